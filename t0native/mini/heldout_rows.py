@@ -1,0 +1,169 @@
+"""Writes the rows of the five held-out tasks and of the development group, as JSON lines.
+
+    python -m t0native.mini.heldout_rows           writes t0native/mini/{heldout,development}/rows/<task>.jsonl
+
+The held-out rows were written once, before anything could train on the miniature's tasks, and tests/test_mini_heldout.py
+holds their hash: this file says how they came about. The development group is for tuning and is never reported.
+Labels and the places of right answers are balanced exactly; no row occurs twice.
+"""
+
+import json
+from pathlib import Path
+from random import Random
+
+from t0native.mini.world import AMBIGUOUS, NAMES, Passage, falsified, other, passage, people, pick, retold, says, stream
+from t0native.mini.world import topic_sentence
+
+FOLDER = Path(__file__).parent
+HELDOUT_ROWS, DEVELOPMENT_ROWS = 500, 300
+
+# Sentences with which `blanks` takes up a fact; their verbs occur in no training text.
+CARRIERS = {
+    "drink": ("{n} bought some more {v} at the shop.", "{n} poured another cup of {v}."),
+    "town": ("{n} walked through {v} this morning.", "{n} knows every street of {v}."),
+    "pet": ("{n} fed the {v} this morning.", "{n} went out to find food for the {v}."),
+    "job": ("{n} was hired as a {v} last year.", "{n} is proud to be a {v}."),
+    "music": ("{n} tuned the {v} last night.", "{n} carried the {v} to a lesson."),
+}
+
+
+def true_and_false(rng: Random, told: Passage) -> tuple[str, str]:
+    """A sentence that retells a fact of the passage, and one of the same form that contradicts it or is not told."""
+    fact = retold(rng, pick(rng, told.facts))
+    return says(fact), says(falsified(rng, told, fact))
+
+
+def inference(rng: Random, label: int) -> dict:
+    told = passage(rng)
+    return {"premise": told.text, "hypothesis": true_and_false(rng, told)[label], "label": label}
+
+
+def pronouns(rng: Random, label: int) -> dict:
+    """`answer`: the option that the pronoun stands for; `label`: 0 if `candidate` is that person, 1 if not."""
+    told = passage(rng, mixed=1.0, third=1.0)
+    right = told.facts[-1].person
+    wrong = next(person for person in people(told) if person != right)
+    answer = 1 + int(rng.random() * 2)
+    options = (right, wrong) if answer == 1 else (wrong, right)
+    candidate = (right, wrong)[label]
+    return {
+        "text": told.text,
+        "pronoun": told.pronoun,
+        "option1": options[0],
+        "option2": options[1],
+        "answer": answer,
+        "candidate": candidate,
+        "label": label,
+    }
+
+
+def blanks(rng: Random, label: int) -> dict:
+    """The blank hides a person or a value, each in half of the rows."""
+    told = passage(rng, same_relation=1.0)
+    which = int(rng.random() * 2)
+    fact, rival = told.facts[which], told.facts[1 - which]
+    carrier = pick(rng, CARRIERS[fact.relation.name])
+    if rng.random() < 0.5:
+        hidden, right, wrong = carrier.format(n="_", v=fact.value), fact.person, rival.person
+    else:
+        hidden, right, wrong = carrier.format(n=fact.person, v="_"), fact.value, rival.value
+    options = (right, wrong) if label == 0 else (wrong, right)
+    return {
+        "sentence": f"{told.text} {hidden}",
+        "option1": options[0],
+        "option2": options[1],
+        "answer": label + 1,
+    }
+
+
+def completion(rng: Random, label: int) -> dict:
+    told = passage(rng)
+    right, wrong = true_and_false(rng, told)
+    endings = (right, wrong) if label == 0 else (wrong, right)
+    return {"context": told.text, "ending1": endings[0], "ending2": endings[1], "label": label}
+
+
+def sense(rng: Random, label: int) -> dict:
+    word = pick(rng, tuple(AMBIGUOUS))
+    first = pick(rng, AMBIGUOUS[word])
+    second = first if label == 0 else other(rng, AMBIGUOUS[word], first)
+    one = two = topic_sentence(rng, word, first)
+    while two == one:
+        two = topic_sentence(rng, word, second)
+    return {"word": word, "sentence1": one, "sentence2": two, "label": label}
+
+
+def claims(rng: Random, label: int) -> dict:
+    told = passage(rng)
+    return {"text": told.text, "claim": true_and_false(rng, told)[label], "label": label}
+
+
+def riddles(rng: Random, label: int) -> dict:
+    told = passage(rng)
+    fact = retold(rng, pick(rng, told.facts))
+    wrong = next((person for person in people(told) if person != fact.person), None) or other(rng, NAMES, fact.person)
+    options = (fact.person, wrong) if label == 0 else (wrong, fact.person)
+    habit = fact.relation.asks[fact.form].format(fact.value)
+    return {"text": told.text, "habit": habit, "option1": options[0], "option2": options[1], "answer": label + 1}
+
+
+# The same for the development group's `gaps`; none of these is a sentence of CARRIERS.
+OTHER_CARRIERS = {
+    "drink": ("{n} spilled {v} on the carpet.", "{n} paid for a glass of {v}."),
+    "town": ("{n} sent us a card from {v}.", "{n} grew up in {v}."),
+    "pet": ("{n} bought a toy for the {v}.", "{n} took the {v} to the doctor's."),
+    "job": ("{n} wants to stay a {v} forever.", "{n} was trained as a {v}."),
+    "music": ("{n} repaired the {v} yesterday.", "{n} dropped the {v}."),
+}
+
+
+def gaps(rng: Random, label: int) -> dict:
+    """As `blanks`, with other sentences and another mark."""
+    told = passage(rng, same_relation=1.0)
+    which = int(rng.random() * 2)
+    fact, rival = told.facts[which], told.facts[1 - which]
+    carrier = pick(rng, OTHER_CARRIERS[fact.relation.name])
+    if rng.random() < 0.5:
+        line, right, wrong = carrier.format(n="###", v=fact.value), fact.person, rival.person
+    else:
+        line, right, wrong = carrier.format(n=fact.person, v="###"), fact.value, rival.value
+    options = (right, wrong) if label == 0 else (wrong, right)
+    return {"text": told.text, "line": line, "option1": options[0], "option2": options[1], "answer": label + 1}
+
+
+def pointers(rng: Random, label: int) -> dict:
+    """As `pronouns`, for other wordings."""
+    row = pronouns(rng, label)
+    return {key: row[key] for key in ("text", "pronoun", "option1", "option2", "answer")}
+
+
+HELDOUT = {"inference": inference, "pronouns": pronouns, "blanks": blanks, "completion": completion, "sense": sense}
+DEVELOPMENT = {"claims": claims, "riddles": riddles, "summaries": completion, "gaps": gaps, "pointers": pointers}
+
+
+def rows(task: str, make, count: int) -> list[dict]:
+    """`count` different rows in a mixed order, as many of each pair of `label` and `answer` as of any other."""
+    found: dict[str, dict] = {}
+    seen: dict[tuple, int] = {}
+    strata = 4 if task == "pronouns" else 2
+    index = 0
+    while len(found) < count:
+        rng = stream(0, f"held out: {task}", index)
+        index += 1
+        row = make(rng, int(rng.random() * 2))
+        stratum = (row.get("label"), row.get("answer"))
+        if seen.get(stratum, 0) < count // strata and found.setdefault(json.dumps(row), row) is row:
+            seen[stratum] = seen.get(stratum, 0) + 1
+    return list(found.values())
+
+
+def write() -> None:
+    for group, tasks, count in (("heldout", HELDOUT, HELDOUT_ROWS), ("development", DEVELOPMENT, DEVELOPMENT_ROWS)):
+        for task, make in tasks.items():
+            path = FOLDER / group / "rows" / f"{task}.jsonl"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows(task, make, count)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
