@@ -1,0 +1,119 @@
+#define _POSIX_C_SOURCE 200809L
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The only mutable global of the core: the countdown of a test. */
+static long fail_countdown = -1;
+
+void t0_alloc_fail_after(long countdown) { fail_countdown = countdown; }
+
+static bool test_wants_failure(void) {
+    if (fail_countdown < 0) return false;
+    if (fail_countdown == 0) return true;
+    fail_countdown--;
+    return false;
+}
+
+void *t0_alloc(size_t size) {
+    if (test_wants_failure() || size > SIZE_MAX / 2) return NULL;
+    void *block = NULL;
+    return posix_memalign(&block, T0_ALIGN, size ? size : 1) == 0 ? block : NULL;
+}
+
+void *t0_alloc_zero(size_t size) {
+    void *block = t0_alloc(size);
+    if (block) memset(block, 0, size);
+    return block;
+}
+
+void *t0_realloc(void *block, size_t old_size, size_t size) {
+    void *moved = t0_alloc(size);
+    if (!moved) return NULL;
+    if (block) memcpy(moved, block, old_size < size ? old_size : size);
+    free(block);
+    return moved;
+}
+
+void t0_free(void *block) { free(block); }
+
+struct t0_arena_block {
+    t0_arena_block *next;
+    size_t size, used; /* of the bytes behind the header */
+};
+
+enum { HEADER = (sizeof(t0_arena_block) + T0_ALIGN - 1) / T0_ALIGN * T0_ALIGN, MIN_BLOCK = 1 << 16 };
+
+static t0_arena_block *block_new(size_t size) {
+    const size_t room = size > MIN_BLOCK ? size : MIN_BLOCK;
+    t0_arena_block *block = room > SIZE_MAX - HEADER ? NULL : t0_alloc(HEADER + room);
+    if (block) *block = (t0_arena_block){.size = room};
+    return block;
+}
+
+/* First fit from `current` on, which moves past full blocks; new blocks go to the end, so that a round which asks for
+ * the same sizes as the one before finds them in the same places. */
+void *t0_arena_get(t0_arena *arena, size_t size) {
+    if (size > SIZE_MAX - T0_ALIGN) return NULL;
+    size = (size + T0_ALIGN - 1) / T0_ALIGN * T0_ALIGN;
+    while (arena->current && arena->current->next && arena->current->size - arena->current->used < MIN_BLOCK / 16)
+        arena->current = arena->current->next;
+    t0_arena_block **link = arena->current ? &arena->current : &arena->first;
+    while (*link && (*link)->size - (*link)->used < size) link = &(*link)->next;
+    if (!*link) {
+        t0_arena_block *block = block_new(size);
+        if (!block) return NULL;
+        *link = block;
+        if (!arena->current) arena->current = block;
+    }
+    void *out = (uint8_t *)*link + HEADER + (*link)->used;
+    (*link)->used += size;
+    return out;
+}
+
+void t0_arena_reset(t0_arena *arena) {
+    for (t0_arena_block *block = arena->first; block; block = block->next) block->used = 0;
+    arena->current = arena->first;
+}
+
+void t0_arena_free(t0_arena *arena) {
+    for (t0_arena_block *block = arena->first; block;) {
+        t0_arena_block *next = block->next;
+        t0_free(block);
+        block = next;
+    }
+    *arena = (t0_arena){0};
+}
+
+size_t t0_arena_size(const t0_arena *arena) {
+    size_t total = 0;
+    for (const t0_arena_block *block = arena->first; block; block = block->next) total += HEADER + block->size;
+    return total;
+}
+
+bool t0_buffer_reserve(t0_buffer *buffer, size_t more) {
+    if (buffer->capacity - buffer->size >= more) return true;
+    size_t need;
+    if (!t0_size_add(buffer->size, more, &need)) return false;
+    size_t capacity = buffer->capacity < SIZE_MAX / 4 ? buffer->capacity * 2 : buffer->capacity;
+    if (capacity < need) capacity = need;
+    if (capacity < 64) capacity = 64;
+    uint8_t *data = t0_realloc(buffer->data, buffer->size, capacity);
+    if (!data) return false;
+    buffer->data = data;
+    buffer->capacity = capacity;
+    return true;
+}
+
+bool t0_buffer_add(t0_buffer *buffer, const void *data, size_t size) {
+    if (!t0_buffer_reserve(buffer, size)) return false;
+    if (size) memcpy(buffer->data + buffer->size, data, size);
+    buffer->size += size;
+    return true;
+}
+
+void t0_buffer_free(t0_buffer *buffer) {
+    t0_free(buffer->data);
+    *buffer = (t0_buffer){0};
+}

@@ -1,0 +1,47 @@
+/* Memory of the core: aligned blocks, a scratch arena, and growable bytes.
+ *
+ * All of the pure-C core allocates here, so that a test can make the Nth allocation fail.
+ * An arena is a chain of blocks; what it hands out stays valid until t0_arena_reset or t0_arena_free. */
+#ifndef T0_BASE_MEMORY_H
+#define T0_BASE_MEMORY_H
+
+#include "base/status.h"
+
+#define T0_ALIGN 64 /* one cache line, one AVX-512 register */
+
+/* A borrowed view of bytes; never owns, may hold NUL. */
+typedef struct t0_bytes {
+    const uint8_t *data;
+    size_t size;
+} t0_bytes;
+
+void *t0_alloc(size_t size);               /* T0_ALIGN-aligned, not cleared; NULL when there is no memory; size 0 gives a block */
+void *t0_alloc_zero(size_t size);          /* the same, cleared */
+void *t0_realloc(void *block, size_t old_size, size_t size); /* keeps the first min(old_size, size) bytes; on NULL `block` lives on */
+void t0_free(void *block);                 /* NULL is fine */
+
+/* Test hook: after `countdown` more allocations every t0_alloc fails; negative: never. Not for use with threads. */
+void t0_alloc_fail_after(long countdown);
+
+typedef struct t0_arena_block t0_arena_block;
+typedef struct t0_arena {
+    t0_arena_block *first, *current;
+} t0_arena;
+
+/* A cleared t0_arena is empty and ready. */
+void *t0_arena_get(t0_arena *arena, size_t size); /* T0_ALIGN-aligned, not cleared; NULL when there is no memory */
+void t0_arena_reset(t0_arena *arena);             /* keeps the blocks for the next round */
+void t0_arena_free(t0_arena *arena);
+size_t t0_arena_size(const t0_arena *arena);      /* bytes held */
+
+/* Growable bytes, owned. A cleared t0_buffer is empty. */
+typedef struct t0_buffer {
+    uint8_t *data;
+    size_t size, capacity;
+} t0_buffer;
+
+bool t0_buffer_reserve(t0_buffer *buffer, size_t more); /* false when there is no memory */
+bool t0_buffer_add(t0_buffer *buffer, const void *data, size_t size);
+void t0_buffer_free(t0_buffer *buffer);
+
+#endif

@@ -1,0 +1,151 @@
+/* Adafactor (Shazeer & Stern 2018); the rule stands in nn/optimizer.h.
+ *
+ * Factored state: r[rows], c[columns]. With R_i = 1 / sqrt(r_i / mean r), C_j = 1 / sqrt(c_j):  u_ij = g_ij R_i C_j.
+ * Passes over the tensor: sums of squares of rows and of columns; sum of u^2 and of w^2; the update. Sums are in double,
+ * over a fixed number of parts whose totals are added in order. */
+#include "nn/optimizer.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PARTS = 64, COLUMNS = 512 };
+
+typedef struct adafactor {
+    const t0_kernels *kernels;
+    float *w, *row, *column, *v;
+    const float *g;
+    size_t rows, columns, n, parts;
+    float b, epsilon1, factor;
+    double mean_row;
+    double sum_w[PARTS], sum_u[PARTS];
+} adafactor;
+
+static bool is_factored(const t0_adafactor *s, size_t rows, size_t columns) {
+    return rows >= s->min_factored && columns >= s->min_factored;
+}
+
+size_t t0_adafactor_state_size(const t0_adafactor *s, size_t rows, size_t columns) {
+    return is_factored(s, rows, columns) ? rows + columns : rows * columns;
+}
+
+static void update_rows(void *context, size_t index, size_t worker) {
+    (void)worker;
+    adafactor *s = context;
+    const t0_range rows = t0_range_of(s->rows, s->parts, index);
+    for (size_t i = rows.begin; i < rows.end; i++) {
+        const double mean = s->kernels->sum_squares_double(s->g + i * s->columns, s->columns) / (double)s->columns + s->epsilon1;
+        s->row[i] = s->b * s->row[i] + (1.0f - s->b) * (float)mean;
+    }
+}
+
+static void update_columns(void *context, size_t index, size_t worker) {
+    (void)worker;
+    adafactor *s = context;
+    const size_t begin = index * COLUMNS, n = s->columns - begin < COLUMNS ? s->columns - begin : COLUMNS;
+    double sum[COLUMNS] = {0};
+    for (size_t i = 0; i < s->rows; i++) s->kernels->add_squares(sum, s->g + i * s->columns + begin, n);
+    for (size_t j = 0; j < n; j++) {
+        const double mean = sum[j] / (double)s->rows + s->epsilon1;
+        s->column[begin + j] = s->b * s->column[begin + j] + (1.0f - s->b) * (float)mean;
+    }
+}
+
+/* 1 / sqrt of a run of at most COLUMNS column moments. */
+static void invert_columns(float *out, const float *column, size_t n) {
+    for (size_t j = 0; j < n; j++) out[j] = 1.0f / sqrtf(column[j]);
+}
+
+static float row_factor(const adafactor *s, size_t i) { return 1.0f / sqrtf((float)(s->row[i] / s->mean_row)); }
+
+/* Factored: sums of u^2 and w^2 of some rows. */
+static void measure_rows(void *context, size_t index, size_t worker) {
+    (void)worker;
+    adafactor *s = context;
+    const t0_range rows = t0_range_of(s->rows, s->parts, index);
+    double sum_u = 0.0, sum_w = 0.0;
+    float inverse[COLUMNS], u[COLUMNS];
+    for (size_t begin = 0; begin < s->columns; begin += COLUMNS) {
+        const size_t n = s->columns - begin < COLUMNS ? s->columns - begin : COLUMNS;
+        invert_columns(inverse, s->column + begin, n);
+        for (size_t i = rows.begin; i < rows.end; i++) {
+            s->kernels->scale_mul(u, s->g + i * s->columns + begin, inverse, row_factor(s, i), n);
+            sum_u += s->kernels->sum_squares_double(u, n);
+            sum_w += s->kernels->sum_squares_double(s->w + i * s->columns + begin, n);
+        }
+    }
+    s->sum_u[index] = sum_u;
+    s->sum_w[index] = sum_w;
+}
+
+static void apply_rows(void *context, size_t index, size_t worker) {
+    (void)worker;
+    adafactor *s = context;
+    const t0_range rows = t0_range_of(s->rows, s->parts, index);
+    float inverse[COLUMNS], u[COLUMNS];
+    for (size_t begin = 0; begin < s->columns; begin += COLUMNS) {
+        const size_t n = s->columns - begin < COLUMNS ? s->columns - begin : COLUMNS;
+        invert_columns(inverse, s->column + begin, n);
+        for (size_t i = rows.begin; i < rows.end; i++) {
+            s->kernels->scale_mul(u, s->g + i * s->columns + begin, inverse, row_factor(s, i), n);
+            s->kernels->axpy(s->w + i * s->columns + begin, -s->factor, u, n);
+        }
+    }
+}
+
+/* Not factored: the moments, and sums of u^2 and w^2 of a run of elements. */
+static void update_elements(void *context, size_t index, size_t worker) {
+    (void)worker;
+    adafactor *s = context;
+    const t0_range part = t0_range_of(s->n, s->parts, index);
+    const size_t n = part.end - part.begin;
+    s->sum_u[index] = s->kernels->adafactor_moment(s->v + part.begin, s->g + part.begin, n, s->b, s->epsilon1);
+    s->sum_w[index] = s->kernels->sum_squares_double(s->w + part.begin, n);
+}
+
+static void apply_elements(void *context, size_t index, size_t worker) {
+    (void)worker;
+    adafactor *s = context;
+    const t0_range part = t0_range_of(s->n, s->parts, index);
+    s->kernels->adafactor_apply(s->w + part.begin, s->v + part.begin, s->g + part.begin, part.end - part.begin, s->factor);
+}
+
+static double mean_of(const float *x, size_t n) {
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++) sum += x[i];
+    return sum / (double)n;
+}
+
+/* lr max(epsilon2, rms w) / max(1, rms u / clip), from the sums of the parts. */
+static float step_factor(const adafactor *a, const t0_adafactor *s) {
+    double sum_u = 0.0, sum_w = 0.0;
+    for (size_t i = 0; i < a->parts; i++) {
+        sum_u += a->sum_u[i];
+        sum_w += a->sum_w[i];
+    }
+    const double rms_u = sqrt(sum_u / (double)a->n), rms_w = sqrt(sum_w / (double)a->n);
+    const double scale = s->scale_parameter ? fmax(s->epsilon2, rms_w) : 1.0;
+    return (float)(s->learning_rate * scale / fmax(1.0, rms_u / s->clip));
+}
+
+void t0_adafactor_step(t0_exec *exec, const t0_adafactor *s, float *w, float *state, const float *g, size_t rows, size_t columns,
+                       uint64_t step) {
+    const bool factored = is_factored(s, rows, columns);
+    adafactor a = {.kernels = t0_exec_kernels(exec), .w = w, .g = g, .rows = rows, .columns = columns, .n = rows * columns};
+    if (a.n == 0) return;
+    a.b = (float)(1.0 - pow((double)step, -(double)s->decay));
+    a.epsilon1 = s->epsilon1;
+    const size_t items = factored ? rows : a.n;
+    a.parts = items < PARTS ? items : PARTS;
+    if (factored) {
+        a.row = state;
+        a.column = state + rows;
+        t0_exec_run(exec, update_rows, &a, a.parts);
+        t0_exec_run(exec, update_columns, &a, (columns + COLUMNS - 1) / COLUMNS);
+        a.mean_row = mean_of(a.row, rows);
+    } else {
+        a.v = state;
+    }
+    t0_exec_run(exec, factored ? measure_rows : update_elements, &a, a.parts);
+    a.factor = step_factor(&a, s);
+    t0_exec_run(exec, factored ? apply_rows : apply_elements, &a, a.parts);
+}

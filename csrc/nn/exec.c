@@ -1,0 +1,51 @@
+#include "nn/exec.h"
+
+#include "base/memory.h"
+#include "nn/gemm.h"
+
+struct t0_exec {
+    const t0_kernels *kernels;
+    t0_pool *pool; /* NULL when there is one thread */
+    size_t n_threads;
+    bool blas;
+    float *scratch; /* [n_threads][T0_WORKER_SCRATCH] */
+};
+
+t0_status t0_exec_new(t0_exec **out, const t0_kernels *kernels, size_t n_threads, bool blas, t0_error *err) {
+    if (n_threads < 1 || n_threads > 1024) return t0_fail(err, T0_EVALUE, "threads %zu: from 1 to 1024", n_threads);
+    t0_exec *exec = t0_alloc_zero(sizeof *exec);
+    if (!exec) return t0_fail_memory(err, sizeof *exec);
+    *exec = (t0_exec){.kernels = kernels, .n_threads = n_threads, .blas = blas};
+    const size_t size = n_threads * T0_WORKER_SCRATCH * sizeof(float);
+    exec->scratch = t0_alloc(size);
+    t0_status status = exec->scratch ? T0_OK : t0_fail_memory(err, size);
+    if (status == T0_OK && n_threads > 1) status = t0_pool_new(&exec->pool, n_threads, err);
+    if (status != T0_OK) {
+        t0_exec_free(exec);
+        return status;
+    }
+    *out = exec;
+    return T0_OK;
+}
+
+void t0_exec_free(t0_exec *exec) {
+    if (!exec) return;
+    t0_pool_free(exec->pool);
+    t0_free(exec->scratch);
+    t0_free(exec);
+}
+
+size_t t0_exec_threads(const t0_exec *exec) { return exec->n_threads; }
+
+const t0_kernels *t0_exec_kernels(const t0_exec *exec) { return exec->kernels; }
+
+bool t0_exec_blas(const t0_exec *exec) { return exec->blas; }
+
+float *t0_exec_scratch(t0_exec *exec, size_t worker) { return exec->scratch + worker * T0_WORKER_SCRATCH; }
+
+void t0_exec_run(t0_exec *exec, t0_task task, void *context, size_t n_tasks) { t0_pool_run(exec->pool, task, context, n_tasks); }
+
+size_t t0_exec_parts(const t0_exec *exec, size_t n, size_t grain) {
+    const size_t most = grain ? n / grain : n;
+    return most < 1 ? 1 : most < exec->n_threads ? most : exec->n_threads;
+}

@@ -1,0 +1,40 @@
+/* How the layers run: which kernel set, which threads, whose scratch.
+ *
+ * A t0_exec owns its pool and the packing buffers of each worker, so kernels never allocate and never fail. It serves
+ * one call at a time; make one per concurrent caller (they are cheap without threads). Layers split rows, columns or
+ * (sequence, head) pairs over the pool, never a reduction: results do not depend on the number of threads. */
+#ifndef T0_NN_EXEC_H
+#define T0_NN_EXEC_H
+
+#include "base/pool.h"
+#include "nn/kernels.h"
+
+typedef struct t0_exec t0_exec;
+
+/* kernels: from t0_kernels_find. n_threads >= 1. blas: where our kernels are slower, large products go to OpenBLAS
+ * (with n_threads of its own, one caller at a time in the process, and sums in its order); false: never, so the exec may be
+ * used inside a pool task. */
+t0_status t0_exec_new(t0_exec **out, const t0_kernels *kernels, size_t n_threads, bool blas, t0_error *err);
+void t0_exec_free(t0_exec *exec);
+size_t t0_exec_threads(const t0_exec *exec);
+const t0_kernels *t0_exec_kernels(const t0_exec *exec);
+
+/* Runs tasks on the exec's pool (see base/pool.h). */
+void t0_exec_run(t0_exec *exec, t0_task task, void *context, size_t n_tasks);
+float *t0_exec_scratch(t0_exec *exec, size_t worker); /* a worker's own: T0_WORKER_SCRATCH floats (nn/gemm.h) */
+bool t0_exec_blas(const t0_exec *exec);
+
+/* How many tasks n items are worth when a task should have at least `grain` of them: 1 .. threads. */
+size_t t0_exec_parts(const t0_exec *exec, size_t n, size_t grain);
+
+/* Part i of n items cut into `parts` nearly equal runs. */
+typedef struct t0_range {
+    size_t begin, end;
+} t0_range;
+static inline t0_range t0_range_of(size_t n, size_t parts, size_t i) {
+    const size_t each = n / parts, more = n % parts;
+    const size_t begin = i * each + (i < more ? i : more);
+    return (t0_range){begin, begin + each + (i < more)};
+}
+
+#endif

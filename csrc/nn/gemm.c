@@ -1,0 +1,195 @@
+/* Blocking (after Goto & van de Geijn 2008, rows and columns swapped, because vectors lie along n):
+ *
+ *     for each block of <= 384 of k                   one pass over C each
+ *       for each block of <= 256 columns              B block: in the second-level cache, panels [k][nr]
+ *         for each mr rows                            A panel: in the first-level cache
+ *           for each nr columns: the micro kernel
+ *
+ * The micro kernel takes A and B by strides, so an operand is copied only where that pays: B when its columns are not
+ * contiguous or its rows lie far apart, A when its elements are far apart and it is used for several panels. A copy
+ * never changes a result. Rows are cut evenly (13 = 7 + 6, not 12 + 1): a short tile leaves the multipliers idle. */
+#include "nn/gemm.h"
+
+#include "nn/blas.h"
+
+#include <string.h>
+
+enum {
+    NEAR = 256,    /* rows of B that are at most so many floats apart need no copy */
+    SPLIT = 1 << 20, /* multiplications that are worth waking another thread */
+    BLAS_LEAST = 32  /* of each size, for a call of OpenBLAS to pay */
+};
+
+typedef struct product {
+    const t0_kernels *kernels;
+    float *c;
+    size_t c_stride;
+    t0_operand a, b;
+    size_t m, n, k;
+    bool add;
+} product;
+
+static size_t divide_up(size_t n, size_t by) { return (n + by - 1) / by; }
+
+/* Copies B[k, n] as panels [k][nr], the last filled up with zeros. */
+static void pack_b(const t0_kernels *kernels, float *out, t0_operand b, size_t k, size_t n) {
+    const size_t nr = kernels->nr;
+    for (size_t j = 0; j < n; j += nr, out += k * nr) {
+        const size_t width = n - j < nr ? n - j : nr;
+        const float *from = b.data + j * b.column;
+        if (b.row == 1) {
+            kernels->pack_transposed(out, from, b.column, k, width);
+        } else if (b.column == 1) {
+            for (size_t kk = 0; kk < k; kk++) {
+                memcpy(out + kk * nr, from + kk * b.row, width * sizeof *out);
+                if (width < nr) memset(out + kk * nr + width, 0, (nr - width) * sizeof *out);
+            }
+        } else {
+            for (size_t kk = 0; kk < k; kk++)
+                for (size_t jj = 0; jj < nr; jj++) out[kk * nr + jj] = jj < width ? from[kk * b.row + jj * b.column] : 0.0f;
+        }
+    }
+}
+
+/* Copies columns of a turned A: out = panels [k][rows of the panel], rows cut as t0_range_of(m, panels, i) says. Several
+ * panels at a time, so that each cache line of A is read once. */
+static void copy_turned(float *out, t0_operand a, size_t m, size_t panels, size_t k) {
+    for (size_t kk = 0; kk < k; kk++) {
+        const float *from = a.data + kk * a.column;
+        for (size_t i = 0; i < panels; i++) {
+            const t0_range rows = t0_range_of(m, panels, i);
+            const size_t n = rows.end - rows.begin;
+            float *to = out + rows.begin * k + kk * n;
+            if (n == 12)
+                memcpy(to, from + rows.begin, 12 * sizeof *to); /* a size the compiler knows */
+            else
+                for (size_t r = 0; r < n; r++) to[r] = from[rows.begin + r];
+        }
+    }
+}
+
+typedef struct b_view {
+    const float *data;
+    size_t row, panel; /* floats between rows, and between panels of nr columns */
+} b_view;
+
+/* C rows of one panel of A, all panels of B. */
+static void run_panel(const product *p, const b_view *b, float *c, t0_operand a, size_t m) {
+    const size_t nr = p->kernels->nr;
+    for (size_t j = 0; j < p->n; j += nr)
+        p->kernels->gemm_tile(c + j, p->c_stride, a.data, a.row, a.column, b->data + j / nr * b->panel, b->row, p->k, m,
+                              p->n - j < nr ? p->n - j : nr, p->add);
+}
+
+/* The same for `panels` panels of A, m rows in all, A being copied first: far apart, its elements would miss the cache. */
+static void run_copied(const product *p, const b_view *b, float *copy, float *c, t0_operand a, size_t m, size_t panels) {
+    const bool turned = a.column != 1;
+    if (turned) copy_turned(copy, a, m, panels, p->k);
+    for (size_t i = 0; i < panels; i++) {
+        const t0_range rows = t0_range_of(m, panels, i);
+        const size_t n = rows.end - rows.begin;
+        t0_operand view = {copy + rows.begin * p->k, 1, n};
+        if (!turned) {
+            view = (t0_operand){copy, T0_GEMM_K + T0_GEMM_PAD, 1};
+            for (size_t r = 0; r < n; r++) memcpy(copy + r * view.row, a.data + (rows.begin + r) * a.row, p->k * sizeof *copy);
+        }
+        run_panel(p, b, c + rows.begin * p->c_stride, view, n);
+    }
+}
+
+/* C[m, n] (+)= A[m, k] B[k, n] with k and n inside one block. */
+static void run_block(const product *p, float *scratch) {
+    const size_t mr = p->kernels->mr, nr = p->kernels->nr;
+    b_view b = {p->b.data, p->b.row, nr};
+    if (p->b.column != 1 || p->b.row > NEAR) {
+        pack_b(p->kernels, scratch, p->b, p->k, p->n);
+        b = (b_view){scratch, nr, p->k * nr};
+    }
+    const bool copied = p->n > 2 * nr && (p->a.column == 1 ? p->a.row : p->a.column) > NEAR;
+    const size_t panels = divide_up(p->m, mr), group = copied ? T0_GEMM_M / mr : 1, groups = divide_up(panels, group);
+    for (size_t i = 0; i < groups; i++) {
+        const t0_range rows = t0_range_of(p->m, groups, i);
+        const t0_operand a = {p->a.data + rows.begin * p->a.row, p->a.row, p->a.column};
+        const size_t m = rows.end - rows.begin;
+        float *c = p->c + rows.begin * p->c_stride;
+        if (copied)
+            run_copied(p, &b, scratch + T0_GEMM_K * (T0_GEMM_N + T0_GEMM_TILE), c, a, m, divide_up(m, mr));
+        else
+            run_panel(p, &b, c, a, m);
+    }
+}
+
+void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m,
+                    size_t n, size_t k, bool add) {
+    if (k == 0 && !add)
+        for (size_t i = 0; i < m; i++) memset(c + i * c_stride, 0, n * sizeof *c);
+    const size_t k_blocks = divide_up(k, T0_GEMM_K);
+    for (size_t block = 0; block < k_blocks; block++) {
+        const t0_range depth = t0_range_of(k, k_blocks, block);
+        for (size_t j = 0; j < n; j += T0_GEMM_N) {
+            const product part = {
+                .kernels = kernels,
+                .c = c + j,
+                .c_stride = c_stride,
+                .a = {a.data + depth.begin * a.column, a.row, a.column},
+                .b = {b.data + depth.begin * b.row + j * b.column, b.row, b.column},
+                .m = m,
+                .n = n - j < T0_GEMM_N ? n - j : T0_GEMM_N,
+                .k = depth.end - depth.begin,
+                .add = add || block > 0,
+            };
+            run_block(&part, scratch);
+        }
+    }
+}
+
+typedef struct split {
+    t0_exec *exec;
+    const product *whole;
+    size_t parts;
+    bool by_rows;
+} split;
+
+static void run_part(void *context, size_t index, size_t worker) {
+    const split *s = context;
+    const product *p = s->whole;
+    t0_operand a = p->a, b = p->b;
+    float *c = p->c;
+    size_t m = p->m, n = p->n;
+    if (s->by_rows) {
+        const t0_range rows = t0_range_of(m, s->parts, index);
+        a.data += rows.begin * a.row;
+        c += rows.begin * p->c_stride;
+        m = rows.end - rows.begin;
+    } else {
+        const size_t panels = divide_up(n, p->kernels->nr);
+        const t0_range columns = t0_range_of(panels, s->parts, index);
+        const size_t begin = columns.begin * p->kernels->nr;
+        const size_t end = columns.end * p->kernels->nr;
+        b.data += begin * b.column;
+        c += begin;
+        n = (end < n ? end : n) - begin;
+    }
+    t0_gemm_serial(p->kernels, t0_exec_scratch(s->exec, worker), c, p->c_stride, a, b, m, n, p->k, p->add);
+}
+
+/* The vector kernels hold their own against OpenBLAS (benchmarks/c/gemm.c) and keep a row's bits; plain C does not. */
+static bool is_slow(const t0_kernels *kernels) { return kernels == t0_kernels_at(0); }
+
+void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {
+    const product whole = {t0_exec_kernels(exec), c, c_stride, a, b, m, n, k, add};
+    split s = {exec, &whole, t0_exec_threads(exec), false};
+    const size_t panels = divide_up(n, whole.kernels->nr);
+    if (m == 0 || n == 0) return;
+    if (t0_exec_blas(exec) && is_slow(whole.kernels) && m >= BLAS_LEAST && n >= BLAS_LEAST && k >= BLAS_LEAST &&
+        t0_blas_gemm(s.parts, c, c_stride, a, b, m, n, k, add))
+        return;
+    if (s.parts == 1 || m * n < SPLIT / (k + 1)) {
+        t0_gemm_serial(whole.kernels, t0_exec_scratch(exec, 0), c, c_stride, a, b, m, n, k, add);
+        return;
+    }
+    s.by_rows = m > n || panels < s.parts; /* the longer side: what both threads copy of the other operand is the least */
+    const size_t most = s.by_rows ? divide_up(m, whole.kernels->mr) : panels;
+    if (s.parts > most) s.parts = most;
+    t0_exec_run(exec, run_part, &s, s.parts);
+}

@@ -1,0 +1,211 @@
+/* The extension module t0native._core: multi-phase initialisation, module state, exceptions, and the one place where a
+ * status becomes a Python exception. */
+#define T0PY_MODULE
+#include "py/py.h"
+
+#include "base/cpu.h"
+#include "base/random.h"
+
+#include <time.h>
+
+PyObject *t0py_raise(t0py_state *state, const t0_error *err) {
+    switch (err->status) {
+    case T0_ENOMEM: PyErr_SetString(PyExc_MemoryError, err->message); break;
+    case T0_EFORMAT: PyErr_SetString(state->FormatError, err->message); break;
+    case T0_ENUMERIC: PyErr_SetString(state->NumericError, err->message); break;
+    case T0_ETEMPLATE: {
+        PyObject *error = PyObject_CallFunction(state->TemplateError, "s", err->message);
+        PyObject *line = PyLong_FromLong(err->line), *column = PyLong_FromLong(err->column);
+        if (error && line && column && PyObject_SetAttrString(error, "line", line) == 0 &&
+            PyObject_SetAttrString(error, "column", column) == 0)
+            PyErr_SetObject(state->TemplateError, error);
+        Py_XDECREF(error);
+        Py_XDECREF(line);
+        Py_XDECREF(column);
+        break;
+    }
+    case T0_EINTERRUPT:
+    case T0_EPYTHON:
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyboardInterrupt, "stopped");
+        break;
+    case T0_EVALUE: PyErr_SetString(PyExc_ValueError, err->message); break;
+    case T0_OK: PyErr_SetString(PyExc_SystemError, "an error without a cause"); break;
+    }
+    return NULL;
+}
+
+static int64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+enum { SIGNAL_INTERVAL_NS = 50 * 1000 * 1000 };
+
+static bool interrupt_check(void *context) {
+    t0py_interrupt *interrupt = context;
+    const int64_t now = now_ns();
+    if (now < interrupt->next_ns) return false;
+    interrupt->next_ns = now + SIGNAL_INTERVAL_NS;
+    const PyGILState_STATE gil = PyGILState_Ensure();
+    const bool stop = PyErr_CheckSignals() != 0;
+    PyGILState_Release(gil);
+    return stop;
+}
+
+t0_poll t0py_poll(t0py_interrupt *interrupt) {
+    interrupt->next_ns = now_ns() + SIGNAL_INTERVAL_NS;
+    return (t0_poll){interrupt_check, interrupt};
+}
+
+PyArrayObject *t0py_array(PyObject *value, int npy_type, int ndim, const char *name) {
+    PyArrayObject *any = (PyArrayObject *)PyArray_FROM_O(value);
+    if (!any) return NULL;
+    if (PyArray_NDIM(any) != ndim) {
+        PyErr_Format(PyExc_ValueError, "%s: %d dimensions, must have %d", name, PyArray_NDIM(any), ndim);
+        Py_DECREF(any);
+        return NULL;
+    }
+    PyArray_Descr *wanted = PyArray_DescrFromType(npy_type);
+    const bool empty = PyArray_SIZE(any) == 0; /* np.array([]) is float64, yet holds nothing that could change */
+    if (!empty && !PyArray_CanCastArrayTo(any, wanted, NPY_SAME_KIND_CASTING)) {
+        PyErr_Format(PyExc_TypeError, "%s: %S cannot become %S", name, (PyObject *)PyArray_DESCR(any), (PyObject *)wanted);
+        Py_DECREF(any);
+        Py_DECREF(wanted);
+        return NULL;
+    }
+    PyArrayObject *out = (PyArrayObject *)PyArray_FromArray(any, wanted, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
+    if (out && out != any && PyTypeNum_ISINTEGER(npy_type) && PyArray_DESCR(any)->type_num != npy_type && !empty) {
+        /* int64 ids that do not fit int32 must not wrap around in silence */
+        PyObject *equal = PyObject_RichCompare((PyObject *)any, (PyObject *)out, Py_EQ);
+        PyObject *all = equal ? PyArray_All((PyArrayObject *)equal, NPY_RAVEL_AXIS, NULL) : NULL;
+        const int same = all ? PyObject_IsTrue(all) : -1;
+        Py_XDECREF(equal);
+        Py_XDECREF(all);
+        if (same != 1) {
+            if (same == 0) PyErr_Format(PyExc_ValueError, "%s: a value does not fit %S", name, (PyObject *)PyArray_DESCR(out));
+            Py_CLEAR(out);
+        }
+    }
+    Py_DECREF(any);
+    return out;
+}
+
+PyDoc_STRVAR(random_bits_doc,
+             "random_bits(seed, purpose, first, n)\n--\n\n"
+             "n uint64 values of the counter-based generator at (seed, purpose, first + i): the same on any machine.");
+static PyObject *random_bits(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned long long seed, purpose, first;
+    Py_ssize_t n;
+    if (!PyArg_ParseTuple(args, "KKKn:random_bits", &seed, &purpose, &first, &n)) return NULL;
+    if (n < 0) return PyErr_Format(PyExc_ValueError, "n %zd: at least 0", n);
+    npy_intp shape[1] = {n};
+    PyArrayObject *out = (PyArrayObject *)PyArray_SimpleNew(1, shape, NPY_UINT64);
+    if (!out) return NULL;
+    uint64_t *bits = PyArray_DATA(out);
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t i = 0; i < n; i++) bits[i] = t0_random_u64(seed, purpose, first + (uint64_t)i);
+    Py_END_ALLOW_THREADS
+    return (PyObject *)out;
+}
+
+PyDoc_STRVAR(cpu_count_doc, "cpu_count()\n--\n\nProcessors that this process may run on.");
+static PyObject *cpu_count(PyObject *module, PyObject *unused) {
+    (void)module;
+    (void)unused;
+    return PyLong_FromLong(t0_cpu_count());
+}
+
+static PyMethodDef functions[] = {
+    {"random_bits", random_bits, METH_VARARGS, random_bits_doc},
+    {"cpu_count", cpu_count, METH_NOARGS, cpu_count_doc},
+    {0},
+};
+
+static PyObject *add_exception(PyObject *module, const char *name, const char *doc, PyObject *bases) {
+    char qualified[64];
+    PyOS_snprintf(qualified, sizeof qualified, "t0native.%s", name);
+    PyObject *exception = PyErr_NewExceptionWithDoc(qualified, doc, bases, NULL);
+    if (exception && PyModule_AddObjectRef(module, name, exception) < 0) Py_CLEAR(exception);
+    return exception;
+}
+
+static PyObject *add_error(PyObject *module, PyObject *base, const char *name, const char *doc, PyObject *builtin) {
+    PyObject *bases = PyTuple_Pack(2, base, builtin);
+    PyObject *exception = bases ? add_exception(module, name, doc, bases) : NULL;
+    Py_XDECREF(bases);
+    return exception;
+}
+
+static int add_exceptions(PyObject *module, t0py_state *state) {
+    state->Error = add_exception(module, "Error", "Base of the errors that t0native defines.", NULL);
+    if (!state->Error) return -1;
+    state->FormatError = add_error(module, state->Error, "FormatError", "The content of a file is broken.", PyExc_ValueError);
+    state->TemplateError = add_error(module, state->Error, "TemplateError",
+                                     "A template cannot be compiled or rendered; see line and column.", PyExc_ValueError);
+    state->NumericError = add_error(module, state->Error, "NumericError", "A number is not finite.", PyExc_ArithmeticError);
+    return state->FormatError && state->TemplateError && state->NumericError ? 0 : -1;
+}
+
+static int module_exec(PyObject *module) {
+    if (PyArray_ImportNumPyAPI() < 0) return -1;
+    t0py_state *state = t0py_state_of(module);
+    if (add_exceptions(module, state) < 0) return -1;
+    if (t0py_text_exec(module, state) < 0) return -1;
+    if (t0py_template_exec(module, state) < 0) return -1;
+    return t0py_model_exec(module, state);
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg) {
+    t0py_state *state = t0py_state_of(module);
+    Py_VISIT(state->Error);
+    Py_VISIT(state->FormatError);
+    Py_VISIT(state->TemplateError);
+    Py_VISIT(state->NumericError);
+    Py_VISIT(state->tokenizer_type);
+    Py_VISIT(state->template_type);
+    Py_VISIT(state->model_type);
+    Py_VISIT(state->trainer_type);
+    return 0;
+}
+
+static int module_clear(PyObject *module) {
+    t0py_state *state = t0py_state_of(module);
+    Py_CLEAR(state->Error);
+    Py_CLEAR(state->FormatError);
+    Py_CLEAR(state->TemplateError);
+    Py_CLEAR(state->NumericError);
+    Py_CLEAR(state->tokenizer_type);
+    Py_CLEAR(state->template_type);
+    Py_CLEAR(state->model_type);
+    Py_CLEAR(state->trainer_type);
+    return 0;
+}
+
+static void module_free(void *module) { module_clear(module); }
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED}, /* as NumPy's own modules */
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_USED}, /* until the evaluator of templates is shown free of races without it */
+#endif
+    {0, NULL},
+};
+
+struct PyModuleDef t0py_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "t0native._core",
+    .m_doc = "The C core of t0native: tokenizer, templates, T5. Use the package t0native, which documents it.",
+    .m_size = sizeof(t0py_state),
+    .m_methods = functions,
+    .m_slots = slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&t0py_module); }

@@ -1,0 +1,501 @@
+/* The type Model: weights and inference. Arrays in and out; text is Python's business.
+ *
+ * A batch is two arrays: ids (int32 [N], all sequences end to end) and offsets (int64 [n + 1], from 0 to N). The GIL is
+ * released while the core computes; any number of threads may call one model at once. */
+#include "py/py_model.h"
+
+#include <math.h>
+
+/* ---- arguments --------------------------------------------------------------------------------------------------- */
+
+static PyArrayObject *private_copy(PyObject *value, int npy_type, const char *name) {
+    PyArrayObject *array = t0py_array(value, npy_type, 1, name);
+    if (!array) return NULL;
+    PyArrayObject *copy = (PyArrayObject *)PyArray_NewCopy(array, NPY_CORDER);
+    Py_DECREF(array);
+    return copy;
+}
+
+bool t0py_ragged_take(t0py_ragged *out, PyObject *ids, PyObject *offsets, const char *what) {
+    char name[64];
+    PyOS_snprintf(name, sizeof name, "%s ids", what);
+    out->ids = private_copy(ids, NPY_INT32, name);
+    PyOS_snprintf(name, sizeof name, "%s offsets", what);
+    out->offsets = out->ids ? private_copy(offsets, NPY_INT64, name) : NULL;
+    if (!out->offsets) return false;
+    const npy_intp n_ids = PyArray_SIZE(out->ids), n_offsets = PyArray_SIZE(out->offsets);
+    const int64_t *at = PyArray_DATA(out->offsets);
+    bool good = n_offsets >= 1 && at[0] == 0 && at[n_offsets - 1] == n_ids;
+    for (npy_intp i = 1; good && i < n_offsets; i++) good = at[i - 1] <= at[i];
+    if (!good) {
+        PyErr_Format(PyExc_ValueError, "%s: must rise from 0 to the number of ids, %zd", name, (Py_ssize_t)n_ids);
+        return false;
+    }
+    out->batch = (t0_ragged){PyArray_DATA(out->ids), at, (size_t)n_offsets - 1};
+    return true;
+}
+
+void t0py_ragged_release(t0py_ragged *ragged) {
+    Py_CLEAR(ragged->ids);
+    Py_CLEAR(ragged->offsets);
+}
+
+bool t0py_threads_valid(Py_ssize_t n_threads) {
+    if (n_threads >= 1 && n_threads <= 1024) return true;
+    PyErr_Format(PyExc_ValueError, "threads %zd: from 1 to 1024", n_threads);
+    return false;
+}
+
+const t0_kernels *t0py_kernels_named(const char *name) {
+    const t0_kernels *kernels = name ? t0_kernels_find(name) : t0_kernels_best();
+    if (!kernels) {
+        PyErr_Format(PyExc_ValueError, "kernels '%s': there is no such set; t0native.kernels.all() lists them", name);
+        return NULL;
+    }
+    if (!t0_kernels_available(kernels)) {
+        PyErr_Format(PyExc_ValueError, "kernels '%s': this processor cannot run them; t0native.kernels.available() lists those it can",
+                     name);
+        return NULL;
+    }
+    return kernels;
+}
+
+/* ---- construction ------------------------------------------------------------------------------------------------ */
+
+static bool config_int(PyObject *dict, const char *name, int32_t *out) {
+    PyObject *value = PyDict_GetItemString(dict, name);
+    if (!value) {
+        PyErr_Format(PyExc_KeyError, "configuration: missing %s", name);
+        return false;
+    }
+    const long number = PyLong_AsLong(value);
+    if (number == -1 && PyErr_Occurred()) return false;
+    if (number < INT32_MIN || number > INT32_MAX) {
+        PyErr_Format(PyExc_ValueError, "configuration: %s %ld does not fit 32 bits", name, number);
+        return false;
+    }
+    *out = (int32_t)number;
+    return true;
+}
+
+static bool config_float(PyObject *dict, const char *name, float *out) {
+    PyObject *value = PyDict_GetItemString(dict, name);
+    if (!value) {
+        PyErr_Format(PyExc_KeyError, "configuration: missing %s", name);
+        return false;
+    }
+    const double number = PyFloat_AsDouble(value);
+    if (number == -1.0 && PyErr_Occurred()) return false;
+    *out = (float)number;
+    return true;
+}
+
+static bool config_rest(PyObject *dict, t0_config *out) {
+    PyObject *tied = PyDict_GetItemString(dict, "tie_word_embeddings"), *proj = PyDict_GetItemString(dict, "feed_forward_proj");
+    if (!tied || !proj || !PyUnicode_Check(proj)) {
+        PyErr_SetString(PyExc_KeyError, "configuration: missing tie_word_embeddings or feed_forward_proj");
+        return false;
+    }
+    const int is_tied = PyObject_IsTrue(tied);
+    if (is_tied < 0) return false;
+    out->tied = is_tied == 1;
+    out->gated = PyUnicode_CompareWithASCIIString(proj, "gated-gelu") == 0;
+    if (!out->gated && PyUnicode_CompareWithASCIIString(proj, "relu") != 0) {
+        PyErr_Format(PyExc_ValueError, "configuration: feed_forward_proj %R: must be 'gated-gelu' or 'relu'", proj);
+        return false;
+    }
+    return true;
+}
+
+static bool config_from_dict(PyObject *dict, t0_config *out) {
+    memset(out, 0, sizeof *out);
+    return config_int(dict, "vocab_size", &out->vocab_size) && config_int(dict, "d_model", &out->d_model) &&
+           config_int(dict, "d_kv", &out->d_kv) && config_int(dict, "d_ff", &out->d_ff) &&
+           config_int(dict, "num_layers", &out->n_layers) && config_int(dict, "num_decoder_layers", &out->n_decoder_layers) &&
+           config_int(dict, "num_heads", &out->n_heads) && config_int(dict, "relative_attention_num_buckets", &out->n_buckets) &&
+           config_int(dict, "relative_attention_max_distance", &out->max_distance) && config_int(dict, "pad_token_id", &out->pad_id) &&
+           config_int(dict, "eos_token_id", &out->eos_id) && config_int(dict, "decoder_start_token_id", &out->decoder_start_id) &&
+           config_float(dict, "layer_norm_epsilon", &out->norm_epsilon) && config_float(dict, "dropout_rate", &out->dropout) &&
+           config_rest(dict, out);
+}
+
+static PyObject *model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"config", "kernels", NULL};
+    PyObject *dict;
+    const char *kernels_name = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|z:Model", names, &PyDict_Type, &dict, &kernels_name)) return NULL;
+    t0_config config;
+    const t0_kernels *kernels = t0py_kernels_named(kernels_name);
+    if (!kernels || !config_from_dict(dict, &config)) return NULL;
+    t0py_model *self = (t0py_model *)type->tp_alloc(type, 0);
+    if (!self) return NULL;
+    self->kernels = kernels;
+    t0_error err;
+    t0_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = t0_model_new(&self->model, &config, &err);
+    Py_END_ALLOW_THREADS
+    if (status == T0_OK) return (PyObject *)self;
+    self->model = NULL;
+    Py_DECREF(self);
+    return t0py_raise(t0py_state_of_type(type), &err);
+}
+
+static void model_dealloc(PyObject *object) {
+    t0py_model *self = (t0py_model *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    for (size_t i = 0; i < T0PY_SPARE_EXECS; i++) t0_exec_free(self->spare[i]);
+    t0_model_free(self->model);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+/* ---- execs -------------------------------------------------------------------------------------------------------- */
+
+/* An exec of this many threads, for one call. NULL with an exception set. */
+static t0_exec *exec_take(t0py_model *self, Py_ssize_t n_threads) {
+    if (!t0py_threads_valid(n_threads)) return NULL;
+    for (size_t i = 0; i < T0PY_SPARE_EXECS; i++) {
+        t0_exec *exec = self->spare[i];
+        if (exec && t0_exec_threads(exec) == (size_t)n_threads) {
+            self->spare[i] = NULL;
+            return exec;
+        }
+    }
+    t0_exec *exec = NULL;
+    t0_error err;
+    if (t0_exec_new(&exec, self->kernels, (size_t)n_threads, true, &err) == T0_OK) return exec;
+    t0py_raise(t0py_state_of_type(Py_TYPE(self)), &err);
+    return NULL;
+}
+
+static void exec_give_back(t0py_model *self, t0_exec *exec) {
+    for (size_t i = 0; i < T0PY_SPARE_EXECS; i++)
+        if (!self->spare[i]) {
+            self->spare[i] = exec;
+            return;
+        }
+    t0_exec_free(exec);
+}
+
+/* Ends a call: the exec goes back; true if it succeeded, else the exception is set. */
+static bool call_ends(t0py_model *self, t0_exec *exec, t0_status status, const t0_error *err) {
+    exec_give_back(self, exec);
+    if (status == T0_OK) return true;
+    t0py_raise(t0py_state_of_type(Py_TYPE(self)), err);
+    return false;
+}
+
+/* ---- tensors ------------------------------------------------------------------------------------------------------ */
+
+PyObject *t0py_float_view(PyObject *owner, float *data, int ndim, const npy_intp *shape, bool writable) {
+    const int flags = writable ? NPY_ARRAY_CARRAY : NPY_ARRAY_CARRAY_RO;
+    PyObject *view = PyArray_New(&PyArray_Type, ndim, shape, NPY_FLOAT32, NULL, data, 0, flags, NULL);
+    if (!view) return NULL;
+    if (PyArray_SetBaseObject((PyArrayObject *)view, Py_NewRef(owner)) == 0) return view;
+    Py_DECREF(view);
+    return NULL;
+}
+
+PyObject *t0py_tensor_view(PyObject *owner, const t0_model *model, float *block, PyObject *name, bool writable) {
+    const char *text = PyUnicode_AsUTF8(name);
+    if (!text) return NULL;
+    const t0_tensor *tensor = t0_model_find(model, text);
+    if (!tensor) return PyErr_Format(PyExc_KeyError, "no tensor %R in this model; tensors() lists them", name);
+    const npy_intp shape[2] = {(npy_intp)tensor->rows, (npy_intp)tensor->columns};
+    const int skip = tensor->is_vector ? 1 : 0;
+    return t0py_float_view(owner, block + tensor->offset, 2 - skip, shape + skip, writable);
+}
+
+PyDoc_STRVAR(tensors_doc, "tensors($self)\n--\n\nList of (name, shape), in the order of memory. Names are the hub's.");
+static PyObject *model_tensors(PyObject *object, PyObject *unused) {
+    (void)unused;
+    const t0_model *model = ((t0py_model *)object)->model;
+    PyObject *list = PyList_New((Py_ssize_t)model->n_tensors);
+    for (size_t i = 0; list && i < model->n_tensors; i++) {
+        const t0_tensor *tensor = &model->tensors[i];
+        PyObject *item = tensor->is_vector
+                             ? Py_BuildValue("s(n)", tensor->name, (Py_ssize_t)tensor->columns)
+                             : Py_BuildValue("s(nn)", tensor->name, (Py_ssize_t)tensor->rows, (Py_ssize_t)tensor->columns);
+        if (item)
+            PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+        else
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+PyDoc_STRVAR(tensor_doc, "tensor($self, name, /)\n--\n\nRead-only float32 view of a weight; it keeps the model alive.");
+static PyObject *model_tensor(PyObject *object, PyObject *name) {
+    const t0_model *model = ((t0py_model *)object)->model;
+    return t0py_tensor_view(object, model, model->weights, name, false);
+}
+
+PyDoc_STRVAR(writable_doc, "_writable($self, name, /)\n--\n\nThe same view, writable: for loading.");
+static PyObject *model_writable(PyObject *object, PyObject *name) {
+    const t0_model *model = ((t0py_model *)object)->model;
+    return t0py_tensor_view(object, model, model->weights, name, true);
+}
+
+PyDoc_STRVAR(init_doc, "init($self, kind='t5', seed=0)\n--\n\n"
+                       "Fills the weights at random: kind 't5' or 'matching'. Counter-based: the same everywhere.");
+static PyObject *model_init(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"kind", "seed", NULL};
+    const char *kind = "t5";
+    unsigned long long seed = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|sK:init", names, &kind, &seed)) return NULL;
+    const bool matching = strcmp(kind, "matching") == 0;
+    if (!matching && strcmp(kind, "t5") != 0) return PyErr_Format(PyExc_ValueError, "initializer '%s': must be 't5' or 'matching'", kind);
+    t0_model *model = ((t0py_model *)object)->model;
+    Py_BEGIN_ALLOW_THREADS
+    t0_model_init(model, matching ? T0_INIT_MATCHING : T0_INIT_T5, seed);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(find_nonfinite_doc, "find_nonfinite($self)\n--\n\n"
+                                 "(tensor name, flat index, value) of the first weight that is not finite, or None.");
+static PyObject *model_find_nonfinite(PyObject *object, PyObject *unused) {
+    (void)unused;
+    const t0_model *model = ((t0py_model *)object)->model;
+    const t0_tensor *tensor;
+    size_t i = 0;
+    Py_BEGIN_ALLOW_THREADS
+    tensor = t0_model_find_nonfinite(model);
+    while (tensor && i + 1 < tensor->rows * tensor->columns && isfinite(model->weights[tensor->offset + i])) i++;
+    Py_END_ALLOW_THREADS
+    if (!tensor) Py_RETURN_NONE;
+    return Py_BuildValue("snd", tensor->name, (Py_ssize_t)i, (double)model->weights[tensor->offset + i]);
+}
+
+/* ---- inference ---------------------------------------------------------------------------------------------------- */
+
+PyDoc_STRVAR(encode_doc, "encode($self, ids, offsets, threads=1)\n--\n\nEncoder states, float32 [N, D], of a ragged batch.");
+static PyObject *model_encode(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"ids", "offsets", "threads", NULL};
+    t0py_model *self = (t0py_model *)object;
+    PyObject *ids, *offsets;
+    Py_ssize_t n_threads = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|n:encode", names, &ids, &offsets, &n_threads)) return NULL;
+    t0py_ragged sources = {0};
+    PyObject *out = NULL;
+    t0_exec *exec = NULL;
+    if (!t0py_ragged_take(&sources, ids, offsets, "source")) goto end;
+    const npy_intp shape[2] = {PyArray_SIZE(sources.ids), self->model->config.d_model};
+    out = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
+    if (!out || !(exec = exec_take(self, n_threads))) {
+        Py_CLEAR(out);
+        goto end;
+    }
+    float *states = PyArray_DATA((PyArrayObject *)out);
+    t0py_interrupt stop;
+    const t0_poll poll = t0py_poll(&stop);
+    t0_error err;
+    t0_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = t0_encode_states(self->model, exec, states, &sources.batch, &poll, &err);
+    Py_END_ALLOW_THREADS
+    if (!call_ends(self, exec, status, &err)) Py_CLEAR(out);
+end:
+    t0py_ragged_release(&sources);
+    return out;
+}
+
+PyDoc_STRVAR(logits_doc, "logits($self, source_ids, source_offsets, decoder_ids, decoder_offsets, threads=1)\n--\n\n"
+                         "Logits, float32 [M, V], of decoder inputs taken as they are, one sequence a source.");
+static PyObject *model_logits(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"source_ids", "source_offsets", "decoder_ids", "decoder_offsets", "threads", NULL};
+    t0py_model *self = (t0py_model *)object;
+    PyObject *ids, *offsets, *decoder_ids, *decoder_offsets;
+    Py_ssize_t n_threads = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|n:logits", names, &ids, &offsets, &decoder_ids, &decoder_offsets, &n_threads))
+        return NULL;
+    t0py_ragged sources = {0}, inputs = {0};
+    PyObject *out = NULL;
+    t0_exec *exec = NULL;
+    if (!t0py_ragged_take(&sources, ids, offsets, "source")) goto end;
+    if (!t0py_ragged_take(&inputs, decoder_ids, decoder_offsets, "decoder")) goto end;
+    const npy_intp shape[2] = {PyArray_SIZE(inputs.ids), self->model->config.vocab_size};
+    out = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
+    if (!out || !(exec = exec_take(self, n_threads))) {
+        Py_CLEAR(out);
+        goto end;
+    }
+    float *logits = PyArray_DATA((PyArrayObject *)out);
+    t0py_interrupt stop;
+    const t0_poll poll = t0py_poll(&stop);
+    t0_error err;
+    t0_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = t0_logits(self->model, exec, logits, &sources.batch, &inputs.batch, &poll, &err);
+    Py_END_ALLOW_THREADS
+    if (!call_ends(self, exec, status, &err)) Py_CLEAR(out);
+end:
+    t0py_ragged_release(&sources);
+    t0py_ragged_release(&inputs);
+    return out;
+}
+
+/* The body of score once the batches are taken. */
+static PyObject *score_batches(t0py_model *self, const t0py_ragged *sources, const t0py_ragged *targets, PyObject *source_of,
+                               Py_ssize_t n_threads) {
+    PyArrayObject *owner = private_copy(source_of, NPY_INT32, "source_of");
+    const npy_intp n_targets = (npy_intp)targets->batch.n, n_tokens = PyArray_SIZE(targets->ids);
+    PyObject *scores = owner ? PyArray_SimpleNew(1, &n_targets, NPY_FLOAT64) : NULL;
+    PyObject *token_scores = scores ? PyArray_SimpleNew(1, &n_tokens, NPY_FLOAT32) : NULL;
+    PyObject *out = NULL;
+    t0_exec *exec = NULL;
+    if (!token_scores) goto end;
+    if (PyArray_SIZE(owner) != n_targets) {
+        PyErr_Format(PyExc_ValueError, "source_of: %zd entries for %zd targets", (Py_ssize_t)PyArray_SIZE(owner), (Py_ssize_t)n_targets);
+        goto end;
+    }
+    if (!(exec = exec_take(self, n_threads))) goto end;
+    double *score_data = PyArray_DATA((PyArrayObject *)scores);
+    float *token_data = PyArray_DATA((PyArrayObject *)token_scores);
+    const int32_t *owner_data = PyArray_DATA(owner);
+    t0py_interrupt stop;
+    const t0_poll poll = t0py_poll(&stop);
+    t0_error err;
+    t0_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = t0_score(self->model, exec, score_data, token_data, &sources->batch, &targets->batch, owner_data, &poll, &err);
+    Py_END_ALLOW_THREADS
+    if (call_ends(self, exec, status, &err)) out = PyTuple_Pack(2, scores, token_scores);
+end:
+    Py_XDECREF(owner);
+    Py_XDECREF(scores);
+    Py_XDECREF(token_scores);
+    return out;
+}
+
+PyDoc_STRVAR(score_doc, "score($self, source_ids, source_offsets, target_ids, target_offsets, source_of, threads=1)\n--\n\n"
+                        "(scores float64 [targets], token scores float32 [target tokens]): log-likelihoods of targets, "
+                        "each given its source.");
+static PyObject *model_score(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"source_ids", "source_offsets", "target_ids", "target_offsets", "source_of", "threads", NULL};
+    PyObject *ids, *offsets, *target_ids, *target_offsets, *source_of;
+    Py_ssize_t n_threads = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|n:score", names, &ids, &offsets, &target_ids, &target_offsets, &source_of,
+                                     &n_threads))
+        return NULL;
+    t0py_ragged sources = {0}, targets = {0};
+    PyObject *out = NULL;
+    if (t0py_ragged_take(&sources, ids, offsets, "source") && t0py_ragged_take(&targets, target_ids, target_offsets, "target"))
+        out = score_batches((t0py_model *)object, &sources, &targets, source_of, n_threads);
+    t0py_ragged_release(&sources);
+    t0py_ragged_release(&targets);
+    return out;
+}
+
+/* The body of generate once the batch is taken. */
+static PyObject *generate_batch(t0py_model *self, const t0py_ragged *sources, const t0_generation *options, Py_ssize_t n_threads) {
+    const npy_intp shape[2] = {(npy_intp)sources->batch.n, options->max_new_tokens > 0 ? options->max_new_tokens : 0};
+    PyObject *ids = PyArray_ZEROS(2, shape, NPY_INT32, 0);
+    PyObject *lengths = ids ? PyArray_ZEROS(1, shape, NPY_INT32, 0) : NULL;
+    PyObject *scores = lengths ? PyArray_ZEROS(1, shape, NPY_FLOAT64, 0) : NULL;
+    PyObject *out = NULL;
+    t0_exec *exec = scores ? exec_take(self, n_threads) : NULL;
+    if (exec) {
+        int32_t *id_data = PyArray_DATA((PyArrayObject *)ids), *length_data = PyArray_DATA((PyArrayObject *)lengths);
+        double *score_data = PyArray_DATA((PyArrayObject *)scores);
+        t0py_interrupt stop;
+        const t0_poll poll = t0py_poll(&stop);
+        t0_error err;
+        t0_status status;
+        Py_BEGIN_ALLOW_THREADS
+        status = t0_generate(self->model, exec, id_data, length_data, score_data, &sources->batch, options, &poll, &err);
+        Py_END_ALLOW_THREADS
+        if (call_ends(self, exec, status, &err)) out = PyTuple_Pack(3, ids, lengths, scores);
+    }
+    Py_XDECREF(ids);
+    Py_XDECREF(lengths);
+    Py_XDECREF(scores);
+    return out;
+}
+
+PyDoc_STRVAR(generate_doc, "generate($self, source_ids, source_offsets, max_new_tokens, min_new_tokens=0, threads=1)\n--\n\n"
+                           "(ids int32 [B, max_new_tokens], lengths int32 [B], log-likelihoods float64 [B]): the most likely next "
+                           "token, again and again. Lengths count the end token where it was reached.");
+static PyObject *model_generate(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"source_ids", "source_offsets", "max_new_tokens", "min_new_tokens", "threads", NULL};
+    PyObject *ids, *offsets;
+    int most, least = 0;
+    Py_ssize_t n_threads = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOi|in:generate", names, &ids, &offsets, &most, &least, &n_threads)) return NULL;
+    t0py_ragged sources = {0};
+    PyObject *out = NULL;
+    const t0_generation options = {.max_new_tokens = most, .min_new_tokens = least};
+    if (t0py_ragged_take(&sources, ids, offsets, "source")) out = generate_batch((t0py_model *)object, &sources, &options, n_threads);
+    t0py_ragged_release(&sources);
+    return out;
+}
+
+/* ---- the type ----------------------------------------------------------------------------------------------------- */
+
+static PyObject *model_kernels(PyObject *object, void *unused) {
+    (void)unused;
+    return PyUnicode_FromString(((t0py_model *)object)->kernels->name);
+}
+
+static PyObject *model_parameters(PyObject *object, void *unused) {
+    (void)unused;
+    return PyLong_FromSize_t(((t0py_model *)object)->model->n_weights);
+}
+
+#define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
+static PyMethodDef model_methods[] = {
+    {"tensors", model_tensors, METH_NOARGS, tensors_doc},
+    {"tensor", model_tensor, METH_O, tensor_doc},
+    {"_writable", model_writable, METH_O, writable_doc},
+    {"init", WITH_KEYWORDS(model_init), METH_VARARGS | METH_KEYWORDS, init_doc},
+    {"find_nonfinite", model_find_nonfinite, METH_NOARGS, find_nonfinite_doc},
+    {"encode", WITH_KEYWORDS(model_encode), METH_VARARGS | METH_KEYWORDS, encode_doc},
+    {"logits", WITH_KEYWORDS(model_logits), METH_VARARGS | METH_KEYWORDS, logits_doc},
+    {"score", WITH_KEYWORDS(model_score), METH_VARARGS | METH_KEYWORDS, score_doc},
+    {"generate", WITH_KEYWORDS(model_generate), METH_VARARGS | METH_KEYWORDS, generate_doc},
+    {0},
+};
+
+static PyGetSetDef model_properties[] = {
+    {"kernels", model_kernels, NULL, "Name of the kernel set.", NULL},
+    {"parameters", model_parameters, NULL, "Number of weights.", NULL},
+    {0},
+};
+
+PyDoc_STRVAR(model_doc, "Model(config, kernels=None)\n--\n\nA T5 with cleared weights. config: dict as Config.core() gives it.");
+static PyType_Slot model_slots[] = {
+    {Py_tp_doc, (void *)model_doc},         {Py_tp_new, model_new},
+    {Py_tp_dealloc, model_dealloc},         {Py_tp_methods, model_methods},
+    {Py_tp_getset, model_properties},       {0, NULL},
+};
+
+static PyType_Spec model_spec = {
+    .name = "t0native._core.Model",
+    .basicsize = sizeof(t0py_model),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = model_slots,
+};
+
+PyDoc_STRVAR(kernels_doc, "kernels()\n--\n\nList of (name, available here) of the kernel sets, the portable one first.");
+static PyObject *list_kernels(PyObject *module, PyObject *unused) {
+    (void)module;
+    (void)unused;
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list && t0_kernels_at(i); i++) {
+        const t0_kernels *kernels = t0_kernels_at(i);
+        PyObject *item = Py_BuildValue("sO", kernels->name, t0_kernels_available(kernels) ? Py_True : Py_False);
+        if (!item || PyList_Append(list, item) < 0) Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+static PyMethodDef module_functions[] = {{"kernels", list_kernels, METH_NOARGS, kernels_doc}, {0}};
+
+int t0py_model_exec(PyObject *module, t0py_state *state) {
+    state->model_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &model_spec, NULL);
+    if (!state->model_type || PyModule_AddType(module, state->model_type) < 0) return -1;
+    if (PyModule_AddFunctions(module, module_functions) < 0) return -1;
+    return t0py_trainer_exec(module, state);
+}

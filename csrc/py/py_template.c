@@ -1,0 +1,154 @@
+/* The type _core.Template: one compiled template, over csrc/template. t0native/prompts.py documents its use.
+ *
+ * A template never changes after it is compiled, so threads share it; a rendering holds the GIL throughout. */
+#include "py/py.h"
+
+#include "template/render.h"
+
+#include <string.h>
+
+typedef struct template_object {
+    PyObject_HEAD
+    t0_template compiled;
+    t0_runtime *runtime; /* strong */
+    PyObject *source;
+    uint64_t max_steps;
+    size_t max_output;
+} template_object;
+
+static const char runtime_name[] = "_runtime";
+
+static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"source", "max_steps", "max_output", NULL};
+    PyObject *source;
+    Py_ssize_t max_steps = 1000000, max_output = 4000000;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|$nn:Template", names, &source, &max_steps, &max_output)) return NULL;
+    if (max_steps < 1 || max_output < 1 || max_output > 1 << 30)
+        return PyErr_Format(PyExc_ValueError, "max_steps %zd, max_output %zd: at least 1, and max_output at most %d", max_steps, max_output, 1 << 30);
+    t0py_state *state = t0py_state_of_type(type);
+    template_object *self = state ? (template_object *)type->tp_alloc(type, 0) : NULL;
+    if (!self) return NULL;
+    self->runtime = (t0_runtime *)PyObject_GetAttrString((PyObject *)type, runtime_name);
+    self->source = Py_NewRef(source);
+    self->max_steps = (uint64_t)max_steps;
+    self->max_output = (size_t)max_output;
+    t0_error err = {.status = T0_OK};
+    if (self->runtime && t0_template_compile(&self->compiled, source, &err) == T0_OK) return (PyObject *)self;
+    if (self->runtime) t0py_raise(state, &err);
+    Py_DECREF(self);
+    return NULL;
+}
+
+static int template_traverse(PyObject *object, visitproc visit, void *arg) {
+    template_object *self = (template_object *)object;
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->runtime);
+    Py_VISIT(self->compiled.constants);
+    return 0;
+}
+
+static int template_clear(PyObject *object) {
+    Py_CLEAR(((template_object *)object)->runtime); /* the constants are text and numbers: no cycle passes through them */
+    return 0;
+}
+
+static void template_dealloc(PyObject *object) {
+    template_object *self = (template_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    t0_template_clear(&self->compiled);
+    Py_CLEAR(self->runtime);
+    Py_CLEAR(self->source);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+/* (example, answer_choices, seed, index, pick), all but the first optional. */
+static int read_options(template_object *self, PyObject *const *args, Py_ssize_t n, bool escapes, t0_render_options *out) {
+    if (n < 1 || n > 5) {
+        PyErr_Format(PyExc_TypeError, "expected 1 to 5 arguments, got %zd", n);
+        return -1;
+    }
+    if (!PyDict_Check(args[0])) {
+        PyErr_Format(PyExc_TypeError, "example: %.100s, must be a dict", Py_TYPE(args[0])->tp_name);
+        return -1;
+    }
+    *out = (t0_render_options){.escapes = escapes, .pick = T0_PICK_RANDOM, .max_steps = self->max_steps, .max_output = self->max_output};
+    if (n > 2) out->seed = PyLong_AsUnsignedLongLongMask(args[2]);
+    if (n > 3) out->index = PyLong_AsUnsignedLongLongMask(args[3]);
+    if (n > 4) out->pick = (int)PyLong_AsLong(args[4]);
+    if (PyErr_Occurred()) return -1;
+    if (out->pick >= T0_PICK_RANDOM && out->pick <= T0_PICK_LAST) return 0;
+    PyErr_SetString(PyExc_ValueError, "pick: 0 random, 1 first, 2 last");
+    return -1;
+}
+
+static PyObject *render(PyObject *object, PyObject *const *args, Py_ssize_t n, bool parts) {
+    template_object *self = (template_object *)object;
+    t0_render_options options;
+    t0_writer out;
+    if (read_options(self, args, n, parts, &options) < 0 || t0_writer_open(&out) < 0) return NULL;
+    PyObject *result = NULL;
+    if (t0_render(&self->compiled, self->runtime, &options, args[0], n > 1 ? args[1] : NULL, &out) == 0)
+        result = parts ? t0_writer_parts(&out) : t0_writer_text(&out, 0, out.size);
+    t0_writer_close(&out);
+    return result;
+}
+
+PyDoc_STRVAR(render_doc, "render($self, example, answer_choices=None, seed=0, index=0, pick=0, /)\n--\n\n"
+                         "The rendered text, as Jinja gives it. answer_choices, where given, shadows the example's key.");
+static PyObject *template_render(PyObject *self, PyObject *const *args, Py_ssize_t n) { return render(self, args, n, false); }
+
+PyDoc_STRVAR(parts_doc, "parts($self, example, answer_choices=None, seed=0, index=0, pick=0, /)\n--\n\n"
+                        "The text split at ||| as promptsource does: a ||| inside a string field does not split.");
+static PyObject *template_parts(PyObject *self, PyObject *const *args, Py_ssize_t n) { return render(self, args, n, true); }
+
+static PyObject *template_names(PyObject *object, void *unused) {
+    (void)unused;
+    const t0_template *compiled = &((template_object *)object)->compiled;
+    PyObject *list = PyList_New(0);
+    for (uint32_t i = 0; list && i < compiled->n_names; i++)
+        if (!t0_function_find(compiled->names[i]) && PyList_Append(list, compiled->names[i]) < 0) Py_CLEAR(list);
+    PyObject *names = list ? PyList_AsTuple(list) : NULL;
+    Py_XDECREF(list);
+    return names;
+}
+
+static PyObject *template_source(PyObject *object, void *unused) { return (void)unused, Py_NewRef(((template_object *)object)->source); }
+static PyObject *template_random(PyObject *object, void *unused) {
+    return (void)unused, PyBool_FromLong(((template_object *)object)->compiled.random);
+}
+
+static PyMethodDef template_methods[] = {
+    {"render", (PyCFunction)(void (*)(void))template_render, METH_FASTCALL, render_doc},
+    {"parts", (PyCFunction)(void (*)(void))template_parts, METH_FASTCALL, parts_doc},
+    {0},
+};
+
+static PyGetSetDef template_properties[] = {
+    {"names", template_names, NULL, "Names that the template reads from the example, in order of appearance.", NULL},
+    {"source", template_source, NULL, "The template's text.", NULL},
+    {"random", template_random, NULL, "Whether choice or random occurs.", NULL},
+    {0},
+};
+
+PyDoc_STRVAR(template_doc, "Template(source, *, max_steps=1000000, max_output=4000000)\n--\n\n"
+                           "A compiled prompt template: Jinja without whatever reaches beyond the example.\n\n"
+                           "Raises TemplateError with line and column for what it does not support.");
+
+static PyType_Slot template_slots[] = {
+    {Py_tp_doc, (void *)template_doc},         {Py_tp_new, template_new},         {Py_tp_dealloc, template_dealloc},
+    {Py_tp_traverse, template_traverse},       {Py_tp_clear, template_clear},     {Py_tp_methods, template_methods},
+    {Py_tp_getset, template_properties},       {0, NULL},
+};
+
+static PyType_Spec template_spec = {"t0native._core.Template", sizeof(template_object), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, template_slots};
+
+int t0py_template_exec(PyObject *module, t0py_state *state) {
+    state->template_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &template_spec, NULL);
+    if (!state->template_type) return -1;
+    PyObject *runtime = t0_runtime_new(state->TemplateError);
+    const int failed = !runtime || PyObject_SetAttrString((PyObject *)state->template_type, runtime_name, runtime) < 0;
+    Py_XDECREF(runtime);
+    return failed ? -1 : PyModule_AddType(module, state->template_type);
+}

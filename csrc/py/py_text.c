@@ -1,0 +1,502 @@
+/* The type _core.Tokenizer: strings in, ids out, over csrc/text. t0native/tokenizer.py documents it.
+ *
+ * A tokenizer never changes, so threads share it; what a call needs beside it (an encoder) comes from a small stack of
+ * idle ones that only threads with the GIL touch. */
+#include "py/py.h"
+
+#include "text/tokenizer.h"
+
+#include <string.h>
+
+enum { MAX_IDLE = 8, MAX_THREADS = 256, SMALL_BATCH = 1 << 15 /* bytes: below, threads cost more than they bring */ };
+
+typedef struct tokenizer_object {
+    PyObject_HEAD
+    t0_tokenizer *tokenizer; /* owned */
+    PyObject *model;         /* the file's bytes, which `tokenizer` points into */
+    t0_encoder idle[MAX_IDLE];
+    int n_idle;
+} tokenizer_object;
+
+static PyObject *raise_here(tokenizer_object *self, const t0_error *err) {
+    t0py_state *state = t0py_state_of_type(Py_TYPE(self));
+    return state ? t0py_raise(state, err) : NULL;
+}
+
+static t0_encoder take_encoder(tokenizer_object *self) {
+    if (self->n_idle > 0) return self->idle[--self->n_idle];
+    return (t0_encoder){.tokenizer = self->tokenizer};
+}
+
+static void give_encoder(tokenizer_object *self, t0_encoder *encoder) {
+    if (self->n_idle < MAX_IDLE && t0_encoder_size(encoder) < (4 << 20)) self->idle[self->n_idle++] = *encoder;
+    else t0_encoder_free(encoder);
+}
+
+/* Well-formed UTF-8 of a str. owner: NULL, or bytes that hold it (to be released by the caller). */
+typedef struct text_view {
+    t0_bytes bytes;
+    PyObject *owner;
+} text_view;
+
+static Py_ssize_t find_surrogate(PyObject *text, Py_ssize_t from) {
+    const Py_ssize_t length = PyUnicode_GET_LENGTH(text);
+    const int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    for (Py_ssize_t i = from; i < length; i++)
+        if (Py_UNICODE_IS_SURROGATE(PyUnicode_READ(kind, data, i))) return i;
+    return -1;
+}
+
+/* The text with U+FFFD for each lone surrogate. */
+static PyObject *without_surrogates(PyObject *text) {
+    const Py_ssize_t length = PyUnicode_GET_LENGTH(text);
+    PyObject *out = PyUnicode_New(length, 0x10FFFF);
+    if (!out || PyUnicode_CopyCharacters(out, 0, text, 0, length) < 0) {
+        Py_XDECREF(out);
+        return NULL;
+    }
+    for (Py_ssize_t i = find_surrogate(out, 0); i >= 0; i = find_surrogate(out, i + 1))
+        PyUnicode_WRITE(PyUnicode_KIND(out), PyUnicode_DATA(out), i, 0xFFFD);
+    PyObject *bytes = PyUnicode_AsUTF8String(out);
+    Py_DECREF(out);
+    return bytes;
+}
+
+/* The name of an argument for messages; item: its place in a batch, or -1. */
+static const char *name_of(Py_ssize_t item, char *buffer, size_t size) {
+    if (item < 0) return "text";
+    PyOS_snprintf(buffer, size, "texts[%zd]", item);
+    return buffer;
+}
+
+/* PyUnicode_AsUTF8AndSize has failed for `text`. */
+static int view_surrogates(PyObject *text, bool replace, const char *name, text_view *out) {
+    const Py_ssize_t at = PyErr_ExceptionMatches(PyExc_UnicodeEncodeError) ? find_surrogate(text, 0) : -1;
+    if (at < 0) return -1;
+    PyErr_Clear();
+    if (!replace) {
+        PyErr_Format(PyExc_ValueError, "%s: lone surrogate U+%x at index %zd; errors=\"replace\" turns it into U+FFFD", name,
+                     (int)PyUnicode_READ_CHAR(text, at), at);
+        return -1;
+    }
+    if (!(out->owner = without_surrogates(text))) return -1;
+    out->bytes = (t0_bytes){(const uint8_t *)PyBytes_AS_STRING(out->owner), (size_t)PyBytes_GET_SIZE(out->owner)};
+    return 0;
+}
+
+static int view_text(PyObject *text, bool replace, Py_ssize_t item, text_view *out) {
+    char buffer[48];
+    *out = (text_view){{NULL, 0}, NULL};
+    if (!PyUnicode_Check(text)) {
+        PyErr_Format(PyExc_TypeError, "%s: %.100s, must be str", name_of(item, buffer, sizeof buffer), Py_TYPE(text)->tp_name);
+        return -1;
+    }
+    Py_ssize_t size;
+    const char *data = PyUnicode_AsUTF8AndSize(text, &size);
+    if (!data) return view_surrogates(text, replace, name_of(item, buffer, sizeof buffer), out);
+    out->bytes = (t0_bytes){(const uint8_t *)data, (size_t)size};
+    return 0;
+}
+
+static int parse_errors(const char *errors, bool *replace) {
+    *replace = strcmp(errors, "replace") == 0;
+    if (*replace || strcmp(errors, "strict") == 0) return 0;
+    PyErr_Format(PyExc_ValueError, "errors \"%.100s\": must be \"strict\" or \"replace\"", errors);
+    return -1;
+}
+
+static PyObject *ids_to_list(const t0_buffer *ids) {
+    const Py_ssize_t n = (Py_ssize_t)(ids->size / sizeof(int32_t));
+    const int32_t *id = (const int32_t *)ids->data;
+    PyObject *list = PyList_New(n);
+    for (Py_ssize_t i = 0; list && i < n; i++) {
+        PyObject *number = PyLong_FromLong(id[i]);
+        if (!number) Py_CLEAR(list);
+        else PyList_SET_ITEM(list, i, number);
+    }
+    return list;
+}
+
+PyDoc_STRVAR(encode_doc, "encode($self, text, add_eos=False, errors='strict')\n--\n\n"
+                         "The ids of a text, as a list.\n\n"
+                         "text: str.  add_eos: add the end-of-sequence id.  errors: 'strict' raises ValueError for a lone\n"
+                         "surrogate, 'replace' takes U+FFFD for it. Unigram segmentation: Kudo 2018, section 3.2.\n\n"
+                         ">>> tok = t0.mini.tokenizer()\n"
+                         ">>> [tok.id_to_piece(id) for id in tok.encode('a cat', add_eos=True)]\n['▁a', '▁cat', '</s>']\n");
+static PyObject *tokenizer_encode(PyObject *object, PyObject *args, PyObject *kwargs) {
+    tokenizer_object *self = (tokenizer_object *)object;
+    static char *names[] = {"text", "add_eos", "errors", NULL};
+    PyObject *text;
+    int add_eos = 0;
+    const char *errors = "strict";
+    bool replace;
+    text_view view;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|ps:encode", names, &text, &add_eos, &errors)) return NULL;
+    if (parse_errors(errors, &replace) < 0 || view_text(text, replace, -1, &view) < 0) return NULL;
+    t0_encoder encoder = take_encoder(self);
+    t0_buffer ids = {0};
+    int64_t offsets[2];
+    t0_error err = {0};
+    t0_status status;
+    t0py_interrupt interrupt;
+    const t0_poll poll = t0py_poll(&interrupt);
+    const t0_batch_rule rule = {add_eos != 0, SIZE_MAX};
+    Py_BEGIN_ALLOW_THREADS
+    status = t0_encode_batch(&encoder, NULL, &view.bytes, 1, rule, &ids, offsets, &poll, &err);
+    Py_END_ALLOW_THREADS
+    give_encoder(self, &encoder);
+    PyObject *out = status == T0_OK ? ids_to_list(&ids) : raise_here(self, &err);
+    t0_buffer_free(&ids);
+    Py_XDECREF(view.owner);
+    return out;
+}
+
+/* A batch on its way through encode_batch. */
+typedef struct batch_call {
+    PyObject *items;   /* tuple of str, held while the GIL is away */
+    PyObject *owners;  /* list of bytes, or NULL */
+    t0_bytes *texts;   /* [n] */
+    Py_ssize_t n;
+    size_t total;
+    t0_encoder encoders[MAX_THREADS];
+    size_t threads;
+    t0_buffer ids;
+} batch_call;
+
+static int view_texts(batch_call *call, PyObject *texts, bool replace) {
+    if (PyUnicode_Check(texts) || PyBytes_Check(texts)) {
+        PyErr_Format(PyExc_TypeError, "texts: one %.20s, must be a sequence of str; encode takes one text", Py_TYPE(texts)->tp_name);
+        return -1;
+    }
+    if (!(call->items = PySequence_Tuple(texts))) return -1;
+    call->n = PyTuple_GET_SIZE(call->items);
+    call->texts = t0_alloc((size_t)call->n * sizeof *call->texts);
+    if (!call->texts) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < call->n; i++) {
+        text_view view;
+        if (view_text(PyTuple_GET_ITEM(call->items, i), replace, i, &view) < 0) return -1;
+        call->texts[i] = view.bytes;
+        call->total += view.bytes.size;
+        if (!view.owner) continue;
+        if (!call->owners) call->owners = PyList_New(0);
+        const int added = call->owners ? PyList_Append(call->owners, view.owner) : -1;
+        Py_DECREF(view.owner);
+        if (added < 0) return -1;
+    }
+    return 0;
+}
+
+static t0_status run_batch(batch_call *call, t0_batch_rule rule, int64_t *offsets, const t0_poll *poll, t0_error *err) {
+    t0_pool *pool = NULL;
+    if (call->threads > 1) T0_TRY(t0_pool_new(&pool, call->threads, err));
+    const t0_status status = t0_encode_batch(call->encoders, pool, call->texts, (size_t)call->n, rule, &call->ids, offsets, poll, err);
+    t0_pool_free(pool);
+    return status;
+}
+
+/* (ids, offsets), or NULL with an exception. */
+static PyObject *encode_views(tokenizer_object *self, batch_call *call, t0_batch_rule rule) {
+    npy_intp n_offsets = call->n + 1;
+    PyObject *offsets = PyArray_SimpleNew(1, &n_offsets, NPY_INT64);
+    if (!offsets) return NULL;
+    for (size_t i = 0; i < call->threads; i++) call->encoders[i] = take_encoder(self);
+    t0_error err = {0};
+    t0_status status;
+    t0py_interrupt interrupt;
+    const t0_poll poll = t0py_poll(&interrupt);
+    int64_t *offset_data = PyArray_DATA((PyArrayObject *)offsets);
+    Py_BEGIN_ALLOW_THREADS
+    status = run_batch(call, rule, offset_data, &poll, &err);
+    Py_END_ALLOW_THREADS
+    for (size_t i = 0; i < call->threads; i++) give_encoder(self, &call->encoders[i]);
+    npy_intp n_ids = (npy_intp)(call->ids.size / sizeof(int32_t));
+    PyObject *ids = status == T0_OK ? PyArray_SimpleNew(1, &n_ids, NPY_INT32) : raise_here(self, &err);
+    if (ids && n_ids) memcpy(PyArray_DATA((PyArrayObject *)ids), call->ids.data, call->ids.size);
+    PyObject *out = ids ? PyTuple_Pack(2, ids, offsets) : NULL;
+    Py_XDECREF(ids);
+    Py_DECREF(offsets);
+    return out;
+}
+
+PyDoc_STRVAR(encode_arrays_doc, "encode_arrays($self, texts, add_eos=False, max_length=None, threads=1, errors='strict')\n--\n\n"
+                                "(ids int32 [N], offsets int64 [B + 1]) of a sequence of B texts: encode_batch without the Ragged.\n\n"
+                                ">>> ids, offsets = t0.mini.tokenizer().encode_arrays(['Anna', '', 'tea'])\n"
+                                ">>> offsets.tolist()\n[0, 1, 1, 2]\n");
+static PyObject *tokenizer_encode_arrays(PyObject *object, PyObject *args, PyObject *kwargs) {
+    tokenizer_object *self = (tokenizer_object *)object;
+    static char *names[] = {"texts", "add_eos", "max_length", "threads", "errors", NULL};
+    PyObject *texts, *limit = Py_None;
+    int add_eos = 0;
+    Py_ssize_t threads = 1, max_length = -1;
+    const char *errors = "strict";
+    bool replace;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|pOns:encode_arrays", names, &texts, &add_eos, &limit, &threads, &errors)) return NULL;
+    if (parse_errors(errors, &replace) < 0) return NULL;
+    if (limit != Py_None) {
+        max_length = PyNumber_AsSsize_t(limit, PyExc_OverflowError);
+        if (max_length == -1 && PyErr_Occurred()) return NULL;
+        if (max_length < 0) return PyErr_Format(PyExc_ValueError, "max_length %zd: at least 0", max_length);
+    }
+    if (threads < 1 || threads > MAX_THREADS)
+        return PyErr_Format(PyExc_ValueError, "threads %zd: from 1 to %d", threads, MAX_THREADS);
+    batch_call *call = PyMem_Calloc(1, sizeof *call);
+    if (!call) return PyErr_NoMemory();
+    PyObject *out = NULL;
+    if (view_texts(call, texts, replace) == 0) {
+        call->threads = call->total < SMALL_BATCH || call->n < 2 ? 1 : (size_t)threads;
+        out = encode_views(self, call, (t0_batch_rule){add_eos != 0, limit == Py_None ? SIZE_MAX : (size_t)max_length});
+    }
+    Py_XDECREF(call->items);
+    Py_XDECREF(call->owners);
+    t0_free(call->texts);
+    t0_buffer_free(&call->ids);
+    PyMem_Free(call);
+    return out;
+}
+
+PyDoc_STRVAR(decode_doc, "decode($self, ids, skip_special=True)\n--\n\n"
+                         "The text of a sequence of ids.\n\n"
+                         "Pad, end of sequence, other control pieces, sentinels and ids beyond the vocabulary (a model's\n"
+                         "table may be larger) are left out; with skip_special=False they appear by name, the last kind\n"
+                         "as <id_N>. Everything else is SentencePiece's own decoding. ValueError for a negative id.\n\n"
+                         ">>> tok = t0.mini.tokenizer()\n"
+                         ">>> tok.decode(tok.encode('Anna keeps a cat.', add_eos=True))\n'anna keeps a cat.'\n"
+                         ">>> tok.decode(tok.encode('tea', add_eos=True), skip_special=False)\n'tea</s>'\n");
+static PyObject *tokenizer_decode(PyObject *object, PyObject *args, PyObject *kwargs) {
+    tokenizer_object *self = (tokenizer_object *)object;
+    static char *names[] = {"ids", "skip_special", NULL};
+    PyObject *value;
+    int skip_special = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|p:decode", names, &value, &skip_special)) return NULL;
+    PyArrayObject *ids = t0py_array(value, NPY_INT32, 1, "ids");
+    if (!ids) return NULL;
+    t0_buffer text = {0};
+    t0_error err = {0};
+    t0_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = t0_tokenizer_decode(self->tokenizer, PyArray_DATA(ids), (size_t)PyArray_SIZE(ids), !skip_special, &text, &err);
+    Py_END_ALLOW_THREADS
+    Py_DECREF(ids);
+    PyObject *out = status == T0_OK ? PyUnicode_DecodeUTF8((const char *)text.data, (Py_ssize_t)text.size, "replace") : raise_here(self, &err);
+    t0_buffer_free(&text);
+    return out;
+}
+
+static PyObject *span_text(tokenizer_object *self, const t0_encoder *encoder, const t0_span *span) {
+    const t0_piece *piece = &self->tokenizer->spiece.pieces[span->id];
+    if (piece->type == T0_PIECE_BYTE) return PyUnicode_DecodeUTF8((const char *)piece->text, piece->size, "replace");
+    return PyUnicode_DecodeUTF8((const char *)encoder->normal.data + span->begin, (Py_ssize_t)(span->end - span->begin), "replace");
+}
+
+static PyObject *spans_to_python(tokenizer_object *self, const t0_encoder *encoder, const t0_buffer *spans) {
+    const Py_ssize_t n = (Py_ssize_t)(spans->size / sizeof(t0_span));
+    const t0_span *span = (const t0_span *)spans->data;
+    PyObject *list = PyList_New(n);
+    for (Py_ssize_t i = 0; list && i < n; i++) {
+        PyObject *text = span_text(self, encoder, &span[i]);
+        PyObject *entry = text ? Py_BuildValue("(NiII)", text, (int)span[i].id, (unsigned)span[i].origin, (unsigned)span[i].origin_end) : NULL;
+        if (!entry) Py_CLEAR(list);
+        else PyList_SET_ITEM(list, i, entry);
+    }
+    if (!list) return NULL;
+    PyObject *normal = PyUnicode_DecodeUTF8((const char *)encoder->normal.data, (Py_ssize_t)encoder->normal.size, "replace");
+    PyObject *out = normal ? PyTuple_Pack(2, normal, list) : NULL;
+    Py_XDECREF(normal);
+    Py_DECREF(list);
+    return out;
+}
+
+PyDoc_STRVAR(spans_doc, "spans($self, text, errors='strict')\n--\n\n"
+                        "(normalised text, [(piece, id, begin, end), ...]): begin and end count bytes of the text's UTF-8.\n\n"
+                        ">>> t0.mini.tokenizer().spans('a cat')\n('▁a▁cat', [('▁a', ..., 0, 1), ('▁cat', ..., 1, 5)])\n");
+static PyObject *tokenizer_spans(PyObject *object, PyObject *args, PyObject *kwargs) {
+    tokenizer_object *self = (tokenizer_object *)object;
+    static char *names[] = {"text", "errors", NULL};
+    PyObject *text;
+    const char *errors = "strict";
+    bool replace;
+    text_view view;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|s:spans", names, &text, &errors)) return NULL;
+    if (parse_errors(errors, &replace) < 0 || view_text(text, replace, -1, &view) < 0) return NULL;
+    t0_encoder encoder = take_encoder(self);
+    t0_buffer spans = {0};
+    t0_error err = {0};
+    t0_status status;
+    t0py_interrupt interrupt;
+    const t0_poll poll = t0py_poll(&interrupt);
+    Py_BEGIN_ALLOW_THREADS
+    status = t0_encode_spans(&encoder, view.bytes, &spans, &poll, &err);
+    Py_END_ALLOW_THREADS
+    PyObject *out = status == T0_OK ? spans_to_python(self, &encoder, &spans) : raise_here(self, &err);
+    give_encoder(self, &encoder);
+    t0_buffer_free(&spans);
+    Py_XDECREF(view.owner);
+    return out;
+}
+
+PyDoc_STRVAR(id_to_piece_doc, "id_to_piece($self, id, /)\n--\n\nThe text of a piece, or <extra_id_k> of a sentinel. ValueError outside [0, vocab_size).\n\n"
+                              ">>> tok = t0.mini.tokenizer()\n>>> tok.id_to_piece(tok.eos_id)\n'</s>'\n");
+static PyObject *tokenizer_id_to_piece(PyObject *object, PyObject *value) {
+    const t0_tokenizer *tok = ((tokenizer_object *)object)->tokenizer;
+    const Py_ssize_t id = PyNumber_AsSsize_t(value, PyExc_OverflowError);
+    if (id == -1 && PyErr_Occurred()) return NULL;
+    const Py_ssize_t n = (Py_ssize_t)tok->spiece.n_pieces, total = n + (Py_ssize_t)tok->n_extra;
+    if (id < 0 || id >= total) return PyErr_Format(PyExc_ValueError, "id %zd: must be at least 0 and below %zd", id, total);
+    if (id >= n) return PyUnicode_FromFormat("<extra_id_%zd>", total - 1 - id);
+    return PyUnicode_DecodeUTF8((const char *)tok->spiece.pieces[id].text, tok->spiece.pieces[id].size, "replace");
+}
+
+/* The k of "<extra_id_k>", or -1. */
+static Py_ssize_t sentinel_number(t0_bytes name, size_t n_extra) {
+    static const char head[] = "<extra_id_";
+    const size_t h = sizeof head - 1;
+    if (name.size < h + 2 || name.size > h + 9 || memcmp(name.data, head, h) != 0 || name.data[name.size - 1] != '>') return -1;
+    if (name.data[h] == '0' && name.size > h + 2) return -1;
+    size_t k = 0;
+    for (size_t i = h; i + 1 < name.size; i++) {
+        if (name.data[i] < '0' || name.data[i] > '9') return -1;
+        k = k * 10 + (size_t)(name.data[i] - '0');
+    }
+    return k < n_extra ? (Py_ssize_t)k : -1;
+}
+
+PyDoc_STRVAR(piece_to_id_doc, "piece_to_id($self, piece, /)\n--\n\nThe id of a piece or sentinel; unk_id for a text that is none.\n\n"
+                              ">>> t0.mini.tokenizer().piece_to_id('</s>')\n1\n");
+static PyObject *tokenizer_piece_to_id(PyObject *object, PyObject *piece) {
+    const t0_tokenizer *tok = ((tokenizer_object *)object)->tokenizer;
+    text_view view;
+    if (view_text(piece, false, -1, &view) < 0) return NULL;
+    const int32_t id = t0_tokenizer_id(tok, view.bytes);
+    if (id >= 0) return PyLong_FromLong(id);
+    const Py_ssize_t k = sentinel_number(view.bytes, tok->n_extra);
+    return PyLong_FromSsize_t(k >= 0 ? (Py_ssize_t)(tok->spiece.n_pieces + tok->n_extra) - 1 - k : tok->unk_id);
+}
+
+PyDoc_STRVAR(sentinel_doc, "sentinel($self, k, /)\n--\n\nThe id of <extra_id_k>: n_pieces + extra_ids - 1 - k, T5's rule. ValueError outside [0, extra_ids).\n\n"
+                          ">>> tok = t0.Tokenizer.from_bytes(t0.mini.tokenizer().model_bytes, extra_ids=100)\n"
+                          ">>> tok.sentinel(0) == tok.vocab_size - 1\nTrue\n");
+static PyObject *tokenizer_sentinel(PyObject *object, PyObject *value) {
+    const t0_tokenizer *tok = ((tokenizer_object *)object)->tokenizer;
+    const Py_ssize_t k = PyNumber_AsSsize_t(value, PyExc_OverflowError);
+    if (k == -1 && PyErr_Occurred()) return NULL;
+    if (k < 0 || (size_t)k >= tok->n_extra)
+        return PyErr_Format(PyExc_ValueError, "sentinel %zd: must be at least 0 and below extra_ids, %zu", k, tok->n_extra);
+    return PyLong_FromSsize_t((Py_ssize_t)(tok->spiece.n_pieces + tok->n_extra) - 1 - k);
+}
+
+static PyObject *get_vocab_size(PyObject *object, void *unused) {
+    (void)unused;
+    const t0_tokenizer *tok = ((tokenizer_object *)object)->tokenizer;
+    return PyLong_FromSize_t(tok->spiece.n_pieces + tok->n_extra);
+}
+static PyObject *get_n_pieces(PyObject *object, void *unused) {
+    (void)unused;
+    return PyLong_FromSize_t(((tokenizer_object *)object)->tokenizer->spiece.n_pieces);
+}
+static PyObject *get_extra_ids(PyObject *object, void *unused) {
+    (void)unused;
+    return PyLong_FromSize_t(((tokenizer_object *)object)->tokenizer->n_extra);
+}
+static PyObject *id_or_none(int32_t id) {
+    if (id < 0) Py_RETURN_NONE;
+    return PyLong_FromLong(id);
+}
+static PyObject *get_pad_id(PyObject *object, void *unused) {
+    (void)unused;
+    return id_or_none(((tokenizer_object *)object)->tokenizer->pad_id);
+}
+static PyObject *get_eos_id(PyObject *object, void *unused) {
+    (void)unused;
+    return id_or_none(((tokenizer_object *)object)->tokenizer->eos_id);
+}
+static PyObject *get_unk_id(PyObject *object, void *unused) {
+    (void)unused;
+    return PyLong_FromLong(((tokenizer_object *)object)->tokenizer->unk_id);
+}
+static PyObject *get_model_bytes(PyObject *object, void *unused) {
+    (void)unused;
+    return Py_NewRef(((tokenizer_object *)object)->model);
+}
+
+static PyObject *tokenizer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"model_bytes", "extra_ids", NULL};
+    PyObject *model;
+    Py_ssize_t extra_ids = 100;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "S|n:Tokenizer", names, &model, &extra_ids)) return NULL;
+    if (extra_ids < 0) return PyErr_Format(PyExc_ValueError, "extra_ids %zd: at least 0", extra_ids);
+    t0py_state *state = t0py_state_of_type(type);
+    tokenizer_object *self = state ? (tokenizer_object *)type->tp_alloc(type, 0) : NULL;
+    if (!self) return NULL;
+    self->model = Py_NewRef(model);
+    const t0_bytes file = {(const uint8_t *)PyBytes_AS_STRING(model), (size_t)PyBytes_GET_SIZE(model)};
+    t0_error err = {0};
+    t0_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = t0_tokenizer_new(&self->tokenizer, file, (size_t)extra_ids, &err);
+    Py_END_ALLOW_THREADS
+    if (status == T0_OK) return (PyObject *)self;
+    Py_DECREF(self);
+    return t0py_raise(state, &err);
+}
+
+static void tokenizer_dealloc(PyObject *object) {
+    tokenizer_object *self = (tokenizer_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    while (self->n_idle > 0) t0_encoder_free(&self->idle[--self->n_idle]);
+    t0_tokenizer_free(self->tokenizer);
+    Py_XDECREF(self->model);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+#define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
+
+static PyMethodDef tokenizer_methods[] = {
+    {"encode", WITH_KEYWORDS(tokenizer_encode), METH_VARARGS | METH_KEYWORDS, encode_doc},
+    {"encode_arrays", WITH_KEYWORDS(tokenizer_encode_arrays), METH_VARARGS | METH_KEYWORDS, encode_arrays_doc},
+    {"decode", WITH_KEYWORDS(tokenizer_decode), METH_VARARGS | METH_KEYWORDS, decode_doc},
+    {"spans", WITH_KEYWORDS(tokenizer_spans), METH_VARARGS | METH_KEYWORDS, spans_doc},
+    {"id_to_piece", tokenizer_id_to_piece, METH_O, id_to_piece_doc},
+    {"piece_to_id", tokenizer_piece_to_id, METH_O, piece_to_id_doc},
+    {"sentinel", tokenizer_sentinel, METH_O, sentinel_doc},
+    {0},
+};
+
+static PyGetSetDef tokenizer_attributes[] = {
+    {"vocab_size", get_vocab_size, NULL, "Pieces and sentinels.", NULL},
+    {"n_pieces", get_n_pieces, NULL, "Pieces in the model file.", NULL},
+    {"extra_ids", get_extra_ids, NULL, "Sentinels behind the pieces.", NULL},
+    {"pad_id", get_pad_id, NULL, "Id of the padding piece, or None.", NULL},
+    {"eos_id", get_eos_id, NULL, "Id of the end-of-sequence piece, or None.", NULL},
+    {"unk_id", get_unk_id, NULL, "Id of the unknown piece.", NULL},
+    {"model_bytes", get_model_bytes, NULL, "The model file's bytes.", NULL},
+    {0},
+};
+
+PyDoc_STRVAR(tokenizer_doc, "Tokenizer(model_bytes, extra_ids=100)\n--\n\nA SentencePiece unigram tokenizer; see t0native.Tokenizer.");
+
+static PyType_Slot tokenizer_slots[] = {
+    {Py_tp_new, tokenizer_new},
+    {Py_tp_dealloc, tokenizer_dealloc},
+    {Py_tp_methods, tokenizer_methods},
+    {Py_tp_getset, tokenizer_attributes},
+    {Py_tp_doc, (void *)tokenizer_doc},
+    {0, NULL},
+};
+
+static PyType_Spec tokenizer_spec = {
+    .name = "t0native._core.Tokenizer",
+    .basicsize = sizeof(tokenizer_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = tokenizer_slots,
+};
+
+int t0py_text_exec(PyObject *module, t0py_state *state) {
+    state->tokenizer_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &tokenizer_spec, NULL);
+    if (!state->tokenizer_type) return -1;
+    return PyModule_AddType(module, state->tokenizer_type);
+}

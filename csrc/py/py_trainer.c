@@ -1,0 +1,307 @@
+/* The type Trainer: gradients and optimiser steps that change a Model's weights in place.
+ *
+ * One lock serialises its calls; waiting for it can be stopped by Ctrl-C. A step that is stopped or fails before the
+ * optimiser began leaves weights and optimiser state as they were. */
+#include "py/py_model.h"
+
+#include <pythread.h>
+
+typedef struct t0py_trainer {
+    PyObject_HEAD
+    t0py_model *model;   /* strong: its weights are trained */
+    t0_trainer *trainer; /* owned */
+    PyThread_type_lock lock;
+} t0py_trainer;
+
+static t0py_state *state_of(t0py_trainer *self) { return t0py_state_of_type(Py_TYPE(self)); }
+
+/* ---- the lock ------------------------------------------------------------------------------------------------------ */
+
+enum { LOCK_WAIT_US = 50 * 1000 };
+
+/* False with an exception set when a signal stopped the wait. */
+static bool lock_take(t0py_trainer *self) {
+    while (!PyThread_acquire_lock(self->lock, NOWAIT_LOCK)) {
+        PyLockStatus got;
+        Py_BEGIN_ALLOW_THREADS
+        got = PyThread_acquire_lock_timed(self->lock, LOCK_WAIT_US, 0);
+        Py_END_ALLOW_THREADS
+        if (got == PY_LOCK_ACQUIRED) return true;
+        if (PyErr_CheckSignals() != 0) return false;
+    }
+    return true;
+}
+
+/* ---- construction -------------------------------------------------------------------------------------------------- */
+
+static bool optimizer_named(const char *name, t0_optimizer_kind *out) {
+    if (strcmp(name, "adafactor") == 0) {
+        *out = T0_ADAFACTOR;
+        return true;
+    }
+    if (strcmp(name, "adamw") == 0) {
+        *out = T0_ADAMW;
+        return true;
+    }
+    PyErr_Format(PyExc_ValueError, "optimizer '%s': must be 'adafactor' or 'adamw'", name);
+    return false;
+}
+
+static bool in_range(const char *name, float value, float low, float high) {
+    if (value >= low && value < high) return true;
+    PyObject *number = PyFloat_FromDouble((double)value);
+    if (number) PyErr_Format(PyExc_ValueError, "%s %R: must be at least %d and less than %d", name, number, (int)low, (int)high);
+    Py_XDECREF(number);
+    return false;
+}
+
+static bool options_valid(const t0_trainer_options *o) {
+    const float large = 1e9f;
+    return in_range("beta1", o->beta1, 0, 1) && in_range("beta2", o->beta2, 0, 1) && in_range("epsilon", o->epsilon, 0, 1) &&
+           in_range("weight_decay", o->weight_decay, 0, large) && in_range("clip_norm", o->clip_norm, 0, large) &&
+           in_range("dropout", o->dropout, 0, 1) && in_range("label_smoothing", o->label_smoothing, 0, 1) &&
+           in_range("z_loss", o->z_loss, 0, large);
+}
+
+static bool parse_options(PyObject *args, PyObject *kwargs, t0py_state *state, t0py_model **model, t0_trainer_options *o,
+                          Py_ssize_t *n_threads) {
+    static char *names[] = {"model", "optimizer", "beta1", "beta2", "epsilon", "weight_decay", "scale_parameter", "step_offset",
+                            "clip_norm", "dropout", "label_smoothing", "z_loss", "seed", "threads", NULL};
+    *o = (t0_trainer_options){.beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f, .scale_parameter = true};
+    const char *optimizer = "adafactor";
+    int scale_parameter = 1;
+    unsigned long long step_offset = 0, seed = 0;
+    *n_threads = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$sffffpKffffKn:Trainer", names, state->model_type, model, &optimizer, &o->beta1,
+                                     &o->beta2, &o->epsilon, &o->weight_decay, &scale_parameter, &step_offset, &o->clip_norm, &o->dropout,
+                                     &o->label_smoothing, &o->z_loss, &seed, n_threads))
+        return false;
+    o->scale_parameter = scale_parameter != 0;
+    o->step_offset = step_offset;
+    o->seed = seed;
+    return optimizer_named(optimizer, &o->optimizer) && options_valid(o) && t0py_threads_valid(*n_threads);
+}
+
+static PyObject *trainer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    t0py_state *state = t0py_state_of_type(type);
+    t0py_model *model;
+    t0_trainer_options options;
+    Py_ssize_t n_threads;
+    if (!state || !parse_options(args, kwargs, state, &model, &options, &n_threads)) return NULL;
+    t0py_trainer *self = (t0py_trainer *)type->tp_alloc(type, 0);
+    if (!self) return NULL;
+    self->model = (t0py_model *)Py_NewRef(model);
+    self->lock = PyThread_allocate_lock();
+    if (!self->lock) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    t0_error err;
+    t0_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = t0_trainer_new(&self->trainer, model->model, &options, model->kernels, (size_t)n_threads, &err);
+    Py_END_ALLOW_THREADS
+    if (status == T0_OK) return (PyObject *)self;
+    self->trainer = NULL;
+    Py_DECREF(self);
+    return t0py_raise(state, &err);
+}
+
+static void trainer_dealloc(PyObject *object) {
+    t0py_trainer *self = (t0py_trainer *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    if (self->trainer) t0_trainer_free(self->trainer);
+    if (self->lock) PyThread_free_lock(self->lock);
+    Py_XDECREF(self->model);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+/* ---- steps ---------------------------------------------------------------------------------------------------------- */
+
+/* Gradients of the batch, then, with a learning rate, the optimiser. */
+static PyObject *run_step(t0py_trainer *self, const t0py_ragged *sources, const t0py_ragged *targets, unsigned long long step,
+                          const float *learning_rate) {
+    if (sources->batch.n != targets->batch.n)
+        return PyErr_Format(PyExc_ValueError, "%zd targets for %zd sources: there must be one for each", (Py_ssize_t)targets->batch.n,
+                            (Py_ssize_t)sources->batch.n);
+    if (!lock_take(self)) return NULL;
+    t0_step_result result = {0};
+    t0_error err;
+    t0py_interrupt stop;
+    const t0_poll poll = t0py_poll(&stop);
+    t0_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = t0_trainer_gradients(self->trainer, &result, &sources->batch, &targets->batch, step, &poll, &err);
+    if (status == T0_OK && learning_rate) status = t0_trainer_apply(self->trainer, &result, *learning_rate, step, &err);
+    Py_END_ALLOW_THREADS
+    PyThread_release_lock(self->lock);
+    if (status != T0_OK) return t0py_raise(state_of(self), &err);
+    if (learning_rate) return Py_BuildValue("dd", result.loss, result.grad_norm);
+    return Py_BuildValue("dnn", result.loss, (Py_ssize_t)result.source_tokens, (Py_ssize_t)result.target_tokens);
+}
+
+static bool step_number_valid(unsigned long long step) {
+    if (step >= 1) return true;
+    PyErr_SetString(PyExc_ValueError, "step 0: steps count from 1");
+    return false;
+}
+
+static PyObject *take_and_run(t0py_trainer *self, PyObject *const arrays[4], unsigned long long step, const float *learning_rate) {
+    t0py_ragged sources = {0}, targets = {0};
+    PyObject *out = NULL;
+    if (step_number_valid(step) && t0py_ragged_take(&sources, arrays[0], arrays[1], "source") &&
+        t0py_ragged_take(&targets, arrays[2], arrays[3], "target"))
+        out = run_step(self, &sources, &targets, step, learning_rate);
+    t0py_ragged_release(&sources);
+    t0py_ragged_release(&targets);
+    return out;
+}
+
+PyDoc_STRVAR(gradients_doc, "gradients($self, source_ids, source_offsets, target_ids, target_offsets, step)\n--\n\n"
+                            "Forward and backward: afterwards gradient(name) is d(mean loss)/d(weight). Returns (loss, source tokens, "
+                            "target tokens).");
+static PyObject *trainer_gradients(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"source_ids", "source_offsets", "target_ids", "target_offsets", "step", NULL};
+    PyObject *arrays[4];
+    unsigned long long step;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOK:gradients", names, &arrays[0], &arrays[1], &arrays[2], &arrays[3], &step))
+        return NULL;
+    return take_and_run((t0py_trainer *)object, arrays, step, NULL);
+}
+
+PyDoc_STRVAR(step_doc, "step($self, source_ids, source_offsets, target_ids, target_offsets, learning_rate, step)\n--\n\n"
+                       "gradients, then apply: one training step, whole or not at all. Returns (loss, norm of the gradients).");
+static PyObject *trainer_step(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"source_ids", "source_offsets", "target_ids", "target_offsets", "learning_rate", "step", NULL};
+    PyObject *arrays[4];
+    float learning_rate;
+    unsigned long long step;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOfK:step", names, &arrays[0], &arrays[1], &arrays[2], &arrays[3], &learning_rate,
+                                     &step))
+        return NULL;
+    return take_and_run((t0py_trainer *)object, arrays, step, &learning_rate);
+}
+
+PyDoc_STRVAR(apply_doc, "apply($self, learning_rate, step)\n--\n\nClips and applies the gradients; returns their norm before clipping.");
+static PyObject *trainer_apply(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"learning_rate", "step", NULL};
+    t0py_trainer *self = (t0py_trainer *)object;
+    float learning_rate;
+    unsigned long long step;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "fK:apply", names, &learning_rate, &step)) return NULL;
+    if (!step_number_valid(step) || !lock_take(self)) return NULL;
+    t0_step_result result = {0};
+    t0_error err;
+    t0_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = t0_trainer_apply(self->trainer, &result, learning_rate, step, &err);
+    Py_END_ALLOW_THREADS
+    PyThread_release_lock(self->lock);
+    return status == T0_OK ? PyFloat_FromDouble(result.grad_norm) : t0py_raise(state_of(self), &err);
+}
+
+/* ---- gradients and state -------------------------------------------------------------------------------------------- */
+
+PyDoc_STRVAR(gradient_doc, "gradient($self, name, /)\n--\n\nRead-only view of a tensor's gradient; the next step overwrites it.");
+static PyObject *trainer_gradient(PyObject *object, PyObject *name) {
+    t0py_trainer *self = (t0py_trainer *)object;
+    return t0py_tensor_view(object, self->model->model, t0_trainer_gradient_block(self->trainer), name, false);
+}
+
+PyDoc_STRVAR(gradient_writable_doc, "_writable_gradient($self, name, /)\n--\n\nThe same view, writable: to give apply other gradients.");
+static PyObject *trainer_gradient_writable(PyObject *object, PyObject *name) {
+    t0py_trainer *self = (t0py_trainer *)object;
+    return t0py_tensor_view(object, self->model->model, t0_trainer_gradient_block(self->trainer), name, true);
+}
+
+PyDoc_STRVAR(state_doc, "state($self)\n--\n\n"
+                        "Copy of the optimiser's state, float32 [n]: with the weights and the step number, all that resuming needs.");
+static PyObject *trainer_state(PyObject *object, PyObject *unused) {
+    (void)unused;
+    t0py_trainer *self = (t0py_trainer *)object;
+    size_t n;
+    if (!lock_take(self)) return NULL;
+    const float *block = t0_trainer_state_block(self->trainer, &n);
+    const npy_intp shape[1] = {(npy_intp)n};
+    PyObject *out = PyArray_SimpleNew(1, shape, NPY_FLOAT32);
+    if (out && n > 0) memcpy(PyArray_DATA((PyArrayObject *)out), block, n * sizeof(float));
+    PyThread_release_lock(self->lock);
+    return out;
+}
+
+PyDoc_STRVAR(load_state_doc, "load_state($self, state, /)\n--\n\nTakes what state() gave, as a float32 array or its bytes.");
+static PyObject *trainer_load_state(PyObject *object, PyObject *value) {
+    t0py_trainer *self = (t0py_trainer *)object;
+    PyArrayObject *array = NULL;
+    Py_buffer bytes = {0};
+    const void *data;
+    size_t size, n;
+    if (PyArray_Check(value)) {
+        if (!(array = t0py_array(value, NPY_FLOAT32, 1, "state"))) return NULL;
+        data = PyArray_DATA(array);
+        size = (size_t)PyArray_NBYTES(array);
+    } else {
+        if (PyObject_GetBuffer(value, &bytes, PyBUF_SIMPLE) < 0) return NULL;
+        data = bytes.buf;
+        size = (size_t)bytes.len;
+    }
+    bool good = false;
+    if (lock_take(self)) {
+        float *block = t0_trainer_state_block(self->trainer, &n);
+        good = size == n * sizeof(float);
+        if (good && n > 0)
+            memcpy(block, data, size);
+        else if (!good)
+            PyErr_Format(PyExc_ValueError, "state: %zu bytes; this model and optimizer have %zu", size, n * sizeof(float));
+        PyThread_release_lock(self->lock);
+    }
+    Py_XDECREF(array);
+    if (bytes.obj) PyBuffer_Release(&bytes);
+    if (!good) return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *trainer_model(PyObject *object, void *unused) {
+    (void)unused;
+    return Py_NewRef(((t0py_trainer *)object)->model);
+}
+
+/* ---- the type ------------------------------------------------------------------------------------------------------- */
+
+#define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
+static PyMethodDef trainer_methods[] = {
+    {"gradients", WITH_KEYWORDS(trainer_gradients), METH_VARARGS | METH_KEYWORDS, gradients_doc},
+    {"step", WITH_KEYWORDS(trainer_step), METH_VARARGS | METH_KEYWORDS, step_doc},
+    {"apply", WITH_KEYWORDS(trainer_apply), METH_VARARGS | METH_KEYWORDS, apply_doc},
+    {"gradient", trainer_gradient, METH_O, gradient_doc},
+    {"_writable_gradient", trainer_gradient_writable, METH_O, gradient_writable_doc},
+    {"state", trainer_state, METH_NOARGS, state_doc},
+    {"load_state", trainer_load_state, METH_O, load_state_doc},
+    {0},
+};
+
+static PyGetSetDef trainer_properties[] = {{"model", trainer_model, NULL, "The model that is trained.", NULL}, {0}};
+
+PyDoc_STRVAR(trainer_doc,
+             "Trainer(model, *, optimizer='adafactor', beta1=0.9, beta2=0.999, epsilon=1e-08, weight_decay=0.0, scale_parameter=True, "
+             "step_offset=0, clip_norm=0.0, dropout=0.0, label_smoothing=0.0, z_loss=0.0, seed=0, threads=1)\n--\n\n"
+             "Trains a Model's weights in place.");
+static PyType_Slot trainer_slots[] = {
+    {Py_tp_doc, (void *)trainer_doc},       {Py_tp_new, trainer_new},
+    {Py_tp_dealloc, trainer_dealloc},       {Py_tp_methods, trainer_methods},
+    {Py_tp_getset, trainer_properties},     {0, NULL},
+};
+
+static PyType_Spec trainer_spec = {
+    .name = "t0native._core.Trainer",
+    .basicsize = sizeof(t0py_trainer),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = trainer_slots,
+};
+
+int t0py_trainer_exec(PyObject *module, t0py_state *state) {
+    state->trainer_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &trainer_spec, NULL);
+    if (!state->trainer_type || PyModule_AddType(module, state->trainer_type) < 0) return -1;
+    return 0;
+}

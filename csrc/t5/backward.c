@@ -1,0 +1,201 @@
+/* The backward pass: t5/forward.c read from its end, the gradient dx of the residual stream running along.
+ *
+ * A sub-layer x' = x + drop(W u), u = f(norm(x)):
+ *     e = drop(dx'),   dW += e^T u,   du = e W,   (f backward) dy,   dx = dx' + (norm backward) dy
+ * dx is updated in place. Dropout masks are drawn again, never stored. Keys and values of the encoder get their
+ * gradient from every decoder block; those of all blocks are kept, [layers][source rows][2I], and then go through the
+ * projections together. The bias tables get theirs, by distance, from all blocks of their stack. */
+#include "t5/backward.h"
+
+#include "nn/optimizer.h"
+
+#include <math.h>
+#include <string.h>
+
+static size_t inner_of(const t0_config *c) { return (size_t)c->n_heads * (size_t)c->d_kv; }
+static size_t hidden_of(const t0_config *c) { return (size_t)c->d_ff * (c->gated ? 2 : 1); }
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+/* ---- plan -------------------------------------------------------------------------------------------------------- */
+
+static void carve_run(t0_backward_run *run, t0_carver *at) {
+    const t0_stack_run *forward = run->forward;
+    const t0_config *c = &forward->pass->model->config;
+    const size_t n = forward->n_rows, d = (size_t)c->d_model, inner = inner_of(c), n_threads = t0_exec_threads(forward->pass->exec);
+    run->dx = t0_carve(at, n, d);
+    run->dy = t0_carve(at, n, d);
+    run->dropped = forward->pass->dropout > 0.0f ? t0_carve(at, n, d) : NULL;
+    run->wide = t0_carve(at, n, larger(3 * inner, hidden_of(c)));
+    run->narrow = t0_carve(at, n, larger(inner, (size_t)c->d_ff));
+    run->dbias = t0_carve(at, (size_t)c->n_heads, forward->bias_width);
+    const t0_attention self = t0_stack_self_attention(forward, 0);
+    size_t scratch = t0_attention_backward_scratch_size(&self, n_threads);
+    if (forward->shape->decoder) {
+        const t0_attention cross = t0_stack_cross_attention(forward, 0);
+        scratch = larger(scratch, t0_attention_backward_scratch_size(&cross, n_threads));
+    }
+    run->scratch = t0_carve(at, scratch, 1);
+}
+
+void t0_backward_plan(t0_backward_run *run, const t0_stack_run *forward) {
+    *run = (t0_backward_run){.forward = forward};
+    t0_carver at = {0};
+    carve_run(run, &at);
+    run->n_floats = at.used;
+}
+
+void t0_backward_place(t0_backward_run *run, float *memory) {
+    t0_carver at = {.base = memory};
+    carve_run(run, &at);
+}
+
+/* ---- sub-layers -------------------------------------------------------------------------------------------------- */
+
+/* y = x W^T backwards: dW += dy^T x and dx (+)= dy W. */
+static void linear_backward(const t0_pass *pass, float *gradients, float *dx, const float *dy, const float *x, size_t weight,
+                            size_t n_rows, size_t in, size_t out, bool add) {
+    const t0_linear s = {.n_rows = n_rows, .in = in, .out = out, .x_stride = in, .y_stride = out};
+    t0_linear_backward_weight(pass->exec, &s, gradients + weight, dy, x);
+    t0_linear_backward_input(pass->exec, &s, dx, dy, pass->model->weights + weight, add);
+}
+
+static void norm_backward(const t0_backward_run *run, float *gradients, const float *dy, const float *x, const float *r, size_t gain) {
+    const t0_pass *pass = run->forward->pass;
+    t0_rmsnorm_backward(pass->exec, run->dx, gradients + gain, dy, x, r, pass->model->weights + gain, run->forward->n_rows,
+                        (size_t)pass->model->config.d_model);
+}
+
+/* The gradient that reaches a sub-layer's last product: dx through its dropout. */
+static const float *through_dropout(const t0_backward_run *run, size_t block, t0_dropout_place place) {
+    const t0_stack_run *forward = run->forward;
+    if (forward->pass->dropout == 0.0f) return run->dx;
+    t0_stack_dropout(forward, run->dropped, run->dx, (size_t)forward->pass->model->config.d_model, block, place);
+    return run->dropped;
+}
+
+static void ffn_backward(const t0_backward_run *run, float *gradients, const t0_block_buffers *b, size_t block) {
+    const t0_stack_run *forward = run->forward;
+    const t0_pass *pass = forward->pass;
+    const t0_config *c = &pass->model->config;
+    const t0_block *w = &forward->stack->blocks[block];
+    const size_t d = (size_t)c->d_model, f = (size_t)c->d_ff, n = forward->n_rows;
+    const float *e = through_dropout(run, block, T0_DROP_FFN);
+    linear_backward(pass, gradients, run->narrow, e, b->a, w->wo, n, f, d, false);
+    if (pass->dropout > 0.0f) t0_stack_dropout(forward, run->narrow, run->narrow, f, block, T0_DROP_INNER);
+    t0_activation_backward(pass->exec, run->wide, run->narrow, b->h, n, f, c->gated);
+    linear_backward(pass, gradients, run->dy, run->wide, b->ffn_y, w->wi, n, d, hidden_of(c), false);
+    norm_backward(run, gradients, run->dy, b->ffn_x, b->ffn_r, w->ffn_norm);
+}
+
+/* kv, dkv: [source rows, 2I] of this block; dkv was cleared. */
+static void cross_backward(const t0_backward_run *run, float *gradients, float *dkv, const t0_block_buffers *b, const float *kv,
+                           size_t block) {
+    const t0_stack_run *forward = run->forward;
+    const t0_pass *pass = forward->pass;
+    const t0_block *w = &forward->stack->blocks[block];
+    const size_t d = (size_t)pass->model->config.d_model, inner = inner_of(&pass->model->config), n = forward->n_rows;
+    const float *e = through_dropout(run, block, T0_DROP_CROSS);
+    linear_backward(pass, gradients, run->narrow, e, b->cross_o, w->cross_o, n, inner, d, false);
+    const t0_attention s = t0_stack_cross_attention(forward, block);
+    t0_attention_backward(pass->exec, &s, run->wide, dkv, dkv + inner, NULL, run->scratch, run->narrow, b->cross_p, b->cross_q, kv,
+                          kv + inner);
+    linear_backward(pass, gradients, run->dy, run->wide, b->cross_y, w->cross_q, n, d, inner, false);
+    norm_backward(run, gradients, run->dy, b->cross_x, b->cross_r, w->cross_norm);
+}
+
+static void self_backward(const t0_backward_run *run, float *gradients, const t0_block_buffers *b, size_t block) {
+    const t0_stack_run *forward = run->forward;
+    const t0_pass *pass = forward->pass;
+    const t0_block *w = &forward->stack->blocks[block];
+    const size_t d = (size_t)pass->model->config.d_model, inner = inner_of(&pass->model->config), n = forward->n_rows;
+    const float *e = through_dropout(run, block, T0_DROP_SELF);
+    linear_backward(pass, gradients, run->narrow, e, b->self_o, w->self_o, n, inner, d, false);
+    const t0_attention s = t0_stack_self_attention(forward, block);
+    const float *q = b->qkv;
+    float *dq = run->wide;
+    memset(dq, 0, n * 3 * inner * sizeof *dq);
+    t0_attention_backward(pass->exec, &s, dq, dq + inner, dq + 2 * inner, run->dbias, run->scratch, run->narrow, b->self_p, q,
+                          q + inner, q + 2 * inner);
+    linear_backward(pass, gradients, run->dy, dq, b->self_y, w->self_qkv, n, d, 3 * inner, false);
+    norm_backward(run, gradients, run->dy, b->self_x, b->self_r, w->self_norm);
+}
+
+/* ---- stacks ------------------------------------------------------------------------------------------------------ */
+
+static t0_status stop_if_asked(const t0_pass *pass, t0_error *err) {
+    return t0_poll_stops(pass->poll) ? t0_fail(err, T0_EINTERRUPT, "stopped") : T0_OK;
+}
+
+static t0_status blocks_backward(const t0_backward_run *run, float *gradients, float *dcross_kv, const float *cross_kv, t0_error *err) {
+    const t0_stack_run *forward = run->forward;
+    const t0_stack_shape *shape = forward->shape;
+    const size_t inner = inner_of(&forward->pass->model->config);
+    const size_t stride = shape->decoder ? (size_t)shape->source_offsets[shape->n_sources] * 2 * inner : 0;
+    for (size_t l = forward->stack->n_blocks; l-- > 0;) {
+        const t0_block_buffers b = t0_stack_block(forward, l);
+        T0_TRY(stop_if_asked(forward->pass, err));
+        ffn_backward(run, gradients, &b, l);
+        T0_TRY(stop_if_asked(forward->pass, err));
+        if (shape->decoder) {
+            cross_backward(run, gradients, dcross_kv + l * stride, &b, cross_kv + l * stride, l);
+            T0_TRY(stop_if_asked(forward->pass, err));
+        }
+        self_backward(run, gradients, &b, l);
+    }
+    return T0_OK;
+}
+
+static t0_status stack_backward(const t0_backward_run *run, float *gradients, float *dcross_kv, float *dout, const int32_t *ids,
+                                const float *cross_kv, t0_error *err) {
+    const t0_stack_run *forward = run->forward;
+    const t0_pass *pass = forward->pass;
+    const t0_config *c = &pass->model->config;
+    const size_t d = (size_t)c->d_model, n = forward->n_rows, n_heads = (size_t)c->n_heads;
+    if (pass->dropout > 0.0f) t0_stack_dropout(forward, dout, dout, d, forward->stack->n_blocks, T0_DROP_FINAL);
+    memset(run->dx, 0, n * d * sizeof *run->dx);
+    memset(run->dbias, 0, n_heads * forward->bias_width * sizeof *run->dbias);
+    norm_backward(run, gradients, dout, forward->x, forward->final_r, forward->stack->final_norm);
+    T0_TRY(blocks_backward(run, gradients, dcross_kv, cross_kv, err));
+    t0_bias_backward(gradients + forward->stack->bias_table, run->dbias, n_heads, forward->bias_width, forward->bias_center,
+                     !forward->shape->decoder, c->n_buckets, c->max_distance);
+    if (pass->dropout > 0.0f) t0_stack_dropout(forward, run->dx, run->dx, d, 0, T0_DROP_EMBEDDING);
+    t0_embedding_backward(pass->exec, gradients + pass->model->shared, run->dx, ids, n, d);
+    return T0_OK;
+}
+
+t0_status t0_encoder_backward(t0_backward_run *run, float *gradients, float *dout, const int32_t *ids, t0_error *err) {
+    return stack_backward(run, gradients, NULL, dout, ids, NULL, err);
+}
+
+t0_status t0_decoder_backward(t0_backward_run *run, float *gradients, float *dcross_kv, float *dout, const int32_t *ids,
+                              const float *cross_kv, t0_error *err) {
+    const t0_stack_run *forward = run->forward;
+    const t0_model *model = forward->pass->model;
+    const size_t d = (size_t)model->config.d_model;
+    if (model->config.tied) t0_scale(forward->pass->exec, dout, forward->n_rows * d, 1.0f / sqrtf((float)d));
+    memset(dcross_kv, 0, t0_cross_size(model, (size_t)forward->shape->source_offsets[forward->shape->n_sources]) * sizeof *dcross_kv);
+    return stack_backward(run, gradients, dcross_kv, dout, ids, cross_kv, err);
+}
+
+void t0_cross_backward(const t0_pass *pass, float *gradients, float *dstates, const float *dcross_kv, const float *states, size_t n_rows) {
+    const t0_model *model = pass->model;
+    const size_t d = (size_t)model->config.d_model, wide = 2 * inner_of(&model->config);
+    for (size_t l = 0; l < model->decoder.n_blocks; l++)
+        linear_backward(pass, gradients, dstates, dcross_kv + l * n_rows * wide, states, model->decoder.blocks[l].cross_kv, n_rows, d,
+                        wide, l > 0);
+}
+
+t0_status t0_loss_backward(const t0_pass *pass, const t0_loss *loss, double *sum, float *gradients, float *dstates, const float *states,
+                           const int32_t *targets, size_t n_rows, t0_error *err) {
+    const t0_model *model = pass->model;
+    const size_t d = (size_t)model->config.d_model, v = (size_t)model->config.vocab_size;
+    for (size_t first = 0; first < n_rows; first += loss->chunk_rows) {
+        const size_t n = n_rows - first < loss->chunk_rows ? n_rows - first : loss->chunk_rows;
+        T0_TRY(stop_if_asked(pass, err));
+        t0_head_forward(pass, loss->logits, states + first * d, n);
+        *sum += t0_cross_entropy(pass->exec, loss->logits, loss->log_likelihood, loss->logits, targets + first, n, v, loss->scale,
+                                 loss->label_smoothing, loss->z_loss);
+        linear_backward(pass, gradients, dstates + first * d, loss->logits, states + first * d, model->head, n, d, v, false);
+    }
+    return T0_OK;
+}

@@ -1,0 +1,42 @@
+/* The backward pass of the two stacks, behind a forward pass that kept its activations (t0_stack_shape.keep).
+ * Only csrc/t5 includes this. Gradients of weights are added to `gradients` [n_weights], at the model's offsets. */
+#ifndef T0_T5_BACKWARD_H
+#define T0_T5_BACKWARD_H
+
+#include "t5/forward.h"
+
+typedef struct t0_backward_run {
+    const t0_stack_run *forward;
+    size_t n_floats;
+    float *dx, *dy;   /* [N,D]: of the residual stream, of a normed state */
+    float *dropped;   /* [N,D], only with dropout */
+    float *wide;      /* [N, max(3I, 2F or F)]: of q|k|v, of q, of h */
+    float *narrow;    /* [N, max(I, F)]: of o, of a */
+    float *dbias;     /* [H, bias_width] */
+    float *scratch;   /* of attention */
+} t0_backward_run;
+
+/* As for the forward pass: plan, reserve memory, place. */
+void t0_backward_plan(t0_backward_run *run, const t0_stack_run *forward);
+void t0_backward_place(t0_backward_run *run, float *memory);
+
+/* dout [N,D]: gradient of what the forward pass gave; overwritten. ids, cross_kv: as given to the forward pass.
+ * dcross_kv [decoder layers][source rows][2I]: overwritten. */
+t0_status t0_encoder_backward(t0_backward_run *run, float *gradients, float *dout, const int32_t *ids, t0_error *err);
+t0_status t0_decoder_backward(t0_backward_run *run, float *gradients, float *dcross_kv, float *dout, const int32_t *ids,
+                              const float *cross_kv, t0_error *err);
+/* dstates [n_rows, D] overwritten, from dcross_kv; states: encoder states. */
+void t0_cross_backward(const t0_pass *pass, float *gradients, float *dstates, const float *dcross_kv, const float *states, size_t n_rows);
+
+/* Head and loss, `chunk_rows` rows at a time so that logits [chunk_rows, V] are all that is ever stored. */
+typedef struct t0_loss {
+    float scale; /* of the gradient: 1 / target tokens of the batch */
+    float label_smoothing, z_loss;
+    size_t chunk_rows;
+    float *logits, *log_likelihood; /* [chunk_rows, V], [chunk_rows] */
+} t0_loss;
+/* Adds the sum of losses to *sum; dstates [n_rows, D] overwritten; states: out of t0_decoder_forward. */
+t0_status t0_loss_backward(const t0_pass *pass, const t0_loss *loss, double *sum, float *gradients, float *dstates, const float *states,
+                           const int32_t *targets, size_t n_rows, t0_error *err);
+
+#endif

@@ -1,0 +1,130 @@
+/* The two stacks on ragged rows, for inference and for training. Only csrc/t5 includes this.
+ *
+ *     t0_stack_run run;
+ *     t0_stack_plan(&run, &pass, &shape);                        sizes only: nothing is computed, run.n_floats is known
+ *     t0_workspace_reserve(&workspace, run.n_floats, err);       the one step that can lack memory
+ *     t0_stack_place(&run, workspace.data);
+ *     t0_encoder_forward(&run, states, ids, err);
+ *
+ * A decoder also needs its cross-attention keys and values, [decoder layers][source rows][2I]:
+ *
+ *     t0_cross_forward(&pass, cross_kv, states, n_source_rows);   once a source
+ *     t0_decoder_forward(&run, out, ids, cross_kv, err);          as often as wanted
+ *     t0_head_forward(&pass, logits, out, n_rows);
+ *
+ * Pass, shape and what they point to are borrowed and must outlive the run. The only failure is T0_EINTERRUPT, asked
+ * for between sub-layers. Rows of a sequence depend on that sequence alone. */
+#ifndef T0_T5_FORWARD_H
+#define T0_T5_FORWARD_H
+
+#include "nn/layers.h"
+#include "t5/model.h"
+
+/* ---- memory: sized first, then handed out ----------------------------------------------------------------------- */
+
+/* A block of floats that only grows, and only between passes; a cleared one is empty. Growing does not
+ * keep the content. When there is no memory the old block stays. */
+typedef struct t0_workspace {
+    float *data;
+    size_t capacity;
+} t0_workspace;
+
+t0_status t0_workspace_reserve(t0_workspace *workspace, size_t n_floats, t0_error *err);
+void t0_workspace_free(t0_workspace *workspace);
+
+/* Cuts a block into T0_ALIGN-aligned pieces; with `base` NULL it only counts. `used` sticks at SIZE_MAX on overflow,
+ * which t0_workspace_reserve refuses. */
+typedef struct t0_carver {
+    float *base;
+    size_t used;
+} t0_carver;
+
+float *t0_carve(t0_carver *carver, size_t rows, size_t columns);
+
+/* ---- a pass ------------------------------------------------------------------------------------------------------ */
+
+typedef struct t0_pass {
+    const t0_model *model;
+    t0_exec *exec;
+    const t0_poll *poll; /* may be NULL */
+    float dropout;       /* 0 but in training */
+    uint64_t seed;       /* of this step's masks */
+} t0_pass;
+
+/* Keys and values of earlier steps of a decoder. Layer l's rows are at kv + l * layer_stride, each k|v, [2I].
+ * New row n of the pass is stored at row write_rows[n], then its sequence b attends to rows
+ * key_offsets[key_of[b]] .. key_offsets[key_of[b] + 1] - 1, of which the sequence's new rows are the last. */
+typedef struct t0_key_cache {
+    float *kv;
+    size_t layer_stride;
+    const int64_t *write_rows;  /* [rows of the pass] */
+    const int64_t *key_offsets;
+    const int32_t *key_of;      /* [n_sequences] */
+} t0_key_cache;
+
+typedef struct t0_stack_shape {
+    bool decoder;
+    bool keep;              /* keeps what a backward pass needs: then each block has buffers of its own */
+    size_t n_sequences;
+    const int64_t *offsets; /* [n_sequences + 1], from 0 */
+    /* Decoder only: sequence b attends to source source_of[b] (b where source_of is NULL). */
+    size_t n_sources;
+    const int64_t *source_offsets; /* [n_sources + 1] */
+    const int32_t *source_of;
+    const t0_key_cache *cache; /* NULL: keys are the rows of the pass; not with keep */
+} t0_stack_shape;
+
+/* What one block leaves behind, N rows. x: the residual stream before the sub-layer; r: 1 / RMS of x; y: normed x. */
+typedef struct t0_block_buffers {
+    float *self_x, *self_r, *self_y;    /* [N,D], [N], [N,D] */
+    float *qkv, *self_p, *self_o;       /* [N,3I], attention weights, [N,I] */
+    float *cross_x, *cross_r, *cross_y;
+    float *cross_q, *cross_p, *cross_o; /* [N,I], attention weights, [N,I] */
+    float *ffn_x, *ffn_r, *ffn_y;
+    float *h, *a;                       /* [N,2F or F], [N,F] after dropout */
+} t0_block_buffers;
+
+typedef struct t0_stack_run {
+    const t0_pass *pass;
+    const t0_stack_shape *shape;
+    const t0_stack *stack;
+    size_t n_rows, n_floats;
+    size_t self_p_size, cross_p_size;        /* floats of the attention weights of one block */
+    size_t block_size;                       /* floats of one block's buffers */
+    float *blocks;                           /* keep: [n_blocks][block_size], else [block_size] */
+    float *bias;                             /* [H, bias_width] */
+    size_t bias_width, bias_center;
+    float *x, *final_r;                      /* [N,D] before the final norm, [N] */
+    float *dropped;                          /* [N,D], only with dropout */
+    float *scratch;                          /* of attention */
+    /* Numbers of this run's first row and attention weights in the whole step's, for dropout masks; 0 from the plan. */
+    uint64_t first_row, first_self_p, first_cross_p;
+} t0_stack_run;
+
+void t0_stack_plan(t0_stack_run *run, const t0_pass *pass, const t0_stack_shape *shape);
+void t0_stack_place(t0_stack_run *run, float *memory); /* memory: n_floats, T0_ALIGN-aligned */
+t0_block_buffers t0_stack_block(const t0_stack_run *run, size_t block);
+
+/* Attention of one block; q, k, v, o and p are given to the layer beside it. */
+t0_attention t0_stack_self_attention(const t0_stack_run *run, size_t block);
+t0_attention t0_stack_cross_attention(const t0_stack_run *run, size_t block);
+
+/* Places with dropout, in the order of a pass. */
+typedef enum t0_dropout_place {
+    T0_DROP_EMBEDDING, T0_DROP_SELF_P, T0_DROP_SELF, T0_DROP_CROSS_P, T0_DROP_CROSS, T0_DROP_INNER, T0_DROP_FFN, T0_DROP_FINAL
+} t0_dropout_place;
+uint64_t t0_dropout_site(const t0_stack_run *run, size_t block, t0_dropout_place place);
+/* y = dropped x, [n_rows, columns]; the same call forward and backward. y may be x. */
+void t0_stack_dropout(const t0_stack_run *run, float *y, const float *x, size_t columns, size_t block, t0_dropout_place place);
+
+/* out [N,D]: states after the final norm. ids [N] checked by the caller. */
+t0_status t0_encoder_forward(t0_stack_run *run, float *out, const int32_t *ids, t0_error *err);
+/* cross_kv [decoder layers][n_rows][2I] from encoder states [n_rows, D]. */
+void t0_cross_forward(const t0_pass *pass, float *cross_kv, const float *states, size_t n_rows);
+size_t t0_cross_size(const t0_model *model, size_t n_rows); /* floats of cross_kv; SIZE_MAX on overflow */
+/* out [N,D]: what the head multiplies (after the final norm, and scaled by D^-0.5 when tied). */
+t0_status t0_decoder_forward(t0_stack_run *run, float *out, const int32_t *ids, const float *cross_kv, t0_error *err);
+/* logits [n_rows, V]. */
+void t0_head_forward(const t0_pass *pass, float *logits, const float *states, size_t n_rows);
+
+#endif

@@ -1,0 +1,91 @@
+/* First weights. Every weight is a pure function of (seed, its flat offset), whatever the order of filling:
+ *
+ *     w[i] = std * normal(seed, T0_RANDOM_INIT, offset + i)
+ *
+ * T0_INIT_T5 (Raffel et al. 2020, Mesh TensorFlow): std 1 for shared; (D K)^-0.5 for q, which holds attention's missing
+ * 1/sqrt(K); D^-0.5 for k, v, wi, the bias table and the head; I^-0.5 for o; F^-0.5 for wo; norms are 1.
+ *
+ * T0_INIT_MATCHING: T0_INIT_T5, then the encoder's heads are given roles. Looking a fact up means finding an earlier
+ * mention of the same word and what stands beside it; small models find these two steps late, so they begin with them.
+ * Heads h < (H + 1) / 2 match like with like. With x the normed state (|x|^2 = D) and W_q as above, |W_q x|^2 is about 1:
+ *
+ *     W_k = 1.5 sqrt(K) W_q    =>   q.k = 1.5 sqrt(K) on the same word, and 1.5 normal(0, 1) between two others
+ *     W_o = 1.5 W_v^T          =>   adds 1.5 W_v^T W_v x', a projection of the word found, to the residual stream
+ *     bias = -4 at distance 0  =>   the word itself is passed over for its other mentions
+ *
+ * The other heads look to neighbours, alternately left and right: bias 4 - (d - 1) at distances d = 1 .. 4 on their side.
+ * The bias table is shared by all blocks, so a head has the same role in each. Only the encoder is changed. */
+#include "base/random.h"
+#include "nn/layers.h"
+#include "t5/model.h"
+
+#include <math.h>
+#include <string.h>
+
+static const float MATCH = 1.5f, SELF_BIAS = -4.0f, NEAR_BIAS = 4.0f;
+enum { NEAR = 4 };
+
+static bool ends_with(const char *name, const char *end) {
+    const size_t n = strlen(name), m = strlen(end);
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+/* Standard deviation of a matrix by its name. */
+static double deviation(const t0_config *c, const char *name) {
+    const double d = c->d_model, inner = (double)c->n_heads * c->d_kv;
+    if (strcmp(name, "shared.weight") == 0) return 1.0;
+    if (ends_with(name, "Attention.q.weight")) return 1.0 / sqrt(d * c->d_kv);
+    if (ends_with(name, "Attention.o.weight")) return 1.0 / sqrt(inner);
+    if (ends_with(name, ".wo.weight")) return 1.0 / sqrt((double)c->d_ff);
+    return 1.0 / sqrt(d);
+}
+
+static void fill(t0_model *model, const t0_tensor *tensor, uint64_t seed) {
+    float *w = model->weights + tensor->offset;
+    const size_t n = tensor->rows * tensor->columns;
+    if (tensor->is_vector) {
+        for (size_t i = 0; i < n; i++) w[i] = 1.0f;
+        return;
+    }
+    t0_random_normal(w, n, seed, T0_RANDOM_INIT, tensor->offset);
+    const float std = (float)deviation(&model->config, tensor->name);
+    for (size_t i = 0; i < n; i++) w[i] *= std;
+}
+
+/* Head h of one block: qkv [3I,D], o [D,I]. */
+static void match_like_with_like(const t0_config *c, float *qkv, float *o, size_t h) {
+    const size_t d = (size_t)c->d_model, k = (size_t)c->d_kv, inner = k * (size_t)c->n_heads;
+    const float *wq = qkv + h * k * d, *wv = qkv + (2 * inner + h * k) * d;
+    float *wk = qkv + (inner + h * k) * d;
+    const float scale = MATCH * sqrtf((float)k);
+    for (size_t i = 0; i < k * d; i++) wk[i] = scale * wq[i];
+    for (size_t row = 0; row < d; row++)
+        for (size_t i = 0; i < k; i++) o[row * inner + h * k + i] = MATCH * wv[i * d + row];
+}
+
+static float *bias_at(t0_model *model, int64_t distance, size_t h) {
+    const t0_config *c = &model->config;
+    const size_t bucket = (size_t)t0_relative_bucket(distance, true, c->n_buckets, c->max_distance);
+    return model->weights + model->encoder.bias_table + bucket * (size_t)c->n_heads + h;
+}
+
+static void give_roles(t0_model *model) {
+    const size_t n_heads = (size_t)model->config.n_heads, n_matching = (n_heads + 1) / 2;
+    for (size_t h = 0; h < n_matching; h++) {
+        for (size_t l = 0; l < model->encoder.n_blocks; l++) {
+            const t0_block *block = &model->encoder.blocks[l];
+            match_like_with_like(&model->config, model->weights + block->self_qkv, model->weights + block->self_o, h);
+        }
+        *bias_at(model, 0, h) = SELF_BIAS;
+    }
+    for (size_t h = n_matching; h < n_heads; h++) {
+        const int side = (h - n_matching) % 2 == 0 ? -1 : 1;
+        for (int d = NEAR; d >= 1; d--) /* far first: where distances share a bucket the nearest one counts */
+            *bias_at(model, side * d, h) = NEAR_BIAS - (float)(d - 1);
+    }
+}
+
+void t0_model_init(t0_model *model, t0_init how, uint64_t seed) {
+    for (size_t i = 0; i < model->n_tensors; i++) fill(model, &model->tensors[i], seed);
+    if (how == T0_INIT_MATCHING) give_roles(model);
+}

@@ -1,0 +1,80 @@
+/* Running a T5: encode, score, generate (inference) and the training step.
+ *
+ * Ragged batches: ids of all sequences end to end, offsets [B+1] from 0; every sequence has at least one token; ids are
+ * checked here against the vocabulary (the error names sequence, position, id). Models are only read; each call brings
+ * its own workspace, and memory is asked for before any number is computed. */
+#ifndef T0_T5_RUN_H
+#define T0_T5_RUN_H
+
+#include "nn/exec.h"
+#include "t5/model.h"
+
+typedef struct t0_ragged {
+    const int32_t *ids;
+    const int64_t *offsets; /* [n + 1] */
+    size_t n;
+} t0_ragged;
+
+t0_status t0_ragged_check(const t0_ragged *batch, const char *what, int32_t vocab_size, t0_error *err);
+
+/* Encoder states, out [N, D] after the final norm. */
+t0_status t0_encode_states(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_poll *poll, t0_error *err);
+
+/* Logits [sum of target rows, V] of a teacher-forced decoder, whose inputs are given as they are (no shift). */
+t0_status t0_logits(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_ragged *decoder_inputs,
+                    const t0_poll *poll, t0_error *err);
+
+/* Log-likelihoods of targets: target t belongs to source source_of[t]. Every source is encoded once, its cross keys and
+ * values projected once, and all targets are decoded in one ragged batch (cut by tokens inside to bound memory).
+ * token_scores [target tokens] out: log p of each target token; scores [n targets] out: their sums, in double.
+ * T0_ENUMERIC if any is not finite. */
+t0_status t0_score(const t0_model *model, t0_exec *exec, double *scores, float *token_scores, const t0_ragged *sources,
+                   const t0_ragged *targets, const int32_t *source_of, const t0_poll *poll, t0_error *err);
+
+/* Greedy generation with cached keys and values. ids_out [B, max_new_tokens], lengths_out [B] (eos included when reached),
+ * scores_out [B] sums of log p. Stops a sequence at eos; min_new_tokens forbids eos before. */
+typedef struct t0_generation {
+    int32_t max_new_tokens, min_new_tokens;
+} t0_generation;
+t0_status t0_generate(const t0_model *model, t0_exec *exec, int32_t *ids_out, int32_t *lengths_out, double *scores_out,
+                      const t0_ragged *sources, const t0_generation *options, const t0_poll *poll, t0_error *err);
+
+/* ---- training ---------------------------------------------------------------------------------------------------
+ * A trainer owns gradients, optimiser states and workspaces, and changes its model's weights in place. */
+typedef struct t0_trainer t0_trainer;
+typedef enum t0_optimizer_kind { T0_ADAFACTOR, T0_ADAMW } t0_optimizer_kind;
+
+typedef struct t0_trainer_options {
+    t0_optimizer_kind optimizer;
+    float beta1, beta2, epsilon, weight_decay; /* AdamW */
+    bool scale_parameter;                      /* Adafactor */
+    uint64_t step_offset;                      /* Adafactor's decay counts from here */
+    float clip_norm;                           /* global; 0: none */
+    float dropout, label_smoothing, z_loss;
+    uint64_t seed; /* of dropout */
+    size_t n_shards; /* 0: by the model's size (see trainer.c); 1: wide; 2 to 4: sharded */
+} t0_trainer_options;
+
+typedef struct t0_step_result {
+    double loss;      /* mean over target tokens, of this batch */
+    double grad_norm; /* before clipping */
+    size_t source_tokens, target_tokens;
+} t0_step_result;
+
+t0_status t0_trainer_new(t0_trainer **out, t0_model *model, const t0_trainer_options *options, const t0_kernels *kernels,
+                         size_t n_threads, t0_error *err); /* borrows the model */
+void t0_trainer_free(t0_trainer *trainer);
+
+/* Forward and backward only: trainer gradients = d(mean loss)/dw of this batch. Decoder inputs are the targets shifted
+ * right behind decoder_start_id. `step` keys the dropout masks. Weights and optimiser states are
+ * untouched whatever it returns. T0_ENUMERIC when the loss or a gradient is not finite. */
+t0_status t0_trainer_gradients(t0_trainer *trainer, t0_step_result *result, const t0_ragged *sources, const t0_ragged *targets,
+                               uint64_t step, const t0_poll *poll, t0_error *err);
+/* Clips and applies the gradients in place. Does nothing and returns T0_ENUMERIC when their norm is not finite (the
+ * tensor is named). Never interrupted halfway. Steps count from 1. */
+t0_status t0_trainer_apply(t0_trainer *trainer, t0_step_result *result, float learning_rate, uint64_t step, t0_error *err);
+
+float *t0_trainer_gradient_block(t0_trainer *trainer);             /* [n_weights], the model's offsets */
+float *t0_trainer_state_block(t0_trainer *trainer, size_t *n_floats); /* optimiser states of all tensors, in table order */
+
+#endif

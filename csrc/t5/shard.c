@@ -1,0 +1,179 @@
+/* The gradient of some examples of a batch, piece by piece:
+ *
+ *     states = encoder(sources),  kv = projections of states,  out = decoder(start, target[0 .. T-2]; kv)
+ *     loss_sum += sum over target tokens of the loss of head(out),  gradients += scale * d(loss_sum)/dw
+ *
+ * A piece is a run of whole examples with few enough rows that activations stay near the processor and a poll comes
+ * often; where pieces begin depends on lengths alone. Memory is one workspace, sized for the largest piece before any
+ * number is computed. */
+#include "t5/shard.h"
+
+#include <string.h>
+
+/* Logits that are stored at once: 16 MB of floats at most, but always one row. */
+enum { LOGITS_FLOATS = 1 << 22 };
+
+/* ---- cutting ------------------------------------------------------------------------------------------------------ */
+
+/* One beyond the last example of the piece that begins at `first`. */
+static size_t piece_end(const t0_shard *shard, size_t first) {
+    const int64_t *s = shard->sources.offsets, *t = shard->targets.offsets;
+    size_t at = first + 1;
+    while (at < shard->end && (size_t)(s[at + 1] - s[first] + t[at + 1] - t[first]) <= shard->piece_rows) at++;
+    return at;
+}
+
+static void copy_offsets(int64_t *to, const int64_t *from, size_t n) {
+    for (size_t i = 0; i <= n; i++) to[i] = from[i] - from[0];
+}
+
+static void shift_right(const t0_piece *piece, int32_t start) {
+    for (size_t b = 0; b < piece->n_examples; b++) {
+        const size_t first = (size_t)piece->target_offsets[b], end = (size_t)piece->target_offsets[b + 1];
+        piece->decoder_ids[first] = start;
+        for (size_t n = first + 1; n < end; n++) piece->decoder_ids[n] = piece->targets[n - 1];
+    }
+}
+
+/* Room for n examples with n_target_rows; whole numbers lie in pieces of floats: int64_t takes two, int32_t one. */
+static void carve_sequences(t0_piece *piece, t0_carver *at, size_t n, size_t n_target_rows) {
+    piece->source_offsets = (int64_t *)(void *)t0_carve(at, n + 1, 2);
+    piece->target_offsets = (int64_t *)(void *)t0_carve(at, n + 1, 2);
+    piece->decoder_ids = (int32_t *)(void *)t0_carve(at, n_target_rows, 1);
+}
+
+static void plan(t0_shard *shard) {
+    t0_piece *p = &shard->piece;
+    p->encoder_shape = (t0_stack_shape){.keep = true, .n_sequences = p->n_examples, .offsets = p->source_offsets};
+    p->decoder_shape = (t0_stack_shape){.decoder = true,
+                                        .keep = true,
+                                        .n_sequences = p->n_examples,
+                                        .offsets = p->target_offsets,
+                                        .n_sources = p->n_examples,
+                                        .source_offsets = p->source_offsets};
+    t0_stack_plan(&p->encoder, &shard->pass, &p->encoder_shape);
+    t0_stack_plan(&p->decoder, &shard->pass, &p->decoder_shape);
+    t0_backward_plan(&p->encoder_back, &p->encoder);
+    t0_backward_plan(&p->decoder_back, &p->decoder);
+    const size_t fit = LOGITS_FLOATS / (size_t)shard->pass.model->config.vocab_size, rows = p->n_target_rows;
+    p->loss = shard->loss;
+    p->loss.chunk_rows = fit < 1 ? 1 : fit < rows ? fit : rows;
+}
+
+/* Examples first .. end - 1 become the piece; `masks` is where its attention weights begin, and moves behind them. */
+static void take(t0_shard *shard, size_t first, size_t end, t0_mask_position *masks) {
+    t0_piece *p = &shard->piece;
+    const int64_t *source = shard->sources.offsets + first, *target = shard->targets.offsets + first;
+    p->n_examples = end - first;
+    p->n_source_rows = (size_t)(source[p->n_examples] - source[0]);
+    p->n_target_rows = (size_t)(target[p->n_examples] - target[0]);
+    p->source_ids = shard->sources.ids + source[0];
+    p->targets = shard->targets.ids + target[0];
+    copy_offsets(p->source_offsets, source, p->n_examples);
+    copy_offsets(p->target_offsets, target, p->n_examples);
+    shift_right(p, shard->pass.model->config.decoder_start_id);
+    plan(shard);
+    p->encoder.first_row = (uint64_t)source[0];
+    p->decoder.first_row = (uint64_t)target[0];
+    p->encoder.first_self_p = masks->encoder_p;
+    p->decoder.first_self_p = masks->decoder_p;
+    p->decoder.first_cross_p = masks->cross_p;
+    masks->encoder_p += p->encoder.self_p_size;
+    masks->decoder_p += p->decoder.self_p_size;
+    masks->cross_p += p->decoder.cross_p_size;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------- */
+
+/* Behind `at`: the stacks' memory (the two backward passes take turns), then the states between them. */
+static void carve_workspace(t0_shard *shard, t0_carver *at) {
+    t0_piece *p = &shard->piece;
+    const t0_model *model = shard->pass.model;
+    const size_t d = (size_t)model->config.d_model, s = p->n_source_rows, t = p->n_target_rows;
+    const size_t cross = t0_cross_size(model, s), a = p->encoder_back.n_floats, b = p->decoder_back.n_floats;
+    float *encoder = t0_carve(at, p->encoder.n_floats, 1), *decoder = t0_carve(at, p->decoder.n_floats, 1);
+    float *back = t0_carve(at, a > b ? a : b, 1);
+    p->states = t0_carve(at, s, d);
+    p->dstates = t0_carve(at, s, d);
+    p->cross_kv = t0_carve(at, cross, 1);
+    p->dcross_kv = t0_carve(at, cross, 1);
+    p->out = t0_carve(at, t, d);
+    p->dout = t0_carve(at, t, d);
+    p->loss.logits = t0_carve(at, p->loss.chunk_rows, (size_t)model->config.vocab_size);
+    p->loss.log_likelihood = t0_carve(at, p->loss.chunk_rows, 1);
+    if (!at->base) return;
+    t0_stack_place(&p->encoder, encoder);
+    t0_stack_place(&p->decoder, decoder);
+    t0_backward_place(&p->encoder_back, back);
+    t0_backward_place(&p->decoder_back, back);
+}
+
+static t0_status reserve_sequences(t0_shard *shard, t0_error *err) {
+    size_t n = 0, n_target_rows = 0;
+    for (size_t first = shard->first, end; first < shard->end; first = end) {
+        end = piece_end(shard, first);
+        const size_t rows = (size_t)(shard->targets.offsets[end] - shard->targets.offsets[first]);
+        if (end - first > n) n = end - first;
+        if (rows > n_target_rows) n_target_rows = rows;
+    }
+    t0_carver size = {0};
+    carve_sequences(&shard->piece, &size, n, n_target_rows);
+    T0_TRY(t0_workspace_reserve(&shard->sequences, size.used, err));
+    t0_carver at = {.base = shard->sequences.data};
+    carve_sequences(&shard->piece, &at, n, n_target_rows);
+    return T0_OK;
+}
+
+t0_status t0_shard_prepare(t0_shard *shard, const t0_pass *pass, t0_error *err) {
+    shard->pass = *pass;
+    shard->pass.exec = shard->exec;
+    T0_TRY(reserve_sequences(shard, err));
+    shard->stop = shard->start;
+    size_t most = 0;
+    for (size_t first = shard->first, end; first < shard->end; first = end) {
+        end = piece_end(shard, first);
+        take(shard, first, end, &shard->stop);
+        t0_carver size = {0};
+        carve_workspace(shard, &size);
+        if (size.used > most) most = size.used;
+    }
+    return t0_workspace_reserve(&shard->workspace, most, err);
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------ */
+
+static t0_status run_piece(t0_shard *shard) {
+    t0_piece *p = &shard->piece;
+    t0_error *err = &shard->error;
+    float *g = shard->gradients;
+    T0_TRY(t0_encoder_forward(&p->encoder, p->states, p->source_ids, err));
+    t0_cross_forward(&shard->pass, p->cross_kv, p->states, p->n_source_rows);
+    T0_TRY(t0_decoder_forward(&p->decoder, p->out, p->decoder_ids, p->cross_kv, err));
+    T0_TRY(t0_loss_backward(&shard->pass, &p->loss, &shard->loss_sum, g, p->dout, p->out, p->targets, p->n_target_rows, err));
+    T0_TRY(t0_decoder_backward(&p->decoder_back, g, p->dcross_kv, p->dout, p->decoder_ids, p->cross_kv, err));
+    t0_cross_backward(&shard->pass, g, p->dstates, p->dcross_kv, p->states, p->n_source_rows);
+    return t0_encoder_backward(&p->encoder_back, g, p->dstates, p->source_ids, err);
+}
+
+static t0_status run_pieces(t0_shard *shard) {
+    t0_mask_position masks = shard->start;
+    for (size_t first = shard->first, end; first < shard->end; first = end) {
+        end = piece_end(shard, first);
+        take(shard, first, end, &masks);
+        t0_carver at = {.base = shard->workspace.data};
+        carve_workspace(shard, &at);
+        T0_TRY(run_piece(shard));
+    }
+    return T0_OK;
+}
+
+void t0_shard_run(t0_shard *shard) {
+    memset(shard->gradients, 0, shard->pass.model->n_weights * sizeof *shard->gradients);
+    shard->loss_sum = 0.0;
+    shard->status = run_pieces(shard);
+}
+
+void t0_shard_free(t0_shard *shard) {
+    t0_workspace_free(&shard->sequences);
+    t0_workspace_free(&shard->workspace);
+}

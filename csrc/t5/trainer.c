@@ -1,0 +1,344 @@
+/* The training step: gradients of a batch, clipping, the optimiser.
+ *
+ *     loss = mean over the target tokens of the batch;  g = d loss / d w
+ *     c = min(1, clip_norm / (|g| + 1e-6)),  w = optimiser(w, c g),  tensor by tensor of the table
+ *
+ * Two ways to g behind one interface, chosen by the size of the model alone:
+ * - sharded (fewer than 4 million weights): the batch is cut into 4 shards of whole examples (fewer where there are not
+ *   so many), balanced by tokens; each runs on one thread with its own gradients and workspace; gradients are summed in
+ *   the order of the shards. A small model's products are too small to be worth sharing out.
+ * - wide: one shard, every layer on all threads; one set of gradients. Where there are only the portable kernels, BLAS
+ *   takes the large products, and then its threads may change last bits.
+ * Else neither depends on the number of threads: the cut is fixed, and layers never split a sum. Dropout masks are those of
+ * (seed, step, place, element of the batch) in both. */
+#include "t5/shard.h"
+
+#include "base/random.h"
+#include "nn/optimizer.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+enum { MAX_SHARDS = 4, SHARDED_BELOW = 4000000 };
+/* Rows of the pieces of a shard (t5/shard.h). Wide: enough for products at full speed, few enough for a poll every tenth of
+ * a second up to T5-base on one core. Sharded: activations of a small model stay within the caches. */
+enum { WIDE_ROWS = 512, SHARDED_ROWS = 256 };
+
+/* A shard's poll: the one on the calling thread asks the caller's, all watch the flag that it sets. */
+typedef struct watch {
+    const t0_poll *outer;
+    atomic_bool *stop;
+    bool asks;
+} watch;
+
+struct t0_trainer {
+    t0_model *model; /* borrowed */
+    t0_trainer_options options;
+    t0_exec *exec;   /* all threads */
+    size_t n_shards; /* at most: 1 when wide */
+    t0_shard shards[MAX_SHARDS];
+    watch watches[MAX_SHARDS];
+    t0_poll polls[MAX_SHARDS];
+    size_t n_used; /* shards of the last batch */
+    atomic_bool stop;
+
+    float *gradients;     /* [n_weights]; shard 0 writes here */
+    float *shard_block;   /* [n_shards - 1][n_weights] */
+    float *states;        /* [n_states] */
+    size_t *state_offsets; /* [n_tensors] */
+    double *norms;        /* [n_tensors]: squared norms of the gradients */
+    size_t n_states;
+    float learning_rate, clip; /* of the step that is being applied */
+    uint64_t step;
+};
+
+/* ---- making and freeing ------------------------------------------------------------------------------------------ */
+
+static t0_adafactor adafactor_of(const t0_trainer *trainer) {
+    return (t0_adafactor){.learning_rate = trainer->learning_rate,
+                          .decay = 0.8f,
+                          .clip = 1.0f,
+                          .epsilon1 = 1e-30f,
+                          .epsilon2 = 1e-3f,
+                          .scale_parameter = trainer->options.scale_parameter,
+                          .min_factored = 128};
+}
+
+static size_t state_size(const t0_trainer *trainer, const t0_tensor *tensor) {
+    if (trainer->options.optimizer == T0_ADAMW) return 2 * tensor->rows * tensor->columns;
+    const t0_adafactor s = adafactor_of(trainer);
+    return t0_adafactor_state_size(&s, tensor->rows, tensor->columns);
+}
+
+static t0_status check_unit(const char *name, float value, t0_error *err) {
+    if (value >= 0.0f && value < 1.0f) return T0_OK;
+    return t0_fail(err, T0_EVALUE, "%s is %g: it must be in [0, 1)", name, (double)value);
+}
+
+static t0_status check_not_negative(const char *name, float value, t0_error *err) {
+    if (value >= 0.0f && isfinite(value)) return T0_OK;
+    return t0_fail(err, T0_EVALUE, "%s is %g: it must be finite and not below 0", name, (double)value);
+}
+
+static t0_status check_options(const t0_trainer_options *o, t0_error *err) {
+    if (o->optimizer != T0_ADAFACTOR && o->optimizer != T0_ADAMW)
+        return t0_fail(err, T0_EVALUE, "optimizer %d: there are Adafactor (%d) and AdamW (%d)", (int)o->optimizer, T0_ADAFACTOR, T0_ADAMW);
+    if (o->optimizer == T0_ADAMW) {
+        T0_TRY(check_unit("beta1", o->beta1, err));
+        T0_TRY(check_unit("beta2", o->beta2, err));
+        T0_TRY(check_not_negative("epsilon", o->epsilon, err));
+        T0_TRY(check_not_negative("weight_decay", o->weight_decay, err));
+    }
+    if (o->n_shards > MAX_SHARDS) return t0_fail(err, T0_EVALUE, "%zu shards: at most %d", o->n_shards, MAX_SHARDS);
+    T0_TRY(check_not_negative("clip_norm", o->clip_norm, err));
+    T0_TRY(check_unit("dropout", o->dropout, err));
+    T0_TRY(check_unit("label_smoothing", o->label_smoothing, err));
+    return check_not_negative("z_loss", o->z_loss, err);
+}
+
+static t0_status allocate_floats(float **out, size_t n, t0_error *err) {
+    *out = n <= SIZE_MAX / sizeof **out ? t0_alloc_zero(n * sizeof **out) : NULL;
+    return *out ? T0_OK : t0_fail_memory(err, n * sizeof **out);
+}
+
+static t0_status allocate_states(t0_trainer *trainer, t0_error *err) {
+    const t0_model *model = trainer->model;
+    trainer->state_offsets = t0_alloc_zero(model->n_tensors * sizeof *trainer->state_offsets);
+    trainer->norms = t0_alloc_zero(model->n_tensors * sizeof *trainer->norms);
+    if (!trainer->state_offsets || !trainer->norms) return t0_fail_memory(err, model->n_tensors * sizeof *trainer->norms);
+    for (size_t i = 0; i < model->n_tensors; i++) {
+        trainer->state_offsets[i] = trainer->n_states;
+        trainer->n_states += state_size(trainer, &model->tensors[i]);
+    }
+    T0_TRY(allocate_floats(&trainer->states, trainer->n_states, err));
+    T0_TRY(allocate_floats(&trainer->gradients, model->n_weights, err));
+    return allocate_floats(&trainer->shard_block, (trainer->n_shards - 1) * model->n_weights, err);
+}
+
+static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, size_t n_threads, t0_error *err) {
+    const t0_model *model = trainer->model;
+    const size_t asked = trainer->options.n_shards;
+    trainer->n_shards = asked ? asked : model->n_weights < SHARDED_BELOW ? MAX_SHARDS : 1;
+    const bool wide = trainer->n_shards == 1;
+    T0_TRY(t0_exec_new(&trainer->exec, kernels, n_threads, wide, err));
+    T0_TRY(allocate_states(trainer, err));
+    for (size_t i = 0; i < trainer->n_shards; i++) {
+        t0_shard *shard = &trainer->shards[i];
+        shard->gradients = i == 0 ? trainer->gradients : trainer->shard_block + (i - 1) * model->n_weights;
+        shard->piece_rows = wide ? WIDE_ROWS : SHARDED_ROWS;
+        if (wide) shard->exec = trainer->exec;
+        else T0_TRY(t0_exec_new(&shard->exec, kernels, 1, false, err));
+    }
+    return T0_OK;
+}
+
+t0_status t0_trainer_new(t0_trainer **out, t0_model *model, const t0_trainer_options *options, const t0_kernels *kernels,
+                         size_t n_threads, t0_error *err) {
+    T0_TRY(check_options(options, err));
+    t0_trainer *trainer = t0_alloc_zero(sizeof *trainer);
+    if (!trainer) return t0_fail_memory(err, sizeof *trainer);
+    trainer->model = model;
+    trainer->options = *options;
+    const t0_status status = build(trainer, kernels, n_threads, err);
+    if (status != T0_OK) {
+        t0_trainer_free(trainer);
+        return status;
+    }
+    *out = trainer;
+    return T0_OK;
+}
+
+void t0_trainer_free(t0_trainer *trainer) {
+    if (!trainer) return;
+    for (size_t i = 0; i < trainer->n_shards; i++) {
+        t0_shard_free(&trainer->shards[i]);
+        if (trainer->shards[i].exec && trainer->shards[i].exec != trainer->exec) t0_exec_free(trainer->shards[i].exec);
+    }
+    if (trainer->exec) t0_exec_free(trainer->exec);
+    t0_free(trainer->gradients);
+    t0_free(trainer->shard_block);
+    t0_free(trainer->states);
+    t0_free(trainer->state_offsets);
+    t0_free(trainer->norms);
+    t0_free(trainer);
+}
+
+float *t0_trainer_gradient_block(t0_trainer *trainer) { return trainer->gradients; }
+
+float *t0_trainer_state_block(t0_trainer *trainer, size_t *n_floats) {
+    *n_floats = trainer->n_states;
+    return trainer->states;
+}
+
+/* ---- gradients --------------------------------------------------------------------------------------------------- */
+
+static bool watch_check(void *context) {
+    const watch *self = context;
+    if (self->asks && t0_poll_stops(self->outer)) atomic_store(self->stop, true);
+    return atomic_load(self->stop);
+}
+
+/* First example of shard i of n: the first at which at least i / n of all tokens lie behind, leaving one for each later
+ * shard. From the offsets alone. */
+static size_t cut(const t0_ragged *sources, const t0_ragged *targets, size_t i, size_t n, size_t after) {
+    const size_t b = sources->n;
+    if (i == 0 || i == n) return i == 0 ? 0 : b;
+    const double total = (double)(sources->offsets[b] + targets->offsets[b]);
+    size_t at = after;
+    while (at < b - (n - i) && (double)(sources->offsets[at] + targets->offsets[at]) * (double)n < total * (double)i) at++;
+    return at;
+}
+
+static t0_status prepare(t0_trainer *trainer, const t0_ragged *sources, const t0_ragged *targets, uint64_t step, const t0_poll *poll,
+                         t0_error *err) {
+    const t0_trainer_options *o = &trainer->options;
+    const double tokens = (double)targets->offsets[targets->n];
+    const t0_loss loss = {.scale = (float)(1.0 / tokens), .label_smoothing = o->label_smoothing, .z_loss = o->z_loss};
+    t0_pass pass = {.model = trainer->model, .dropout = o->dropout, .seed = t0_random_u64(o->seed, T0_RANDOM_DROPOUT, step)};
+    trainer->n_used = sources->n < trainer->n_shards ? sources->n : trainer->n_shards;
+    atomic_store(&trainer->stop, false);
+    t0_mask_position masks = {0};
+    for (size_t i = 0, first = 0; i < trainer->n_used; i++) {
+        t0_shard *shard = &trainer->shards[i];
+        trainer->watches[i] = (watch){.outer = poll, .stop = &trainer->stop};
+        trainer->polls[i] = (t0_poll){.check = watch_check, .context = &trainer->watches[i]};
+        pass.poll = &trainer->polls[i];
+        shard->sources = *sources;
+        shard->targets = *targets;
+        shard->loss = loss;
+        shard->start = masks;
+        shard->first = first;
+        shard->end = first = cut(sources, targets, i + 1, trainer->n_used, first + 1);
+        T0_TRY(t0_shard_prepare(shard, &pass, err));
+        masks = shard->stop;
+    }
+    return T0_OK;
+}
+
+static void run_shard(void *context, size_t index, size_t worker) {
+    t0_trainer *trainer = context;
+    trainer->watches[index].asks = worker == 0; /* worker 0 is the calling thread */
+    t0_shard_run(&trainer->shards[index]);
+}
+
+/* Tensors are dealt out to tasks; task t has shard t's exec, or, when wide, the one task has all threads. */
+static t0_exec *task_exec(const t0_trainer *trainer, size_t task) { return trainer->shards[task].exec; }
+
+static void run_tasks(t0_trainer *trainer, t0_task task, size_t n) {
+    if (trainer->n_shards == 1) task(trainer, 0, 0); /* uses the pool itself */
+    else t0_exec_run(trainer->exec, task, trainer, n);
+}
+
+/* gradients += those of shards 1, 2, ..., in this order; then their squared norms by tensor. */
+static void reduce_tensors(void *context, size_t index, size_t worker) {
+    t0_trainer *trainer = context;
+    (void)worker;
+    const t0_kernels *kernels = t0_exec_kernels(trainer->exec);
+    for (size_t i = index; i < trainer->model->n_tensors; i += trainer->n_shards) {
+        const t0_tensor *tensor = &trainer->model->tensors[i];
+        const size_t n = tensor->rows * tensor->columns;
+        for (size_t s = 1; s < trainer->n_used; s++)
+            kernels->axpy(trainer->gradients + tensor->offset, 1.0f, trainer->shards[s].gradients + tensor->offset, n);
+    }
+}
+
+static void measure_tensors(void *context, size_t index, size_t worker) {
+    t0_trainer *trainer = context;
+    (void)worker;
+    for (size_t i = index; i < trainer->model->n_tensors; i += trainer->n_shards) {
+        const t0_tensor *tensor = &trainer->model->tensors[i];
+        trainer->norms[i] = t0_norm_squared(task_exec(trainer, index), trainer->gradients + tensor->offset, tensor->rows * tensor->columns);
+    }
+}
+
+/* Norm of all gradients; T0_ENUMERIC with the first tensor whose own is not finite. */
+static t0_status measure(t0_trainer *trainer, double *norm, uint64_t step, t0_error *err) {
+    run_tasks(trainer, measure_tensors, trainer->n_shards);
+    double sum = 0.0;
+    for (size_t i = 0; i < trainer->model->n_tensors; i++) {
+        if (!isfinite(trainer->norms[i]))
+            return t0_fail(err, T0_ENUMERIC,
+                           "step %llu: the gradient of %s is not finite; nothing was changed. A lower learning rate, clipping "
+                           "or other data may help",
+                           (unsigned long long)step, trainer->model->tensors[i].name);
+        sum += trainer->norms[i];
+    }
+    *norm = sqrt(sum);
+    return T0_OK;
+}
+
+static t0_status sum_losses(t0_trainer *trainer, double *loss, uint64_t step, t0_error *err) {
+    double sum = 0.0;
+    for (size_t i = 0; i < trainer->n_used; i++) {
+        if (trainer->shards[i].status != T0_OK) {
+            if (err) *err = trainer->shards[i].error;
+            return trainer->shards[i].status;
+        }
+        sum += trainer->shards[i].loss_sum;
+    }
+    *loss = sum;
+    if (isfinite(sum)) return T0_OK;
+    const t0_tensor *bad = t0_model_find_nonfinite(trainer->model);
+    return t0_fail(err, T0_ENUMERIC, "step %llu: the loss is not finite; %s%s", (unsigned long long)step,
+                   bad ? "the weights have a NaN or an infinity, first in " : "all weights are finite, but too large for this batch",
+                   bad ? bad->name : "");
+}
+
+t0_status t0_trainer_gradients(t0_trainer *trainer, t0_step_result *result, const t0_ragged *sources, const t0_ragged *targets,
+                               uint64_t step, const t0_poll *poll, t0_error *err) {
+    const int32_t vocab = trainer->model->config.vocab_size;
+    if (sources->n != targets->n || sources->n == 0)
+        return t0_fail(err, T0_EVALUE, "a batch of %zu sources and %zu targets: as many of each, and at least one", sources->n, targets->n);
+    T0_TRY(t0_ragged_check(sources, "sources", vocab, err));
+    T0_TRY(t0_ragged_check(targets, "targets", vocab, err));
+    T0_TRY(prepare(trainer, sources, targets, step, poll, err));
+    if (trainer->n_shards == 1) run_shard(trainer, 0, 0);
+    else t0_exec_run(trainer->exec, run_shard, trainer, trainer->n_used);
+    double loss = 0.0;
+    T0_TRY(sum_losses(trainer, &loss, step, err));
+    run_tasks(trainer, reduce_tensors, trainer->n_shards);
+    result->source_tokens = (size_t)sources->offsets[sources->n];
+    result->target_tokens = (size_t)targets->offsets[targets->n];
+    result->loss = loss / (double)result->target_tokens;
+    return measure(trainer, &result->grad_norm, step, err);
+}
+
+/* ---- applying them ----------------------------------------------------------------------------------------------- */
+
+static void apply_tensor(const t0_trainer *trainer, t0_exec *exec, size_t i) {
+    const t0_tensor *tensor = &trainer->model->tensors[i];
+    const t0_trainer_options *o = &trainer->options;
+    const size_t n = tensor->rows * tensor->columns;
+    float *w = trainer->model->weights + tensor->offset, *g = trainer->gradients + tensor->offset;
+    float *state = trainer->states + trainer->state_offsets[i];
+    if (trainer->clip < 1.0f) t0_scale(exec, g, n, trainer->clip);
+    if (o->optimizer == T0_ADAFACTOR) {
+        const t0_adafactor s = adafactor_of(trainer);
+        t0_adafactor_step(exec, &s, w, state, g, tensor->rows, tensor->columns, trainer->step + o->step_offset);
+    } else {
+        const t0_adamw s = {trainer->learning_rate, o->beta1, o->beta2, o->epsilon, o->weight_decay};
+        t0_adamw_step(exec, &s, w, state, state + n, g, n, trainer->step);
+    }
+}
+
+static void apply_tensors(void *context, size_t index, size_t worker) {
+    t0_trainer *trainer = context;
+    (void)worker;
+    for (size_t i = index; i < trainer->model->n_tensors; i += trainer->n_shards) apply_tensor(trainer, task_exec(trainer, index), i);
+}
+
+t0_status t0_trainer_apply(t0_trainer *trainer, t0_step_result *result, float learning_rate, uint64_t step, t0_error *err) {
+    if (step < 1) return t0_fail(err, T0_EVALUE, "step 0: steps count from 1");
+    if (!isfinite(learning_rate) || learning_rate < 0.0f)
+        return t0_fail(err, T0_EVALUE, "learning rate %g: it must be finite and not below 0", (double)learning_rate);
+    double norm = 0.0;
+    T0_TRY(measure(trainer, &norm, step, err));
+    result->grad_norm = norm;
+    const double limit = trainer->options.clip_norm;
+    trainer->clip = limit > 0.0 && norm + 1e-6 > limit ? (float)(limit / (norm + 1e-6)) : 1.0f;
+    trainer->learning_rate = learning_rate;
+    trainer->step = step;
+    run_tasks(trainer, apply_tensors, trainer->n_shards);
+    return T0_OK;
+}

@@ -1,0 +1,195 @@
+/* Calls: argument lists, and what a filter, a test, a function or a method name stands for.
+ *
+ * Everything is bound while compiling, from the allow-lists: keyword arguments get their positions, the inner filter of
+ * map('name') and the inner test of select('name') become nodes, and an unknown name is refused with its place. */
+#include "template/calls.h"
+#include "template/parser.h"
+
+#include <string.h>
+
+#define NEW(node, kind, at)                      \
+    t0_node *node = t0_parser_node(p, kind, at); \
+    if (!node) return T0_ENOMEM
+
+enum { ARGUMENTS_MAX = 60 };
+
+static t0_status fail_name(t0_parser *p, const t0_token *at, const char *what, PyObject *name, const char *remedy) {
+    const char *text = PyUnicode_AsUTF8(name);
+    return t0_fail_at(p->err, at->line, at->column, "%s '%.60s' %s", what, text ? text : "?", remedy);
+}
+
+t0_status t0_parse_arguments(t0_parser *p, t0_call_arguments *out) {
+    memset(out, 0, sizeof *out);
+    const size_t size = ARGUMENTS_MAX * sizeof(void *);
+    out->positional = t0_arena_get(&p->template->scratch, size);
+    out->keyword = t0_arena_get(&p->template->scratch, size);
+    out->names = t0_arena_get(&p->template->scratch, size);
+    if (!out->positional || !out->keyword || !out->names) return t0_fail_memory(p->err, size);
+    T0_TRY(t0_parser_expect(p, K_LPAREN, "'('"));
+    while (p->now.kind != K_RPAREN) {
+        if (out->n_positional + out->n_keyword) {
+            T0_TRY(t0_parser_expect(p, K_COMMA, "',' or ')'"));
+            if (p->now.kind == K_RPAREN) break;
+        }
+        if (p->now.kind == K_MUL || p->now.kind == K_POW)
+            return t0_parser_fail(p, "* and ** arguments are not supported: write the arguments out");
+        if (out->n_positional + out->n_keyword == ARGUMENTS_MAX) return t0_parser_fail(p, "more than 60 arguments");
+        t0_token *next = NULL;
+        if (p->now.kind == K_NAME) T0_TRY(t0_parser_look(p, &next));
+        if (next && next->kind == K_ASSIGN) {
+            out->names[out->n_keyword] = p->now.value;
+            T0_TRY(t0_parser_advance(p));
+            T0_TRY(t0_parser_advance(p));
+            T0_TRY(t0_parse_expression(p, true, &out->keyword[out->n_keyword++]));
+        } else {
+            if (out->n_keyword) return t0_parser_fail(p, "a plain argument after a keyword argument: put it before");
+            T0_TRY(t0_parse_expression(p, true, &out->positional[out->n_positional++]));
+        }
+    }
+    return t0_parser_expect(p, K_RPAREN, "')'");
+}
+
+static PyObject *keyword_of(const t0_call_arguments *args, const char *name, t0_node **value) {
+    for (uint32_t i = 0; i < args->n_keyword; i++)
+        if (PyUnicode_CompareWithASCIIString(args->names[i], name) == 0) {
+            *value = args->keyword[i];
+            return args->names[i];
+        }
+    return NULL;
+}
+
+/* Positions of the named parameters; items[i] stays NULL where nothing is given. */
+static t0_status bind_parameters(t0_parser *p, t0_node *node, const t0_token *at, const t0_filter *filter, const t0_call_arguments *args) {
+    uint32_t n = 0;
+    while (n < 5 && filter->parameters[n]) n++;
+    if (filter->flags & T0_CALL_ANY_COUNT) n = args->n_positional;
+    if (args->n_positional > n) return fail_name(p, at, "filter", node->value, "got too many arguments");
+    node->count = n;
+    node->items = t0_template_get(p->template, (n + 1) * sizeof *node->items);
+    if (!node->items) return t0_fail_memory(p->err, (n + 1) * sizeof *node->items);
+    for (uint32_t i = 0; i < n; i++) node->items[i] = i < args->n_positional ? args->positional[i] : NULL;
+    for (uint32_t k = 0; k < args->n_keyword; k++) {
+        uint32_t i = 0;
+        while (i < n && (filter->flags & T0_CALL_ANY_COUNT || PyUnicode_CompareWithASCIIString(args->names[k], filter->parameters[i]) != 0)) i++;
+        if (i == n) return fail_name(p, at, "unknown keyword argument", args->names[k], "of a filter");
+        if (node->items[i]) return fail_name(p, at, "argument", args->names[k], "is given twice");
+        node->items[i] = args->keyword[k];
+    }
+    for (uint32_t i = 0; i < filter->required; i++)
+        if (i >= n || !node->items[i]) return fail_name(p, at, "filter", node->value, "lacks an argument");
+    return T0_OK;
+}
+
+static bool is_text(const t0_node *node) { return node && node->kind == T_CONST && PyUnicode_Check(node->value); }
+
+/* map, select, reject, selectattr, rejectattr: the inner filter or test becomes node->b, an attribute items[0]. */
+static t0_status bind_lazy(t0_parser *p, t0_node *node, const t0_token *at, t0_call_arguments args) {
+    const bool is_map = PyUnicode_CompareWithASCIIString(node->value, "map") == 0;
+    const t0_filter *filter = node->fn;
+    t0_node *attribute;
+    if (is_map && !args.n_positional && keyword_of(&args, "attribute", &attribute)) {
+        node->fn = &t0_filter_map_attribute;
+        return bind_parameters(p, node, at, node->fn, &args);
+    }
+    node->items = t0_template_get(p->template, sizeof *node->items);
+    if (!node->items) return t0_fail_memory(p->err, sizeof *node->items);
+    if (filter == &t0_filter_selectattr || filter == &t0_filter_rejectattr) {
+        if (!args.n_positional) return fail_name(p, at, "filter", node->value, "needs the name of an attribute");
+        node->items[0] = args.positional[0];
+        node->count = 1;
+        args.positional++;
+        args.n_positional--;
+    }
+    if (!args.n_positional) return is_map || args.n_keyword ? fail_name(p, at, "filter", node->value, "needs a name in quotes first") : T0_OK;
+    if (!is_text(args.positional[0])) return fail_name(p, at, "filter", node->value, "takes a constant name in quotes only");
+    t0_token name = *at;
+    name.value = args.positional[0]->value;
+    args.positional++;
+    args.n_positional--;
+    NEW(inner, is_map ? T_FILTER : T_TEST, at);
+    node->b = inner;
+    return is_map ? t0_bind_filter(p, inner, &name, &args) : t0_bind_test(p, inner, &name, &args);
+}
+
+t0_status t0_bind_filter(t0_parser *p, t0_node *node, const t0_token *name, const t0_call_arguments *args) {
+    const t0_filter *filter = t0_filter_find(name->value);
+    if (!filter)
+        return fail_name(p, name, "filter", name->value,
+                         t0_filter_is_jinja(name->value) ? "is not supported here: rewrite the prompt without it" : "does not exist: see the documentation for the list");
+    node->value = name->value;
+    node->fn = filter;
+    if (filter->flags & T0_CALL_RANDOM) p->template->random = true;
+    if (filter->flags & T0_CALL_LAZY) return bind_lazy(p, node, name, *args);
+    return bind_parameters(p, node, name, filter, args);
+}
+
+t0_status t0_bind_test(t0_parser *p, t0_node *node, const t0_token *name, const t0_call_arguments *args) {
+    const t0_test *test = t0_test_find(name->value);
+    if (!test) return fail_name(p, name, "test", name->value, "does not exist or is not supported");
+    if (args->n_keyword || args->n_positional != test->count) return fail_name(p, name, "test", name->value, "got a wrong number of arguments");
+    node->value = name->value;
+    node->fn = test;
+    node->count = args->n_positional;
+    node->items = t0_template_get(p->template, (node->count + 1) * sizeof *node->items);
+    if (!node->items) return t0_fail_memory(p->err, node->count * sizeof *node->items);
+    if (node->count) memcpy(node->items, args->positional, node->count * sizeof *node->items);
+    return T0_OK;
+}
+
+/* items = positional then keyword values; names as one tuple, NULL where there are none. */
+static t0_status join_arguments(t0_parser *p, t0_node *node, const t0_call_arguments *args, PyObject **names) {
+    node->count = args->n_positional + args->n_keyword;
+    node->items = t0_template_get(p->template, (node->count + 1) * sizeof *node->items);
+    if (!node->items) return t0_fail_memory(p->err, node->count * sizeof *node->items);
+    *names = NULL;
+    if (args->n_positional) memcpy(node->items, args->positional, args->n_positional * sizeof *node->items);
+    if (!args->n_keyword) return T0_OK;
+    memcpy(node->items + args->n_positional, args->keyword, args->n_keyword * sizeof *node->items);
+    *names = t0_keep(p->template->constants, PyTuple_New(args->n_keyword));
+    if (!*names) return t0_fail(p->err, T0_EPYTHON, "Python error");
+    for (uint32_t i = 0; i < args->n_keyword; i++) {
+        for (uint32_t j = 0; j < i; j++)
+            if (args->names[i] == args->names[j])
+                return t0_fail_at(p->err, node->line, node->column, "keyword argument '%.60s' is given twice", PyUnicode_AsUTF8(args->names[i]));
+        PyTuple_SET_ITEM(*names, i, Py_NewRef(args->names[i]));
+    }
+    return T0_OK;
+}
+
+t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
+    t0_node *target = *callee;
+    PyObject *names;
+    if (target->kind == T_NAME) {
+        const t0_function *function = t0_function_find(target->value);
+        if (!function) return fail_name(p, at, "function", target->value, "does not exist: a template may call range, zip, dict and namespace");
+        if (args->n_keyword && !(function->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "function", target->value, "takes no keyword arguments");
+        NEW(node, T_CALL, at);
+        node->a = target;
+        node->fn = function;
+        T0_TRY(join_arguments(p, node, args, &names));
+        node->value = names;
+        *callee = node;
+        return t0_parser_sized(p, node);
+    }
+    if (target->kind != T_ATTR) return t0_fail_at(p->err, at->line, at->column, "only functions and methods can be called");
+    const t0_method *method = t0_method_find(target->value);
+    if (!method) return fail_name(p, at, "method", target->value, "does not exist or may not be called from a template");
+    if (method->flags & T0_CALL_MUTATES) p->template->mutates = true;
+    t0_token name = *at;
+    name.line = target->line;
+    name.column = target->column;
+    NEW(node, T_METHOD, &name);
+    node->a = target->a;
+    node->value = target->value;
+    node->attrs = target->attrs;
+    node->fn = method;
+    T0_TRY(join_arguments(p, node, args, &names));
+    if (names) {
+        if (!(method->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "method", target->value, "takes no keyword arguments here");
+        NEW(holder, T_CONST, at);
+        holder->value = names;
+        node->b = holder;
+    }
+    *callee = node;
+    return t0_parser_sized(p, node);
+}

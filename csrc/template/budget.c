@@ -1,0 +1,118 @@
+/* Budgets and ownership.
+ *
+ * One count of steps pays for time and memory alike: a node costs 1, a string 1 + characters/64, a list 1 + items/8, so
+ * that max_steps = 1,000,000 also bounds what a rendering can hold to about 64 MB. Costs are charged before the work.
+ *
+ * A template may change only containers that it made: they are noted in a hash set, with references, so that an address
+ * in the set always means the same object. */
+#include "template/calls.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+enum { SIGNAL_STEPS = 1 << 12, YIELD_STEPS = 1 << 16, TREE_DEPTH_MAX = 200 };
+
+int t0_refuse(t0_context *c, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    PyErr_FormatV(c->runtime->TemplateError, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+static int spend(t0_context *c, uint64_t steps) {
+    c->steps += steps;
+    return c->steps > c->max_steps ? t0_refuse(c, "more than %llu steps: raise max_steps", (unsigned long long)c->max_steps) : 0;
+}
+
+/* Now and then also lets signals and other threads have their turn: no borrowed reference into the example may be held. */
+int t0_charge(t0_context *c, uint64_t steps) {
+    const uint64_t before = c->steps;
+    if (spend(c, steps) < 0) return -1;
+    if (before / SIGNAL_STEPS == c->steps / SIGNAL_STEPS) return 0;
+    if (before / YIELD_STEPS != c->steps / YIELD_STEPS) {
+        Py_BEGIN_ALLOW_THREADS
+        Py_END_ALLOW_THREADS
+    }
+    return PyErr_CheckSignals();
+}
+
+int t0_charge_size(t0_context *c, uint64_t characters) {
+    if (characters > c->max_output)
+        return t0_refuse(c, "a text of %llu characters, at most %llu: raise max_output", (unsigned long long)characters, (unsigned long long)c->max_output);
+    return t0_charge(c, characters / 64);
+}
+
+static int weigh(t0_context *c, PyObject *value, int depth) {
+    if (PyUnicode_CheckExact(value)) return spend(c, (uint64_t)PyUnicode_GET_LENGTH(value) / 256);
+    const bool list = PyList_CheckExact(value), tuple = PyTuple_CheckExact(value);
+    if (Py_TYPE(value) == c->runtime->namespace_type) return weigh(c, t0_namespace_attributes(value), depth);
+    if (PyDictViewSet_Check(value) || PyDictValues_Check(value)) {
+        PyObject *items = PySequence_List(value);
+        const int status = items ? weigh(c, items, depth) : -1;
+        Py_XDECREF(items);
+        return status;
+    }
+    if (!list && !tuple && !PyDict_CheckExact(value)) return 0;
+    if (depth == TREE_DEPTH_MAX) return t0_refuse(c, "a value nested more than %d deep", TREE_DEPTH_MAX);
+    if (!list && !tuple) {
+        if (spend(c, 1 + (uint64_t)PyDict_GET_SIZE(value) / 4) < 0) return -1;
+        PyObject *key, *item;
+        Py_ssize_t at = 0;
+        while (PyDict_Next(value, &at, &key, &item))
+            if (weigh(c, key, depth + 1) < 0 || weigh(c, item, depth + 1) < 0) return -1;
+        return 0;
+    }
+    const Py_ssize_t size = list ? PyList_GET_SIZE(value) : PyTuple_GET_SIZE(value);
+    if (spend(c, 1 + (uint64_t)size / 8) < 0) return -1;
+    for (Py_ssize_t i = 0; i < size; i++)
+        if (weigh(c, list ? PyList_GET_ITEM(value, i) : PyTuple_GET_ITEM(value, i), depth + 1) < 0) return -1;
+    return 0;
+}
+
+int t0_charge_tree(t0_context *c, PyObject *value) {
+    if (PyUnicode_CheckExact(value) || PyLong_CheckExact(value)) return 0;
+    return weigh(c, value, 0) < 0 ? -1 : t0_charge(c, 0);
+}
+
+static size_t home(const t0_owned *owned, PyObject *container) { return ((uintptr_t)container >> 4) * 11400714819323198485u & (owned->capacity - 1); }
+
+static void place(t0_owned *owned, PyObject *container) {
+    size_t i = home(owned, container);
+    while (owned->slots[i]) i = (i + 1) & (owned->capacity - 1);
+    owned->slots[i] = container;
+}
+
+bool t0_owns(const t0_context *c, PyObject *container) {
+    if (!c->owned.capacity) return false;
+    for (size_t i = home(&c->owned, container); c->owned.slots[i]; i = (i + 1) & (c->owned.capacity - 1))
+        if (c->owned.slots[i] == container) return true;
+    return false;
+}
+
+int t0_own(t0_context *c, PyObject *container) {
+    if (!c->template->mutates || !(PyList_CheckExact(container) || PyDict_CheckExact(container)) || t0_owns(c, container)) return 0;
+    t0_owned *owned = &c->owned;
+    if (2 * (owned->used + 1) > owned->capacity) {
+        const t0_owned old = *owned;
+        owned->capacity = old.capacity ? old.capacity * 2 : 16;
+        owned->slots = PyMem_Calloc(owned->capacity, sizeof *owned->slots);
+        if (!owned->slots) {
+            *owned = old;
+            PyErr_NoMemory();
+            return -1;
+        }
+        for (size_t i = 0; i < old.capacity; i++)
+            if (old.slots[i]) place(owned, old.slots[i]);
+        PyMem_Free(old.slots);
+    }
+    place(owned, Py_NewRef(container));
+    owned->used++;
+    return 0;
+}
+
+void t0_owned_free(t0_owned *owned) {
+    for (size_t i = 0; i < owned->capacity; i++) Py_XDECREF(owned->slots[i]);
+    PyMem_Free(owned->slots);
+    memset(owned, 0, sizeof *owned);
+}

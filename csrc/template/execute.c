@@ -1,0 +1,160 @@
+/* Statements: printing, if, for, set; and one whole rendering with its budgets and its error place. */
+#include "template/render.h"
+
+#include <string.h>
+
+enum { TRUNCATE_LENGTH = 2048, TRUNCATE_LEEWAY = 5, TRUNCATE_HEAD = TRUNCATE_LENGTH - 3 };
+
+static int add(t0_context *c, PyObject *text, Py_ssize_t to) {
+    if ((uint64_t)c->out->size + (uint64_t)to > c->max_output) return t0_refuse(c, "an output of more than %zu characters: raise max_output", c->max_output);
+    return t0_charge(c, (uint64_t)to / 64) < 0 ? -1 : t0_writer_add(c->out, text, 0, to);
+}
+
+/* text | truncate(2048): as it is up to 2053 characters, else cut at the last blank of its first 2045, and "...". */
+static int add_truncated(t0_context *c, PyObject *text) {
+    const Py_ssize_t size = PyUnicode_GET_LENGTH(text);
+    if (size <= TRUNCATE_LENGTH + TRUNCATE_LEEWAY) return add(c, text, size);
+    Py_ssize_t end = PyUnicode_FindChar(text, ' ', 0, TRUNCATE_HEAD, -1);
+    if (end < 0) end = TRUNCATE_HEAD;
+    PyObject *dots = PyUnicode_FromString("...");
+    const int status = dots && add(c, text, end) == 0 ? add(c, dots, 3) : -1;
+    Py_XDECREF(dots);
+    return status;
+}
+
+static int print(t0_context *c, const t0_node *node) {
+    PyObject *value = t0_evaluate(c, node->a);
+    if (!value) return -1;
+    c->where = node;
+    PyObject *text = t0_text(c, value);
+    Py_DECREF(value);
+    if (!text) return -1;
+    const int status = node->truncates ? add_truncated(c, text) : add(c, text, PyUnicode_GET_LENGTH(text));
+    Py_DECREF(text);
+    return status;
+}
+
+static int execute_if(t0_context *c, const t0_node *node) {
+    PyObject *test = t0_evaluate(c, node->a);
+    const int truth = test ? t0_truth(c, test) : -1;
+    Py_XDECREF(test);
+    return truth < 0 ? -1 : t0_execute(c, truth ? node->b : node->c);
+}
+
+/* One item at a time: 1 and a new reference, 0 at the end. */
+static int next_item(t0_context *c, const t0_loop_parts *parts, PyObject *loop, PyObject *iterator, PyObject **item) {
+    return loop ? t0_loop_next(loop, item) : t0_source_next(c, parts, iterator, item);
+}
+
+static int execute_for(t0_context *c, const t0_node *node) {
+    const t0_loop_parts *const parts = node->loop;
+    PyObject *iterable = t0_evaluate(c, parts->iter), *item;
+    c->where = node;
+    PyObject *iterator = iterable ? PyObject_GetIter(iterable) : NULL, *loop = NULL;
+    int status = iterator ? 0 : -1;
+    if (status == 0 && parts->test) status = t0_enter(c, parts->test_inits, parts->n_test_inits);
+    if (status == 0 && parts->loop_slot != T0_NO_SLOT && !(loop = t0_loop_new(c, parts, iterable, iterator))) status = -1;
+    bool some = false;
+    int more = 0;
+    while (status == 0 && (more = next_item(c, parts, loop, iterator, &item)) > 0) {
+        some = true;
+        if (loop) Py_XSETREF(c->locals[parts->loop_slot], Py_NewRef(loop));
+        status = t0_assign(c, parts->target, item) < 0 || t0_enter(c, parts->inits, parts->n_inits) < 0 ? -1 : 0;
+        Py_DECREF(item);
+        if (status == 0) status = t0_execute(c, parts->body);
+    }
+    if (more < 0) status = -1;
+    Py_XDECREF(iterable);
+    Py_XDECREF(iterator);
+    Py_XDECREF(loop);
+    if (status < 0 || some || !parts->otherwise) return status;
+    return t0_enter(c, parts->else_inits, parts->n_else_inits) < 0 ? -1 : t0_execute(c, parts->otherwise);
+}
+
+static int execute_set(t0_context *c, const t0_node *node) {
+    PyObject *value = t0_evaluate(c, node->b);
+    if (!value) return -1;
+    c->where = node;
+    const int status = t0_assign(c, node->a, value);
+    Py_DECREF(value);
+    return status;
+}
+
+static int execute_setblock(t0_context *c, const t0_node *node) {
+    t0_writer inner, *const outer = c->out;
+    if (t0_writer_open(&inner) < 0) return -1;
+    c->out = &inner;
+    int status = t0_enter(c, node->loop->inits, node->loop->n_inits);
+    if (status == 0) status = t0_execute(c, node->loop->body);
+    c->out = outer;
+    PyObject *text = status == 0 ? t0_writer_text(&inner, 0, inner.size) : NULL;
+    t0_writer_close(&inner);
+    status = text ? t0_assign(c, node->a, text) : -1;
+    Py_XDECREF(text);
+    return status;
+}
+
+int t0_execute(t0_context *c, const t0_node *node) {
+    for (; node; node = node->next) {
+        int status;
+        c->where = node;
+        switch ((t0_node_kind)node->kind) {
+        case T_TEXT: status = add(c, node->value, PyUnicode_GET_LENGTH(node->value)); break;
+        case T_PRINT: status = print(c, node); break;
+        case T_IF: status = execute_if(c, node); break;
+        case T_FOR: status = execute_for(c, node); break;
+        case T_SET: status = execute_set(c, node); break;
+        default: status = execute_setblock(c, node); break;
+        }
+        if (status < 0) return -1;
+    }
+    return 0;
+}
+
+/* Turns the exception that stopped a rendering into a TemplateError with its place; lets signals and memory errors pass. */
+static void place_error(const t0_context *c) {
+    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) return;
+    PyObject *type, *cause, *trace;
+    PyErr_Fetch(&type, &cause, &trace);
+    PyErr_NormalizeException(&type, &cause, &trace);
+    const unsigned line = c->where ? c->where->line : 0, column = c->where ? c->where->column : 0;
+    const bool ours = type == c->runtime->TemplateError;
+    PyObject *message = ours ? PyUnicode_FromFormat("line %u, column %u: %S", line, column, cause)
+                             : PyUnicode_FromFormat("line %u, column %u: %s: %S", line, column, ((PyTypeObject *)type)->tp_name, cause);
+    PyObject *error = message ? PyObject_CallOneArg(c->runtime->TemplateError, message) : NULL;
+    PyObject *l = PyLong_FromUnsignedLong(line), *k = PyLong_FromUnsignedLong(column);
+    if (error && l && k && PyObject_SetAttrString(error, "line", l) == 0 && PyObject_SetAttrString(error, "column", k) == 0) {
+        if (!ours) PyException_SetCause(error, Py_NewRef(cause));
+        PyErr_SetObject(c->runtime->TemplateError, error);
+    }
+    Py_XDECREF(message);
+    Py_XDECREF(error);
+    Py_XDECREF(l);
+    Py_XDECREF(k);
+    Py_XDECREF(type);
+    Py_XDECREF(cause);
+    Py_XDECREF(trace);
+}
+
+int t0_render(const t0_template *template, t0_runtime *runtime, const t0_render_options *options, PyObject *example,
+              PyObject *answer_choices, t0_writer *out) {
+    const size_t n = (size_t)template->n_slots + template->n_names;
+    PyObject *room[64], **values = n <= 64 ? room : PyMem_Malloc(n * sizeof *values);
+    if (!values) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memset(values, 0, n * sizeof *values);
+    t0_context c = {.template = template, .runtime = runtime, .example = example, .answer_choices = answer_choices,
+                    .escapes = options->escapes, .locals = values, .globals = values + template->n_slots, .out = out,
+                    .max_steps = options->max_steps, .max_output = options->max_output, .seed = options->seed,
+                    .index = options->index, .pick = options->pick};
+    int status = answer_choices && answer_choices != Py_None ? t0_own(&c, answer_choices) : 0;
+    if (status == 0) status = t0_enter(&c, template->inits, template->n_inits);
+    if (status == 0) status = t0_execute(&c, template->body);
+    if (status < 0) place_error(&c);
+    for (size_t i = 0; i < n; i++) Py_XDECREF(values[i]);
+    if (values != room) PyMem_Free(values);
+    t0_owned_free(&c.owned);
+    return status;
+}

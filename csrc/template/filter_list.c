@@ -1,0 +1,221 @@
+/* Filters on sequences. Sorting and comparing follow Jinja: texts by lower case unless case_sensitive. */
+#include "template/calls.h"
+
+#include <string.h>
+
+static PyObject *given(const t0_arguments *args, uint32_t i) { return i < args->count && args->items[i] != Py_None ? args->items[i] : NULL; }
+
+T0_FILTER(length) {
+    (void)c;
+    (void)args;
+    const Py_ssize_t size = PyObject_Size(value);
+    return size < 0 ? NULL : PyLong_FromSsize_t(size);
+}
+
+T0_FILTER(list) { return (void)args, t0_list(c, value); }
+
+T0_FILTER(first) {
+    (void)args;
+    PyObject *iterator = PyObject_GetIter(value);
+    PyObject *item = iterator ? PyIter_Next(iterator) : NULL;
+    Py_XDECREF(iterator);
+    return item || PyErr_Occurred() ? item : t0_undefined(c, NULL);
+}
+
+T0_FILTER(last) {
+    (void)args;
+    PyObject *iterator = PyObject_CallOneArg((PyObject *)&PyReversed_Type, value);
+    PyObject *item = iterator ? PyIter_Next(iterator) : NULL;
+    Py_XDECREF(iterator);
+    return item || PyErr_Occurred() ? item : t0_undefined(c, NULL);
+}
+
+T0_FILTER(reverse) { /* a text turned round, or a list (Jinja gives an iterator, which prints no items either) */
+    (void)args;
+    if (PyUnicode_Check(value)) {
+        PyObject *minus = PyLong_FromLong(-1), *slice = minus ? PySlice_New(NULL, NULL, minus) : NULL;
+        PyObject *out = slice && t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(value) / 64) == 0 ? PyObject_GetItem(value, slice) : NULL;
+        Py_XDECREF(minus);
+        Py_XDECREF(slice);
+        return out;
+    }
+    PyObject *list = t0_list(c, value), *out = NULL;
+    if (list && PyList_Reverse(list) == 0) out = PyObject_GetIter(list);
+    Py_XDECREF(list);
+    return out;
+}
+
+T0_FILTER(choice) { return (void)args, t0_pick(c, value); }
+
+T0_FILTER(random) {
+    (void)args;
+    PyObject *item = t0_pick(c, value);
+    if (item || !PyErr_ExceptionMatches(PyExc_IndexError)) return item;
+    PyErr_Clear();
+    return t0_undefined(c, NULL);
+}
+
+/* The most frequent items, in order of first appearance; None for a false value. */
+T0_FILTER(most_frequent) {
+    (void)args;
+    const int some = t0_truth(c, value);
+    if (some <= 0) return some < 0 ? NULL : Py_NewRef(Py_None);
+    PyObject *items = t0_list(c, value), *counts = items ? PyDict_New() : NULL, *out = counts ? PyList_New(0) : NULL;
+    long most = 0;
+    if (out && t0_charge_tree(c, items) < 0) Py_CLEAR(out);
+    for (Py_ssize_t i = 0; out && i < PyList_GET_SIZE(items); i++) {
+        PyObject *item = PyList_GET_ITEM(items, i), *count = PyDict_GetItemWithError(counts, item);
+        const long now = count ? PyLong_AsLong(count) + 1 : 1;
+        PyObject *number = PyErr_Occurred() ? NULL : PyLong_FromLong(now);
+        if (!number || PyDict_SetItem(counts, item, number) < 0) Py_CLEAR(out);
+        Py_XDECREF(number);
+        if (now > most) most = now;
+    }
+    PyObject *key, *count;
+    Py_ssize_t at = 0;
+    while (out && PyDict_Next(counts, &at, &key, &count))
+        if (PyLong_AsLong(count) == most && PyList_Append(out, key) < 0) Py_CLEAR(out);
+    Py_XDECREF(items);
+    Py_XDECREF(counts);
+    return out;
+}
+
+/* Sort keys: attribute "a,b" gives a list of keys, one path gives the key itself within a list of one. */
+static PyObject *sort_paths(PyObject *attribute) {
+    PyObject *paths = PyList_New(0), *names = NULL, *comma = NULL;
+    if (!attribute || !PyUnicode_Check(attribute)) names = PyTuple_Pack(1, attribute ? attribute : Py_None);
+    else if ((comma = PyUnicode_FromString(","))) names = PyUnicode_Split(attribute, comma, -1);
+    for (Py_ssize_t i = 0; paths && names && i < PySequence_Size(names); i++) {
+        PyObject *name = PySequence_GetItem(names, i), *path = name ? t0_path_parse(name) : NULL;
+        if (!path || PyList_Append(paths, path) < 0) Py_CLEAR(paths);
+        Py_XDECREF(name);
+        Py_XDECREF(path);
+    }
+    if (!names) Py_CLEAR(paths);
+    Py_XDECREF(comma);
+    Py_XDECREF(names);
+    return paths;
+}
+
+static PyObject *key_of(t0_context *c, PyObject *item, PyObject *path, bool sensitive) {
+    PyObject *value = t0_path_get(c, item, path, NULL);
+    PyObject *key = value && !sensitive ? t0_lower_key(value) : Py_XNewRef(value);
+    Py_XDECREF(value);
+    if (key && t0_charge_tree(c, key) < 0) Py_CLEAR(key);
+    return key;
+}
+
+typedef struct entry {
+    PyObject *item, *key; /* key: a list of keys */
+} entry;
+
+/* Stable merge sort of n entries; -1 where two keys do not compare. */
+static int merge_sort(t0_context *c, entry *data, entry *room, Py_ssize_t n, bool reverse) {
+    if (n < 2) return 0;
+    const Py_ssize_t half = n / 2;
+    if (merge_sort(c, data, room, half, reverse) < 0 || merge_sort(c, data + half, room, n - half, reverse) < 0) return -1;
+    memcpy(room, data, (size_t)n * sizeof *data);
+    Py_ssize_t i = 0, j = half;
+    for (Py_ssize_t k = 0; k < n; k++) {
+        int second = i == half;
+        if (!second && j < n) {
+            if (t0_charge(c, 1) < 0) return -1;
+            second = reverse ? PyObject_RichCompareBool(room[i].key, room[j].key, Py_LT) : PyObject_RichCompareBool(room[j].key, room[i].key, Py_LT);
+            if (second < 0) {
+                memcpy(data, room, (size_t)n * sizeof *data);
+                return -1;
+            }
+        }
+        data[k] = room[second ? j++ : i++];
+    }
+    return 0;
+}
+
+/* Sorted by lists of keys, as Python's sorted does: only < is asked. */
+static PyObject *sorted_list(t0_context *c, PyObject *value, PyObject *attribute, bool sensitive, bool reverse) {
+    PyObject *items = t0_list(c, value), *paths = items ? sort_paths(attribute) : NULL;
+    const Py_ssize_t n = items ? PyList_GET_SIZE(items) : 0;
+    entry *data = paths ? PyMem_Calloc((size_t)n * 2 + 1, sizeof *data) : NULL;
+    int status = data ? 0 : -1;
+    for (Py_ssize_t i = 0; status == 0 && i < n; i++) {
+        data[i].item = Py_NewRef(PyList_GET_ITEM(items, i));
+        data[i].key = PyList_New(0);
+        for (Py_ssize_t p = 0; status == 0 && p < PyList_GET_SIZE(paths); p++) {
+            PyObject *key = data[i].key ? key_of(c, data[i].item, PyList_GET_ITEM(paths, p), sensitive) : NULL;
+            if (!key || PyList_Append(data[i].key, key) < 0) status = -1;
+            Py_XDECREF(key);
+        }
+    }
+    if (status == 0) status = merge_sort(c, data, data + n, n, reverse);
+    for (Py_ssize_t i = 0; data && i < n; i++) {
+        if (data[i].item) PyList_SetItem(items, i, data[i].item);
+        Py_XDECREF(data[i].key);
+    }
+    PyMem_Free(data);
+    Py_XDECREF(paths);
+    if (status < 0) {
+        if (!PyErr_Occurred()) PyErr_NoMemory();
+        Py_CLEAR(items);
+    }
+    return items;
+}
+
+static int flag(t0_context *c, const t0_arguments *args, uint32_t i) { return given(args, i) ? t0_truth(c, args->items[i]) : 0; }
+
+T0_FILTER(sort) { /* reverse, case_sensitive, attribute */
+    const int reverse = flag(c, args, 0), sensitive = flag(c, args, 1);
+    return reverse < 0 || sensitive < 0 ? NULL : sorted_list(c, value, given(args, 2), sensitive, reverse);
+}
+
+T0_FILTER(dictsort) { /* case_sensitive, by, reverse */
+    const int sensitive = flag(c, args, 0), reverse = flag(c, args, 2);
+    if (sensitive < 0 || reverse < 0) return NULL;
+    PyObject *by = given(args, 1);
+    const bool by_value = by && PyUnicode_Check(by) && PyUnicode_CompareWithASCIIString(by, "value") == 0;
+    if (!PyDict_Check(value) || (by && !by_value && !(PyUnicode_Check(by) && PyUnicode_CompareWithASCIIString(by, "key") == 0))) {
+        PyErr_SetString(PyExc_TypeError, "dictsort needs a dict, and by='key' or by='value'");
+        return NULL;
+    }
+    PyObject *items = PyDict_Items(value), *position = PyLong_FromLong(by_value);
+    PyObject *out = items && position ? sorted_list(c, items, position, sensitive, reverse) : NULL;
+    Py_XDECREF(items);
+    Py_XDECREF(position);
+    return out;
+}
+
+T0_FILTER(unique) { /* case_sensitive, attribute */
+    const int sensitive = flag(c, args, 0);
+    PyObject *path = given(args, 1) ? t0_path_parse(args->items[1]) : PyTuple_New(0), *out = NULL;
+    /* the fallback of a unique value says only: case sensitive */
+    if (path && sensitive >= 0) out = t0_lazy_new(c, T0_LAZY_UNIQUE, value, path, sensitive ? Py_True : NULL, NULL, NULL);
+    Py_XDECREF(path);
+    return out;
+}
+
+static PyObject *extreme(t0_context *c, PyObject *value, const t0_arguments *args, int op) {
+    const int sensitive = flag(c, args, 0);
+    PyObject *items = sensitive < 0 ? NULL : t0_list(c, value), *path = NULL, *best = NULL, *best_key = NULL;
+    if (!items || !(path = given(args, 1) ? t0_path_parse(args->items[1]) : PyTuple_New(0))) goto failed;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++) {
+        PyObject *item = PyList_GET_ITEM(items, i), *key = key_of(c, item, path, sensitive);
+        const int better = !key ? -1 : best ? PyObject_RichCompareBool(key, best_key, op) : 1;
+        if (better > 0) {
+            Py_XSETREF(best, Py_NewRef(item));
+            Py_XSETREF(best_key, Py_NewRef(key));
+        }
+        Py_XDECREF(key);
+        if (better < 0) goto failed;
+    }
+    if (!best) best = t0_undefined(c, NULL);
+    goto done;
+failed:
+    Py_CLEAR(best);
+done:
+    Py_XDECREF(items);
+    Py_XDECREF(path);
+    Py_XDECREF(best_key);
+    return best;
+}
+
+T0_FILTER(min) { return extreme(c, value, args, Py_LT); }
+T0_FILTER(max) { return extreme(c, value, args, Py_GT); }

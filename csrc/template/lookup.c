@@ -1,0 +1,133 @@
+/* a.b and a["b"].
+ *
+ *     a.b      attribute, then item, then undefined          a["b"]   item, then attribute, then undefined
+ *
+ * Attributes of data are methods only; they exist to be called (methods.c), so a method that is named but not called is
+ * refused. Nothing else of an object can be reached: the item lookup of str, list, tuple, dict is their own. */
+#include "template/calls.h"
+
+uint16_t t0_type_of(const t0_context *c, PyObject *value) {
+    const PyTypeObject *type = Py_TYPE(value);
+    if (type == &PyUnicode_Type) return T0_TYPE_STR;
+    if (type == &PyDict_Type) return T0_TYPE_DICT;
+    if (type == &PyList_Type) return T0_TYPE_LIST;
+    if (type == &PyLong_Type) return T0_TYPE_INT;
+    if (type == &PyFloat_Type) return T0_TYPE_FLOAT;
+    if (type == &PyBool_Type) return T0_TYPE_BOOL;
+    if (type == &PyTuple_Type) return T0_TYPE_TUPLE;
+    if (value == Py_None) return T0_TYPE_NONE;
+    if (type == &PyRange_Type) return T0_TYPE_RANGE;
+    return type == c->runtime->loop_type ? T0_TYPE_LOOP : T0_TYPE_OTHER;
+}
+
+uint32_t t0_attribute_types(PyObject *name) {
+    PyObject *samples[9] = {PyUnicode_New(0, 0), PyDict_New(), PyList_New(0), PyLong_FromLong(0), PyFloat_FromDouble(0.0),
+                            Py_NewRef(Py_True), PyTuple_New(0), Py_NewRef(Py_None), PyObject_CallFunction((PyObject *)&PyRange_Type, "i", 0)};
+    static const uint16_t bits[9] = {T0_TYPE_STR, T0_TYPE_DICT, T0_TYPE_LIST, T0_TYPE_INT, T0_TYPE_FLOAT, T0_TYPE_BOOL, T0_TYPE_TUPLE, T0_TYPE_NONE, T0_TYPE_RANGE};
+    uint32_t types = 0;
+    for (int i = 0; i < 9; i++) {
+        if (samples[i] && PyObject_HasAttr(samples[i], name)) types |= bits[i];
+        Py_XDECREF(samples[i]);
+    }
+    return types;
+}
+
+static PyObject *refuse_attribute(t0_context *c, PyObject *base, PyObject *name) {
+    t0_refuse(c, "attribute %R of %s cannot be used like this: a method must be called, and nothing else is reachable", name, Py_TYPE(base)->tp_name);
+    return NULL;
+}
+
+static PyObject *undefined_base(PyObject *base) { return PyObject_GetItem(base, Py_None); /* raises what is undefined */ }
+
+/* An item, or undefined where the lookup fails as Jinja lets it fail. */
+static PyObject *item_or_undefined(t0_context *c, PyObject *base, PyObject *key) {
+    PyObject *item = PyObject_GetItem(base, key);
+    if (item) return item;
+    if (!PyErr_ExceptionMatches(PyExc_LookupError) && !PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_AttributeError))
+        return NULL;
+    PyErr_Clear();
+    return t0_undefined(c, key);
+}
+
+PyObject *t0_get_attribute(t0_context *c, PyObject *base, PyObject *name, uint32_t types) {
+    if (t0_is_undefined(c, base)) return undefined_base(base);
+    const uint16_t type = t0_type_of(c, base);
+    if (type & types) return refuse_attribute(c, base, name);
+    if (type == T0_TYPE_DICT) {
+        PyObject *item = PyDict_GetItemWithError(base, name);
+        return item ? Py_NewRef(item) : PyErr_Occurred() ? NULL : t0_undefined(c, name);
+    }
+    if (type == T0_TYPE_LOOP) {
+        PyObject *value = t0_loop_attribute(c, base, name);
+        return value || PyErr_Occurred() ? value : t0_undefined(c, name);
+    }
+    if (type != T0_TYPE_OTHER) return t0_undefined(c, name);
+    if (Py_TYPE(base) == c->runtime->namespace_type) {
+        PyObject *value = PyDict_GetItemWithError(t0_namespace_attributes(base), name);
+        return value ? Py_NewRef(value) : PyErr_Occurred() ? NULL : t0_undefined(c, name);
+    }
+    if (PyObject_HasAttr(base, name)) return refuse_attribute(c, base, name);
+    return item_or_undefined(c, base, name);
+}
+
+static PyObject *sequence_item(t0_context *c, PyObject *base, PyObject *key, uint16_t type) {
+    const Py_ssize_t size = type == T0_TYPE_LIST ? PyList_GET_SIZE(base) : type == T0_TYPE_TUPLE ? PyTuple_GET_SIZE(base) : PyUnicode_GET_LENGTH(base);
+    int overflow;
+    long long at = PyLong_AsLongLongAndOverflow(key, &overflow);
+    if (at < 0) at += size;
+    if (overflow || at < 0 || at >= size) return t0_undefined(c, key);
+    if (type == T0_TYPE_LIST) return Py_NewRef(PyList_GET_ITEM(base, at));
+    if (type == T0_TYPE_TUPLE) return Py_NewRef(PyTuple_GET_ITEM(base, at));
+    return PyUnicode_Substring(base, at, at + 1);
+}
+
+PyObject *t0_get_item(t0_context *c, PyObject *base, PyObject *key) {
+    if (t0_is_undefined(c, base)) return undefined_base(base);
+    const uint16_t type = t0_type_of(c, base);
+    if (type == T0_TYPE_DICT) {
+        if (PyTuple_CheckExact(key) && t0_charge_tree(c, key) < 0) return NULL;
+        PyObject *item = PyDict_GetItemWithError(base, key);
+        if (item) return Py_NewRef(item);
+        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) return NULL;
+        PyErr_Clear(); /* an unhashable key is undefined */
+    } else if ((type & (T0_TYPE_LIST | T0_TYPE_TUPLE | T0_TYPE_STR)) && PyLong_Check(key)) return sequence_item(c, base, key, type);
+    else if (type & (T0_TYPE_RANGE | T0_TYPE_OTHER) && Py_TYPE(base) != c->runtime->namespace_type) {
+        PyObject *item = item_or_undefined(c, base, key);
+        if (!item || !t0_is_undefined(c, item) || !PyUnicode_Check(key)) return item;
+        Py_DECREF(item);
+    }
+    if (!PyUnicode_Check(key)) return t0_undefined(c, key);
+    if (type == T0_TYPE_LOOP || Py_TYPE(base) == c->runtime->namespace_type) return t0_get_attribute(c, base, key, 0);
+    if (PyObject_HasAttr(base, key)) return refuse_attribute(c, base, key);
+    return t0_undefined(c, key);
+}
+
+PyObject *t0_path_parse(PyObject *attribute) {
+    if (!PyUnicode_Check(attribute)) return attribute == Py_None ? PyTuple_New(0) : PyTuple_Pack(1, attribute);
+    PyObject *dot = PyUnicode_FromString(".");
+    PyObject *parts = dot ? PyUnicode_Split(attribute, dot, -1) : NULL;
+    Py_XDECREF(dot);
+    if (!parts) return NULL;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(parts); i++) {
+        PyObject *part = PyList_GET_ITEM(parts, i);
+        bool digits = PyUnicode_GET_LENGTH(part) > 0;
+        for (Py_ssize_t k = 0; digits && k < PyUnicode_GET_LENGTH(part); k++) digits = Py_UNICODE_ISDIGIT(PyUnicode_READ_CHAR(part, k));
+        PyObject *number = digits ? PyLong_FromUnicodeObject(part, 10) : NULL;
+        if (digits && (!number || PyList_SetItem(parts, i, number) < 0)) {
+            Py_DECREF(parts);
+            return NULL;
+        }
+    }
+    PyObject *path = PyList_AsTuple(parts);
+    Py_DECREF(parts);
+    return path;
+}
+
+PyObject *t0_path_get(t0_context *c, PyObject *base, PyObject *path, PyObject *fallback) {
+    PyObject *item = Py_NewRef(base);
+    for (Py_ssize_t i = 0; item && i < PyTuple_GET_SIZE(path); i++) {
+        Py_SETREF(item, t0_get_item(c, item, PyTuple_GET_ITEM(path, i)));
+        if (item && fallback && t0_is_undefined(c, item)) Py_SETREF(item, Py_NewRef(fallback));
+    }
+    return item;
+}

@@ -1,0 +1,133 @@
+/* Methods: an allow-list by receiver type; the call itself is CPython's. A method that changes its receiver works only
+ * on a container that the template made; what could make a long text or a long list is charged first. */
+#include "template/calls.h"
+
+#include <string.h>
+
+enum { WIDTH_MAX = 100000 };
+#define S T0_TYPE_STR
+#define L T0_TYPE_LIST
+#define D T0_TYPE_DICT
+#define T T0_TYPE_TUPLE
+#define R T0_TYPE_RANGE
+#define KW T0_CALL_KEYWORDS
+#define MUT T0_CALL_MUTATES
+#define NEW_LIST T0_CALL_FRESH
+
+static const t0_method methods[] = {
+    {"split", S, KW | NEW_LIST}, {"append", L, MUT}, {"lower", S, 0}, {"replace", S, 0}, {"index", S | L | T | R, 0}, {"join", S, 0},
+    {"update", D, MUT | KW}, {"strip", S, 0}, {"pop", L | D, MUT}, {"items", D, 0}, {"keys", D, 0}, {"values", D, 0},
+    {"startswith", S, 0}, {"endswith", S, 0}, {"capitalize", S, 0}, {"upper", S, 0}, {"title", S, 0}, {"lstrip", S, 0},
+    {"rstrip", S, 0}, {"rsplit", S, KW | NEW_LIST}, {"splitlines", S, KW | NEW_LIST}, {"find", S, 0}, {"rfind", S, 0},
+    {"rindex", S, 0}, {"count", S | L | T | R, 0}, {"isdigit", S, 0}, {"isalpha", S, 0}, {"isalnum", S, 0}, {"isnumeric", S, 0},
+    {"isdecimal", S, 0}, {"isupper", S, 0}, {"islower", S, 0}, {"isspace", S, 0}, {"istitle", S, 0}, {"swapcase", S, 0},
+    {"casefold", S, 0}, {"center", S, 0}, {"ljust", S, 0}, {"rjust", S, 0}, {"zfill", S, 0}, {"partition", S, 0},
+    {"rpartition", S, 0}, {"removeprefix", S, 0}, {"removesuffix", S, 0}, {"get", D, 0}, {"setdefault", D, MUT}, {"extend", L, MUT},
+    {"insert", L, MUT}, {"remove", L, MUT}, {"reverse", L, MUT}, {"clear", L | D, MUT}, {"copy", L | D, NEW_LIST},
+    {"cycle", T0_TYPE_LOOP, 0}, {"changed", T0_TYPE_LOOP, 0},
+};
+
+const t0_method *t0_method_find(PyObject *name) {
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (PyUnicode_CompareWithASCIIString(name, methods[i].name) == 0) return &methods[i];
+    return NULL;
+}
+
+static bool named(const t0_method *method, const char *name) { return strcmp(method->name, name) == 0; }
+
+int t0_charge_replace(t0_context *c, PyObject *text, PyObject *old, PyObject *new);
+
+/* str.join: a charged list of the items instead of any iterable. */
+static int prepare_join(t0_context *c, PyObject *glue, t0_arguments *args) {
+    if (args->count != 1) return 0;
+    PyObject *items = t0_list(c, args->items[0]);
+    if (!items) return -1;
+    Py_SETREF(args->items[0], items);
+    uint64_t total = (uint64_t)PyList_GET_SIZE(items) * (uint64_t)PyUnicode_GET_LENGTH(glue);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++)
+        if (PyUnicode_Check(PyList_GET_ITEM(items, i))) total += (uint64_t)PyUnicode_GET_LENGTH(PyList_GET_ITEM(items, i));
+    return t0_charge_size(c, total);
+}
+
+static int prepare_text(t0_context *c, const t0_method *method, PyObject *self, t0_arguments *args) {
+    if (t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(self) / 32) < 0) return -1;
+    if (named(method, "join")) return prepare_join(c, self, args);
+    if (named(method, "replace") && args->count >= 2 && PyUnicode_Check(args->items[0]) && PyUnicode_Check(args->items[1]))
+        return t0_charge_replace(c, self, args->items[0], args->items[1]);
+    const bool pads = named(method, "center") || named(method, "ljust") || named(method, "rjust") || named(method, "zfill");
+    if (!pads || !args->count || !PyLong_Check(args->items[0])) return 0;
+    int overflow;
+    const long long width = PyLong_AsLongLongAndOverflow(args->items[0], &overflow);
+    return overflow > 0 || width > WIDTH_MAX ? t0_refuse(c, "a width of more than %d", WIDTH_MAX) : 0;
+}
+
+static int prepare_list(t0_context *c, const t0_method *method, PyObject *self, t0_arguments *args) {
+    const uint64_t size = PyList_Check(self) ? (uint64_t)PyList_GET_SIZE(self) : 0;
+    if (named(method, "extend") && args->count == 1) {
+        PyObject *items = t0_list(c, args->items[0]);
+        if (!items) return -1;
+        Py_SETREF(args->items[0], items);
+        return 0;
+    }
+    if (named(method, "append")) return 0;
+    if (named(method, "pop") || named(method, "insert") || named(method, "clear") || named(method, "reverse")) return t0_charge(c, size / 512);
+    if (PyRange_Check(self)) { /* searching a range for anything but an int walks through it */
+        if (args->count == 1 && !PyLong_CheckExact(args->items[0])) return t0_refuse(c, "range.%s needs an int", method->name);
+        return 0;
+    }
+    return t0_charge_tree(c, self) < 0 || (args->count && t0_charge_tree(c, args->items[0]) < 0) ? -1 : 0;
+}
+
+static int prepare_dict(t0_context *c, const t0_method *method, PyObject *self, t0_arguments *args) {
+    if (named(method, "copy")) return t0_charge(c, 1 + (uint64_t)PyDict_GET_SIZE(self) / 4);
+    for (uint32_t i = 0; i < args->count; i++) {
+        if (named(method, "update") && !PyDict_CheckExact(args->items[i]) && i == 0) {
+            PyObject *pairs = t0_list(c, args->items[0]);
+            if (!pairs) return -1;
+            Py_SETREF(args->items[0], pairs);
+        }
+        if (t0_charge_tree(c, args->items[i]) < 0) return -1;
+    }
+    return 0;
+}
+
+static int prepare(t0_context *c, const t0_method *method, PyObject *self, uint16_t type, t0_arguments *args) {
+    if (method->flags & MUT && !t0_owns(c, self))
+        return t0_refuse(c, "%s.%s: a template may change only what it made itself: copy it first with |list or dict()", Py_TYPE(self)->tp_name, method->name);
+    if (type == S) return prepare_text(c, method, self, args);
+    return type == D ? prepare_dict(c, method, self, args) : prepare_list(c, method, self, args);
+}
+
+static PyObject *call(t0_context *c, const t0_node *node, PyObject *self, t0_arguments *args) {
+    const t0_method *method = node->fn;
+    if (t0_is_undefined(c, self)) return PyObject_GetItem(self, Py_None);
+    const uint16_t type = t0_type_of(c, self);
+    if (type == T0_TYPE_LOOP && method->types & T0_TYPE_LOOP) return t0_loop_call(c, self, node->value, args);
+    if (!(method->types & type)) {
+        PyErr_Format(PyExc_TypeError, "%s has no method %s that a template may call", Py_TYPE(self)->tp_name, method->name);
+        return NULL;
+    }
+    PyObject *stack[66];
+    if (prepare(c, method, self, type, args) < 0) return NULL;
+    stack[0] = self;
+    memcpy(stack + 1, args->items, args->count * sizeof *stack);
+    PyObject *names = node->b ? node->b->value : NULL;
+    const size_t n = 1 + args->count - (names ? (size_t)PyTuple_GET_SIZE(names) : 0);
+    PyObject *out = PyObject_VectorcallMethod(node->value, stack, n, names);
+    if (out && PyList_CheckExact(out) && method->flags & NEW_LIST && t0_charge(c, (uint64_t)PyList_GET_SIZE(out) / 8) < 0) Py_CLEAR(out);
+    if (out && method->flags & NEW_LIST && t0_own(c, out) < 0) Py_CLEAR(out);
+    return out;
+}
+
+PyObject *t0_evaluate_method(t0_context *c, const t0_node *node) {
+    PyObject *self = t0_evaluate(c, node->a), *room[64], *out = NULL;
+    t0_arguments args;
+    if (!self) return NULL;
+    if (t0_evaluate_arguments(c, node, room, &args)) {
+        c->where = node;
+        out = call(c, node, self, &args);
+        t0_arguments_free(&args);
+    }
+    Py_DECREF(self);
+    return out;
+}

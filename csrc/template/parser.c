@@ -1,0 +1,532 @@
+/* Expressions, by recursive descent; precedence from low to high as in Jinja:
+ *
+ *     a if b else c        right; the else may be missing
+ *     or   and   not
+ *     == != < <= > >= in, not in      one level, chained as in Python
+ *     + -    ~    * / // %    **      all left-associative, ** too
+ *     unary - +, then  | filter  and  is test, which take the whole unary term: -x|abs is (-x)|abs
+ *     postfix . [] ()
+ *
+ * A node's depth bounds the evaluator's recursion; T0_DEPTH_MAX bounds both. */
+#include "template/parser.h"
+
+#include "template/calls.h"
+
+#include <string.h>
+
+t0_status t0_parser_advance(t0_parser *p) {
+    if (p->has_ahead) {
+        p->now = p->ahead;
+        p->has_ahead = false;
+        return T0_OK;
+    }
+    return t0_lexer_next(&p->lexer, &p->now, p->err);
+}
+
+t0_status t0_parser_look(t0_parser *p, t0_token **out) {
+    if (!p->has_ahead) {
+        T0_TRY(t0_lexer_next(&p->lexer, &p->ahead, p->err));
+        p->has_ahead = true;
+    }
+    *out = &p->ahead;
+    return T0_OK;
+}
+
+static bool is_name(const t0_token *token, const char *word) {
+    return token->kind == K_NAME && PyUnicode_CompareWithASCIIString(token->value, word) == 0;
+}
+
+bool t0_parser_at_name(const t0_parser *p, const char *word) { return is_name(&p->now, word); }
+
+t0_status t0_parser_fail(t0_parser *p, const char *problem) {
+    if (p->now.kind == K_END) return t0_fail_at(p->err, p->now.line, p->now.column, "%s, but the template ends here", problem);
+    const char *found = p->now.kind == K_NAME ? PyUnicode_AsUTF8(p->now.value) : NULL;
+    if (found) return t0_fail_at(p->err, p->now.line, p->now.column, "%s, found '%.60s'", problem, found);
+    return t0_fail_at(p->err, p->now.line, p->now.column, "%s", problem);
+}
+
+t0_status t0_parser_expect(t0_parser *p, t0_token_kind kind, const char *what) {
+    if (p->now.kind == kind) return t0_parser_advance(p);
+    char problem[80];
+    snprintf(problem, sizeof problem, "expected %s", what);
+    return t0_parser_fail(p, problem);
+}
+
+t0_status t0_parser_expect_name(t0_parser *p, const char *word) {
+    if (t0_parser_at_name(p, word)) return t0_parser_advance(p);
+    char problem[80];
+    snprintf(problem, sizeof problem, "expected '%s'", word);
+    return t0_parser_fail(p, problem);
+}
+
+t0_node *t0_parser_node(t0_parser *p, t0_node_kind kind, const t0_token *at) {
+    t0_node *node = t0_template_get(p->template, sizeof *node);
+    if (!node) {
+        t0_fail_memory(p->err, sizeof *node);
+        return NULL;
+    }
+    memset(node, 0, sizeof *node);
+    node->kind = (uint8_t)kind;
+    node->line = at->line;
+    node->column = at->column;
+    node->slot = T0_NO_SLOT;
+    node->depth = 1;
+    return node;
+}
+
+t0_status t0_parser_sized(t0_parser *p, t0_node *node) {
+    unsigned depth = 0;
+    t0_node *const children[3] = {node->a, node->b, node->c};
+    for (int i = 0; i < 3; i++)
+        if (children[i] && children[i]->depth > depth) depth = children[i]->depth;
+    for (uint32_t i = 0; i < node->count; i++)
+        if (node->items[i] && node->items[i]->depth > depth) depth = node->items[i]->depth;
+    if (depth >= T0_DEPTH_MAX)
+        return t0_fail_at(p->err, node->line, node->column, "an expression of more than %d levels: split it with {%% set %%}", T0_DEPTH_MAX);
+    node->depth = (uint16_t)(depth + 1);
+    return T0_OK;
+}
+
+#define NEW(node, kind, at)                                \
+    t0_node *node = t0_parser_node(p, kind, at);           \
+    if (!node) return T0_ENOMEM
+
+/* A growing list of nodes in the scratch memory; with_items keeps it. */
+typedef struct items {
+    t0_node **data;
+    uint32_t count, capacity;
+} items;
+
+static t0_status add_item(t0_parser *p, items *list, t0_node *node) {
+    if (list->count == list->capacity) {
+        const uint32_t capacity = list->capacity ? list->capacity * 2 : 8;
+        t0_node **data = t0_arena_get(&p->template->scratch, capacity * sizeof *data);
+        if (!data) return t0_fail_memory(p->err, capacity * sizeof *data);
+        if (list->count) memcpy(data, list->data, list->count * sizeof *data);
+        list->data = data;
+        list->capacity = capacity;
+    }
+    list->data[list->count++] = node;
+    return T0_OK;
+}
+
+static t0_status make(t0_parser *p, t0_node_kind kind, const t0_token *at, t0_node *a, t0_node *b, t0_node *c, int op, t0_node **out) {
+    NEW(node, kind, at);
+    node->a = a;
+    node->b = b;
+    node->c = c;
+    node->op = (uint8_t)op;
+    *out = node;
+    return t0_parser_sized(p, node);
+}
+
+static t0_status with_items(t0_parser *p, t0_node *node, const items *list, t0_node **out) {
+    node->items = t0_template_get(p->template, (list->count + 1) * sizeof *node->items);
+    if (!node->items) return t0_fail_memory(p->err, list->count * sizeof *node->items);
+    if (list->count) memcpy(node->items, list->data, list->count * sizeof *node->items);
+    node->count = list->count;
+    *out = node;
+    return t0_parser_sized(p, node);
+}
+
+static t0_status parse_list(t0_parser *p, t0_node **out) {
+    NEW(node, T_LIST, &p->now);
+    items list = {0};
+    T0_TRY(t0_parser_advance(p));
+    while (p->now.kind != K_RBRACKET) {
+        if (list.count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or ']'"));
+        if (p->now.kind == K_RBRACKET) break;
+        t0_node *item;
+        T0_TRY(t0_parse_expression(p, true, &item));
+        T0_TRY(add_item(p, &list, item));
+    }
+    T0_TRY(t0_parser_expect(p, K_RBRACKET, "']'"));
+    return with_items(p, node, &list, out);
+}
+
+static t0_status parse_dict(t0_parser *p, t0_node **out) {
+    NEW(node, T_DICT, &p->now);
+    items list = {0};
+    T0_TRY(t0_parser_advance(p));
+    while (p->now.kind != K_RBRACE) {
+        if (list.count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or '}'"));
+        if (p->now.kind == K_RBRACE) break;
+        t0_node *key, *value;
+        T0_TRY(t0_parse_expression(p, true, &key));
+        T0_TRY(t0_parser_expect(p, K_COLON, "':'"));
+        T0_TRY(t0_parse_expression(p, true, &value));
+        T0_TRY(add_item(p, &list, key));
+        T0_TRY(add_item(p, &list, value));
+    }
+    T0_TRY(t0_parser_expect(p, K_RBRACE, "'}'"));
+    return with_items(p, node, &list, out);
+}
+
+static t0_status constant(t0_parser *p, const t0_token *at, PyObject *value, t0_node **out) {
+    NEW(node, T_CONST, at);
+    node->value = value;
+    *out = node;
+    return T0_OK;
+}
+
+static t0_status parse_string(t0_parser *p, t0_node **out) {
+    const t0_token first = p->now;
+    PyObject *text = first.value;
+    T0_TRY(t0_parser_advance(p));
+    while (p->now.kind == K_STRING) {
+        text = t0_keep(p->template->constants, PyUnicode_Concat(text, p->now.value));
+        if (!text) return t0_fail(p->err, T0_EPYTHON, "Python error");
+        T0_TRY(t0_parser_advance(p));
+    }
+    return constant(p, &first, text, out);
+}
+
+static t0_status parse_name(t0_parser *p, bool with_fields, t0_node **out) {
+    const t0_token name = p->now;
+    T0_TRY(t0_parser_advance(p));
+    if (is_name(&name, "true") || is_name(&name, "True")) return constant(p, &name, Py_True, out);
+    if (is_name(&name, "false") || is_name(&name, "False")) return constant(p, &name, Py_False, out);
+    if (is_name(&name, "none") || is_name(&name, "None")) return constant(p, &name, Py_None, out);
+    if (is_name(&name, "self")) return t0_fail_at(p->err, name.line, name.column, "the name self is reserved: rename the field");
+    const bool field = with_fields && p->now.kind == K_DOT;
+    NEW(node, field ? T_FIELD : T_NAME, &name);
+    node->value = name.value;
+    if (field) {
+        T0_TRY(t0_parser_advance(p));
+        if (p->now.kind != K_NAME) return t0_parser_fail(p, "expected a name after '.'");
+        NEW(base, T_NAME, &name);
+        base->value = name.value;
+        node->a = base;
+        node->value = p->now.value;
+        T0_TRY(t0_parser_advance(p));
+    }
+    *out = node;
+    return T0_OK;
+}
+
+static t0_status parse_primary(t0_parser *p, bool with_fields, t0_node **out) {
+    const t0_token token = p->now;
+    switch (token.kind) {
+    case K_NAME: return parse_name(p, with_fields, out);
+    case K_STRING: return parse_string(p, out);
+    case K_INTEGER:
+    case K_FLOAT: T0_TRY(t0_parser_advance(p)); return constant(p, &token, token.value, out);
+    case K_LPAREN:
+        T0_TRY(t0_parser_advance(p));
+        T0_TRY(t0_parse_tuple(p, (t0_tuple_rule){.parentheses = true}, out));
+        return t0_parser_expect(p, K_RPAREN, "')'");
+    case K_LBRACKET: return parse_list(p, out);
+    case K_LBRACE: return parse_dict(p, out);
+    default: return t0_parser_fail(p, "expected an expression");
+    }
+}
+
+static bool at_slice_end(const t0_parser *p) { return p->now.kind == K_RBRACKET || p->now.kind == K_COMMA || p->now.kind == K_COLON; }
+
+/* One subscript: an expression, or start:stop:step with any part missing. */
+static t0_status parse_subscript(t0_parser *p, const t0_token *at, t0_node *base, t0_node **out) {
+    t0_node *part[3] = {NULL, NULL, NULL};
+    if (p->now.kind != K_COLON) {
+        T0_TRY(t0_parse_expression(p, true, &part[0]));
+        if (p->now.kind != K_COLON) return make(p, T_ITEM, at, base, part[0], NULL, 0, out);
+    }
+    for (int i = 1; i < 3 && p->now.kind == K_COLON; i++) {
+        T0_TRY(t0_parser_advance(p));
+        if (!at_slice_end(p)) T0_TRY(t0_parse_expression(p, true, &part[i]));
+    }
+    NEW(node, T_SLICE, at);
+    items list = {0};
+    for (int i = 0; i < 3; i++) T0_TRY(add_item(p, &list, part[i]));
+    node->a = base;
+    return with_items(p, node, &list, out);
+}
+
+static t0_status parse_brackets(t0_parser *p, const t0_token *at, t0_node **out) {
+    t0_node *base = *out;
+    if (p->now.kind == K_RBRACKET) return t0_parser_fail(p, "expected an index");
+    T0_TRY(parse_subscript(p, at, base, out));
+    if (p->now.kind != K_COMMA) return t0_parser_expect(p, K_RBRACKET, "']'");
+    if ((*out)->kind == T_SLICE) return t0_parser_fail(p, "several slices in one index are not supported");
+    NEW(tuple, T_TUPLE, at);
+    items list = {0};
+    T0_TRY(add_item(p, &list, (*out)->b));
+    while (p->now.kind != K_RBRACKET) {
+        T0_TRY(t0_parser_expect(p, K_COMMA, "',' or ']'"));
+        t0_node *item;
+        T0_TRY(t0_parse_expression(p, true, &item));
+        T0_TRY(add_item(p, &list, item));
+    }
+    T0_TRY(t0_parser_expect(p, K_RBRACKET, "']'"));
+    T0_TRY(with_items(p, tuple, &list, &tuple));
+    return make(p, T_ITEM, at, base, tuple, NULL, 0, out);
+}
+
+static t0_status parse_dot(t0_parser *p, const t0_token *at, t0_node **out) {
+    const t0_token name = p->now;
+    T0_TRY(t0_parser_advance(p));
+    if (name.kind == K_INTEGER) {
+        t0_node *index;
+        T0_TRY(constant(p, &name, name.value, &index));
+        return make(p, T_ITEM, at, *out, index, NULL, 0, out);
+    }
+    if (name.kind != K_NAME) return t0_fail_at(p->err, name.line, name.column, "expected a name or a number after '.'");
+    if (PyUnicode_READ_CHAR(name.value, 0) == '_')
+        return t0_fail_at(p->err, name.line, name.column, "attributes that begin with _ are not reachable: use [\"%.60s\"] for a key", PyUnicode_AsUTF8(name.value));
+    T0_TRY(make(p, T_ATTR, &name, *out, NULL, NULL, 0, out));
+    (*out)->value = name.value;
+    (*out)->attrs = t0_attribute_types(name.value);
+    return T0_OK;
+}
+
+static t0_status parse_call(t0_parser *p, t0_node **out) {
+    const t0_token at = p->now;
+    t0_call_arguments args;
+    T0_TRY(t0_parse_arguments(p, &args));
+    return t0_bind_call(p, out, &at, &args);
+}
+
+static t0_status parse_postfix(t0_parser *p, t0_node **out) {
+    for (;;) {
+        const t0_token at = p->now;
+        if (at.kind == K_LPAREN) {
+            T0_TRY(parse_call(p, out));
+            continue;
+        }
+        if (at.kind != K_DOT && at.kind != K_LBRACKET) return T0_OK;
+        T0_TRY(t0_parser_advance(p));
+        T0_TRY(at.kind == K_DOT ? parse_dot(p, &at, out) : parse_brackets(p, &at, out));
+    }
+}
+
+static t0_status parse_filter(t0_parser *p, t0_node **out) {
+    T0_TRY(t0_parser_advance(p));
+    const t0_token name = p->now;
+    T0_TRY(t0_parser_expect(p, K_NAME, "the name of a filter"));
+    t0_call_arguments args = {0};
+    if (p->now.kind == K_LPAREN) T0_TRY(t0_parse_arguments(p, &args));
+    NEW(node, T_FILTER, &name);
+    node->a = *out;
+    *out = node;
+    T0_TRY(t0_bind_filter(p, node, &name, &args));
+    return t0_parser_sized(p, node);
+}
+
+/* `is [not] name`, then arguments in parentheses, or one primary expression, or nothing. */
+static t0_status parse_test(t0_parser *p, t0_node **out) {
+    T0_TRY(t0_parser_advance(p));
+    const bool negated = t0_parser_at_name(p, "not");
+    if (negated) T0_TRY(t0_parser_advance(p));
+    const t0_token name = p->now;
+    T0_TRY(t0_parser_expect(p, K_NAME, "the name of a test"));
+    t0_call_arguments args = {0};
+    t0_node *only = NULL;
+    const t0_token_kind kind = p->now.kind;
+    if (kind == K_LPAREN) T0_TRY(t0_parse_arguments(p, &args));
+    else if (kind == K_STRING || kind == K_INTEGER || kind == K_FLOAT || kind == K_LBRACKET || kind == K_LBRACE ||
+             (kind == K_NAME && !t0_parser_at_name(p, "else") && !t0_parser_at_name(p, "or") && !t0_parser_at_name(p, "and"))) {
+        if (t0_parser_at_name(p, "is")) return t0_parser_fail(p, "tests cannot be chained");
+        T0_TRY(parse_primary(p, false, &only));
+        T0_TRY(parse_postfix(p, &only));
+        items list = {0};
+        T0_TRY(add_item(p, &list, only));
+        args.positional = list.data;
+        args.n_positional = 1;
+    }
+    NEW(node, T_TEST, &name);
+    node->a = *out;
+    *out = node;
+    T0_TRY(t0_bind_test(p, node, &name, &args));
+    T0_TRY(t0_parser_sized(p, node));
+    return negated ? make(p, T_UNARY, &name, node, NULL, NULL, OP_NOT, out) : T0_OK;
+}
+
+static t0_status parse_unary(t0_parser *p, bool with_filter, t0_node **out) {
+    const t0_token token = p->now;
+    if (++p->depth > T0_DEPTH_MAX)
+        return t0_fail_at(p->err, token.line, token.column, "more than %d levels: split the expression with {%% set %%}", T0_DEPTH_MAX);
+    if (token.kind == K_SUB || token.kind == K_ADD) {
+        T0_TRY(t0_parser_advance(p));
+        t0_node *operand;
+        T0_TRY(parse_unary(p, false, &operand));
+        T0_TRY(make(p, T_UNARY, &token, operand, NULL, NULL, token.kind == K_SUB ? OP_NEG : OP_POS, out));
+    } else T0_TRY(parse_primary(p, false, out));
+    T0_TRY(parse_postfix(p, out));
+    while (with_filter) {
+        if (p->now.kind == K_PIPE) T0_TRY(parse_filter(p, out));
+        else if (t0_parser_at_name(p, "is")) T0_TRY(parse_test(p, out));
+        else if (p->now.kind == K_LPAREN) T0_TRY(parse_call(p, out));
+        else break;
+    }
+    p->depth--;
+    return T0_OK;
+}
+
+static t0_status parse_pow(t0_parser *p, t0_node **out) {
+    T0_TRY(parse_unary(p, true, out));
+    while (p->now.kind == K_POW) {
+        const t0_token at = p->now;
+        t0_node *right;
+        T0_TRY(t0_parser_advance(p));
+        T0_TRY(parse_unary(p, true, &right));
+        T0_TRY(make(p, T_BINARY, &at, *out, right, NULL, OP_POW, out));
+    }
+    return T0_OK;
+}
+
+static t0_status parse_product(t0_parser *p, t0_node **out) {
+    T0_TRY(parse_pow(p, out));
+    for (;;) {
+        const t0_token at = p->now;
+        const int op = at.kind == K_MUL ? OP_MUL : at.kind == K_DIV ? OP_DIV : at.kind == K_FLOORDIV ? OP_FLOORDIV : at.kind == K_MOD ? OP_MOD : -1;
+        if (op < 0) return T0_OK;
+        t0_node *right;
+        T0_TRY(t0_parser_advance(p));
+        T0_TRY(parse_pow(p, &right));
+        T0_TRY(make(p, T_BINARY, &at, *out, right, NULL, op, out));
+    }
+}
+
+static t0_status parse_concat(t0_parser *p, t0_node **out) {
+    const t0_token at = p->now;
+    T0_TRY(parse_product(p, out));
+    if (p->now.kind != K_TILDE) return T0_OK;
+    items list = {0};
+    T0_TRY(add_item(p, &list, *out));
+    while (p->now.kind == K_TILDE) {
+        T0_TRY(t0_parser_advance(p));
+        T0_TRY(parse_product(p, out));
+        T0_TRY(add_item(p, &list, *out));
+    }
+    NEW(node, T_CONCAT, &at);
+    return with_items(p, node, &list, out);
+}
+
+static t0_status parse_sum(t0_parser *p, t0_node **out) {
+    T0_TRY(parse_concat(p, out));
+    while (p->now.kind == K_ADD || p->now.kind == K_SUB) {
+        const t0_token at = p->now;
+        t0_node *right;
+        T0_TRY(t0_parser_advance(p));
+        T0_TRY(parse_concat(p, &right));
+        T0_TRY(make(p, T_BINARY, &at, *out, right, NULL, at.kind == K_ADD ? OP_ADD : OP_SUB, out));
+    }
+    return T0_OK;
+}
+
+/* Takes a comparison operator if one stands here; *op = -1 otherwise. */
+static t0_status take_comparison(t0_parser *p, int *op) {
+    static const int8_t of_kind[] = {[K_EQ] = OP_EQ, [K_NE] = OP_NE, [K_GT] = OP_GT, [K_GE] = OP_GE, [K_LT] = OP_LT, [K_LE] = OP_LE};
+    *op = -1;
+    if (p->now.kind >= K_EQ && p->now.kind <= K_LE) *op = of_kind[p->now.kind];
+    else if (t0_parser_at_name(p, "in")) *op = OP_IN;
+    else if (t0_parser_at_name(p, "not")) {
+        t0_token *next;
+        T0_TRY(t0_parser_look(p, &next));
+        if (is_name(next, "in")) {
+            *op = OP_NOT_IN;
+            T0_TRY(t0_parser_advance(p));
+        }
+    }
+    return *op < 0 ? T0_OK : t0_parser_advance(p);
+}
+
+static t0_status parse_compare(t0_parser *p, t0_node **out) {
+    const t0_token at = p->now;
+    T0_TRY(parse_sum(p, out));
+    items list = {0};
+    for (;;) {
+        int op;
+        T0_TRY(take_comparison(p, &op));
+        if (op < 0) break;
+        const t0_token operand_at = p->now;
+        t0_node *right, *operand;
+        T0_TRY(parse_sum(p, &right));
+        T0_TRY(make(p, T_COMPARE, &operand_at, right, NULL, NULL, op, &operand));
+        T0_TRY(add_item(p, &list, operand));
+    }
+    if (!list.count) return T0_OK;
+    NEW(node, T_COMPARE, &at);
+    node->a = *out;
+    return with_items(p, node, &list, out);
+}
+
+static t0_status parse_not(t0_parser *p, t0_node **out) {
+    if (!t0_parser_at_name(p, "not")) return parse_compare(p, out);
+    const t0_token at = p->now;
+    if (++p->depth > T0_DEPTH_MAX) return t0_fail_at(p->err, at.line, at.column, "more than %d levels of not", T0_DEPTH_MAX);
+    T0_TRY(t0_parser_advance(p));
+    t0_node *operand;
+    T0_TRY(parse_not(p, &operand));
+    p->depth--;
+    return make(p, T_UNARY, &at, operand, NULL, NULL, OP_NOT, out);
+}
+
+static t0_status parse_logic(t0_parser *p, bool is_or, t0_node **out) {
+    T0_TRY(is_or ? parse_logic(p, false, out) : parse_not(p, out));
+    while (t0_parser_at_name(p, is_or ? "or" : "and")) {
+        const t0_token at = p->now;
+        t0_node *right;
+        T0_TRY(t0_parser_advance(p));
+        T0_TRY(is_or ? parse_logic(p, false, &right) : parse_not(p, &right));
+        T0_TRY(make(p, is_or ? T_OR : T_AND, &at, *out, right, NULL, 0, out));
+    }
+    return T0_OK;
+}
+
+t0_status t0_parse_expression(t0_parser *p, bool with_condition, t0_node **out) {
+    if (++p->depth > T0_DEPTH_MAX)
+        return t0_fail_at(p->err, p->now.line, p->now.column, "more than %d levels: split the expression with {%% set %%}", T0_DEPTH_MAX);
+    T0_TRY(parse_logic(p, true, out));
+    while (with_condition && t0_parser_at_name(p, "if")) {
+        const t0_token at = p->now;
+        t0_node *test, *otherwise = NULL;
+        T0_TRY(t0_parser_advance(p));
+        T0_TRY(parse_logic(p, true, &test));
+        if (t0_parser_at_name(p, "else")) {
+            T0_TRY(t0_parser_advance(p));
+            T0_TRY(t0_parse_expression(p, true, &otherwise));
+        }
+        T0_TRY(make(p, T_COND, &at, *out, test, otherwise, 0, out));
+    }
+    p->depth--;
+    return T0_OK;
+}
+
+static bool at_tuple_end(const t0_parser *p, const t0_tuple_rule *rule) {
+    const t0_token_kind kind = p->now.kind;
+    return kind == K_PRINT_END || kind == K_BLOCK_END || kind == K_RPAREN || (rule->end_word && t0_parser_at_name(p, rule->end_word));
+}
+
+t0_status t0_parse_tuple(t0_parser *p, t0_tuple_rule rule, t0_node **out) {
+    const t0_token at = p->now;
+    items list = {0};
+    bool is_tuple = false;
+    for (;;) {
+        if (list.count) T0_TRY(t0_parser_expect(p, K_COMMA, "','"));
+        if (at_tuple_end(p, &rule)) break;
+        t0_node *item;
+        T0_TRY(rule.target ? parse_primary(p, rule.with_fields, &item) : t0_parse_expression(p, !rule.no_condition, &item));
+        T0_TRY(add_item(p, &list, item));
+        if (p->now.kind != K_COMMA) break;
+        is_tuple = true;
+    }
+    if (!is_tuple && list.count) {
+        *out = list.data[0];
+        return T0_OK;
+    }
+    if (!is_tuple && !rule.parentheses) return t0_parser_fail(p, "expected an expression");
+    NEW(node, T_TUPLE, &at);
+    return with_items(p, node, &list, out);
+}
+
+static t0_status check_target(t0_parser *p, const t0_node *node) {
+    if (node->kind == T_NAME || node->kind == T_FIELD) return T0_OK;
+    if (node->kind != T_TUPLE) return t0_fail_at(p->err, node->line, node->column, "cannot assign to this: use a name");
+    for (uint32_t i = 0; i < node->count; i++) T0_TRY(check_target(p, node->items[i]));
+    return T0_OK;
+}
+
+t0_status t0_parse_target(t0_parser *p, bool with_fields, const char *end_word, t0_node **out) {
+    T0_TRY(t0_parse_tuple(p, (t0_tuple_rule){.target = true, .with_fields = with_fields, .end_word = end_word}, out));
+    return check_target(p, *out);
+}

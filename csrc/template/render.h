@@ -1,0 +1,19 @@
+/* What the binding needs: one rendering of a compiled template. */
+#ifndef T0_TEMPLATE_RENDER_H
+#define T0_TEMPLATE_RENDER_H
+
+#include "template/calls.h"
+
+typedef struct t0_render_options {
+    bool escapes; /* hide ||| in the example's strings behind the marker */
+    int pick;     /* T0_PICK_... */
+    uint64_t seed, index, max_steps;
+    size_t max_output;
+} t0_render_options;
+
+/* Renders into `out` (open). example: a dict, borrowed, never changed; answer_choices: a fresh list, None, or NULL.
+ * -1 with TemplateError (line, column), MemoryError or the signal's exception set. */
+int t0_render(const t0_template *template, t0_runtime *runtime, const t0_render_options *options, PyObject *example,
+              PyObject *answer_choices, t0_writer *out);
+
+#endif

@@ -1,0 +1,352 @@
+/* Scopes: which variable a name means, decided while compiling exactly as Jinja's idtracking does.
+ *
+ * A frame is the template, a loop body, a loop's else, a loop's test, or the body of a set block; `if` opens none.
+ * Each frame is first read in order, giving every name one symbol with a way to start:
+ *
+ *     read first                         RESOLVE  the example's value, unless an outer frame has the name
+ *     set first, outer frame has it      ALIAS    a copy of the outer value when the frame is entered
+ *     set first otherwise                MISSING  until it is set
+ *     set in some branches of an if      RESOLVE (or ALIAS), so that the branch not taken sees the example
+ *     loop target, `loop`                PARAMETER
+ *
+ * A symbol that is never set in its frame needs no slot: it is name number ~slot of the example. */
+#include "template/parser.h"
+
+#include <string.h>
+
+typedef enum load { LOAD_MISSING, LOAD_RESOLVE, LOAD_ALIAS, LOAD_PARAMETER } load;
+
+typedef struct symbol {
+    PyObject *name; /* interned */
+    int32_t slot;   /* local */
+    int32_t from;   /* LOAD_ALIAS */
+    uint8_t load;
+    bool stored;
+} symbol;
+
+typedef struct symbols {
+    symbol *items;
+    uint32_t count, capacity;
+} symbols;
+
+typedef struct frame {
+    struct frame *parent;
+    symbols names; /* final */
+    symbols slots; /* every name that ever got a slot in this frame */
+} frame;
+
+typedef struct scope {
+    t0_template *template;
+    t0_error *err;
+    uint32_t capacity_names;
+} scope;
+
+static symbol *find(const symbols *list, PyObject *name) {
+    for (uint32_t i = 0; i < list->count; i++)
+        if (list->items[i].name == name) return &list->items[i];
+    return NULL;
+}
+
+static t0_status append(scope *s, symbols *list, symbol added) {
+    if (list->count == list->capacity) {
+        const uint32_t capacity = list->capacity ? list->capacity * 2 : 8;
+        symbol *items = t0_arena_get(&s->template->scratch, capacity * sizeof *items);
+        if (!items) return t0_fail_memory(s->err, capacity * sizeof *items);
+        if (list->count) memcpy(items, list->items, list->count * sizeof *items);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    list->items[list->count++] = added;
+    return T0_OK;
+}
+
+static t0_status copy_symbols(scope *s, symbols *out, const symbols *from) {
+    memset(out, 0, sizeof *out);
+    for (uint32_t i = 0; i < from->count; i++) T0_TRY(append(s, out, from->items[i]));
+    return T0_OK;
+}
+
+/* The example's name number as a slot (negative). */
+static t0_status global_slot(scope *s, PyObject *name, int32_t *out) {
+    t0_template *template = s->template;
+    uint32_t i = 0;
+    while (i < template->n_names && template->names[i] != name) i++;
+    if (i == template->n_names) {
+        if (i == s->capacity_names) {
+            const uint32_t capacity = i ? i * 2 : 4;
+            PyObject **names = t0_template_get(template, capacity * sizeof *names);
+            if (!names) return t0_fail_memory(s->err, capacity * sizeof *names);
+            if (i) memcpy(names, template->names, i * sizeof *names);
+            template->names = names;
+            s->capacity_names = capacity;
+        }
+        template->names[template->n_names++] = name;
+    }
+    *out = ~(int32_t)i;
+    return T0_OK;
+}
+
+/* The slot that reads `name` from inside `f`, or T0_NO_SLOT where no frame knows the name. */
+static t0_status outer_slot(scope *s, const frame *f, PyObject *name, int32_t *out) {
+    for (; f; f = f->parent) {
+        const symbol *known = find(&f->names, name);
+        if (!known) continue;
+        if (known->load == LOAD_RESOLVE && !known->stored) return global_slot(s, name, out);
+        *out = known->slot;
+        return T0_OK;
+    }
+    *out = T0_NO_SLOT;
+    return T0_OK;
+}
+
+static t0_status define(scope *s, frame *f, symbols *now, PyObject *name, load how, int32_t from, bool stored) {
+    const symbol *slot = find(&f->slots, name);
+    symbol added = {name, slot ? slot->slot : (int32_t)s->template->n_slots, from, (uint8_t)how, stored};
+    if (!slot) {
+        s->template->n_slots++;
+        T0_TRY(append(s, &f->slots, added));
+    }
+    symbol *known = find(now, name);
+    if (!known) return append(s, now, added);
+    *known = added;
+    return T0_OK;
+}
+
+static t0_status note_load(scope *s, frame *f, symbols *now, PyObject *name) {
+    if (find(now, name)) return T0_OK;
+    int32_t outer;
+    T0_TRY(outer_slot(s, f->parent, name, &outer));
+    return outer == T0_NO_SLOT ? define(s, f, now, name, LOAD_RESOLVE, T0_NO_SLOT, false) : T0_OK;
+}
+
+static t0_status note_store(scope *s, frame *f, symbols *now, PyObject *name) {
+    symbol *known = find(now, name);
+    if (known) {
+        known->stored = true;
+        return T0_OK;
+    }
+    int32_t outer;
+    T0_TRY(outer_slot(s, f->parent, name, &outer));
+    return define(s, f, now, name, outer == T0_NO_SLOT ? LOAD_MISSING : LOAD_ALIAS, outer, true);
+}
+
+static t0_status note_expression(scope *s, frame *f, symbols *now, const t0_node *node) {
+    if (!node) return T0_OK;
+    if (node->kind == T_NAME) return note_load(s, f, now, node->value);
+    T0_TRY(note_expression(s, f, now, node->kind == T_COND ? node->b : node->a)); /* the order of evaluation does not matter */
+    T0_TRY(note_expression(s, f, now, node->kind == T_COND ? node->a : node->b));
+    T0_TRY(note_expression(s, f, now, node->c));
+    for (uint32_t i = 0; i < node->count; i++) T0_TRY(note_expression(s, f, now, node->items[i]));
+    return T0_OK;
+}
+
+static t0_status note_target(scope *s, frame *f, symbols *now, const t0_node *node, bool parameter) {
+    if (node->kind == T_FIELD) return note_load(s, f, now, node->a->value);
+    if (node->kind == T_NAME)
+        return parameter ? define(s, f, now, node->value, LOAD_PARAMETER, T0_NO_SLOT, true) : note_store(s, f, now, node->value);
+    for (uint32_t i = 0; i < node->count; i++) T0_TRY(note_target(s, f, now, node->items[i], parameter));
+    return T0_OK;
+}
+
+static t0_status note_body(scope *s, frame *f, symbols *now, const t0_node *node);
+
+/* Both branches start from the same symbols; what either sets may be missing afterwards. */
+static t0_status note_if(scope *s, frame *f, symbols *now, const t0_node *node) {
+    T0_TRY(note_expression(s, f, now, node->a));
+    symbols branch[2];
+    const t0_node *const bodies[2] = {node->b, node->c};
+    for (int i = 0; i < 2; i++) {
+        T0_TRY(copy_symbols(s, &branch[i], now));
+        T0_TRY(note_body(s, f, &branch[i], bodies[i]));
+    }
+    symbols before;
+    T0_TRY(copy_symbols(s, &before, now));
+    for (int i = 0; i < 2; i++)
+        for (uint32_t k = 0; k < branch[i].count; k++) {
+            const symbol *const new = &branch[i].items[k];
+            symbol *known = find(now, new->name);
+            if (!known) T0_TRY(append(s, now, *new));
+            else {
+                const bool stored = known->stored || new->stored;
+                *known = *new;
+                known->stored = stored;
+            }
+        }
+    for (uint32_t k = 0; k < now->count; k++) {
+        symbol *const known = &now->items[k];
+        const symbol *const old = find(&before, known->name);
+        if (!known->stored || (old && old->stored)) continue;
+        T0_TRY(outer_slot(s, f->parent, known->name, &known->from));
+        known->load = known->from == T0_NO_SLOT ? LOAD_RESOLVE : LOAD_ALIAS;
+    }
+    return T0_OK;
+}
+
+static t0_status note_body(scope *s, frame *f, symbols *now, const t0_node *node) {
+    for (; node; node = node->next) {
+        if (node->kind == T_PRINT) T0_TRY(note_expression(s, f, now, node->a));
+        else if (node->kind == T_IF) T0_TRY(note_if(s, f, now, node));
+        else if (node->kind == T_FOR) T0_TRY(note_expression(s, f, now, node->loop->iter));
+        else if (node->kind == T_SET) {
+            T0_TRY(note_expression(s, f, now, node->b));
+            T0_TRY(note_target(s, f, now, node->a, false));
+        } else if (node->kind == T_SETBLOCK) T0_TRY(note_target(s, f, now, node->a, false));
+    }
+    return T0_OK;
+}
+
+/* What entering the frame must do, from its final symbols. */
+static t0_status frame_inits(scope *s, const frame *f, t0_slot_init **out, uint32_t *n) {
+    *n = 0;
+    *out = t0_template_get(s->template, (f->names.count + 1) * sizeof **out);
+    if (!*out) return t0_fail_memory(s->err, f->names.count * sizeof **out);
+    for (uint32_t i = 0; i < f->names.count; i++) {
+        const symbol *const known = &f->names.items[i];
+        if (known->load == LOAD_PARAMETER || (known->load == LOAD_RESOLVE && !known->stored)) continue;
+        t0_slot_init *init = &(*out)[(*n)++];
+        init->slot = known->slot;
+        init->from = known->load == LOAD_ALIAS ? known->from : T0_NO_SLOT;
+        if (known->load == LOAD_RESOLVE) T0_TRY(global_slot(s, known->name, &init->from));
+    }
+    return T0_OK;
+}
+
+static t0_status bind_name(scope *s, const frame *f, t0_node *node) {
+    T0_TRY(outer_slot(s, f, node->value, &node->slot));
+    return T0_OK;
+}
+
+static t0_status bind_expression(scope *s, const frame *f, t0_node *node) {
+    if (!node) return T0_OK;
+    if (node->kind == T_NAME) return bind_name(s, f, node);
+    T0_TRY(bind_expression(s, f, node->a));
+    T0_TRY(bind_expression(s, f, node->b));
+    T0_TRY(bind_expression(s, f, node->c));
+    for (uint32_t i = 0; i < node->count; i++) T0_TRY(bind_expression(s, f, node->items[i]));
+    return T0_OK;
+}
+
+static t0_status bind_body(scope *s, frame *f, t0_node *node);
+
+static t0_status clone_target(scope *s, const t0_node *node, t0_node **out) {
+    t0_node *copy = t0_template_get(s->template, sizeof *copy);
+    if (!copy) return t0_fail_memory(s->err, sizeof *copy);
+    *copy = *node;
+    *out = copy;
+    if (!node->count) return T0_OK;
+    copy->items = t0_template_get(s->template, node->count * sizeof *copy->items);
+    if (!copy->items) return t0_fail_memory(s->err, node->count * sizeof *copy->items);
+    for (uint32_t i = 0; i < node->count; i++) T0_TRY(clone_target(s, node->items[i], &copy->items[i]));
+    return T0_OK;
+}
+
+static bool target_has(const t0_node *node, const char *name) {
+    if (node->kind == T_NAME) return PyUnicode_CompareWithASCIIString(node->value, name) == 0;
+    if (node->kind == T_TUPLE)
+        for (uint32_t i = 0; i < node->count; i++)
+            if (target_has(node->items[i], name)) return true;
+    return false;
+}
+
+static bool expression_reads_loop(const t0_node *node) {
+    if (!node) return false;
+    if (node->kind == T_NAME) return PyUnicode_CompareWithASCIIString(node->value, "loop") == 0;
+    if (expression_reads_loop(node->a) || expression_reads_loop(node->b) || expression_reads_loop(node->c)) return true;
+    for (uint32_t i = 0; i < node->count; i++)
+        if (expression_reads_loop(node->items[i])) return true;
+    return false;
+}
+
+/* Does the body mention `loop`? It also refuses an assignment to it. */
+static t0_status body_reads_loop(scope *s, const t0_node *node, PyObject **name, bool *reads) {
+    for (; node; node = node->next) {
+        if ((node->kind == T_SET || node->kind == T_SETBLOCK) && target_has(node->a, "loop"))
+            return t0_fail_at(s->err, node->line, node->column, "the name loop cannot be set inside a loop: use another name");
+        if (node->kind == T_IF) {
+            *reads = *reads || expression_reads_loop(node->a);
+            T0_TRY(body_reads_loop(s, node->b, name, reads));
+            T0_TRY(body_reads_loop(s, node->c, name, reads));
+        } else if (node->kind == T_FOR) {
+            const t0_loop_parts *parts = node->loop;
+            if (target_has(parts->target, "loop"))
+                return t0_fail_at(s->err, node->line, node->column, "the name loop cannot be a loop's target: use another name");
+            *reads = *reads || expression_reads_loop(parts->iter) || expression_reads_loop(parts->test);
+            T0_TRY(body_reads_loop(s, parts->body, name, reads));
+            T0_TRY(body_reads_loop(s, parts->otherwise, name, reads));
+        } else if (node->kind == T_SETBLOCK) T0_TRY(body_reads_loop(s, node->loop->body, name, reads));
+        else *reads = *reads || expression_reads_loop(node->a) || expression_reads_loop(node->b);
+    }
+    return T0_OK;
+}
+
+static t0_status bind_test(scope *s, frame *f, t0_loop_parts *parts) {
+    frame test = {.parent = f};
+    T0_TRY(clone_target(s, parts->target, &parts->test_target));
+    T0_TRY(note_target(s, &test, &test.names, parts->test_target, true));
+    T0_TRY(note_expression(s, &test, &test.names, parts->test));
+    T0_TRY(bind_expression(s, &test, parts->test_target));
+    T0_TRY(bind_expression(s, &test, parts->test));
+    return frame_inits(s, &test, &parts->test_inits, &parts->n_test_inits);
+}
+
+static t0_status bind_for(scope *s, frame *f, t0_node *node) {
+    t0_loop_parts *const parts = node->loop;
+    T0_TRY(bind_expression(s, f, parts->iter));
+    if (target_has(parts->target, "loop"))
+        return t0_fail_at(s->err, node->line, node->column, "the name loop cannot be a loop's target: use another name");
+    bool reads = false;
+    PyObject *loop_name = NULL;
+    T0_TRY(body_reads_loop(s, parts->body, &loop_name, &reads));
+    if (parts->otherwise) {
+        bool unused = false;
+        T0_TRY(body_reads_loop(s, parts->otherwise, &loop_name, &unused));
+    }
+    if (parts->test) T0_TRY(bind_test(s, f, parts));
+    frame body = {.parent = f};
+    if (reads) {
+        loop_name = t0_keep(s->template->constants, PyUnicode_InternFromString("loop"));
+        if (!loop_name) return t0_fail(s->err, T0_EPYTHON, "Python error");
+        T0_TRY(define(s, &body, &body.names, loop_name, LOAD_PARAMETER, T0_NO_SLOT, true));
+        parts->loop_slot = find(&body.names, loop_name)->slot;
+    }
+    T0_TRY(note_target(s, &body, &body.names, parts->target, true));
+    T0_TRY(note_body(s, &body, &body.names, parts->body));
+    T0_TRY(bind_expression(s, &body, parts->target));
+    T0_TRY(bind_body(s, &body, parts->body));
+    T0_TRY(frame_inits(s, &body, &parts->inits, &parts->n_inits));
+    if (!parts->otherwise) return T0_OK;
+    frame otherwise = {.parent = f};
+    T0_TRY(note_body(s, &otherwise, &otherwise.names, parts->otherwise));
+    T0_TRY(bind_body(s, &otherwise, parts->otherwise));
+    return frame_inits(s, &otherwise, &parts->else_inits, &parts->n_else_inits);
+}
+
+static t0_status bind_body(scope *s, frame *f, t0_node *node) {
+    for (; node; node = node->next) {
+        if (node->kind == T_PRINT) T0_TRY(bind_expression(s, f, node->a));
+        else if (node->kind == T_IF) {
+            T0_TRY(bind_expression(s, f, node->a));
+            T0_TRY(bind_body(s, f, node->b));
+            T0_TRY(bind_body(s, f, node->c));
+        } else if (node->kind == T_FOR) T0_TRY(bind_for(s, f, node));
+        else if (node->kind == T_SET) {
+            T0_TRY(bind_expression(s, f, node->b));
+            T0_TRY(bind_expression(s, f, node->a));
+        } else if (node->kind == T_SETBLOCK) {
+            frame inner = {.parent = f};
+            T0_TRY(bind_expression(s, f, node->a));
+            T0_TRY(note_body(s, &inner, &inner.names, node->loop->body));
+            T0_TRY(bind_body(s, &inner, node->loop->body));
+            T0_TRY(frame_inits(s, &inner, &node->loop->inits, &node->loop->n_inits));
+        }
+    }
+    return T0_OK;
+}
+
+t0_status t0_scope_resolve(t0_template *template, t0_error *err) {
+    scope s = {.template = template, .err = err};
+    frame top = {0};
+    T0_TRY(note_body(&s, &top, &top.names, template->body));
+    T0_TRY(bind_body(&s, &top, template->body));
+    return frame_inits(&s, &top, &template->inits, &template->n_inits);
+}

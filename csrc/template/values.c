@@ -1,0 +1,165 @@
+/* Types that live inside one rendering: the undefined value and the namespace; and the runtime that holds all types.
+ *
+ * Undefined: prints nothing, is false, has length 0, iterates over nothing, equals only another undefined value;
+ * every other use raises. Namespace: attributes that a template may set: {% set ns.x = 1 %}. */
+#include "template/calls.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+typedef struct undefined {
+    PyObject_HEAD
+    PyObject *name; /* what was looked up, or NULL */
+} undefined;
+
+static PyObject *undefined_raise(PyObject *self) {
+    PyObject *name = ((undefined *)self)->name;
+    if (name) PyErr_Format(PyExc_RuntimeError, "%R is undefined", name);
+    else PyErr_SetString(PyExc_RuntimeError, "the value is undefined");
+    return NULL;
+}
+
+static void undefined_dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    Py_XDECREF(((undefined *)self)->name);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *undefined_binary(PyObject *a, PyObject *b) { return undefined_raise(Py_TYPE(a)->tp_dealloc == undefined_dealloc ? a : b); }
+static PyObject *undefined_power(PyObject *a, PyObject *b, PyObject *unused) {
+    (void)unused;
+    return undefined_binary(a, b);
+}
+static PyObject *undefined_unary(PyObject *self) { return undefined_raise(self); }
+static int undefined_bool(PyObject *self) { return (void)self, 0; }
+static Py_ssize_t undefined_length(PyObject *self) { return (void)self, 0; }
+static PyObject *undefined_item(PyObject *self, PyObject *key) { return (void)key, undefined_raise(self); }
+static PyObject *undefined_str(PyObject *self) { return (void)self, PyUnicode_New(0, 0); }
+static PyObject *undefined_repr(PyObject *self) { return (void)self, PyUnicode_FromString("Undefined"); }
+static Py_hash_t undefined_hash(PyObject *self) { return (Py_hash_t)((uintptr_t)Py_TYPE(self) >> 4); }
+static PyObject *undefined_call(PyObject *self, PyObject *args, PyObject *kwargs) { return (void)args, (void)kwargs, undefined_raise(self); }
+
+static PyObject *undefined_iter(PyObject *self) {
+    (void)self;
+    PyObject *nothing = PyTuple_New(0);
+    PyObject *iterator = nothing ? PyObject_GetIter(nothing) : NULL;
+    Py_XDECREF(nothing);
+    return iterator;
+}
+
+static PyObject *undefined_compare(PyObject *a, PyObject *b, int op) {
+    if (op == Py_EQ) return PyBool_FromLong(Py_TYPE(a) == Py_TYPE(b));
+    if (op == Py_NE) return PyBool_FromLong(Py_TYPE(a) != Py_TYPE(b));
+    return undefined_raise(a);
+}
+
+static PyType_Spec undefined_spec = {
+    "t0native._core.Undefined", sizeof(undefined), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    (PyType_Slot[]){{Py_tp_dealloc, undefined_dealloc}, {Py_tp_str, undefined_str},     {Py_tp_repr, undefined_repr},
+                    {Py_tp_hash, undefined_hash},       {Py_tp_iter, undefined_iter},   {Py_tp_richcompare, undefined_compare},
+                    {Py_nb_bool, undefined_bool},       {Py_mp_length, undefined_length}, {Py_mp_subscript, undefined_item},
+                    {Py_nb_add, undefined_binary},      {Py_nb_subtract, undefined_binary}, {Py_nb_multiply, undefined_binary},
+                    {Py_nb_true_divide, undefined_binary}, {Py_nb_floor_divide, undefined_binary}, {Py_nb_remainder, undefined_binary},
+                    {Py_nb_power, undefined_power},     {Py_nb_negative, undefined_unary}, {Py_nb_positive, undefined_unary},
+                    {Py_nb_int, undefined_unary},       {Py_nb_float, undefined_unary}, {Py_tp_call, undefined_call},
+                    {0, NULL}}};
+
+PyObject *t0_undefined(t0_context *c, PyObject *name) {
+    PyTypeObject *type = c->runtime->undefined_type;
+    undefined *self = (undefined *)type->tp_alloc(type, 0);
+    if (self) self->name = Py_XNewRef(name);
+    return (PyObject *)self;
+}
+
+typedef struct namespace {
+    PyObject_HEAD
+    PyObject *attributes; /* dict */
+} namespace;
+
+static int namespace_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((namespace *)self)->attributes);
+    return 0;
+}
+static int namespace_clear(PyObject *self) {
+    Py_CLEAR(((namespace *)self)->attributes);
+    return 0;
+}
+static void namespace_dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    namespace_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+static PyObject *namespace_repr(PyObject *self) { return PyUnicode_FromFormat("<Namespace %R>", ((namespace *)self)->attributes); }
+
+static PyType_Spec namespace_spec = {
+    "t0native._core.Namespace", sizeof(namespace), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    (PyType_Slot[]){{Py_tp_dealloc, namespace_dealloc}, {Py_tp_traverse, namespace_traverse}, {Py_tp_clear, namespace_clear},
+                    {Py_tp_repr, namespace_repr}, {0, NULL}}};
+
+PyObject *t0_namespace_new(t0_context *c, PyObject *attributes) {
+    PyTypeObject *type = c->runtime->namespace_type;
+    namespace *self = (namespace *)type->tp_alloc(type, 0);
+    if (self) self->attributes = Py_NewRef(attributes);
+    return (PyObject *)self;
+}
+
+PyObject *t0_namespace_attributes(PyObject *value) { return ((namespace *)value)->attributes; }
+
+static int runtime_traverse(PyObject *self, visitproc visit, void *arg) {
+    t0_runtime *r = (t0_runtime *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(r->TemplateError);
+    Py_VISIT(r->empty);
+    Py_VISIT(r->round);
+    Py_VISIT(r->undefined_type);
+    Py_VISIT(r->namespace_type);
+    Py_VISIT(r->loop_type);
+    Py_VISIT(r->lazy_type);
+    return 0;
+}
+static int runtime_clear(PyObject *self) {
+    t0_runtime *r = (t0_runtime *)self;
+    Py_CLEAR(r->TemplateError);
+    Py_CLEAR(r->empty);
+    Py_CLEAR(r->round);
+    Py_CLEAR(r->undefined_type);
+    Py_CLEAR(r->namespace_type);
+    Py_CLEAR(r->loop_type);
+    Py_CLEAR(r->lazy_type);
+    return 0;
+}
+static void runtime_dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    runtime_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Spec runtime_spec = {
+    "t0native._core.TemplateRuntime", sizeof(t0_runtime), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    (PyType_Slot[]){{Py_tp_dealloc, runtime_dealloc}, {Py_tp_traverse, runtime_traverse}, {Py_tp_clear, runtime_clear}, {0, NULL}}};
+
+static PyTypeObject *new_type(PyType_Spec *spec) { return (PyTypeObject *)PyType_FromSpec(spec); }
+
+PyObject *t0_runtime_new(PyObject *TemplateError) {
+    PyTypeObject *type = new_type(&runtime_spec);
+    t0_runtime *r = type ? (t0_runtime *)type->tp_alloc(type, 0) : NULL;
+    Py_XDECREF(type);
+    if (!r) return NULL;
+    PyObject *builtins = PyEval_GetBuiltins();
+    r->TemplateError = Py_NewRef(TemplateError);
+    r->round = Py_XNewRef(PyDict_GetItemString(builtins, "round"));
+    r->empty = PyUnicode_New(0, 0);
+    r->undefined_type = new_type(&undefined_spec);
+    r->namespace_type = new_type(&namespace_spec);
+    r->loop_type = new_type(t0_loop_spec());
+    r->lazy_type = new_type(t0_lazy_spec());
+    if (r->round && r->empty && r->undefined_type && r->namespace_type && r->loop_type && r->lazy_type) return (PyObject *)r;
+    Py_DECREF(r);
+    return NULL;
+}

@@ -1,0 +1,27 @@
+/* The text that a rendering prints: one growing buffer of 1, 2 or 4 bytes a character, widened when it must be. */
+#ifndef T0_TEMPLATE_WRITER_H
+#define T0_TEMPLATE_WRITER_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+typedef struct t0_writer {
+    void *data;
+    Py_ssize_t size, capacity; /* characters */
+    int kind;                  /* 1, 2, 4 */
+} t0_writer;
+
+int t0_writer_open(t0_writer *w);                                            /* -1: MemoryError is set */
+int t0_writer_add(t0_writer *w, PyObject *text, Py_ssize_t from, Py_ssize_t to); /* characters of a str */
+void t0_writer_close(t0_writer *w);
+PyObject *t0_writer_text(const t0_writer *w, Py_ssize_t from, Py_ssize_t to);
+
+/* The parts between the separators |||, stripped of white space, the marker 3ed2... turned back into |||.
+ * promptsource unescapes and strips in different orders for parts and for choices; neither | nor the marker is white
+ * space, so that both orders give the same text. */
+PyObject *t0_writer_parts(const t0_writer *w);
+
+/* A str with every ||| replaced by the marker: a new reference, the same object where there is none. */
+PyObject *t0_escape_separators(PyObject *text);
+
+#endif

@@ -1,0 +1,117 @@
+/* Decoding, as SentencePiece's SentencePieceProcessor::Decode:
+ *
+ *     control piece, sentinel    nothing, or its name with `special`
+ *     <unk>                      the model's unk_surface
+ *     byte pieces                neighbours together are UTF-8; each malformed byte becomes U+FFFD
+ *     any other piece            its text, U+2581 written as ' '
+ *     at the beginning           one U+2581 of the first text is dropped (add_dummy_prefix), or one of each piece until
+ *                                some text appears (remove_extra_whitespaces)
+ * and then the denormaliser's rules, when the model has some. */
+#include "text/tokenizer.h"
+#include "text/utf8.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct decoder {
+    const t0_tokenizer *tok;
+    t0_buffer *out;
+    size_t begin;    /* where this text starts in out */
+    bool at_start;   /* a leading U+2581 is still to be dropped */
+    bool dropped;    /* the last piece lost one */
+    bool special;
+} decoder;
+
+static bool add_marked(t0_buffer *out, t0_bytes piece) {
+    if (!t0_buffer_reserve(out, piece.size)) return false;
+    for (size_t i = 0; i < piece.size;) {
+        const bool mark = t0_is_space_mark(piece.data + i, piece.size - i);
+        out->data[out->size++] = mark ? ' ' : piece.data[i];
+        i += mark ? T0_SPACE_MARK_SIZE : 1;
+    }
+    return true;
+}
+
+static bool add_name(decoder *d, int32_t id) {
+    const size_t n = d->tok->spiece.n_pieces, extra = d->tok->n_extra;
+    char name[40];
+    if (!d->special) return true;
+    if ((size_t)id < n) return t0_buffer_add(d->out, d->tok->spiece.pieces[id].text, d->tok->spiece.pieces[id].size);
+    if ((size_t)id < n + extra) snprintf(name, sizeof name, "<extra_id_%zu>", n + extra - 1 - (size_t)id);
+    else snprintf(name, sizeof name, "<id_%d>", id);
+    return t0_buffer_add(d->out, name, strlen(name));
+}
+
+static bool add_piece(decoder *d, int32_t id) {
+    const t0_spiece *spiece = &d->tok->spiece;
+    if (d->dropped || d->out->size > d->begin) d->at_start = false;
+    d->dropped = false;
+    if ((size_t)id >= spiece->n_pieces || spiece->pieces[id].type == T0_PIECE_CONTROL) return add_name(d, id);
+    if (spiece->pieces[id].type == T0_PIECE_UNKNOWN)
+        return t0_buffer_add(d->out, spiece->unk_surface.data, spiece->unk_surface.size);
+    t0_bytes text = {spiece->pieces[id].text, spiece->pieces[id].size};
+    if (d->at_start && (spiece->normal.add_dummy_prefix || spiece->normal.remove_extra_whitespaces) &&
+        t0_is_space_mark(text.data, text.size)) {
+        text.data += T0_SPACE_MARK_SIZE;
+        text.size -= T0_SPACE_MARK_SIZE;
+        d->dropped = !spiece->normal.remove_extra_whitespaces;
+    }
+    return add_marked(d->out, text);
+}
+
+/* Replaces the malformed bytes of out[from, end). */
+static bool mend_bytes(t0_buffer *out, size_t from) {
+    const size_t size = out->size - from;
+    if (t0_utf8_valid((t0_bytes){out->data + from, size})) return true;
+    t0_buffer mended = {0};
+    bool fine = true;
+    for (size_t i = 0; fine && i < size;) {
+        const size_t length = t0_utf8_length(out->data + from + i, size - i);
+        fine = length ? t0_buffer_add(&mended, out->data + from + i, length) : t0_buffer_add(&mended, "\xEF\xBF\xBD", 3);
+        i += length ? length : 1;
+    }
+    out->size = from;
+    fine = fine && t0_buffer_add(out, mended.data, mended.size);
+    t0_buffer_free(&mended);
+    return fine;
+}
+
+static int byte_of(const t0_tokenizer *tok, int32_t id) {
+    if ((size_t)id >= tok->spiece.n_pieces || tok->spiece.pieces[id].type != T0_PIECE_BYTE) return -1;
+    int byte = 0;
+    while (byte < 255 && tok->byte_ids[byte] != id) byte++;
+    return byte;
+}
+
+static bool add_ids(decoder *d, const int32_t *ids, size_t n) {
+    for (size_t i = 0; i < n;) {
+        const size_t from = d->out->size;
+        int byte;
+        while (i < n && (byte = byte_of(d->tok, ids[i])) >= 0) {
+            const uint8_t value = (uint8_t)byte;
+            if (!t0_buffer_add(d->out, &value, 1)) return false;
+            i++;
+        }
+        if (d->out->size > from && !mend_bytes(d->out, from)) return false;
+        if (i < n && !add_piece(d, ids[i++])) return false;
+    }
+    return true;
+}
+
+static t0_status denormalize(const t0_tokenizer *tok, t0_buffer *out, size_t begin, t0_error *err) {
+    t0_buffer text = {0};
+    t0_status status = t0_normalize(&tok->denormalizer, (t0_bytes){out->data + begin, out->size - begin}, &text, NULL, err);
+    out->size = begin;
+    if (status == T0_OK && !t0_buffer_add(out, text.data, text.size)) status = t0_fail_memory(err, text.size);
+    t0_buffer_free(&text);
+    return status;
+}
+
+t0_status t0_tokenizer_decode(const t0_tokenizer *tok, const int32_t *ids, size_t n, bool special, t0_buffer *out,
+                              t0_error *err) {
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0) return t0_fail(err, T0_EVALUE, "ids[%zu] is %d: an id is at least 0", i, ids[i]);
+    decoder d = {.tok = tok, .out = out, .begin = out->size, .at_start = true, .special = special};
+    if (!add_ids(&d, ids, n)) return t0_fail_memory(err, 2 * out->size);
+    return tok->denormalizer.units ? denormalize(tok, out, d.begin, err) : T0_OK;
+}

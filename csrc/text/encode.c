@@ -1,0 +1,348 @@
+/* Encoding: normalise, cut into words where no piece can reach across, search each, write the ids.
+ *
+ * Two ways, the same ids:
+ *   whole text   normalise all of it, then cut before U+2581. Serves every model, and gives places.
+ *   by words     where each word is normalised by itself (t0_normalizer.by_words) and no piece holds an inner U+2581:
+ *                ASCII words between spaces are looked up in the cache as they stand (words.c); the rest is normalised
+ *                from gap to gap. A text that holds U+2581 itself takes the first way.
+ *
+ * Cutting before U+2581 changes no id: with words_apart every path of the search passes through the cut, and the score
+ * at the cut is carried on (see unigram.c). It keeps the search table in the cache and its size that of a word.
+ *
+ * As SentencePiece does: neighbouring <unk> melt into one; with byte_fallback each becomes the pieces of its bytes instead. */
+#include "text/tokenizer.h"
+#include "text/utf8.h"
+
+#include <string.h>
+
+enum { POLL_WORDS = 4096 };
+
+void t0_encoder_free(t0_encoder *encoder) {
+    t0_buffer_free(&encoder->normal);
+    t0_buffer_free(&encoder->offsets);
+    t0_buffer_free(&encoder->best);
+    t0_words_free(&encoder->words);
+}
+
+size_t t0_encoder_size(const t0_encoder *encoder) {
+    return encoder->normal.capacity + encoder->offsets.capacity + encoder->best.capacity +
+           (encoder->words.slots ? T0_WORD_SLOTS * sizeof(t0_word) : 0);
+}
+
+/* The end of the word that begins at `start`: before the next U+2581 that follows another character. */
+static size_t word_end(const uint8_t *text, size_t start, size_t size) {
+    size_t i = start;
+    while (i < size && t0_is_space_mark(text + i, size - i)) i += T0_SPACE_MARK_SIZE;
+    while (i < size) {
+        const uint8_t *mark = memchr(text + i, 0xE2, size - i);
+        if (!mark) return size;
+        i = (size_t)(mark - text);
+        if (i > start && t0_is_space_mark(mark, size - i)) return i;
+        i++;
+    }
+    return size;
+}
+
+/* Where the pieces of a word go: int32 ids, or spans. */
+typedef struct sink {
+    t0_encoder *encoder;
+    t0_buffer *ids, *spans; /* one of the two */
+    const t0_poll *poll;
+} sink;
+
+static void put_id(sink *out, int32_t id) {
+    memcpy(out->ids->data + out->ids->size, &id, sizeof id);
+    out->ids->size += sizeof id;
+}
+
+static void put_span(sink *out, int32_t id, size_t begin, size_t end) {
+    const t0_span span = {id, (uint32_t)begin, (uint32_t)end, 0, 0};
+    memcpy(out->spans->data + out->spans->size, &span, sizeof span);
+    out->spans->size += sizeof span;
+}
+
+static void put_bytes(sink *out, size_t begin, size_t end) {
+    const t0_encoder *e = out->encoder;
+    for (size_t i = begin; i < end; i++) {
+        const int32_t id = e->tokenizer->byte_ids[e->normal.data[i]];
+        if (out->ids) put_id(out, id);
+        else put_span(out, id, i, i + 1);
+    }
+}
+
+/* The piece `id` = normal[begin, end). There is room for end - begin more entries. */
+static void put(sink *out, int32_t id, size_t begin, size_t end) {
+    t0_encoder *e = out->encoder;
+    const bool unk = id == e->tokenizer->unk_id;
+    if (unk && e->tokenizer->spiece.byte_fallback) put_bytes(out, begin, end);
+    else if (unk && e->after_unk) {
+        if (out->spans) ((t0_span *)(out->spans->data + out->spans->size))[-1].end = (uint32_t)end;
+    } else if (out->ids) put_id(out, id);
+    else put_span(out, id, begin, end);
+    e->after_unk = unk;
+}
+
+/* Turns the links from the end into links from the beginning, in place: best[s].start becomes the end of the piece at s. */
+static void reverse_path(t0_best *best, size_t size) {
+    uint32_t end = (uint32_t)size, id = best[size].id, start = best[size].start;
+    for (;;) {
+        const t0_best before = best[start];
+        best[start].start = end;
+        best[start].id = id;
+        if (start == 0) return;
+        end = start;
+        id = before.id;
+        start = before.start;
+    }
+}
+
+static t0_status encode_word(sink *out, size_t begin, size_t end, float *score, t0_error *err) {
+    t0_encoder *e = out->encoder;
+    const size_t size = end - begin;
+    e->best.size = 0;
+    if (!t0_buffer_reserve(&e->best, (size + 1) * sizeof(t0_best))) return t0_fail_memory(err, (size + 1) * sizeof(t0_best));
+    t0_buffer *target = out->ids ? out->ids : out->spans;
+    const size_t room = size * (out->ids ? sizeof(int32_t) : sizeof(t0_span));
+    if (!t0_buffer_reserve(target, room)) return t0_fail_memory(err, target->size + room);
+    t0_best *best = (t0_best *)e->best.data;
+    if (!t0_unigram_search(&e->tokenizer->model, (t0_bytes){e->normal.data + begin, size}, *score, best, out->poll))
+        return t0_fail(err, T0_EINTERRUPT, "stopped");
+    *score = best[size].score;
+    reverse_path(best, size);
+    for (size_t at = 0; at < size; at = best[at].start) put(out, (int32_t)best[at].id, begin + at, begin + best[at].start);
+    return T0_OK;
+}
+
+static t0_status encode_normal(sink *out, t0_error *err) {
+    t0_encoder *e = out->encoder;
+    const size_t size = e->normal.size;
+    float score = 0.0f;
+    e->after_unk = false;
+    size_t words = 0;
+    for (size_t begin = 0; begin < size;) {
+        const size_t end = e->tokenizer->model.words_apart ? word_end(e->normal.data, begin, size) : size;
+        T0_TRY(encode_word(out, begin, end, &score, err));
+        begin = end;
+        if (++words % POLL_WORDS == 0 && t0_poll_stops(out->poll)) return t0_fail(err, T0_EINTERRUPT, "stopped");
+    }
+    return T0_OK;
+}
+
+/* Writes the ids of a remembered word. There is room for T0_WORD_IDS. */
+static inline void put_word(t0_encoder *e, t0_buffer *ids, const t0_word *word, float *score) {
+    memcpy(ids->data + ids->size, word->ids, sizeof word->ids);
+    ids->size += word->n_ids * sizeof(int32_t);
+    const float *scores = e->tokenizer->model.scores;
+    float sum = *score;
+    for (size_t i = 0; i < word->n_ids; i++) sum += scores[word->ids[i]];
+    *score = sum;
+    e->after_unk = false;
+}
+
+/* A word that waits for its slot of the cache, which is being fetched. */
+typedef struct waiting {
+    t0_word_key key;
+    t0_word *set;
+    size_t begin, end; /* in the text, or in encoder->normal with the mark in front */
+} waiting;
+
+enum { AHEAD = 16 };
+
+/* T0_WORD_MAX bytes can be read at `text`, the word's first one. */
+static inline waiting wait_for(const t0_encoder *e, const uint8_t *text, size_t begin, size_t end) {
+    waiting w = {.key = t0_word_key_of(text, end - begin), .begin = begin, .end = end};
+    w.set = t0_word_set(&e->words, &w.key);
+    __builtin_prefetch(w.set);
+    return w;
+}
+
+/* The ids of U+2581 + word by the cache: whether it could. There is room for T0_WORD_IDS. */
+static inline bool put_known(t0_encoder *e, t0_buffer *ids, const waiting *w, float *score) {
+    const t0_word *word = t0_word_find(w->set, &w->key);
+    if (!word) {
+        t0_word_learn(&e->words, &e->tokenizer->model, &w->key, w->set);
+        word = w->set;
+    }
+    if (!t0_word_holds(word, *score)) return false;
+    put_word(e, ids, word, score);
+    return true;
+}
+
+static inline bool room_for_word(t0_buffer *ids) {
+    const size_t size = T0_WORD_IDS * sizeof(int32_t);
+    return ids->capacity - ids->size >= size || t0_buffer_reserve(ids, size);
+}
+
+/* The words of encoder->normal, each with its mark in front. */
+static t0_status encode_marked(sink *out, float *score, t0_error *err) {
+    t0_encoder *e = out->encoder;
+    if (!t0_buffer_reserve(&e->normal, T0_WORD_MAX)) return t0_fail_memory(err, e->normal.size * 2); /* keys read on */
+    memset(e->normal.data + e->normal.size, 0, T0_WORD_MAX);
+    const t0_bytes normal = {e->normal.data, e->normal.size};
+    for (size_t begin = 0; begin < normal.size;) {
+        const size_t end = word_end(normal.data, begin, normal.size);
+        bool known = false;
+        if (end - begin <= T0_SPACE_MARK_SIZE + T0_WORD_MAX) {
+            if (!room_for_word(out->ids)) return t0_fail_memory(err, out->ids->size * 2);
+            const waiting w = wait_for(e, normal.data + begin + T0_SPACE_MARK_SIZE, begin + T0_SPACE_MARK_SIZE, end);
+            known = put_known(e, out->ids, &w, score);
+        }
+        if (!known) T0_TRY(encode_word(out, begin, end, score, err));
+        begin = end;
+    }
+    return T0_OK;
+}
+
+/* An ASCII word that the cache cannot serve. */
+static t0_status encode_plain(sink *out, t0_bytes text, size_t begin, size_t end, float *score, t0_error *err) {
+    t0_buffer *normal = &out->encoder->normal;
+    normal->size = 0;
+    if (!t0_buffer_add(normal, T0_SPACE_MARK, T0_SPACE_MARK_SIZE) || !t0_buffer_add(normal, text.data + begin, end - begin))
+        return t0_fail_memory(err, end - begin);
+    return encode_word(out, 0, normal->size, score, err);
+}
+
+/* A walk along a text, word by word; the last few ASCII words wait in `queue`. */
+typedef struct walk {
+    sink out;
+    t0_bytes text;
+    size_t tail_at;             /* text[tail_at ..] is repeated in tail, followed by zeros: so reads may go past the end */
+    uint8_t tail[3 * T0_WORD_MAX];
+    float score;
+    size_t n;
+    waiting queue[AHEAD];
+} walk;
+
+static void walk_begin(walk *w, sink out, t0_bytes text) {
+    const size_t copied = text.size < T0_WORD_MAX ? text.size : T0_WORD_MAX;
+    w->out = out;
+    w->text = text;
+    w->tail_at = text.size - copied;
+    memset(w->tail, 0, sizeof w->tail);
+    if (copied) memcpy(w->tail, text.data + w->tail_at, copied);
+    w->score = 0.0f;
+    w->n = 0;
+}
+
+/* Where T0_WORD_MAX bytes from text[at] on can be read, at <= text.size. */
+static inline const uint8_t *peek(const walk *w, size_t at) {
+    return at < w->tail_at ? w->text.data + at : w->tail + (at - w->tail_at);
+}
+
+/* The end of the run of plain bytes that begins at `at`: eight at once where they are '!' to '~'. */
+static inline size_t plain_end(const walk *w, const t0_normalizer *nm, size_t at) {
+    if (!nm->common_kinds || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) {
+        while (at < w->text.size && nm->kind[w->text.data[at]] == T0_BYTE_PLAIN) at++;
+        return at;
+    }
+    for (;; at += 8) {
+        const uint64_t ones = 0x0101010101010101u;
+        uint64_t x;
+        memcpy(&x, peek(w, at), 8);
+        /* the lowest bit found is right: borrows and carries only move upwards, past a byte that is found itself */
+        const uint64_t found = (((x - 0x21 * ones) & ~x) | (x + ones) | x) & 0x80 * ones;
+        if (found) return at + (size_t)__builtin_ctzll(found) / 8;
+    }
+}
+
+static t0_status flush(walk *w, t0_error *err) {
+    const size_t n = w->n;
+    w->n = 0;
+    for (size_t i = 0; i < n; i++) {
+        const waiting *word = &w->queue[i];
+        if (!room_for_word(w->out.ids)) return t0_fail_memory(err, w->out.ids->size * 2);
+        if (!put_known(w->out.encoder, w->out.ids, word, &w->score))
+            T0_TRY(encode_plain(&w->out, w->text, word->begin, word->end, &w->score, err));
+    }
+    return T0_OK;
+}
+
+static bool has_mark(const uint8_t *text, size_t size) {
+    for (size_t i = 0; i + T0_SPACE_MARK_SIZE <= size; i++)
+        if (t0_is_space_mark(text + i, size - i)) return true;
+    return false;
+}
+
+/* From *at to the next gap, by the rules. *whole: the text holds a U+2581, nothing is to be taken from here. */
+static t0_status encode_by_rules(walk *w, size_t *at, bool *whole, t0_error *err) {
+    t0_encoder *e = w->out.encoder;
+    const size_t begin = *at;
+    T0_TRY(flush(w, err));
+    T0_TRY(t0_normalize_words(&e->tokenizer->normalizer, w->text, at, &e->normal, err));
+    *whole = has_mark(w->text.data + begin, *at - begin);
+    return *whole ? T0_OK : encode_marked(&w->out, &w->score, err);
+}
+
+static t0_status encode_by_words(walk *w, bool *whole, t0_error *err) {
+    const t0_bytes text = w->text;
+    const t0_normalizer *nm = &w->out.encoder->tokenizer->normalizer;
+    size_t words = 0;
+    for (size_t at = 0; at < text.size && !*whole;) {
+        if (t0_is_gap(nm, text, at)) {
+            at++;
+            continue;
+        }
+        size_t end = plain_end(w, nm, at);
+        const bool plain = end > at && (end == text.size || t0_is_gap(nm, text, end));
+        if (plain && end - at <= T0_WORD_MAX) {
+            w->queue[w->n++] = wait_for(w->out.encoder, peek(w, at), at, end);
+            if (w->n == AHEAD) T0_TRY(flush(w, err));
+        } else if (plain) {
+            T0_TRY(flush(w, err));
+            T0_TRY(encode_plain(&w->out, text, at, end, &w->score, err));
+        } else {
+            end = at;
+            T0_TRY(encode_by_rules(w, &end, whole, err));
+        }
+        at = end;
+        if (++words % POLL_WORDS == 0 && t0_poll_stops(w->out.poll)) return t0_fail(err, T0_EINTERRUPT, "stopped");
+    }
+    return flush(w, err);
+}
+
+static t0_status check_size(t0_bytes text, t0_error *err) {
+    if (text.size <= T0_TEXT_MAX) return T0_OK;
+    return t0_fail(err, T0_EVALUE, "a text of %zu bytes: at most %d; encode it in parts", text.size, T0_TEXT_MAX);
+}
+
+static t0_status check_normal(const t0_encoder *e, t0_error *err) {
+    if (e->normal.size < INT32_MAX) return T0_OK;
+    return t0_fail(err, T0_EVALUE, "a text of %zu bytes after normalisation: at most %d; encode it in parts", e->normal.size,
+                   INT32_MAX - 1);
+}
+
+t0_status t0_encode(t0_encoder *e, t0_bytes text, t0_buffer *ids, const t0_poll *poll, t0_error *err) {
+    const t0_tokenizer *tok = e->tokenizer;
+    sink out = {e, ids, NULL, poll};
+    T0_TRY(check_size(text, err));
+    if (tok->normalizer.by_words && tok->model.marks_lead) {
+        const size_t before = ids->size;
+        bool whole = false;
+        if (!t0_words_begin(&e->words, &tok->model)) return t0_fail_memory(err, T0_WORD_SLOTS * sizeof(t0_word));
+        e->after_unk = false;
+        walk w;
+        walk_begin(&w, out, text);
+        T0_TRY(encode_by_words(&w, &whole, err));
+        if (!whole) return T0_OK;
+        ids->size = before;
+    }
+    T0_TRY(t0_normalize(&tok->normalizer, text, &e->normal, NULL, err));
+    T0_TRY(check_normal(e, err));
+    return encode_normal(&out, err);
+}
+
+t0_status t0_encode_spans(t0_encoder *e, t0_bytes text, t0_buffer *spans, const t0_poll *poll, t0_error *err) {
+    T0_TRY(check_size(text, err));
+    T0_TRY(t0_normalize(&e->tokenizer->normalizer, text, &e->normal, &e->offsets, err));
+    T0_TRY(check_normal(e, err));
+    const size_t first = spans->size / sizeof(t0_span);
+    sink out = {e, NULL, spans, poll};
+    T0_TRY(encode_normal(&out, err));
+    const uint32_t *place = (const uint32_t *)e->offsets.data;
+    t0_span *span = (t0_span *)spans->data;
+    for (size_t i = first; i < spans->size / sizeof(t0_span); i++) {
+        span[i].origin = place[span[i].begin];
+        span[i].origin_end = place[span[i].end];
+    }
+    return T0_OK;
+}

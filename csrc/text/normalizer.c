@@ -1,0 +1,254 @@
+/* The normaliser of SentencePiece (src/normalizer.cc), byte for byte.
+ *
+ *     next character   1. the longest user-defined symbol here, unchanged
+ *                      2. the longest rule of the map here, replaced by its result (which may be empty)
+ *                      3. one well-formed character, unchanged          4. one other byte, replaced by U+FFFD
+ *     spaces           removed at both ends and doubled ones merged (remove_extra_whitespaces),
+ *                      one put in front, or behind with whitespace_suffix (add_dummy_prefix), written as U+2581 (escape_whitespaces)
+ *
+ *     charsmap         uint32 size of the array in bytes | the array | results, each ended by NUL           all little endian
+ *     unit of a node   bits 0-7 label, 8 has a leaf, 9 offset is shifted by 8, 10-30 offset, 31 is a leaf
+ *     unit of a leaf   bits 0-30 value: where the result begins
+ *     from node p      child = p ^ offset(p) ^ c, which counts if its label (bits 0-7 and 31) is c; leaf = p ^ offset(p)
+ *
+ * (darts-clone by Susumu Yata.) The map comes from a file: every index is checked. */
+#include "text/normalizer.h"
+
+#include "text/utf8.h"
+
+#include <string.h>
+
+enum { MAX_RULES = 32 }; /* of the rules that match at one place, SentencePiece looks at so many of the shortest */
+
+static inline uint32_t unit_offset(uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6); }
+static inline uint32_t unit_label(uint32_t unit) { return unit & (1u << 31 | 0xFF); }
+static inline bool unit_has_leaf(uint32_t unit) { return unit >> 8 & 1; }
+
+/* One piece of the text and what becomes of it. */
+typedef struct step {
+    size_t consumed;
+    t0_bytes result;
+} step;
+
+static size_t longest_rule(const t0_normalizer *nm, t0_bytes in, uint32_t *value) {
+    size_t longest = 0, found = 0;
+    if (!nm->units) return 0;
+    uint32_t position = unit_offset(nm->units[0]);
+    for (size_t i = 0; i < in.size && found < MAX_RULES; i++) {
+        position ^= in.data[i];
+        if (position >= nm->n_units) break;
+        const uint32_t unit = nm->units[position];
+        if (unit_label(unit) != in.data[i]) break;
+        position ^= unit_offset(unit);
+        if (!unit_has_leaf(unit)) continue;
+        if (position >= nm->n_units) break;
+        *value = nm->units[position] & 0x7FFFFFFF;
+        longest = i + 1;
+        found++;
+    }
+    return longest;
+}
+
+static t0_bytes rule_result(const t0_normalizer *nm, uint32_t value) {
+    if (value >= nm->results.size) return (t0_bytes){nm->results.data, 0};
+    const uint8_t *begin = nm->results.data + value;
+    return (t0_bytes){begin, (size_t)((const uint8_t *)memchr(begin, 0, nm->results.size - value) - begin)};
+}
+
+static step next_step(const t0_normalizer *nm, t0_bytes in) {
+    const size_t user = t0_trie_longest(nm->user, in);
+    if (user) return (step){user, {in.data, user}};
+    uint32_t value = 0;
+    const size_t rule = longest_rule(nm, in, &value);
+    if (rule) return (step){rule, rule_result(nm, value)};
+    const size_t length = t0_utf8_length(in.data, in.size);
+    if (length) return (step){length, {in.data, length}};
+    return (step){1, {(const uint8_t *)"\xEF\xBF\xBD", 3}};
+}
+
+static bool is_space(t0_bytes text) { return text.size == 1 && text.data[0] == ' '; }
+
+typedef struct writer {
+    t0_buffer *out, *offsets;
+    bool escape;
+} writer;
+
+/* Writes `text` with spaces escaped; all of it comes from `place`. */
+static bool write(writer *w, t0_bytes text, size_t place) {
+    if (!t0_buffer_reserve(w->out, text.size * T0_SPACE_MARK_SIZE)) return false;
+    const size_t start = w->out->size;
+    for (size_t i = 0; i < text.size; i++) {
+        if (w->escape && text.data[i] == ' ') {
+            memcpy(w->out->data + w->out->size, T0_SPACE_MARK, T0_SPACE_MARK_SIZE);
+            w->out->size += T0_SPACE_MARK_SIZE;
+        } else w->out->data[w->out->size++] = text.data[i];
+    }
+    if (!w->offsets) return true;
+    const uint32_t place32 = (uint32_t)place;
+    for (size_t i = start; i < w->out->size; i++)
+        if (!t0_buffer_add(w->offsets, &place32, sizeof place32)) return false;
+    return true;
+}
+
+/* Removes spaces at the end; *consumed becomes the place of the first that went. */
+static void trim_end(writer *w, size_t *consumed) {
+    const t0_bytes space = {(const uint8_t *)(w->escape ? T0_SPACE_MARK : " "), w->escape ? T0_SPACE_MARK_SIZE : 1};
+    t0_buffer *out = w->out;
+    while (out->size >= space.size && memcmp(out->data + out->size - space.size, space.data, space.size) == 0) {
+        out->size -= space.size;
+        if (!w->offsets) continue;
+        *consumed = ((uint32_t *)w->offsets->data)[out->size];
+        w->offsets->size = out->size * sizeof(uint32_t);
+    }
+}
+
+/* The length of the run of plain ASCII at the start of `in`, without a last one that something else may combine with. */
+static size_t plain_run(const t0_normalizer *nm, t0_bytes in) {
+    size_t n = 0;
+    while (n < in.size && nm->kind[in.data[n]] == T0_BYTE_PLAIN) n++;
+    if (n > 0 && n < in.size && in.data[n] >= 0x80) n--;
+    return n;
+}
+
+/* From *consumed to the end, or with to_gap to the next gap. *ends_in_space: of what was written, or nothing was. */
+static bool write_body(const t0_normalizer *nm, writer *w, t0_bytes text, size_t *consumed, bool to_gap, bool *ends_in_space) {
+    bool after_space = nm->remove_extra_whitespaces;
+    while (*consumed < text.size && !(to_gap && t0_is_gap(nm, text, *consumed))) {
+        const t0_bytes rest = {text.data + *consumed, text.size - *consumed};
+        const size_t run = w->offsets ? 0 : plain_run(nm, rest);
+        if (run) {
+            if (!t0_buffer_add(w->out, rest.data, run)) return false;
+            *consumed += run;
+            after_space = false;
+            continue;
+        }
+        step s = next_step(nm, rest);
+        while (after_space && s.result.size && s.result.data[0] == ' ') {
+            s.result.data++;
+            s.result.size--;
+        }
+        if (s.result.size) {
+            if (!write(w, s.result, *consumed)) return false;
+            after_space = nm->remove_extra_whitespaces && s.result.data[s.result.size - 1] == ' ';
+        }
+        *consumed += s.consumed;
+    }
+    *ends_in_space = after_space;
+    return true;
+}
+
+static bool normalize(const t0_normalizer *nm, writer *w, t0_bytes text) {
+    const t0_bytes space = {(const uint8_t *)" ", 1};
+    size_t consumed = 0;
+    while (nm->remove_extra_whitespaces && consumed < text.size) {
+        const step s = next_step(nm, (t0_bytes){text.data + consumed, text.size - consumed});
+        if (!is_space(s.result)) break;
+        consumed += s.consumed;
+    }
+    if (consumed < text.size) {
+        if (nm->add_dummy_prefix && !nm->whitespace_suffix && !write(w, space, consumed)) return false;
+        bool ends_in_space;
+        if (!write_body(nm, w, text, &consumed, false, &ends_in_space)) return false;
+        if (nm->remove_extra_whitespaces) trim_end(w, &consumed);
+        if (nm->add_dummy_prefix && nm->whitespace_suffix && !write(w, space, consumed)) return false;
+    }
+    const uint32_t end = (uint32_t)consumed;
+    return !w->offsets || t0_buffer_add(w->offsets, &end, sizeof end);
+}
+
+t0_status t0_normalize(const t0_normalizer *nm, t0_bytes text, t0_buffer *out, t0_buffer *offsets, t0_error *err) {
+    out->size = 0;
+    if (offsets) offsets->size = 0;
+    writer w = {out, offsets, nm->escape_whitespaces};
+    if (!t0_buffer_reserve(out, text.size + text.size / 2 + 16) || !normalize(nm, &w, text))
+        return t0_fail_memory(err, 2 * out->capacity);
+    return T0_OK;
+}
+
+t0_status t0_normalize_words(const t0_normalizer *nm, t0_bytes text, size_t *at, t0_buffer *out, t0_error *err) {
+    writer w = {out, NULL, true};
+    bool ends_in_space;
+    out->size = 0;
+    if (!t0_buffer_add(out, T0_SPACE_MARK, T0_SPACE_MARK_SIZE) || !write_body(nm, &w, text, at, true, &ends_in_space))
+        return t0_fail_memory(err, 2 * out->capacity);
+    if (ends_in_space) out->size -= T0_SPACE_MARK_SIZE; /* the next word brings its own; a lone mark stands for nothing */
+    return T0_OK;
+}
+
+static uint32_t load32(const uint8_t *at) {
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static t0_status read_charsmap(t0_normalizer *nm, const t0_normal_spec *spec, t0_error *err) {
+    const t0_bytes map = spec->charsmap;
+    const size_t at = spec->charsmap_offset;
+    if (map.size == 0) return T0_OK;
+    if (map.size <= 4) return t0_fail(err, T0_EFORMAT, "offset %zu: a character map of %zu bytes", at, map.size);
+    const size_t size = load32(map.data);
+    if (size >= map.size || size % 4 != 0 || size == 0)
+        return t0_fail(err, T0_EFORMAT, "offset %zu: a trie of %zu bytes in a character map of %zu", at, size, map.size);
+    if (map.size - 4 <= size || map.data[map.size - 1] != 0)
+        return t0_fail(err, T0_EFORMAT, "offset %zu: the results of the character map do not end with NUL", at + 4 + size);
+    nm->results = (t0_bytes){map.data + 4 + size, map.size - 4 - size};
+    nm->units = t0_alloc(size);
+    if (!nm->units) return t0_fail_memory(err, size);
+    nm->n_units = size / 4;
+    for (size_t i = 0; i < nm->n_units; i++) nm->units[i] = load32(map.data + 4 + 4 * i);
+    return T0_OK;
+}
+
+static bool rule_begins(const t0_normalizer *nm, uint32_t position, uint8_t c) {
+    position ^= c;
+    return position < nm->n_units && unit_label(nm->units[position]) == c;
+}
+
+/* What c becomes, alone and before any ASCII character. */
+static t0_byte_kind kind_of(const t0_normalizer *nm, uint8_t c) {
+    const t0_byte_kind itself = c == ' ' ? T0_BYTE_SPACE : T0_BYTE_PLAIN;
+    if (c >= 0x80) return T0_BYTE_OTHER;
+    if (nm->user->nodes) {
+        uint32_t node = 0;
+        if (t0_trie_step(nm->user->nodes, &node, c)) return T0_BYTE_OTHER;
+    }
+    if (!nm->units) return itself;
+    const uint32_t root = unit_offset(nm->units[0]);
+    if (!rule_begins(nm, root, c)) return itself;
+    const uint32_t inner = (root ^ c) ^ unit_offset(nm->units[root ^ c]);
+    for (uint8_t next = 0; next < 0x80; next++)
+        if (rule_begins(nm, inner, next)) return T0_BYTE_OTHER;
+    const step alone = next_step(nm, (t0_bytes){&c, 1});
+    if (alone.result.size != 1) return T0_BYTE_OTHER;
+    return alone.result.data[0] == ' ' ? T0_BYTE_SPACE : alone.result.data[0] == c ? T0_BYTE_PLAIN : T0_BYTE_OTHER;
+}
+
+/* Whether some result of a rule holds two spaces in a row or a U+2581, which would blur where words end. */
+static bool results_blur_words(t0_bytes results) {
+    for (size_t i = 0; i + 1 < results.size; i++) {
+        if (results.data[i] == ' ' && results.data[i + 1] == ' ') return true;
+        if (t0_is_space_mark(results.data + i, results.size - i)) return true;
+    }
+    return false;
+}
+
+t0_status t0_normalizer_new(t0_normalizer *out, const t0_normal_spec *spec, bool whitespace_suffix, const t0_trie *user,
+                            t0_error *err) {
+    *out = (t0_normalizer){.user = user,
+                           .add_dummy_prefix = spec->add_dummy_prefix,
+                           .remove_extra_whitespaces = spec->remove_extra_whitespaces,
+                           .escape_whitespaces = spec->escape_whitespaces,
+                           .whitespace_suffix = whitespace_suffix};
+    T0_TRY(read_charsmap(out, spec, err));
+    out->common_kinds = true;
+    for (int c = 0; c < 256; c++) {
+        out->kind[c] = (uint8_t)kind_of(out, (uint8_t)c);
+        out->common_kinds &= (out->kind[c] == T0_BYTE_PLAIN) == (c > ' ' && c <= '~');
+    }
+    out->by_words = spec->add_dummy_prefix && spec->remove_extra_whitespaces && spec->escape_whitespaces && !whitespace_suffix &&
+                    !user->nodes && !results_blur_words(out->results);
+    return T0_OK;
+}
+
+void t0_normalizer_free(t0_normalizer *normalizer) {
+    t0_free(normalizer->units);
+    *normalizer = (t0_normalizer){0};
+}

@@ -1,0 +1,287 @@
+/* The model's table, its initialisation and its forward passes: known counts, stated deviations, and passes against
+ * themselves in parts. */
+#include "t5_models.h"
+
+#include "t5/forward.h"
+
+/* ---- the table --------------------------------------------------------------------------------------------------- */
+
+static void the_table_has_the_hubs_names_and_counts(void) {
+    const t0_config small = {.vocab_size = 32128, .d_model = 512, .d_kv = 64, .d_ff = 1024, .n_layers = 8, .n_decoder_layers = 8,
+                             .n_heads = 6, .n_buckets = 32, .max_distance = 128, .norm_epsilon = 1e-6f, .gated = true, .eos_id = 1};
+    t0_model *model = NULL;
+    t0_error err;
+    CHECK(t0_model_new(&model, &small, &err) == T0_OK);
+    CHECK(model->n_weights == 76961152 && model->n_tensors == 190);
+    const t0_tensor *k = t0_model_find(model, "decoder.block.3.layer.1.EncDecAttention.k.weight");
+    CHECK(k && k->rows == 384 && k->columns == 512 && k->offset == model->decoder.blocks[3].cross_kv);
+    const t0_tensor *bias = t0_model_find(model, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight");
+    CHECK(bias && bias->rows == 32 && bias->columns == 6);
+    const t0_tensor *wi = t0_model_find(model, "decoder.block.7.layer.2.DenseReluDense.wi_1.weight");
+    CHECK(wi && wi->offset == model->decoder.blocks[7].wi + 1024 * 512);
+    const t0_tensor *norm = t0_model_find(model, "encoder.final_layer_norm.weight");
+    CHECK(norm && norm->is_vector && norm->rows == 1 && norm->columns == 512);
+    CHECK(t0_model_find(model, "lm_head.weight")->offset == model->head);
+    CHECK(!t0_model_find(model, "decoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight"));
+    size_t end = 0;
+    for (size_t i = 0; i < model->n_tensors; i++) {
+        CHECK(model->tensors[i].offset == end);
+        end += model->tensors[i].rows * model->tensors[i].columns;
+    }
+    CHECK(end == model->n_weights);
+    t0_model_free(model);
+}
+
+static void expect_refused(t0_config config, const char *name) {
+    t0_error err;
+    t0_model *model = NULL;
+    CHECK(t0_model_new(&model, &config, &err) == T0_EVALUE && strstr(err.message, name) && !model);
+}
+
+static void bad_configurations_are_refused_by_name(void) {
+    t0_config c;
+    c = PRIMES, c.vocab_size = 0, expect_refused(c, "vocab_size is 0");
+    c = PRIMES, c.d_model = -3, expect_refused(c, "d_model is -3");
+    c = PRIMES, c.d_kv = 1 << 23, c.n_heads = 1 << 23, expect_refused(c, "n_heads * d_kv");
+    c = PRIMES, c.n_buckets = 3, expect_refused(c, "n_buckets");
+    c = PRIMES, c.max_distance = 4, expect_refused(c, "max_distance");
+    c = PRIMES, c.eos_id = 29, expect_refused(c, "eos_id is 29");
+    c = PRIMES, c.norm_epsilon = NAN, expect_refused(c, "norm_epsilon");
+    c = PRIMES, c.dropout = 1.0f, expect_refused(c, "dropout");
+    c = PRIMES, c.d_model = c.d_ff = 1 << 24, c.n_layers = c.n_decoder_layers = 1 << 12, c.vocab_size = 1 << 28;
+    t0_error err;
+    t0_model *model = NULL;
+    const t0_status status = t0_model_new(&model, &c, &err); /* 7e18 bytes and more */
+    CHECK(status == T0_EVALUE || status == T0_ENOMEM);
+}
+
+static void initial_weights_have_the_stated_deviations(void) {
+    t0_config c = PRIMES;
+    c.d_model = 96, c.d_kv = 24, c.n_heads = 4, c.d_ff = 128, c.vocab_size = 300;
+    t0_model *model = make_model(c, 0), *other = make_model(c, 0);
+    t0_model_init(model, T0_INIT_T5, 5);
+    const struct { const char *name; double std; } expected[] = {
+        {"shared.weight", 1.0},
+        {"encoder.block.1.layer.0.SelfAttention.q.weight", 1.0 / sqrt(96 * 24)},
+        {"decoder.block.0.layer.1.EncDecAttention.v.weight", 1.0 / sqrt(96)},
+        {"decoder.block.2.layer.1.EncDecAttention.o.weight", 1.0 / sqrt(96)},
+        {"decoder.block.2.layer.2.DenseReluDense.wo.weight", 1.0 / sqrt(128)},
+        {"lm_head.weight", 1.0 / sqrt(96)},
+    };
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        const t0_tensor *t = t0_model_find(model, expected[i].name);
+        const size_t n = t->rows * t->columns;
+        double squares = 0;
+        for (size_t j = 0; j < n; j++) squares += (double)model->weights[t->offset + j] * model->weights[t->offset + j];
+        CHECK_NEAR(sqrt(squares / (double)n), expected[i].std, 0, 0.05);
+    }
+    t0_model_init(other, T0_INIT_T5, 5);
+    CHECK(memcmp(model->weights, other->weights, model->n_weights * sizeof(float)) == 0);
+    t0_model_init(other, T0_INIT_T5, 6);
+    CHECK(memcmp(model->weights, other->weights, 100 * sizeof(float)) != 0);
+    t0_model_free(model);
+    t0_model_free(other);
+}
+
+/* Attention of the first block on random states: a matching head prefers the other mention of a word. */
+static void matching_heads_find_the_same_word(void) {
+    t0_config c = PRIMES;
+    c.d_model = 64, c.d_kv = 16, c.n_heads = 4;
+    t0_model *model = make_model(c, 0);
+    t0_model_init(model, T0_INIT_MATCHING, 3);
+    const float *wq = model->weights + model->encoder.blocks[1].self_qkv, *wk = wq + 64 * 64;
+    for (size_t h = 0; h < 4; h++) {
+        double same = 0, different = 0;
+        for (int word = 0; word < 50; word++) {
+            float x[2][64], q[16] = {0}, k[2][16] = {{0}};
+            t0_random_normal(x[0], 128, 11, 97, (uint64_t)word * 128);
+            for (size_t i = 0; i < 16; i++)
+                for (size_t d = 0; d < 64; d++) {
+                    q[i] += wq[(h * 16 + i) * 64 + d] * x[0][d];
+                    for (int j = 0; j < 2; j++) k[j][i] += wk[(h * 16 + i) * 64 + d] * x[j][d];
+                }
+            for (size_t i = 0; i < 16; i++) same += q[i] * k[0][i] / 50, different += q[i] * k[1][i] / 50;
+        }
+        if (h < 2) CHECK(same > 4 && fabs(different) < 1.5);
+        else CHECK(fabs(same) < 1.5 && fabs(different) < 1.5);
+    }
+    const float *bias = model->weights + model->encoder.bias_table; /* 8 buckets: 0, -1, -2, -3..; then 4: none, +1, +2.. */
+    CHECK(bias[0] == -4.0f && bias[1] == -4.0f && bias[4 + 2] == 4.0f && bias[5 * 4 + 3] == 4.0f);
+    t0_model_free(model);
+}
+
+/* ---- the forward pass -------------------------------------------------------------------------------------------- */
+
+/* Encoder states, then decoder output, of one batch; free both. */
+typedef struct passed {
+    float *states, *out;
+} passed;
+
+static passed forward(const t0_model *model, t0_exec *exec, const t0_ragged *sources, const t0_ragged *inputs, const int32_t *source_of,
+                      bool keep) {
+    const t0_pass pass = {.model = model, .exec = exec};
+    const size_t s = (size_t)sources->offsets[sources->n], t = (size_t)inputs->offsets[inputs->n], d = (size_t)model->config.d_model;
+    const t0_stack_shape encoder_shape = {.keep = keep, .n_sequences = sources->n, .offsets = sources->offsets};
+    const t0_stack_shape decoder_shape = {.decoder = true, .keep = keep, .n_sequences = inputs->n, .offsets = inputs->offsets,
+                                          .n_sources = sources->n, .source_offsets = sources->offsets, .source_of = source_of};
+    t0_stack_run encoder, decoder;
+    t0_workspace first = {0}, second = {0};
+    t0_error err;
+    t0_stack_plan(&encoder, &pass, &encoder_shape);
+    t0_stack_plan(&decoder, &pass, &decoder_shape);
+    CHECK(t0_workspace_reserve(&first, encoder.n_floats, &err) == T0_OK && t0_workspace_reserve(&second, decoder.n_floats, &err) == T0_OK);
+    memset(first.data, 0xff, first.capacity * sizeof(float)); /* NaN: nothing may be read before it is written */
+    memset(second.data, 0xff, second.capacity * sizeof(float));
+    t0_stack_place(&encoder, first.data);
+    t0_stack_place(&decoder, second.data);
+    passed to = {t0_alloc(s * d * sizeof(float)), t0_alloc(t * d * sizeof(float))};
+    float *cross = t0_alloc(t0_cross_size(model, s) * sizeof(float));
+    CHECK(t0_encoder_forward(&encoder, to.states, sources->ids, &err) == T0_OK);
+    t0_cross_forward(&pass, cross, to.states, s);
+    CHECK(t0_decoder_forward(&decoder, to.out, inputs->ids, cross, &err) == T0_OK);
+    t0_free(cross);
+    t0_workspace_free(&first);
+    t0_workspace_free(&second);
+    return to;
+}
+
+static t0_exec *make_exec(const t0_kernels *kernels, size_t n_threads) {
+    t0_exec *exec = NULL;
+    t0_error err;
+    CHECK(t0_exec_new(&exec, kernels, n_threads, false, &err) == T0_OK);
+    return exec;
+}
+
+static void rows_together_are_rows_one_by_one(void) {
+    static sequences sources, targets;
+    const size_t n = 7, n_targets = 11;
+    int32_t source_of[11];
+    draw(&sources, n, 1, 9, 29, 1);
+    draw(&targets, n_targets, 1, 6, 29, 2);
+    for (size_t b = 0; b < n_targets; b++) source_of[b] = (int32_t)(b * 5 % n);
+    t0_model *model = make_model(varied(true, true, 3, 2, 3), 4);
+    const size_t d = (size_t)model->config.d_model;
+    for (size_t set = 0; t0_kernels_at(set); set++) {
+        if (!t0_kernels_available(t0_kernels_at(set))) continue;
+        t0_exec *exec = make_exec(t0_kernels_at(set), 1), *two = make_exec(t0_kernels_at(set), 2);
+        passed all = forward(model, exec, &sources.batch, &targets.batch, source_of, false);
+        passed kept = forward(model, two, &sources.batch, &targets.batch, source_of, true);
+        CHECK(same_bits(all.states, kept.states, (size_t)sources.offsets[n] * d));
+        const size_t rows = (size_t)targets.offsets[n_targets] * d;
+        for (size_t i = 0; i < rows; i++) CHECK_NEAR(kept.out[i], all.out[i], 1e-5, 1e-5);
+        for (size_t b = 0; b < n_targets; b++) {
+            int64_t at_source[2], at_target[2];
+            const t0_ragged source = one_of(&sources.batch, (size_t)source_of[b], at_source), target = one_of(&targets.batch, b, at_target);
+            passed alone = forward(model, exec, &source, &target, NULL, false);
+            CHECK(same_bits(alone.states, all.states + (size_t)sources.offsets[source_of[b]] * d, (size_t)at_source[1] * d));
+            CHECK(same_bits(alone.out, all.out + (size_t)targets.offsets[b] * d, (size_t)at_target[1] * d));
+            t0_free(alone.states), t0_free(alone.out);
+        }
+        t0_free(all.states), t0_free(all.out), t0_free(kept.states), t0_free(kept.out);
+        t0_exec_free(exec), t0_exec_free(two);
+    }
+    t0_model_free(model);
+}
+
+/* One token of each sequence at a time, keys and values from the cache, equals the whole sequences at once. */
+static void cached_steps_equal_the_whole_pass(void) {
+    enum { N = 3, STEPS = 6, D = 11, INNER = 15, LAYERS = 3 };
+    static sequences sources;
+    draw(&sources, N, 2, 7, 29, 5);
+    int32_t ids[N * STEPS];
+    int64_t offsets[N + 1] = {0, STEPS, 2 * STEPS, 3 * STEPS};
+    for (int i = 0; i < N * STEPS; i++) ids[i] = i * 7 % 29;
+    t0_model *model = make_model(PRIMES, 6);
+    t0_exec *exec = make_exec(t0_kernels_at(0), 1);
+    const t0_ragged inputs = {ids, offsets, N};
+    passed whole = forward(model, exec, &sources.batch, &inputs, NULL, false);
+    const t0_pass pass = {.model = model, .exec = exec};
+    float *cross = t0_alloc(t0_cross_size(model, (size_t)sources.offsets[N]) * sizeof(float));
+    t0_cross_forward(&pass, cross, whole.states, (size_t)sources.offsets[N]);
+    /* Sequence b's rows begin at b * STEPS; key sequence 2b is what is filled, 2b + 1 the rest. */
+    static float kv[LAYERS * N * STEPS * 2 * INNER];
+    for (int step = 0; step < STEPS; step++) {
+        int64_t write_rows[N], key_offsets[2 * N + 1], one_each[N + 1] = {0, 1, 2, 3};
+        int32_t key_of[N], now[N];
+        for (int b = 0; b < N; b++) {
+            write_rows[b] = b * STEPS + step;
+            key_of[b] = 2 * b;
+            key_offsets[2 * b] = b * STEPS;
+            key_offsets[2 * b + 1] = b * STEPS + step + 1;
+            now[b] = ids[b * STEPS + step];
+        }
+        key_offsets[2 * N] = N * STEPS;
+        const t0_key_cache cache = {kv, N * STEPS * 2 * INNER, write_rows, key_offsets, key_of};
+        const t0_stack_shape shape = {.decoder = true, .n_sequences = N, .offsets = one_each, .n_sources = N,
+                                      .source_offsets = sources.offsets, .cache = &cache};
+        t0_stack_run run;
+        t0_workspace workspace = {0};
+        t0_error err;
+        float out[N * D];
+        t0_stack_plan(&run, &pass, &shape);
+        CHECK(t0_workspace_reserve(&workspace, run.n_floats, &err) == T0_OK);
+        t0_stack_place(&run, workspace.data);
+        CHECK(t0_decoder_forward(&run, out, now, cross, &err) == T0_OK);
+        for (int b = 0; b < N; b++)
+            for (int i = 0; i < D; i++) CHECK_NEAR(out[b * D + i], whole.out[(b * STEPS + step) * D + i], 1e-5, 1e-5);
+        t0_workspace_free(&workspace);
+    }
+    t0_free(cross), t0_free(whole.states), t0_free(whole.out);
+    t0_exec_free(exec);
+    t0_model_free(model);
+}
+
+static void dropout_masks_are_keyed_by_place_and_have_mean_one(void) {
+    enum { N = 300, D = 11 };
+    static float ones[N * D], y[N * D], z[N * D];
+    for (int i = 0; i < N * D; i++) ones[i] = 1.0f;
+    const int64_t offsets[2] = {0, N};
+    t0_model *model = make_model(PRIMES, 8);
+    t0_exec *exec = make_exec(t0_kernels_at(0), 1);
+    const t0_pass pass = {.model = model, .exec = exec, .dropout = 0.3f, .seed = 12};
+    const t0_stack_shape shape = {.keep = true, .n_sequences = 1, .offsets = offsets};
+    t0_stack_run run;
+    t0_stack_plan(&run, &pass, &shape);
+    t0_stack_dropout(&run, y, ones, D, 1, T0_DROP_SELF);
+    t0_stack_dropout(&run, z, ones, D, 1, T0_DROP_SELF);
+    CHECK(same_bits(y, z, N * D));
+    double sum = 0;
+    for (int i = 0; i < N * D; i++) {
+        CHECK(y[i] == 0.0f || fabsf(y[i] - 1.0f / 0.7f) < 1e-5f);
+        sum += y[i];
+    }
+    CHECK_NEAR(sum / (N * D), 1.0, 0.05, 0);
+    t0_stack_dropout(&run, z, ones, D, 1, T0_DROP_FFN);
+    CHECK(!same_bits(y, z, N * D));
+    t0_stack_dropout(&run, z, ones, D, 0, T0_DROP_SELF);
+    CHECK(!same_bits(y, z, N * D));
+    t0_exec_free(exec);
+    t0_model_free(model);
+}
+
+static void broken_batches_are_refused_with_their_place(void) {
+    const int32_t ids[] = {3, 4, 5, 29};
+    const int64_t good[] = {0, 1, 3}, empty[] = {0, 1, 1}, beyond[] = {0, 2, 4}, late[] = {1, 2, 3};
+    t0_error err;
+    t0_ragged batch = {ids, good, 2};
+    CHECK(t0_ragged_check(&batch, "targets", 29, &err) == T0_OK);
+    batch.offsets = empty;
+    CHECK(t0_ragged_check(&batch, "targets", 29, &err) == T0_EVALUE && strstr(err.message, "targets: sequence 1"));
+    batch.offsets = beyond;
+    CHECK(t0_ragged_check(&batch, "targets", 29, &err) == T0_EVALUE && strstr(err.message, "sequence 1, position 1: id 29"));
+    batch.offsets = late;
+    CHECK(t0_ragged_check(&batch, "targets", 29, &err) == T0_EVALUE);
+    CHECK(strstr(err.message, "must begin with 0"));
+}
+
+int main(void) {
+    T0_RUN(the_table_has_the_hubs_names_and_counts);
+    T0_RUN(bad_configurations_are_refused_by_name);
+    T0_RUN(initial_weights_have_the_stated_deviations);
+    T0_RUN(matching_heads_find_the_same_word);
+    T0_RUN(rows_together_are_rows_one_by_one);
+    T0_RUN(cached_steps_equal_the_whole_pass);
+    T0_RUN(dropout_masks_are_keyed_by_place_and_have_mean_one);
+    T0_RUN(broken_batches_are_refused_with_their_place);
+    return t0_report();
+}

@@ -1,0 +1,335 @@
+/* The backward pass and the training step against finite differences, themselves in parts, and what they promise when
+ * stopped, short of memory or given numbers that are not finite. */
+#include "t5_models.h"
+
+#include <stdlib.h>
+
+static const t0_trainer_options PLAIN = {.optimizer = T0_ADAFACTOR, .scale_parameter = true, .n_shards = 1};
+
+static t0_trainer *make_trainer_on(const t0_kernels *kernels, t0_model *model, t0_trainer_options options, size_t n_threads) {
+    t0_trainer *trainer = NULL;
+    t0_error err;
+    const t0_status status = t0_trainer_new(&trainer, model, &options, kernels, n_threads, &err);
+    if (status != T0_OK) fprintf(stderr, "%s\n", err.message);
+    CHECK(status == T0_OK);
+    return trainer;
+}
+
+static t0_trainer *make_trainer(t0_model *model, t0_trainer_options options, size_t n_threads) {
+    return make_trainer_on(t0_kernels_at(0), model, options, n_threads);
+}
+
+static t0_step_result gradients(t0_trainer *trainer, const sequences *sources, const sequences *targets, uint64_t step) {
+    t0_step_result result = {0};
+    t0_error err;
+    const t0_status status = t0_trainer_gradients(trainer, &result, &sources->batch, &targets->batch, step, NULL, &err);
+    if (status != T0_OK) fprintf(stderr, "%s\n", err.message);
+    CHECK(status == T0_OK);
+    return result;
+}
+
+/* ---- the backward pass ------------------------------------------------------------------------------------------- */
+
+/* For each tensor, along v = (g / |g| + random direction): (loss(w + h v) - loss(w - h v)) / 2h against g . v. The loss is
+ * computed in float: noise of 2e-7 over h = 1e-3 leaves some 1e-4, and a larger h meets the third derivative. */
+static void check_differences(t0_config config, t0_trainer_options options) {
+    static sequences sources, targets;
+    draw(&sources, 5, 1, 8, config.vocab_size, 21);
+    draw(&targets, 5, 1, 5, config.vocab_size, 22);
+    t0_model *model = make_model(config, 9);
+    t0_trainer *trainer = make_trainer(model, options, 1);
+    gradients(trainer, &sources, &targets, 3);
+    float *g = malloc(model->n_weights * sizeof *g), *saved = malloc(model->n_weights * sizeof *saved);
+    float *v = malloc(model->n_weights * sizeof *v);
+    memcpy(g, t0_trainer_gradient_block(trainer), model->n_weights * sizeof *g);
+    memcpy(saved, model->weights, model->n_weights * sizeof *saved);
+    for (size_t i = 0; i < model->n_tensors; i++) {
+        const t0_tensor *t = &model->tensors[i];
+        const size_t n = t->rows * t->columns, at = t->offset;
+        double gg = 0, rr = 0, slope = 0, loss[2];
+        t0_random_normal(v, n, 77, 96, at);
+        for (size_t j = 0; j < n; j++) gg += (double)g[at + j] * g[at + j], rr += (double)v[j] * v[j];
+        CHECK(gg > 1e-10 || strstr(t->name, "bias")); /* a bias without any distance seen may have none */
+        for (size_t j = 0; j < n; j++) {
+            v[j] = (float)(v[j] / sqrt(rr) + (gg > 0 ? g[at + j] / sqrt(gg) : 0));
+            slope += (double)v[j] * g[at + j];
+        }
+        const float h = 1e-3f;
+        for (int side = 0; side < 2; side++) {
+            for (size_t j = 0; j < n; j++) model->weights[at + j] = saved[at + j] + (side ? h : -h) * v[j];
+            loss[side] = gradients(trainer, &sources, &targets, 3).loss;
+        }
+        memcpy(model->weights + at, saved + at, n * sizeof *saved);
+        const double difference = (loss[1] - loss[0]) / (2.0 * (double)h);
+        if (!(fabs(difference - slope) <= 1e-3 + 0.01 * fabs(slope))) fprintf(stderr, "%s:\n", t->name);
+        CHECK_NEAR(difference, slope, 1e-3, 0.01);
+    }
+    free(g), free(saved), free(v);
+    t0_trainer_free(trainer);
+    t0_model_free(model);
+}
+
+static void gradients_agree_with_differences(void) {
+    check_differences(varied(true, false, 3, 2, 3), PLAIN);
+    check_differences(varied(true, true, 3, 3, 1), PLAIN);
+    check_differences(varied(false, true, 1, 1, 2), PLAIN);
+    t0_trainer_options terms = PLAIN;
+    terms.label_smoothing = 0.1f;
+    terms.z_loss = 0.01f;
+    check_differences(varied(true, false, 2, 1, 1), terms);
+}
+
+static void gradients_agree_with_differences_under_dropout(void) {
+    t0_trainer_options options = PLAIN;
+    options.dropout = 0.25f;
+    options.seed = 5;
+    check_differences(varied(true, false, 3, 2, 3), options);
+    options.n_shards = 3;
+    check_differences(varied(false, true, 2, 2, 2), options);
+}
+
+/* ---- the training step ------------------------------------------------------------------------------------------- */
+
+/* About 1200 rows: each way cuts them into other pieces. */
+static void sharded_gradients_are_wide_gradients(void) {
+    static sequences sources, targets;
+    draw(&sources, 61, 1, 30, 29, 31);
+    draw(&targets, 61, 1, 8, 29, 32);
+    t0_model *model = make_model(PRIMES, 10);
+    t0_trainer_options options = PLAIN;
+    options.dropout = 0.2f;
+    t0_trainer *wide = make_trainer(model, options, 1);
+    const t0_step_result expected = gradients(wide, &sources, &targets, 1);
+    const float *e = t0_trainer_gradient_block(wide);
+    for (size_t shards = 2; shards <= 4; shards++) {
+        options.n_shards = shards;
+        t0_trainer *sharded = make_trainer(model, options, 2);
+        const t0_step_result result = gradients(sharded, &sources, &targets, 1);
+        CHECK_NEAR(result.loss, expected.loss, 0, 1e-6);
+        CHECK_NEAR(result.grad_norm, expected.grad_norm, 0, 1e-5);
+        CHECK(result.source_tokens == (size_t)sources.offsets[61] && result.target_tokens == (size_t)targets.offsets[61]);
+        const float *g = t0_trainer_gradient_block(sharded);
+        for (size_t i = 0; i < model->n_weights; i++) CHECK_NEAR(g[i], e[i], 1e-5, 1e-5);
+        t0_trainer_free(sharded);
+    }
+    t0_trainer_free(wide);
+    t0_model_free(model);
+}
+
+/* Batch gradients are the mean of the examples', weighted by target tokens; each example gets a trainer of its own, whose
+ * memory is as small as its plan says (the sanitizer sees what goes beyond). */
+static void batch_gradients_are_those_of_single_examples(void) {
+    static sequences sources, targets;
+    draw(&sources, 6, 1, 5, 29, 35);
+    draw(&targets, 6, 1, 4, 29, 36);
+    sources.offsets[1] = 1, targets.offsets[1] = 2; /* one source token, two target tokens */
+    t0_model *model = make_model(PRIMES, 11);
+    t0_trainer *whole = make_trainer(model, PLAIN, 1);
+    gradients(whole, &sources, &targets, 1);
+    double *sum = calloc(model->n_weights, sizeof *sum);
+    for (size_t b = 0; b < 6; b++) {
+        int64_t at_source[2], at_target[2];
+        const t0_ragged source = one_of(&sources.batch, b, at_source), target = one_of(&targets.batch, b, at_target);
+        t0_trainer *one = make_trainer(model, PLAIN, 1);
+        t0_step_result result;
+        t0_error err;
+        CHECK(t0_trainer_gradients(one, &result, &source, &target, 1, NULL, &err) == T0_OK);
+        const double weight = (double)at_target[1] / (double)targets.offsets[6];
+        for (size_t i = 0; i < model->n_weights; i++) sum[i] += weight * (double)t0_trainer_gradient_block(one)[i];
+        t0_trainer_free(one);
+    }
+    for (size_t i = 0; i < model->n_weights; i++) CHECK_NEAR(t0_trainer_gradient_block(whole)[i], sum[i], 1e-5, 1e-5);
+    free(sum);
+    t0_trainer_free(whole);
+    t0_model_free(model);
+}
+
+/* Weights after some steps with this many shards and threads. Free them. */
+static float *train(const t0_kernels *kernels, size_t n_shards, size_t n_threads, t0_optimizer_kind kind, size_t steps, double *last_loss) {
+    static sequences sources, targets;
+    t0_model *model = make_model(varied(true, false, 3, 2, 2), 12);
+    t0_trainer_options options = {.optimizer = kind, .scale_parameter = true, .beta1 = 0.9f, .beta2 = 0.99f, .epsilon = 1e-8f,
+                                  .clip_norm = 1.0f, .dropout = 0.1f, .seed = 3, .n_shards = n_shards};
+    t0_trainer *trainer = make_trainer_on(kernels, model, options, n_threads);
+    t0_error err;
+    for (size_t step = 1; step <= steps; step++) {
+        draw(&sources, 13, 2, 7, 29, step % 4);
+        draw(&targets, 13, 1, 3, 29, step % 4 + 50);
+        t0_step_result result = gradients(trainer, &sources, &targets, step);
+        CHECK(t0_trainer_apply(trainer, &result, kind == T0_ADAMW ? 0.01f : 0.05f, step, &err) == T0_OK);
+        *last_loss = result.loss;
+    }
+    float *weights = malloc(model->n_weights * sizeof *weights);
+    memcpy(weights, model->weights, model->n_weights * sizeof *weights);
+    t0_trainer_free(trainer);
+    t0_model_free(model);
+    return weights;
+}
+
+static void threads_do_not_change_a_bit(void) {
+    t0_model *shape = make_model(varied(true, false, 3, 2, 2), 12);
+    for (size_t i = 0; t0_kernels_at(i); i++) {
+        const t0_kernels *kernels = t0_kernels_at(i);
+        for (size_t shards = 0; shards <= 1 && t0_kernels_available(kernels); shards++) {
+            double loss;
+            float *one = train(kernels, shards, 1, T0_ADAFACTOR, 5, &loss);
+            for (size_t threads = 2; threads <= 3; threads++) {
+                float *more = train(kernels, shards, threads, T0_ADAFACTOR, 5, &loss);
+                CHECK(same_bits(one, more, shape->n_weights));
+                free(more);
+            }
+            free(one);
+        }
+    }
+    t0_model_free(shape);
+}
+
+/* Heads of 16 and vectors of 64: the kernels' straight paths, beside the remainders of PRIMES. */
+static void kernel_sets_agree_on_gradients(void) {
+    static sequences sources, targets;
+    draw(&sources, 9, 1, 70, 101, 61);
+    draw(&targets, 9, 1, 20, 101, 62);
+    t0_config straight = PRIMES;
+    straight.vocab_size = 101, straight.d_model = 64, straight.d_kv = 16, straight.n_heads = 4, straight.d_ff = 96;
+    for (int which = 0; which < 2; which++) {
+        t0_config config = which ? straight : PRIMES;
+        config.vocab_size = 101;
+        t0_model *model = make_model(config, 16);
+        t0_trainer *plain = make_trainer(model, PLAIN, 1);
+        const double norm = gradients(plain, &sources, &targets, 1).grad_norm;
+        const float *expected = t0_trainer_gradient_block(plain);
+        for (size_t i = 1; t0_kernels_at(i); i++) {
+            if (!t0_kernels_available(t0_kernels_at(i))) continue;
+            t0_trainer *other = make_trainer_on(t0_kernels_at(i), model, PLAIN, 1);
+            gradients(other, &sources, &targets, 1);
+            const float *g = t0_trainer_gradient_block(other);
+            double difference = 0;
+            for (size_t j = 0; j < model->n_weights; j++) difference += ((double)g[j] - expected[j]) * ((double)g[j] - expected[j]);
+            CHECK_NEAR(sqrt(difference), 0, 2e-5 * norm, 0);
+            t0_trainer_free(other);
+        }
+        t0_trainer_free(plain);
+        t0_model_free(model);
+    }
+}
+
+static void training_learns_a_small_set_by_heart(void) {
+    for (int kind = 0; kind < 2; kind++) {
+        double first = 0, last = 0;
+        free(train(t0_kernels_at(0), 0, 1, (t0_optimizer_kind)kind, 1, &first));
+        free(train(t0_kernels_at(0), 0, 1, (t0_optimizer_kind)kind, 300, &last));
+        CHECK(first > 2.5);
+        CHECK(last < 0.7 * first);
+    }
+}
+
+typedef struct stop_after {
+    int left;
+} stop_after;
+static bool stops(void *context) { return ((stop_after *)context)->left-- <= 0; }
+
+static void an_interrupted_step_changes_nothing(void) {
+    static sequences sources, targets;
+    draw(&sources, 9, 2, 9, 29, 41);
+    draw(&targets, 9, 1, 4, 29, 42);
+    for (size_t shards = 0; shards <= 1; shards++) {
+        t0_model *model = make_model(PRIMES, 13);
+        t0_trainer_options options = PLAIN;
+        options.n_shards = shards;
+        t0_trainer *trainer = make_trainer(model, options, 2);
+        gradients(trainer, &sources, &targets, 1);
+        float *g = malloc(model->n_weights * sizeof *g), *w = malloc(model->n_weights * sizeof *w);
+        memcpy(g, t0_trainer_gradient_block(trainer), model->n_weights * sizeof *g);
+        memcpy(w, model->weights, model->n_weights * sizeof *w);
+        for (int after = 0; after < 20; after += 3) {
+            stop_after left = {after};
+            const t0_poll poll = {stops, &left};
+            t0_step_result result;
+            t0_error err;
+            CHECK(t0_trainer_gradients(trainer, &result, &sources.batch, &targets.batch, 1, &poll, &err) == T0_EINTERRUPT);
+            CHECK(same_bits(w, model->weights, model->n_weights));
+        }
+        gradients(trainer, &sources, &targets, 1);
+        CHECK(same_bits(g, t0_trainer_gradient_block(trainer), model->n_weights));
+        free(g), free(w);
+        t0_trainer_free(trainer);
+        t0_model_free(model);
+    }
+}
+
+static void without_memory_a_trainer_stays_usable(void) {
+    static sequences sources, targets;
+    draw(&sources, 9, 2, 9, 29, 41);
+    draw(&targets, 9, 1, 4, 29, 42);
+    t0_model *model = make_model(PRIMES, 14);
+    t0_error err;
+    long needed = 0;
+    t0_trainer *trainer = NULL;
+    for (t0_status status = T0_ENOMEM; status != T0_OK; needed++) {
+        t0_trainer_options options = PLAIN;
+        options.n_shards = 4;
+        t0_alloc_fail_after(needed);
+        status = t0_trainer_new(&trainer, model, &options, t0_kernels_at(0), 1, &err);
+        t0_alloc_fail_after(-1);
+        CHECK(status == T0_OK || (status == T0_ENOMEM && !trainer));
+        if (needed > 1000) return;
+    }
+    CHECK(needed > 8);
+    t0_step_result result;
+    for (long after = 0; after < 8; after++) {
+        t0_alloc_fail_after(after);
+        CHECK(t0_trainer_gradients(trainer, &result, &sources.batch, &targets.batch, 1, NULL, &err) == T0_ENOMEM);
+        t0_alloc_fail_after(-1);
+        t0_trainer_free(trainer);
+        t0_trainer_options options = PLAIN;
+        options.n_shards = 4;
+        trainer = make_trainer(model, options, 1);
+    }
+    t0_alloc_fail_after(2);
+    CHECK(t0_trainer_gradients(trainer, &result, &sources.batch, &targets.batch, 1, NULL, &err) == T0_ENOMEM);
+    t0_alloc_fail_after(-1);
+    const double loss = gradients(trainer, &sources, &targets, 1).loss;
+    t0_alloc_fail_after(0); /* a batch of the same size asks for nothing more */
+    CHECK_NEAR(gradients(trainer, &sources, &targets, 1).loss, loss, 0, 0);
+    t0_alloc_fail_after(-1);
+    t0_trainer_free(trainer);
+    t0_model_free(model);
+}
+
+static void numbers_that_are_not_finite_are_named(void) {
+    static sequences sources, targets;
+    draw(&sources, 3, 2, 9, 29, 41);
+    draw(&targets, 3, 1, 4, 29, 42);
+    t0_model *model = make_model(PRIMES, 15);
+    t0_trainer *trainer = make_trainer(model, PLAIN, 1);
+    t0_step_result result = gradients(trainer, &sources, &targets, 1);
+    t0_error err;
+    const t0_tensor *wo = t0_model_find(model, "decoder.block.2.layer.2.DenseReluDense.wo.weight");
+    float *g = t0_trainer_gradient_block(trainer), kept = g[wo->offset + 5], weight = model->weights[0];
+    g[wo->offset + 5] = INFINITY;
+    CHECK(t0_trainer_apply(trainer, &result, 0.01f, 17, &err) == T0_ENUMERIC && strstr(err.message, wo->name) && strstr(err.message, "step 17"));
+    CHECK(model->weights[0] == weight);
+    g[wo->offset + 5] = kept;
+    CHECK(t0_trainer_apply(trainer, &result, 0.01f, 17, &err) == T0_OK && model->weights[0] != weight);
+    CHECK(!t0_model_find_nonfinite(model));
+    model->weights[wo->offset + 3] = NAN;
+    CHECK(t0_model_find_nonfinite(model) == wo);
+    CHECK(t0_trainer_gradients(trainer, &result, &sources.batch, &targets.batch, 4, NULL, &err) == T0_ENUMERIC);
+    CHECK(strstr(err.message, wo->name) && strstr(err.message, "step 4"));
+    t0_trainer_free(trainer);
+    t0_model_free(model);
+}
+
+int main(void) {
+    T0_RUN(gradients_agree_with_differences);
+    T0_RUN(gradients_agree_with_differences_under_dropout);
+    T0_RUN(sharded_gradients_are_wide_gradients);
+    T0_RUN(batch_gradients_are_those_of_single_examples);
+    T0_RUN(threads_do_not_change_a_bit);
+    T0_RUN(kernel_sets_agree_on_gradients);
+    T0_RUN(training_learns_a_small_set_by_heart);
+    T0_RUN(an_interrupted_step_changes_nothing);
+    T0_RUN(without_memory_a_trainer_stays_usable);
+    T0_RUN(numbers_that_are_not_finite_are_named);
+    return t0_report();
+}

@@ -1,0 +1,310 @@
+/* The text core: broken model files, failing allocations, long texts. What ids are right is tested against
+ * sentencepiece in tests/test_tokenizer.py; here nothing may crash, leak or read outside (run under the sanitizers). */
+#include "check.h"
+
+#include "base/random.h"
+#include "text/tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ------------------------------------------------------------------------------------ a small model file */
+
+static void add_varint(t0_buffer *out, uint64_t n) {
+    for (; n > 127; n >>= 7) {
+        const uint8_t byte = (uint8_t)(n & 127) | 128;
+        t0_buffer_add(out, &byte, 1);
+    }
+    const uint8_t last = (uint8_t)n;
+    t0_buffer_add(out, &last, 1);
+}
+
+static void add_bytes(t0_buffer *out, unsigned number, const void *data, size_t size) {
+    add_varint(out, number << 3 | 2);
+    add_varint(out, size);
+    t0_buffer_add(out, data, size);
+}
+
+static void add_number(t0_buffer *out, unsigned number, uint64_t value) {
+    add_varint(out, number << 3);
+    add_varint(out, value);
+}
+
+static void add_piece(t0_buffer *out, const char *text, float score, t0_piece_type type) {
+    t0_buffer piece = {0};
+    add_bytes(&piece, 1, text, strlen(text));
+    add_varint(&piece, 2 << 3 | 5);
+    t0_buffer_add(&piece, &score, 4);
+    add_number(&piece, 3, type);
+    add_bytes(out, 1, piece.data, piece.size);
+    t0_buffer_free(&piece);
+}
+
+/* A character map with the one rule A -> "bc": double array of darts-clone, then the results. */
+static void add_charsmap(t0_buffer *out) {
+    enum { UNITS = 512 };
+    static uint8_t map[4 + 4 * UNITS + 4];
+    uint32_t unit[UNITS] = {0};
+    unit[0] = 256u << 10;                                     /* children of the root at 256 ^ c */
+    unit[256 ^ 'A'] = (uint32_t)'A' | 1u << 8 | (64u << 10);  /* a leaf at (256 ^ 'A') ^ 64 */
+    unit[(256 ^ 'A') ^ 64] = 1u << 31 | 1;                    /* the result begins at 1 */
+    const uint32_t size = 4 * UNITS;
+    memcpy(map, &size, 4);
+    memcpy(map + 4, unit, size);
+    memcpy(map + 4 + size, "\0bc", 4);
+    t0_buffer spec = {0};
+    add_bytes(&spec, 2, map, sizeof map);
+    add_bytes(out, 3, spec.data, spec.size);
+    t0_buffer_free(&spec);
+}
+
+/* Whether small_model has no user-defined symbol, so that texts are encoded word by word. */
+static bool by_words;
+
+static t0_buffer small_model(void) {
+    t0_buffer out = {0}, trainer = {0};
+    add_piece(&out, "<pad>", 0, T0_PIECE_CONTROL);
+    add_piece(&out, "</s>", 0, T0_PIECE_CONTROL);
+    add_piece(&out, "<unk>", 0, T0_PIECE_UNKNOWN);
+    add_piece(&out, "\xE2\x96\x81", -2, T0_PIECE_NORMAL);
+    add_piece(&out, "\xE2\x96\x81" "ab", -3, T0_PIECE_NORMAL);
+    add_piece(&out, "a", -3, T0_PIECE_NORMAL);
+    add_piece(&out, "b", -3.5f, T0_PIECE_NORMAL);
+    add_piece(&out, "bc", -4, T0_PIECE_NORMAL);
+    add_piece(&out, "\xC3\xA9", -5, T0_PIECE_NORMAL);
+    add_piece(&out, "[x]", 0, by_words ? T0_PIECE_NORMAL : T0_PIECE_USER);
+    add_piece(&out, "zz", -3, T0_PIECE_UNUSED);
+    for (int byte = 0; byte < 256; byte++) {
+        char name[8];
+        snprintf(name, sizeof name, "<0x%02X>", (unsigned)byte);
+        add_piece(&out, name, 0, T0_PIECE_BYTE);
+    }
+    add_number(&trainer, 35, 1);
+    add_bytes(&out, 2, trainer.data, trainer.size);
+    add_charsmap(&out);
+    t0_buffer_free(&trainer);
+    return out;
+}
+
+/* Loads, encodes a few texts, decodes all ids. Whether it loaded. */
+static bool exercise(t0_bytes file, t0_error *err) {
+    static const char *const texts[] = {"", " ", "ab A [x] \xC3\xA9", "\xF0\x9F\x98\x80z", "\xFF\xE2\x96", "  a\tb ", "AAAb"};
+    t0_tokenizer *tok = NULL;
+    if (t0_tokenizer_new(&tok, file, 3, err) != T0_OK) return false;
+    t0_encoder encoder = {.tokenizer = tok};
+    t0_buffer ids = {0}, text = {0}, spans = {0};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const t0_bytes in = {(const uint8_t *)texts[i], strlen(texts[i])};
+        if (t0_encode(&encoder, in, &ids, NULL, err) != T0_OK) break;
+        if (t0_encode_spans(&encoder, in, &spans, NULL, err) != T0_OK) break;
+    }
+    t0_tokenizer_decode(tok, (const int32_t *)ids.data, ids.size / 4, true, &text, err);
+    for (int32_t id = 0; id < (int32_t)tok->spiece.n_pieces + 4; id++) t0_tokenizer_decode(tok, &id, 1, id % 2, &text, err);
+    t0_encoder_free(&encoder);
+    t0_buffer_free(&ids);
+    t0_buffer_free(&text);
+    t0_buffer_free(&spans);
+    t0_tokenizer_free(tok);
+    return true;
+}
+
+static void small_model_gives_the_ids_worked_out_by_hand(void) {
+    t0_buffer file = small_model();
+    t0_tokenizer *tok = NULL;
+    t0_error err = {0};
+    CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, &err) == T0_OK);
+    if (!tok) return;
+    t0_encoder encoder = {.tokenizer = tok};
+    t0_buffer ids = {0};
+    const char text[] = "ab  A[x]\xF0\x9F\x98\x80"; /* ▁ab | ▁ bc | [x] | four bytes */
+    CHECK(t0_encode(&encoder, (t0_bytes){(const uint8_t *)text, strlen(text)}, &ids, NULL, &err) == T0_OK);
+    const int32_t expected[] = {4, 3, 7, 9, 11 + 0xF0, 11 + 0x9F, 11 + 0x98, 11 + 0x80};
+    CHECK(ids.size == sizeof expected && memcmp(ids.data, expected, sizeof expected) == 0);
+    CHECK(tok->normalizer.by_words == by_words && tok->model.marks_lead);
+    CHECK(tok->eos_id == 1 && tok->pad_id == 0 && tok->unk_id == 2);
+    CHECK(t0_tokenizer_id(tok, (t0_bytes){(const uint8_t *)"zz", 2}) == 10);
+    CHECK(t0_tokenizer_id(tok, (t0_bytes){(const uint8_t *)"zzz", 3}) == -1);
+    t0_buffer out = {0};
+    CHECK(t0_tokenizer_decode(tok, expected, 8, false, &out, &err) == T0_OK);
+    CHECK(out.size == 12 && memcmp(out.data, "ab bc[x]\xF0\x9F\x98\x80", 12) == 0);
+    t0_buffer_free(&out);
+    t0_buffer_free(&ids);
+    t0_encoder_free(&encoder);
+    t0_tokenizer_free(tok);
+    t0_buffer_free(&file);
+}
+
+static void every_truncation_is_refused_or_works(void) {
+    t0_buffer file = small_model();
+    size_t refused = 0;
+    for (size_t size = 0; size < file.size; size++) {
+        uint8_t *exact = malloc(size ? size : 1); /* so that the sanitizer sees a read past the end */
+        memcpy(exact, file.data, size);
+        t0_error err = {0};
+        if (!exercise((t0_bytes){exact, size}, &err)) {
+            refused++;
+            CHECK(err.status == T0_EFORMAT && err.message[0] != 0);
+        }
+        free(exact);
+    }
+    CHECK(refused > file.size / 2);
+    t0_buffer_free(&file);
+}
+
+static void every_flipped_byte_is_refused_or_works(void) {
+    static const uint8_t masks[] = {0x01, 0x80, 0xFF};
+    t0_buffer file = small_model();
+    size_t refused = 0;
+    for (size_t at = 0; at < file.size; at++) {
+        for (size_t m = 0; m < sizeof masks; m++) {
+            file.data[at] ^= masks[m];
+            t0_error err = {0};
+            if (!exercise((t0_bytes){file.data, file.size}, &err)) {
+                refused++;
+                CHECK(err.status == T0_EFORMAT && err.message[0] != 0);
+            }
+            file.data[at] ^= masks[m];
+        }
+    }
+    CHECK(refused > 1000);
+    t0_buffer_free(&file);
+}
+
+static void random_damage_is_refused_or_works(void) {
+    t0_buffer file = small_model();
+    uint8_t *copy = malloc(file.size);
+    for (uint64_t round = 0; round < 4000; round++) {
+        memcpy(copy, file.data, file.size);
+        for (uint64_t k = 0; k < 1 + round % 5; k++) {
+            const uint64_t bits = t0_random_u64(7, 1, round * 8 + k);
+            copy[(bits >> 8) % file.size] = (uint8_t)bits;
+        }
+        t0_error err = {0};
+        exercise((t0_bytes){copy, file.size}, &err);
+    }
+    CHECK(true);
+    free(copy);
+    t0_buffer_free(&file);
+}
+
+static void every_failing_allocation_is_reported(void) {
+    t0_buffer file = small_model();
+    const char text[] = "ab A [x] \xC3\xA9 b b b";
+    bool whole = false;
+    for (long n = 0; n < 400 && !whole; n++) {
+        t0_tokenizer *tok = NULL;
+        t0_error err = {0};
+        t0_buffer ids = {0}, out = {0};
+        t0_alloc_fail_after(n);
+        t0_status status = t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, &err);
+        t0_encoder encoder = {.tokenizer = tok};
+        if (status == T0_OK) status = t0_encode(&encoder, (t0_bytes){(const uint8_t *)text, strlen(text)}, &ids, NULL, &err);
+        if (status == T0_OK) status = t0_tokenizer_decode(tok, (const int32_t *)ids.data, ids.size / 4, false, &out, &err);
+        t0_alloc_fail_after(-1);
+        CHECK(status == T0_OK || status == T0_ENOMEM);
+        whole = status == T0_OK;
+        t0_encoder_free(&encoder);
+        t0_buffer_free(&ids);
+        t0_buffer_free(&out);
+        t0_tokenizer_free(tok);
+    }
+    CHECK(whole);
+    t0_buffer_free(&file);
+}
+
+static double encode_seconds(const t0_tokenizer *tok, const char *unit, size_t size) {
+    t0_buffer text = {0}, ids = {0};
+    t0_error err = {0};
+    while (text.size < size) t0_buffer_add(&text, unit, strlen(unit));
+    t0_encoder encoder = {.tokenizer = tok};
+    const clock_t start = clock();
+    CHECK(t0_encode(&encoder, (t0_bytes){text.data, text.size}, &ids, NULL, &err) == T0_OK);
+    const double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    CHECK(ids.size / 4 <= 3 * text.size + 3); /* a byte that is no UTF-8 becomes the three of U+FFFD */
+    t0_encoder_free(&encoder);
+    t0_buffer_free(&ids);
+    t0_buffer_free(&text);
+    return seconds;
+}
+
+static void a_megabyte_of_anything_takes_linear_time(void) {
+    static const char *const units[] = {"b", " ", "\xF0\x9F\x98\x80", "\xE2\x96\x81", "\xFF", "ab ", "A", "[x]", "[x"};
+    t0_buffer file = small_model();
+    t0_tokenizer *tok = NULL;
+    t0_error err = {0};
+    CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, &err) == T0_OK);
+    for (size_t i = 0; tok && i < sizeof units / sizeof *units; i++) CHECK(encode_seconds(tok, units[i], 1 << 20) < 5.0);
+    t0_tokenizer_free(tok);
+    t0_buffer_free(&file);
+}
+
+static bool stop_at_third(void *context) { return ++*(int *)context >= 3; }
+
+static void a_long_call_stops_when_asked(void) {
+    static const char *const units[] = {"b", "b ", "\xF0\x9F\x98\x80", "\xE2\x96\x81" "b"};
+    t0_buffer file = small_model();
+    t0_tokenizer *tok = NULL;
+    t0_error err = {0};
+    CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, &err) == T0_OK);
+    for (size_t i = 0; tok && i < sizeof units / sizeof *units; i++) {
+        t0_buffer text = {0}, ids = {0};
+        while (text.size < 1 << 20) t0_buffer_add(&text, units[i], strlen(units[i]));
+        t0_encoder encoder = {.tokenizer = tok};
+        int asked = 0;
+        const t0_poll poll = {stop_at_third, &asked};
+        CHECK(t0_encode(&encoder, (t0_bytes){text.data, text.size}, &ids, &poll, &err) == T0_EINTERRUPT && asked == 3);
+        ids.size = 0; /* and the encoder is as good as before */
+        CHECK(t0_encode(&encoder, (t0_bytes){(const uint8_t *)"ab", 2}, &ids, NULL, &err) == T0_OK && ids.size == 4);
+        t0_encoder_free(&encoder);
+        t0_buffer_free(&ids);
+        t0_buffer_free(&text);
+    }
+    t0_tokenizer_free(tok);
+    t0_buffer_free(&file);
+}
+
+static void the_trie_finds_exactly_its_keys(void) {
+    enum { N = 3000 };
+    static uint8_t text[N][8];
+    static t0_trie_key keys[N];
+    for (size_t i = 0; i < N; i++) {
+        const uint64_t bits = t0_random_u64(3, 2, i);
+        keys[i] = (t0_trie_key){text[i], 1 + (uint32_t)(bits >> 60) % 8, (uint32_t)i};
+        for (size_t k = 0; k < 8; k++) text[i][k] = (uint8_t)(bits >> (7 * k)) % (i % 3 ? 5 : 256);
+    }
+    t0_trie_sort(keys, N);
+    size_t n = 0;
+    for (size_t i = 0; i < N; i++)
+        if (n == 0 || keys[n - 1].size != keys[i].size || memcmp(keys[n - 1].text, keys[i].text, keys[i].size) != 0) keys[n++] = keys[i];
+    t0_trie trie;
+    t0_error err = {0};
+    CHECK(t0_trie_build(&trie, keys, n, &err) == T0_OK);
+    for (size_t i = 0; i < n; i++) CHECK(t0_trie_find(&trie, (t0_bytes){keys[i].text, keys[i].size}) == keys[i].value);
+    for (size_t i = 0; i < 20000; i++) {
+        uint8_t probe[3];
+        const uint64_t bits = t0_random_u64(4, 2, i);
+        for (size_t k = 0; k < 3; k++) probe[k] = (uint8_t)(bits >> (8 * k)) % (i % 2 ? 6 : 256);
+        uint32_t expected = T0_TRIE_NONE;
+        for (size_t k = 0; k < n; k++)
+            if (keys[k].size == 3 && memcmp(keys[k].text, probe, 3) == 0) expected = keys[k].value;
+        CHECK(t0_trie_find(&trie, (t0_bytes){probe, 3}) == expected);
+    }
+    t0_trie_free(&trie);
+}
+
+int main(void) {
+    for (int round = 0; round < 2; round++) {
+        by_words = round == 1;
+        printf("%s\n", by_words ? "word by word" : "whole text");
+        T0_RUN(small_model_gives_the_ids_worked_out_by_hand);
+        T0_RUN(every_truncation_is_refused_or_works);
+        T0_RUN(every_flipped_byte_is_refused_or_works);
+        T0_RUN(random_damage_is_refused_or_works);
+        T0_RUN(every_failing_allocation_is_reported);
+        T0_RUN(a_megabyte_of_anything_takes_linear_time);
+        T0_RUN(a_long_call_stops_when_asked);
+    }
+    T0_RUN(the_trie_finds_exactly_its_keys);
+    return t0_report();
+}
