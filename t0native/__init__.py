@@ -1,0 +1,89 @@
+"""T0 on ordinary CPUs, whole: prompt templates, T5 training and zero-shot evaluation over many wordings.
+
+    import t0native as t0
+    p3 = t0.PromptCollection.load("templates")
+    task = t0.Task("rte", t0.read_jsonl("rte.jsonl"), p3["super_glue", "rte"])
+    model = t0.Model.from_pretrained("folder")
+    print(t0.evaluate(model, [task]))
+
+The names below are the public face; each is loaded when it is first used. Examples in docstrings begin after
+`import t0native as t0`, `import numpy as np` and `from pathlib import Path`."""
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+try:
+    from t0native import _core
+except ImportError as error:
+    if any(Path(__file__).parent.glob("_core.*.so")) or any(Path(__file__).parent.glob("_core*.pyd")):
+        raise
+    raise ImportError(
+        f"t0native is not built: {Path(__file__).parent} has no compiled module _core. Install it with `pip install .` "
+        "(or, to work on the sources, `python setup.py build_clib build_ext --inplace`) in the folder that holds setup.py"
+    ) from error
+
+# evaluate and train are loaded at once: a later import of the modules of these names would hide the functions.
+from t0native.errors import ConfigError, DataError, Error, FormatError, NumericError, TemplateError
+from t0native.evaluate import evaluate
+from t0native.train import train
+
+if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers
+    from t0native import kernels, mini
+    from t0native.config import Config
+    from t0native.mixture import Component, Mixture
+    from t0native.model import Model, Ranking
+    from t0native.prompts import Prompt, PromptCollection, PromptedExample, PromptSet
+    from t0native.report import Report
+    from t0native.rows import read_csv, read_jsonl, read_rows
+    from t0native.tasks import Task
+    from t0native.threads import get_num_threads, set_num_threads
+    from t0native.tokenizer import Ragged, Tokenizer
+    from t0native.train import Run
+
+_HOME = {
+    "Tokenizer": "tokenizer",
+    "Ragged": "tokenizer",
+    "Prompt": "prompts",
+    "PromptSet": "prompts",
+    "PromptCollection": "prompts",
+    "PromptedExample": "prompts",
+    "Config": "config",
+    "Model": "model",
+    "Ranking": "model",
+    "get_num_threads": "threads",
+    "set_num_threads": "threads",
+    "Task": "tasks",
+    "Mixture": "mixture",
+    "Component": "mixture",
+    "Run": "train",
+    "Report": "report",
+    "read_jsonl": "rows",
+    "read_csv": "rows",
+    "read_rows": "rows",
+}
+_MODULES = ("data", "files", "kernels", "metrics", "mini", "plot", "rows")
+
+__all__ = sorted(
+    ["ConfigError", "DataError", "Error", "FormatError", "NumericError", "TemplateError", "evaluate", "train"]
+    + [*_HOME, "kernels", "mini"]
+)
+
+
+def __getattr__(name):
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"t0native.{_HOME[name]}"), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"t0native.{name}")
+    else:
+        from t0native.errors import suggest
+
+        raise AttributeError(f"module 't0native' has no attribute {name!r}; {suggest(name, __all__)}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,8 @@
+"""`python -m t0native` is the command `t0native`."""
+
+import sys
+
+from t0native.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""Training batches: drawn, prompted and tokenized on a background thread while the step before runs in C.
+
+    batch of step s = examples s B .. s B + B - 1 of the mixture, a pure function of (mixture, seed, B, s)
+    inputs: no EOS, at most max_source tokens;  targets: EOS appended, then trimmed to max_target (so a longer one loses it)
+
+Rows whose input has no token at all are drawn anew, as rows that the prompt drops are."""
+
+import queue
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Batch", "Batches"]
+
+AHEAD = 2  # batches kept ready
+
+
+@dataclass(frozen=True)
+class Batch:
+    """sources, targets: Ragged (ids int32 [N], offsets int64 [B+1]); components: name of each example's component [B]."""
+
+    step: int
+    sources: object
+    targets: object
+    components: list
+
+    @property
+    def n_tokens(self):
+        return len(self.sources.ids) + len(self.targets.ids)
+
+    def composition(self, limit=6):
+        """'a/x (3), b/y (1)': the components by frequency, for messages."""
+        counts = {}
+        for name in self.components:
+            counts[name] = counts.get(name, 0) + 1
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        more = f" and {len(ranked) - limit} more" if len(ranked) > limit else ""
+        return ", ".join(f"{name} ({count})" for name, count in ranked[:limit]) + more
+
+
+def make_batch(mixture, tokenizer, step, *, seed, batch_size, max_source, max_target):
+    """The batch of a step (from 0)."""
+    drawn = mixture.examples(seed, step * batch_size, batch_size)
+    sources = tokenizer.encode_batch([d.input for d in drawn], add_eos=False, max_length=max_source)
+    while (empty := np.flatnonzero(np.diff(sources.offsets) == 0)).size:
+        for i in empty:
+            drawn[i] = mixture.example(seed, step * batch_size + int(i), drawn[i].attempt + 1)
+        sources = tokenizer.encode_batch([d.input for d in drawn], add_eos=False, max_length=max_source)
+    targets = tokenizer.encode_batch([d.target for d in drawn], add_eos=True, max_length=max_target)
+    return Batch(step, sources, targets, [d.component.name for d in drawn])
+
+
+class Batches:
+    """with Batches(make, first, last) as batches: batches.next(check) gives make(first), make(first + 1), ...
+
+    make: step -> Batch, called on a thread of its own; its exception is raised by `next`."""
+
+    def __init__(self, make, first, last):
+        self._make, self._steps = make, range(first, last)
+        self._ready = queue.Queue(AHEAD)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="t0native batches", daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self._closed.set()
+        self._thread.join()
+
+    def next(self, check=lambda: None):
+        """The next Batch. check: called while waiting; what it raises ends the wait."""
+        while True:
+            check()
+            try:
+                item = self._ready.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if isinstance(item, BaseException):
+                raise item
+            return item
+
+    def _work(self):
+        for step in self._steps:
+            try:
+                item = self._make(step)
+            except BaseException as error:  # handed to the caller of next()
+                item = error
+            while not self._closed.is_set():
+                try:
+                    self._ready.put(item, timeout=0.1)
+                    break
+                except queue.Full:
+                    continue
+            if self._closed.is_set() or isinstance(item, BaseException):
+                return

@@ -1,0 +1,465 @@
+"""The command `t0native`: one verb a stage, each a few lines over the library.
+
+Exit codes: 0 fine; 1 a result that failed (the demo's claim was not shown, cells failed); 2 bad usage or bad input, told
+in one line without a traceback; 130 after Ctrl-C. Results go to stdout, progress and errors to stderr."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from t0native.errors import ConfigError, DataError, Error, suggest
+
+__all__ = ["main"]
+
+FINE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv=None):
+    """Runs one command; returns its exit code."""
+    try:
+        args = _parser().parse_args(argv)
+        if getattr(args, "threads", None) is not None:
+            from t0native.threads import set_num_threads
+
+            set_num_threads(args.threads)
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return _tell("stopped", INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe has gone, as in `t0native ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINE
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return _tell(f"error: {where}{error.strerror or error}", BAD_INPUT)
+    except MemoryError as error:
+        return _tell(f"error: not enough memory: {error}", BAD_INPUT)
+    except (Error, ValueError, ArithmeticError, ImportError) as error:
+        return _tell(f"error: {error}", BAD_INPUT)
+
+
+def _tell(text, code):
+    print("t0native: " + " ".join(str(text).split()), file=sys.stderr)
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with errors in one line."""
+
+    def error(self, message):
+        sys.exit(_tell(f"error: {message} (see {self.prog} --help)", BAD_INPUT))
+
+
+def _parser():
+    parser = _Parser(
+        prog="t0native",
+        description="T0 on ordinary CPUs: prompts, multitask training, zero-shot evaluation over many wordings.",
+        epilog="`t0native VERB --help` has examples. Exit codes: 0 fine, 1 a result failed, 2 bad input, 130 after Ctrl-C.",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+    for add in (_demo, _prompt, _rank, _generate, _train, _evaluate, _report, _info):
+        add(verbs)
+    return parser
+
+
+def _version():
+    from t0native import __version__
+
+    return f"t0native {__version__}"
+
+
+def _verb(verbs, name, run, help, examples):
+    """A verb's parser; its --help ends in examples."""
+    lines = "\n".join(f"  t0native {name} {example}" for example in examples)
+    parser = verbs.add_parser(
+        name, help=help, description=help, epilog=f"examples:\n{lines}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _json_option(parser):
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def _model_options(parser):
+    parser.add_argument("--model", required=True, metavar="DIR", help="folder in the hub's layout: config.json, model.safetensors, spiece.model")
+    parser.add_argument("--threads", type=int, metavar="N")
+
+
+def _print_json(value):
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def _load_model(path):
+    from t0native.model import Model
+
+    return Model.from_pretrained(path)
+
+
+# ---- demo -----------------------------------------------------------------------------------------------------------
+
+
+def _demo(verbs):
+    examples = ["", "--quick", "--out run/ --seed 1", "--wordings my/templates", "--full --out results/"]
+    parser = _verb(verbs, "demo", _run_demo, "train a small T0 here and now, and evaluate it on tasks it has never seen", examples)
+    parser.add_argument("--quick", action="store_true", help="a smaller claim in less time")
+    parser.add_argument("--full", action="store_true", help="train every baseline anew over several seeds; draws all figures")
+    parser.add_argument("--seed", type=int, help="of weights, rows and prompts; without it, the one in docs/miniature.md")
+    parser.add_argument("--threads", type=int, metavar="N")
+    parser.add_argument("--out", metavar="DIR", help="where models, report.json and pictures go")
+    parser.add_argument("--wordings", metavar="DIR", help="a folder of prompts (P3 layout) for the held-out tasks, instead of ours")
+    _json_option(parser)
+
+
+def _run_demo(args):
+    from t0native.mini.demo import run
+
+    names = ("out", "seed", "threads", "quick", "full", "wordings", "json")
+    return run(**{name: value for name in names if (value := getattr(args, name)) is not None})
+
+
+# ---- prompt ---------------------------------------------------------------------------------------------------------
+
+
+def _prompt(verbs):
+    examples = [
+        "list",
+        "list super_glue/copa",
+        'show super_glue/copa "exercise"',
+        'apply super_glue/copa "exercise" --data COPA.val.jsonl --row 3',
+        'apply mine "my prompt" --prompts my/templates --example \'{"text": "..."}\'',
+    ]
+    parser = _verb(verbs, "prompt", _run_prompt, "list, show and apply prompts of a P3 folder or of the installed promptsource", examples)
+    parser.add_argument("what", choices=("list", "show", "apply"))
+    parser.add_argument("dataset", nargs="?", help="dataset or dataset/subset")
+    parser.add_argument("name", nargs="?", help="name of a prompt; all of the dataset's when left out")
+    parser.add_argument("--prompts", default="promptsource", metavar="DIR", help="folder of templates (default: the installed promptsource)")
+    parser.add_argument("--data", metavar="FILE", help="rows (.jsonl, .json, .csv, .tsv)")
+    parser.add_argument("--row", type=int, default=0, metavar="N", help="which row of --data (default 0)")
+    parser.add_argument("--example", metavar="JSON", help="one row, given here")
+    parser.add_argument("--seed", type=int, default=0, help="of randomness inside templates")
+    _json_option(parser)
+
+
+def _run_prompt(args):
+    from t0native.recipe import load_prompts, prompts_of
+
+    collection = load_prompts(args.prompts)
+    if args.what == "list" and args.dataset is None:
+        return _list_datasets(collection, args.json)
+    if args.dataset is None:
+        raise ConfigError(f"prompt {args.what}: name a dataset, as in super_glue/copa")
+    prompts = prompts_of(collection, args.dataset)
+    if args.name is not None and args.name not in prompts:
+        raise ConfigError(f"{args.dataset} has no prompt {args.name!r}; {suggest(args.name, prompts)}")
+    chosen = {name: prompts[name] for name in ([args.name] if args.name is not None else prompts)}
+    {"list": _list_prompts, "show": _show_prompts, "apply": _apply_prompts}[args.what](chosen, args)
+    return FINE
+
+
+def _list_datasets(collection, as_json):
+    from t0native.recipe import dataset_name
+
+    counts = {dataset_name(key): len(collection[key]) for key in collection}
+    if as_json:
+        _print_json(counts)
+    else:
+        print("\n".join(f"{count:4}  {name}" for name, count in counts.items()))
+        print(f"{sum(counts.values())} prompts for {len(counts)} datasets")
+    return FINE
+
+
+def _facts(prompt):
+    facts = {"name": prompt.name, "id": prompt.id, "jinja": prompt.jinja, "answer_choices": prompt.answer_choices, "reference": prompt.reference}
+    return facts | {"metadata": prompt.metadata._asdict()}
+
+
+def _list_prompts(prompts, args):
+    if args.json:
+        _print_json(list(prompts))
+    else:
+        print("\n".join(prompts))
+
+
+def _show_prompts(prompts, args):
+    if args.json:
+        _print_json([_facts(prompt) for prompt in prompts.values()])
+        return
+    for prompt in prompts.values():
+        facts = _facts(prompt)
+        print(f"== {facts.pop('name')}")
+        print(facts.pop("jinja"))
+        facts |= facts.pop("metadata")
+        print("\n".join(f"-- {key}: {_plainly(value)}" for key, value in facts.items() if value not in (None, "")) + "\n")
+
+
+def _plainly(value):
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else {True: "yes", False: "no"}.get(value, value)
+
+
+def _apply_prompts(prompts, args):
+    row = _row_given(args)
+    results = []
+    for name, prompt in prompts.items():
+        found = prompt.render(row, seed=args.seed, index=args.row)
+        results.append({"prompt": name} | (dict(zip(("input", "target", "choices"), found)) if found is not None else {"dropped": True}))
+    if args.json:
+        _print_json(results)
+        return
+    for result in results:
+        print(f"== {result['prompt']}")
+        if "dropped" in result:
+            print("(this row is dropped)\n")
+        else:
+            print(f"{result['input']}\n-- target: {result['target']}")
+            print(f"-- choices: {' | '.join(result['choices'])}\n" if result["choices"] is not None else "")
+
+
+def _row_given(args):
+    if (args.example is None) == (args.data is None):
+        raise ConfigError("prompt apply: give a row by --data FILE or by --example JSON")
+    if args.example is not None:
+        try:
+            row = json.loads(args.example)
+        except ValueError as error:
+            raise DataError(f"--example: not JSON ({error})") from None
+        if not isinstance(row, dict):
+            raise DataError("--example: must be an object {...}")
+        return row
+    from t0native.rows import read_rows
+
+    rows = read_rows(args.data, args.dataset)
+    if not 0 <= args.row < len(rows):
+        raise DataError(f"{args.data}: --row {args.row}: it has rows 0 to {len(rows) - 1}")
+    return rows[args.row]
+
+
+# ---- rank, generate -------------------------------------------------------------------------------------------------
+
+
+def _rank(verbs):
+    examples = ['--model my-t0 "Review: I loved it. Is this review positive or negative?" positive negative']
+    parser = _verb(verbs, "rank", _run_rank, "which of these choices answers the input best", examples)
+    _model_options(parser)
+    parser.add_argument("input")
+    parser.add_argument("choices", nargs="+", metavar="choice")
+    _json_option(parser)
+
+
+def _run_rank(args):
+    ranking = _load_model(args.model).rank(args.input, args.choices)
+    scores, lengths = [float(score) for score in ranking.scores], [int(length) for length in ranking.lengths]
+    if args.json:
+        _print_json({"choice": ranking.choice, "index": int(ranking.index), "scores": scores, "lengths": lengths})
+        return FINE
+    for i in sorted(range(len(scores)), key=lambda i: -scores[i]):
+        print(f"{scores[i]:12.4f}  {args.choices[i]}")
+    return FINE
+
+
+def _generate(verbs):
+    examples = ['--model my-t0 "Is the earth flat?" --max-new-tokens 8', "--model my-t0 < questions.txt"]
+    parser = _verb(verbs, "generate", _run_generate, "write the answer to an input (or to each line of stdin)", examples)
+    _model_options(parser)
+    parser.add_argument("input", nargs="?")
+    parser.add_argument("--max-new-tokens", type=int, default=64, metavar="N")
+    _json_option(parser)
+
+
+def _run_generate(args):
+    inputs = [args.input] if args.input is not None else [line.rstrip("\n") for line in sys.stdin if line.strip()]
+    if not inputs:
+        raise DataError("generate: no input; give it as an argument or on stdin, one a line")
+    outputs = _load_model(args.model).generate(inputs, max_new_tokens=args.max_new_tokens)
+    if args.json:
+        _print_json([{"input": text, "output": output} for text, output in zip(inputs, outputs)])
+    else:
+        print("\n".join(outputs))
+    return FINE
+
+
+# ---- train ----------------------------------------------------------------------------------------------------------
+
+
+def _train(verbs):
+    examples = ["recipe.yaml --out run/", "recipe.yaml --out run/            (again: goes on where it was)", "recipe.yaml --dry-run"]
+    parser = _verb(verbs, "train", _run_train, "train on a mixture that a YAML file describes", examples)
+    parser.add_argument("config", metavar="CONFIG.yaml")
+    parser.add_argument("--out", metavar="DIR", help="folder of the run")
+    parser.add_argument("--steps", type=int, metavar="N")
+    parser.add_argument("--seed", type=int, metavar="N")
+    parser.add_argument("--threads", type=int, metavar="N")
+    parser.add_argument("--resume", choices=("auto", "must", "never"))
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
+    _json_option(parser)
+
+
+def _run_train(args):
+    from t0native.recipe import read_recipe
+    from t0native.train import train
+
+    recipe = read_recipe(args.config)
+    given = {name: getattr(args, name) for name in ("out", "steps", "seed", "threads", "resume")}
+    recipe.options.update({name: value for name, value in given.items() if value is not None})
+    if "steps" not in recipe.options:
+        raise ConfigError(f"{args.config}: no 'steps'; add it, or give --steps")
+    if args.dry_run:
+        plan = recipe.plan()
+        if args.json:
+            _print_json(plan)
+        else:
+            print(recipe.mixture.describe(plan["examples"]))
+            print("\n".join(f"{key:<18} {value:,}" if isinstance(value, int) else f"{key:<18} {value}" for key, value in plan.items()))
+        return FINE
+    run = train(recipe.model(), recipe.mixture, validate=recipe.validate, **recipe.options)
+    facts = {"steps": run.steps, "loss": run.losses[-1] if run.losses else None, "stopped": run.stopped}
+    facts |= {"tokens": run.tokens, "seconds": round(run.seconds, 1), "path": str(run.path) if run.path else None}
+    if args.json:
+        _print_json(facts)
+    else:
+        print(run)
+    return FINE
+
+
+# ---- evaluate, report -----------------------------------------------------------------------------------------------
+
+
+def _evaluate(verbs):
+    examples = [
+        "--model my-t0 --task super_glue/copa=COPA.val.jsonl",
+        "--model my-t0 --task super_glue/copa=COPA.val.jsonl --task piqa=valid.jsonl --out run/ --plot run/boxes.png",
+        "--model my-t0 --prompts my/templates --dataset mine --data rows.csv --limit 200",
+        "--model my-t0 --dataset super_glue --subset wic --split val --data DATA   (reads DATA/super_glue/wic/val.jsonl)",
+    ]
+    help = "zero-shot evaluation: every prompt of every task, by rank classification"
+    parser = _verb(verbs, "evaluate", _run_evaluate, help, examples)
+    parser.description += (
+        "\n\nRows come as .jsonl, .json, .csv or .tsv in the columns that the prompts read. Rows as distributed are converted for"
+        "\nsuper_glue/wsc.fixed (target.span1_text, ...), super_glue/wic (label true or false) and piqa (NAME.jsonl with"
+        "\nNAME-labels.lst beside it)."
+    )
+    _model_options(parser)
+    parser.add_argument("--task", action="append", default=[], metavar="DATASET[/SUBSET]=FILE", help="rows of a dataset; may be given again")
+    parser.add_argument("--data", metavar="FILE|DIR", help="rows of --dataset: a file, or a folder DIR/<dataset>/<subset>/<split>.jsonl")
+    parser.add_argument("--dataset", metavar="D", help="dataset whose prompts are used on --data")
+    parser.add_argument("--subset", metavar="S")
+    parser.add_argument("--split", default="validation", help="named in the report, and the file's name where --data is a folder")
+    parser.add_argument("--prompts", default="promptsource", metavar="DIR", help="folder of templates (default: the installed promptsource)")
+    parser.add_argument("--limit", type=int, metavar="N", help="rows a task at most")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--label", help="the model's name in the report")
+    parser.add_argument("--out", metavar="DIR", help="where report.json and report.md go")
+    parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
+    _json_option(parser)
+
+
+def _run_evaluate(args):
+    from t0native.evaluate import evaluate
+    from t0native.files import write_text
+
+    tasks = list(_tasks_given(args))
+    if not tasks:
+        raise ConfigError("evaluate: no rows; give --task DATASET=FILE, or --data and --dataset")
+    report = evaluate(_load_model(args.model), tasks, seed=args.seed, limit=args.limit, label=args.label)
+    if args.out is not None:
+        report.save(Path(args.out) / "report.json")
+        write_text(Path(args.out) / "report.md", report.to_markdown())
+    _show_report(report, args.json)
+    if args.plot is not None and any(entry["median"] is not None for entry in report.summary):
+        report.plot(args.plot)
+    return FAILED if report.failed else FINE
+
+
+def _show_report(report, as_json):
+    if as_json:
+        _print_json({"cells": report.cells, "summary": report.summary, "about": report.about})
+    else:
+        print(f"{report}\n\n{report.boxes()}")
+
+
+def _tasks_given(args):
+    from t0native.recipe import load_prompts, prompts_of
+    from t0native.rows import read_rows
+    from t0native.tasks import Task
+
+    given = []
+    for text in args.task:
+        dataset, equals, file = text.partition("=")
+        if not equals or not dataset or not file:
+            raise ConfigError(f"--task {text!r}: must be DATASET=FILE or DATASET/SUBSET=FILE, as in super_glue/copa=rows.jsonl")
+        given.append((dataset, Path(file)))
+    if args.data is not None:
+        if args.dataset is None:
+            raise ConfigError("--data needs --dataset, which says whose prompts are used")
+        dataset = f"{args.dataset}/{args.subset}" if args.subset else args.dataset
+        given.append((dataset, _data_file(Path(args.data), dataset, args.split)))
+    collection = load_prompts(args.prompts) if given else None
+    for dataset, file in given:
+        prompts = prompts_of(collection, dataset)
+        yield Task(dataset, read_rows(file, dataset), prompts, dataset=dataset, split=args.split)
+
+
+def _data_file(data, dataset, split):
+    if not data.is_dir():
+        return data
+    folder = data / dataset
+    found = sorted(folder.glob(f"{split}.*")) if folder.is_dir() else []
+    if not found:
+        raise DataError(f"{folder}: no {split}.jsonl there; --data DIR reads DIR/<dataset>/<subset>/<split>.jsonl (or .csv, .tsv, .json)")
+    return found[0]
+
+
+def _report(verbs):
+    examples = ["run/", "run-a/ run-b/ --plot boxes.png", "run/report.json --markdown"]
+    parser = _verb(verbs, "report", _run_report, "show saved reports, several side by side", examples)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a folder with report.json, or the file")
+    parser.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help="Markdown, to FILE or printed")
+    parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
+    _json_option(parser)
+
+
+def _run_report(args):
+    from t0native.files import write_text
+    from t0native.report import Report
+
+    report = Report.merge([Report.load(path) for path in args.runs])
+    if args.plot is not None:
+        report.plot(args.plot)
+    if args.markdown == "-":
+        print(report.to_markdown(), end="")
+        return FINE
+    if args.markdown is not None:
+        write_text(args.markdown, report.to_markdown())
+    _show_report(report, args.json)
+    return FINE
+
+
+# ---- info -----------------------------------------------------------------------------------------------------------
+
+
+def _info(verbs):
+    parser = _verb(verbs, "info", _run_info, "what a model folder holds: configuration, tensors, memory", ["my-t0", "my-t0 --json"])
+    parser.add_argument("path", metavar="DIR")
+    _json_option(parser)
+
+
+def _run_info(args):
+    from t0native.inspection import describe_model
+
+    facts = describe_model(Path(args.path))
+    if args.json:
+        _print_json(facts)
+        return FINE
+    for key, value in facts.items():
+        if key == "tensors":
+            print("\n".join(f"  {name:<70} {dtype:<5} {shape}" for name, dtype, shape in value))
+        elif key == "config":
+            print("\n".join(f"  {name:<34} {entry}" for name, entry in value.items()))
+        else:
+            print(f"{key:<20} {value:,}" if isinstance(value, int) else f"{key:<20} {value}")
+    return FINE

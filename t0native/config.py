@@ -1,0 +1,275 @@
+"""The shape of a T5 and the hub's config.json.
+
+Keys are the hub's. What would change the numbers and is not supported is refused by name; what does not touch them is
+kept and written back. Facts: Raffel et al. 2020; T5 1.1 and T0 as Sanh et al. 2022 use them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from t0native.errors import ConfigError, FormatError
+
+__all__ = ["Config"]
+_log = logging.getLogger("t0native")
+
+# The sizes of T5 1.1: d_model, d_ff, heads, layers of each stack.
+_T5_V1_1 = {
+    "small": (512, 1024, 6, 8),
+    "base": (768, 2048, 12, 12),
+    "large": (1024, 2816, 16, 24),
+    "xl": (2048, 5120, 32, 24),
+    "xxl": (4096, 10240, 64, 24),
+}
+_SIZES = (
+    "vocab_size",
+    "d_model",
+    "d_kv",
+    "d_ff",
+    "num_layers",
+    "num_decoder_layers",
+    "num_heads",
+    "relative_attention_num_buckets",
+    "relative_attention_max_distance",
+)
+_IDS = ("pad_token_id", "eos_token_id", "decoder_start_token_id")
+_REQUIRED = (
+    "vocab_size",
+    "d_model",
+    "d_kv",
+    "d_ff",
+    "num_layers",
+    "num_heads",
+)  # no sane default stands in for a shape
+_DERIVED = ("dense_act_fn", "is_gated_act", "scale_decoder_outputs")  # the hub derives them; checked, never written
+_HEAD = {"architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "is_encoder_decoder": True}
+_LARGEST = 2**31 - 1
+_LARGEST_FILE = 1 << 20
+
+# Keys that change what is computed, and the only values that this model computes.
+_ONLY = {
+    "model_type": ("t5", "mt5"),
+    "is_encoder_decoder": (True,),
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+    "tie_encoder_decoder": (False,),
+    "chunk_size_feed_forward": (0,),
+    "cross_attention_hidden_size": (None,),
+    "quantization_config": (None,),
+    "pruned_heads": (None, {}),
+    "encoder_attention_type": (None,),
+    "rope_scaling": (None,),
+    "num_experts": (None,),
+    "torchscript": (False,),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """A T5's shape (Raffel et al. 2020; T5 1.1 as Sanh et al. 2022 use it). Frozen; `dataclasses.replace` makes a changed one.
+
+    Fields are the hub's keys. ConfigError lists every value that is out of range, with the range.
+
+    >>> Config.t5_v1_1("small").d_model
+    512
+    """
+
+    vocab_size: int
+    d_model: int
+    d_ff: int
+    num_layers: int
+    num_heads: int
+    d_kv: int = 64
+    num_decoder_layers: int | None = None  # None: as many as the encoder's
+    relative_attention_num_buckets: int = 32
+    relative_attention_max_distance: int = 128
+    dropout_rate: float = 0.1
+    layer_norm_epsilon: float = 1e-6
+    feed_forward_proj: str = "gated-gelu"  # or "relu" (T5 1.0)
+    tie_word_embeddings: bool = False
+    pad_token_id: int = 0
+    eos_token_id: int = 1
+    decoder_start_token_id: int | None = None  # None: pad_token_id
+    extra: Mapping[str, object] = field(default_factory=dict)  # keys of config.json that change no number
+
+    def __post_init__(self):
+        if self.num_decoder_layers is None:
+            object.__setattr__(self, "num_decoder_layers", self.num_layers)
+        if self.decoder_start_token_id is None:
+            object.__setattr__(self, "decoder_start_token_id", self.pad_token_id)
+        problems = [problem for name in _SIZES if (problem := _size_problem(name, getattr(self, name)))]
+        if not problems:
+            problems = self._problems()
+        if problems:
+            raise ConfigError("configuration: " + "; ".join(problems))
+
+    def _problems(self):
+        problems = []
+        for name in _IDS:
+            value = getattr(self, name)
+            if not _is_int(value) or not 0 <= value < self.vocab_size:
+                problems.append(
+                    f"{name} {value!r}: must be an integer from 0 to vocab_size - 1 = {self.vocab_size - 1}"
+                )
+        if not _is_number(self.dropout_rate) or not 0 <= self.dropout_rate < 1:
+            problems.append(f"dropout_rate {self.dropout_rate!r}: must be at least 0 and less than 1")
+        if not _is_number(self.layer_norm_epsilon) or not 0 < self.layer_norm_epsilon < 1:
+            problems.append(f"layer_norm_epsilon {self.layer_norm_epsilon!r}: must be between 0 and 1")
+        if self.feed_forward_proj not in ("relu", "gated-gelu"):
+            problems.append(
+                f"feed_forward_proj {self.feed_forward_proj!r}: must be 'gated-gelu' (T5 1.1, T0) or 'relu' (T5 1.0)"
+            )
+        if not isinstance(self.tie_word_embeddings, bool):
+            problems.append(f"tie_word_embeddings {self.tie_word_embeddings!r}: must be true or false")
+        return problems
+
+    @classmethod
+    def t5_v1_1(cls, size, **changes):
+        """T5 1.1 as T0 uses it: "small", "base", "large", "xl" (T0 3B) or "xxl" (T0 11B); keywords change single keys.
+
+        >>> Config.t5_v1_1("xxl", dropout_rate=0.0).parameters
+        11135332352
+        """
+        if size not in _T5_V1_1:
+            raise ConfigError(f"size {size!r}: must be one of {', '.join(_T5_V1_1)}")
+        d_model, d_ff, heads, layers = _T5_V1_1[size]
+        shape = dict(vocab_size=32128, d_model=d_model, d_ff=d_ff, num_heads=heads, num_layers=layers)
+        return cls(**{**shape, **changes})
+
+    @classmethod
+    def from_file(cls, path):
+        """Reads a config.json. FormatError naming the file and the key, OSError where it cannot be opened.
+
+        >>> Config.from_file("nowhere/config.json")
+        Traceback (most recent call last):
+        FileNotFoundError: [Errno 2] No such file or directory: 'nowhere/config.json'
+        """
+        path = Path(path)
+        with open(path, "rb") as file:
+            text = file.read(_LARGEST_FILE + 1)
+        if len(text) > _LARGEST_FILE:
+            raise FormatError(f"{path}: more than {_LARGEST_FILE} bytes; a config.json has a few thousand")
+        try:
+            data = json.loads(text, object_pairs_hook=_no_duplicates)
+        except (ValueError, RecursionError) as error:
+            raise FormatError(f"{path}: {error}") from None
+        try:
+            return cls.from_dict(data)
+        except ValueError as error:
+            raise FormatError(f"{path}: {error}") from None
+
+    @classmethod
+    def from_dict(cls, data):
+        """From the content of a hub config.json. Absent keys take the hub's defaults, but never a shape. ConfigError for
+        what is missing, out of range, or would change the numbers and is not supported.
+
+        >>> Config.from_dict({"vocab_size": 100, "d_model": 8})
+        Traceback (most recent call last):
+        t0native.ConfigError: configuration: missing d_kv, d_ff, num_layers, num_heads
+        """
+        if not isinstance(data, Mapping):
+            raise ConfigError(f"configuration: an object with keys is needed, not {type(data).__name__}")
+        missing = [name for name in _REQUIRED if name not in data]
+        if missing:
+            raise ConfigError(f"configuration: missing {', '.join(missing)}")
+        _refuse_what_matters(data)
+        own = {f.name for f in fields(cls)} - {"extra"}
+        values = {"feed_forward_proj": "relu", "tie_word_embeddings": True}  # the hub's defaults
+        values |= {key: value for key, value in data.items() if key in own and not (value is None and key in _IDS)}
+        values["tie_word_embeddings"] = _head_is_tied(data, values["tie_word_embeddings"])
+        _check_derived(data, values["feed_forward_proj"])
+        extra = {
+            key: value
+            for key, value in data.items()
+            if key not in own and key not in _DERIVED and value != _HEAD.get(key, _HEAD)
+        }
+        return cls(**values, extra=extra)
+
+    def to_dict(self):
+        """The content of a hub config.json, ready for json.dump.
+
+        >>> config = Config.t5_v1_1("small")
+        >>> config.to_dict()["model_type"], Config.from_dict(config.to_dict()) == config
+        ('t5', True)
+        """
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
+        return {**_HEAD, **self.extra, **own}
+
+    @property
+    def parameters(self):
+        """Number of weights."""
+        attention = 4 * self.d_model * self.num_heads * self.d_kv
+        feed_forward = (3 if self.feed_forward_proj == "gated-gelu" else 2) * self.d_model * self.d_ff
+        encoder = self.num_layers * (attention + feed_forward + 2 * self.d_model)
+        decoder = self.num_decoder_layers * (2 * attention + feed_forward + 3 * self.d_model)
+        tables = 2 * self.relative_attention_num_buckets * self.num_heads
+        heads = (1 if self.tie_word_embeddings else 2) * self.vocab_size * self.d_model
+        return encoder + decoder + tables + heads + 2 * self.d_model
+
+    def core(self):
+        """The dict that the C core's Model takes."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
+
+
+def _is_int(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _size_problem(name, value):
+    if not _is_int(value) or not 1 <= value <= _LARGEST:
+        return f"{name} {value!r}: must be an integer from 1 to {_LARGEST}"
+    return None
+
+
+def _no_duplicates(pairs):
+    seen = {}
+    for key, value in pairs:
+        if key in seen:
+            raise ValueError(f"the key {key!r} stands twice")
+        seen[key] = value
+    return seen
+
+
+def _refuse_what_matters(data):
+    for key, allowed in _ONLY.items():
+        if key in data and data[key] not in allowed:
+            wanted = " or ".join(json.dumps(value) for value in allowed)
+            raise ConfigError(f"configuration: {key} {data[key]!r} is not supported; it must be {wanted}")
+    architectures = data.get("architectures") or []
+    if not isinstance(architectures, list) or not all(isinstance(name, str) for name in architectures):
+        raise ConfigError(f"configuration: architectures {architectures!r}: must be a list of names")
+    for name in architectures:
+        if not name.endswith("ForConditionalGeneration") and not name.endswith("WithLMHeadModel"):
+            raise ConfigError(f"configuration: architectures {name!r} is not supported; T5ForConditionalGeneration is")
+
+
+def _head_is_tied(data, tied):
+    """transformers 5 writes tie_word_embeddings true for every T5 and tells T5 1.1 by scale_decoder_outputs false."""
+    scaled = data.get("scale_decoder_outputs")
+    if scaled is None:
+        return tied
+    if not isinstance(scaled, bool):
+        raise ConfigError(f"configuration: scale_decoder_outputs {scaled!r}: must be true or false")
+    if scaled and tied is False:
+        raise ConfigError("configuration: scale_decoder_outputs true with tie_word_embeddings false is not supported")
+    return tied and scaled
+
+
+def _check_derived(data, proj):
+    """The hub derives these two from feed_forward_proj; a file in which they differ describes another model."""
+    gated = proj == "gated-gelu"
+    wanted = {"is_gated_act": (gated,), "dense_act_fn": ("gelu_new",) if gated else ("relu",)}
+    for key, allowed in wanted.items():
+        if data.get(key) is not None and data[key] not in allowed and proj in ("relu", "gated-gelu"):
+            raise ConfigError(
+                f"configuration: {key} {data[key]!r} contradicts feed_forward_proj {proj!r}, which means {allowed[0]!r}"
+            )

@@ -1,0 +1,47 @@
+"""The exceptions of t0native, and the one way in which messages suggest a name.
+
+    Error                 base of all that t0native defines
+    +- DataError          rows, files of rows, tasks (also a ValueError)
+    +- ConfigError        arguments, configuration files, plans of a run (also a ValueError)
+    +- FormatError        the content of a file is broken (also a ValueError)
+    +- TemplateError      a template cannot be compiled or rendered; has line and column (also a ValueError)
+    +- NumericError       a number is not finite (also an ArithmeticError)
+
+Files that cannot be opened or written raise OSError, as everywhere in Python.
+
+>>> issubclass(DataError, ValueError), issubclass(NumericError, ArithmeticError)
+(True, True)
+"""
+
+from t0native._core import Error, FormatError, NumericError, TemplateError
+
+__all__ = ["ConfigError", "DataError", "Error", "FormatError", "NumericError", "TemplateError", "nearest", "suggest"]
+
+
+class DataError(Error, ValueError):
+    """Rows, a file of rows or a task cannot serve; the message names the place and the remedy."""
+
+
+class ConfigError(Error, ValueError):
+    """An argument, a configuration file or a plan is not acceptable; the message names it and what would be."""
+
+
+DataError.__module__ = ConfigError.__module__ = "t0native"
+
+
+def nearest(name, names):
+    """The one of `names` that is most like `name`, or None when none is."""
+    import difflib
+
+    found = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def suggest(name, names):
+    """The end of a message about an unknown name: the nearest one, else all of them (cut at twelve)."""
+    names = [str(n) for n in names]
+    near = nearest(name, names)
+    if near is not None:
+        return f"did you mean {near!r}?"
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return f"there are: {shown}" if names else "there are none"

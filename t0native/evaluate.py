@@ -1,0 +1,203 @@
+"""Zero-shot evaluation as T0 did it (Sanh et al. 2022, section 4): every prompt of every task, none selected.
+
+    row --prompt--> input, choices, target --model.rank--> choice of highest summed log-likelihood --> right or wrong
+    a cell      = one prompt of one task under one model: accuracy over its rows
+    a summary   = one model and task: median, quartiles and intervals over its cells
+
+A prompt without answer choices is evaluated by greedy generation and exact match. Scores are not normalised by length."""
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from t0native.errors import ConfigError, DataError, Error
+from t0native.metrics import accuracy, exact_match
+from t0native.progress import Progress
+from t0native.report import Report
+from t0native.tasks import Task
+
+__all__ = ["evaluate"]
+
+ROWS_AT_ONCE = 128
+SLACK = 4  # tokens generated beyond a target
+
+
+def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None):
+    """Evaluate a model on every prompt of every task; returns a Report.
+
+    model: a Model, or anything with rank(inputs, choices, truncate=, progress=) and, for prompts without choices,
+        generate(inputs, max_new_tokens=, truncate=). Inputs are cut at 1024 tokens, as T0's.
+    tasks: a Task or several.  seed: of randomness inside templates and of the bootstrap.  limit: rows a task at most.
+    label: the model's name in the report (else model.name, or "model").
+    A cell that fails (a template error, a number that is not finite, no row left) has status "failed" and the reason; the
+    others go on. Rows that a prompt drops, and rows whose target is not among the choices, are counted as `dropped`.
+    ConfigError for no tasks, two of one name, or a limit below 1. Method: Sanh et al. 2022, section 4.
+
+    >>> class Guess:
+    ...     def rank(self, inputs, choices, **options): return [type("Ranking", (), {"index": 0}) for _ in inputs]
+    >>> evaluate(Guess(), t0.mini.held_out_tasks()[0], progress=False).summary[0]["median"]
+    0.5
+    """
+    tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
+    names = [task.name for task in tasks]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None or not tasks:
+        raise ConfigError(f"two tasks are called {repeated!r}; give them different names" if tasks else "evaluate: no tasks")
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit {limit}: at least 1")
+    label = str(getattr(model, "name", None) or "model") if label is None else str(label)
+    started = time.monotonic()
+    cells, correct, chances = [], [], []
+    total = sum(_n_rows(task, limit) * len(task.prompts) for task in tasks)
+    with Progress("evaluate", total, on=progress) as bar:
+        done = 0
+        for task in tasks:
+            for prompt in task.prompts:
+                cell = _cell(model, label, task, prompt, seed, limit, lambda n, at=done, t=task: bar.update(at + n, t.name))
+                done += _n_rows(task, limit)
+                cells.append(cell.about)
+                correct.append(cell.correct)
+                chances.append(cell.chance)
+    about = _about(model, label, seed, limit, time.monotonic() - started)
+    return Report.of_cells(cells, correct, chances, seed=seed, about=about)
+
+
+@dataclass
+class _Cell:
+    about: dict
+    correct: np.ndarray | None = None
+    chance: float | None = None
+
+
+@dataclass
+class _Rows:
+    """What a prompt made of a task's rows: those kept, in order, and why the others were dropped."""
+
+    n: int
+    indices: list = field(default_factory=list)
+    inputs: list = field(default_factory=list)
+    targets: list = field(default_factory=list)
+    choices: list = field(default_factory=list)
+    dropped: dict = field(default_factory=dict)  # reason -> rows
+
+    def drop(self, reason):
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+
+
+def _n_rows(task, limit):
+    return len(task.rows) if limit is None else min(limit, len(task.rows))
+
+
+def _cell(model, label, task, prompt, seed, limit, tell):
+    chosen = task.prompts[prompt]
+    about = {
+        "model": label,
+        "task": task.name,
+        "dataset": task.dataset,
+        "subset": task.subset,
+        "split": task.split,
+        "prompt": prompt,
+        "prompt_id": getattr(chosen, "id", None),
+        "metric": task.metric or "accuracy",
+        "dropped": 0,
+        "status": "ok",
+        "reason": None,
+    }
+    try:
+        rows = _rendered(task, prompt, seed, _n_rows(task, limit))
+        about["dropped"] = sum(rows.dropped.values())
+        about["reason"] = "; ".join(f"{count} rows dropped: {reason}" for reason, count in rows.dropped.items()) or None
+        by_choices = all(choices is not None for choices in rows.choices)
+        about["metric"] = task.metric or ("accuracy" if by_choices else "exact_match")
+        if about["metric"] == "accuracy" and not by_choices:
+            raise DataError("accuracy needs answer choices, and this prompt has none; use metric='exact_match'")
+        if not rows.inputs:
+            raise DataError(f"no row is left of {rows.n}" + (f" ({about['reason']})" if about["reason"] else ""))
+        right = (_ranked if about["metric"] == "accuracy" else _generated)(model, rows, tell)
+    except (Error, ValueError, ArithmeticError) as error:
+        return _Cell(about | {"status": "failed", "reason": f"{type(error).__name__}: {error}"})
+    values = np.full(rows.n, np.nan)
+    values[rows.indices] = right
+    chance = float(np.mean([1 / len(choices) for choices in rows.choices])) if about["metric"] == "accuracy" else None
+    return _Cell(about, values, chance)
+
+
+def _rendered(task, prompt, seed, n):
+    rows = _Rows(n)
+    for index in range(n):
+        example = task.render(prompt, index, seed=seed)
+        if example is None:
+            rows.drop("the prompt gives no text for them")
+            continue
+        text, target, choices = example
+        if choices is not None and target not in choices:
+            rows.drop("the target is not among the choices")
+            continue
+        rows.indices.append(index)
+        rows.inputs.append(text)
+        rows.targets.append(target)
+        rows.choices.append(choices)
+    return rows
+
+
+def _ranked(model, rows, tell):
+    rankings = model.rank(rows.inputs, rows.choices, truncate=True, progress=lambda done, total: tell(done))
+    return [accuracy(ranking.index, c.index(target)) for ranking, c, target in zip(rankings, rows.choices, rows.targets)]
+
+
+def _generated(model, rows, tell):
+    """Answers are generated a little further than the target, for a longer one is wrong anyway; rows of like targets together."""
+    lengths = {target: len(model.tokenizer.encode(target)) for target in set(rows.targets)}
+    order = sorted(range(len(rows.targets)), key=lambda i: lengths[rows.targets[i]])
+    right = [0.0] * len(order)
+    with _without_warnings():
+        for first in range(0, len(order), ROWS_AT_ONCE):
+            part = order[first : first + ROWS_AT_ONCE]
+            longest = lengths[rows.targets[part[-1]]]
+            texts = model.generate([rows.inputs[i] for i in part], max_new_tokens=longest + SLACK, truncate=True)
+            for i, text in zip(part, texts):
+                right[i] = exact_match(text, rows.targets[i])
+            tell(first + len(part))
+    return right
+
+
+@contextmanager
+def _without_warnings():
+    """Silences the warning about answers that were cut, which are simply wrong here."""
+    import logging
+
+    logger = logging.getLogger("t0native")
+
+    def refuse(record):
+        return record.levelno != logging.WARNING
+
+    logger.addFilter(refuse)
+    try:
+        yield
+    finally:
+        logger.removeFilter(refuse)
+
+
+def _about(model, label, seed, limit, seconds):
+    import platform
+
+    from t0native import __version__
+
+    facts = {"label": label, "name": _text(getattr(model, "name", None)), "parameters": getattr(model, "parameters", None)}
+    return {
+        "versions": {"t0native": __version__, "python": platform.python_version(), "numpy": np.__version__},
+        "models": [facts],
+        "seed": seed,
+        "limit": limit,
+        "kernels": _text(getattr(getattr(model, "core", None), "kernels", None)),
+        "threads": getattr(model, "threads", None),
+        "machine": platform.machine(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(seconds, 3),
+    }
+
+
+def _text(value):
+    return None if value is None else str(value)

@@ -1,0 +1,444 @@
+"""A T5 with its tokenizer: loading, rank classification, likelihoods, generation, saving.
+
+Rank classification (Sanh et al. 2022, section 4): each choice's log-likelihood given the input, summed over its tokens and
+the end token, without length normalisation; the highest wins. As in T0, inputs carry no end token and targets do.
+
+Wherever a text is taken, ids can be given too (a list of integers or an array): they are used as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from t0native import _core
+from t0native import kernels as kernel_sets
+from t0native.checkpoint import load_weights, save_files
+from t0native.config import Config
+from t0native.errors import ConfigError, FormatError, nearest, suggest
+from t0native.sequences import Sequences, score_pairs
+from t0native.threads import check_threads, get_num_threads
+
+__all__ = ["Model", "Ranking"]
+_log = logging.getLogger("t0native")
+
+MAX_INPUT_LENGTH, MAX_TARGET_LENGTH = 1024, 256  # T0's own
+MAX_NEW_TOKENS = 64
+TOKENIZER_FILE = "spiece.model"
+MINI = Path(__file__).parent / "mini" / "baselines"  # a folder a carried model
+
+# Hub keywords of generate that are known, with the values that mean "off".
+_OFF = {
+    "num_beams": (1,),
+    "do_sample": (False,),
+    "temperature": (1.0, None),
+    "top_k": (0, 50, None),
+    "top_p": (1.0, None),
+    "typical_p": (1.0, None),
+    "repetition_penalty": (1.0, None),
+    "length_penalty": (1.0, None),
+    "no_repeat_ngram_size": (0, None),
+    "early_stopping": (False, None),
+    "num_beam_groups": (1, None),
+    "num_return_sequences": (1, None),
+    "bad_words_ids": (None,),
+    "force_words_ids": (None,),
+    "stop_strings": (None,),
+    "output_scores": (False, None),
+    "return_dict_in_generate": (False, None),
+    "use_cache": (True, None),
+}
+_GENERATE_OWN = ("max_new_tokens", "min_new_tokens", "add_eos_to_inputs", "max_input_length", "truncate")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The choices of one input, judged. Scores are summed log-likelihoods (nats), lengths count tokens with the end token.
+
+    >>> found = t0.mini.new_model(0).rank("Does Anna drink tea?", ["Yes", "No"])
+    >>> found.choice == ["Yes", "No"][found.index], found.scores.shape, found.lengths.tolist()
+    (True, (2,), [2, 2])
+    """
+
+    choice: object  # the best one, as it was given
+    index: int
+    scores: np.ndarray  # float64 [choices]
+    lengths: np.ndarray  # int64 [choices]
+
+
+class Model:
+    """A T5 (Raffel et al. 2020) with its tokenizer. Make one with Model.from_pretrained, Model.init or Model.mini; any number
+    of threads may use it at once.
+
+    config: Config.  tokenizer: Tokenizer, or None: the model then takes and gives ids.  name: shown in reports.
+
+    >>> t0.mini.new_model(0).config.vocab_size == t0.mini.tokenizer().vocab_size
+    True
+    """
+
+    def __init__(self, core, config, tokenizer=None, *, name=None, threads=None):
+        if tokenizer is not None and tokenizer.vocab_size > config.vocab_size:
+            raise ConfigError(
+                f"the tokenizer has {tokenizer.vocab_size} pieces, the model's vocabulary {config.vocab_size} rows"
+            )
+        self.core, self.config, self.tokenizer, self.name = core, config, tokenizer, name
+        self._threads = None if threads is None else check_threads(threads, "threads")
+
+    # ---- making and saving ---------------------------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(cls, path, dtype="float32", *, kernels=None, threads=None, allow_nonfinite=False):
+        """Loads a folder in the hub's layout: config.json, model.safetensors (or shards and their index), spiece.model.
+
+        dtype: "float32" (files in float16 or bfloat16 are widened).  kernels: a name of t0.kernels.available().
+        threads: for this model's calls, else t0.get_num_threads().  allow_nonfinite: take weights that are not finite.
+        FileNotFoundError for a missing file, FormatError for a broken one, NumericError for weights that are not finite
+        (with the tensor's name), ConfigError for an argument, MemoryError before more memory is asked for than there is.
+
+        >>> t0.Model.from_pretrained("google/t5-v1_1-small")
+        Traceback (most recent call last):
+        FileNotFoundError: google/t5-v1_1-small: no such folder. If it is a model of the Hugging Face hub, download it first, \
+`hf download google/t5-v1_1-small --local-dir t5-v1_1-small`, and give that folder
+        """
+        _check_dtype(dtype)
+        folder = Path(path)
+        if not folder.is_dir():
+            raise FileNotFoundError(_no_folder(path))
+        if not (folder / "config.json").is_file():
+            raise FileNotFoundError(
+                f"{folder}: no config.json here; a model folder has config.json, model.safetensors and {TOKENIZER_FILE}"
+            )
+        config = Config.from_file(folder / "config.json")
+        tokenizer = _load_tokenizer(folder, config)
+        core = _new_core(config, kernels)
+        load_weights(folder, core, allow_nonfinite=allow_nonfinite)
+        return cls(core, config, tokenizer, name=folder.resolve().name, threads=threads)
+
+    @classmethod
+    def init(cls, config, tokenizer=None, seed=0, initializer="t5", *, kernels=None, threads=None, name=None):
+        """A model with random weights, the same on every machine for one seed.
+
+        initializer: "t5", or "matching", in which half of the encoder's heads begin by looking for tokens like their own
+        and the others at their neighbours.  ConfigError for a tokenizer larger than the vocabulary; MemoryError as above.
+
+        >>> config = t0.Config(vocab_size=100, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
+        >>> t0.Model.init(config, seed=1).parameters == config.parameters
+        True
+        """
+        core = _new_core(config, kernels)
+        core.init(initializer, seed)
+        return cls(core, config, tokenizer, name=name, threads=threads)
+
+    @classmethod
+    def mini(cls, label="all prompts", *, kernels=None, threads=None):
+        """A trained model that the package carries: the miniature's, labelled "all prompts", "one prompt" (of each training
+        dataset) or "unprompted" (text with holes alone).  ConfigError naming the labels there are for any other.
+
+        >>> t0.Model.mini().name
+        'all prompts'
+        """
+        folders = {path.parent.name.replace("-", " "): path.parent for path in sorted(MINI.glob("*/config.json"))}
+        if label not in folders:
+            raise ConfigError(f"Model.mini: no carried model {label!r}; {suggest(label, folders)}")
+        model = cls.from_pretrained(folders[label], kernels=kernels, threads=threads)
+        model.name = label
+        return model
+
+    def save(self, folder):
+        """Writes the folder in the hub's layout; other libraries load it with no missing and no unexpected key.
+        OSError where it cannot be written (a full disk); what was there before is then untouched.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     t0.mini.new_model(0).save(folder)
+        ...     sorted(path.name for path in Path(folder).iterdir())[:2]
+        ['config.json', 'generation_config.json']
+        """
+        others = [("generation_config.json", _json(self._generation_config()))]
+        if self.tokenizer is not None:
+            others.append((TOKENIZER_FILE, self.tokenizer.model_bytes))
+            others.append(("tokenizer_config.json", _json(self._tokenizer_config())))
+        save_files(folder, self.core, self.config, others)
+
+    def _generation_config(self):
+        ids = ("decoder_start_token_id", "eos_token_id", "pad_token_id")
+        return {name: getattr(self.config, name) for name in ids}
+
+    def _tokenizer_config(self):
+        special = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+        return {"tokenizer_class": "T5Tokenizer", **special, "extra_ids": self.tokenizer.extra_ids, "legacy": True}
+
+    # ---- rank classification and likelihoods ---------------------------------------------------------
+
+    def rank(
+        self,
+        inputs,
+        choices,
+        *,
+        add_eos_to_inputs=False,
+        max_input_length=MAX_INPUT_LENGTH,
+        max_target_length=MAX_TARGET_LENGTH,
+        truncate=False,
+        batch_tokens=None,
+        progress=None,
+    ):
+        """Judges the choices of an input, or of each input of a list (then choices is a list of lists, and so is the result).
+
+        Every input is encoded once, whatever the number of choices, and identical inputs once in all; results come in
+        the order of inputs and do not depend on the company.  truncate: cut longer texts as T0 does (the end token is
+        appended first) instead of refusing them.  batch_tokens: tokens of one call of the core (None: about a second's work).
+        progress(done, total) is called as inputs are finished.  DataError for a text that is too long or cannot be
+        tokenized, ConfigError for an input without choices, NumericError where a score is not finite.  Method: Sanh et al. 2022, section 4.
+
+        >>> found = t0.mini.new_model(0).rank(["Is it tea?", "Who?"], [["Yes", "No"], ["Anna", "Ben", "Tom"]])
+        >>> [ranking.scores.shape for ranking in found]
+        [(2,), (3,)]
+        """
+        single = _is_one(inputs)
+        if single:
+            inputs, choices = [inputs], [choices]
+        choices = _checked_choices(inputs, choices)
+        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
+        flat = [choice for row in choices for choice in row]
+        targets = Sequences(self, "choice", flat, True, max_target_length, truncate)
+        owners = np.repeat(np.arange(len(inputs)), [len(row) for row in choices])
+        scores = score_pairs(self, sources, targets, owners, batch_tokens, progress)
+        rankings, at = [], 0
+        for row in choices:
+            part, lengths = scores[at : at + len(row)], targets.lengths[at : at + len(row)]
+            best = int(np.argmax(part))
+            rankings.append(Ranking(row[best], best, part, lengths))
+            at += len(row)
+        return rankings[0] if single else rankings
+
+    def score(
+        self,
+        inputs,
+        targets,
+        *,
+        add_eos_to_inputs=False,
+        max_input_length=MAX_INPUT_LENGTH,
+        max_target_length=MAX_TARGET_LENGTH,
+        truncate=False,
+        batch_tokens=None,
+        progress=None,
+    ):
+        """Summed log-likelihood (nats) of each target given its input: float64 [inputs], or a float for a single pair.
+        Keywords and errors as `rank`'s.
+
+        >>> model = t0.mini.new_model(0)
+        >>> model.rank("Is it tea?", ["Yes", "No"]).scores.tolist()[0] == model.score("Is it tea?", "Yes")
+        True
+        """
+        single = _is_one(inputs)
+        if single:
+            inputs, targets = [inputs], [targets]
+        if len(inputs) != len(targets):
+            raise ConfigError(f"{len(targets)} targets for {len(inputs)} inputs: there must be one for each")
+        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
+        ends = Sequences(self, "target", targets, True, max_target_length, truncate)
+        scores = score_pairs(self, sources, ends, np.arange(len(inputs)), batch_tokens, progress)
+        return float(scores[0]) if single else scores
+
+    # ---- generation ----------------------------------------------------------------------------------
+
+    def generate(
+        self,
+        inputs,
+        *,
+        max_new_tokens=MAX_NEW_TOKENS,
+        min_new_tokens=0,
+        add_eos_to_inputs=False,
+        max_input_length=MAX_INPUT_LENGTH,
+        truncate=False,
+        **hub,
+    ):
+        """The most likely continuation, token by token (greedy): a text for an input, a list for a list.
+
+        Keywords are the hub's; those of sampling and beam search are known and refused unless they are off. A model
+        without a tokenizer gives ids. Where max_new_tokens cut an answer, the logger "t0native" warns. TypeError for an
+        unknown keyword, ConfigError for a value that is not available.
+
+        >>> answers = t0.mini.new_model(0).generate(["Who drinks tea?", "Is it Anna?"], max_new_tokens=4)
+        >>> [type(answer) for answer in answers]
+        [<class 'str'>, <class 'str'>]
+        """
+        _check_hub_keywords(hub)
+        for name, value in (("max_new_tokens", max_new_tokens), ("min_new_tokens", min_new_tokens)):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise ConfigError(f"{name} {value!r}: must be a whole number")
+        single = _is_one(inputs)
+        sources = Sequences(
+            self, "input", [inputs] if single else inputs, add_eos_to_inputs, max_input_length, truncate
+        )
+        ids, offsets = sources.ragged(range(len(sources)))
+        found, lengths, _ = self.core.generate(ids, offsets, max_new_tokens, min_new_tokens, self.threads)
+        answers = [row[:length] for row, length in zip(found, lengths)]
+        eos = self.config.eos_token_id
+        cut = sum(answer[-1] != eos for answer in answers)
+        if cut:
+            _log.warning(
+                "%d of %d answers reached max_new_tokens=%d and may be cut off", cut, len(answers), max_new_tokens
+            )
+        answers = [answer[:-1] if answer[-1] == eos else answer for answer in answers]
+        if self.tokenizer is not None:
+            answers = [self.tokenizer.decode(answer.tolist()) for answer in answers]
+        return answers[0] if single else answers
+
+    # ---- inside --------------------------------------------------------------------------------------
+
+    def encode(self, inputs, *, add_eos_to_inputs=False, max_input_length=MAX_INPUT_LENGTH, truncate=False):
+        """Encoder states: a float32 array [S, D] for an input of S tokens, a list of them for a list.
+
+        >>> t0.mini.new_model(0).encode("Anna keeps a cat.").shape
+        (5, 64)
+        """
+        single = _is_one(inputs)
+        sources = Sequences(
+            self, "input", [inputs] if single else inputs, add_eos_to_inputs, max_input_length, truncate
+        )
+        ids, offsets = sources.ragged(range(len(sources)))
+        states = self.core.encode(ids, offsets, self.threads)
+        parts = np.split(states, offsets[1:-1])[: len(sources)]
+        return parts[0] if single else parts
+
+    def logits(self, input_ids, decoder_input_ids):
+        """Logits, float32 [T, V], of one sequence of decoder inputs (taken as they are: the first is usually
+        config.decoder_start_token_id), given one sequence of input ids. ValueError for an id outside the vocabulary.
+
+        >>> model = t0.mini.new_model(0)
+        >>> model.logits([5, 6, 7], [0, 5]).shape == (2, model.config.vocab_size)
+        True
+        """
+        one = [np.asarray(ids).reshape(-1) for ids in (input_ids, decoder_input_ids)]
+        return self.core.logits(one[0], [0, len(one[0])], one[1], [0, len(one[1])], self.threads)
+
+    @property
+    def threads(self):
+        """Threads of a call made now: the model's own, else t0.get_num_threads()."""
+        return self._threads if self._threads is not None else get_num_threads()
+
+    @property
+    def parameters(self):
+        """Number of weights."""
+        return self.core.parameters
+
+    def __repr__(self):
+        c = self.config
+        head = f"{self.name!r}: " if self.name else ""
+        return (
+            f"<Model {head}{self.parameters:,} weights, d_model {c.d_model}, {c.num_layers} + {c.num_decoder_layers} layers, "
+            f"{c.num_heads} heads, vocabulary {c.vocab_size}, kernels {self.core.kernels}>"
+        )
+
+
+def _new_core(config, kernels):
+    """A core model with room for the weights; refused where the machine has no such memory, before it is asked for."""
+    needed, free = 4 * config.parameters, available_memory()
+    if free is not None and needed > free:
+        raise MemoryError(
+            f"the weights take {needed / 1e9:,.1f} GB in float32, but {free / 1e9:,.1f} GB of memory are available: "
+            "close other programs, or take a smaller model"
+        )
+    return _core.Model(config.core(), kernels or kernel_sets.default())
+
+
+def available_memory():
+    """Bytes that the system can still give to this process, or None where it does not say."""
+    try:
+        with open("/proc/meminfo") as file:
+            facts = dict(line.split(":", 1) for line in file)
+        free = sum(int(facts[key].split()[0]) * 1024 for key in ("MemAvailable", "SwapFree"))
+        limit = Path("/sys/fs/cgroup/memory.max")
+        if limit.is_file() and (text := limit.read_text().strip()) != "max":
+            used = dict(line.split() for line in Path("/sys/fs/cgroup/memory.stat").read_text().splitlines())["anon"]
+            free = min(free, int(text) - int(used))  # cached files do not count: they give way
+        return free
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def _check_dtype(dtype):
+    if dtype != "float32":
+        known = "; this version computes in float32 only" if dtype in ("bfloat16", "int8", "float16") else ""
+        raise ConfigError(f'dtype {dtype!r}: must be "float32"{known}')
+
+
+def _no_folder(path):
+    text = str(path)
+    if text.count("/") == 1 and not text.startswith((".", "/", "~")):
+        return (
+            f"{text}: no such folder. If it is a model of the Hugging Face hub, download it first, "
+            f"`hf download {text} --local-dir {text.split('/')[1]}`, and give that folder"
+        )
+    return f"{text}: no such folder; a model is a folder with config.json, model.safetensors and {TOKENIZER_FILE}"
+
+
+def _load_tokenizer(folder, config):
+    from t0native.tokenizer import Tokenizer
+
+    file = folder / TOKENIZER_FILE
+    if not file.is_file():
+        _log.warning("%s: no %s here: this model takes and gives ids, not texts", folder, TOKENIZER_FILE)
+        return None
+    plain = Tokenizer.from_file(file, extra_ids=0)
+    if plain.vocab_size > config.vocab_size:
+        raise FormatError(f"{file}: {plain.vocab_size} pieces, but config.json says vocab_size {config.vocab_size}")
+    if plain.eos_id is not None and plain.eos_id != config.eos_token_id:
+        raise FormatError(
+            f"{file}: its end token is {plain.eos_id}, but config.json says eos_token_id {config.eos_token_id}"
+        )
+    extra = _extra_ids(folder / "tokenizer_config.json", config.vocab_size - plain.n_pieces)
+    return Tokenizer.from_file(file, extra_ids=extra) if extra else plain
+
+
+def _extra_ids(file, room):
+    """How many sentinels stand behind the pieces: what tokenizer_config.json says, else T5's 100 where they fit."""
+    if not file.is_file():
+        return 100 if room >= 100 else 0
+    try:
+        value = json.loads(file.read_bytes()).get("extra_ids", 100 if room >= 100 else 0)
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise FormatError(f"{file}: {error}") from None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= room:
+        raise FormatError(
+            f"{file}: extra_ids {value!r}: must be from 0 to {room}, the rows of the vocabulary behind the pieces"
+        )
+    return value
+
+
+def _json(value):
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def _is_one(inputs):
+    """True for a text or a sequence of ids, false for a list of them."""
+    if isinstance(inputs, str):
+        return True
+    if isinstance(inputs, np.ndarray):
+        return inputs.ndim == 1 and inputs.dtype.kind in "iu"
+    return isinstance(inputs, (list, tuple)) and len(inputs) > 0 and isinstance(inputs[0], (int, np.integer))
+
+
+def _checked_choices(inputs, choices):
+    if isinstance(choices, str) or len(choices) != len(inputs):
+        raise ConfigError(f"choices: a list of choices for each of the {len(inputs)} inputs is needed")
+    checked = []
+    for i, row in enumerate(choices):
+        if isinstance(row, str) or len(row) == 0:
+            raise ConfigError(f"choices of input {i}: {row!r}; a list of at least one choice is needed")
+        checked.append(list(row))
+    return checked
+
+
+def _check_hub_keywords(hub):
+    for name, value in hub.items():
+        if name not in _OFF:
+            near = nearest(name, [*_OFF, *_GENERATE_OWN])
+            raise TypeError(f"generate has no keyword {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+        if value not in _OFF[name]:
+            raise ConfigError(f"{name}={value!r}: only greedy generation is available; leave it at {_OFF[name][0]!r}")

@@ -1,0 +1,125 @@
+"""Box plots over prompts: in text always, by matplotlib where it is installed.
+
+    copa   all prompts   |      :     |-----[==|====]---|    |        | median   [ ] quartiles   | | min, max   : chance
+
+The boxes show the values of the cells that the summary covers."""
+
+import io
+from pathlib import Path
+
+from t0native.errors import ConfigError
+from t0native.files import write_bytes
+
+__all__ = ["draw_boxes", "text_boxes"]
+
+
+def text_boxes(report, width=72):
+    """One line a task and model on an axis from 0 to 100 %."""
+    entries = [entry for entry in report.summary if entry["median"] is not None]
+    if not entries:
+        return "nothing to draw: no cell has a value"
+    tasks = list(dict.fromkeys(entry["task"] for entry in entries))
+    wide = max(len(str(entry["model"])) for entry in entries) + 2
+    size = max(20, width - wide - 6)
+    ticks = _axis_line(size)
+    lines = []
+    for task in tasks:
+        lines.append(str(task))
+        lines += [f"  {str(e['model']):<{wide}}{_box(e, size)}  {100 * e['median']:5.1f}" for e in entries if e["task"] == task]
+    return "\n".join([*lines, " " * (wide + 2) + ticks, " " * (wide + 2) + "%: |min [q1 M median q3] max|, : chance"])
+
+
+def _axis_line(size):
+    marks = [" "] * (size + 3)
+    for value in (0, 25, 50, 75, 100):
+        at = round(value / 100 * (size - 1))
+        for i, character in enumerate(str(value)):
+            marks[at + i] = character
+    return "".join(marks).rstrip()
+
+
+def _box(entry, size):
+    def at(value):
+        return min(size - 1, max(0, round(value * (size - 1))))
+
+    line = [" "] * size
+    for i in range(at(entry["min"]), at(entry["max"]) + 1):
+        line[i] = "-"
+    for i in range(at(entry["q1"]), at(entry["q3"]) + 1):
+        line[i] = "="
+    line[at(entry["min"])] = line[at(entry["max"])] = "|"
+    line[at(entry["q1"])], line[at(entry["q3"])] = "[", "]"
+    if entry["chance"] is not None and line[at(entry["chance"])] in " -=":
+        line[at(entry["chance"])] = ":"
+    line[at(entry["median"])] = "M"
+    return "".join(line)
+
+
+def draw_boxes(report, path=None, ax=None):
+    """One box a task and model, a point a prompt, a dashed line at chance. Returns the Axes; never shows a window."""
+    entries = [entry for entry in report.summary if entry["median"] is not None]
+    if not entries:
+        raise ConfigError("nothing to draw: no cell has a value")
+    tasks = list(dict.fromkeys(entry["task"] for entry in entries))
+    models = list(dict.fromkeys(entry["model"] for entry in entries))
+    ax = _axes(path, (max(4, 1.2 + 0.45 * len(tasks) * (len(models) + 1)), 4)) if ax is None else ax
+    step = 0.8 / len(models)
+    for m, model in enumerate(models):
+        places, values = [], []
+        for t, task in enumerate(tasks):
+            found = _values(report, model, task)
+            if found:
+                places.append(t + (m - (len(models) - 1) / 2) * step)
+                values.append([100 * value for value in found])
+        color = f"C{m}"
+        boxes = ax.boxplot(values, positions=places, widths=0.8 * step, showfliers=False, patch_artist=True, medianprops={"color": "black"})
+        for box in boxes["boxes"]:
+            box.set(facecolor=color, alpha=0.35, edgecolor=color)
+        for place, points in zip(places, values):
+            ax.plot([place] * len(points), points, ".", color=color, markersize=3)
+        ax.plot([], [], "s", color=color, label=str(model))
+    _finish(ax, entries, tasks)
+    if path is not None:
+        _save(ax.figure, Path(path))
+    return ax
+
+
+def _values(report, model, task):
+    cells = [c for c in report.cells if c["model"] == model and c["task"] == task and c["status"] == "ok"]
+    accuracy = [c["value"] for c in cells if c["metric"] == "accuracy"]
+    return accuracy or [c["value"] for c in cells if c["metric"] == cells[0]["metric"]]
+
+
+def _finish(ax, entries, tasks):
+    for t, task in enumerate(tasks):
+        chance = next((e["chance"] for e in entries if e["task"] == task), None)
+        if chance is not None:
+            ax.plot([t - 0.45, t + 0.45], [100 * chance] * 2, "--", color="gray", linewidth=1)
+    ax.set_xticks(range(len(tasks)), [str(task) for task in tasks])
+    ax.set_xlim(-0.6, len(tasks) - 0.4)
+    ax.set_ylim(0, 100)
+    ax.set_ylabel("accuracy, % (a point a prompt; dashed: chance)")
+    ax.legend(frameon=False, fontsize="small")
+
+
+def _axes(path, size):
+    try:
+        if path is not None:  # no pyplot: nothing global is touched
+            from matplotlib.figure import Figure
+
+            return Figure(figsize=size, layout="constrained").subplots()
+        import matplotlib.pyplot as plt
+
+        return plt.subplots(figsize=size, layout="constrained")[1]
+    except ImportError:
+        raise ImportError("pictures need matplotlib: pip install 't0native[plot]' (report.boxes() draws in text without it)") from None
+
+
+def _save(figure, path):
+    kind = path.suffix[1:].lower()
+    known = figure.canvas.get_supported_filetypes()
+    if kind not in known:
+        raise ConfigError(f"{path}: unknown kind of picture {path.suffix!r}; known are {', '.join('.' + name for name in sorted(known))}")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=150)
+    write_bytes(path, buffer.getvalue())

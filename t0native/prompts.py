@@ -1,0 +1,252 @@
+"""Prompts: a template (Jinja text), its answer choices and metadata; collections of them in promptsource's files.
+
+    example ──choices──▶ ["no", "yes"]       the answer_choices expression, rendered and split at |||
+    example ──apply────▶ [part, ...]         the template, rendered with answer_choices beside the fields, split at |||
+    example ──render───▶ PromptedExample     T0's pipeline: two parts or the row is dropped; an empty target is "<NO LABEL>"
+
+`apply` gives what promptsource's Template.apply gives, byte for byte (Bach et al. 2022); its `|||` inside a string field
+does not split. Random choices inside a template depend on (prompt id, seed, index, draw) alone."""
+
+import uuid
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from t0native._core import Template
+from t0native.errors import DataError, TemplateError
+
+__all__ = ["Prompt", "PromptCollection", "PromptMetadata", "PromptSet", "PromptedExample"]
+
+TRUNCATED, HIGHLIGHTED = " | string | truncate(2048) }}", " | highlight }}"
+NO_LABEL = "<NO LABEL>"
+_PICKS = {None: 0, "first": 1, "last": 2}
+_MASK = (1 << 64) - 1
+
+
+class PromptedExample(NamedTuple):
+    """One row as T0 sees it: choices is a list of str, or None where the prompt has none.
+
+    >>> t0.PromptedExample("Is it tea?", "Yes", ["Yes", "No"]).target
+    'Yes'
+    """
+
+    input: str
+    target: str
+    choices: list[str] | None
+
+
+class PromptMetadata(NamedTuple):
+    """What the author says about a prompt; None where nothing is said."""
+
+    original_task: bool | None = None
+    choices_in_prompt: bool | None = None
+    metrics: list[str] | None = None
+    languages: list[str] | None = None
+
+
+def _fnv(text):
+    """64-bit FNV-1a of the UTF-8 bytes: a stable number for a prompt's id."""
+    value = 0xCBF29CE484222325
+    for byte in text.encode("utf-8", "surrogatepass"):
+        value = (value ^ byte) * 0x100000001B3 & _MASK
+    return value
+
+
+def _as_dict(example):
+    if isinstance(example, dict):
+        return example
+    if isinstance(example, Mapping):
+        return dict(example)
+    raise DataError(f"example: {type(example).__name__}, must be a mapping of field names to values")
+
+
+class Prompt:
+    """A template with its answer choices and metadata.
+
+    name: str.  jinja: the template's text.  answer_choices: an expression that gives the choices separated by |||, or None.
+    reference: where the wording comes from.  metadata: PromptMetadata.  id: str; a new UUID unless given.
+    max_steps, max_output: budgets of one rendering, in steps and characters.
+
+    The template is compiled when it is first used; TemplateError then names the prompt, the line and the column.
+
+    >>> prompt = Prompt("sentiment", "{{ text }} Good or bad? ||| {{ answer_choices[label] }}", "bad ||| good")
+    >>> prompt.render({"text": "I loved it.", "label": 1})
+    PromptedExample(input='I loved it. Good or bad?', target='good', choices=['bad', 'good'])
+    """
+
+    __slots__ = (
+        "_choices", "_compiled", "_cut", "_fixed", "_key", "answer_choices", "id", "jinja", "max_output", "max_steps", "metadata", "name", "reference"
+    )  # fmt: skip
+
+    def __init__(
+        self, name, jinja, answer_choices=None, reference="", metadata=None, id=None, *, max_steps=1_000_000, max_output=4_000_000
+    ):
+        for field, value, kinds in (("name", name, str), ("jinja", jinja, str), ("answer_choices", answer_choices, (str, type(None)))):
+            if not isinstance(value, kinds):
+                raise DataError(f"prompt {name!r}: {field} is {type(value).__name__}, must be text")
+        self.name, self.jinja, self.answer_choices, self.reference = name, jinja, answer_choices, reference
+        self.metadata = metadata or PromptMetadata()
+        self.id = id if id is not None else str(uuid.uuid4())
+        self.max_steps, self.max_output = max_steps, max_output
+        self._key = _fnv(self.id)
+        self._compiled, self._cut, self._choices, self._fixed = {}, None, None, None
+
+    def __reduce__(self):
+        budgets = {"max_steps": self.max_steps, "max_output": self.max_output}
+        return _rebuild, (self.name, self.jinja, self.answer_choices, self.reference, self.metadata, self.id, budgets)
+
+    def __repr__(self):
+        return f"Prompt({self.name!r}, id={self.id!r})"
+
+    def __eq__(self, other):
+        return self.__reduce__() == other.__reduce__() if isinstance(other, Prompt) else NotImplemented
+
+    def __hash__(self):
+        return hash((self.id, self.jinja))
+
+    # What a template needs
+
+    @property
+    def fields(self):
+        """Names of the example's fields that the template or the answer choices read, as a tuple in order.
+
+        >>> Prompt("topic", "{{ text }} ||| {{ answer_choices[label] }}", "nature ||| money").fields
+        ('text', 'label')
+        """
+        names = dict.fromkeys(self._template(False, False).names)
+        if self.answer_choices is not None:
+            names.update(dict.fromkeys(self._choices_template.names))
+        names.pop("answer_choices", None)
+        return tuple(names)
+
+    @property
+    def random(self):
+        """Whether the template draws at random (choice, random).
+
+        >>> Prompt("any", "{{ ['Who?', 'Which?'] | choice }} ||| {{ a }}").random
+        True
+        """
+        return self._template(False, False).random
+
+    @property
+    def fixed_choices(self):
+        """The choices where they depend on no field, else None.
+
+        >>> Prompt("a", "{{ text }} ||| x", "Yes ||| No").fixed_choices
+        ['Yes', 'No']
+        """
+        if self.answer_choices is None or self._choices_template.names:
+            return None
+        return self.choices({})
+
+    # Rendering
+
+    def choices(self, example):
+        """The answer choices of an example, or None where the prompt has no answer_choices expression. Raises TemplateError.
+
+        >>> Prompt("who", "{{ text }} ||| {{ a }}", "{{ a }} ||| {{ b }}").choices({"a": "Anna", "b": "Ben"})
+        ['Anna', 'Ben']
+        """
+        if self.answer_choices is None:
+            return None
+        if self._fixed:
+            return list(self._fixed)
+        template = self._choices or self._choices_template
+        try:
+            choices = template.parts(_as_dict(example))
+        except TemplateError as error:
+            raise self._named(error, "answer_choices of ") from error.__cause__
+        if self._fixed is None:  # not looked at yet; an empty tuple says that the choices vary
+            self._fixed = () if template.names or template.random else tuple(choices)
+        return choices
+
+    def apply(self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None):
+        """The rendered parts between the separators |||, as promptsource's Template.apply gives them.
+
+        truncate: printed values are cut at 2,048 characters, between words.  highlight_variables: printed values are put
+        into a <span>.  seed, index: of random choices.  pick: "first" or "last" instead of a random choice.
+        Raises DataError for an example with the key answer_choices, TemplateError where the rendering fails.
+
+        >>> Prompt("upper", "{{ text | upper }}? ||| yes").apply({"text": "is it"})
+        ['IS IT?', 'yes']
+        """
+        example = _as_dict(example)
+        if "answer_choices" in example:
+            raise DataError(f"prompt {self.name!r}: the example has the reserved key 'answer_choices': rename the field")
+        choices = None if self.answer_choices is None else self.choices(example)
+        template = self._cut
+        if template is None or truncate is not True or highlight_variables:
+            template = self._template(truncate, highlight_variables)
+        try:
+            return template.parts(example, choices, seed ^ self._key, index, _PICKS[pick])
+        except TemplateError as error:
+            raise self._named(error, "", template.source) from error.__cause__
+
+    def render(self, example, seed=0, index=0):
+        """The example as T0 sees it: PromptedExample(input, target, choices), or None where T0's pipeline drops the row.
+
+        Hyphens in the names of fields become underscores; a rendering that has not exactly two parts, or whose input is
+        empty, gives None; an empty target becomes "<NO LABEL>". Errors as `apply`'s. Method: t-zero's seqio_tasks.
+
+        >>> Prompt("who", "{{ text }} Who? ||| {{ who }}").render({"text": "Anna drinks tea.", "who": ""})
+        PromptedExample(input='Anna drinks tea. Who?', target='<NO LABEL>', choices=None)
+        """
+        example = {key.replace("-", "_"): value for key, value in example.items()}
+        parts = self.apply(example, seed=seed, index=index)
+        if len(parts) != 2 or not parts[0]:
+            return None
+        return PromptedExample(parts[0], parts[1] or NO_LABEL, self.choices(example) or None)
+
+    def render_all(self, rows, seed=0):
+        """Every row rendered, row number = index: a list of PromptedExample or None.
+
+        >>> Prompt("p", "{{ a }} ||| b").render_all([{"a": "x"}, {"a": ""}])
+        [PromptedExample(input='x', target='b', choices=None), None]
+        """
+        return [self.render(row, seed, index) for index, row in enumerate(rows)]
+
+    # Compiling
+
+    def _compile(self, source, what=""):
+        try:
+            return Template(source, max_steps=self.max_steps, max_output=self.max_output)
+        except TemplateError as error:
+            raise self._named(error, what, source) from error.__cause__
+
+    def _template(self, truncate, highlight):
+        key = (bool(truncate), bool(highlight))
+        if key not in self._compiled:
+            source = self.jinja.replace("}}", TRUNCATED) if truncate else self.jinja
+            self._compiled[key] = self._compile(source.replace("}}", HIGHLIGHTED) if highlight else source)
+            if key == (True, False):
+                self._cut = self._compiled[key]
+        return self._compiled[key]
+
+    @property
+    def _choices_template(self):
+        if self._choices is None:
+            self._choices = self._compile(self.answer_choices, "answer_choices of ")
+        return self._choices
+
+    def _named(self, error, what="", source=""):
+        """The error with the prompt's name, its column counted in the author's text: `source` may hold added filters."""
+        line, column = getattr(error, "line", 0), getattr(error, "column", 0)
+        lines = source.splitlines()
+        before = lines[line - 1][: max(column - 1, 0)] if 0 < line <= len(lines) else ""
+        for added in (HIGHLIGHTED, TRUNCATED):
+            before = before.replace(added, "}}")
+        message = str(error).replace(f"column {column}:", f"column {len(before) + 1}:", 1)
+        named = TemplateError(f"{what}prompt {self.name!r}, {message}")
+        named.line, named.column = line, len(before) + 1
+        return named
+
+
+def _rebuild(name, jinja, answer_choices, reference, metadata, id, budgets):
+    return Prompt(name, jinja, answer_choices, reference, metadata, id, **budgets)
+
+
+def __getattr__(name):  # the files of prompts need PyYAML, a single Prompt does not
+    if name in ("PromptCollection", "PromptSet"):
+        import t0native.promptfiles
+
+        return getattr(t0native.promptfiles, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

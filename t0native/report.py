@@ -1,0 +1,221 @@
+"""Reports: every cell of an evaluation, and per model and task the distribution over prompts, never one selected prompt.
+
+    cells     a dict a (model, task, prompt): value, 95 % interval, n, dropped rows, status, reason
+    summary   a dict a (model, task): median, quartiles (linear interpolation), interval of the median, mean, min, max
+    about     versions, models, seed, kernels, threads, time
+    correct   per cell the rows: 1 right, 0 wrong, NaN dropped (float64 [rows]); None for a failed cell
+
+Values are fractions of 1; tables and pictures show percent. A saved report is JSON with these parts, rows packed as bits.
+A summary covers the cells of one metric: accuracy where the task has any, else the metric of its cells."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+
+from t0native.bootstrap import bootstrap, quartiles
+from t0native.errors import ConfigError, FormatError
+from t0native.files import write_json
+
+__all__ = ["Report"]
+
+CELL_KEYS = (
+    "model", "task", "dataset", "subset", "split", "prompt", "prompt_id", "metric", "value", "low", "high", "n", "dropped", "status", "reason",
+)  # fmt: skip
+SUMMARY_KEYS = ("model", "task", "chance", "median", "q1", "q3", "low", "high", "mean", "min", "max", "prompts")
+
+
+class Report:
+    """What an evaluation found; print it. Made by `evaluate`, `Report.load` and `Report.merge`.
+
+    cells, summary: lists of dicts (above).  about: dict.  correct: a float64 array [rows] a cell. Values are fractions of 1.
+
+    >>> cell = dict.fromkeys(CELL_KEYS) | {"model": "m", "task": "t", "prompt": "p", "status": "ok", "metric": "accuracy"}
+    >>> report = Report.of_cells([cell], [np.array([1.0, 1.0, 0.0, 1.0])], [0.5], seed=0, about={})
+    >>> report.summary[0]["median"], report.cells[0]["n"]
+    (0.75, 4)
+    """
+
+    def __init__(self, cells, summary, about, correct=None):
+        self.cells, self.summary, self.about = list(cells), list(summary), dict(about)
+        self.correct = [None] * len(self.cells) if correct is None else list(correct)
+
+    @classmethod
+    def of_cells(cls, cells, correct, chances, *, seed, about):
+        """Fills in values, intervals and the summary. cells: dicts with all but value, low, high, n; correct: see above;
+        chances: a cell's chance level, or None where there is none.
+
+        >>> Report.of_cells([], [], [], seed=0, about={}).summary
+        []
+        """
+        cells = [dict(cell) for cell in cells]
+        summary = []
+        for model, task in dict.fromkeys((cell["model"], cell["task"]) for cell in cells):
+            group = [i for i, cell in enumerate(cells) if (cell["model"], cell["task"]) == (model, task)]
+            summary.append({"model": model, "task": task, **_summarised(cells, group, correct, chances, seed)})
+        return cls([{key: cell[key] for key in CELL_KEYS} for cell in cells], summary, about, correct)
+
+    @staticmethod
+    def merge(reports):
+        """One report of several, for models side by side. ConfigError for a (model, task, prompt) that two of them
+        have, and for no reports.
+
+        >>> task, model = t0.mini.held_out_tasks()[0], t0.mini.new_model(0)
+        >>> both = Report.merge(t0.evaluate(model, task, limit=2, label=label, progress=False) for label in ("a", "b"))
+        >>> [(entry["model"], entry["prompts"]) for entry in both.summary]
+        [('a', 12), ('b', 12)]
+        """
+        reports = list(reports)
+        if not reports:
+            raise ConfigError("Report.merge: no reports")
+        cells = [cell for report in reports for cell in report.cells]
+        seen = set()
+        for cell in cells:
+            key = (cell["model"], cell["task"], cell["prompt"])
+            if key in seen:
+                raise ConfigError(f"Report.merge: model {key[0]!r}, task {key[1]!r}, prompt {key[2]!r} stands in two reports; label the models apart")
+            seen.add(key)
+        summary = [entry for report in reports for entry in report.summary]
+        about = {**reports[0].about, "models": [m for report in reports for m in report.about.get("models", [])]}
+        if all("seconds" in report.about for report in reports):
+            about["seconds"] = sum(report.about["seconds"] for report in reports)
+        return Report(cells, summary, about, [rows for report in reports for rows in report.correct])
+
+    # ---- files ------------------------------------------------------------------------------------------------------
+
+    def save(self, path):
+        """Writes JSON; a folder gets a report.json. Returns the path. OSError leaves what was there before.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Report([], [], {"seed": 0}).save(folder)
+        ...     path.name, Report.load(path).about
+        ('report.json', {'seed': 0})
+        """
+        path = Path(path)
+        path = path / "report.json" if path.is_dir() else path
+        rows = [_packed(values) for values in self.correct]
+        write_json(path, {"cells": self.cells, "summary": self.summary, "about": self.about, "rows": rows})
+        return path
+
+    @classmethod
+    def load(cls, path):
+        """Reads what `save` wrote (a file, or a folder with report.json in it). FormatError tells what is missing, OSError where it cannot
+        be opened.
+
+        >>> Report.load("nowhere.json")
+        Traceback (most recent call last):
+        FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.json'
+        """
+        path = Path(path)
+        path = path / "report.json" if path.is_dir() else path
+        try:
+            data = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise FormatError(f"{path}: not JSON: {error}") from None
+        for part, keys in (("cells", CELL_KEYS), ("summary", SUMMARY_KEYS)):
+            if not isinstance(data, dict) or not isinstance(data.get(part), list):
+                raise FormatError(f"{path}: no list {part!r}: this is not a saved report")
+            for i, entry in enumerate(data[part]):
+                missing = [key for key in keys if not isinstance(entry, dict) or key not in entry]
+                if missing:
+                    raise FormatError(f"{path}: {part}[{i}] has no {missing[0]!r}")
+        rows = data.get("rows") or [None] * len(data["cells"])
+        return cls(data["cells"], data["summary"], data.get("about", {}), [_unpacked(packed, path) for packed in rows])
+
+    # ---- showing ----------------------------------------------------------------------------------------------------
+
+    @property
+    def failed(self):
+        """The cells that failed, a list of dicts with status and reason.
+
+        >>> t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False).failed
+        []
+        """
+        return [cell for cell in self.cells if cell["status"] != "ok"]
+
+    def __str__(self):
+        from t0native.tables import summary_table
+
+        return summary_table(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        from t0native.tables import html_table
+
+        return html_table(self)
+
+    def to_markdown(self):
+        """Both tables in Markdown: the summary, then every cell.
+
+        >>> print(Report([], [], {}).to_markdown().splitlines()[0])
+        | task | model | prompts | chance | median | 95 % interval | quartiles | mean | min | max |
+        """
+        from t0native.tables import markdown
+
+        return markdown(self)
+
+    def boxes(self, width=72):
+        """Box plots drawn in text, one a task and model, `width` characters wide.
+
+        >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False)
+        >>> print(report.boxes().splitlines()[0])
+        inference
+        """
+        from t0native.plot import text_boxes
+
+        return text_boxes(self, width)
+
+    def plot(self, path=None, ax=None):
+        """Box plots over prompts, a point a prompt (as Figure 4 of Sanh et al. 2022), by matplotlib; returns the Axes.
+        path: where to save it (.png, .svg, .pdf).  ImportError where matplotlib is not installed."""
+        from t0native.plot import draw_boxes
+
+        return draw_boxes(self, path, ax)
+
+
+def _summarised(cells, group, correct, chances, seed):
+    """Fills the group's cells in place and returns its summary entry, but for model and task."""
+    for i in group:
+        cells[i] |= {"value": None, "low": None, "high": None, "n": 0}
+    fine = [i for i in group if cells[i]["status"] == "ok"]
+    by_metric = {metric: [i for i in fine if cells[i]["metric"] == metric] for metric in dict.fromkeys(cells[i]["metric"] for i in fine)}
+    entry = dict.fromkeys(SUMMARY_KEYS[2:]) | {"prompts": 0}
+    main = "accuracy" if "accuracy" in by_metric else next(iter(by_metric), None)
+    for metric, indices in by_metric.items():
+        rows = np.stack([correct[i] for i in indices])
+        lows, highs, low, high = bootstrap(rows, seed)
+        for i, values, cell_low, cell_high in zip(indices, rows, lows, highs):
+            kept = values[~np.isnan(values)]
+            cells[i] |= {"value": float(kept.mean()), "low": float(cell_low), "high": float(cell_high), "n": len(kept)}
+        if metric == main:
+            values = [cells[i]["value"] for i in indices]
+            known = [chances[i] for i in indices if chances[i] is not None]
+            median, q1, q3 = quartiles(values)
+            entry |= {"chance": float(np.mean(known)) if known else None, "median": median, "q1": q1, "q3": q3, "low": low, "high": high}
+            entry |= {"mean": float(np.mean(values)), "min": min(values), "max": max(values), "prompts": len(values)}
+    return entry
+
+
+def _packed(values):
+    if values is None:
+        return None
+    kept = ~np.isnan(values)
+    bits = {"kept": kept, "right": np.where(kept, values, 0) > 0.5}
+    return {"rows": len(values), **{key: base64.b64encode(np.packbits(flags).tobytes()).decode() for key, flags in bits.items()}}
+
+
+def _unpacked(packed, path):
+    if packed is None:
+        return None
+    try:
+        flags = {}
+        for key in ("kept", "right"):
+            flags[key] = np.unpackbits(np.frombuffer(base64.b64decode(packed[key]), np.uint8), count=packed["rows"]).astype(bool)
+        return np.where(flags["kept"], flags["right"].astype(np.float64), np.nan)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"{path}: the packed rows of a cell are broken ({error})") from None
+
+

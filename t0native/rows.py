@@ -1,0 +1,251 @@
+"""Rows: where examples come from. A row is a mapping of field names to values; rows are any sequence of them.
+
+    read_rows(path)      by the ending: .jsonl / .ndjson, .json (a list), .csv, .tsv
+    sequence_of(object)  lists, `datasets` objects, data frames: anything with a length and rows by number
+    converted(...)       raw distributions of a few public datasets to the columns that public prompts were written for
+
+Errors are DataError with the file and the line; a file that cannot be opened is an OSError."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from t0native.errors import DataError
+
+__all__ = ["converted", "read_csv", "read_jsonl", "read_rows", "sequence_of", "superglue_wsc"]
+
+
+def read_jsonl(path):
+    """The objects of a JSON Lines file, a list of dicts. Blank lines are passed over. DataError with file, line and column
+    for what is no JSON object in UTF-8, and for an empty file; OSError where it cannot be opened.
+
+    >>> rows = t0.read_jsonl(Path(t0.__file__).parent / "mini/heldout/rows/inference.jsonl")
+    >>> len(rows), sorted(rows[0])
+    (500, ['hypothesis', 'label', 'premise'])
+    """
+    rows = []
+    for number, line in _lines(path):
+        if line.strip():
+            rows.append(_object(path, number, line))
+    return _some(path, rows)
+
+
+def _object(path, number, line):
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {number}, column {error.colno}: not JSON ({error.msg}): {_cut(line)}") from None
+    except RecursionError:
+        raise DataError(f"{path}, line {number}: nested too deeply") from None
+    if not isinstance(row, dict):
+        raise DataError(f"{path}, line {number}: a row must be an object {{...}}, this is {_kind(row)}: {_cut(line)}")
+    return row
+
+
+def read_csv(path, delimiter=","):
+    """The rows of a CSV file (first line: field names), a list of dicts. A column becomes numbers where that loses nothing:
+    where every cell is written as Python writes that number. DataError and OSError as `read_jsonl`'s.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "rows.csv")
+    ...     _ = path.write_text("text,label\\nI loved it.,1\\n")
+    ...     t0.read_csv(path)
+    [{'text': 'I loved it.', 'label': 1}]
+    """
+    import csv
+
+    lines = (line for _, line in _lines(path))
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        names = next(reader, None)
+        if not names:
+            raise DataError(f"{path}: empty; the first line must hold the field names")
+        repeated = [name for name in names if names.count(name) > 1]
+        if repeated:
+            raise DataError(f"{path}, line 1: the field {repeated[0]!r} stands twice")
+        rows = []
+        for cells in reader:
+            if len(cells) != len(names) and cells:
+                raise DataError(
+                    f"{path}, line {reader.line_num}: {len(cells)} cells, but line 1 names {len(names)} fields; "
+                    "quote cells that hold the delimiter or a line end"
+                )
+            if cells:
+                rows.append(dict(zip(names, cells)))
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}") from None
+    return _with_numbers(_some(path, rows))
+
+
+def _with_numbers(rows):
+    for name in rows[0]:
+        for kind in (int, float):
+            if all(_is_written_as(kind, row[name]) for row in rows):
+                for row in rows:
+                    row[name] = kind(row[name])
+                break
+    return rows
+
+
+def _is_written_as(kind, text):
+    try:
+        return text[-1:].isdigit() and repr(kind(text)) == text
+    except ValueError:
+        return False
+
+
+def read_json(path):
+    """The rows of a JSON file that is a list of objects."""
+    text = "".join(line for _, line in _lines(path))
+    try:
+        rows = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg})") from None
+    if not isinstance(rows, list):
+        raise DataError(f"{path}: must be a list of objects, is {_kind(rows)}; for one object a line name the file .jsonl")
+    for i, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise DataError(f"{path}, element {i}: a row must be an object, this is {_kind(row)}")
+    return _some(path, rows)
+
+
+_READERS = {
+    ".jsonl": read_jsonl,
+    ".ndjson": read_jsonl,
+    ".json": read_json,
+    ".csv": read_csv,
+    ".tsv": lambda path: read_csv(path, "\t"),
+}
+
+
+def read_rows(path, dataset=None):
+    """The rows of a file, read by its ending; with dataset ("super_glue/wsc.fixed"), converted to its public columns.
+    DataError for an unknown ending and as `read_jsonl`.
+
+    >>> len(t0.read_rows(Path(t0.__file__).parent / "mini/heldout/rows/sense.jsonl"))
+    500
+    """
+    path = Path(path)
+    reader = _READERS.get(path.suffix.lower())
+    if path.is_dir():
+        inside = sorted(p.name for p in path.iterdir() if p.suffix.lower() in _READERS)
+        raise DataError(f"{path}: a folder; name a file of rows in it" + (f" ({', '.join(inside[:8])})" if inside else ""))
+    if reader is None:
+        raise DataError(f"{path}: unknown kind of file {path.suffix!r}; known are {', '.join(_READERS)}")
+    return converted(dataset, reader(path), path)
+
+
+def sequence_of(rows, what="rows"):
+    """`rows` as something with a length and rows by number: lists and `datasets` objects as they are, data frames and
+    iterators as lists. A mapping of splits is refused with the names of the splits."""
+    if isinstance(rows, (str, Path)):
+        raise DataError(f"{what}: {str(rows)!r} is a name; read the file first: t0native.read_rows({str(rows)!r})")
+    if isinstance(rows, Mapping):
+        raise DataError(f"{what}: a mapping, not rows; choose one of its parts: {', '.join(map(str, list(rows)[:8]))}")
+    if hasattr(rows, "to_dict") and hasattr(rows, "iloc"):
+        return rows.to_dict("records")
+    if hasattr(rows, "__len__") and hasattr(rows, "__getitem__"):
+        return rows
+    if hasattr(rows, "__iter__"):
+        return list(rows)
+    raise DataError(f"{what}: {_kind(rows)} is no sequence of rows")
+
+
+def columns_of(rows):
+    """Field names that all rows share by construction (`datasets` objects), or None where rows may differ."""
+    names = getattr(rows, "column_names", None)
+    return list(names) if isinstance(names, Sequence) and not isinstance(names, str) else None
+
+
+# ---- raw distributions -> the columns of the hub, which the public prompts read -------------------------------------
+
+
+def superglue_wsc(row):
+    """super_glue/wsc.fixed from SuperGLUE's own form: target.{span1_text, ...} become fields; label becomes 0 or 1.
+
+    Raw rows count spans in words of text split at spaces; the hub's columns keep that. Spans whose words lack a comma
+    or a quotation mark of the text stay as distributed."""
+    target = row["target"]
+    fields = {key: target[key] for key in ("span1_index", "span2_index", "span1_text", "span2_text")}
+    return {"text": row["text"], **fields, "idx": row.get("idx"), **_label(row)}
+
+
+def superglue_wic(row):
+    """super_glue/wic: label false or true becomes 0 or 1; `version` is dropped."""
+    return {**{key: value for key, value in row.items() if key != "version"}, **_label(row)}
+
+
+def _label(row):
+    return {"label": int(row["label"])} if "label" in row else {}
+
+
+def _piqa(rows, path):
+    """piqa: labels stand in a file of their own, one a line: valid.jsonl has valid-labels.lst beside it."""
+    if not rows or "label" in rows[0] or path is None:
+        return rows
+    labels = Path(path).with_name(Path(path).stem + "-labels.lst")
+    if not labels.exists():
+        raise DataError(f"{path}, line 1: no field 'label', and {labels} does not exist; PIQA's labels stand there, one a line")
+    values = [line.strip() for _, line in _lines(labels) if line.strip()]
+    if len(values) != len(rows):
+        raise DataError(f"{labels}: {len(values)} labels for the {len(rows)} rows of {path}")
+    bad = next((i for i, value in enumerate(values) if value not in ("0", "1")), None)
+    if bad is not None:
+        raise DataError(f"{labels}, line {bad + 1}: {values[bad]!r}: must be 0 or 1")
+    return [{**row, "label": int(value)} for row, value in zip(rows, values)]
+
+
+_RAW = {  # dataset -> (a row is raw, row converter)
+    "super_glue/wsc.fixed": (lambda row: isinstance(row.get("target"), Mapping), superglue_wsc),
+    "super_glue/wsc": (lambda row: isinstance(row.get("target"), Mapping), superglue_wsc),
+    "super_glue/wic": (lambda row: isinstance(row.get("label"), bool), superglue_wic),
+}
+
+
+def converted(dataset, rows, path=None):
+    """Rows in the columns that `dataset`'s public prompts read. Rows already in that form, and datasets without a known
+    raw form, come back as they are. Known: super_glue/wsc.fixed, super_glue/wic, piqa (labels file beside the rows)."""
+    if dataset == "piqa":
+        return _piqa(rows, path)
+    if dataset not in _RAW:
+        return rows
+    is_raw, convert = _RAW[dataset]
+    out = []
+    for i, row in enumerate(rows):
+        try:
+            out.append(convert(row) if is_raw(row) else row)
+        except (KeyError, TypeError, ValueError) as error:
+            place = f"{path}, row {i}" if path else f"row {i}"
+            raise DataError(f"{place}: not {dataset} in its distributed form ({type(error).__name__}: {error})") from None
+    return out
+
+
+# ---- helpers --------------------------------------------------------------------------------------------------------
+
+
+def _lines(path):
+    """(number from 1, text with its end) of each line; a leading byte order mark is dropped, broken UTF-8 is told."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                text = line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise DataError(f"{path}, line {number}, byte {error.start + 1}: not UTF-8 (0x{line[error.start]:02x})") from None
+            yield number, text.removeprefix("\ufeff") if number == 1 else text
+
+
+def _some(path, rows):
+    if not rows:
+        raise DataError(f"{path}: no rows")
+    return rows
+
+
+def _cut(text, limit=60):
+    text = text.strip()
+    return repr(text if len(text) <= limit else text[:limit] + "...")
+
+
+def _kind(value):
+    kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")

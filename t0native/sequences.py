@@ -1,0 +1,155 @@
+"""From texts to ragged batches: tokenising each different text once, cutting work into calls by a token budget."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from t0native.errors import ConfigError, DataError
+
+SECONDS_WORK = 3e9  # about the tokens x layers x d_model^2 that one processor does in a second
+
+__all__ = ["Sequences", "score_pairs"]
+
+
+class Sequences:
+    """Items (texts, or ids) as token ids; identical items share one entry.
+
+    items[i] is entry number[i]; entries are int32 arrays. add_eos appends the end token to texts (never to ids).
+    Longer than `most`: DataError, or with `truncate` cut there, after the end token was appended, as T0 does.
+    """
+
+    def __init__(self, model, what, items, add_eos, most, truncate):
+        if not isinstance(most, int) or most < 1:
+            raise ConfigError(
+                f"max_{'input' if what == 'input' else 'target'}_length {most!r}: must be a whole number, at least 1"
+            )
+        self.entries, self.number = [], np.empty(len(items), np.int64)
+        seen, texts = {}, []
+        for i, item in enumerate(items):
+            key = item if isinstance(item, str) else _ids(what, i, item).tobytes()
+            place = seen.get((type(key), key))
+            if place is None:
+                place = seen[type(key), key] = len(self.entries)
+                self.entries.append(None if isinstance(item, str) else _ids(what, i, item))
+                if isinstance(item, str):
+                    texts.append((place, i, item))
+            self.number[i] = place
+        self._tokenize(model, what, texts, add_eos)
+        self._check(what, most, truncate)
+        self.lengths = (
+            np.array([len(entry) for entry in self.entries], np.int64)[self.number]
+            if len(items)
+            else np.empty(0, np.int64)
+        )
+
+    def __len__(self):
+        return len(self.number)
+
+    def _tokenize(self, model, what, texts, add_eos):
+        if not texts:
+            return
+        if model.tokenizer is None:
+            raise ConfigError(
+                f"{what} {texts[0][1]}: a text, but the model has no tokenizer; give ids, or a tokenizer to the model"
+            )
+        try:
+            ragged = model.tokenizer.encode_batch([text for _, _, text in texts], threads=model.threads)
+        except ValueError:
+            raise _first_failure(model.tokenizer, what, texts) from None
+        end = np.array([model.config.eos_token_id] if add_eos else [], np.int32)
+        for k, (place, _, _) in enumerate(texts):
+            self.entries[place] = np.concatenate([ragged.ids[ragged.offsets[k] : ragged.offsets[k + 1]], end])
+
+    def _check(self, what, most, truncate):
+        for place, entry in enumerate(self.entries):
+            if len(entry) == 0:
+                raise DataError(f"{what} {self._first(place)}: it has no tokens, so there is nothing to compute on")
+            if len(entry) <= most:
+                continue
+            if not truncate:
+                keyword = "max_input_length" if what == "input" else "max_target_length"
+                raise DataError(
+                    f"{what} {self._first(place)}: {len(entry)} tokens, but {keyword} is {most}: raise it, or cut with truncate=True"
+                )
+            self.entries[place] = entry[:most]
+
+    def _first(self, place):
+        return int(np.flatnonzero(self.number == place)[0])
+
+    def ragged(self, numbers):
+        """(ids, offsets) of these items, in this order."""
+        return concatenated([self.entries[self.number[i]] for i in numbers])
+
+
+def _first_failure(tokenizer, what, texts):
+    """The error of the first text that cannot be tokenized, with the caller's number of it."""
+    for _, i, text in texts:
+        try:
+            tokenizer.encode(text)
+        except ValueError as error:
+            return DataError(f"{what} {i}: {error}")
+    raise AssertionError("a batch fails, but each of its texts alone does not")
+
+
+def _ids(what, i, item):
+    array = np.asarray(item)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise ConfigError(f"{what} {i}: {type(item).__name__}; a text or a one-dimensional sequence of ids is needed")
+    if array.size and (array.min() < 0 or array.max() > np.iinfo(np.int32).max):
+        raise ConfigError(f"{what} {i}: an id of {array.min()} or {array.max()} is outside of any vocabulary")
+    return array.astype(np.int32)
+
+
+def concatenated(arrays):
+    """(ids int32 [N], offsets int64 [n + 1]) of int32 arrays."""
+    offsets = np.zeros(len(arrays) + 1, np.int64)
+    np.cumsum([len(array) for array in arrays], out=offsets[1:])
+    return (np.concatenate(arrays) if arrays else np.empty(0, np.int32)), offsets
+
+
+def score_pairs(model, sources, targets, owners, batch_tokens, progress):
+    """Log-likelihood of every target given its source: float64 [targets].
+
+    owners[t]: the source of target t, non-decreasing. Identical pairs are computed once; sources go in order of length,
+    in calls of at most batch_tokens tokens, or of one source.
+    """
+    if batch_tokens is None:
+        batch_tokens = int(min(16384, max(512, SECONDS_WORK / model.config.d_model**2 / model.config.num_layers)))
+    if not isinstance(batch_tokens, int) or batch_tokens < 1:
+        raise ConfigError(f"batch_tokens {batch_tokens!r}: must be a whole number, at least 1")
+    if len(owners) == 0:
+        return np.empty(0)
+    pairs = np.stack([sources.number[owners], targets.number], axis=1).reshape(-1, 2)
+    distinct, back = np.unique(pairs, axis=0, return_inverse=True)  # ordered by source entry
+    first = np.searchsorted(distinct[:, 0], np.arange(len(sources.entries) + 1))
+    scores = np.empty(len(distinct))
+    done, total = 0, len(sources)
+    times = np.bincount(sources.number, minlength=len(sources.entries))  # how many items an entry serves
+    for group in _groups(sources, targets, distinct, first, batch_tokens):
+        rows = np.concatenate([np.arange(first[s], first[s + 1]) for s in group])
+        source_ids, source_offsets = concatenated([sources.entries[s] for s in group])
+        target_ids, target_offsets = concatenated([targets.entries[t] for t in distinct[rows, 1]])
+        source_of = np.repeat(np.arange(len(group), dtype=np.int32), [first[s + 1] - first[s] for s in group])
+        scores[rows], _ = model.core.score(
+            source_ids, source_offsets, target_ids, target_offsets, source_of, model.threads
+        )
+        done += int(times[list(group)].sum())
+        if progress is not None:
+            progress(done, total)
+    return scores[back.reshape(-1)]
+
+
+def _groups(sources, targets, distinct, first, batch_tokens):
+    """Lists of source entries, short ones first, each list's tokens (with its targets') within the budget."""
+    lengths = np.array([len(entry) for entry in targets.entries], np.int64)
+    sums = np.concatenate([[0], np.cumsum(lengths[distinct[:, 1]])])
+    group, tokens = [], 0
+    for s in sorted(range(len(sources.entries)), key=lambda s: len(sources.entries[s])):
+        cost = len(sources.entries[s]) + int(sums[first[s + 1]] - sums[first[s]])
+        if group and tokens + cost > batch_tokens:
+            yield group
+            group, tokens = [], 0
+        group.append(s)
+        tokens += cost
+    if group:
+        yield group

@@ -1,0 +1,72 @@
+"""A report as tables: plain text, Markdown, HTML. Values in percent, one decimal."""
+
+from html import escape
+
+__all__ = ["html_table", "markdown", "summary_table"]
+
+_COLUMNS = ("task", "model", "prompts", "chance", "median", "95 % interval", "quartiles", "mean", "min", "max")
+
+
+def percent(value):
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _range(low, high):
+    return "-" if low is None else f"{percent(low)} to {percent(high)}"
+
+
+def summary_rows(report):
+    """The summary as lists of text, grouped by task in order of appearance."""
+    tasks = dict.fromkeys(entry["task"] for entry in report.summary)
+    for task in tasks:
+        for e in (entry for entry in report.summary if entry["task"] == task):
+            middle = [percent(e["chance"]), percent(e["median"]), _range(e["low"], e["high"]), _range(e["q1"], e["q3"])]
+            yield [str(task), str(e["model"]), str(e["prompts"]), *middle, percent(e["mean"]), percent(e["min"]), percent(e["max"])]
+
+
+def _aligned(table, left=2):
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    for row in table:
+        cells = [text.ljust(w) if i < left else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths))]
+        yield "  ".join(cells).rstrip()
+
+
+def summary_table(report):
+    """The summary for a terminal; failed cells are listed below it."""
+    rows = list(summary_rows(report))
+    for i in range(len(rows) - 1, 0, -1):
+        if rows[i][0] == rows[i - 1][0]:
+            rows[i][0] = ""
+    lines = list(_aligned([list(_COLUMNS), *rows]))
+    lines.insert(1, "-" * max(map(len, lines)))
+    dropped = sum(cell["dropped"] or 0 for cell in report.cells)
+    if dropped:
+        lines.append(f"rows dropped by prompts: {dropped} in {sum(bool(cell['dropped']) for cell in report.cells)} cells")
+    lines += [f"FAILED {cell['model']}, {cell['task']}, {cell['prompt']}: {cell['reason']}" for cell in report.failed]
+    return "\n".join(lines)
+
+
+def _markdown_table(head, rows):
+    def line(cells):
+        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    return "\n".join([line(head), line(["---"] * len(head)), *map(line, rows)])
+
+
+def markdown(report):
+    """Two tables: the summary, and every cell."""
+    head = ("model", "task", "prompt", "metric", "value", "95 % interval", "n", "dropped", "status")
+    cells = [
+        [c["model"], c["task"], c["prompt"], c["metric"], percent(c["value"]), _range(c["low"], c["high"]), c["n"], c["dropped"],
+         c["status"] if c["status"] == "ok" else f"{c['status']}: {c['reason']}"]
+        for c in report.cells
+    ]  # fmt: skip
+    return f"{_markdown_table(_COLUMNS, summary_rows(report))}\n\n{_markdown_table(head, cells)}\n"
+
+
+def html_table(report):
+    """The summary for a notebook; every text is escaped."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in _COLUMNS)
+    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in summary_rows(report))
+    failed = "".join(f"<li>{escape(str(c['task']))}, {escape(str(c['prompt']))}: {escape(str(c['reason']))}</li>" for c in report.failed)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" + (f"<p>Failed:</p><ul>{failed}</ul>" if failed else "")

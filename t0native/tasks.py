@@ -1,0 +1,149 @@
+"""A task: rows of one dataset split together with the prompts that turn each row into (input, target, choices).
+
+    row (a mapping) --prompt.render(row, seed, index)--> PromptedExample, or None where T0's pipeline drops the row
+
+Every prompt of a task is used; none is selected (Sanh et al. 2022, section 4)."""
+
+from collections.abc import Mapping
+
+from t0native.rows import columns_of, sequence_of
+from t0native.errors import ConfigError, DataError, TemplateError, nearest, suggest
+
+__all__ = ["Task"]
+
+METRICS = ("accuracy", "exact_match")
+
+
+class Task:
+    """Rows with prompts.
+
+    name: shown in reports.
+    rows: sequence of mappings (a list of dicts, a `datasets` split, anything with a length and rows by number).
+    prompts: a PromptSet, a mapping name -> Prompt, or "*" for all prompts that the installed promptsource has for `dataset`.
+    metric: "accuracy", "exact_match", or None: accuracy by rank classification for prompts with answer choices, exact match
+        of what is generated for the others.
+    dataset: "dataset" or "dataset/subset"; taken from a PromptSet when not given.  split: shown in reports.
+    Raises DataError for no rows, no prompts, or a row without a field that a prompt reads: it names task, prompt, row,
+    field and the nearest field.
+
+    >>> shout = t0.Prompt("shout", "{{ text }}! ||| yes", "yes ||| no")
+    >>> Task("demo", [{"text": "hey"}], {"shout": shout})
+    Task('demo', 1 rows, 1 prompts)
+    >>> Task("demo", [{"texts": "hey"}], {"shout": shout})
+    Traceback (most recent call last):
+    t0native.DataError: task 'demo', prompt 'shout', row 0: no field 'text'; nearest is 'texts' (the row has: texts)
+    """
+
+    def __init__(self, name, rows, prompts, metric=None, dataset=None, split=None):
+        self.name = str(name)
+        self.rows = sequence_of(rows, f"task {self.name!r}")
+        self.dataset, self.subset = _dataset_of(dataset, prompts)
+        self.prompts = self._prompts(prompts)
+        self.split = split
+        self.metric = metric
+        if metric is not None and metric not in METRICS:
+            raise ConfigError(f"task {self.name!r}: unknown metric {metric!r}; {suggest(metric, METRICS)}")
+        if len(self.rows) == 0:
+            raise DataError(f"task {self.name!r}: no rows")
+        self._fields = {name: _fields_of(self.prompts[name]) for name in self.prompts}
+        self._check_fields()
+
+    def __repr__(self):
+        return f"Task({self.name!r}, {len(self.rows)} rows, {len(self.prompts)} prompts)"
+
+    def __len__(self):
+        return len(self.rows)
+
+    @property
+    def full_dataset(self):
+        """'dataset/subset', 'dataset', or None.
+
+        >>> Task("rte", [{}], [t0.Prompt("p", "a ||| b")], dataset="super_glue/rte").full_dataset
+        'super_glue/rte'
+        """
+        return f"{self.dataset}/{self.subset}" if self.subset else self.dataset
+
+    def render(self, prompt, index, seed=0, key=None):
+        """Row `index` through the prompt of that name: a PromptedExample or None. Randomness inside a template depends on
+        (seed, key) alone; key is the row's index unless given. DataError and TemplateError name task, prompt and row.
+
+        >>> task = Task("demo", [{"text": "hey"}], [t0.Prompt("shout", "{{ text }}! ||| yes", "yes ||| no")])
+        >>> task.render("shout", 0)
+        PromptedExample(input='hey!', target='yes', choices=['yes', 'no'])
+        """
+        chosen = self.prompts[prompt]
+        row = self.rows[index]
+        self._check_row(prompt, row, index)
+        try:
+            return chosen.render(row, seed=seed, index=index if key is None else key)
+        except TemplateError as error:
+            what = str(error).removeprefix(f"prompt {prompt!r}, ")
+            told = TemplateError(f"task {self.name!r}, prompt {prompt!r}, row {index}: {what}")
+            told.line, told.column = getattr(error, "line", 0), getattr(error, "column", 0)
+            raise told from error
+
+    def _prompts(self, prompts):
+        if isinstance(prompts, str):
+            if prompts != "*":
+                raise ConfigError(f"task {self.name!r}: prompts {prompts!r}: must be a PromptSet, a mapping or '*'")
+            if self.dataset is None:
+                raise ConfigError(f"task {self.name!r}: prompts '*' needs dataset=\"dataset/subset\"")
+            from t0native.prompts import PromptCollection
+
+            try:
+                prompts = PromptCollection.promptsource()[self.full_dataset]
+            except KeyError as error:
+                raise ConfigError(f"task {self.name!r}: {error.args[0]}") from None
+        if not isinstance(prompts, Mapping) and not (hasattr(prompts, "keys") and hasattr(prompts, "__getitem__")):
+            prompts = {prompt.name: prompt for prompt in prompts}
+        if len(prompts) == 0:
+            raise DataError(f"task {self.name!r}: no prompts")
+        return prompts
+
+    def _check_fields(self):
+        """All rows of a list are looked at; of other sequences, the common columns, else the first row (the others when
+        they are rendered)."""
+        columns = columns_of(self.rows)
+        if columns is not None:
+            rows = [dict.fromkeys(columns)]
+        else:
+            rows = self.rows if isinstance(self.rows, (list, tuple)) else [self.rows[0]]
+        needed = {field for fields in self._fields.values() for field in fields}
+        for index, row in enumerate(rows):
+            if not isinstance(row, dict) or not needed <= row.keys():
+                for name in self.prompts:
+                    self._check_row(name, row, index)
+
+    def _check_row(self, name, row, index):
+        if not isinstance(row, Mapping):
+            raise DataError(f"task {self.name!r}, row {index}: a row must be a mapping of fields, is {type(row).__name__}")
+        fields = self._fields[name]
+        if all(field in row for field in fields):
+            return
+        present = {str(key).replace("-", "_") for key in row}  # as T0: a hyphen in a column's name becomes an underscore
+        missing = sorted(field for field in fields if field not in present)
+        if missing:
+            near = nearest(missing[0], row)
+            hint = f"nearest is {near!r} (" if near else "("
+            raise DataError(
+                f"task {self.name!r}, prompt {name!r}, row {index}: no field {missing[0]!r}; {hint}the row has: {', '.join(map(str, row))})"
+            )
+
+
+def _fields_of(prompt):
+    """The fields that a prompt reads; none where its template is broken, which is told when it is rendered."""
+    try:
+        return tuple(getattr(prompt, "fields", ()))
+    except TemplateError:
+        return ()
+
+
+def _dataset_of(dataset, prompts):
+    """(dataset, subset) from "a/b", ("a", "b") or a PromptSet's own."""
+    if dataset is None:
+        return getattr(prompts, "dataset", None), getattr(prompts, "subset", None)
+    if isinstance(dataset, str):
+        first, _, rest = dataset.partition("/")
+        return first, rest or None
+    first, rest = dataset
+    return first, rest or None

@@ -1,0 +1,44 @@
+"""How many threads the C core may use: one setting for the process, which a model or a call can override."""
+
+import os
+
+from t0native._core import cpu_count
+from t0native.errors import ConfigError
+
+__all__ = ["get_num_threads", "set_num_threads"]
+
+MOST = 1024
+_chosen = None
+
+
+def set_num_threads(n):
+    """Threads of every later call, 1 to 1024; results do not depend on the number. ConfigError out of that range.
+
+    >>> before = get_num_threads()
+    >>> set_num_threads(2)
+    >>> get_num_threads()
+    2
+    >>> set_num_threads(before)
+    """
+    global _chosen
+    _chosen = check_threads(n, "threads")
+
+
+def get_num_threads():
+    """What set_num_threads set, else T0NATIVE_NUM_THREADS, else the processors that this process may use.
+
+    >>> get_num_threads() >= 1
+    True
+    """
+    if _chosen is not None:
+        return _chosen
+    text = os.environ.get("T0NATIVE_NUM_THREADS", "")
+    if not text:
+        return min(cpu_count(), MOST)
+    return check_threads(int(text) if text.isascii() and text.isdecimal() else text, "T0NATIVE_NUM_THREADS")
+
+
+def check_threads(n, name):
+    if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= MOST:
+        raise ConfigError(f"{name} {n!r}: must be a whole number from 1 to {MOST}")
+    return n
