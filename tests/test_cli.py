@@ -1,0 +1,270 @@
+"""The command line: what each verb prints, exit codes, one-line errors."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import t0native as t0
+from t0native.cli import main
+
+TEMPLATES = """\
+dataset: mine
+templates:
+  11111111-1111-1111-1111-111111111111: !Template
+    answer_choices: no ||| yes
+    id: 11111111-1111-1111-1111-111111111111
+    jinja: 'Is it so that {{text}}? ||| {{answer_choices[label]}}'
+    metadata: !TemplateMetadata
+      choices_in_prompt: false
+      metrics: [Accuracy]
+      original_task: true
+    name: is it so
+    reference: ''
+  22222222-2222-2222-2222-222222222222: !Template
+    answer_choices: false ||| true
+    id: 22222222-2222-2222-2222-222222222222
+    jinja: '{{text}}. True or false? ||| {{answer_choices[label]}}'
+    metadata: !TemplateMetadata
+      choices_in_prompt: true
+      metrics: [Accuracy]
+      original_task: true
+    name: true or false
+    reference: ''
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with templates, rows and a small random model."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "templates/mine").mkdir(parents=True)
+    (folder / "templates/mine/templates.yaml").write_text(TEMPLATES)
+    rows = [{"text": f"Anna drinks {drink}", "label": i % 2} for i, drink in enumerate(["tea", "milk", "juice", "water"] * 3)]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tokenizer = t0.Tokenizer.from_file(Path(t0.__file__).parent / "mini/spiece.model")
+    config = t0.Config(vocab_size=tokenizer.vocab_size, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+    t0.Model.init(config, tokenizer=tokenizer, seed=1).save(folder / "model")
+    return folder
+
+
+@pytest.fixture
+def run(capsys, place):
+    """run(*arguments) -> (exit code, stdout, stderr), inside the folder."""
+
+    def call(*arguments):
+        old = os.getcwd()
+        os.chdir(place)
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stop:  # argparse
+            code = stop.code
+        finally:
+            os.chdir(old)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+MINE = ("--prompts", "templates")
+
+
+def test_prompt_list_show_apply(run):
+    assert run("prompt", "list", *MINE) == (0, "   2  mine\n2 prompts for 1 datasets\n", "")
+    assert run("prompt", "list", "mine", *MINE) == (0, "is it so\ntrue or false\n", "")
+    code, out, _ = run("prompt", "show", "mine", "is it so", *MINE)
+    assert code == 0 and out.startswith("== is it so\nIs it so that {{text}}? ||| {{answer_choices[label]}}\n-- id: 1111")
+    code, out, _ = run("prompt", "apply", "mine", "is it so", *MINE, "--data", "rows.jsonl", "--row", 1)
+    assert (code, out) == (0, "== is it so\nIs it so that Anna drinks milk?\n-- target: yes\n-- choices: no | yes\n\n")
+    code, out, _ = run("prompt", "apply", "mine", *MINE, "--example", '{"text": "a", "label": 0}', "--json")
+    assert [entry["target"] for entry in json.loads(out)] == ["no", "false"]
+
+
+def test_rank_and_generate(run, place):
+    code, out, _ = run("rank", "--model", "model", "Does Anna drink tea?", "yes", "no", "--json")
+    found = json.loads(out)
+    model = t0.Model.from_pretrained(place / "model")
+    ranking = model.rank("Does Anna drink tea?", ["yes", "no"])
+    assert code == 0 and found["choice"] == ranking.choice and found["scores"] == ranking.scores.tolist()
+    code, out, _ = run("rank", "--model", "model", "Does Anna drink tea?", "yes", "no")
+    assert [line.split()[1] for line in out.splitlines()] == [["yes", "no"][i] for i in np.argsort(-ranking.scores)]
+    code, out, _ = run("generate", "--model", "model", "Does Anna drink tea?", "--max-new-tokens", 3)
+    assert (code, out) == (0, model.generate("Does Anna drink tea?", max_new_tokens=3) + "\n")
+
+
+def test_evaluate_and_report(run, place):
+    options = ["--model", "model", "--dataset", "mine", "--data", "rows.jsonl", *MINE]
+    code, out, _ = run("evaluate", *options, "--label", "a", "--out", "run-a")
+    assert code == 0 and out.startswith("task  model") and "[" in out
+    report = t0.Report.load(place / "run-a")
+    assert [(c["prompt"], c["n"], c["status"]) for c in report.cells] == [("is it so", 12, "ok"), ("true or false", 12, "ok")]
+    assert (place / "run-a/report.md").read_text() == report.to_markdown()
+    code, out, _ = run("evaluate", *options, "--label", "b", "--out", "run-b", "--json", "--limit", 5)
+    assert code == 0 and {cell["n"] for cell in json.loads(out)["cells"]} == {5}
+    code, out, _ = run("report", "run-a", "run-b/report.json", "--json")
+    assert code == 0 and [entry["model"] for entry in json.loads(out)["summary"]] == ["a", "b"]
+    code, out, _ = run("report", "run-a", "--markdown")
+    assert code == 0 and out == report.to_markdown()
+    task = f"mine={place / 'rows.jsonl'}"
+    assert run("evaluate", "--model", "model", "--task", task, *MINE, "--label", "a", "--json")[1].count('"prompt_id"') == 2
+
+
+def test_data_in_folders_and_pictures(run, place):
+    (place / "data/mine").mkdir(parents=True)
+    (place / "data/mine/val.csv").write_text("text,label\na,0\nb,1\n")
+    options = ["--model", "model", "--dataset", "mine", "--data", "data", *MINE]
+    code, _, err = run("evaluate", *options)
+    assert code == 2 and err.startswith("t0native: error: data/mine: no validation.jsonl there; --data DIR reads DIR/")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 't0native[plot]'")
+    code, out, _ = run("evaluate", *options, "--split", "val", "--plot", "boxes.svg")
+    assert code == 0 and (place / "boxes.svg").read_text().startswith("<?xml")
+    assert run("report", "run-a", "--plot", "again.png", "--markdown", "again.md")[0] == 0
+    assert (place / "again.png").read_bytes().startswith(b"\x89PNG") and (place / "again.md").read_text().startswith("| task |")
+
+
+def test_a_failed_cell_exits_with_1(run, place):
+    folder = place / "broken/mine"
+    folder.mkdir(parents=True)
+    (folder / "templates.yaml").write_text(TEMPLATES.replace("{{text}}. True", "{{text.nothing.more}}. True"))
+    code, out, _ = run("evaluate", "--model", "model", "--task", "mine=rows.jsonl", "--prompts", "broken")
+    assert code == 1 and "FAILED model, mine, true or false: TemplateError" in out
+
+
+def test_train_from_a_recipe(run, place):
+    (place / "recipe.yaml").write_text(
+        "model: model\n"
+        "tasks:\n  - {dataset: mine, data: rows.jsonl, prompts: templates, rate: 3}\n"
+        "validate:\n  - {name: check, dataset: mine, data: rows.jsonl, prompts: templates}\n"
+        "steps: 4\nbatch_size: 8\nvalidate_every: 2\nlog_every: 1\nout: trained\n"
+    )
+    code, out, _ = run("train", "recipe.yaml", "--dry-run")
+    assert code == 0 and "2 components, sum of rates 6" in out and "examples           32" in out and not (place / "trained").exists()
+    code, out, _ = run("train", "recipe.yaml")
+    assert code == 0 and out.startswith("Run(4 steps")
+    log = [json.loads(line) for line in (place / "trained/log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == [1, 2, 2, 3, 4, 4] and set(log[2]["validation"]) == {"check"}
+    assert run("rank", "--model", "trained", "a", "yes", "no")[0] == 0
+    code, out, _ = run("train", "recipe.yaml", "--steps", 6, "--json")
+    assert code == 0 and json.loads(out)["steps"] == 6
+
+
+def test_info(run, place):
+    code, out, _ = run("info", "model", "--json")
+    facts = json.loads(out)
+    model = t0.Model.from_pretrained(place / "model")
+    assert code == 0 and facts["parameters"] == model.parameters and facts["config"]["d_model"] == 16
+    assert {name for name, _, _ in facts["tensors"]} == {name for name, _ in model.core.tensors()}
+    assert "shared.weight" in run("info", "model")[1]
+
+
+def test_demo_passes_its_options_on_and_its_exit_code_back(run, monkeypatch):
+    import t0native.mini.demo as demo
+
+    given = []
+    monkeypatch.setattr(demo, "run", lambda **options: given.append(options) or 1)
+    assert run("demo", "--quick", "--seed", 4, "--out", "d", "--wordings", "w", "--json")[0] == 1
+    assert given == [{"out": "d", "seed": 4, "quick": True, "full": False, "wordings": "w", "json": True}]
+    monkeypatch.undo()
+    assert run("demo", "--quick", "--full") == (2, "", "t0native: error: --quick and --full: choose one\n")
+
+
+BAD = [
+    (["rank", "--model", "nowhere", "a", "b"], "nowhere: no such folder; a model is a folder with config.json, model.safetensors and spiece.model"),
+    (["evaluate", "--model", "model"], "evaluate: no rows; give --task DATASET=FILE, or --data and --dataset"),
+    (["evaluate", "--model", "model", "--data", "rows.jsonl"], "--data needs --dataset, which says whose prompts are used"),
+    (["evaluate", "--model", "model", "--task", "mine", *MINE], "--task 'mine': must be DATASET=FILE or DATASET/SUBSET=FILE, as in super_glue/copa=rows.jsonl"),
+    (["evaluate", "--model", "model", "--task", "mime=rows.jsonl", *MINE], "no prompts for 'mime'; did you mean 'mine'?"),
+    (["evaluate", "--model", "model", "--task", "mine=none.jsonl", *MINE], "none.jsonl: No such file or directory"),
+    (["evaluate", "--model", "model", "--task", "mine=empty.jsonl", *MINE], "empty.jsonl: no rows"),
+    (["evaluate", "--model", "model", "--task", "mine=broken.jsonl", *MINE], "broken.jsonl, line 2, column 1: not JSON (Expecting value): 'oops'"),
+    (
+        ["evaluate", "--model", "model", "--task", "mine=other.jsonl", *MINE],
+        "task 'mine', prompt 'is it so', row 1: no field 'text'; nearest is 'texts' (the row has: texts, label)",
+    ),
+    (["prompt", "show", "mine", "is it", *MINE], "mine has no prompt 'is it'; did you mean 'is it so'?"),
+    (["prompt", "apply", "mine", *MINE], "prompt apply: give a row by --data FILE or by --example JSON"),
+    (["prompt", "apply", "mine", *MINE, "--example", "[]"], "--example: must be an object {...}"),
+    (["prompt", "apply", "mine", *MINE, "--data", "rows.jsonl", "--row", "99"], "rows.jsonl: --row 99: it has rows 0 to 11"),
+    (["prompt", "list", "--prompts", "nowhere"], None),
+    (["report", "nowhere"], "nowhere: No such file or directory"),
+    (["report", "rows.jsonl"], None),
+    (["info", "nowhere"], "nowhere: no such folder; name a model folder (config.json, model.safetensors, spiece.model)"),
+    (["train", "unknown.yaml"], "unknown.yaml: unknown key stepz; did you mean 'steps'?"),
+    (["train", "task.yaml"], "task.yaml: unknown key tasks[0].datas; did you mean 'data'?"),
+    (["train", "list.yaml"], "list.yaml: the file: must be a mapping of keys to values"),
+    (["train", "torn.yaml"], None),
+    (["train", "no-model.yaml"], "no-model.yaml: no 'model'; it must name the model"),
+    (["rank", "--model", "model", "--threads", "many", "a", "b"], "argument --threads: invalid int value: 'many' (see t0native rank --help)"),
+    (["rank", "--model", "model", "a " * 3000, "b"], None),
+    (["trian"], None),
+]
+
+
+@pytest.fixture(scope="module")
+def bad_files(place):
+    files = {
+        "empty.jsonl": "",
+        "broken.jsonl": '{"text": "a", "label": 1}\noops\n',
+        "other.jsonl": '{"text": "a", "label": 1}\n{"texts": "a", "label": 1}\n',
+        "unknown.yaml": "stepz: 3\n",
+        "task.yaml": "model: model\ntasks: [{dataset: mine, datas: x}]\n",
+        "list.yaml": "- a\n",
+        "torn.yaml": "model: [a\n",
+        "no-model.yaml": "tasks: []\n",
+    }
+    for name, content in files.items():
+        (place / name).write_text(content)
+
+
+@pytest.mark.parametrize("arguments, message", BAD, ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "")
+def test_bad_input_is_told_in_one_line(run, bad_files, arguments, message):
+    code, out, err = run(*arguments)
+    assert code == 2 and out == ""
+    assert err.startswith("t0native: error: ") and err.count("\n") == 1 and "Traceback" not in err
+    if message is not None:
+        assert err == f"t0native: error: {message}\n"
+
+
+@pytest.mark.parametrize("verb", ["demo", "prompt", "rank", "generate", "train", "evaluate", "report", "info"])
+def test_help_has_examples(run, verb):
+    code, out, _ = run(verb, "--help")
+    assert code == 0 and f"examples:\n  t0native {verb}" in out
+
+
+def test_no_space_left_is_bad_input(run, monkeypatch, place):
+    import errno
+
+    from t0native import files
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    code, _, err = run("evaluate", "--model", "model", "--task", "mine=rows.jsonl", *MINE, "--out", "full")
+    assert code == 2 and err.startswith("t0native: error: full/report.json: cannot write: no space left on the disk (")
+    assert not (place / "full").exists()
+
+
+def test_ctrl_c_exits_with_130(place):
+    (place / "long.yaml").write_text(
+        "model: model\ntasks:\n  - {dataset: mine, data: rows.jsonl, prompts: templates}\nsteps: 1000000\nlog_every: 1\nout: long\n"
+    )
+    command = [sys.executable, "-P", "-m", "t0native", "train", "long.yaml"]
+    environment = os.environ | {"PYTHONPATH": str(Path(t0.__file__).parent.parent)}
+    process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log = place / "long/log.jsonl"
+    deadline = time.monotonic() + 30
+    while not (log.exists() and log.read_text().count("\n") > 3) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err.splitlines()[-1]) == (130, "", "t0native: stopped")
+    with np.load(place / "long/checkpoint.npz") as file:
+        assert json.loads(file["about"].tobytes())["step"] == len(file["losses"]) > 3

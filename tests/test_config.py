@@ -1,0 +1,133 @@
+"""Configurations: the hub's files in and out; what would change a number is refused by name."""
+
+import dataclasses
+import json
+
+import pytest
+
+import t0native as t0
+from t0native import _core
+
+T0_3B = {  # the keys of a T5 1.1 config.json on the hub
+    "_name_or_path": "google/t5-xl-lm-adapt",
+    "architectures": ["T5ForConditionalGeneration"],
+    "d_ff": 5120,
+    "d_kv": 64,
+    "d_model": 2048,
+    "decoder_start_token_id": 0,
+    "dropout_rate": 0.1,
+    "eos_token_id": 1,
+    "feed_forward_proj": "gated-gelu",
+    "gradient_checkpointing": False,
+    "initializer_factor": 1.0,
+    "is_encoder_decoder": True,
+    "layer_norm_epsilon": 1e-06,
+    "model_type": "t5",
+    "num_decoder_layers": 24,
+    "num_heads": 32,
+    "num_layers": 24,
+    "output_past": True,
+    "pad_token_id": 0,
+    "relative_attention_num_buckets": 32,
+    "tie_word_embeddings": False,
+    "torch_dtype": "float32",
+    "transformers_version": "4.17.0.dev0",
+    "use_cache": True,
+    "vocab_size": 32128,
+}
+WEIGHTS = {"small": 76_961_152, "base": 247_577_856, "large": 783_150_080, "xl": 2_849_757_184, "xxl": 11_135_332_352}
+
+
+def test_the_hubs_file_of_t0_3b():
+    config = t0.Config.from_dict(T0_3B)
+    assert dataclasses.replace(config, extra={}) == t0.Config.t5_v1_1("xl")
+    again = config.to_dict()
+    assert {key: again[key] for key in T0_3B} == T0_3B
+    assert t0.Config.from_dict(again) == config
+
+
+@pytest.mark.parametrize("size", WEIGHTS)
+def test_published_sizes(size):
+    assert t0.Config.t5_v1_1(size).parameters == WEIGHTS[size]
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"tie_word_embeddings": True}, {"feed_forward_proj": "relu"}, {"num_decoder_layers": 1}]
+)
+def test_the_core_has_as_many_weights(changes):
+    config = t0.Config(vocab_size=30, d_model=8, d_ff=12, num_layers=3, num_heads=2, d_kv=5, **changes)
+    assert _core.Model(config.core()).parameters == config.parameters
+
+
+def test_defaults_are_the_hubs():
+    needed = {key: T0_3B[key] for key in ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads")}
+    config = t0.Config.from_dict(needed)
+    assert (config.feed_forward_proj, config.tie_word_embeddings, config.num_decoder_layers) == ("relu", True, 24)
+    assert (config.relative_attention_num_buckets, config.relative_attention_max_distance) == (32, 128)
+
+
+@pytest.mark.parametrize(
+    "tied, scaled, expected",
+    [(False, None, False), (True, None, True), (True, False, False), (True, True, True), (False, False, False)],
+)
+def test_head_of_old_and_new_transformers(tied, scaled, expected):
+    """transformers 5 writes tie_word_embeddings true always, and scale_decoder_outputs false for T5 1.1."""
+    assert (
+        t0.Config.from_dict({**T0_3B, "tie_word_embeddings": tied, "scale_decoder_outputs": scaled}).tie_word_embeddings
+        is expected
+    )
+
+
+REFUSED = {
+    "feed_forward_proj": "gated-silu",
+    "is_encoder_decoder": False,
+    "model_type": "longt5",
+    "architectures": ["T5EncoderModel"],
+    "vocab_size": 0,
+    "d_model": -1,
+    "d_kv": 64.0,
+    "num_heads": True,
+    "num_layers": "24",
+    "d_ff": 2**31,
+    "layer_norm_epsilon": 0.0,
+    "dropout_rate": 1.0,
+    "pad_token_id": 40000,
+    "eos_token_id": [1, 2],
+    "tie_word_embeddings": "no",
+    "quantization_config": {"bits": 8},
+    "dense_act_fn": "silu",
+    "is_gated_act": False,
+    "scale_decoder_outputs": True,
+    "encoder_attention_type": "local",
+}
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_what_matters_is_refused_by_name(key, tmp_path):
+    with pytest.raises(t0.ConfigError, match=key):
+        t0.Config.from_dict({**T0_3B, key: REFUSED[key]})
+    (tmp_path / "config.json").write_text(json.dumps({**T0_3B, key: REFUSED[key]}))
+    with pytest.raises(t0.FormatError, match=key):
+        t0.Config.from_file(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize("key", ["vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads"])
+def test_no_default_stands_in_for_a_shape(key):
+    with pytest.raises(t0.ConfigError, match=f"missing {key}"):
+        t0.Config.from_dict({name: value for name, value in T0_3B.items() if name != key})
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"d_model": 1, "d_model": 2}', '"x"', "[" * 100_000, '{"d_model": NaN}']
+)
+def test_broken_files(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(t0.FormatError, match=r"config\.json"):
+        t0.Config.from_file(tmp_path / "config.json")
+
+
+def test_frozen_and_sizes_by_name():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        t0.Config.t5_v1_1("small").d_model = 5
+    with pytest.raises(t0.ConfigError, match="small, base"):
+        t0.Config.t5_v1_1("medium")

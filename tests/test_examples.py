@@ -1,0 +1,113 @@
+"""Every example runs as it stands: those of the docstrings, README's Python, the notebooks."""
+
+import doctest
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import t0native as t0
+
+ROOT = Path(__file__).parent.parent
+IMPORTS = {"t0": t0, "np": np, "Path": Path}  # what t0native's docstring says that examples begin after
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+
+
+def modules_with_examples():
+    folder = Path(t0.__file__).parent
+    for found in pkgutil.walk_packages([str(folder)], "t0native."):
+        file = folder.parent / Path(*found.name.split("."))
+        source = file / "__init__.py" if found.ispkg else file.with_suffix(".py")
+        if source.is_file() and ">>>" in source.read_text(encoding="utf-8"):
+            yield found.name
+
+
+def run(examples):
+    """Runs doctest's examples and fails with what doctest prints."""
+    told = []
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
+    for example in examples:
+        runner.run(example, out=told.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(told)
+    return runner.tries
+
+
+@pytest.mark.parametrize("name", list(modules_with_examples()))
+def test_examples_of_a_module(name):
+    module = importlib.import_module(name)
+    assert run(doctest.DocTestFinder().find(module, extraglobs=IMPORTS)) > 0
+
+
+def test_examples_of_the_extension():
+    """Methods of the extension's tokenizer, which doctest passes by when it looks through modules."""
+    examples = doctest.DocTestFinder().find(t0.Tokenizer.__base__, "Tokenizer", module=False, globs=dict(IMPORTS))
+    assert run(examples) >= 10
+
+
+def public_things():
+    """(name, object) of every public function, class and method."""
+    for name in t0.__all__:
+        thing = getattr(t0, name)
+        if inspect.ismodule(thing):
+            yield from ((f"{name}.{inner}", getattr(thing, inner)) for inner in thing.__all__)
+        elif inspect.isclass(thing) and issubclass(thing, Exception):
+            continue
+        else:
+            yield name, thing
+        if inspect.isclass(thing):
+            for base in thing.__mro__[:-1]:
+                if base.__module__.startswith("t0native"):
+                    yield from ((f"{name}.{inner}", value) for inner, value in vars(base).items() if not inner.startswith("_"))
+
+
+WITHOUT = {  # attributes, told in the docstring of their class; pictures, which need matplotlib
+    "Report.plot", "Ragged.ids", "Ragged.offsets", "Ragged.lengths", "Model.threads", "Model.parameters", "Config.parameters", "Component.name", "Tokenizer.fingerprint", "Config.core",
+}  # fmt: skip
+
+
+def test_every_public_function_and_method_shows_an_example():
+    lacking = []
+    for name, thing in public_things():
+        thing = thing.fget if isinstance(thing, property) else thing
+        if (inspect.isclass(thing) or callable(thing) or isinstance(thing, (classmethod, staticmethod))) and name not in WITHOUT:
+            text = inspect.getdoc(getattr(thing, "__func__", thing)) or ""
+            if ">>>" not in text:
+                lacking.append(name)
+    assert not lacking
+
+
+def test_readme():
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.S | re.M)
+    assert blocks
+    for number, block in enumerate(blocks):
+        exec(compile(block, f"README.md, block {number + 1}", "exec"), {})
+
+
+def code_cells(path):
+    """The sources of a notebook's code cells, in order."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert notebook["nbformat"] == 4
+    return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebook(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "__main__"}
+    for number, source in enumerate(code_cells(path), 1):
+        exec(compile(source, f"{path.name}, code cell {number}", "exec"), names)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks_are_stored_without_outputs(path):
+    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert cells and not any(cell["outputs"] or cell["execution_count"] for cell in cells)

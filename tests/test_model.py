@@ -1,0 +1,570 @@
+"""Inference against transformers (golden files and live), rank classification, generation, threads, interruption."""
+
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import t0native as t0
+from t0native import _core
+from t0native.model import available_memory
+
+GOLDEN = Path(__file__).parent / "golden"
+sys.path.insert(0, str(GOLDEN))
+import golden_models as golden  # noqa: E402
+
+CASES = list(golden.MODELS)
+WORDS = [f"{a}{b}{c}" for a in "bdk" for b in "aeiou" for c in ("", "n", "r")]
+
+
+def text(seed, words):
+    """A sentence of made-up words."""
+    return " ".join(WORDS[int(i)] for i in golden.bits("text", words, seed) % np.uint64(len(WORDS)))
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory):
+    spm = pytest.importorskip("sentencepiece", reason="sentencepiece is not installed: pip install '.[test]'")
+    folder = tmp_path_factory.mktemp("vocab")
+    (folder / "text.txt").write_text("\n".join(text(i, 12) for i in range(400)))
+    spm.SentencePieceTrainer.train(
+        input=str(folder / "text.txt"), model_prefix=str(folder / "m"), vocab_size=60, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
+        hard_vocab_limit=False, minloglevel=5,
+    )  # fmt: skip
+    return t0.Tokenizer.from_file(folder / "m.model", extra_ids=0)
+
+
+@pytest.fixture(scope="session")
+def model(tokenizer):
+    config = t0.Config(vocab_size=tokenizer.vocab_size + 3, d_model=16, d_ff=24, num_layers=2, num_heads=2, d_kv=8)
+    return t0.Model.init(config, tokenizer, seed=4)
+
+
+@pytest.fixture(scope="module")
+def stored():
+    with np.load(GOLDEN / "models.npz") as file:
+        return dict(file)
+
+
+def build(case, kernels=None):
+    shape, seed, _, _ = golden.MODELS[case]
+    core = _core.Model(shape, kernels)
+    for name, dims in core.tensors():
+        core._writable(name)[...] = golden.weight(name, dims, seed)
+    return t0.Model(core, t0.Config(**shape))
+
+
+def ragged(rows):
+    return np.concatenate(rows).astype(np.int32), np.cumsum([0, *map(len, rows)])
+
+
+def shifted(targets):
+    return [[0, *target[:-1]] for target in targets]
+
+
+# ---- against transformers ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernels", t0.kernels.all())
+@pytest.mark.parametrize("case", CASES)
+def test_logits_equal_those_of_transformers(stored, case, kernels):
+    if kernels not in t0.kernels.available():
+        pytest.skip(f"no {kernels} on this machine")
+    model = build(case, kernels)
+    assert model.core.kernels == kernels
+    sources, targets = golden.batch(case)
+    logits = model.core.logits(*ragged(sources), *ragged(shifted(targets)))
+    assert np.abs(logits - stored[f"{case}/logits"]).max() <= 1e-4
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_ragged_batch_equals_its_rows_one_by_one(case):
+    model = build(case)
+    sources, targets = golden.batch(case)
+    together = model.core.logits(*ragged(sources), *ragged(shifted(targets)))
+    alone = np.concatenate([model.logits(source, inputs) for source, inputs in zip(sources, shifted(targets))])
+    assert np.abs(together - alone).max() <= 1e-5
+    states = model.encode(sources)
+    for source, state in zip(sources, states):
+        assert state.shape == (len(source), model.config.d_model) and np.abs(state - model.encode(source)).max() <= 1e-5
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_greedy_generation_token_for_token(stored, case):
+    model = build(case)
+    sources, _ = golden.batch(case)
+    ids, lengths, scores = model.core.generate(*ragged(sources), golden.GENERATED_TOKENS)
+    for b, row in enumerate(stored[f"{case}/generated"]):
+        expected = row[row >= 0]
+        assert ids[b, : lengths[b]].tolist() == expected.tolist()
+        assert scores[b] == pytest.approx(
+            float(model.core.score(*ragged([sources[b]]), *ragged([expected]), [0])[0][0]), abs=1e-4
+        )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rank_scores_equal_a_plain_loop(stored, case):
+    model = build(case)
+    sources, _ = golden.batch(case)
+    choices = golden.choices(case)
+    scores, token_scores = model.core.score(
+        *ragged(sources), *ragged(choices * len(sources)), np.repeat(np.arange(len(sources)), len(choices))
+    )
+    assert np.abs(scores.reshape(len(sources), -1) - stored[f"{case}/scores"]).max() <= 1e-4
+    assert token_scores.sum() == pytest.approx(scores.sum(), rel=1e-5) and (token_scores <= 0).all()
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_do_not_change_results(threads):
+    for case in CASES:
+        model = build(case)
+        sources, targets = golden.batch(case)
+        one = model.core.logits(*ragged(sources), *ragged(shifted(targets)), threads=1)
+        assert (
+            np.abs(model.core.logits(*ragged(sources), *ragged(shifted(targets)), threads=threads) - one).max() <= 1e-5
+        )
+
+
+@pytest.mark.parametrize("kernels", t0.kernels.all())
+def test_a_score_has_the_same_bits_alone_and_in_any_batch_on_any_threads(kernels):
+    if kernels not in t0.kernels.available():
+        pytest.skip(f"no {kernels} on this machine")
+    config = t0.Config(vocab_size=500, d_model=96, d_ff=160, num_layers=2, num_heads=3, d_kv=32)
+    lengths = [int(n) for n in golden.bits("lengths", 12, 1) % np.uint64(150) + np.uint64(1)]
+    sources = golden.sequences("bits", lengths, 500, 1)
+    choices = [golden.sequences(f"choice {i}", (1, 7, 3), 500, 1) for i in range(len(sources))]
+    alone = t0.Model.init(config, kernels=kernels, threads=1)
+    expected = [alone.rank(source, row).scores for source, row in zip(sources, choices)]
+    for threads, batch_tokens in ((1, 10_000), (2, 10_000), (3, 300)):
+        together = t0.Model(alone.core, config, threads=threads).rank(sources, choices, batch_tokens=batch_tokens)
+        if kernels == "portable":  # its larger products may go to OpenBLAS, which sums in its own order
+            assert max(np.abs(a.scores - b).max() for a, b in zip(together, expected)) <= 1e-5
+        else:
+            assert all(np.array_equal(a.scores, b) for a, b in zip(together, expected))
+
+
+# ---- rank classification and likelihoods ---------------------------------------------------------
+
+
+def test_a_ranking(model):
+    one = model.rank(text(1, 8), ["ba", "den kor", "bin"])
+    assert isinstance(one, t0.Ranking) and one.choice == ["ba", "den kor", "bin"][one.index]
+    assert one.index == int(np.argmax(one.scores)) and one.scores.dtype == np.float64 and len(one.scores) == 3
+    assert one.lengths.tolist() == [len(model.tokenizer.encode(choice)) + 1 for choice in ["ba", "den kor", "bin"]]
+
+
+def test_scores_are_sums_of_log_softmax_over_tokens_and_the_end(model):
+    source, target = text(2, 6), "kan bo"
+    ids = [*model.tokenizer.encode(target), 1]
+    logits = model.logits(model.tokenizer.encode(source), [0, *ids[:-1]]).astype(np.float64)
+    logp = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    expected = logp[np.arange(len(ids)), ids].sum()
+    assert model.score(source, target) == pytest.approx(expected, abs=1e-4)
+    assert model.rank(source, [target, "x"]).scores[0] == pytest.approx(expected, abs=1e-4)
+
+
+def test_many_inputs_in_the_callers_order_whatever_the_batches(model):
+    inputs = [text(i % 17, 1 + i * 7 % 23) for i in range(60)]
+    choices = [[text(i + 100, 1 + k % 4) for k in range(1 + i % 5)] for i in range(60)]
+    alone = [model.rank(one, row) for one, row in zip(inputs, choices)]
+    for batch_tokens in (1, 37, 100_000):
+        together = model.rank(inputs, choices, batch_tokens=batch_tokens)
+        for a, b in zip(alone, together):
+            assert (
+                a.index == b.index
+                and np.abs(a.scores - b.scores).max() <= 1e-5
+                and a.lengths.tolist() == b.lengths.tolist()
+            )
+
+
+def test_identical_inputs_are_encoded_once(model, monkeypatch):
+    encoded = []
+
+    class Spy:
+        def score(self, source_ids, source_offsets, *rest):
+            encoded.append(len(source_offsets) - 1)
+            return model.core.score(source_ids, source_offsets, *rest)
+
+    spied = t0.Model(Spy(), model.config, model.tokenizer)
+    rankings = spied.rank([text(1, 5), text(2, 5), text(1, 5)], [["ba", "bo"], ["ba", "bo"], ["bo", "ken"]])
+    assert sum(encoded) == 2
+    assert rankings[0].scores[1] == rankings[2].scores[0]
+
+
+def test_a_thousand_choices(model):
+    choices = [text(i, 1 + i % 9) for i in range(1000)]
+    ranking = model.rank(text(3, 9), choices)
+    assert len(ranking.scores) == 1000
+    for i in (0, 499, 999):
+        assert ranking.scores[i] == pytest.approx(model.score(text(3, 9), choices[i]), abs=1e-5)
+
+
+def test_progress_and_nothing_to_do(model):
+    seen = []
+    model.rank(
+        [text(i, 5) for i in range(9)],
+        [["ba", "bo"]] * 9,
+        batch_tokens=30,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert len(seen) > 1 and seen == sorted(seen) and seen[-1] == (9, 9)
+    assert (
+        model.rank([], []) == []
+        and model.score([], []).shape == (0,)
+        and model.generate([]) == []
+        and model.encode([]) == []
+    )
+
+
+def test_inputs_have_no_end_token_by_default_and_ids_are_taken_as_they_are(model):
+    ids = model.tokenizer.encode(text(5, 4))
+    target = [*model.tokenizer.encode("bo"), 1]
+    assert model.score(text(5, 4), "bo") == pytest.approx(model.score(ids, target), abs=1e-5)
+    assert model.score(text(5, 4), "bo", add_eos_to_inputs=True) == pytest.approx(
+        model.score([*ids, 1], np.array(target)), abs=1e-5
+    )
+
+
+def test_long_texts_are_refused_or_cut_as_t0_cuts_them(model):
+    long = text(6, 40)
+    ids = model.tokenizer.encode(long)
+    with pytest.raises(t0.DataError, match=f"input 1: {len(ids)} tokens, but max_input_length is 20.*truncate=True"):
+        model.rank(["ba", long], [["bo"], ["bo"]], max_input_length=20)
+    assert model.score(long, "bo", max_input_length=20, truncate=True) == pytest.approx(
+        model.score(ids[:20], [*model.tokenizer.encode("bo"), 1])
+    )
+    cut = model.rank("ba", [long, "bo"], max_target_length=7, truncate=True)  # the end token goes first, then the cut
+    assert cut.lengths[0] == 7 and cut.scores[0] == pytest.approx(model.score(model.tokenizer.encode("ba"), ids[:7]))
+    with pytest.raises(t0.DataError, match="max_target_length"):
+        model.score("ba", long, max_target_length=7)
+
+
+BAD_RANKS = [
+    (("ba", []), "at least one choice"),
+    (("ba", "bo"), "at least one choice"),
+    ((["ba"], [["bo"], ["bo"]]), "each of the 1 inputs"),
+    ((["ba", ""], [["bo"], ["bo"]]), "input 1: it has no tokens"),
+    ((["ba", 5], [["bo"], ["bo"]]), "input 1"),
+    (([[1.5, 2.5]], [["bo"]]), "input 0"),
+    (([[3, 5000]], [["bo"]]), "id 5000"),
+    (([[3, -5]], [["bo"]]), "outside of any vocabulary"),
+]
+
+
+@pytest.mark.parametrize("arguments, message", BAD_RANKS, ids=[message for _, message in BAD_RANKS])
+def test_bad_arguments_of_rank(model, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        model.rank(*arguments)
+
+
+def test_scores_that_are_not_finite_never_make_a_ranking(model):
+    broken = t0.Model.init(model.config, model.tokenizer)
+    broken.core._writable("decoder.final_layer_norm.weight")[3] = np.inf
+    with pytest.raises(t0.NumericError, match="log-likelihood"):
+        broken.rank("ba", ["bo", "ken"])
+    with pytest.raises(t0.NumericError, match="not finite"):
+        broken.generate("ba")
+
+
+def test_a_model_without_a_tokenizer(model):
+    bare = t0.Model(model.core, model.config)
+    with pytest.raises(t0.ConfigError, match="no tokenizer"):
+        bare.rank("ba", ["bo"])
+    assert isinstance(bare.generate([3, 4], max_new_tokens=2), np.ndarray)
+
+
+# ---- generation ----------------------------------------------------------------------------------
+
+
+def test_generation_gives_texts_and_warns_when_cut(model, caplog):
+    inputs = [text(i, 5) for i in range(4)]
+    with caplog.at_level(logging.WARNING, "t0native"):
+        answers = model.generate(inputs, max_new_tokens=3)
+    ids, lengths, _ = model.core.generate(*ragged([model.tokenizer.encode(one) for one in inputs]), 3)
+    assert answers == [
+        model.tokenizer.decode([i for i in row[:length].tolist() if i != 1]) for row, length in zip(ids, lengths)
+    ]
+    cut = sum(row[length - 1] != 1 for row, length in zip(ids, lengths))
+    assert (f"{cut} of 4 answers reached max_new_tokens=3" in caplog.text) == (cut > 0)
+    assert model.generate(inputs[0], max_new_tokens=3, num_beams=1, do_sample=False) == answers[0]
+
+
+def test_min_new_tokens_forbids_the_end():
+    model = build("gated-tied-few-buckets")  # ends after 2 and 1 tokens by itself
+    sources, _ = golden.batch("gated-tied-few-buckets")
+    ids, lengths, _ = model.core.generate(*ragged(sources), 8, 5)
+    assert (lengths > 5).all() and not (ids[:, :5] == 1).any()
+
+
+@pytest.mark.parametrize(
+    "keywords, error, message",
+    [
+        ({"max_new_token": 5}, TypeError, "did you mean 'max_new_tokens'"),
+        ({"num_beams": 4}, t0.ConfigError, "num_beams=4"),
+        ({"do_sample": True}, t0.ConfigError, "do_sample=True"),
+        ({"temperature": 0.7}, t0.ConfigError, "temperature=0.7"),
+        ({"max_new_tokens": 0}, ValueError, "max_new_tokens 0"),
+        ({"max_new_tokens": 2.5}, ValueError, "max_new_tokens 2.5"),
+        ({"max_new_tokens": 2, "min_new_tokens": 3}, ValueError, "min_new_tokens 3"),
+    ],
+)
+def test_keywords_of_generate(model, keywords, error, message):
+    with pytest.raises(error, match=message):
+        model.generate("ba", **keywords)
+
+
+# ---- loading, saving, views ----------------------------------------------------------------------
+
+
+def test_a_saved_model_answers_alike(model, tmp_path):
+    model.save(tmp_path / "saved")
+    again = t0.Model.from_pretrained(tmp_path / "saved")
+    assert again.tokenizer.model_bytes == model.tokenizer.model_bytes and again.tokenizer.extra_ids == 0
+    assert again.rank(text(1, 5), ["ba", "bo"]).scores.tolist() == model.rank(text(1, 5), ["ba", "bo"]).scores.tolist()
+
+
+def test_initialisation_depends_on_the_seed_alone():
+    config = t0.Config(vocab_size=300, d_model=64, d_ff=100, num_layers=2, num_heads=4, d_kv=16)
+    a, b, c = (t0.Model.init(config, seed=seed).core for seed in (1, 1, 2))
+    assert all(np.array_equal(a.tensor(name), b.tensor(name)) for name, _ in a.tensors())
+    assert not np.array_equal(a.tensor("shared.weight"), c.tensor("shared.weight"))
+    expected = {
+        "shared.weight": 1.0,
+        "encoder.block.1.layer.0.SelfAttention.q.weight": (64 * 16) ** -0.5,
+        "lm_head.weight": 64**-0.5,
+    }
+    for name, deviation in expected.items():
+        assert a.tensor(name).std() == pytest.approx(deviation, rel=0.05), name
+    matching = t0.Model.init(config, seed=1, initializer="matching").core
+    name = "encoder.block.0.layer.0.SelfAttention.k.weight"
+    assert not np.array_equal(matching.tensor(name), a.tensor(name))
+    with pytest.raises(ValueError, match="'matching'"):
+        t0.Model.init(config, initializer="zero")
+
+
+def test_views_are_read_only_and_keep_the_model_alive():
+    view = t0.Model.init(t0.Config(vocab_size=30, d_model=8, d_ff=8, num_layers=1, num_heads=2)).core.tensor(
+        "shared.weight"
+    )
+    with pytest.raises(ValueError, match="read-only"):
+        view[0, 0] = 1.0
+    assert np.isfinite(view).all() and view.shape == (30, 8) and view.std() > 0.5
+
+
+def test_other_precisions_and_unknown_kernels(tmp_path, model):
+    model.save(tmp_path)
+    with pytest.raises(t0.ConfigError, match="float32"):
+        t0.Model.from_pretrained(tmp_path, dtype="int8")
+    with pytest.raises(ValueError, match=r"kernels\.all"):
+        t0.Model.from_pretrained(tmp_path, kernels="quantum")
+    assert t0.Model.from_pretrained(tmp_path, kernels="portable").core.kernels == "portable"
+
+
+def test_more_memory_than_there_is(monkeypatch):
+    free = available_memory()
+    assert free is None or free > 1e6
+    monkeypatch.setattr("t0native.model.available_memory", lambda: 20e9)
+    with pytest.raises(MemoryError, match=r"44\.5 GB in float32, but 20\.0 GB"):
+        t0.Model.init(t0.Config.t5_v1_1("xxl"))
+
+
+def test_a_lone_surrogate_is_told_with_its_place(model):
+    with pytest.raises(t0.DataError, match="input 2: "):
+        model.rank(["ba", "ba", "b\ud800"], [["bo"]] * 3)
+
+
+def test_a_tokenizer_larger_than_the_vocabulary(model, tmp_path):
+    with pytest.raises(t0.ConfigError, match="pieces"):
+        t0.Model.init(t0.Config(vocab_size=10, d_model=8, d_ff=8, num_layers=1, num_heads=2), model.tokenizer)
+
+
+# ---- arrays of the core --------------------------------------------------------------------------
+
+BAD_BATCHES = [
+    (([1, 2, 3], [0, 2]), ValueError),
+    (([1, 2, 3], [1, 3]), ValueError),
+    (([1, 2, 3], []), ValueError),
+    (([1, 2, 3], [0, 5, 3]), ValueError),
+    (([1, 2, 3], [0, -1, 3]), ValueError),
+    (([1, 2, 3], [0, 0, 3]), ValueError),
+    (([[1, 2, 3]], [0, 3]), ValueError),
+    (([1.0, 2.5], [0, 2]), TypeError),
+    (([1, 2**40], [0, 2]), ValueError),
+    ((["a"], [0, 1]), TypeError),
+    ((None, [0, 1]), (TypeError, ValueError)),
+]
+
+
+@pytest.mark.parametrize("arrays, error", BAD_BATCHES, ids=[str(arrays) for arrays, _ in BAD_BATCHES])
+def test_bad_arrays(arrays, error):
+    core = build("gated-untied").core
+    for call in (
+        lambda: core.encode(*arrays),
+        lambda: core.generate(*arrays, 3),
+        lambda: core.score(*arrays, [1], [0, 1], [0]),
+    ):
+        with pytest.raises(error):
+            call()
+    assert core.encode([1, 2], [0, 2]).shape == (2, 16)
+
+
+def test_bad_arguments_of_the_core():
+    core = build("gated-untied").core
+    for owners in ([1], [-1], [0, 0]):
+        with pytest.raises(ValueError, match="source"):
+            core.score([1, 2], [0, 2], [1], [0, 1], owners)
+    for threads in (0, -1, 5000):
+        with pytest.raises(ValueError, match="threads"):
+            core.encode([1, 2], [0, 2], threads)
+    with pytest.raises(ValueError, match="one for each"):
+        core.logits([1, 2], [0, 2], [1, 1], [0, 1, 2])
+    with pytest.raises(KeyError, match="nothing"):
+        core.tensor("nothing")
+    with pytest.raises(TypeError):
+        _core.Model([])
+    with pytest.raises(KeyError, match="d_model"):
+        _core.Model({"vocab_size": 5})
+    with pytest.raises((MemoryError, ValueError)):
+        _core.Model({**golden.MODELS["gated-untied"][0], "vocab_size": 2**31 - 1, "d_model": 2**31 - 1})
+
+
+# ---- threads and signals -------------------------------------------------------------------------
+
+
+def test_many_threads_use_one_model(model):
+    inputs = [text(i, 3 + i % 7) for i in range(12)]
+    expected = [model.rank(one, ["ba", "bo", "ken"]).scores.tolist() for one in inputs]
+    found = [None] * 48
+
+    def work(k):
+        found[k] = model.rank(inputs[k % 12], ["ba", "bo", "ken"]).scores.tolist()
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(48)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == expected * 4
+
+
+def test_thread_numbers(monkeypatch):
+    monkeypatch.setattr("t0native.threads._chosen", None)
+    monkeypatch.setenv("T0NATIVE_NUM_THREADS", "3")
+    assert t0.get_num_threads() == 3
+    t0.set_num_threads(2)
+    assert t0.get_num_threads() == 2
+    for bad in (0, -1, 1.5, True, "2"):
+        with pytest.raises(t0.ConfigError, match="threads"):
+            t0.set_num_threads(bad)
+    monkeypatch.setattr("t0native.threads._chosen", None)
+    monkeypatch.setenv("T0NATIVE_NUM_THREADS", "many")
+    with pytest.raises(t0.ConfigError, match="T0NATIVE_NUM_THREADS 'many'"):
+        t0.get_num_threads()
+
+
+# ---- live comparisons ----------------------------------------------------------------------------
+
+LIVE = {
+    "gated": t0.Config(vocab_size=71, d_model=24, d_ff=40, num_layers=2, num_heads=3, d_kv=8, num_decoder_layers=3),
+    "relu-tied": t0.Config(
+        vocab_size=71,
+        d_model=24,
+        d_ff=40,
+        num_layers=2,
+        num_heads=3,
+        d_kv=8,
+        feed_forward_proj="relu",
+        tie_word_embeddings=True,
+    ),
+    "wide": t0.Config(vocab_size=331, d_model=192, d_ff=256, num_layers=1, num_heads=6, d_kv=32),
+}
+
+
+def in_transformers(folder):
+    """(model, loading report) of a folder, as transformers loads it."""
+    from transformers import T5ForConditionalGeneration
+
+    loaded, report = T5ForConditionalGeneration.from_pretrained(folder, output_loading_info=True)
+    return loaded.eval(), report
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", LIVE)
+@pytest.mark.filterwarnings("ignore")
+def test_transformers_loads_what_we_save_and_agrees(name, tmp_path):
+    import torch
+
+    model = t0.Model.init(LIVE[name], seed=11)
+    model.save(tmp_path / "m")
+    theirs, report = in_transformers(tmp_path / "m")
+    assert not report["missing_keys"] and not report["unexpected_keys"] and not report["mismatched_keys"]
+    source = golden.sequences("live", (90,), 71, 3)[0]
+    inputs = [0, *golden.sequences("live target", (17,), 71, 3)[0]]
+    with torch.no_grad():
+        expected = theirs(input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([inputs])).logits[0].numpy()
+        generated = theirs.generate(
+            torch.tensor([source]), max_new_tokens=12, do_sample=False, num_beams=1, use_cache=False
+        )[0, 1:].tolist()
+    assert np.abs(model.logits(source, inputs) - expected).max() <= 1e-4 * max(1.0, np.abs(expected).max())
+    ids, lengths, _ = model.core.generate(*ragged([source]), 12)
+    assert ids[0, : lengths[0]].tolist() == generated
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("proj, tied", [("gated-gelu", False), ("relu", True)])
+def test_we_load_what_transformers_saves(proj, tied, tmp_path):
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    shape = golden.config(50, 16, 2, 8, 24, 2, 1, proj=proj, tied=tied)
+    torch.manual_seed(0)
+    theirs = T5ForConditionalGeneration(T5Config(**shape)).eval()
+    if not tied:
+        theirs.lm_head.weight = torch.nn.Parameter(torch.randn_like(theirs.lm_head.weight))
+    theirs.save_pretrained(tmp_path)
+    model = t0.Model.from_pretrained(tmp_path)
+    assert model.config.tie_word_embeddings is tied
+    with torch.no_grad():
+        expected = (
+            theirs(input_ids=torch.tensor([[5, 6, 7]]), decoder_input_ids=torch.tensor([[0, 9]])).logits[0].numpy()
+        )
+    assert np.abs(model.logits([5, 6, 7], [0, 9]) - expected).max() <= 1e-4 * max(1.0, np.abs(expected).max())
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+def test_the_golden_files_are_what_their_script_makes(stored):
+    import make_golden
+
+    for case in ("gated-untied", "relu-tied"):
+        shape, seed, _, _ = golden.MODELS[case]
+        logits, loss, gradients = make_golden.forward_and_gradients(make_golden.build(shape, seed), *golden.batch(case))
+        assert np.abs(logits - stored[f"{case}/logits"]).max() <= 1e-5 and abs(loss - stored[f"{case}/loss"]) <= 1e-6
+        together = np.concatenate([gradients[name].reshape(-1) for name in sorted(gradients)])
+        assert np.abs(together - stored[f"{case}/gradients"]).max() <= 1e-5
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+def test_transformers_reads_our_tokenizer_folder(model, tmp_path):
+    pytest.importorskip(
+        "google.protobuf", reason="transformers reads spiece.model with protobuf, which is not installed"
+    )
+    from transformers import AutoTokenizer
+
+    model.save(tmp_path)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    for seed in range(5):
+        assert theirs(text(seed, 9)).input_ids == [*model.tokenizer.encode(text(seed, 9)), 1]
+
+
+def test_signals_are_python_again_after_a_call(model):
+    """The core installs no handler of its own."""
+    before = signal.getsignal(signal.SIGINT)
+    model.rank("ba", ["bo"])
+    assert signal.getsignal(signal.SIGINT) is before

@@ -1,0 +1,132 @@
+"""The package as a whole: what importing it costs, what it says when it is not built, and files that are never half-written."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import t0native as t0
+from t0native import files
+from t0native.progress import Progress
+
+PACKAGE = Path(t0.__file__).parent
+
+
+def python(code, folder):
+    environment = {"PYTHONPATH": str(folder), "PATH": os.environ["PATH"]}
+    return subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment, cwd=folder)
+
+
+def test_import_brings_only_what_is_needed():
+    code = "import sys, numpy; before = set(sys.modules); import t0native; print(*sorted(set(sys.modules) - before))"
+    done = python(code, PACKAGE.parent)
+    assert done.returncode == 0, done.stderr
+    heavy = {"yaml", "argparse", "matplotlib", "jinja2", "torch", "difflib", "html", "sentencepiece", "t0native.cli", "t0native.plot"}
+    assert not heavy & set(done.stdout.split())
+
+
+def test_every_public_name_is_there():
+    for name in t0.__all__:
+        assert getattr(t0, name) is not None
+    assert set(t0.__all__) <= set(dir(t0))
+    with pytest.raises(AttributeError, match="module 't0native' has no attribute 'Mixtur'; did you mean 'Mixture'?"):
+        t0.Mixtur
+
+
+def test_train_and_evaluate_stay_functions():
+    code = "import t0native.cli, t0native.train, t0native.evaluate, t0native as t0; print(callable(t0.train), callable(t0.evaluate))"
+    assert python(code, PACKAGE.parent).stdout == "True True\n"
+
+
+def test_a_package_that_is_not_built_says_how(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "t0native", ignore=shutil.ignore_patterns("*.so", "__pycache__", "mini"))
+    done = python("import t0native", tmp_path)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: t0native is not built: ") and "pip install ." in last
+
+
+def test_files_are_old_or_new_never_half(tmp_path, monkeypatch):
+    path = tmp_path / "deep/a.json"
+    files.write_json(path, {"é": [1.5, None]})
+    assert path.read_text(encoding="utf-8") == '{\n "é": [\n  1.5,\n  null\n ]\n}\n'
+    with pytest.raises(ZeroDivisionError):
+        with files.replacing(path) as file:
+            file.write("half")
+            1 / 0
+    with pytest.raises(ValueError):
+        files.write_json(path, float("nan"))
+    for call in ("fsync", "replace"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(files.os, call, _no_space)
+            with pytest.raises(OSError, match="cannot write: no space left on the disk"):
+                files.write_text(path, "new")
+    assert path.read_text(encoding="utf-8").startswith('{\n "é"') and os.listdir(path.parent) == ["a.json"]
+
+
+def _no_space(*arguments):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
+def test_a_really_full_device():
+    with open("/dev/full", "ab", buffering=0) as full, pytest.raises(OSError) as error:
+        files.append_line(full, "x" * 10)
+    assert error.value.errno == 28 and str(error.value).endswith("what was there before is unchanged: '/dev/full'")
+
+
+def test_sets_of_files_appear_together_or_not_at_all(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        with files.FileSet(tmp_path / "new") as together:
+            together.add("a", b"one")
+            1 / 0
+    assert os.listdir(tmp_path) == []
+    with files.FileSet(tmp_path / "new") as together:
+        together.add("a", b"one", memoryview(b"two"))
+        together.add("b", b"")
+        assert not (tmp_path / "new/a").exists()
+    assert (tmp_path / "new/a").read_bytes() == b"onetwo" and sorted(os.listdir(tmp_path / "new")) == ["a", "b"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_on_a_terminal_renews_its_line(monkeypatch):
+    monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
+    now = [100.0]
+    monkeypatch.setattr("t0native.progress.time.monotonic", lambda: now[0])
+    stream = Terminal()
+    with Progress("train", 1000, stream=stream) as bar:
+        for done in (1, 250, 1000):
+            now[0] += 25
+            bar.update(done, "loss 1.5")
+    parts = stream.getvalue().split("\r")
+    assert parts[2].rstrip() == "train  [#####---------------]  250/1,000  loss 1.5  2:30 left"
+    assert parts[3].startswith("train  [####################]  1,000/1,000  loss 1.5") and parts[-1].endswith("\n")
+
+
+def test_progress_elsewhere_is_a_line_now_and_then(monkeypatch):
+    monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
+    now = [0.0]
+    monkeypatch.setattr("t0native.progress.time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    with Progress("train", 100, stream=stream) as bar:
+        for done in range(1, 101):
+            now[0] += 0.25
+            bar.update(done)
+    assert stream.getvalue().splitlines() == ["train  40/100  0:15 left", "train  80/100  0:05 left"]
+
+
+def test_progress_can_be_switched_off(monkeypatch):
+    for variable, on in (("0", True), ("1", False)):
+        monkeypatch.setenv("T0NATIVE_PROGRESS", variable)
+        stream = Terminal()
+        with Progress("train", 10, on=on, stream=stream) as bar:
+            bar.update(10)
+        assert stream.getvalue() == ""

@@ -1,0 +1,295 @@
+"""Prompts and their files: against the reference output of real Jinja2, against Jinja2 itself, and hostile files."""
+
+import json
+import logging
+import pickle
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from jinja_oracle import Rival
+
+import t0native as t0
+from t0native.prompts import Prompt, PromptCollection, PromptedExample, PromptMetadata, PromptSet
+
+SEED_TEXT = "a|||b {{ x }} long " + "word " * 600
+
+
+def test_every_reference_row_is_equal(public_data):
+    """cases.jsonl: real Jinja2's parts and choices; 0 rows refused, 0 wrong."""
+    p3 = PromptCollection.load(public_data / "promptsource" / "templates")
+    rows = compared = 0
+    with open(public_data / "promptsource" / "cases.jsonl") as lines:
+        for line in lines:
+            row = json.loads(line)
+            prompt = p3[row["dataset"], row["subset"]][row["template"]]
+            rows += 1
+            if row.get("random"):
+                todo = [({"pick": how}, row[how]["parts"], row[how]["choices"]) for how in ("first", "last")]
+            else:
+                todo = [({}, row["expected_parts"], row["expected_choices"])]
+            if "untruncated" in row:
+                todo.append(({"truncate": False}, row["untruncated"], row["expected_choices"]))
+            for how, parts, choices in todo:
+                assert prompt.apply(row["example"], **how) == parts, (row["dataset"], row["template"])
+                assert prompt.choices(row["example"]) == choices, (row["dataset"], row["template"])
+                compared += 1
+    assert rows == 4683 and compared > rows
+
+
+def test_all_installed_prompts_load_and_compile(promptsource_folder):
+    p3 = PromptCollection.load(promptsource_folder)
+    assert len(p3) == 279 and len(PromptCollection.promptsource()) == 279
+    began = time.perf_counter()
+    prompts = [prompt for key in p3 for prompt in p3[key].values()]
+    took = time.perf_counter() - began
+    assert len(prompts) == 2085 and len({prompt.id for prompt in prompts}) == 2085
+    assert took < 5  # about 0.2 s on an idle core; a bound against accidents only
+    for prompt in prompts:
+        assert prompt.fields or prompt.fixed_choices or prompt.answer_choices is None
+        prompt._template(True, False), prompt._template(True, True), prompt.random
+    assert sum(prompt.fixed_choices is not None for prompt in prompts) == 911
+    assert sum(prompt.random for prompt in prompts) == 246
+    assert sum(prompt.answer_choices is None for prompt in prompts) == 940
+    assert "promptsource" not in sys.modules
+
+
+def _read(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _rows(public_data):
+    data = public_data / "data"
+    copa = _read(data / "superglue-val" / "COPA.val.jsonl")
+    wic = _read(data / "superglue-val" / "WiC.val.jsonl")
+    wsc = _read(data / "superglue-val" / "WSC.val.jsonl")
+    piqa = _read(data / "piqa-val" / "valid.jsonl")
+    labels = (data / "piqa-val" / "valid-labels.lst").read_text().split()
+    return {
+        ("super_glue", "copa"): copa,
+        ("super_glue", "wic"): [{**row, "label": int(row["label"])} for row in wic],
+        ("super_glue", "wsc.fixed"): [{**row, **row["target"], "label": int(row["label"])} for row in wsc],
+        ("piqa", None): [{**row, "label": int(label)} for row, label in zip(piqa, labels)],
+    }
+
+
+def test_evaluation_tasks_equal_jinja(public_data, promptsource_folder):
+    p3 = PromptCollection.load(promptsource_folder)
+    compared = 0
+    for key, rows in _rows(public_data).items():
+        for prompt in p3[key].values():
+            rival = Rival(prompt.jinja, prompt.answer_choices)
+            for row in rows[:60]:
+                assert prompt.apply(row) == rival.apply(row), (key, prompt.name)
+                assert prompt.choices(row) == rival.choices(row), (key, prompt.name)
+                compared += 1
+    assert compared > 2000
+
+
+PROMPT = Prompt(
+    "made up", "{{ text }} {{ n }}? ||| {% if label is not none %}{{ answer_choices[label] }}{% endif %}", "no ||| yes {{ extra }}", id="made-up"
+)
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        {"text": "plain", "n": 1, "label": 1, "extra": "x"},
+        {"text": SEED_TEXT, "n": SEED_TEXT, "label": 0, "extra": "c|||d"},
+        {"text": "||||", "n": None, "label": None, "extra": ""},
+        {"text": "\u2003 wide \x1c", "n": ["a|||b"], "label": 0, "extra": "3ed2dface8203c4c9dfb1a5dc58e41e0"},
+        {"text": "x" * 2053, "n": "y" * 2054, "label": 1, "extra": " "},
+        {"text": " " + "x" * 3000, "n": "a" * 2044 + " bbbbbbbbbbbb", "label": 1},
+        {},
+    ],
+)
+@pytest.mark.parametrize("truncate", [True, False])
+def test_separators_truncation_and_choices_are_promptsources(example, truncate):
+    rival = Rival(PROMPT.jinja, PROMPT.answer_choices)
+    try:
+        expected = rival.apply(example, truncate)
+    except Exception:
+        with pytest.raises(t0.TemplateError, match="prompt 'made up', line"):
+            PROMPT.apply(example, truncate)
+        return
+    assert PROMPT.apply(example, truncate) == expected
+    assert PROMPT.choices(example) == rival.choices(example)
+
+
+def test_highlight_marks_what_is_printed():
+    assert Prompt("p", "a {{ x }}").apply({"x": "y"}, highlight_variables=True) == ["a <span style='color: #F08080'>y</span>"]
+    assert Prompt("p", "").apply({}) == [""] and Prompt("p", "a ||| ||| b").apply({}) == ["a", "", "b"]
+
+
+def test_render_is_t0s_pipeline():
+    prompt = Prompt("p", "{{ a_b }} ||| {{ c }}", "x ||| y")
+    assert prompt.render({"a-b": "in", "c": ""}) == PromptedExample("in", "<NO LABEL>", ["x", "y"])
+    assert prompt.render({"a_b": " ", "c": "t"}) is None
+    assert Prompt("p", "one part").render({}) is None and Prompt("p", "a ||| b ||| c").render({}) is None
+    assert Prompt("p", "a ||| b").render({}) == ("a", "b", None)
+    assert [r and r.input for r in prompt.render_all([{"a-b": "1", "c": ""}, {"a-b": "", "c": ""}])] == ["1", None]
+
+
+def test_fields_and_fixed_choices():
+    assert PROMPT.fields == ("text", "n", "label", "extra") and PROMPT.fixed_choices is None
+    prompt = Prompt("p", "{% for x in range(n) %}{{ x }}{{ answer_choices }}{% endfor %}", "a|||b")
+    assert prompt.fields == ("n",) and prompt.fixed_choices == ["a", "b"]
+    prompt.fixed_choices.append("spoilt")
+    prompt.choices({}).append("spoilt")
+    assert prompt.fixed_choices == prompt.choices({}) == ["a", "b"]
+    assert Prompt("p", "x").fixed_choices is None and Prompt("p", "x").choices({}) is None
+    assert Prompt("p", "{{ answer_choices.append('z') or answer_choices|join }}", "a|||b").apply({}, truncate=False) == ["abz"]
+
+
+def test_random_choices_depend_on_prompt_seed_and_index_alone():
+    text = "{{ range(1000)|choice }} {{ range(1000)|random }}"
+    prompt, other = Prompt("p", text, id="one"), Prompt("p", text, id="two")
+    first = [prompt.apply({}, seed=3, index=k) for k in range(50)]
+    assert first == [prompt.apply({}, seed=3, index=k) for k in reversed(range(50))][::-1] == [Prompt("q", text, id="one").apply({}, seed=3, index=k) for k in range(50)]
+    assert len({part for parts in first for part in parts}) > 45
+    assert first != [other.apply({}, seed=3, index=k) for k in range(50)] != [prompt.apply({}, seed=4, index=k) for k in range(50)]
+    draws = [int(number) for k in range(2000) for number in prompt.apply({}, index=k)[0].split()]
+    assert abs(sum(draws) / len(draws) - 499.5) < 20
+    assert prompt.apply({}, pick="first") == ["0 0"] and prompt.apply({}, pick="last") == ["999 999"]
+    assert prompt.apply({}, seed=-5, index=2**70) == prompt.apply({}, seed=-5, index=2**70)
+
+
+def test_errors_name_the_prompt():
+    with pytest.raises(t0.TemplateError, match="prompt 'bad', line 2, column 21: TypeError") as caught:
+        Prompt("bad", "x\n{{ x }} {{ y }}{{ 1 / x }}").apply({"x": 0}, highlight_variables=True)
+    assert (caught.value.line, caught.value.column) == (2, 21)
+    with pytest.raises(t0.TemplateError, match="prompt 'bad', line 2, column 17: test 'is' does not exist"):
+        Prompt("bad", "x\n{{ x }} {{ y is is z }}").apply({})
+    with pytest.raises(t0.TemplateError, match="answer_choices of prompt 'bad'"):
+        Prompt("bad", "x", "{{ 1 / 0 }}").apply({})
+    with pytest.raises(t0.DataError, match="reserved key 'answer_choices'"):
+        Prompt("p", "x").apply({"answer_choices": []})
+    with pytest.raises(t0.DataError, match="jinja is NoneType"):
+        Prompt("p", None)
+    with pytest.raises(t0.DataError, match="must be a mapping"):
+        Prompt("p", "x").apply([1])
+
+
+def test_prompts_are_picklable():
+    metadata = PromptMetadata(True, False, ["Accuracy"], ["en"])
+    prompt = Prompt("p", "{{ x }} ||| y", "a|||b", "ref", metadata, max_steps=99)
+    prompt.apply({"x": 1})
+    again = pickle.loads(pickle.dumps(prompt))
+    assert again == prompt and again.metadata == metadata and again.max_steps == 99 and again.apply({"x": 2}) == ["2", "y"]
+
+
+FILE = """dataset: {dataset}
+{subset}templates:
+  11111111-1111-4111-8111-111111111111: !Template
+    answer_choices: null
+    id: 11111111-1111-4111-8111-111111111111
+    jinja: '{{{{ text }}}} ||| {{{{ label }}}}'
+    metadata: &id001 !TemplateMetadata
+      choices_in_prompt: false
+      languages:
+      - en
+      metrics:
+      - {metric}
+      original_task: true
+    name: first
+    reference: ours
+  22222222-2222-4222-8222-222222222222: !Template
+    answer_choices: a ||| b
+    id: 22222222-2222-4222-8222-222222222222
+    jinja: "{{{{ text }}}}\\n|||\\\\
+      \\\\ {{{{ answer_choices[label] }}}}"
+    metadata: *id001
+    name: another
+    reference: ''
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for parts in (["alone"], ["super", "one"], ["super", "two"], ["Someone", "set"], ["Someone", "big", "sub"]):
+        file = tmp_path.joinpath(*parts, "templates.yaml")
+        file.parent.mkdir(parents=True)
+        users = parts[0] == "Someone"
+        dataset = "/".join(parts[:2]) if users else parts[0]
+        subset = parts[2:] if users else parts[1:]
+        text = FILE.format(dataset=dataset, subset=f"subset: {subset[0]}\n" if subset else "", metric="Accuracy")
+        file.write_text(text.replace("\\\\", "\\").replace("\\n|||\\\n", "\\n|||\\\n"))
+    (tmp_path / "notes").mkdir()
+    return tmp_path
+
+
+def test_a_folder_in_promptsources_layout(folder):
+    p3 = PromptCollection.load(folder)
+    assert list(p3) == [("Someone/big", "sub"), ("Someone/set", None), ("alone", None), ("super", "one"), ("super", "two")]
+    assert p3["alone"] is p3["alone", None] is p3[("alone",)] and p3["super/one"] is p3["super", "one"]
+    assert p3["Someone/set"].dataset == "Someone/set" and p3["Someone/big/sub"].subset == "sub"
+    assert ("super", "one") in p3 and "super/zero" not in p3 and 5 not in p3
+    prompts = p3["super/two"]
+    assert list(prompts) == ["first", "another"] and prompts.dataset == "super" and prompts.subset == "two"
+    prompt = prompts["another"]
+    assert prompt.id.startswith("2222") and prompt.reference == "" and prompt.metadata == PromptMetadata(True, False, ["Accuracy"], ["en"])
+    assert prompt.render({"text": "t", "label": 1}) == ("t", "b", ["a", "b"])
+    with pytest.raises(KeyError, match="did you mean 'super/two'"):
+        p3["super/twa"]
+    with pytest.raises(KeyError, match="did you mean 'another'"):
+        prompts["anothr"]
+    assert isinstance(PromptSet.read(folder / "alone" / "templates.yaml"), PromptSet)
+    assert list(PromptCollection.load(folder / "alone")) == [("alone", None)]
+
+
+@pytest.mark.parametrize(
+    "text,words",
+    [
+        ("a: [", "did not find expected node content"),
+        ("dataset: x\n", "must be a mapping with dataset and templates"),
+        ("templates:\n  a: !Other {}\n", "line 2: could not determine a constructor for the tag '!Other'"),
+        ("templates:\n  a: !!python/object/apply:os.system ['true']\n", "could not determine a constructor"),
+        ("templates:\n  a: !Template [1]\n", "line 2: !Template must be a mapping"),
+        ("templates:\n  a: !Template {name: x}\n", "line 2: a template's jinja must be text"),
+        ("templates:\n  a: !Template {name: x, jinja: y, answer_choices: [1]}\n", "answer_choices must be text or null"),
+        ("templates:\n  a: !Template {name: x, jinja: y, metadata: {}}\n", "must be tagged !TemplateMetadata"),
+        ("templates:\n  a: !Template {name: x, jinja: y, metadata: !TemplateMetadata {metrics: Accuracy}}\n", "metrics must be a list"),
+        ("templates:\n  a: {name: x}\n", "must be tagged !Template"),
+        ("templates:\n  a: !Template {name: x, jinja: y}\n  b: !Template {name: x, jinja: z}\n", "two prompts are named 'x'"),
+        ("templates: " + "[" * 3000, "templates.yaml"),
+        ("templates: {a: !Template {name: x, jinja: \x01}}", "templates.yaml"),
+        ("a: &a [x,x]\nb: &b [*a,*a]\n" + "".join(f"c{i}: &c{i} [*{'b' if i == 0 else f'c{i - 1}'}, *b]\n" for i in range(60)), "must be a mapping"),
+    ],
+)
+def test_broken_files_name_file_and_place(tmp_path, text, words):
+    file = tmp_path / "d" / "templates.yaml"
+    file.parent.mkdir()
+    file.write_text(text)
+    with pytest.raises(t0.FormatError) as caught:
+        PromptCollection.load(tmp_path)["d"]
+    assert str(file) in str(caught.value) and words in str(caught.value)
+
+
+def test_unknown_metrics_and_languages_warn_once(tmp_path, caplog, capsys):
+    for name in ("d", "e"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "templates.yaml").write_text(FILE.format(dataset=name, subset="", metric="Vibes " + tmp_path.name).replace("\\\\", "\\"))
+    with caplog.at_level(logging.WARNING):
+        p3 = PromptCollection.load(tmp_path)
+        p3["d"], p3["e"]
+    assert [record.getMessage().split(": ")[-1] for record in caplog.records] == [f"unknown metric 'Vibes {tmp_path.name}'"]
+    assert capsys.readouterr().out == ""
+
+
+def test_absent_folders_say_what_to_do(tmp_path):
+    with pytest.raises(t0.DataError, match="no such folder"):
+        PromptCollection.load(tmp_path / "x")
+    with pytest.raises(t0.DataError, match="no templates.yaml below"):
+        PromptCollection.load(tmp_path)
+    code = "import t0native as t0\ntry: t0.PromptCollection.promptsource()\nexcept t0.DataError as e: print(e)"
+    root = Path(t0.__file__).parent.parent
+    site = [path for path in sys.path if "site-packages" in path]
+    shim = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'promptsource' else f(n, *a)\n"
+    done = subprocess.run([sys.executable, "-P", "-c", f"import sys; sys.path[:0] = {[str(root), *site]!r}\n{shim}{code}"], capture_output=True, text=True)
+    assert "pip install --no-deps --ignore-requires-python promptsource==0.2.3" in done.stdout, done.stderr
+
+
+def test_promptsource_from_an_unpacked_folder(folder):
+    assert len(PromptCollection.promptsource(folder)) == 5

@@ -1,0 +1,167 @@
+"""Statistics against numpy and scipy, the saved form, tables and pictures."""
+
+import json
+
+import numpy as np
+import pytest
+
+import t0native as t0
+from t0native.bootstrap import bootstrap, quartiles, row_counts
+from t0native.report import CELL_KEYS, SUMMARY_KEYS
+
+
+def report_of(models=("untrained", "all prompts"), tasks=("copa", "wic"), prompts=6, rows=200, seed=0):
+    random = np.random.default_rng(seed)
+    cells, correct = [], []
+    for m, model in enumerate(models):
+        for task in tasks:
+            for p in range(prompts):
+                fixed = {"model": model, "task": task, "prompt": f"p{p}", "metric": "accuracy", "dropped": 0, "status": "ok"}
+                cells.append(dict.fromkeys(CELL_KEYS) | fixed)
+                correct.append((random.random(rows) < 0.5 + 0.05 * p * m).astype(float))
+    return t0.Report.of_cells(cells, correct, [0.5] * len(cells), seed=3, about={"models": list(models), "seconds": 1.0})
+
+
+def test_quartiles_are_numpys():
+    for n in (1, 2, 3, 4, 7, 12, 15):
+        values = np.random.default_rng(n).random(n)
+        expected = [np.median(values), *np.quantile(values, [0.25, 0.75], method="linear")]
+        np.testing.assert_allclose(quartiles(values), expected, rtol=0, atol=1e-12)
+
+
+def test_summary_is_the_distribution_over_prompts():
+    report = report_of()
+    for entry in report.summary:
+        values = [c["value"] for c in report.cells if (c["model"], c["task"]) == (entry["model"], entry["task"])]
+        oracle = {"median": np.median(values), "mean": np.mean(values), "min": min(values), "max": max(values)}
+        oracle |= dict(zip(("q1", "q3"), np.percentile(values, [25, 75])))
+        for key, value in oracle.items():
+            assert entry[key] == pytest.approx(value, abs=1e-12), key
+        assert entry["low"] <= entry["median"] <= entry["high"] and entry["prompts"] == 6
+    for cell, correct in zip(report.cells, report.correct):
+        assert cell["value"] == pytest.approx(correct.mean(), abs=1e-12) and cell["n"] == 200
+
+
+def test_bootstrap_equals_a_plain_loop():
+    """The same draws, resampled one replicate at a time with numpy's own median and percentile."""
+    from t0native._core import random_bits
+
+    random = np.random.default_rng(5)
+    correct = (random.random((5, 40)) < [[0.3], [0.5], [0.6], [0.8], [0.9]]).astype(float)
+    correct[2, :7] = np.nan
+    lows, highs, low, high = bootstrap(correct, seed=11, replicates=300)
+    means, medians = [], []
+    for r in range(300):
+        rows = [int(b) % 40 for b in random_bits(11, 9, r * 40, 40)]
+        mean = np.nanmean(correct[:, rows], axis=1)
+        means.append(mean)
+        medians.append(np.median([mean[int(b) % 5] for b in random_bits(11, 9, (1 << 60) + r * 5, 5)]))
+    np.testing.assert_allclose(lows, np.percentile(means, 2.5, axis=0), atol=1e-12)
+    np.testing.assert_allclose(highs, np.percentile(means, 97.5, axis=0), atol=1e-12)
+    np.testing.assert_allclose([low, high], np.percentile(medians, [2.5, 97.5]), atol=1e-12)
+
+
+def test_interval_of_a_cell_agrees_with_scipy():
+    from scipy.stats import bootstrap as scipy_bootstrap
+
+    correct = (np.random.default_rng(1).random(300) < 0.7).astype(float)
+    lows, highs, _, _ = bootstrap(correct[None], seed=0, replicates=4000)
+    oracle = scipy_bootstrap((correct,), np.mean, n_resamples=4000, method="percentile", random_state=0).confidence_interval
+    assert (lows[0], highs[0]) == pytest.approx((oracle.low, oracle.high), abs=0.005)
+
+
+def test_replicates_are_drawn_in_any_portion():
+    counts = row_counts(4, 0, 10, 33)
+    assert (counts.sum(axis=1) == 33).all()
+    np.testing.assert_array_equal(counts[6:], row_counts(4, 6, 4, 33))
+
+
+def test_interval_covers_the_truth_as_often_as_it_says():
+    random = np.random.default_rng(9)
+    inside = 0
+    for trial in range(200):
+        lows, highs, _, _ = bootstrap((random.random((1, 150)) < 0.6).astype(float), seed=trial, replicates=400)
+        inside += lows[0] <= 0.6 <= highs[0]
+    assert 178 <= inside <= 199  # 95 % of 200 is 190, standard deviation 3.1
+
+
+def test_saved_form(tmp_path):
+    report = report_of()
+    report.correct[0][:3] = np.nan
+    path = report.save(tmp_path)
+    assert path == tmp_path / "report.json"
+    data = json.loads(path.read_text())
+    assert set(data["cells"][0]) == set(CELL_KEYS) and set(data["summary"][0]) == set(SUMMARY_KEYS)
+    assert data["cells"] == report.cells and data["summary"] == report.summary
+    again = t0.Report.load(tmp_path)
+    assert (again.cells, again.summary, again.about) == (report.cells, report.summary, report.about)
+    for a, b in zip(report.correct, again.correct):
+        np.testing.assert_array_equal(a, b)
+    assert path.stat().st_size < 24 * 500
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("{", "not JSON"),
+        ("[]", "no list 'cells': this is not a saved report"),
+        ('{"cells": [{}], "summary": []}', "cells[0] has no 'model'"),
+        ('{"cells": [], "summary": [3]}', "summary[0] has no 'model'"),
+    ],
+)
+def test_files_that_are_no_reports(tmp_path, content, message):
+    path = tmp_path / "r.json"
+    path.write_text(content)
+    with pytest.raises(t0.FormatError) as error:
+        t0.Report.load(path)
+    assert str(error.value).startswith(f"{path}: {message}")
+
+
+def test_reports_merge():
+    a, b = report_of(models=("a",)), report_of(models=("b",), seed=1)
+    both = t0.Report.merge([a, b])
+    assert both.cells == a.cells + b.cells and both.summary == a.summary + b.summary
+    assert both.about["models"] == ["a", "b"] and both.about["seconds"] == 2.0 and len(both.correct) == 24
+    with pytest.raises(t0.ConfigError, match="model 'a', task 'copa', prompt 'p0' stands in two reports; label the models apart"):
+        t0.Report.merge([a, a])
+
+
+def test_tables_show_percent():
+    report = report_of()
+    lines = str(report).splitlines()
+    assert lines[0].split() == ["task", "model", "prompts", "chance", "median", "95", "%", "interval", "quartiles", "mean", "min", "max"]
+    assert f"{100 * report.summary[0]['median']:.1f}" in lines[2] and "50.0" in lines[2]
+    assert [line.split()[0] for line in lines[2:]] == ["copa", "all", "wic", "all"]  # a task is named once
+    markdown = report.to_markdown()
+    assert markdown.count("\n| ") == 4 + 24 + 2 + 1 and "| copa | untrained | 6 | 50.0 |" in markdown
+    html = report_of(models=("<script>",))._repr_html_()
+    assert "&lt;script&gt;" in html and "<script>" not in html and html.count("<tr>") == 3
+
+
+def test_boxes_in_text():
+    cell = dict.fromkeys(CELL_KEYS) | {"model": "m", "task": "t", "metric": "accuracy", "status": "ok"}
+    values = [0.0, 0.25, 0.5, 0.75, 1.0]
+    correct = [np.array([1.0] * int(100 * v) + [0.0] * int(100 - 100 * v)) for v in values]
+    report = t0.Report.of_cells([cell | {"prompt": str(v)} for v in values], correct, [0.5] * 5, seed=0, about={})
+    line = report.boxes(width=50).splitlines()[1]
+    drawing = line[5 : 5 + 41]
+    assert drawing == "|---------[=========M=========]---------|"
+    assert line.endswith("50.0")
+
+
+def test_picture(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 't0native[plot]'")
+    report = report_of()
+    ax = report.plot(tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["copa", "wic"]
+    medians = [line.get_ydata()[0] for line in ax.lines if line.get_color() == "black" and len(set(line.get_ydata())) == 1]
+    for entry in report.summary:
+        assert any(value == pytest.approx(100 * entry["median"]) for value in medians)
+    with pytest.raises(t0.ConfigError, match="unknown kind of picture '.xyz'; known are"):
+        report.plot(tmp_path / "a.xyz")
+    assert not (tmp_path / "a.xyz").exists()
+    from matplotlib.figure import Figure
+
+    own = Figure().subplots()
+    assert report.plot(ax=own) is own

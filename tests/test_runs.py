@@ -1,0 +1,126 @@
+"""Runs with the real core: stopped anywhere and by anything, they end with the bytes of the uninterrupted run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import rows_of, yes_no
+
+import t0native as t0
+
+STEPS = 24
+
+
+def model(seed=1):
+    tokenizer = t0.Tokenizer.from_file(Path(t0.__file__).parent / "mini/spiece.model", extra_ids=0)
+    config = t0.Config(vocab_size=tokenizer.vocab_size, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, dropout_rate=0.1)
+    return t0.Model.init(config, tokenizer, seed=seed)
+
+
+def mixture():
+    return t0.Mixture([t0.Task("a", rows_of(60), {"p": yes_no("is it"), "q": yes_no("q", ("false", "true"))})])
+
+
+def run(trained, out, **options):
+    given = {"steps": STEPS, "batch_size": 8, "learning_rate": 0.01, "warmup": 3, "log_every": 4, "progress": False, "out": out}
+    return t0.train(trained, mixture(), **given | options)
+
+
+def bytes_of(trained):
+    return b"".join(trained.core.tensor(name).tobytes() for name, _ in trained.core.tensors())
+
+
+def log_of(folder):
+    lines = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("optimizer", ["adafactor", "adamw"])
+def test_a_run_in_parts_is_the_whole_run(tmp_path, optimizer, threads):
+    whole, part = model(), model()
+    options = {"optimizer": optimizer, "threads": threads}
+    expected = run(whole, tmp_path / "whole", **options)
+    assert expected.losses[-1] < expected.losses[0] - 1  # it learns
+    for steps in (5, 6, 17, STEPS):
+        part = model(seed=1 if steps == 5 else steps)  # what the weights are when a run goes on does not matter
+        done = run(part, tmp_path / "part", steps=steps, **options)
+    assert done.losses == expected.losses and bytes_of(part) == bytes_of(whole)
+    losses = {line["step"]: line["loss"] for line in log_of(tmp_path / "part")}
+    assert all(losses[line["step"]] == line["loss"] for line in log_of(tmp_path / "whole"))
+    reloaded = t0.Model.from_pretrained(tmp_path / "part")
+    assert bytes_of(reloaded) == bytes_of(whole)
+
+
+KILLED = """
+import sys; sys.path.insert(0, {tests!r})
+from test_runs import *
+run(model(), {out!r}, checkpoint_every=1, steps={steps}, validate=None)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_killed_again_and_again_is_the_whole_run(tmp_path):
+    expected = run(model(), tmp_path / "whole", steps=40)
+    code = KILLED.format(tests=str(Path(__file__).parent), out=str(tmp_path / "part"), steps=40)
+    environment = os.environ | {"PYTHONPATH": str(Path(t0.__file__).parent.parent)}
+    random = np.random.default_rng(0)
+    kills = 0
+    for _ in range(8):
+        process = subprocess.Popen([sys.executable, "-P", "-c", code], env=environment, stderr=subprocess.DEVNULL)
+        checkpoint = tmp_path / "part/checkpoint.npz"
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        while process.poll() is None and not (checkpoint.exists() and checkpoint.stat().st_mtime_ns > before):
+            time.sleep(0.01)  # until it has come further, so that the test ends
+        time.sleep(random.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+        if checkpoint.exists():
+            with np.load(checkpoint) as file:  # always whole
+                if json.loads(file["about"].tobytes())["step"] == 40:
+                    break
+    whole = model()
+    done = run(whole, tmp_path / "part", steps=40)
+    assert kills >= 2 and done.losses == expected.losses
+    assert bytes_of(whole) == bytes_of(t0.Model.from_pretrained(tmp_path / "whole"))
+    assert log_of(tmp_path / "part") == log_of(tmp_path / "whole")
+
+
+def test_ctrl_c_in_the_core_undoes_the_step(tmp_path):
+    import threading
+
+    trained, whole = model(), model()
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        run(trained, tmp_path, steps=100_000)
+    timer.join()
+    with np.load(tmp_path / "checkpoint.npz") as file:
+        steps = json.loads(file["about"].tobytes())["step"]
+    assert steps > 0
+    run(whole, None, steps=steps)
+    assert bytes_of(trained) == bytes_of(whole)
+
+
+def test_numbers_that_are_not_finite_stop_the_run(tmp_path):
+    trained = model()
+    trained.core._writable("encoder.final_layer_norm.weight")[3] = np.nan
+    with pytest.raises(t0.NumericError, match=r"step 1: .*; the batch: a/p \(\d\), a/q \(\d\); the state after step 0 is kept in"):
+        run(trained, tmp_path)
+
+
+def test_options_of_the_optimiser():
+    with pytest.raises(t0.ConfigError, match="optimizer_options: unknown name 'betas2'; did you mean 'beta2'?"):
+        run(model(), None, optimizer_options={"betas2": 1})
+    assert run(model(), None, optimizer_options={"step_offset": 1000}).losses != run(model(), None).losses
+
+
+def test_texts_longer_than_asked_are_cut():
+    done = run(model(), None, max_source=3, max_target=1, steps=2)
+    assert done.tokens == 2 * 8 * (3 + 1)

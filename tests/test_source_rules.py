@@ -1,0 +1,113 @@
+"""The house rules that a machine can check: dependency law, sizes, names, banned calls."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+C_FILES = sorted(ROOT.glob("csrc/*/*.[ch]"))
+PYTHON_FILES = sorted((ROOT / "t0native").rglob("*.py"))
+CORE = {"base", "text", "nn", "t5"}
+MAY_INCLUDE = {
+    "base": {"base"},
+    "text": {"base", "text"},
+    "nn": {"base", "nn"},
+    "t5": {"base", "nn", "t5"},
+    "template": {"base", "template"},
+    "py": {"base", "text", "nn", "t5", "template", "py"},
+}
+
+
+def code_of(file):
+    """The file without comments and string literals."""
+    text = file.read_text()
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"', " ", text, flags=re.S)
+
+
+def test_there_is_something_to_check():
+    assert len(C_FILES) > 20 and len(PYTHON_FILES) > 10
+
+
+@pytest.mark.parametrize("file", C_FILES, ids=lambda file: file.name)
+def test_includes_follow_the_dependency_law(file):
+    part = file.parent.name
+    for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', file.read_text(), flags=re.M):
+        assert "/" in name, f"{file.name} includes {name}: write the folder too"
+        assert name.split("/")[0] in MAY_INCLUDE[part], f"{part}/{file.name} may not include {name}"
+    system = re.findall(r"^\s*#\s*include\s+<([^>]+)>", file.read_text(), flags=re.M)
+    if part not in {"template", "py"}:
+        assert not [name for name in system if name.startswith("Python") or "structmember" in name]
+    if part != "py":
+        assert not [name for name in system if name.startswith("numpy")]
+
+
+@pytest.mark.parametrize("file", [file for file in C_FILES if file.parent.name in CORE], ids=lambda file: file.name)
+def test_the_core_neither_prints_nor_exits(file):
+    found = re.findall(r"\b(?:printf|fprintf|puts|exit|abort|system|popen)\s*\(", code_of(file))
+    assert not found, f"{file.name}: {found}"
+
+
+@pytest.mark.parametrize("file", C_FILES + PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_files_are_short(file):
+    limit = 900 if re.search(r"kernels_(avx|neon)", file.name) else 600
+    lines = len(file.read_text().splitlines())
+    assert lines <= limit, f"{file.name}: {lines} lines, at most {limit}"
+
+
+def function_lengths(text):
+    """(name, lines) of each C function: a line that ends in '{' at column 0's block, up to '}' at column 0."""
+    start = name = None
+    for number, line in enumerate(text.splitlines()):
+        if start is None and re.match(r"[A-Za-z_].*", line) and not line.startswith(("typedef", "struct", "enum", "union", "#")):
+            match = re.search(r"\b(\w+)\s*\(", line)
+            if match and not line.rstrip().endswith(";"):
+                start, name = number, match.group(1)
+        elif start is not None and line.startswith("}"):
+            yield name, number - start + 1
+            start = None
+        elif start is not None and line.rstrip().endswith(";") and not line.startswith((" ", "\t")):
+            start = None
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in C_FILES if file.suffix == ".c" and not file.name.startswith("kernels_")], ids=lambda file: file.name
+)
+def test_functions_are_short(file):
+    long = [(name, lines) for name, lines in function_lengths(file.read_text()) if lines > 60]
+    assert not long, long
+
+
+def test_file_names_are_unique():
+    seen = {}
+    for file in C_FILES + sorted(ROOT.glob("tests/**/*.[chp]*")):
+        if file.suffix in {".c", ".h", ".py"} and file.name not in {"__init__.py", "__main__.py"}:
+            assert file.name not in seen, f"{file} and {seen[file.name]}"
+            seen[file.name] = file
+
+
+def test_no_flag_changes_the_arithmetic():
+    for file in [ROOT / "setup.py", *C_FILES]:
+        assert not re.search(r"-?ffast-math|march=native|-Ofast", file.read_text()), file.name
+
+
+@pytest.mark.parametrize("file", PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_python_executes_nothing_from_data(file):
+    banned = r"\bpickle\.loads?\(|\bmarshal\b|\bdill\b|yaml\.(?:full_|unsafe_)?load\(|\beval\(|\bexec\(|shell=True|\bos\.system\("
+    assert not re.findall(banned, file.read_text()), file.name
+
+
+def test_nothing_is_left_unfinished():
+    marks = re.compile(r"\b(?:TODO|FIXME|XXX|HACK|NotImplementedError)\b")
+    for file in C_FILES + PYTHON_FILES:
+        assert not marks.search(file.read_text()), file.name
+
+
+def test_pure_core_compiles_without_python_headers(tmp_path):
+    """The core is C11 with POSIX alone, and clean under strict warnings."""
+    for file in C_FILES:
+        if file.suffix == ".c" and file.parent.name in CORE:
+            command = ["cc", "-std=c11", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-fsyntax-only", f"-I{ROOT / 'csrc'}", str(file)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr

@@ -1,0 +1,184 @@
+"""Tasks and rows: what is read, converted and refused."""
+
+import json
+
+import pytest
+from fakes import FakePrompt, rows_of, yes_no
+
+import t0native as t0
+from t0native.rows import converted, read_csv, read_jsonl, read_rows, sequence_of
+
+
+def write(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_jsonl_rows_come_as_written(tmp_path):
+    path = write(tmp_path, "a.jsonl", '\ufeff{"text": "a\\u00e9", "n": 1.5}\n\n{"text": null}\n')
+    assert read_jsonl(path) == [{"text": "aé", "n": 1.5}, {"text": None}] == read_rows(path)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ('{"a": 1}\n{"a": }\n', "a.jsonl, line 2, column 7: not JSON (Expecting value): '{\"a\": }'"),
+        ("[1, 2]\n", "a.jsonl, line 1: a row must be an object {...}, this is a list: '[1, 2]'"),
+        ("", "a.jsonl: no rows"),
+        ("\n\n", "a.jsonl: no rows"),
+        (b'{"a": "\xff"}\n', "a.jsonl, line 1, byte 8: not UTF-8 (0xff)"),
+        ("[" * 100_000, "a.jsonl, line 1: nested too deeply"),
+    ],
+)
+def test_broken_jsonl_names_file_and_line(tmp_path, content, message):
+    path = write(tmp_path, "a.jsonl", content)
+    with pytest.raises(t0.DataError) as error:
+        read_jsonl(path)
+    assert str(error.value) == f"{tmp_path}/{message}"
+
+
+def test_csv_rows(tmp_path):
+    path = write(tmp_path, "a.csv", 'text,label\n"one, two",1\n"a\nb",0\n')
+    assert read_csv(path) == [{"text": "one, two", "label": 1}, {"text": "a\nb", "label": 0}]
+    path = write(tmp_path, "a.tsv", "id\tzero\tx\tmixed\n7\t07\t1.5\t1\n-8\t10\t2.0\tone\n")
+    assert read_rows(path) == [{"id": 7, "zero": "07", "x": 1.5, "mixed": "1"}, {"id": -8, "zero": "10", "x": 2.0, "mixed": "one"}]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("", "a.csv: empty; the first line must hold the field names"),
+        ("a,b\n", "a.csv: no rows"),
+        ("a,a\n1,2\n", "a.csv, line 1: the field 'a' stands twice"),
+        ("a,b\n1,2\n1,2,3\n", "a.csv, line 3: 3 cells, but line 1 names 2 fields; quote cells that hold the delimiter or a line end"),
+    ],
+)
+def test_broken_csv_names_file_and_line(tmp_path, content, message):
+    with pytest.raises(t0.DataError) as error:
+        read_csv(write(tmp_path, "a.csv", content))
+    assert str(error.value) == f"{tmp_path}/{message}"
+
+
+def test_files_that_are_no_rows(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_rows(tmp_path / "none.jsonl")
+    with pytest.raises(t0.DataError, match="unknown kind of file '.xml'; known are .jsonl"):
+        read_rows(write(tmp_path, "a.xml", "<a/>"))
+    write(tmp_path, "b.jsonl", "{}")
+    with pytest.raises(t0.DataError, match=r"a folder; name a file of rows in it \(b.jsonl\)"):
+        read_rows(tmp_path)
+    with pytest.raises(t0.DataError, match="must be a list of objects, is an object"):
+        read_rows(write(tmp_path, "a.json", "{}"))
+
+
+def test_sequences_of_many_kinds():
+    class Dataset:  # as the objects of the library datasets
+        column_names = ["text", "label"]
+
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, i):
+            return {"text": "a", "label": i}
+
+    assert sequence_of([1]) == [1] and sequence_of(iter([{"a": 1}])) == [{"a": 1}]
+    task = t0.Task("t", Dataset(), {"p": yes_no()})
+    assert len(task) == 2 and task.render("p", 1).__getitem__(1) == "yes"
+    with pytest.raises(t0.DataError, match="task 't', prompt 'p', row 0: no field 'lable'; nearest is 'label'"):
+        t0.Task("t", Dataset(), {"p": FakePrompt("p", None, ["lable"])})
+    with pytest.raises(t0.DataError, match="a mapping, not rows; choose one of its parts: train, test"):
+        sequence_of({"train": [], "test": []})
+    with pytest.raises(t0.DataError, match="'rows.jsonl' is a name; read the file first"):
+        sequence_of("rows.jsonl")
+
+
+def test_a_row_without_a_field_is_named():
+    rows = [*rows_of(3), {"texts": "x", "label": 0}]
+    with pytest.raises(t0.DataError) as error:
+        t0.Task("rte", rows, {"is it": yes_no()})
+    assert str(error.value) == "task 'rte', prompt 'is it', row 3: no field 'text'; nearest is 'texts' (the row has: texts, label)"
+
+
+def test_columns_with_hyphens_serve_as_underscores():
+    t0.Task("t", [{"a-b": 1}], {"p": FakePrompt("p", None, ["a_b"])})
+
+
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        (([], {"p": yes_no()}), t0.DataError, "task 't': no rows"),
+        ((rows_of(1), {}), t0.DataError, "task 't': no prompts"),
+        ((rows_of(1), {"p": yes_no()}, "acuracy"), t0.ConfigError, "task 't': unknown metric 'acuracy'; did you mean 'accuracy'?"),
+        ((rows_of(1), "all"), t0.ConfigError, "task 't': prompts 'all': must be a PromptSet, a mapping or '*'"),
+        ((rows_of(1), "*"), t0.ConfigError, "task 't': prompts '*' needs dataset=\"dataset/subset\""),
+        (([["no mapping"]], {"p": yes_no()}), t0.DataError, "task 't', row 0: a row must be a mapping of fields, is list"),
+    ],
+)
+def test_tasks_that_cannot_be(arguments, error, message):
+    with pytest.raises(error) as caught:
+        t0.Task("t", *arguments)
+    assert str(caught.value) == message
+
+
+def test_every_prompt_of_the_installed_promptsource(promptsource_folder):
+    row = {"premise": "a", "choice1": "b", "choice2": "c", "question": "cause", "label": 0}
+    assert len(t0.Task("copa", [row], "*", dataset="super_glue/copa").prompts) == 12
+    with pytest.raises(t0.ConfigError, match="task 'copa': no prompts for 'super_glue/copaa'; did you mean 'super_glue/copa'?"):
+        t0.Task("copa", [row], "*", dataset="super_glue/copaa")
+
+
+def test_a_broken_template_is_told_when_it_is_rendered():
+    prompts = {"bad": t0.Prompt("bad", "{{ text | nothing }} ||| yes"), "good": t0.Prompt("good", "{{ text }} ||| yes")}
+    task = t0.Task("t", [{"text": "a"}], prompts)
+    assert task.render("good", 0).input == "a"
+    with pytest.raises(t0.TemplateError, match="task 't', prompt 'bad', row 0: line 1, column 11: "):
+        task.render("bad", 0)
+
+
+def test_template_errors_name_task_prompt_and_row():
+    def fails(row):
+        error = t0.TemplateError("line 1, column 4: no such filter")
+        error.line, error.column = 1, 4
+        raise error
+
+    task = t0.Task("t", rows_of(1), {"p": FakePrompt("p", fails)})
+    with pytest.raises(t0.TemplateError) as error:
+        task.render("p", 0)
+    assert str(error.value) == "task 't', prompt 'p', row 0: line 1, column 4: no such filter"
+    assert (error.value.line, error.value.column) == (1, 4)
+
+
+def test_dataset_and_subset():
+    assert t0.Task("t", rows_of(1), {"p": yes_no()}, dataset="super_glue/rte").subset == "rte"
+    task = t0.Task("t", rows_of(1), {"p": yes_no()}, dataset=("anli", None))
+    assert (task.dataset, task.subset, task.full_dataset) == ("anli", None, "anli")
+
+
+def test_raw_superglue_rows_get_the_public_columns(public_data):
+    wsc = read_rows(public_data / "data/superglue-val/WSC.val.jsonl", "super_glue/wsc.fixed")
+    assert len(wsc) == 104
+    assert set(wsc[0]) == {"text", "span1_index", "span2_index", "span1_text", "span2_text", "idx", "label"}
+    assert (wsc[1]["span1_text"], wsc[1]["span2_text"], wsc[1]["span2_index"], wsc[1]["label"]) == ("Mr. Moncrieff", "his", 39, 1)
+    wic = read_rows(public_data / "data/superglue-val/WiC.val.jsonl", "super_glue/wic")
+    assert len(wic) == 638 and {type(row["label"]) for row in wic} == {int} and "version" not in wic[0]
+    piqa = read_rows(public_data / "data/piqa-val/valid.jsonl", "piqa")
+    assert len(piqa) == 1838 and [row["label"] for row in piqa[:3]] == [0, 1, 1]
+    assert converted("super_glue/wsc.fixed", wsc) == wsc  # already converted
+
+
+def test_piqa_without_fitting_labels_is_refused(tmp_path):
+    rows = write(tmp_path, "valid.jsonl", json.dumps({"goal": "g", "sol1": "a", "sol2": "b"}) + "\n")
+    with pytest.raises(t0.DataError, match="valid-labels.lst does not exist; PIQA's labels stand there"):
+        read_rows(rows, "piqa")
+    write(tmp_path, "valid-labels.lst", "0\n1\n")
+    with pytest.raises(t0.DataError, match="valid-labels.lst: 2 labels for the 1 rows"):
+        read_rows(rows, "piqa")
+    write(tmp_path, "valid-labels.lst", "2\n")
+    with pytest.raises(t0.DataError, match="valid-labels.lst, line 1: '2': must be 0 or 1"):
+        read_rows(rows, "piqa")
+
+
+def test_raw_rows_that_are_not_what_they_claim():
+    with pytest.raises(t0.DataError, match=r"row 0: not super_glue/wsc.fixed in its distributed form \(KeyError: 'span1_index'\)"):
+        converted("super_glue/wsc.fixed", [{"text": "x", "target": {}}])

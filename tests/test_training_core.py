@@ -1,0 +1,261 @@
+"""Gradients and optimisers against transformers and torch (golden files), small cases by hand, exactness of a step."""
+
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import t0native as t0
+from t0native import _core
+
+GOLDEN = Path(__file__).parent / "golden"
+sys.path.insert(0, str(GOLDEN))
+import golden_models as golden  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def models():
+    with np.load(GOLDEN / "models.npz") as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module")
+def optimizers():
+    with np.load(GOLDEN / "optimizers.npz") as file:
+        return dict(file)
+
+
+def build(shape, seed, kernels=None):
+    core = _core.Model(shape, kernels)
+    for name, dims in core.tensors():
+        core._writable(name)[...] = golden.weight(name, dims, seed)
+    return core
+
+
+def ragged(rows):
+    return np.concatenate(rows).astype(np.int32), np.cumsum([0, *map(len, rows)])
+
+
+def batch(case):
+    sources, targets = golden.batch(case)
+    return (*ragged(sources), *ragged(targets))
+
+
+def relative(got, expected):
+    return np.linalg.norm((got - expected).astype(np.float64)) / np.linalg.norm(expected.astype(np.float64))
+
+
+@pytest.mark.parametrize("kernels", t0.kernels.all())
+@pytest.mark.parametrize("case", golden.MODELS)
+def test_gradients_equal_those_of_transformers(models, case, kernels):
+    if kernels not in t0.kernels.available():
+        pytest.skip(f"no {kernels} on this machine")
+    core = build(*golden.MODELS[case][:2], kernels)
+    trainer = _core.Trainer(core)
+    loss, source_tokens, target_tokens = trainer.gradients(*batch(case), 1)
+    assert abs(loss - models[f"{case}/loss"]) <= 1e-5 * models[f"{case}/loss"]
+    assert (source_tokens, target_tokens) == (sum(golden.MODELS[case][2]), sum(golden.MODELS[case][3]))
+    expected, at = models[f"{case}/gradients"], 0
+    for name, dims in sorted(core.tensors()):
+        size = int(np.prod(dims))
+        assert relative(trainer.gradient(name).reshape(-1), expected[at : at + size]) <= 1e-4, name
+        at += size
+    assert at == len(expected)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_do_not_change_a_step(threads):
+    results = []
+    for n in (1, threads):
+        core = build(*golden.MODELS["prime-unequal-depths"][:2])
+        trainer = _core.Trainer(core, dropout=0.1, seed=5, threads=n)
+        results.append((trainer.step(*batch("prime-unequal-depths"), 1e-3, 1)[0], core.tensor("shared.weight").copy()))
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-6)
+    assert relative(results[1][1], results[0][1]) <= 1e-6
+
+
+OPTIMIZERS = {
+    "adafactor": {"optimizer": "adafactor"},
+    "adafactor-absolute": {"optimizer": "adafactor", "scale_parameter": False},
+    "adamw": {"optimizer": "adamw", "beta2": 0.98, "weight_decay": 0.01},
+}
+
+
+@pytest.mark.parametrize("run", OPTIMIZERS)
+def test_optimizers_fed_the_same_gradients(optimizers, run):
+    """All dimensions are at least 128, where T5's Adafactor and transformers' factor the same tensors."""
+    core = build(golden.LARGE, 7)
+    trainer = _core.Trainer(core, **OPTIMIZERS[run])
+    for step in range(1, golden.OPTIMIZER_STEPS + 1):
+        for name, dims in core.tensors():
+            trainer._writable_gradient(name)[...] = golden.uniform(f"gradient {name}", dims, step, 0.01 * step)
+        trainer.apply(1e-3, step)
+    expected, at = optimizers[run], 0
+    for name, dims in sorted(core.tensors()):
+        places = golden.sampled(name, int(np.prod(dims)))
+        got = core.tensor(name).reshape(-1)[places]
+        assert np.abs(got - expected[at : at + len(places)]).max() <= 1e-6, name
+        at += len(places)
+    assert at == len(expected)
+
+
+def adafactor_by_hand(w, gradients, learning_rate, scale, offset=0):
+    """Adafactor without factoring, in float64, as T5 runs it on a tensor with a dimension below 128."""
+    w, v = w.astype(np.float64), 0.0
+    for t, g in enumerate(gradients, 1):
+        b = 1 - (t + offset) ** -0.8
+        v = b * v + (1 - b) * (g.astype(np.float64) ** 2 + 1e-30)
+        u = g / np.sqrt(v)
+        u /= max(1.0, np.sqrt((u**2).mean()))
+        w = w - learning_rate * (max(1e-3, np.sqrt((w**2).mean())) if scale else 1.0) * u
+    return w
+
+
+@pytest.mark.parametrize("scale, offset", [(True, 0), (False, 0), (True, 1000)])
+def test_adafactor_of_small_tensors_by_hand(scale, offset):
+    shape, seed = golden.MODELS["gated-untied"][:2]
+    core = build(shape, seed)
+    trainer = _core.Trainer(core, scale_parameter=scale, step_offset=offset)
+    start = {name: core.tensor(name).copy() for name, _ in core.tensors()}
+    gradients = [{name: golden.uniform(name, dims, step, 0.02) for name, dims in core.tensors()} for step in (1, 2, 3)]
+    for step, given in enumerate(gradients, 1):
+        for name, value in given.items():
+            trainer._writable_gradient(name)[...] = value
+        trainer.apply(0.01, step)
+    for name, w in start.items():
+        expected = adafactor_by_hand(w, [given[name] for given in gradients], 0.01, scale, offset)
+        assert np.abs(core.tensor(name) - expected).max() <= 1e-6 * max(1.0, np.abs(expected).max()), name
+
+
+def test_clipping_scales_all_gradients_by_one_factor():
+    core = build(*golden.MODELS["gated-untied"][:2])
+    trainer = _core.Trainer(
+        core, optimizer="adamw", beta1=0.0, beta2=0.0, epsilon=0.5, clip_norm=0.1
+    )  # lr g / (|g| + 0.5)
+    start = {name: core.tensor(name).copy() for name, _ in core.tensors()}
+    gradients = {name: golden.uniform(name, dims, 9, 0.02) for name, dims in core.tensors()}
+    for name, value in gradients.items():
+        trainer._writable_gradient(name)[...] = value
+    norm = np.sqrt(sum((value.astype(np.float64) ** 2).sum() for value in gradients.values()))
+    assert norm > 0.1 and trainer.apply(1.0, 1) == pytest.approx(norm, rel=1e-6)
+    for name, value in gradients.items():
+        g = value * (0.1 / norm)
+        assert np.allclose(core.tensor(name), start[name] - g / (np.abs(g) + 0.5), atol=1e-6), name
+
+
+def test_dropout_is_a_function_of_seed_and_step():
+    core = build(*golden.MODELS["gated-untied"][:2])
+
+    def losses(seed, step):
+        return _core.Trainer(core, dropout=0.3, seed=seed).gradients(*batch("gated-untied"), step)[0]
+
+    assert losses(1, 1) == losses(1, 1)
+    assert len({losses(1, 1), losses(1, 2), losses(2, 1)}) == 3
+
+
+def test_a_resumed_run_continues_bit_for_bit():
+    def run(core, trainer, steps):
+        for step in steps:
+            trainer.step(*batch("prime-unequal-depths"), 1e-2, step)
+
+    options = {"dropout": 0.1, "seed": 3, "clip_norm": 1.0}
+    for optimizer in ("adafactor", "adamw"):
+        whole = build(*golden.MODELS["prime-unequal-depths"][:2])
+        run(whole, _core.Trainer(whole, optimizer=optimizer, **options), range(1, 7))
+        first = build(*golden.MODELS["prime-unequal-depths"][:2])
+        trainer = _core.Trainer(first, optimizer=optimizer, **options)
+        run(first, trainer, range(1, 4))
+        state = trainer.state().tobytes()
+        second = _core.Model(golden.MODELS["prime-unequal-depths"][0])
+        for name, _ in first.tensors():
+            second._writable(name)[...] = first.tensor(name)
+        resumed = _core.Trainer(second, optimizer=optimizer, **options)
+        resumed.load_state(state)
+        run(second, resumed, range(4, 7))
+        for name, _ in whole.tensors():
+            assert np.array_equal(second.tensor(name), whole.tensor(name)), (optimizer, name)
+
+
+def test_gradients_that_are_not_finite_change_nothing():
+    core = build(*golden.MODELS["gated-untied"][:2])
+    trainer = _core.Trainer(core)
+    before, state = core.tensor("shared.weight").copy(), trainer.state()
+    for name, _ in core.tensors():
+        trainer._writable_gradient(name)[...] = 0.1
+    trainer._writable_gradient("encoder.final_layer_norm.weight")[2] = np.nan
+    with pytest.raises(t0.NumericError, match=r"encoder\.final_layer_norm\.weight"):
+        trainer.apply(1e-3, 1)
+    assert np.array_equal(core.tensor("shared.weight"), before) and np.array_equal(trainer.state(), state)
+
+
+def test_training_learns_to_copy_the_first_token():
+    shape = golden.config(24, 32, 4, 8, 64, 1, 1)
+    core = _core.Model(shape)
+    core.init("t5", 1)
+    trainer = _core.Trainer(core, optimizer="adamw")
+    rows = [[int(i), 5, 6] for i in range(2, 24)]
+    data = (*ragged(rows), *ragged([[row[0], 1] for row in rows]))
+    losses = [trainer.step(*data, 3e-3, step)[0] for step in range(1, 201)]
+    assert losses[0] > 2.0 and losses[-1] < 0.05
+    found = core.generate(*ragged(rows), 3)[0]
+    assert (found[:, 0] == [row[0] for row in rows]).all()
+
+
+BAD = [
+    ({"step": 0}, "step 0"),
+    ({"source_offsets": [0, 3]}, "offsets"),
+    ({"source_offsets": [0, 9]}, "offsets"),
+    ({"source_ids": [1, 2, 99, 4]}, "id 99"),
+    ({"source_ids": [1, 2, -1, 4]}, "id -1"),
+    ({"source_offsets": [0, 0, 4], "target_offsets": [0, 1, 2]}, "at least one token"),
+    ({"target_offsets": [0, 1, 2]}, "one for each"),
+]
+
+
+@pytest.mark.parametrize("change, message", BAD, ids=[message for _, message in BAD])
+def test_bad_batches(change, message):
+    trainer = _core.Trainer(build(*golden.MODELS["gated-untied"][:2]))
+    good = {
+        "source_ids": [1, 2, 3, 4],
+        "source_offsets": [0, 4],
+        "target_ids": [5, 1],
+        "target_offsets": [0, 2],
+        "step": 1,
+    }
+    trainer.gradients(**good)
+    with pytest.raises(ValueError, match=message):
+        trainer.gradients(**{**good, **change})
+
+
+def test_bad_options():
+    core = build(*golden.MODELS["gated-untied"][:2])
+    for options in (
+        {"optimizer": "sgd"},
+        {"dropout": 1.0},
+        {"beta1": -0.1},
+        {"threads": 0},
+        {"clip_norm": float("nan")},
+    ):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            _core.Trainer(core, **options)
+    with pytest.raises(TypeError):
+        _core.Trainer(core, learning_rate=1.0)
+    with pytest.raises(ValueError, match="bytes"):
+        _core.Trainer(core).load_state(b"1234")
+
+
+def test_one_trainer_called_from_many_threads():
+    core = build(*golden.MODELS["gated-untied"][:2])
+    trainer = _core.Trainer(core)
+    alone = trainer.gradients(*batch("gated-untied"), 1)[0]
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(trainer.gradients(*batch("gated-untied"), 1)[0])) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [alone] * 8
