@@ -1,11 +1,27 @@
 """Stand-ins for prompt, tokenizer and model: small enough to compute by hand, with the interfaces of the real ones."""
 
+import os
+import signal
+import threading
 import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
 
 from t0native.errors import NumericError
+
+
+@contextmanager
+def ctrl_c(after):
+    """Sends SIGINT after so many seconds, but not once the block has ended: a late one would stop pytest itself."""
+    timer = threading.Timer(after, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 class FakePrompt:

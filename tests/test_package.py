@@ -16,9 +16,9 @@ from t0native.progress import Progress
 PACKAGE = Path(t0.__file__).parent
 
 
-def python(code, folder):
+def python(code, folder, *options):
     environment = {"PYTHONPATH": str(folder), "PATH": os.environ["PATH"]}
-    return subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment, cwd=folder)
+    return subprocess.run([sys.executable, "-P", *options, "-c", code], capture_output=True, text=True, env=environment, cwd=folder)
 
 
 def test_import_brings_only_what_is_needed():
@@ -44,7 +44,7 @@ def test_train_and_evaluate_stay_functions():
 
 def test_a_package_that_is_not_built_says_how(tmp_path):
     shutil.copytree(PACKAGE, tmp_path / "t0native", ignore=shutil.ignore_patterns("*.so", "__pycache__", "mini"))
-    done = python("import t0native", tmp_path)
+    done = python("import t0native", tmp_path, "-S")  # without site-packages, whose editable install would lend its _core
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError: t0native is not built: ") and "pip install ." in last

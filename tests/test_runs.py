@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import rows_of, yes_no
+from fakes import ctrl_c, rows_of, yes_no
 
 import t0native as t0
 
@@ -93,14 +93,9 @@ def test_a_run_killed_again_and_again_is_the_whole_run(tmp_path):
 
 
 def test_ctrl_c_in_the_core_undoes_the_step(tmp_path):
-    import threading
-
     trained, whole = model(), model()
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), ctrl_c(after=0.3):
         run(trained, tmp_path, steps=100_000)
-    timer.join()
     with np.load(tmp_path / "checkpoint.npz") as file:
         steps = json.loads(file["about"].tobytes())["step"]
     assert steps > 0

@@ -10,7 +10,9 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { SIGNAL_STEPS = 1 << 12, YIELD_STEPS = 1 << 16, TREE_DEPTH_MAX = 200 };
+/* A thread that waits for the interpreter asks for it after 5 ms in which nobody let go of it; whoever lets go more often
+ * and takes it back at once is never asked, and starves all others. So rather seldom: 2^20 steps take 20 ms or more. */
+enum { SIGNAL_STEPS = 1 << 12, YIELD_STEPS = 1 << 20, TREE_DEPTH_MAX = 200 };
 
 int t0_refuse(t0_context *c, const char *format, ...) {
     va_list arguments;
