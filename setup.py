@@ -71,7 +71,9 @@ class BuildWithLibrary(build_ext):
     def carry(self, folder):
         if BLAS_LIBRARY and not self.dry_run:
             folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(BLAS_LIBRARY, folder / BLAS_LIBRARY.name)
+            place = folder / BLAS_LIBRARY.name
+            place.unlink(missing_ok=True)  # written over, it would change under a process that has it loaded
+            shutil.copyfile(BLAS_LIBRARY, place)
 
 
 setup(
