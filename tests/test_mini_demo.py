@@ -1,6 +1,7 @@
 """The demo's story: its verdict on made-up reports, and the whole of it with a training too short to show anything."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -128,7 +129,21 @@ def test_other_peoples_wordings_and_json(short, tmp_path, capsys):
         demo.run(quick=True, full=True)
 
 
-def test_a_study_writes_every_model_and_goes_on_where_it_stopped(short, tmp_path, monkeypatch):
+def test_wordings_without_choices_and_a_place_that_cannot_be_written(short, tmp_path, capsys):
+    place = tmp_path / "mine" / "blanks"
+    place.mkdir(parents=True)
+    text = (training.FOLDER / "heldout" / "prompts" / "blanks" / "templates.yaml").read_text()
+    (place / "templates.yaml").write_text(re.sub(r"answer_choices: .*", "answer_choices: null", text).replace("answer_choices[answer - 1]", "option1"))
+    assert demo.run(quick=True, wordings=tmp_path / "mine", out=tmp_path / "out") == 1
+    assert "not on blanks: none of its prompts has answer choices" in capsys.readouterr().out
+    assert (tmp_path / "out/model/model.safetensors").is_file() and (tmp_path / "out/report.json").is_file()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileExistsError):
+        demo.run(quick=True, out=tmp_path / "file")
+    assert "Trained on" not in capsys.readouterr().out
+
+
+def test_a_study_writes_every_model_and_goes_on_where_it_stopped(short, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(study, "DATASETS", {"5 datasets": 5})
     monkeypatch.setattr(study, "PROMPTS", {demo.BARE: 0, demo.ONE: 1, demo.ALL: None})
     heldout = training.heldout_tasks
@@ -141,6 +156,13 @@ def test_a_study_writes_every_model_and_goes_on_where_it_stopped(short, tmp_path
     assert len(first) == 5
     assert study.run_study(tmp_path, 0, None, told.append, seeds=1) == 1
     assert [line for line in told if line.startswith("seed 0")] == first
+    assert any("- not on blanks: the interval begins at" in line for line in told[-2].splitlines())
+    assert study.run_study(tmp_path, 0, None, told.append, seeds=1, json=True) == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["shown"] is False and set(printed["reports"]["0"]) == {demo.UNTRAINED, *study.PROMPTS, *study.DATASETS}
+    monkeypatch.setattr(training, "LEARNING_RATE", 0.5)
+    with pytest.raises(ConfigError, match="its report is of another recipe"):
+        study.run_study(tmp_path, 0, None, told.append, seeds=1)
 
 
 def smaller(task):

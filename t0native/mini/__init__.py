@@ -2,7 +2,7 @@
 
     training        eleven generated datasets in seven groups, each in several wordings, and text with holes ("denoising")
     held out        five tasks of 500 rows, each in ten or more wordings, whose forms training never sees
-    development     three more such tasks, for tuning; never reported
+    development     five more such tasks, for tuning; never reported
     vocabulary      a SentencePiece model of its own;  configuration: a T5 1.1 that trains in minutes
 
 Its trained models are t0native.Model.mini(label). Everything is read when a function is called."""

@@ -1,7 +1,7 @@
 """`t0native demo`: T0's experiment in small, from random weights to a zero-shot evaluation, in front of the user.
 
     untrained      the model as it begins
-    unprompted     trained on text with holes only, as many examples            carried in mini/baselines, or trained anew
+    unprompted     trained on text with holes only, as many examples            carried in mini/baselines
     one prompt     trained on every training dataset by one prompt each         likewise
     all prompts    trained on every training dataset by all its prompts         trained here
 
@@ -9,7 +9,9 @@ All four answer the five held-out tasks under every held-out wording. Shown is w
 the lower end of the fully prompted model's 95 % interval (of the median over wordings) lies above chance and above the
 upper ends of the untrained and of the unprompted model. Three of five tasks must count; nothing is repeated in silence."""
 
+import errno
 import json as json_module
+import os
 import sys
 import time
 from pathlib import Path
@@ -68,11 +70,20 @@ def run(out=None, seed=SEED, threads=None, quick=False, full=False, wordings=Non
 
         set_num_threads(threads)
     say = _teller(sys.stderr if json else sys.stdout)
+    folder = None if out is None else _ready(Path(out))
     if full:
         from t0native.mini.study import run_study
 
-        return run_study(out, seed, wordings, say)
-    return _demo(out, seed, quick, wordings, json, say)
+        return run_study(folder, seed, wordings, say, json=json)
+    return _demo(folder, seed, quick, wordings, json, say)
+
+
+def _ready(folder):
+    """The folder, made and writable: found out before a training of minutes, not after it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "nothing can be written into this folder; name another by --out", str(folder))
+    return folder
 
 
 def _teller(stream):
@@ -93,6 +104,8 @@ def _demo(out, seed, quick, wordings, json, say) -> int:
     _introduce(tasks, quick, wordings, say)
     trained = training.train_model(seed, steps=training.QUICK_STEPS if quick else training.STEPS)
     _tell_training(trained, say)
+    if out is not None:
+        trained.model.save(out / "model")
     models = {UNTRAINED: training.new_model(seed)}
     if not quick:
         models |= {label: load_baseline(label) for label in (BARE, ONE)}
@@ -105,10 +118,9 @@ def _demo(out, seed, quick, wordings, json, say) -> int:
     _answer_examples(models[UNTRAINED], trained.model, say)
     _conclude(verdict, trained, report, quick, say)
     if out is not None:
-        trained.model.save(Path(out) / "model")
-        report.save(Path(out) / "report.json")
-        write_text(Path(out) / "report.md", report.to_markdown())
-        _draw(report, Path(out) / "figure4.png", say)
+        report.save(out / "report.json")
+        write_text(out / "report.md", report.to_markdown())
+        _draw(report, out / "figure4.png", say)
         say(f"\nIn {out}: report.json, report.md, model/ (hub layout), and figure4.png where matplotlib is installed.")
     say(f"\n{time.monotonic() - began:.0f} seconds in all.")
     if json:
@@ -190,12 +202,19 @@ def judge(report, needed=NEEDED, label=ALL) -> Verdict:
         if mine["low"] is None:
             failing[task] = "no cell has a value"
             continue
-        above = [f"{name} ({100 * value:.1f})" for name, value in rivals.items() if value is None or mine["low"] <= value]
+        if mine["chance"] is None:
+            failing[task] = "none of its prompts has answer choices, so there is no chance level to compare with"
+            continue
+        above = [f"{name} ({_percent(value)})" for name, value in rivals.items() if value is None or mine["low"] <= value]
         if above:
             failing[task] = f"the interval begins at {100 * mine['low']:.1f}, not above {' and '.join(above)}"
         else:
             counting.append(task)
     return Verdict(counting, failing, needed)
+
+
+def _percent(value) -> str:
+    return "no value" if value is None else f"{100 * value:.1f}"
 
 
 def _conclude(verdict, trained, report, quick, say):

@@ -7,11 +7,12 @@
 The models of Figure 4 come first. Every model of a seed is written to OUT/seed-S/<name>/report.json as soon as it is evaluated, so an interrupted study
 leaves what it has and goes on from there. Means are over seeds; every seed is printed, the failed ones too."""
 
-import json
+import json as json_module
 import tempfile
 import time
 from pathlib import Path
 
+from t0native.errors import ConfigError
 from t0native.bootstrap import interval_of_mean_median
 from t0native.mini import training
 from t0native.mini.demo import ALL, BARE, NEEDED, ONE, UNTRAINED, judge
@@ -21,15 +22,18 @@ PROMPTS = {BARE: 0, ONE: 1, "two prompts": 2, "four prompts": 4, ALL: None}
 DATASETS = {f"{size} datasets": size for size in training.DATASET_LISTS if size != len(training.DATASETS)}
 
 
-def run_study(out, seed, wordings, say, seeds=SEEDS) -> int:
-    """Trains and evaluates all models; returns 0 if the effect shows on average over the seeds, else 1."""
+def run_study(out, seed, wordings, say, seeds=SEEDS, json=False) -> int:
+    """Trains and evaluates all models; returns 0 if the effect shows on average over the seeds, else 1.
+
+    json: prints {"shown", "reports": {seed: {label: report}}}."""
     folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="t0native-study-"))
     began = time.monotonic()
     say(f"{seeds} seeds, {1 + len(PROMPTS) + len(DATASETS)} models each; results in {folder}")
     found = {}
+    tasks = training.heldout_tasks(wordings)
     for label in (UNTRAINED, ALL, ONE, BARE, *(name for name in (*PROMPTS, *DATASETS) if name not in (ALL, ONE, BARE))):
         for number in range(seed, seed + seeds):
-            found[number, label] = _one(folder / f"seed-{number}" / label.replace(" ", "-"), number, label, wordings, say)
+            found[number, label] = _one(folder / f"seed-{number}" / label.replace(" ", "-"), number, label, tasks, say)
     text, shown = conclude(found, list(range(seed, seed + seeds)))
     from t0native.files import write_text
 
@@ -37,25 +41,35 @@ def run_study(out, seed, wordings, say, seeds=SEEDS) -> int:
     say(f"\n{text}")
     draw(found, folder, say)
     say(f"\n{(time.monotonic() - began) / 60:.0f} minutes in all.")
+    if json:
+        _print_json(found, shown)
     return 0 if shown else 1
 
 
-def _one(folder, seed, label, wordings, say):
-    """The report of one model: read if it is there already, else made."""
+def _print_json(found, shown):
+    reports = {}
+    for (seed, label), report in found.items():
+        reports.setdefault(str(seed), {})[label] = {"cells": report.cells, "summary": report.summary, "about": report.about}
+    print(json_module.dumps({"shown": shown, "reports": reports}, indent=1))
+
+
+def _one(folder, seed, label, tasks, say):
+    """The report of one model: read if it is there already, of this very recipe and these tasks; else made."""
     from t0native.evaluate import evaluate
     from t0native.report import Report
 
+    datasets = training.DATASET_LISTS[DATASETS[label]] if label in DATASETS else training.DATASETS
+    plan = training.plan(seed, PROMPTS.get(label), datasets, tasks)
     if (folder / "report.json").is_file():
-        return Report.load(folder)
+        return _checked(Report.load(folder), plan, folder)
     if label == UNTRAINED:
         model, facts = training.new_model(seed), {}
     else:
-        datasets = training.DATASET_LISTS[DATASETS[label]] if label in DATASETS else training.DATASETS
         trained = training.train_model(seed, PROMPTS.get(label), datasets)
         model, facts = trained.model, trained.facts()
         model.save(folder / "model")
-    report = evaluate(model, training.heldout_tasks(wordings), label=label)
-    report.about["demo"] = facts | {"seed": seed}
+    report = evaluate(model, tasks, label=label)
+    report.about["demo"] = facts | {"seed": seed, "plan": plan}
     report.save(folder / "report.json")
     medians = ", ".join(f"{entry['task']} {100 * entry['median']:.1f}" for entry in report.summary)
     steps = f"{facts['steps']} steps, passed at {facts['passed']}" if facts else "0 steps"
@@ -63,11 +77,19 @@ def _one(folder, seed, label, wordings, say):
     return report
 
 
+def _checked(report, plan, folder):
+    if report.about.get("demo", {}).get("plan") != plan:
+        raise ConfigError(
+            f"{folder}: its report is of another recipe, other rows or other wordings than these; name another folder by --out, or remove it"
+        )
+    return report
+
+
 # ---- results ---------------------------------------------------------------------------------------------------------
 
 
-def medians_of(found, seeds, label) -> dict:
-    """task -> the medians of the seeds."""
+def entries_of(found, seeds, label) -> dict:
+    """task -> its summary entry under each of the seeds."""
     rows = {}
     for seed in seeds:
         for entry in found[seed, label].summary:
@@ -80,7 +102,7 @@ def conclude(found, seeds) -> tuple[str, bool]:
     from t0native.report import Report
 
     labels = (UNTRAINED, *PROMPTS, *DATASETS)
-    tasks = list(medians_of(found, seeds, ALL))
+    tasks = list(entries_of(found, seeds, ALL))
     lines = ["Median over wordings (interquartile range), %, each seed; chance 50.", ""]
     head = ["model", "seed", *tasks, "steps", "passed at", "yes/no", "questions"]
     rows = [_row(found[seed, label], label, seed, tasks) for label in labels for seed in seeds]
@@ -94,9 +116,11 @@ def conclude(found, seeds) -> tuple[str, bool]:
         lines.append(f"- seed {seed}: {'shown' if verdict.shown else 'NOT shown'}, on {len(verdict.counting)} of {len(tasks)} tasks ({', '.join(verdict.counting) or 'none'})")
     higher = [task for task in tasks if _mean(found, seeds, ALL, task) > _mean(found, seeds, ONE, task)]
     more = [task for task in tasks if _mean(found, seeds, ALL, task) > _mean(found, seeds, next(iter(DATASETS)), task)]
-    counting = [task for task in tasks if _stands(found, seeds, task)]
+    reasons = {task: _why_not(found, seeds, task) for task in tasks}
+    counting = [task for task in tasks if reasons[task] is None]
     lines += [
-        f"- on average over seeds the effect stands on {len(counting)} of {len(tasks)} tasks ({', '.join(counting) or 'none'})",
+        f"- on average over seeds: {'shown' if len(counting) >= NEEDED else 'NOT shown'}, on {len(counting)} of {len(tasks)} tasks ({', '.join(counting) or 'none'})",
+        *(f"  - not on {task}: {reason}" for task, reason in reasons.items() if reason is not None),
         f"- more prompts (all against one) raise the mean median on {len(higher)} of {len(tasks)} ({', '.join(higher) or 'none'})",
         f"- more datasets (11 against 5) raise it on {len(more)} of {len(tasks)} ({', '.join(more) or 'none'})",
     ]
@@ -104,7 +128,7 @@ def conclude(found, seeds) -> tuple[str, bool]:
 
 
 def _mean(found, seeds, label, task) -> float:
-    values = [entry["median"] or 0.0 for entry in medians_of(found, seeds, label).get(task, [])]
+    values = [entry["median"] or 0.0 for entry in entries_of(found, seeds, label).get(task, [])]
     return sum(values) / max(1, len(values))
 
 
@@ -113,11 +137,16 @@ def _shown(found, seeds, label, task) -> str:
     return f"{100 * _mean(found, seeds, label, task):.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _stands(found, seeds, task) -> bool:
-    """The mean over seeds of the fully prompted medians has an interval above chance and above those of the other two."""
-    chance = medians_of(found, seeds, ALL)[task][0]["chance"]
-    rivals = [_interval(found, seeds, label, task)[1] for label in (UNTRAINED, BARE)]
-    return _interval(found, seeds, ALL, task)[0] > max(chance, *rivals)
+def _why_not(found, seeds, task) -> str | None:
+    """Why the effect does not stand on average: the interval of the fully prompted models' mean median must begin above
+    chance and above the ends of the untrained and the unprompted models'. None where it does."""
+    chance = entries_of(found, seeds, ALL)[task][0]["chance"]
+    if chance is None:
+        return "none of its prompts has answer choices, so there is no chance level to compare with"
+    rivals = {"chance": chance} | {f"the {label} models": _interval(found, seeds, label, task)[1] for label in (UNTRAINED, BARE)}
+    low = _interval(found, seeds, ALL, task)[0]
+    above = [f"{name} ({100 * value:.1f})" for name, value in rivals.items() if low <= value]
+    return f"the interval begins at {100 * low:.1f}, not above {' and '.join(above)}" if above else None
 
 
 def _interval(found, seeds, label, task) -> tuple[float, float]:
@@ -182,7 +211,7 @@ def halve(path) -> None:
 
     data = Path(path).read_bytes()
     size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
+    header = json_module.loads(data[8 : 8 + size])
     found, parts, at = {}, [], 0
     for name, about in header.items():
         if name == "__metadata__":
@@ -196,7 +225,7 @@ def halve(path) -> None:
         found[name] = about | {"dtype": "BF16", "data_offsets": [at, at + len(part)]}
         parts.append(part)
         at += len(part)
-    text = json.dumps(found, separators=(",", ":")).encode()
+    text = json_module.dumps(found, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     write_bytes(Path(path), len(text).to_bytes(8, "little") + text + b"".join(parts))
 
@@ -213,7 +242,7 @@ def write_baselines(folder, seed) -> None:
         trained.model.save(place)
         halve(place / "model.safetensors")
         facts = trained.facts() | {"label": label, "command": f"python -m t0native.mini.study baselines {seed}"}
-        write_text(place / "about.json", json.dumps(facts, indent=1) + "\n")
+        write_text(place / "about.json", json_module.dumps(facts, indent=1) + "\n")
 
 
 if __name__ == "__main__":

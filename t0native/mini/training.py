@@ -11,6 +11,7 @@ Nothing here reads the held-out folder but `heldout_tasks`, whose tasks cannot b
 training datasets and looks into the training folder only."""
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from t0native.errors import ConfigError
@@ -72,13 +73,13 @@ def config(vocabulary_size: int):
     )
 
 
-def new_model(seed: int, threads: int | None = None):
+def new_model(seed: int):
     """An untrained model with the miniature's vocabulary and matching heads (docs/miniature.md says what these are)."""
     from t0native.model import Model
     from t0native.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.from_file(VOCABULARY, extra_ids=0)
-    return Model.init(config(tokenizer.vocab_size), tokenizer, seed=seed, initializer="matching", threads=threads)
+    return Model.init(config(tokenizer.vocab_size), tokenizer, seed=seed, initializer="matching")
 
 
 # ---- prompts and tasks -----------------------------------------------------------------------------------------------
@@ -243,6 +244,14 @@ def development_tasks() -> list[Task]:
     return _group("development", DEVELOPMENT, None)
 
 
+def plan(seed: int, prompts: int | None, datasets, tasks: list[Task]) -> str:
+    """SHA-256 of all that decides a trained model's report: recipe, training rows and prompts, vocabulary, what is evaluated."""
+    recipe = (STEPS, BATCH, LEARNING_RATE, WARMUP, CLIP, CONSTANT, LAST_RATE, ONE_FACT, MIXED, PATIENCE, PASS, VALIDATION_ROWS, VALIDATE_EVERY)
+    mixtures = [stage.digest() for stage in Curriculum(prompts, seed, tuple(datasets), STEPS).stages]
+    facts = [recipe, seed, mixtures, new_model(seed).tokenizer.fingerprint, Mixture(tasks).digest()]
+    return sha256(repr(facts).encode()).hexdigest()
+
+
 # ---- training --------------------------------------------------------------------------------------------------------
 
 
@@ -267,13 +276,13 @@ class Trained:
         return {name: getattr(self, name) for name in names} | {"datasets": list(self.datasets), "seconds": round(self.seconds, 1)}
 
 
-def train_model(seed=0, prompts=None, datasets=DATASETS, *, steps=None, threads=None, progress=True, out=None) -> Trained:
+def train_model(seed=0, prompts=None, datasets=DATASETS, *, steps=None, progress=True) -> Trained:
     """Trains one model by the recipe. prompts: p of each dataset, None for all, 0 for the unprompted model."""
     from t0native.evaluate import evaluate
     from t0native.train import train
 
     steps = steps or STEPS
-    model = new_model(seed, threads)
+    model = new_model(seed)
     curriculum = Curriculum(prompts, seed, tuple(datasets), steps)
     rate = Rate(steps, prompts)
     watch = validation_tasks(model.tokenizer, prompts, seed, watched(datasets)) if prompts != 0 else None
@@ -282,8 +291,6 @@ def train_model(seed=0, prompts=None, datasets=DATASETS, *, steps=None, threads=
         curriculum.stages[-1],
         mixture_at=curriculum,
         steps=rate.longest,
-        out=out,
-        resume="never",
         batch_size=BATCH,
         learning_rate=LEARNING_RATE,
         schedule=rate,
@@ -291,7 +298,6 @@ def train_model(seed=0, prompts=None, datasets=DATASETS, *, steps=None, threads=
         clip=CLIP,
         seed=seed,
         dropout=0.0,
-        threads=threads,
         validate=watch,
         validate_every=VALIDATE_EVERY,
         stop=rate.check,
