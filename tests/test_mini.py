@@ -8,11 +8,12 @@ from random import Random
 
 import jinja2
 import pytest
-from test_mini_heldout import GROUPS, MINI, TASKS, prompts, rows
+from test_mini_heldout import GROUPS, MINI, TASKS, prompts, prompts_of, rows
 
+import t0native as t0
 from t0native.mini import datasets, training
 from t0native.mini.datasets import MAKERS, Rows
-from t0native.mini.make_vocabulary import _Loader, english_words, training_words, words
+from t0native.mini.strays import Strewn, english_words, stray_words, strewn, training_words, words
 
 ENV = jinja2.Environment(undefined=jinja2.StrictUndefined)
 TRAINED = tuple(name for name in MAKERS if name != datasets.UNPROMPTED)
@@ -22,10 +23,7 @@ compiled = functools.cache(ENV.from_string)
 
 
 def training_prompts(dataset: str) -> list[dict]:
-    import yaml
-
-    text = (MINI / "prompts" / dataset / "templates.yaml").read_text(encoding="utf-8")
-    return list(yaml.load(text, _Loader)["templates"].values())
+    return prompts_of(MINI / "prompts" / dataset / "templates.yaml")
 
 
 def rendered(prompt: dict, row: dict) -> tuple[str, str, list[str] | None]:
@@ -153,6 +151,36 @@ def test_draws_are_nested_and_never_letters_alone():
         assert [len(draw) for draw in draws] == [1, 2, 4, 8] and all(a < b for a, b in zip(draws, draws[1:]))
         firsts |= draws[0]
     assert firsts == set("fgh")
+
+
+# ---- stray words -----------------------------------------------------------------------------------------------------
+
+
+def test_strays_are_put_between_the_words_and_nothing_is_lost():
+    text = "Anna drinks tea.\nBen drinks milk. Who drinks tea?"
+    lengths = []
+    for number in range(400):
+        found = strewn(Random(number), text)
+        rest = iter(found.split(" "))
+        assert all(word in rest for word in text.split(" ")), found  # in this order
+        lengths.append(len(found.split(" ")) - len(text.split(" ")))
+    assert 0.2 <= lengths.count(0) / 400 <= 0.5 and 0.7 < sum(lengths) / 400 < 1.9  # 8 words x 0.2 x 0.8
+
+
+def test_strays_say_nothing_that_the_training_side_says():
+    assert not set(stray_words()) & training_words() and len(stray_words()) > 1500
+
+
+def test_only_training_inputs_are_strewn():
+    for task in training.training_tasks(2):
+        assert isinstance(task, Strewn)
+        for name in list(task.prompts)[:2]:
+            again = task.render(name, 3, seed=1, key=8)
+            assert task.render(name, 3, seed=1, key=8) == again
+            assert again[1:] == t0.Task(task.name, task.rows, task.prompts).render(name, 3)[1:]
+    tokenizer = t0.mini.tokenizer()
+    for task in [*training.validation_tasks(tokenizer), *training.heldout_tasks(), *training.development_tasks()]:
+        assert not isinstance(task, Strewn)
 
 
 # ---- nothing held out enters training --------------------------------------------------------------------------------

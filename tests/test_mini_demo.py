@@ -89,7 +89,7 @@ def test_our_templates_give_jinja2s_text():
                 row = task.rows[index]
                 choices = [c.strip() for c in choices_template.render(**row).split("|||")] if choices_template else None
                 text, target = (part.strip() for part in template.render(answer_choices=choices, **row).split("|||"))
-                assert tuple(task.render(name, index)) == (text, target, choices), (task.name, name)
+                assert tuple(prompt.render(row)) == (text, target, choices), (task.name, name)
                 assert choices is None or target in choices
 
 

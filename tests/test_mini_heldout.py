@@ -36,9 +36,12 @@ for _tag in ("!Template", "!TemplateMetadata"):
     _Tagged.add_constructor(_tag, lambda loader, node: loader.construct_mapping(node, deep=True))
 
 
+def prompts_of(path: Path) -> list[dict]:
+    return list(yaml.load(path.read_text(encoding="utf-8"), _Tagged)["templates"].values())
+
+
 def prompts(group: str, task: str) -> list[dict]:
-    text = (MINI / group / "prompts" / task / "templates.yaml").read_text(encoding="utf-8")
-    return list(yaml.load(text, _Tagged)["templates"].values())
+    return prompts_of(MINI / group / "prompts" / task / "templates.yaml")
 
 
 def rows(group: str, task: str) -> list[dict]:

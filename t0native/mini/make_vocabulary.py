@@ -4,7 +4,7 @@
 
 A SentencePiece unigram model of four kinds of pieces:
 
-    every word of the training prompts and of 40,000 training rows, whole
+    every word of the training prompts and rows, whole
     every word of english.txt, whole: two thousand common English words, so that most of anybody's wording is one piece a word
     parts of English words and letters, as the trainer finds them in english.txt: any other word can be spelled
     every printable ASCII sign, with and without a space before it
@@ -16,15 +16,13 @@ Normalisation folds A-Z to a-z, so that "Is" and "is" are one piece; sets quotes
 so that "Anna" in quotes is the same piece as elsewhere; and writes typographic signs and accented letters in ASCII.
 """
 
-import re
 import struct
 import sys
 import tempfile
 from pathlib import Path
 
-import yaml
-
-from t0native.mini.datasets import MAKERS, Rows, SENTINELS
+from t0native.mini.datasets import SENTINELS
+from t0native.mini.strays import english_words, training_words
 
 FOLDER = Path(__file__).parent
 ENGLISH_PIECES = 640
@@ -54,36 +52,6 @@ def rule_table() -> str:
         return " ".join(f"{ord(character):X}" for character in text)
 
     return "".join(f"{hexadecimal(source)}\t{hexadecimal(target)}\n" for source, target in sorted(rules().items()))
-
-
-class _Loader(yaml.SafeLoader):
-    """P3 files as plain mappings."""
-
-
-for _tag in ("!Template", "!TemplateMetadata"):
-    _Loader.add_constructor(_tag, lambda loader, node: loader.construct_mapping(node, deep=True))
-
-
-def training_words() -> set[str]:
-    """Every word that training can meet: fields of rows, and the fixed text of prompts and answer choices."""
-    found: set[str] = set()
-    for dataset in MAKERS:
-        text = (FOLDER / "prompts" / dataset / "templates.yaml").read_text(encoding="utf-8")
-        for prompt in _Loader(text).get_single_data()["templates"].values():
-            text = f"{prompt['jinja']} {prompt['answer_choices'] or ''}"
-            found |= words(re.sub(r"\{\{.*?\}\}|\{%.*?%\}", " ", text, flags=re.DOTALL))
-            found |= {word for text in re.findall(r'"([^"]*)"', " ".join(re.findall(r"\{\{.*?\}\}", text))) for word in words(text)}
-        for index in range(40_000 // len(MAKERS)):
-            found |= words(str(list(Rows(dataset)[index].values())))
-    return found
-
-
-def words(text: str) -> set[str]:
-    return set(re.findall(r"[a-z]+", re.sub(r"<extra_id_\d+>|\\n", " ", text).lower()))
-
-
-def english_words() -> list[str]:
-    return (FOLDER / "english.txt").read_text(encoding="utf-8").split()
 
 
 def train_english(folder: Path) -> tuple[dict[str, float], bytes]:

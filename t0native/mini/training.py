@@ -16,6 +16,7 @@ from pathlib import Path
 
 from t0native.errors import ConfigError
 from t0native.mini.datasets import UNPROMPTED, Rows
+from t0native.mini.strays import Strewn
 from t0native.mini.world import stream
 from t0native.mixture import Mixture
 from t0native.rows import read_jsonl
@@ -109,17 +110,17 @@ def drawn(dataset: str, prompts, count: int | None, seed: int) -> dict:
 
 
 def training_tasks(level: int, prompts: int | None = None, seed: int = 0, datasets=DATASETS) -> list[Task]:
-    """Prompted tasks of the training datasets; `prompts` 0: none of them, only the text with holes."""
+    """Prompted tasks of the training datasets, strewn with stray words; `prompts` 0: only the text with holes."""
     unknown = set(datasets) - set(DATASETS)
     if unknown:
         raise ValueError(f"{sorted(unknown)}: not among the training datasets {', '.join(DATASETS)}")
     found = collection(FOLDER / "prompts")
     names = () if prompts == 0 else tuple(datasets)
     tasks = [
-        Task(name, Rows(name, level, seed), drawn(name, found[name], prompts, seed), dataset=name, split="train")
+        Strewn(name, Rows(name, level, seed), drawn(name, found[name], prompts, seed), dataset=name, split="train")
         for name in names
     ]
-    return [*tasks, Task(UNPROMPTED, Rows(UNPROMPTED, level, seed), found[UNPROMPTED], dataset=UNPROMPTED, split="train")]
+    return [*tasks, Strewn(UNPROMPTED, Rows(UNPROMPTED, level, seed), found[UNPROMPTED], dataset=UNPROMPTED, split="train")]
 
 
 def shares(tasks: list[Task]) -> dict[str, float]:
