@@ -24,7 +24,7 @@ __all__ = ["run"]
 
 BASELINES = Path(__file__).parent / "baselines"
 UNTRAINED, BARE, ONE, ALL = "untrained", "unprompted", "one prompt", "all prompts"
-SEED = 1  # chosen among 0 to 3 by the development group (docs/miniature.md), before any held-out score of this recipe
+SEED = 3  # chosen among 0 to 3 by the development group (docs/miniature.md), before any held-out score of this recipe
 NEEDED = 3  # of the five tasks
 QUICK_ROWS, QUICK_NEEDED = 200, 2
 ABOUT = {

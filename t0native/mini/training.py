@@ -66,7 +66,7 @@ def config(vocabulary_size: int):
         vocab_size=vocabulary_size,
         d_model=64,
         d_kv=16,
-        d_ff=128,
+        d_ff=256,
         num_layers=3,
         num_decoder_layers=2,
         num_heads=4,
