@@ -6,7 +6,10 @@ import random
 import threading
 import time
 import tracemalloc
+from decimal import Decimal
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from fakes import ctrl_c
 from jinja_oracle import ENV
@@ -233,6 +236,17 @@ def test_names_are_those_jinja_calls_undeclared():
     for source in FEATURES:
         expected = meta.find_undeclared_variables(ENV.parse(source)) - set(ENV.globals)
         assert set(Template(source).names) == expected, source
+
+
+@pytest.mark.parametrize("value", [
+    np.int64(1), np.int8(-1), np.bool_(True), np.float32(0.1), np.float64(1), np.str_("a"), np.array(1), np.array([1, 2]), np.array([[1], [2]]),
+    Decimal("1.5"), Fraction(1, 2), 1j, b"ab", range(3), (1, 2), {1}, frozenset({2}), {"a": 1}, None, True,
+], ids=repr)  # fmt: skip
+def test_values_of_other_types_are_what_jinja_takes_them_for(value):
+    tests = ("number", "integer", "float", "string", "mapping", "iterable", "sequence", "boolean", "none")
+    sources = ["{{ v }}", "{{ ['a', 'b', 'c'][v] }}", "{{ 'abc'[v] }}", "{{ (1, 2, 3)[v] }}", *(f"{{{{ v is {name} }}}}" for name in tests)]
+    for source in sources:
+        assert Template(source).render({"v": value}) == jinja(source, {"v": value}), source
 
 
 # Differential fuzz: a small grammar over the example, seeded.

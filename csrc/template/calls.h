@@ -114,7 +114,7 @@ PyObject *t0_path_get(t0_context *c, PyObject *base, PyObject *path, PyObject *f
 /* values.c: types that live inside one rendering */
 struct t0_runtime {
     PyObject_HEAD
-    PyObject *TemplateError, *empty, *round;
+    PyObject *TemplateError, *empty, *round, *number; /* number: numbers.Number */
     PyTypeObject *undefined_type, *namespace_type, *loop_type, *lazy_type;
 };
 PyObject *t0_runtime_new(PyObject *TemplateError);

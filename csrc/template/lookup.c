@@ -81,6 +81,19 @@ static PyObject *sequence_item(t0_context *c, PyObject *base, PyObject *key, uin
     return PyUnicode_Substring(base, at, at + 1);
 }
 
+/* A key that is no int but counts as one, as NumPy's integers do. */
+static PyObject *indexed_item(t0_context *c, PyObject *base, PyObject *key, uint16_t type) {
+    PyObject *number = PyNumber_Index(key);
+    if (!number) {
+        if (!PyErr_ExceptionMatches(PyExc_TypeError)) return NULL;
+        PyErr_Clear();
+        return t0_undefined(c, key);
+    }
+    PyObject *item = sequence_item(c, base, number, type);
+    Py_DECREF(number);
+    return item;
+}
+
 PyObject *t0_get_item(t0_context *c, PyObject *base, PyObject *key) {
     if (t0_is_undefined(c, base)) return undefined_base(base);
     const uint16_t type = t0_type_of(c, base);
@@ -91,6 +104,7 @@ PyObject *t0_get_item(t0_context *c, PyObject *base, PyObject *key) {
         if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) return NULL;
         PyErr_Clear(); /* an unhashable key is undefined */
     } else if ((type & (T0_TYPE_LIST | T0_TYPE_TUPLE | T0_TYPE_STR)) && PyLong_Check(key)) return sequence_item(c, base, key, type);
+    else if ((type & (T0_TYPE_LIST | T0_TYPE_TUPLE | T0_TYPE_STR)) && PyIndex_Check(key)) return indexed_item(c, base, key, type);
     else if (type & (T0_TYPE_RANGE | T0_TYPE_OTHER) && Py_TYPE(base) != c->runtime->namespace_type) {
         PyObject *item = item_or_undefined(c, base, key);
         if (!item || !t0_is_undefined(c, item) || !PyUnicode_Check(key)) return item;

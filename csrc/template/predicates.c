@@ -17,20 +17,30 @@ TEST(false) { return (void)c, (void)args, value == Py_False; }
 TEST(boolean) { return (void)c, (void)args, PyBool_Check(value); }
 TEST(integer) { return (void)c, (void)args, PyLong_Check(value) && !PyBool_Check(value); }
 TEST(float) { return (void)c, (void)args, PyFloat_Check(value); }
-TEST(number) { return (void)c, (void)args, PyLong_Check(value) || PyFloat_Check(value) || PyComplex_Check(value); }
+TEST(number) { /* NumPy's, fractions and decimals too */
+    (void)args;
+    return PyLong_Check(value) || PyFloat_Check(value) || PyComplex_Check(value) || PyObject_IsInstance(value, c->runtime->number);
+}
 TEST(string) { return (void)c, (void)args, PyUnicode_Check(value); }
 TEST(mapping) { return (void)c, (void)args, PyDict_Check(value); }
+/* Whether a call on the value came to something; where it did not, its exception is no error of the template. */
+static int answers(PyObject *result) {
+    if (!result) PyErr_Clear();
+    Py_XDECREF(result);
+    return result != NULL;
+}
 TEST(iterable) {
     (void)args;
-    return PyUnicode_Check(value) || PyList_Check(value) || PyTuple_Check(value) || PyDict_Check(value) || PyRange_Check(value) ||
-           PyIter_Check(value) || t0_is_undefined(c, value) || Py_TYPE(value)->tp_iter != NULL;
+    if (t0_is_undefined(c, value)) return 1;
+    return t0_type_of(c, value) == T0_TYPE_OTHER ? answers(PyObject_GetIter(value)) : Py_TYPE(value)->tp_iter != NULL;
 }
 TEST(sequence) { /* has a length and items */
     (void)args;
     if (t0_is_undefined(c, value)) return 1;
     const PyTypeObject *type = Py_TYPE(value);
-    const bool sized = (type->tp_as_sequence && type->tp_as_sequence->sq_length) || (type->tp_as_mapping && type->tp_as_mapping->mp_length);
     const bool items = (type->tp_as_sequence && type->tp_as_sequence->sq_item) || (type->tp_as_mapping && type->tp_as_mapping->mp_subscript);
+    const bool sized = PyObject_Size(value) >= 0;
+    if (!sized) PyErr_Clear();
     return sized && items;
 }
 TEST(sameas) { return (void)c, value == args->items[0]; }

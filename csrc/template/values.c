@@ -115,6 +115,7 @@ static int runtime_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(r->TemplateError);
     Py_VISIT(r->empty);
     Py_VISIT(r->round);
+    Py_VISIT(r->number);
     Py_VISIT(r->undefined_type);
     Py_VISIT(r->namespace_type);
     Py_VISIT(r->loop_type);
@@ -126,6 +127,7 @@ static int runtime_clear(PyObject *self) {
     Py_CLEAR(r->TemplateError);
     Py_CLEAR(r->empty);
     Py_CLEAR(r->round);
+    Py_CLEAR(r->number);
     Py_CLEAR(r->undefined_type);
     Py_CLEAR(r->namespace_type);
     Py_CLEAR(r->loop_type);
@@ -151,15 +153,17 @@ PyObject *t0_runtime_new(PyObject *TemplateError) {
     t0_runtime *r = type ? (t0_runtime *)type->tp_alloc(type, 0) : NULL;
     Py_XDECREF(type);
     if (!r) return NULL;
-    PyObject *builtins = PyEval_GetBuiltins();
+    PyObject *builtins = PyEval_GetBuiltins(), *numbers = PyImport_ImportModule("numbers");
     r->TemplateError = Py_NewRef(TemplateError);
     r->round = Py_XNewRef(PyDict_GetItemString(builtins, "round"));
+    r->number = numbers ? PyObject_GetAttrString(numbers, "Number") : NULL;
+    Py_XDECREF(numbers);
     r->empty = PyUnicode_New(0, 0);
     r->undefined_type = new_type(&undefined_spec);
     r->namespace_type = new_type(&namespace_spec);
     r->loop_type = new_type(t0_loop_spec());
     r->lazy_type = new_type(t0_lazy_spec());
-    if (r->round && r->empty && r->undefined_type && r->namespace_type && r->loop_type && r->lazy_type) return (PyObject *)r;
+    if (r->round && r->number && r->empty && r->undefined_type && r->namespace_type && r->loop_type && r->lazy_type) return (PyObject *)r;
     Py_DECREF(r);
     return NULL;
 }
