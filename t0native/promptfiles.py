@@ -17,11 +17,12 @@ from pathlib import Path
 
 import yaml
 
-from t0native.errors import DataError, FormatError, suggest
+from t0native.errors import DataError, FormatError, nearest, suggest
 from t0native.prompts import Prompt, PromptMetadata
 
 FILE = "templates.yaml"
 MAX_BYTES = 32_000_000
+TEMPLATE_FIELDS = ("name", "jinja", "answer_choices", "reference", "id", "metadata")
 METRICS = frozenset(
     "BLEU,ROUGE,Squad,Trivia QA,Accuracy,Pearson Correlation,Spearman Correlation,MultiRC,AUC,COQA F1,Edit Distance,"
     "Mean Reciprocal Rank,Other".split(",")
@@ -37,27 +38,38 @@ _log = logging.getLogger("t0native")
 _warned = set()
 
 
-def _warn_once(kind, value, place):
+def _warn_once(kind, value, place, near=None):
     if (kind, value) not in _warned:
         _warned.add((kind, value))
-        _log.warning("%s: unknown %s %r", place, kind, value)
+        _log.warning("%s: unknown %s %r%s", place, kind, value, f"; did you mean {near!r}?" if near else "")
 
 
 class _Loader(yaml.CSafeLoader):
-    """The safe loader with the two tags of prompt files."""
+    """The safe loader with the two tags of prompt files; a key that stands twice is refused, where YAML would keep the last."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and seen.setdefault(key.value, key) is not key:
+                first, again = seen[key.value].start_mark.line + 1, key.start_mark.line + 1
+                raise FormatError(f"{self.name}: line {again}: {key.value!r} stands twice, first in line {first}")
+        return super().construct_mapping(node, deep)
 
 
 def _fields(loader, node, known):
-    """A tagged mapping as (dict, line of the tag)."""
-    line = node.start_mark.line + 1
+    """A tagged mapping as (dict, 'file: line N' of the tag). A field that is not known is told once, and left alone."""
+    place = f"{loader.name}: line {node.start_mark.line + 1}"
     if not isinstance(node, yaml.MappingNode):
-        raise FormatError(f"{loader.name}: line {line}: {node.tag} must be a mapping")
-    return loader.construct_mapping(node, deep=True), line
+        raise FormatError(f"{place}: {node.tag} must be a mapping")
+    fields = loader.construct_mapping(node, deep=True)
+    for key in fields:
+        if key not in known:
+            _warn_once("field", key, place, nearest(str(key), known))
+    return fields, place
 
 
 def _construct_metadata(loader, node):
-    fields, line = _fields(loader, node, PromptMetadata._fields)
-    place = f"{loader.name}: line {line}"
+    fields, place = _fields(loader, node, PromptMetadata._fields)
     for key in ("metrics", "languages"):
         values = fields.get(key)
         if values is None:
@@ -72,8 +84,7 @@ def _construct_metadata(loader, node):
 
 
 def _construct_template(loader, node):
-    fields, line = _fields(loader, node, None)
-    place = f"{loader.name}: line {line}"
+    fields, place = _fields(loader, node, TEMPLATE_FIELDS)
     for key in ("name", "jinja"):
         if not isinstance(fields.get(key), str):
             raise FormatError(f"{place}: a template's {key} must be text, is {type(fields.get(key)).__name__}")
