@@ -52,10 +52,11 @@ class Sequences:
             raise ConfigError(
                 f"{what} {texts[0][1]}: a text, but the model has no tokenizer; give ids, or a tokenizer to the model"
             )
+        threads = model.threads
         try:
-            ragged = model.tokenizer.encode_batch([text for _, _, text in texts], threads=model.threads)
-        except ValueError:
-            raise _first_failure(model.tokenizer, what, texts) from None
+            ragged = model.tokenizer.encode_batch([text for _, _, text in texts], threads=threads)
+        except ValueError as error:
+            raise _first_failure(model.tokenizer, what, texts, error) from None
         end = np.array([model.config.eos_token_id] if add_eos else [], np.int32)
         for k, (place, _, _) in enumerate(texts):
             self.entries[place] = np.concatenate([ragged.ids[ragged.offsets[k] : ragged.offsets[k + 1]], end])
@@ -81,14 +82,14 @@ class Sequences:
         return concatenated([self.entries[self.number[i]] for i in numbers])
 
 
-def _first_failure(tokenizer, what, texts):
-    """The error of the first text that cannot be tokenized, with the caller's number of it."""
+def _first_failure(tokenizer, what, texts, whole):
+    """The error of the first text that cannot be tokenized, with the caller's number of it; else the whole batch's."""
     for _, i, text in texts:
         try:
             tokenizer.encode(text)
         except ValueError as error:
             return DataError(f"{what} {i}: {error}")
-    raise AssertionError("a batch fails, but each of its texts alone does not")
+    return whole
 
 
 def _ids(what, i, item):
