@@ -1,3 +1,7 @@
+/* Detection of instruction sets and of the processors a process may use.
+ *
+ *     x86-64: the compiler's CPUID and XGETBV reader; elsewhere no vector set is claimed
+ *     processors: the affinity mask, else the number that are online */
 #define _GNU_SOURCE
 #include "base/cpu.h"
 
@@ -14,8 +18,6 @@ t0_cpu t0_cpu_detect(void) {
     cpu.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     cpu.avx512 = cpu.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    cpu.vnni = cpu.avx512 && __builtin_cpu_supports("avx512vnni");
-    cpu.bf16 = cpu.avx512 && __builtin_cpu_supports("avx512bf16");
 #endif
     return cpu;
 }

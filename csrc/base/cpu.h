@@ -7,8 +7,6 @@
 typedef struct t0_cpu {
     bool avx2;   /* AVX2 and FMA, ymm saved */
     bool avx512; /* F, BW, DQ, VL, zmm saved */
-    bool vnni;   /* AVX-512 VNNI */
-    bool bf16;   /* AVX-512 BF16 */
 } t0_cpu;
 
 t0_cpu t0_cpu_detect(void);

@@ -1,10 +1,13 @@
+/* Aligned blocks from posix_memalign; arena and buffer are built on them, so all can be made to fail.
+ *
+ *     arena block: header, padding to T0_ALIGN, size bytes of which the first `used` are handed out */
 #define _POSIX_C_SOURCE 200809L
 #include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* The only mutable global of the core: the countdown of a test. */
+/* The countdown of a test. Beside the lock around OpenBLAS (nn/blas.c), the only mutable global of the core. */
 static long fail_countdown = -1;
 
 void t0_alloc_fail_after(long countdown) { fail_countdown = countdown; }
@@ -39,7 +42,7 @@ void *t0_realloc(void *block, size_t old_size, size_t size) {
 void t0_free(void *block) { free(block); }
 
 struct t0_arena_block {
-    t0_arena_block *next;
+    t0_arena_block *older;
     size_t size, used; /* of the bytes behind the header */
 };
 
@@ -52,44 +55,28 @@ static t0_arena_block *block_new(size_t size) {
     return block;
 }
 
-/* First fit from `current` on, which moves past full blocks; new blocks go to the end, so that a round which asks for
- * the same sizes as the one before finds them in the same places. */
+/* From the newest block, or a new one. */
 void *t0_arena_get(t0_arena *arena, size_t size) {
     if (size > SIZE_MAX - T0_ALIGN) return NULL;
     size = (size + T0_ALIGN - 1) / T0_ALIGN * T0_ALIGN;
-    while (arena->current && arena->current->next && arena->current->size - arena->current->used < MIN_BLOCK / 16)
-        arena->current = arena->current->next;
-    t0_arena_block **link = arena->current ? &arena->current : &arena->first;
-    while (*link && (*link)->size - (*link)->used < size) link = &(*link)->next;
-    if (!*link) {
+    if (!arena->newest || arena->newest->size - arena->newest->used < size) {
         t0_arena_block *block = block_new(size);
         if (!block) return NULL;
-        *link = block;
-        if (!arena->current) arena->current = block;
+        block->older = arena->newest;
+        arena->newest = block;
     }
-    void *out = (uint8_t *)*link + HEADER + (*link)->used;
-    (*link)->used += size;
+    void *out = (uint8_t *)arena->newest + HEADER + arena->newest->used;
+    arena->newest->used += size;
     return out;
 }
 
-void t0_arena_reset(t0_arena *arena) {
-    for (t0_arena_block *block = arena->first; block; block = block->next) block->used = 0;
-    arena->current = arena->first;
-}
-
 void t0_arena_free(t0_arena *arena) {
-    for (t0_arena_block *block = arena->first; block;) {
-        t0_arena_block *next = block->next;
+    for (t0_arena_block *block = arena->newest; block;) {
+        t0_arena_block *older = block->older;
         t0_free(block);
-        block = next;
+        block = older;
     }
     *arena = (t0_arena){0};
-}
-
-size_t t0_arena_size(const t0_arena *arena) {
-    size_t total = 0;
-    for (const t0_arena_block *block = arena->first; block; block = block->next) total += HEADER + block->size;
-    return total;
 }
 
 bool t0_buffer_reserve(t0_buffer *buffer, size_t more) {

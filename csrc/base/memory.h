@@ -1,7 +1,7 @@
 /* Memory of the core: aligned blocks, a scratch arena, and growable bytes.
  *
  * All of the pure-C core allocates here, so that a test can make the Nth allocation fail.
- * An arena is a chain of blocks; what it hands out stays valid until t0_arena_reset or t0_arena_free. */
+ * An arena is a chain of blocks; what it hands out stays valid until t0_arena_free. */
 #ifndef T0_BASE_MEMORY_H
 #define T0_BASE_MEMORY_H
 
@@ -25,14 +25,12 @@ void t0_alloc_fail_after(long countdown);
 
 typedef struct t0_arena_block t0_arena_block;
 typedef struct t0_arena {
-    t0_arena_block *first, *current;
+    t0_arena_block *newest;
 } t0_arena;
 
 /* A cleared t0_arena is empty and ready. */
 void *t0_arena_get(t0_arena *arena, size_t size); /* T0_ALIGN-aligned, not cleared; NULL when there is no memory */
-void t0_arena_reset(t0_arena *arena);             /* keeps the blocks for the next round */
 void t0_arena_free(t0_arena *arena);
-size_t t0_arena_size(const t0_arena *arena);      /* bytes held */
 
 /* Growable bytes, owned. A cleared t0_buffer is empty. */
 typedef struct t0_buffer {

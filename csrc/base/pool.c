@@ -1,3 +1,9 @@
+/* The pool's threads: POSIX threads that each take every size-th task of a round.
+ *
+ *     caller:  task, context, n; finished = 0; round + 1; own share; wait until finished = size - 1
+ *     worker:  wait until round has changed; own share; finished + 1
+ *
+ * The round's number publishes the task (release), `finished` its results (release). */
 #define _GNU_SOURCE
 #include "base/pool.h"
 

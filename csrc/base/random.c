@@ -1,3 +1,8 @@
+/* Philox4x32-10 in plain C (nn/kernel_loops.h has it for many counters at once). One round, on counter c and key k:
+ *
+ *     c' = (hi(M1 c2) ^ c1 ^ k0,  lo(M1 c2),  hi(M0 c0) ^ c3 ^ k1,  lo(M0 c0)),    k' = k + (W0, W1)
+ *
+ * and Box-Muller on its words u, v in (0, 1):  normal = sqrt(-2 ln u) cos(2 pi v). */
 #include "base/random.h"
 
 #include <math.h>

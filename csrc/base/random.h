@@ -3,7 +3,8 @@
  *     bits = philox(key = seed, counter = (index, purpose))
  *
  * A pure function: the same (seed, purpose, index) gives the same 128 bits on any machine, thread and order, so nothing
- * needs a generator state and everything can be resumed. Each use has a purpose of its own, never shared. */
+ * needs a generator state and everything can be resumed. Each use has a purpose of its own, never shared, and keeps its
+ * number: another would change every seed's results. */
 #ifndef T0_BASE_RANDOM_H
 #define T0_BASE_RANDOM_H
 
@@ -16,9 +17,6 @@ enum {
     T0_RANDOM_MIXTURE = 3,  /* which component; index = example number of the run */
     T0_RANDOM_ROW = 4,      /* which row of the component */
     T0_RANDOM_TEMPLATE = 5, /* choice/random inside a template */
-    T0_RANDOM_SAMPLE = 6,   /* sampling while generating */
-    T0_RANDOM_NOISE = 7,    /* span corruption */
-    T0_RANDOM_WORLD = 8,    /* the miniature's worlds */
     T0_RANDOM_BOOTSTRAP = 9 /* resampling in reports */
 };
 
@@ -33,9 +31,6 @@ static inline uint64_t t0_random_u64(uint64_t seed, uint64_t purpose, uint64_t i
     const t0_random4 r = t0_random(seed, purpose, index);
     return (uint64_t)r.word[1] << 32 | r.word[0];
 }
-
-/* Uniform in [0, 1), 24 bits. */
-static inline float t0_random_unit(uint32_t word) { return (float)(word >> 8) * 0x1p-24f; }
 
 /* out[i] = normal(0, 1) at index first + i, i < n (Box-Muller in double, so that a libm's last bit seldom shows). */
 void t0_random_normal(float *out, size_t n, uint64_t seed, uint64_t purpose, uint64_t first);

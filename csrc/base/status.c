@@ -1,3 +1,4 @@
+/* Errors are written here and nowhere else; see the header for how they travel. */
 #include "base/status.h"
 
 #include <stdarg.h>
@@ -12,6 +13,10 @@ t0_status t0_fail(t0_error *err, t0_status status, const char *format, ...) {
     vsnprintf(err->message, sizeof err->message, format, values);
     va_end(values);
     return status;
+}
+
+t0_status t0_poll_check(const t0_poll *poll, t0_error *err) {
+    return t0_poll_stops(poll) ? t0_fail(err, T0_EINTERRUPT, "stopped") : T0_OK;
 }
 
 t0_status t0_fail_memory(t0_error *err, size_t size) {

@@ -58,6 +58,8 @@ static inline bool t0_size_add(size_t a, size_t b, size_t *out) {
     return true;
 }
 
+static inline size_t t0_size_max(size_t a, size_t b) { return a > b ? a : b; }
+
 /* Asked now and then by long calls, always on the thread that made the call: true means stop.
  * The callee then undoes what it began and returns T0_EINTERRUPT. A NULL check never stops. */
 typedef struct t0_poll {
@@ -66,5 +68,8 @@ typedef struct t0_poll {
 } t0_poll;
 
 static inline bool t0_poll_stops(const t0_poll *poll) { return poll && poll->check && poll->check(poll->context); }
+
+/* T0_EINTERRUPT when the poll stops. */
+t0_status t0_poll_check(const t0_poll *poll, t0_error *err);
 
 #endif

@@ -109,12 +109,6 @@ static void apply_elements(void *context, size_t index, size_t worker) {
     s->kernels->adafactor_apply(s->w + part.begin, s->v + part.begin, s->g + part.begin, part.end - part.begin, s->factor);
 }
 
-static double mean_of(const float *x, size_t n) {
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++) sum += x[i];
-    return sum / (double)n;
-}
-
 /* lr max(epsilon2, rms w) / max(1, rms u / clip), from the sums of the parts. */
 static float step_factor(const adafactor *a, const t0_adafactor *s) {
     double sum_u = 0.0, sum_w = 0.0;
@@ -141,7 +135,7 @@ void t0_adafactor_step(t0_exec *exec, const t0_adafactor *s, float *w, float *st
         a.column = state + rows;
         t0_exec_run(exec, update_rows, &a, a.parts);
         t0_exec_run(exec, update_columns, &a, (columns + COLUMNS - 1) / COLUMNS);
-        a.mean_row = mean_of(a.row, rows);
+        a.mean_row = t0_mean(a.row, rows);
     } else {
         a.v = state;
     }

@@ -29,8 +29,6 @@ static bool view(t0_operand x, size_t rows, size_t columns, int *trans, int *ld)
     return (plain || turned) && stride <= INT_MAX && stride > 0;
 }
 
-bool t0_blas_available(void) { return true; }
-
 bool t0_blas_gemm(size_t n_threads, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {
     int trans_a, trans_b, lda, ldb;
     if (m > INT_MAX || n > INT_MAX || k > INT_MAX || c_stride > INT_MAX || m == 0 || n == 0 || k == 0) return false;
@@ -43,8 +41,6 @@ bool t0_blas_gemm(size_t n_threads, float *c, size_t c_stride, t0_operand a, t0_
 }
 
 #else
-
-bool t0_blas_available(void) { return false; }
 
 bool t0_blas_gemm(size_t n_threads, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {
     (void)n_threads, (void)c, (void)c_stride, (void)a, (void)b, (void)m, (void)n, (void)k, (void)add;

@@ -1,10 +1,9 @@
-/* OpenBLAS, when the build has it: the only place that calls it. */
+/* OpenBLAS, when the build has it: the only place that calls it. t0_gemm does, for large products of the portable kernels
+ * alone; benchmarks/c/gemm.c, to compare. */
 #ifndef T0_NN_BLAS_H
 #define T0_NN_BLAS_H
 
 #include "nn/gemm.h"
-
-bool t0_blas_available(void);
 
 /* C[m,n] (+)= A[m,k] B[k,n] with so many of OpenBLAS's threads; one caller at a time in the process, the others wait.
  * false, and nothing done, when there is no BLAS or it cannot take the operands (a stride of 1 one way, sizes in int). */

@@ -18,18 +18,12 @@ typedef struct entropy {
     double losses[RUNS];
 } entropy;
 
-static double mean_of(const float *z, size_t n) {
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++) sum += z[i];
-    return sum / (double)n;
-}
-
 static double row_loss(const entropy *s, size_t n) {
     const float *z = s->logits + n * s->vocab;
     const size_t t = (size_t)s->targets[n];
     const float zt = z[t], lse = s->kernels->log_sum_exp(z, s->vocab), e = s->smoothing;
     double loss = (1.0 - (double)e) * ((double)lse - zt) + (double)s->z_loss * lse * lse;
-    if (e != 0.0f) loss += e * (lse - mean_of(z, s->vocab));
+    if (e != 0.0f) loss += e * (lse - t0_mean(z, s->vocab));
     if (s->log_likelihood) s->log_likelihood[n] = zt - lse;
     if (s->dlogits) {
         float *dz = s->dlogits + n * s->vocab;

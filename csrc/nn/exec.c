@@ -1,3 +1,4 @@
+/* An exec: a pool where there are several threads, and one block of scratch cut evenly among them. */
 #include "nn/exec.h"
 
 #include "base/memory.h"

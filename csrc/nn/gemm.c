@@ -173,7 +173,8 @@ static void run_part(void *context, size_t index, size_t worker) {
     t0_gemm_serial(p->kernels, t0_exec_scratch(s->exec, worker), c, p->c_stride, a, b, m, n, p->k, p->add);
 }
 
-/* The vector kernels hold their own against OpenBLAS (benchmarks/c/gemm.c) and keep a row's bits; plain C does not. */
+/* Plain C is slower than OpenBLAS by far; the vector kernels hold their own (benchmarks/c/gemm.c) and are never replaced, since
+ * OpenBLAS sums in an order that depends on the other rows and on its threads. */
 static bool is_slow(const t0_kernels *kernels) { return kernels == t0_kernels_at(0); }
 
 void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {

@@ -1,6 +1,7 @@
 /* Single-precision matrix products, C[m,n] (+)= A[m,k] B[k,n], on strided operands.
  *
- * Every element is reduced over k in one order, which depends on k alone: not on m, n, the place in C or the threads. */
+ * Every element is reduced over k in one order, which depends on k alone: not on m, n, the place in C or the threads. The
+ * exception is what t0_gemm leaves to OpenBLAS, whose order is its own. */
 #ifndef T0_NN_GEMM_H
 #define T0_NN_GEMM_H
 
@@ -23,7 +24,8 @@ enum { T0_WORKER_SCRATCH = T0_GEMM_SCRATCH + T0_ATTENTION_ROWS * T0_ATTENTION_KE
 void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m,
                     size_t n, size_t k, bool add);
 
-/* Over the exec's threads; large products of the portable kernels by OpenBLAS, where the build has it and the exec allows it. */
+/* Over the exec's threads. Large products of the portable kernels go to OpenBLAS, where the build has it and the exec allows
+ * it; those of vector kernels never do. */
 void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add);
 
 #endif

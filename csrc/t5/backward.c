@@ -12,27 +12,23 @@
 #include <math.h>
 #include <string.h>
 
-static size_t inner_of(const t0_config *c) { return (size_t)c->n_heads * (size_t)c->d_kv; }
-static size_t hidden_of(const t0_config *c) { return (size_t)c->d_ff * (c->gated ? 2 : 1); }
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-
 /* ---- plan -------------------------------------------------------------------------------------------------------- */
 
 static void carve_run(t0_backward_run *run, t0_carver *at) {
     const t0_stack_run *forward = run->forward;
     const t0_config *c = &forward->pass->model->config;
-    const size_t n = forward->n_rows, d = (size_t)c->d_model, inner = inner_of(c), n_threads = t0_exec_threads(forward->pass->exec);
+    const size_t n = forward->n_rows, d = (size_t)c->d_model, inner = t0_config_inner(c), n_threads = t0_exec_threads(forward->pass->exec);
     run->dx = t0_carve(at, n, d);
     run->dy = t0_carve(at, n, d);
     run->dropped = forward->pass->dropout > 0.0f ? t0_carve(at, n, d) : NULL;
-    run->wide = t0_carve(at, n, larger(3 * inner, hidden_of(c)));
-    run->narrow = t0_carve(at, n, larger(inner, (size_t)c->d_ff));
+    run->wide = t0_carve(at, n, t0_size_max(3 * inner, t0_config_hidden(c)));
+    run->narrow = t0_carve(at, n, t0_size_max(inner, (size_t)c->d_ff));
     run->dbias = t0_carve(at, (size_t)c->n_heads, forward->bias_width);
     const t0_attention self = t0_stack_self_attention(forward, 0);
     size_t scratch = t0_attention_backward_scratch_size(&self, n_threads);
     if (forward->shape->decoder) {
         const t0_attention cross = t0_stack_cross_attention(forward, 0);
-        scratch = larger(scratch, t0_attention_backward_scratch_size(&cross, n_threads));
+        scratch = t0_size_max(scratch, t0_attention_backward_scratch_size(&cross, n_threads));
     }
     run->scratch = t0_carve(at, scratch, 1);
 }
@@ -83,7 +79,7 @@ static void ffn_backward(const t0_backward_run *run, float *gradients, const t0_
     linear_backward(pass, gradients, run->narrow, e, b->a, w->wo, n, f, d, false);
     if (pass->dropout > 0.0f) t0_stack_dropout(forward, run->narrow, run->narrow, f, block, T0_DROP_INNER);
     t0_activation_backward(pass->exec, run->wide, run->narrow, b->h, n, f, c->gated);
-    linear_backward(pass, gradients, run->dy, run->wide, b->ffn_y, w->wi, n, d, hidden_of(c), false);
+    linear_backward(pass, gradients, run->dy, run->wide, b->ffn_y, w->wi, n, d, t0_config_hidden(c), false);
     norm_backward(run, gradients, run->dy, b->ffn_x, b->ffn_r, w->ffn_norm);
 }
 
@@ -93,7 +89,7 @@ static void cross_backward(const t0_backward_run *run, float *gradients, float *
     const t0_stack_run *forward = run->forward;
     const t0_pass *pass = forward->pass;
     const t0_block *w = &forward->stack->blocks[block];
-    const size_t d = (size_t)pass->model->config.d_model, inner = inner_of(&pass->model->config), n = forward->n_rows;
+    const size_t d = (size_t)pass->model->config.d_model, inner = t0_config_inner(&pass->model->config), n = forward->n_rows;
     const float *e = through_dropout(run, block, T0_DROP_CROSS);
     linear_backward(pass, gradients, run->narrow, e, b->cross_o, w->cross_o, n, inner, d, false);
     const t0_attention s = t0_stack_cross_attention(forward, block);
@@ -107,7 +103,7 @@ static void self_backward(const t0_backward_run *run, float *gradients, const t0
     const t0_stack_run *forward = run->forward;
     const t0_pass *pass = forward->pass;
     const t0_block *w = &forward->stack->blocks[block];
-    const size_t d = (size_t)pass->model->config.d_model, inner = inner_of(&pass->model->config), n = forward->n_rows;
+    const size_t d = (size_t)pass->model->config.d_model, inner = t0_config_inner(&pass->model->config), n = forward->n_rows;
     const float *e = through_dropout(run, block, T0_DROP_SELF);
     linear_backward(pass, gradients, run->narrow, e, b->self_o, w->self_o, n, inner, d, false);
     const t0_attention s = t0_stack_self_attention(forward, block);
@@ -122,23 +118,19 @@ static void self_backward(const t0_backward_run *run, float *gradients, const t0
 
 /* ---- stacks ------------------------------------------------------------------------------------------------------ */
 
-static t0_status stop_if_asked(const t0_pass *pass, t0_error *err) {
-    return t0_poll_stops(pass->poll) ? t0_fail(err, T0_EINTERRUPT, "stopped") : T0_OK;
-}
-
 static t0_status blocks_backward(const t0_backward_run *run, float *gradients, float *dcross_kv, const float *cross_kv, t0_error *err) {
     const t0_stack_run *forward = run->forward;
     const t0_stack_shape *shape = forward->shape;
-    const size_t inner = inner_of(&forward->pass->model->config);
+    const size_t inner = t0_config_inner(&forward->pass->model->config);
     const size_t stride = shape->decoder ? (size_t)shape->source_offsets[shape->n_sources] * 2 * inner : 0;
     for (size_t l = forward->stack->n_blocks; l-- > 0;) {
         const t0_block_buffers b = t0_stack_block(forward, l);
-        T0_TRY(stop_if_asked(forward->pass, err));
+        T0_TRY(t0_poll_check(forward->pass->poll, err));
         ffn_backward(run, gradients, &b, l);
-        T0_TRY(stop_if_asked(forward->pass, err));
+        T0_TRY(t0_poll_check(forward->pass->poll, err));
         if (shape->decoder) {
             cross_backward(run, gradients, dcross_kv + l * stride, &b, cross_kv + l * stride, l);
-            T0_TRY(stop_if_asked(forward->pass, err));
+            T0_TRY(t0_poll_check(forward->pass->poll, err));
         }
         self_backward(run, gradients, &b, l);
     }
@@ -179,7 +171,7 @@ t0_status t0_decoder_backward(t0_backward_run *run, float *gradients, float *dcr
 
 void t0_cross_backward(const t0_pass *pass, float *gradients, float *dstates, const float *dcross_kv, const float *states, size_t n_rows) {
     const t0_model *model = pass->model;
-    const size_t d = (size_t)model->config.d_model, wide = 2 * inner_of(&model->config);
+    const size_t d = (size_t)model->config.d_model, wide = 2 * t0_config_inner(&model->config);
     for (size_t l = 0; l < model->decoder.n_blocks; l++)
         linear_backward(pass, gradients, dstates, dcross_kv + l * n_rows * wide, states, model->decoder.blocks[l].cross_kv, n_rows, d,
                         wide, l > 0);
@@ -191,7 +183,7 @@ t0_status t0_loss_backward(const t0_pass *pass, const t0_loss *loss, double *sum
     const size_t d = (size_t)model->config.d_model, v = (size_t)model->config.vocab_size;
     for (size_t first = 0; first < n_rows; first += loss->chunk_rows) {
         const size_t n = n_rows - first < loss->chunk_rows ? n_rows - first : loss->chunk_rows;
-        T0_TRY(stop_if_asked(pass, err));
+        T0_TRY(t0_poll_check(pass->poll, err));
         t0_head_forward(pass, loss->logits, states + first * d, n);
         *sum += t0_cross_entropy(pass->exec, loss->logits, loss->log_likelihood, loss->logits, targets + first, n, v, loss->scale,
                                  loss->label_smoothing, loss->z_loss);

@@ -47,14 +47,11 @@ float *t0_carve(t0_carver *carver, size_t rows, size_t columns) {
 
 /* ---- plan -------------------------------------------------------------------------------------------------------- */
 
-static size_t inner_of(const t0_config *c) { return (size_t)c->n_heads * (size_t)c->d_kv; }
-static size_t hidden_of(const t0_config *c) { return (size_t)c->d_ff * (c->gated ? 2 : 1); }
-
 /* Buffers of one block, cut from `at`; without `keep`, those of all blocks. */
 static t0_block_buffers carve_block(const t0_stack_run *run, t0_carver *at) {
     const t0_config *c = &run->pass->model->config;
     const bool keep = run->shape->keep;
-    const size_t n = run->n_rows, d = (size_t)c->d_model, inner = inner_of(c);
+    const size_t n = run->n_rows, d = (size_t)c->d_model, inner = t0_config_inner(c);
     t0_block_buffers b = {0};
     b.self_x = keep ? t0_carve(at, n, d) : run->x;
     b.self_r = t0_carve(at, n, 1);
@@ -73,7 +70,7 @@ static t0_block_buffers carve_block(const t0_stack_run *run, t0_carver *at) {
     b.ffn_x = keep ? t0_carve(at, n, d) : run->x;
     b.ffn_r = keep ? t0_carve(at, n, 1) : b.self_r;
     b.ffn_y = keep ? t0_carve(at, n, d) : b.self_y;
-    b.h = t0_carve(at, n, hidden_of(c));
+    b.h = t0_carve(at, n, t0_config_hidden(c));
     b.a = t0_carve(at, n, (size_t)c->d_ff);
     return b;
 }
@@ -111,8 +108,7 @@ static size_t scratch_size(const t0_stack_run *run) {
     size_t size = t0_attention_scratch_size(&self, n_threads);
     if (run->shape->decoder) {
         const t0_attention cross = t0_stack_cross_attention(run, 0);
-        const size_t other = t0_attention_scratch_size(&cross, n_threads);
-        if (other > size) size = other;
+        size = t0_size_max(size, t0_attention_scratch_size(&cross, n_threads));
     }
     return size;
 }
@@ -161,7 +157,7 @@ void t0_stack_dropout(const t0_stack_run *run, float *y, const float *x, size_t 
 
 static t0_attention attention_of(const t0_stack_run *run, size_t block, t0_dropout_place place) {
     const t0_config *c = &run->pass->model->config;
-    const size_t inner = inner_of(c);
+    const size_t inner = t0_config_inner(c);
     return (t0_attention){
         .n_sequences = run->shape->n_sequences,
         .n_heads = (size_t)c->n_heads,
@@ -175,7 +171,7 @@ static t0_attention attention_of(const t0_stack_run *run, size_t block, t0_dropo
 }
 
 t0_attention t0_stack_self_attention(const t0_stack_run *run, size_t block) {
-    const size_t inner = inner_of(&run->pass->model->config);
+    const size_t inner = t0_config_inner(&run->pass->model->config);
     const t0_key_cache *cache = run->shape->cache;
     t0_attention s = attention_of(run, block, T0_DROP_SELF_P);
     s.key_offsets = cache ? cache->key_offsets : run->shape->offsets;
@@ -191,7 +187,7 @@ t0_attention t0_stack_self_attention(const t0_stack_run *run, size_t block) {
 }
 
 t0_attention t0_stack_cross_attention(const t0_stack_run *run, size_t block) {
-    const size_t inner = inner_of(&run->pass->model->config);
+    const size_t inner = t0_config_inner(&run->pass->model->config);
     t0_attention s = attention_of(run, block, T0_DROP_CROSS_P);
     s.key_offsets = run->shape->source_offsets;
     s.key_of = run->shape->source_of;
@@ -231,7 +227,7 @@ static void add_residual(const t0_stack_run *run, float *out, const float *x, co
 /* New keys and values to their rows of the cache. */
 static void store_keys(const t0_stack_run *run, const float *qkv, size_t block) {
     const t0_key_cache *cache = run->shape->cache;
-    const size_t inner = inner_of(&run->pass->model->config);
+    const size_t inner = t0_config_inner(&run->pass->model->config);
     float *kv = cache->kv + block * cache->layer_stride;
     for (size_t n = 0; n < run->n_rows; n++)
         memcpy(kv + (size_t)cache->write_rows[n] * 2 * inner, qkv + n * 3 * inner + inner, 2 * inner * sizeof *kv);
@@ -239,7 +235,7 @@ static void store_keys(const t0_stack_run *run, const float *qkv, size_t block) 
 
 static void self_forward(const t0_stack_run *run, const t0_block_buffers *b, float *out, size_t block) {
     const t0_block *w = &run->stack->blocks[block];
-    const size_t d = (size_t)run->pass->model->config.d_model, inner = inner_of(&run->pass->model->config);
+    const size_t d = (size_t)run->pass->model->config.d_model, inner = t0_config_inner(&run->pass->model->config);
     norm(run, b->self_y, b->self_r, b->self_x, w->self_norm);
     linear(run->pass, b->qkv, b->self_y, w->self_qkv, run->n_rows, d, 3 * inner, false);
     const float *k = b->qkv + inner, *v = b->qkv + 2 * inner;
@@ -255,7 +251,7 @@ static void self_forward(const t0_stack_run *run, const t0_block_buffers *b, flo
 
 static void cross_forward(const t0_stack_run *run, const t0_block_buffers *b, float *out, const float *kv, size_t block) {
     const t0_block *w = &run->stack->blocks[block];
-    const size_t d = (size_t)run->pass->model->config.d_model, inner = inner_of(&run->pass->model->config);
+    const size_t d = (size_t)run->pass->model->config.d_model, inner = t0_config_inner(&run->pass->model->config);
     norm(run, b->cross_y, b->cross_r, b->cross_x, w->cross_norm);
     linear(run->pass, b->cross_q, b->cross_y, w->cross_q, run->n_rows, d, inner, false);
     const t0_attention s = t0_stack_cross_attention(run, block);
@@ -268,7 +264,7 @@ static void ffn_forward(const t0_stack_run *run, const t0_block_buffers *b, floa
     const t0_block *w = &run->stack->blocks[block];
     const size_t d = (size_t)c->d_model, f = (size_t)c->d_ff;
     norm(run, b->ffn_y, b->ffn_r, b->ffn_x, w->ffn_norm);
-    linear(run->pass, b->h, b->ffn_y, w->wi, run->n_rows, d, hidden_of(c), false);
+    linear(run->pass, b->h, b->ffn_y, w->wi, run->n_rows, d, t0_config_hidden(c), false);
     t0_activation_forward(run->pass->exec, b->a, b->h, run->n_rows, f, c->gated);
     if (run->pass->dropout > 0.0f) t0_stack_dropout(run, b->a, b->a, f, block, T0_DROP_INNER);
     add_residual(run, out, b->ffn_x, b->a, w->wo, f, block, T0_DROP_FFN);
@@ -276,20 +272,16 @@ static void ffn_forward(const t0_stack_run *run, const t0_block_buffers *b, floa
 
 /* ---- stacks ------------------------------------------------------------------------------------------------------ */
 
-static t0_status stop_if_asked(const t0_stack_run *run, t0_error *err) {
-    return t0_poll_stops(run->pass->poll) ? t0_fail(err, T0_EINTERRUPT, "stopped") : T0_OK;
-}
-
 static t0_status block_forward(const t0_stack_run *run, const float *cross_kv, size_t block, t0_error *err) {
     const t0_block_buffers b = t0_stack_block(run, block);
     const bool last = block + 1 == run->stack->n_blocks;
     float *next = last ? run->x : t0_stack_block(run, block + 1).self_x;
-    T0_TRY(stop_if_asked(run, err));
+    T0_TRY(t0_poll_check(run->pass->poll, err));
     self_forward(run, &b, run->shape->decoder ? b.cross_x : b.ffn_x, block);
-    T0_TRY(stop_if_asked(run, err));
+    T0_TRY(t0_poll_check(run->pass->poll, err));
     if (run->shape->decoder) {
         cross_forward(run, &b, b.ffn_x, cross_kv, block);
-        T0_TRY(stop_if_asked(run, err));
+        T0_TRY(t0_poll_check(run->pass->poll, err));
     }
     ffn_forward(run, &b, next, block);
     return T0_OK;
@@ -299,7 +291,7 @@ static t0_status block_forward(const t0_stack_run *run, const float *cross_kv, s
 static const float *cross_of(const t0_stack_run *run, const float *cross_kv, size_t block) {
     const t0_stack_shape *shape = run->shape;
     if (!shape->decoder) return NULL;
-    return cross_kv + block * (size_t)shape->source_offsets[shape->n_sources] * 2 * inner_of(&run->pass->model->config);
+    return cross_kv + block * (size_t)shape->source_offsets[shape->n_sources] * 2 * t0_config_inner(&run->pass->model->config);
 }
 
 static t0_status stack_forward(t0_stack_run *run, float *out, const int32_t *ids, const float *cross_kv, t0_error *err) {
@@ -324,13 +316,13 @@ t0_status t0_encoder_forward(t0_stack_run *run, float *out, const int32_t *ids, 
 
 size_t t0_cross_size(const t0_model *model, size_t n_rows) {
     size_t size;
-    if (!t0_size_mul(n_rows, 2 * inner_of(&model->config), &size) || !t0_size_mul(size, model->decoder.n_blocks, &size)) return SIZE_MAX;
+    if (!t0_size_mul(n_rows, 2 * t0_config_inner(&model->config), &size) || !t0_size_mul(size, model->decoder.n_blocks, &size)) return SIZE_MAX;
     return size;
 }
 
 void t0_cross_forward(const t0_pass *pass, float *cross_kv, const float *states, size_t n_rows) {
     const t0_model *model = pass->model;
-    const size_t d = (size_t)model->config.d_model, wide = 2 * inner_of(&model->config);
+    const size_t d = (size_t)model->config.d_model, wide = 2 * t0_config_inner(&model->config);
     for (size_t l = 0; l < model->decoder.n_blocks; l++)
         linear(pass, cross_kv + l * n_rows * wide, states, model->decoder.blocks[l].cross_kv, n_rows, d, wide, false);
 }

@@ -31,8 +31,6 @@ typedef struct generate_memory {
     float *states, *cross, *cache, *run, *decoded, *logits;
 } generate_memory;
 
-static size_t most(size_t a, size_t b) { return a > b ? a : b; }
-
 static size_t new_tokens(const generate_call *call) { return (size_t)call->options->max_new_tokens; }
 
 /* Floats of one layer's cache of B sequences; SIZE_MAX on overflow. */
@@ -40,7 +38,7 @@ static size_t layer_floats(const generate_call *call, size_t n_sequences) {
     const t0_config *config = &call->pass.model->config;
     size_t rows, floats;
     if (!t0_size_mul(n_sequences, new_tokens(call), &rows)) return SIZE_MAX;
-    if (!t0_size_mul(rows, 2 * (size_t)config->n_heads * (size_t)config->d_kv, &floats)) return SIZE_MAX;
+    if (!t0_size_mul(rows, 2 * t0_config_inner(config), &floats)) return SIZE_MAX;
     return floats;
 }
 
@@ -127,7 +125,7 @@ static size_t place_group(generate_call *call, generate_memory *memory, float *b
     memory->states = t0_carve(&carver, rows, dim);
     memory->cross = t0_carve(&carver, 1, t0_cross_size(model, rows));
     memory->cache = t0_carve(&carver, model->decoder.n_blocks, cache.layer_stride);
-    memory->run = t0_carve(&carver, 1, most(encoder.n_floats, decoder.n_floats));
+    memory->run = t0_carve(&carver, 1, t0_size_max(encoder.n_floats, decoder.n_floats));
     memory->decoded = t0_carve(&carver, n, dim);
     memory->logits = t0_carve(&carver, t0_logit_rows(model, n), (size_t)model->config.vocab_size);
     return carver.used;
@@ -182,7 +180,7 @@ static t0_status generate_groups(generate_call *call, t0_workspace *workspace, t
     for (size_t first = 0, end; first < call->sources->n; first = end) {
         end = group_end(call, first);
         generate_memory memory;
-        floats = most(floats, place_group(call, &memory, NULL, first, end));
+        floats = t0_size_max(floats, place_group(call, &memory, NULL, first, end));
     }
     T0_TRY(t0_workspace_reserve(workspace, floats, err));
     for (size_t first = 0, end; first < call->sources->n; first = end) {

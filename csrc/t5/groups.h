@@ -1,4 +1,4 @@
-/* What the inference entry points share: cutting a ragged batch into groups, and the memory of one call.
+/* What inference and training share: cutting a ragged batch into groups, and how many rows are worth holding.
  * Only csrc/t5 includes this.
  *
  * A group is a run of consecutive sequences whose tokens fit a bound, or a single longer one. Each sequence depends on

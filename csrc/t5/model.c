@@ -118,7 +118,7 @@ static walk walk_model(t0_model *model) {
 
 /* Floats of all tensors; false on overflow. No block is needed: each has the same size. */
 static bool count_weights(const t0_config *c, size_t *out) {
-    const size_t d = (size_t)c->d_model, inner = (size_t)c->n_heads * (size_t)c->d_kv, f = (size_t)c->d_ff;
+    const size_t d = (size_t)c->d_model, inner = t0_config_inner(c), f = (size_t)c->d_ff;
     const size_t matrices = c->gated ? 3 : 2, v = (size_t)c->vocab_size * (c->tied ? 1 : 2);
     const size_t ffn = matrices * f * d + d, attention = 4 * inner * d + d; /* < 2^53: dimensions are < 2^25 here */
     size_t encoder, decoder, tables;

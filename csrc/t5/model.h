@@ -21,6 +21,9 @@ typedef struct t0_config {
     int32_t pad_id, eos_id, decoder_start_id;
 } t0_config;
 
+static inline size_t t0_config_inner(const t0_config *c) { return (size_t)c->n_heads * (size_t)c->d_kv; } /* I */
+static inline size_t t0_config_hidden(const t0_config *c) { return (size_t)c->d_ff * (c->gated ? 2 : 1); } /* columns of wi */
+
 t0_status t0_config_check(const t0_config *config, t0_error *err); /* ranges, and that sizes cannot overflow */
 
 typedef struct t0_tensor {

@@ -34,8 +34,6 @@ typedef struct group_memory {
     float *states, *cross, *run, *decoded, *logits;
 } group_memory;
 
-static size_t most(size_t a, size_t b) { return a > b ? a : b; }
-
 /* ---- ordering ------------------------------------------------------------------------------------------------------ */
 
 /* Counting sort of targets by source, stable; then their decoder inputs and labels end to end. */
@@ -94,8 +92,8 @@ static size_t place_group(score_call *call, group_memory *memory, float *base, s
         stop = t0_group_end(call->offsets, last, k, t0_pass_rows(call->pass.model));
         const t0_stack_shape chunk = chunk_shape(call, k, stop, first);
         t0_stack_plan(&run, &call->pass, &chunk);
-        run_floats = most(run_floats, run.n_floats);
-        target_rows = most(target_rows, run.n_rows);
+        run_floats = t0_size_max(run_floats, run.n_floats);
+        target_rows = t0_size_max(target_rows, run.n_rows);
     }
     t0_carver carver = {.base = base};
     memory->states = t0_carve(&carver, rows, dim);
@@ -118,7 +116,7 @@ static t0_status decode_chunk(score_call *call, const group_memory *memory, size
     T0_TRY(t0_decoder_forward(&run, memory->decoded, call->ids + begin, memory->cross, err));
     const size_t step = t0_logit_rows(pass->model, run.n_rows);
     for (size_t row = 0; row < run.n_rows; row += step) {
-        if (t0_poll_stops(pass->poll)) return t0_fail(err, T0_EINTERRUPT, "scoring was stopped");
+        T0_TRY(t0_poll_check(pass->poll, err));
         const size_t rows = run.n_rows - row < step ? run.n_rows - row : step;
         t0_head_forward(pass, memory->logits, memory->decoded + row * dim, rows);
         t0_cross_entropy(pass->exec, NULL, call->sorted_scores + begin + row, memory->logits, call->labels + begin + row, rows, vocab,
@@ -154,7 +152,7 @@ static t0_status score_groups(score_call *call, t0_workspace *workspace, t0_erro
     for (size_t first = 0, end; first < n; first = end) {
         end = t0_group_end(call->sources->offsets, n, first, limit);
         group_memory memory;
-        floats = most(floats, place_group(call, &memory, NULL, first, end));
+        floats = t0_size_max(floats, place_group(call, &memory, NULL, first, end));
     }
     T0_TRY(t0_workspace_reserve(workspace, floats, err));
     for (size_t first = 0, end; first < n; first = end) {

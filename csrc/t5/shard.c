@@ -8,10 +8,9 @@
  * number is computed. */
 #include "t5/shard.h"
 
-#include <string.h>
+#include "t5/groups.h"
 
-/* Logits that are stored at once: 16 MB of floats at most, but always one row. */
-enum { LOGITS_FLOATS = 1 << 22 };
+#include <string.h>
 
 /* ---- cutting ------------------------------------------------------------------------------------------------------ */
 
@@ -21,10 +20,6 @@ static size_t piece_end(const t0_shard *shard, size_t first) {
     size_t at = first + 1;
     while (at < shard->end && (size_t)(s[at + 1] - s[first] + t[at + 1] - t[first]) <= shard->piece_rows) at++;
     return at;
-}
-
-static void copy_offsets(int64_t *to, const int64_t *from, size_t n) {
-    for (size_t i = 0; i <= n; i++) to[i] = from[i] - from[0];
 }
 
 static void shift_right(const t0_piece *piece, int32_t start) {
@@ -55,9 +50,8 @@ static void plan(t0_shard *shard) {
     t0_stack_plan(&p->decoder, &shard->pass, &p->decoder_shape);
     t0_backward_plan(&p->encoder_back, &p->encoder);
     t0_backward_plan(&p->decoder_back, &p->decoder);
-    const size_t fit = LOGITS_FLOATS / (size_t)shard->pass.model->config.vocab_size, rows = p->n_target_rows;
     p->loss = shard->loss;
-    p->loss.chunk_rows = fit < 1 ? 1 : fit < rows ? fit : rows;
+    p->loss.chunk_rows = t0_logit_rows(shard->pass.model, p->n_target_rows);
 }
 
 /* Examples first .. end - 1 become the piece; `masks` is where its attention weights begin, and moves behind them. */
@@ -69,8 +63,8 @@ static void take(t0_shard *shard, size_t first, size_t end, t0_mask_position *ma
     p->n_target_rows = (size_t)(target[p->n_examples] - target[0]);
     p->source_ids = shard->sources.ids + source[0];
     p->targets = shard->targets.ids + target[0];
-    copy_offsets(p->source_offsets, source, p->n_examples);
-    copy_offsets(p->target_offsets, target, p->n_examples);
+    t0_group_offsets(p->source_offsets, shard->sources.offsets, first, end);
+    t0_group_offsets(p->target_offsets, shard->targets.offsets, first, end);
     shift_right(p, shard->pass.model->config.decoder_start_id);
     plan(shard);
     p->encoder.first_row = (uint64_t)source[0];
@@ -90,9 +84,9 @@ static void carve_workspace(t0_shard *shard, t0_carver *at) {
     t0_piece *p = &shard->piece;
     const t0_model *model = shard->pass.model;
     const size_t d = (size_t)model->config.d_model, s = p->n_source_rows, t = p->n_target_rows;
-    const size_t cross = t0_cross_size(model, s), a = p->encoder_back.n_floats, b = p->decoder_back.n_floats;
+    const size_t cross = t0_cross_size(model, s);
     float *encoder = t0_carve(at, p->encoder.n_floats, 1), *decoder = t0_carve(at, p->decoder.n_floats, 1);
-    float *back = t0_carve(at, a > b ? a : b, 1);
+    float *back = t0_carve(at, t0_size_max(p->encoder_back.n_floats, p->decoder_back.n_floats), 1);
     p->states = t0_carve(at, s, d);
     p->dstates = t0_carve(at, s, d);
     p->cross_kv = t0_carve(at, cross, 1);
@@ -113,8 +107,8 @@ static t0_status reserve_sequences(t0_shard *shard, t0_error *err) {
     for (size_t first = shard->first, end; first < shard->end; first = end) {
         end = piece_end(shard, first);
         const size_t rows = (size_t)(shard->targets.offsets[end] - shard->targets.offsets[first]);
-        if (end - first > n) n = end - first;
-        if (rows > n_target_rows) n_target_rows = rows;
+        n = t0_size_max(n, end - first);
+        n_target_rows = t0_size_max(n_target_rows, rows);
     }
     t0_carver size = {0};
     carve_sequences(&shard->piece, &size, n, n_target_rows);
@@ -135,7 +129,7 @@ t0_status t0_shard_prepare(t0_shard *shard, const t0_pass *pass, t0_error *err) 
         take(shard, first, end, &shard->stop);
         t0_carver size = {0};
         carve_workspace(shard, &size);
-        if (size.used > most) most = size.used;
+        most = t0_size_max(most, size.used);
     }
     return t0_workspace_reserve(&shard->workspace, most, err);
 }

@@ -15,7 +15,7 @@ static size_t encode_floats(const t0_pass *pass, const t0_ragged *sources, int64
         const t0_stack_shape shape = t0_encoder_shape(local, end - first);
         t0_stack_run run;
         t0_stack_plan(&run, pass, &shape);
-        if (run.n_floats > most) most = run.n_floats;
+        most = t0_size_max(most, run.n_floats);
     }
     return most;
 }
@@ -71,7 +71,7 @@ static t0_status logits_pass(const t0_pass *pass, t0_workspace *workspace, float
         states = t0_carve(&carver, n_source, dim);
         cross = t0_carve(&carver, 1, t0_cross_size(model, n_source));
         decoded = t0_carve(&carver, n_rows, dim);
-        memory = t0_carve(&carver, 1, encoder.n_floats > decoder.n_floats ? encoder.n_floats : decoder.n_floats);
+        memory = t0_carve(&carver, 1, t0_size_max(encoder.n_floats, decoder.n_floats));
         if (placing) break;
         T0_TRY(t0_workspace_reserve(workspace, carver.used, err));
         carver = (t0_carver){.base = workspace->data};

@@ -2,12 +2,10 @@
 #ifndef T0_T5_MODELS_H
 #define T0_T5_MODELS_H
 
-#include "check.h"
+#include "kernel_sets.h"
 
 #include "base/random.h"
 #include "t5/run.h"
-
-#include <string.h>
 
 static const t0_config PRIMES = {.vocab_size = 29, .d_model = 11, .d_kv = 5, .d_ff = 13, .n_layers = 2, .n_decoder_layers = 3, .n_heads = 3,
                                  .n_buckets = 8, .max_distance = 9, .norm_epsilon = 1e-6f, .gated = true, .eos_id = 1};
@@ -57,8 +55,6 @@ static inline void draw(sequences *to, size_t n, size_t low, size_t spread, int3
     for (int64_t i = 0; i < to->offsets[n]; i++) to->ids[i] = (int32_t)(t0_random_u64(seed, 98, (uint64_t)i) % (uint64_t)vocab);
     to->batch = (t0_ragged){to->ids, to->offsets, n};
 }
-
-static inline bool same_bits(const float *a, const float *b, size_t n) { return memcmp(a, b, n * sizeof *a) == 0; }
 
 static inline t0_ragged one_of(const t0_ragged *batch, size_t b, int64_t offsets[2]) {
     offsets[0] = 0;

@@ -145,13 +145,6 @@ static passed forward(const t0_model *model, t0_exec *exec, const t0_ragged *sou
     return to;
 }
 
-static t0_exec *make_exec(const t0_kernels *kernels, size_t n_threads) {
-    t0_exec *exec = NULL;
-    t0_error err;
-    CHECK(t0_exec_new(&exec, kernels, n_threads, false, &err) == T0_OK);
-    return exec;
-}
-
 static void rows_together_are_rows_one_by_one(void) {
     static sequences sources, targets;
     const size_t n = 7, n_targets = 11;
@@ -161,9 +154,8 @@ static void rows_together_are_rows_one_by_one(void) {
     for (size_t b = 0; b < n_targets; b++) source_of[b] = (int32_t)(b * 5 % n);
     t0_model *model = make_model(varied(true, true, 3, 2, 3), 4);
     const size_t d = (size_t)model->config.d_model;
-    for (size_t set = 0; t0_kernels_at(set); set++) {
-        if (!t0_kernels_available(t0_kernels_at(set))) continue;
-        t0_exec *exec = make_exec(t0_kernels_at(set), 1), *two = make_exec(t0_kernels_at(set), 2);
+    FOR_KERNELS(kernels) {
+        t0_exec *exec = make_exec(kernels, 1), *two = make_exec(kernels, 2);
         passed all = forward(model, exec, &sources.batch, &targets.batch, source_of, false);
         passed kept = forward(model, two, &sources.batch, &targets.batch, source_of, true);
         CHECK(same_bits(all.states, kept.states, (size_t)sources.offsets[n] * d));

@@ -168,9 +168,8 @@ static float *train(const t0_kernels *kernels, size_t n_shards, size_t n_threads
 
 static void threads_do_not_change_a_bit(void) {
     t0_model *shape = make_model(varied(true, false, 3, 2, 2), 12);
-    for (size_t i = 0; t0_kernels_at(i); i++) {
-        const t0_kernels *kernels = t0_kernels_at(i);
-        for (size_t shards = 0; shards <= 1 && t0_kernels_available(kernels); shards++) {
+    FOR_KERNELS(kernels) {
+        for (size_t shards = 0; shards <= 1; shards++) {
             double loss;
             float *one = train(kernels, shards, 1, T0_ADAFACTOR, 5, &loss);
             for (size_t threads = 2; threads <= 3; threads++) {
