@@ -148,10 +148,17 @@ static int add_exceptions(PyObject *module, t0py_state *state) {
     return state->FormatError && state->TemplateError && state->NumericError ? 0 : -1;
 }
 
+/* Purposes of random_bits that Python draws for. */
+static int add_purposes(PyObject *module) {
+    if (PyModule_AddIntConstant(module, "RANDOM_MIXTURE", T0_RANDOM_MIXTURE) < 0) return -1;
+    if (PyModule_AddIntConstant(module, "RANDOM_ROW", T0_RANDOM_ROW) < 0) return -1;
+    return PyModule_AddIntConstant(module, "RANDOM_BOOTSTRAP", T0_RANDOM_BOOTSTRAP);
+}
+
 static int module_exec(PyObject *module) {
     if (PyArray_ImportNumPyAPI() < 0) return -1;
     t0py_state *state = t0py_state_of(module);
-    if (add_exceptions(module, state) < 0) return -1;
+    if (add_exceptions(module, state) < 0 || add_purposes(module) < 0) return -1;
     if (t0py_text_exec(module, state) < 0) return -1;
     if (t0py_template_exec(module, state) < 0) return -1;
     return t0py_model_exec(module, state);
