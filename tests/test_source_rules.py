@@ -1,5 +1,6 @@
 """The house rules that a machine can check: dependency law, sizes, names, banned calls."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 C_FILES = sorted(ROOT.glob("csrc/*/*.[ch]"))
+C_TESTS = sorted(ROOT.glob("tests/c/*.[ch]"))
 PYTHON_FILES = sorted((ROOT / "t0native").rglob("*.py"))
 CORE = {"base", "text", "nn", "t5"}
 MAY_INCLUDE = {
@@ -27,7 +29,7 @@ def code_of(file):
 
 
 def test_there_is_something_to_check():
-    assert len(C_FILES) > 20 and len(PYTHON_FILES) > 10
+    assert len(C_FILES) > 20 and len(C_TESTS) > 5 and len(PYTHON_FILES) > 10
 
 
 @pytest.mark.parametrize("file", C_FILES, ids=lambda file: file.name)
@@ -49,11 +51,16 @@ def test_the_core_neither_prints_nor_exits(file):
     assert not found, f"{file.name}: {found}"
 
 
-@pytest.mark.parametrize("file", C_FILES + PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+@pytest.mark.parametrize("file", C_FILES + C_TESTS + PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_files_are_short(file):
     limit = 900 if re.search(r"kernels_(avx|neon)", file.name) else 600
     lines = len(file.read_text().splitlines())
     assert lines <= limit, f"{file.name}: {lines} lines, at most {limit}"
+
+
+@pytest.mark.parametrize("file", C_FILES + C_TESTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_c_files_open_with_what_they_hold(file):
+    assert file.read_text().startswith("/* "), f"{file.name}: its first line must open a comment"
 
 
 def function_lengths(text):
@@ -72,11 +79,23 @@ def function_lengths(text):
 
 
 @pytest.mark.parametrize(
-    "file", [file for file in C_FILES if file.suffix == ".c" and not file.name.startswith("kernels_")], ids=lambda file: file.name
+    "file",
+    [file for file in C_FILES + C_TESTS if file.suffix == ".c" and not file.name.startswith("kernels_")],
+    ids=lambda file: file.name,
 )
 def test_functions_are_short(file):
     long = [(name, lines) for name, lines in function_lengths(file.read_text()) if lines > 60]
     assert not long, long
+
+
+@pytest.mark.parametrize("file", PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_python_functions_are_short(file):
+    """Lines of the body, without signature and docstring."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[ast.get_docstring(node) is not None :]
+            lines = node.end_lineno - body[0].lineno + 1 if body else 0
+            assert lines <= 60, f"{node.name}: {lines} lines, at most 60"
 
 
 def test_file_names_are_unique():
