@@ -177,6 +177,62 @@ def test_dropout_is_a_function_of_seed_and_step():
     assert len({losses(1, 1), losses(1, 2), losses(2, 1)}) == 3
 
 
+def random_words(seed, purpose, n):
+    """The first n 32-bit words of csrc/base/random.h's generator (Philox4x32-10), four a counter."""
+    low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
+    index = np.arange((n + 3) // 4, dtype=np.uint64)
+    c = [index & low, index >> shift, np.full_like(index, purpose) & low, np.full_like(index, purpose) >> shift]
+    k = [seed & 0xFFFFFFFF, seed >> 32]
+    for _ in range(10):
+        p, q = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+        c = [q >> shift ^ c[1] ^ np.uint64(k[0]), q & low, p >> shift ^ c[3] ^ np.uint64(k[1]), p & low]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return np.stack(c, axis=1).reshape(-1)[:n]
+
+
+def dropout_sites(shape):
+    """Sites of our masks (csrc/t5/forward.h) in the order in which transformers' T5 asks for them."""
+    for decoder, layers in enumerate((shape["num_layers"], shape["num_decoder_layers"])):
+        embedding, self_p, self_out, cross_p, cross_out, inner, ffn, final = (decoder << 3 | place for place in range(8))
+        cross = (cross_p, cross_out) if decoder else ()
+        yield embedding
+        for block in range(layers):
+            yield from (block << 4 | place for place in (self_p, self_out, *cross, inner, ffn))
+        yield layers << 4 | final
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", ["prime-unequal-depths", "relu-tied"])
+def test_dropout_stands_where_transformers_has_it(case, monkeypatch):
+    """transformers in training mode, given our masks one after the other: the same loss and gradients of one example."""
+    import make_golden
+    import torch
+
+    rate, seed, step = 0.3, 5, 7
+    shape, weights_seed = golden.MODELS[case][:2]
+    sources, targets = (rows[:1] for rows in golden.batch(case))
+    core = build(shape, weights_seed)
+    trainer = _core.Trainer(core, dropout=rate, seed=seed)
+    loss = trainer.gradients(*ragged(sources), *ragged(targets), step)[0]
+
+    sites, step_seed = dropout_sites(shape), int(_core.random_bits(seed, 2, step, 1)[0])
+
+    def dropout(x, p, training, inplace=False):
+        assert training and p == rate
+        units = (random_words(step_seed, 2 + (next(sites) << 8), x.numel()) >> np.uint64(8)) * 2.0**-24
+        return x * torch.from_numpy(units >= np.float32(rate)).reshape(x.shape) / (1 - rate)
+
+    monkeypatch.setattr(torch.nn.functional, "dropout", dropout)
+    theirs = make_golden.build({**shape, "dropout_rate": rate}, weights_seed).train()
+    theirs.set_attn_implementation("eager")
+    _, expected, gradients = make_golden.forward_and_gradients(theirs, sources, targets)
+    assert next(sites, None) is None
+    assert abs(loss - expected) <= 1e-5 * expected
+    for name, gradient in gradients.items():
+        assert relative(trainer.gradient(name), gradient) <= 1e-4, name
+
+
 def test_a_resumed_run_continues_bit_for_bit():
     def run(core, trainer, steps):
         for step in steps:

@@ -1,6 +1,8 @@
-/* The backward pass and the training step against finite differences, themselves in parts, and what they promise when
- * stopped, short of memory or given numbers that are not finite. */
+/* The backward pass and the training step against finite differences and themselves in parts, where dropout stands, and what
+ * is promised when stopped, short of memory or given numbers that are not finite. */
 #include "t5_models.h"
+
+#include "t5/forward.h"
 
 #include <stdlib.h>
 
@@ -86,6 +88,71 @@ static void gradients_agree_with_differences_under_dropout(void) {
     check_differences(varied(true, false, 3, 2, 3), options);
     options.n_shards = 3;
     check_differences(varied(false, true, 2, 2, 2), options);
+}
+
+/* ---- where dropout stands --------------------------------------------------------------------------------------- */
+
+enum { MAX_SITES = 4 << 4 };
+static size_t asked[MAX_SITES]; /* elements whose masks were drawn, by site */
+
+static void counting_dropout(float *y, const float *x, size_t n, float rate, uint64_t seed, uint64_t purpose, uint64_t first) {
+    const uint64_t site = purpose >> 8;
+    CHECK((purpose & 0xff) == T0_RANDOM_DROPOUT && site < MAX_SITES);
+    if (site < MAX_SITES) asked[site] += n;
+    t0_kernels_at(0)->dropout(y, x, n, rate, seed, purpose, first);
+}
+
+/* Each element's mask is drawn `times` times at this place, which is then crossed off. */
+static void check_place(bool decoder, size_t block, t0_dropout_place place, size_t elements, size_t times) {
+    const size_t site = block << 4 | (size_t)decoder << 3 | (size_t)place;
+    if (asked[site] != times * elements) fprintf(stderr, "decoder %d, block %zu, place %d:\n", decoder, block, (int)place);
+    CHECK(asked[site] == times * elements);
+    asked[site] = 0;
+}
+
+/* Attention weights of one head: the sum of queries times keys. */
+static size_t pairs(const t0_ragged *queries, const t0_ragged *keys) {
+    size_t sum = 0;
+    for (size_t b = 0; b < queries->n; b++)
+        sum += (size_t)(queries->offsets[b + 1] - queries->offsets[b]) * (size_t)(keys->offsets[b + 1] - keys->offsets[b]);
+    return sum;
+}
+
+static void check_places(const t0_config *c, bool decoder, const t0_ragged *own, const t0_ragged *sources) {
+    const size_t rows = (size_t)own->offsets[own->n], d = (size_t)c->d_model, f = (size_t)c->d_ff, h = (size_t)c->n_heads;
+    const size_t n_blocks = (size_t)(decoder ? c->n_decoder_layers : c->n_layers);
+    /* A sub-layer's mask serves its forward and its backward pass; attention weights need theirs twice on the way back. */
+    check_place(decoder, 0, T0_DROP_EMBEDDING, rows * d, 2);
+    for (size_t l = 0; l < n_blocks; l++) {
+        check_place(decoder, l, T0_DROP_SELF_P, h * pairs(own, own), 3);
+        check_place(decoder, l, T0_DROP_SELF, rows * d, 2);
+        if (decoder) check_place(decoder, l, T0_DROP_CROSS_P, h * pairs(own, sources), 3);
+        if (decoder) check_place(decoder, l, T0_DROP_CROSS, rows * d, 2);
+        check_place(decoder, l, T0_DROP_INNER, rows * f, 2);
+        check_place(decoder, l, T0_DROP_FFN, rows * d, 2);
+    }
+    check_place(decoder, n_blocks, T0_DROP_FINAL, rows * d, 2);
+}
+
+static void masks_are_drawn_at_every_place_of_t5_and_nowhere_else(void) {
+    static sequences sources, targets;
+    draw(&sources, 5, 1, 8, 29, 21);
+    draw(&targets, 5, 1, 5, 29, 22);
+    t0_kernels counting = *t0_kernels_at(0);
+    counting.dropout = counting_dropout;
+    t0_trainer_options options = PLAIN;
+    options.dropout = 0.25f;
+    for (int gated = 0; gated < 2; gated++) {
+        const t0_config config = varied(gated, gated, 3, 2, 3);
+        t0_model *model = make_model(config, 9);
+        t0_trainer *trainer = make_trainer_on(&counting, model, options, 1);
+        gradients(trainer, &sources, &targets, 1);
+        check_places(&config, false, &sources.batch, &sources.batch);
+        check_places(&config, true, &targets.batch, &sources.batch);
+        for (size_t site = 0; site < MAX_SITES; site++) CHECK(asked[site] == 0);
+        t0_trainer_free(trainer);
+        t0_model_free(model);
+    }
 }
 
 /* ---- the training step ------------------------------------------------------------------------------------------- */
@@ -322,6 +389,7 @@ static void numbers_that_are_not_finite_are_named(void) {
 int main(void) {
     T0_RUN(gradients_agree_with_differences);
     T0_RUN(gradients_agree_with_differences_under_dropout);
+    T0_RUN(masks_are_drawn_at_every_place_of_t5_and_nowhere_else);
     T0_RUN(sharded_gradients_are_wide_gradients);
     T0_RUN(batch_gradients_are_those_of_single_examples);
     T0_RUN(threads_do_not_change_a_bit);
