@@ -3,7 +3,8 @@
  *     w[i] = std * normal(seed, T0_RANDOM_INIT, offset + i)
  *
  * T0_INIT_T5 (Raffel et al. 2020, Mesh TensorFlow): std 1 for shared; (D K)^-0.5 for q, which holds attention's missing
- * 1/sqrt(K); D^-0.5 for k, v, wi, the bias table and the head; I^-0.5 for o; F^-0.5 for wo; norms are 1.
+ * 1/sqrt(K); D^-0.5 for k, v, wi, the bias table and the head; I^-0.5 for o; F^-0.5 for wo; norms are 1. The head's D^-0.5
+ * is Mesh's, whose logits then begin with a deviation near 1; transformers draws its head with std 1.
  *
  * T0_INIT_MATCHING: T0_INIT_T5, then the encoder's heads are given roles. Looking a fact up means finding an earlier
  * mention of the same word and what stands beside it; small models find these two steps late, so they begin with them.
@@ -54,7 +55,7 @@ static void fill(t0_model *model, const t0_tensor *tensor, uint64_t seed) {
 
 /* Head h of one block: qkv [3I,D], o [D,I]. */
 static void match_like_with_like(const t0_config *c, float *qkv, float *o, size_t h) {
-    const size_t d = (size_t)c->d_model, k = (size_t)c->d_kv, inner = k * (size_t)c->n_heads;
+    const size_t d = (size_t)c->d_model, k = (size_t)c->d_kv, inner = t0_config_inner(c);
     const float *wq = qkv + h * k * d, *wv = qkv + (2 * inner + h * k) * d;
     float *wk = qkv + (inner + h * k) * d;
     const float scale = MATCH * sqrtf((float)k);

@@ -55,32 +55,52 @@ static void bad_configurations_are_refused_by_name(void) {
     CHECK(status == T0_EVALUE || status == T0_ENOMEM);
 }
 
-static void initial_weights_have_the_stated_deviations(void) {
-    t0_config c = PRIMES;
-    c.d_model = 96, c.d_kv = 24, c.n_heads = 4, c.d_ff = 128, c.vocab_size = 300;
-    t0_model *model = make_model(c, 0), *other = make_model(c, 0);
-    t0_model_init(model, T0_INIT_T5, 5);
-    const struct { const char *name; double std; } expected[] = {
-        {"shared.weight", 1.0},
-        {"encoder.block.1.layer.0.SelfAttention.q.weight", 1.0 / sqrt(96 * 24)},
-        {"decoder.block.0.layer.1.EncDecAttention.v.weight", 1.0 / sqrt(96)},
-        {"decoder.block.2.layer.1.EncDecAttention.o.weight", 1.0 / sqrt(96)},
-        {"decoder.block.2.layer.2.DenseReluDense.wo.weight", 1.0 / sqrt(128)},
-        {"lm_head.weight", 1.0 / sqrt(96)},
+/* T5's deviation of a matrix by the part of its name, of which it has one. */
+static double stated_deviation(const t0_config *c, const char *name) {
+    const double d = c->d_model, k = c->d_kv, inner = k * c->n_heads, f = c->d_ff;
+    const struct { const char *part; double variance; } rule[] = {
+        {"shared.", 1}, {".q.", 1 / (d * k)}, {".k.", 1 / d}, {".v.", 1 / d}, {".o.", 1 / inner},
+        {"_bias.", 1 / d}, {".wi", 1 / d}, {".wo.", 1 / f}, {"lm_head.", 1 / d},
     };
-    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-        const t0_tensor *t = t0_model_find(model, expected[i].name);
-        const size_t n = t->rows * t->columns;
-        double squares = 0;
-        for (size_t j = 0; j < n; j++) squares += (double)model->weights[t->offset + j] * model->weights[t->offset + j];
-        CHECK_NEAR(sqrt(squares / (double)n), expected[i].std, 0, 0.05);
+    double found = NAN;
+    for (size_t i = 0; i < sizeof rule / sizeof *rule; i++) {
+        if (!strstr(name, rule[i].part)) continue;
+        CHECK(isnan(found));
+        found = sqrt(rule[i].variance);
     }
-    t0_model_init(other, T0_INIT_T5, 5);
-    CHECK(memcmp(model->weights, other->weights, model->n_weights * sizeof(float)) == 0);
-    t0_model_init(other, T0_INIT_T5, 6);
-    CHECK(memcmp(model->weights, other->weights, 100 * sizeof(float)) != 0);
-    t0_model_free(model);
-    t0_model_free(other);
+    return found;
+}
+
+/* Mean 0 and the stated deviation, within 4.5 standard errors of each; norms are 1. */
+static void check_initial_tensor(const t0_model *model, const t0_tensor *t) {
+    const float *w = model->weights + t->offset;
+    const size_t n = t->rows * t->columns;
+    double sum = 0, squares = 0;
+    bool ones = true;
+    for (size_t i = 0; i < n; i++) sum += w[i], squares += (double)w[i] * w[i], ones = ones && w[i] == 1.0f;
+    CHECK(ones == t->is_vector);
+    if (t->is_vector) return;
+    const double std = stated_deviation(&model->config, t->name), count = (double)n;
+    if (!(fabs(sqrt(squares / count) / std - 1) <= 4.5 / sqrt(2 * count))) fprintf(stderr, "%s:\n", t->name);
+    CHECK_NEAR(sum / count, 0, 4.5 * std / sqrt(count), 0);
+    CHECK_NEAR(sqrt(squares / count), std, 0, 4.5 / sqrt(2 * count));
+}
+
+/* D, I = H K and F differ, so that no deviation passes for another. */
+static void initial_weights_have_the_stated_deviations(void) {
+    for (int gated = 0; gated < 2; gated++) {
+        t0_config c = varied(gated, false, 3, 2, 3);
+        c.d_model = 96, c.d_kv = 24, c.d_ff = 160, c.vocab_size = 300, c.n_buckets = 256, c.max_distance = 1024;
+        t0_model *model = make_model(c, 0), *other = make_model(c, 0);
+        t0_model_init(model, T0_INIT_T5, 5);
+        for (size_t i = 0; i < model->n_tensors; i++) check_initial_tensor(model, &model->tensors[i]);
+        t0_model_init(other, T0_INIT_T5, 5);
+        CHECK(same_bits(model->weights, other->weights, model->n_weights));
+        t0_model_init(other, T0_INIT_T5, 6);
+        CHECK(!same_bits(model->weights, other->weights, 100));
+        t0_model_free(model);
+        t0_model_free(other);
+    }
 }
 
 /* Attention of the first block on random states: a matching head prefers the other mention of a word. */
