@@ -21,7 +21,8 @@ from t0native.checkpoint import load_weights, save_files
 from t0native.config import Config
 from t0native.errors import ConfigError, FormatError, nearest, suggest
 from t0native.sequences import Sequences, score_pairs
-from t0native.threads import check_threads, get_num_threads
+from t0native.arguments import check
+from t0native.threads import THREADS, get_num_threads
 
 __all__ = ["Model", "Ranking"]
 _log = logging.getLogger("t0native")
@@ -86,7 +87,7 @@ class Model:
                 f"the tokenizer has {tokenizer.vocab_size} pieces, the model's vocabulary {config.vocab_size} rows"
             )
         self.core, self.config, self.tokenizer, self.name = core, config, tokenizer, name
-        self._threads = None if threads is None else check_threads(threads, "threads")
+        self._threads = None if threads is None else check(THREADS, "threads", threads)
 
     # ---- making and saving ---------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from t0native.arguments import check, whole
 from t0native.errors import ConfigError, DataError
 
 SECONDS_WORK = 3e9  # about the tokens x layers x d_model^2 that one processor does in a second
@@ -19,10 +20,7 @@ class Sequences:
     """
 
     def __init__(self, model, what, items, add_eos, most, truncate):
-        if not isinstance(most, int) or most < 1:
-            raise ConfigError(
-                f"max_{'input' if what == 'input' else 'target'}_length {most!r}: must be a whole number, at least 1"
-            )
+        check(whole(1), "max_input_length" if what == "input" else "max_target_length", most)
         self.entries, self.number = [], np.empty(len(items), np.int64)
         seen, texts = {}, []
         for i, item in enumerate(items):
@@ -116,8 +114,7 @@ def score_pairs(model, sources, targets, owners, batch_tokens, progress):
     """
     if batch_tokens is None:
         batch_tokens = int(min(16384, max(512, SECONDS_WORK / model.config.d_model**2 / model.config.num_layers)))
-    if not isinstance(batch_tokens, int) or batch_tokens < 1:
-        raise ConfigError(f"batch_tokens {batch_tokens!r}: must be a whole number, at least 1")
+    check(whole(1), "batch_tokens", batch_tokens)
     if len(owners) == 0:
         return np.empty(0)
     pairs = np.stack([sources.number[owners], targets.number], axis=1).reshape(-1, 2)

@@ -3,11 +3,12 @@
 import os
 
 from t0native._core import cpu_count
-from t0native.errors import ConfigError
+from t0native.arguments import check, whole
 
-__all__ = ["get_num_threads", "set_num_threads"]
+__all__ = ["THREADS", "get_num_threads", "set_num_threads"]
 
 MOST = 1024
+THREADS = whole(1, MOST)
 _chosen = None
 
 
@@ -21,7 +22,7 @@ def set_num_threads(n):
     >>> set_num_threads(before)
     """
     global _chosen
-    _chosen = check_threads(n, "threads")
+    _chosen = check(THREADS, "threads", n)
 
 
 def get_num_threads():
@@ -35,10 +36,5 @@ def get_num_threads():
     text = os.environ.get("T0NATIVE_NUM_THREADS", "")
     if not text:
         return min(cpu_count(), MOST)
-    return check_threads(int(text) if text.isascii() and text.isdecimal() else text, "T0NATIVE_NUM_THREADS")
+    return check(THREADS, "T0NATIVE_NUM_THREADS", int(text) if text.isascii() and text.isdecimal() else text)
 
-
-def check_threads(n, name):
-    if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= MOST:
-        raise ConfigError(f"{name} {n!r}: must be a whole number from 1 to {MOST}")
-    return n
