@@ -19,6 +19,7 @@ import numpy as np
 
 from t0native.errors import FormatError, NumericError
 from t0native.files import FileSet
+from t0native.jsontext import parse_json
 
 __all__ = ["load_weights", "read_header", "save_files"]
 
@@ -117,7 +118,7 @@ def _entries_of(folder):
 
 
 def _entries_of_shards(index):
-    data = _parse_json(index, index.read_bytes())
+    data = parse_json(index, index.read_bytes())
     weight_map = data.get("weight_map") if isinstance(data, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
         raise FormatError(f"{index}: no weight_map, which names the file of each tensor")
@@ -148,21 +149,6 @@ def _is_plain_name(name):
     return name not in ("", ".", "..") and not any(c in name for c in "/\\\0") and not os.path.isabs(name)
 
 
-def _no_duplicates(pairs):
-    seen = dict(pairs)
-    if len(seen) != len(pairs):
-        twice = sorted({key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1})
-        raise ValueError(f"the name {twice[0]!r} stands twice")
-    return seen
-
-
-def _parse_json(path, text):
-    try:
-        return json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: its JSON is broken: {error}") from None
-
-
 def read_header(path):
     """The entries of a safetensors file, in the order of their bytes. Raises FormatError naming file and tensor."""
     path = Path(path)
@@ -179,10 +165,10 @@ def read_header(path):
         text = file.read(length)
     if len(text) != length or not text.startswith(b"{"):
         raise FormatError(f"{path}: offset 8: no JSON object of {length} bytes")
-    header = _parse_json(path, text)
+    header = parse_json(path, text)
     problems = Problems(path)
-    metadata = header.pop("__metadata__", None) or {}
-    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+    metadata = header.pop("__metadata__", None)  # absent and null are the same to the format
+    if metadata is not None and not (isinstance(metadata, dict) and all(isinstance(text, str) for text in metadata.values())):
         problems.add("__metadata__: must be an object of texts")
     data_size = file_size - 8 - length
     entries = [_entry(path, name, value, 8 + length, data_size, problems) for name, value in header.items()]

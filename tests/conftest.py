@@ -20,11 +20,21 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes seconds")
 
 
-def lacking(reason):
+def lacking(reason, module_level=False):
     """Skips by name; fails where the run promised to have everything (T0NATIVE_TEST_COMPLETE=1, as in .ci/run)."""
     if os.environ.get("T0NATIVE_TEST_COMPLETE"):
         pytest.fail(f"T0NATIVE_TEST_COMPLETE is set, but {reason}")
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=module_level)
+
+
+def needed(name, how, module_level=False):
+    """The package of that name, imported; `lacking` where it is not installed. how: to install it."""
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        lacking(f"{name} is not installed: {how}", module_level)
 
 
 def pytest_collection_modifyitems(items):
