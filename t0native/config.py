@@ -7,16 +7,15 @@ kept and written back. Facts: Raffel et al. 2020; T5 1.1 and T0 as Sanh et al. 2
 from __future__ import annotations
 
 import json
-import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from t0native.arguments import FLAG, Kind, check, number, one_of, shown, whole
 from t0native.errors import ConfigError, FormatError
+from t0native.jsontext import parse_json
 
 __all__ = ["Config"]
-_log = logging.getLogger("t0native")
 
 # The sizes of T5 1.1: d_model, d_ff, heads, layers of each stack.
 _T5_V1_1 = {
@@ -26,17 +25,20 @@ _T5_V1_1 = {
     "xl": (2048, 5120, 32, 24),
     "xxl": (4096, 10240, 64, 24),
 }
-_SIZES = (
-    "vocab_size",
-    "d_model",
-    "d_kv",
-    "d_ff",
-    "num_layers",
-    "num_decoder_layers",
-    "num_heads",
-    "relative_attention_num_buckets",
-    "relative_attention_max_distance",
-)
+T5_V1_1_SIZE = one_of(*_T5_V1_1)
+# What the core can hold of each size (csrc/t5/model.c), so that a file's error is told with the file.
+_WIDTH, _LAYERS = whole(1, 2**24), whole(1, 2**12)
+_SIZES = {
+    "vocab_size": whole(1, 2**28),
+    "d_model": _WIDTH,
+    "d_kv": _WIDTH,
+    "d_ff": _WIDTH,
+    "num_layers": _LAYERS,
+    "num_decoder_layers": _LAYERS,
+    "num_heads": _WIDTH,
+    "relative_attention_num_buckets": whole(4, 2**16),  # a sign, one exact bucket, one beyond
+    "relative_attention_max_distance": whole(1, 2**31 - 1),
+}
 _IDS = ("pad_token_id", "eos_token_id", "decoder_start_token_id")
 _REQUIRED = (
     "vocab_size",
@@ -48,10 +50,10 @@ _REQUIRED = (
 )  # no sane default stands in for a shape
 _DERIVED = ("dense_act_fn", "is_gated_act", "scale_decoder_outputs")  # the hub derives them; checked, never written
 _HEAD = {"architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "is_encoder_decoder": True}
-_LARGEST = 2**31 - 1
 _LARGEST_FILE = 1 << 20
 
-# Keys that change what is computed, and the only values that this model computes.
+# Keys that change what is computed, in the hub's T5 or in its relatives, and the only values that this model computes. Of
+# all other keys the hub's T5 reads none when it computes logits, so they are kept and written back.
 _ONLY = {
     "model_type": ("t5", "mt5"),
     "is_encoder_decoder": (True,),
@@ -66,7 +68,17 @@ _ONLY = {
     "rope_scaling": (None,),
     "num_experts": (None,),
     "torchscript": (False,),
+    "auto_map": (None, {}),  # code of the checkpoint's own
+    "encoder": (None,),  # T5Gemma: a configuration for each stack
+    "decoder": (None,),
+    "scalable_attention": (None, False),  # UMT5
+    "local_radius": (None,),  # LongT5
+    "global_block_size": (None,),
+    "num_sparse_encoder_layers": (None, 0),  # Switch
+    "num_sparse_decoder_layers": (None, 0),
 }
+# Other names that the hub has for a size; where a file has both, they must agree.
+_ALIASES = {"hidden_size": "d_model", "num_attention_heads": "num_heads", "num_hidden_layers": "num_layers", "head_dim": "d_kv"}
 
 
 @dataclass(frozen=True)
@@ -102,30 +114,25 @@ class Config:
             object.__setattr__(self, "num_decoder_layers", self.num_layers)
         if self.decoder_start_token_id is None:
             object.__setattr__(self, "decoder_start_token_id", self.pad_token_id)
-        problems = [problem for name in _SIZES if (problem := _size_problem(name, getattr(self, name)))]
+        problems = [problem for name, kind in _SIZES.items() if (problem := kind.problem(name, getattr(self, name)))]
         if not problems:
             problems = self._problems()
         if problems:
             raise ConfigError("configuration: " + "; ".join(problems))
 
     def _problems(self):
-        problems = []
-        for name in _IDS:
-            value = getattr(self, name)
-            if not _is_int(value) or not 0 <= value < self.vocab_size:
-                problems.append(
-                    f"{name} {value!r}: must be an integer from 0 to vocab_size - 1 = {self.vocab_size - 1}"
-                )
-        if not _is_number(self.dropout_rate) or not 0 <= self.dropout_rate < 1:
-            problems.append(f"dropout_rate {self.dropout_rate!r}: must be at least 0 and less than 1")
-        if not _is_number(self.layer_norm_epsilon) or not 0 < self.layer_norm_epsilon < 1:
-            problems.append(f"layer_norm_epsilon {self.layer_norm_epsilon!r}: must be between 0 and 1")
-        if self.feed_forward_proj not in ("relu", "gated-gelu"):
-            problems.append(
-                f"feed_forward_proj {self.feed_forward_proj!r}: must be 'gated-gelu' (T5 1.1, T0) or 'relu' (T5 1.0)"
-            )
-        if not isinstance(self.tie_word_embeddings, bool):
-            problems.append(f"tie_word_embeddings {self.tie_word_embeddings!r}: must be true or false")
+        ids, buckets = whole(0, self.vocab_size - 1), self.relative_attention_num_buckets
+        kinds = {
+            **dict.fromkeys(_IDS, Kind(ids.fits, f"{ids.wanted}, which is vocab_size - 1")),
+            "dropout_rate": number(lambda value: 0 <= value < 1, "at least 0 and less than 1"),
+            "layer_norm_epsilon": number(lambda value: 0 < value < 1, "between 0 and 1"),
+            "feed_forward_proj": one_of("gated-gelu", "relu"),  # T5 1.1 and T0; T5 1.0
+            "tie_word_embeddings": FLAG,
+            "relative_attention_max_distance": Kind(lambda value: value > buckets // 2, f"above {buckets // 2}, half of the {buckets} buckets"),
+        }
+        problems = [problem for name, kind in kinds.items() if (problem := kind.problem(name, getattr(self, name)))]
+        if self.num_heads * self.d_kv > 2**24:
+            problems.append(f"num_heads {self.num_heads} x d_kv {self.d_kv}: must be at most {2**24}")
         return problems
 
     @classmethod
@@ -135,9 +142,7 @@ class Config:
         >>> Config.t5_v1_1("xxl", dropout_rate=0.0).parameters
         11135332352
         """
-        if size not in _T5_V1_1:
-            raise ConfigError(f"size {size!r}: must be one of {', '.join(_T5_V1_1)}")
-        d_model, d_ff, heads, layers = _T5_V1_1[size]
+        d_model, d_ff, heads, layers = _T5_V1_1[check(T5_V1_1_SIZE, "size", size)]
         shape = dict(vocab_size=32128, d_model=d_model, d_ff=d_ff, num_heads=heads, num_layers=layers)
         return cls(**{**shape, **changes})
 
@@ -155,12 +160,8 @@ class Config:
         if len(text) > _LARGEST_FILE:
             raise FormatError(f"{path}: more than {_LARGEST_FILE} bytes; a config.json has a few thousand")
         try:
-            data = json.loads(text, object_pairs_hook=_no_duplicates)
-        except (ValueError, RecursionError) as error:
-            raise FormatError(f"{path}: {error}") from None
-        try:
-            return cls.from_dict(data)
-        except ValueError as error:
+            return cls.from_dict(parse_json(path, text))
+        except ConfigError as error:
             raise FormatError(f"{path}: {error}") from None
 
     @classmethod
@@ -216,34 +217,14 @@ class Config:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
 
 
-def _is_int(value):
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _size_problem(name, value):
-    if not _is_int(value) or not 1 <= value <= _LARGEST:
-        return f"{name} {value!r}: must be an integer from 1 to {_LARGEST}"
-    return None
-
-
-def _no_duplicates(pairs):
-    seen = {}
-    for key, value in pairs:
-        if key in seen:
-            raise ValueError(f"the key {key!r} stands twice")
-        seen[key] = value
-    return seen
-
-
 def _refuse_what_matters(data):
     for key, allowed in _ONLY.items():
         if key in data and data[key] not in allowed:
             wanted = " or ".join(json.dumps(value) for value in allowed)
-            raise ConfigError(f"configuration: {key} {data[key]!r} is not supported; it must be {wanted}")
+            raise ConfigError(f"configuration: {key} {shown(data[key])} is not supported; it must be {wanted}")
+    for alias, key in _ALIASES.items():
+        if alias in data and data[alias] != data[key]:
+            raise ConfigError(f"configuration: {alias} {shown(data[alias])} contradicts {key} {shown(data[key])}, which means the same")
     architectures = data.get("architectures") or []
     if not isinstance(architectures, list) or not all(isinstance(name, str) for name in architectures):
         raise ConfigError(f"configuration: architectures {architectures!r}: must be a list of names")
@@ -255,7 +236,7 @@ def _refuse_what_matters(data):
 def _head_is_tied(data, tied):
     """transformers 5 writes tie_word_embeddings true for every T5 and tells T5 1.1 by scale_decoder_outputs false."""
     scaled = data.get("scale_decoder_outputs")
-    if scaled is None:
+    if scaled is None or not isinstance(tied, bool):  # what is no bool is refused with the other fields
         return tied
     if not isinstance(scaled, bool):
         raise ConfigError(f"configuration: scale_decoder_outputs {scaled!r}: must be true or false")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -85,15 +86,24 @@ REFUSED = {
     "architectures": ["T5EncoderModel"],
     "vocab_size": 0,
     "d_model": -1,
-    "d_kv": 64.0,
+    "d_kv": 2**24,
     "num_heads": True,
     "num_layers": "24",
-    "d_ff": 2**31,
-    "layer_norm_epsilon": 0.0,
+    "num_decoder_layers": 5000,
+    "d_ff": 10**400,
+    "layer_norm_epsilon": 10**400,
     "dropout_rate": 1.0,
     "pad_token_id": 40000,
     "eos_token_id": [1, 2],
     "tie_word_embeddings": "no",
+    "relative_attention_num_buckets": 2,
+    "relative_attention_max_distance": 10,
+    "hidden_size": 512,
+    "scalable_attention": True,
+    "local_radius": 127,
+    "num_sparse_encoder_layers": 3,
+    "auto_map": {"AutoModel": "modeling.Mine"},
+    "decoder": {"model_type": "t5"},
     "quantization_config": {"bits": 8},
     "dense_act_fn": "silu",
     "is_gated_act": False,
@@ -109,6 +119,48 @@ def test_what_matters_is_refused_by_name(key, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({**T0_3B, key: REFUSED[key]}))
     with pytest.raises(t0.FormatError, match=key):
         t0.Config.from_file(tmp_path / "config.json")
+
+
+def test_sizes_and_their_limits_are_told():
+    with pytest.raises(t0.ConfigError) as error:
+        t0.Config.t5_v1_1("small", vocab_size=2**28 + 1, d_kv=64.0, relative_attention_num_buckets=2)
+    assert str(error.value) == (
+        "configuration: vocab_size 268435457: must be a whole number from 1 to 268435456; d_kv 64.0: must be a whole number from 1 to "
+        "16777216; relative_attention_num_buckets 2: must be a whole number from 4 to 65536"
+    )
+    with pytest.raises(t0.ConfigError, match="relative_attention_max_distance 10: must be above 16, half of the 32 buckets"):
+        t0.Config.t5_v1_1("small", relative_attention_max_distance=10)
+
+
+@pytest.mark.parametrize("key, value", [("scale_decoder_outputs", True), ("scale_decoder_outputs", False)])
+def test_a_tie_that_is_no_truth_value_is_refused_beside_any_other_key(key, value):
+    with pytest.raises(t0.ConfigError, match="tie_word_embeddings 'no': must be true or false"):
+        t0.Config.from_dict({**T0_3B, "tie_word_embeddings": "no", key: value})
+
+
+def test_keys_that_change_nothing_are_kept():
+    harmless = {
+        "classifier_dropout": 0.0, "dtype": "float32", "hidden_size": 2048, "id2label": {"0": "A"}, "max_length": 20, "n_positions": 512,
+        "num_beams": 4, "scalable_attention": False, "task_specific_params": {"a": {"prefix": "b"}}, "of_my_own": [1],
+    }  # fmt: skip
+    kept = t0.Config.from_dict({**T0_3B, **harmless}).to_dict()
+    assert {key: kept[key] for key in harmless} == harmless
+
+
+@pytest.mark.parity
+def test_every_key_that_transformers_t5_reads_is_decided_here():
+    """Its code, not its documentation, says which keys can change a number."""
+    import re
+
+    from transformers.models.t5 import modeling_t5
+
+    from t0native import config
+
+    read = set(re.findall(r"config\.([a-z_]\w*)", Path(modeling_t5.__file__).read_text()))
+    ours = {field.name for field in dataclasses.fields(t0.Config)} | {*config._ONLY, *config._DERIVED, *config._ALIASES}
+    how = {"_attn_implementation", "use_cache"}  # how it is computed, not what
+    elsewhere = {"initializer_factor", "classifier_dropout", "num_labels", "problem_type"}  # random weights; classification heads
+    assert {"d_model", "dense_act_fn"} < read and read <= ours | how | elsewhere
 
 
 @pytest.mark.parametrize("key", ["vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads"])
@@ -129,5 +181,7 @@ def test_broken_files(tmp_path, text):
 def test_frozen_and_sizes_by_name():
     with pytest.raises(dataclasses.FrozenInstanceError):
         t0.Config.t5_v1_1("small").d_model = 5
-    with pytest.raises(t0.ConfigError, match="small, base"):
+    with pytest.raises(t0.ConfigError, match="size 'medium': must be 'small', 'base', "):
         t0.Config.t5_v1_1("medium")
+    with pytest.raises(t0.ConfigError, match="must be 'small'"):
+        t0.Config.t5_v1_1([1])
