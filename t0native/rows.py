@@ -7,12 +7,13 @@
 Errors are DataError with the file and the line; a file that cannot be opened is an OSError."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from t0native.errors import DataError
 
-__all__ = ["converted", "read_csv", "read_jsonl", "read_rows", "sequence_of", "superglue_wsc"]
+__all__ = ["converted", "parse_example", "read_csv", "read_jsonl", "read_rows", "sequence_of", "superglue_wsc"]
 
 
 def read_jsonl(path):
@@ -30,13 +31,27 @@ def read_jsonl(path):
     return _some(path, rows)
 
 
-def _object(path, number, line):
+def parse_example(text, path, line=None):
+    """The value of a JSON text. path: the file, or the option, that it came from; line: where it is one line of a file.
+
+    >>> parse_example("{'a': 1}", "--example")
+    Traceback (most recent call last):
+    t0native.DataError: --example, line 1, column 2: not JSON (Expecting property name enclosed in double quotes): "{'a': 1}"
+    """
+    place = f"{path}, line {line}" if line else path
     try:
-        row = json.loads(line)
+        return json.loads(text)
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {number}, column {error.colno}: not JSON ({error.msg}): {_cut(line)}") from None
+        where, line_text = f"line {line or error.lineno}, column {error.colno}", text.split("\n")[error.lineno - 1]
+        raise DataError(f"{path}, {where}: not JSON ({error.msg}): {_cut(line_text)}") from None
     except RecursionError:
-        raise DataError(f"{path}, line {number}: nested too deeply") from None
+        raise DataError(f"{place}: nested too deeply") from None
+    except ValueError:
+        raise DataError(f"{place}: a number of more than {sys.get_int_max_str_digits()} digits; write it as a text") from None
+
+
+def _object(path, number, line):
+    row = parse_example(line.rstrip("\r\n"), path, number)
     if not isinstance(row, dict):
         raise DataError(f"{path}, line {number}: a row must be an object {{...}}, this is {_kind(row)}: {_cut(line)}")
     return row
@@ -97,11 +112,7 @@ def _is_written_as(kind, text):
 
 def read_json(path):
     """The rows of a JSON file that is a list of objects."""
-    text = "".join(line for _, line in _lines(path))
-    try:
-        rows = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg})") from None
+    rows = parse_example("".join(line for _, line in _lines(path)), path)
     if not isinstance(rows, list):
         raise DataError(f"{path}: must be a list of objects, is {_kind(rows)}; for one object a line name the file .jsonl")
     for i, row in enumerate(rows):

@@ -5,7 +5,9 @@
 Every prompt of a task is used; none is selected (Sanh et al. 2022, section 4)."""
 
 from collections.abc import Mapping
+from itertools import chain
 
+from t0native.arguments import shown
 from t0native.rows import columns_of, sequence_of
 from t0native.errors import ConfigError, DataError, TemplateError, nearest, suggest
 
@@ -76,10 +78,11 @@ class Task:
         self._check_row(prompt, row, index)
         try:
             return chosen.render(row, seed=seed, index=index if key is None else key)
-        except TemplateError as error:
-            what = str(error).removeprefix(f"prompt {prompt!r}, ")
-            told = TemplateError(f"task {self.name!r}, prompt {prompt!r}, row {index}: {what}")
-            told.line, told.column = getattr(error, "line", 0), getattr(error, "column", 0)
+        except (TemplateError, DataError) as error:
+            what = str(error).removeprefix(f"prompt {prompt!r}, ").removeprefix(f"prompt {prompt!r}: ")
+            told = type(error)(f"task {self.name!r}, prompt {prompt!r}, row {index}: {what}")
+            if isinstance(error, TemplateError):
+                told.line, told.column = getattr(error, "line", 0), getattr(error, "column", 0)
             raise told from error
 
     def _prompts(self, prompts):
@@ -113,6 +116,9 @@ class Task:
             if not isinstance(row, dict) or not needed <= row.keys():
                 for name in self.prompts:
                     self._check_row(name, row, index)
+        if not all(isinstance(field, str) for field in set(chain.from_iterable(rows))):
+            index, field = next((i, field) for i, row in enumerate(rows) for field in row if not isinstance(field, str))
+            raise DataError(f"task {self.name!r}, row {index}: the field name {shown(field)} is {type(field).__name__}, must be text")
 
     def _check_row(self, name, row, index):
         if not isinstance(row, Mapping):

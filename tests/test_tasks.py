@@ -29,6 +29,8 @@ def test_jsonl_rows_come_as_written(tmp_path):
         ("\n\n", "a.jsonl: no rows"),
         (b'{"a": "\xff"}\n', "a.jsonl, line 1, byte 8: not UTF-8 (0xff)"),
         ("[" * 100_000, "a.jsonl, line 1: nested too deeply"),
+        ('{"a": 1}\n{"a": ' + "9" * 5000 + "}\n", "a.jsonl, line 2: a number of more than 4300 digits; write it as a text"),
+        ('{"a": 1,\n', "a.jsonl, line 1, column 9: not JSON (Expecting property name enclosed in double quotes): '{\"a\": 1,'"),
     ],
 )
 def test_broken_jsonl_names_file_and_line(tmp_path, content, message):
@@ -68,8 +70,14 @@ def test_files_that_are_no_rows(tmp_path):
     write(tmp_path, "b.jsonl", "{}")
     with pytest.raises(t0.DataError, match=r"a folder; name a file of rows in it \(b.jsonl\)"):
         read_rows(tmp_path)
-    with pytest.raises(t0.DataError, match="must be a list of objects, is an object"):
-        read_rows(write(tmp_path, "a.json", "{}"))
+    for content, message in (
+        ("{}", "a.json: must be a list of objects, is an object"),
+        ("[" * 100_000, "a.json: nested too deeply"),
+        ("[" + "9" * 5000 + "]", "a.json: a number of more than 4300 digits; write it as a text"),
+        ('[{"a": 1},\n {"a": }]', "a.json, line 2, column 8: not JSON \\(Expecting value\\): '{\"a\": }\\]'"),
+    ):
+        with pytest.raises(t0.DataError, match=message):
+            read_rows(write(tmp_path, "a.json", content))
 
 
 def test_sequences_of_many_kinds():
@@ -113,6 +121,7 @@ def test_columns_with_hyphens_serve_as_underscores():
         ((rows_of(1), "all"), t0.ConfigError, "task 't': prompts 'all': must be a PromptSet, a mapping or '*'"),
         ((rows_of(1), "*"), t0.ConfigError, "task 't': prompts '*' needs dataset=\"dataset/subset\""),
         (([["no mapping"]], {"p": yes_no()}), t0.DataError, "task 't', row 0: a row must be a mapping of fields, is list"),
+        (([*rows_of(2), rows_of(1)[0] | {3: "x"}], {"p": yes_no()}), t0.DataError, "task 't', row 2: the field name 3 is int, must be text"),
     ],
 )
 def test_tasks_that_cannot_be(arguments, error, message):
@@ -147,6 +156,24 @@ def test_template_errors_name_task_prompt_and_row():
         task.render("p", 0)
     assert str(error.value) == "task 't', prompt 'p', row 0: line 1, column 4: no such filter"
     assert (error.value.line, error.value.column) == (1, 4)
+
+
+def test_rows_that_come_one_by_one_are_checked_when_rendered():
+    class Lazy:
+        """No list to look through at once, as a `datasets` split is none."""
+
+        def __init__(self, rows):
+            self.rows = rows
+
+        def __len__(self):
+            return len(self.rows)
+
+        def __getitem__(self, index):
+            return self.rows[index]
+
+    task = t0.Task("t", Lazy([{"text": "a"}, {"text": "b", 7: 1}]), {"p": t0.Prompt("p", "{{ text }} ||| x")})
+    with pytest.raises(t0.DataError, match="task 't', prompt 'p', row 1: example: the field name 7 is int, must be text"):
+        task.render("p", 1)
 
 
 def test_dataset_and_subset():
