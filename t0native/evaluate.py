@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from t0native.arguments import SEED, check, whole
 from t0native.errors import ConfigError, DataError, Error
 from t0native.metrics import accuracy, exact_match
 from t0native.progress import Progress
@@ -22,18 +23,23 @@ __all__ = ["evaluate"]
 
 ROWS_AT_ONCE = 128
 SLACK = 4  # tokens generated beyond a target
+NO_TOKENIZER = (
+    "the model has no tokenizer, and tasks are texts: put spiece.model into its folder, or give it one: Model.init(config, tokenizer=...)"
+)
 
 
 def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None):
     """Evaluate a model on every prompt of every task; returns a Report.
 
-    model: a Model, or anything with rank(inputs, choices, truncate=, progress=) and, for prompts without choices,
-        generate(inputs, max_new_tokens=, truncate=). Inputs are cut at 1024 tokens, as T0's.
-    tasks: a Task or several.  seed: of randomness inside templates and of the bootstrap.  limit: rows a task at most.
+    model: a Model with its tokenizer, or anything with rank(inputs, choices, truncate=, progress=) and, for prompts without
+        choices, generate(inputs, max_new_tokens=, truncate=) and a tokenizer. Inputs are cut at 1024 tokens, as T0's.
+    tasks: a Task or several.  seed (0 to 2**64 - 1): of randomness inside templates and of the bootstrap.
+    limit: rows a task at most.
     label: the model's name in the report (else model.name, or "model").
     A cell that fails (a template error, a number that is not finite, no row left) has status "failed" and the reason; the
     others go on. Rows that a prompt drops, and rows whose target is not among the choices, are counted as `dropped`.
-    ConfigError for no tasks, two of one name, or a limit below 1. Method: Sanh et al. 2022, section 4.
+    ConfigError for no tasks, two of one name, a model without tokenizer, or a seed or limit out of range. Method: Sanh et al.
+    2022, section 4.
 
     >>> class Guess:
     ...     def rank(self, inputs, choices, **options): return [type("Ranking", (), {"index": 0}) for _ in inputs]
@@ -45,8 +51,9 @@ def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None):
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None or not tasks:
         raise ConfigError(f"two tasks are called {repeated!r}; give them different names" if tasks else "evaluate: no tasks")
-    if limit is not None and limit < 1:
-        raise ConfigError(f"limit {limit}: at least 1")
+    seed, limit = check(SEED, "seed", seed), check(whole(1).or_none(), "limit", limit)
+    if getattr(model, "tokenizer", model) is None:
+        raise ConfigError(NO_TOKENIZER)
     label = str(getattr(model, "name", None) or "model") if label is None else str(label)
     started = time.monotonic()
     cells, correct, chances = [], [], []
@@ -149,7 +156,10 @@ def _ranked(model, rows, tell):
 
 def _generated(model, rows, tell):
     """Answers are generated a little further than the target, for a longer one is wrong anyway; rows of like targets together."""
-    lengths = {target: len(model.tokenizer.encode(target)) for target in set(rows.targets)}
+    tokenizer = getattr(model, "tokenizer", None)
+    if tokenizer is None:
+        raise ConfigError(NO_TOKENIZER)
+    lengths = {target: len(tokenizer.encode(target)) for target in set(rows.targets)}
     order = sorted(range(len(rows.targets)), key=lambda i: lengths[rows.targets[i]])
     right = [0.0] * len(order)
     with _without_warnings():

@@ -91,6 +91,17 @@ def test_a_model_that_fails_is_a_failed_cell():
     assert "t" in str(report) and report.boxes() == "nothing to draw: no cell has a value"
 
 
+def test_a_model_without_a_tokenizer_is_refused_with_the_remedy():
+    model, task = FakeModel(), t0.Task("t", rows_of(5), {"p": yes_no(), "free": FakePrompt("free", lambda row: (row["text"], "yes", None))})
+    model.tokenizer = None
+    with pytest.raises(t0.ConfigError, match="the model has no tokenizer, and tasks are texts: put spiece.model into its folder"):
+        t0.evaluate(model, task, progress=False)
+    del model.tokenizer  # what only ranks needs none, what generates does
+    report = t0.evaluate(model, task, progress=False)
+    assert [cell["status"] for cell in report.cells] == ["ok", "failed"]
+    assert report.cells[1]["reason"].startswith("ConfigError: the model has no tokenizer, and tasks are texts: put spiece.model")
+
+
 def test_limit_seed_and_order():
     tasks = [t0.Task("a", rows_of(30), {"p": yes_no("p"), "q": yes_no("q")}), t0.Task("b", rows_of(20, 3), {"p": yes_no()})]
     model = FakeModel()
@@ -107,7 +118,8 @@ def test_limit_seed_and_order():
     [
         ([], {}, "evaluate: no tasks"),
         (["t", "t"], {}, "two tasks are called 't'; give them different names"),
-        (["t"], {"limit": 0}, "limit 0: at least 1"),
+        (["t"], {"limit": 0}, "limit 0: must be a whole number, at least 1, or None"),
+        (["t"], {"limit": "9"}, "limit '9': must be a whole number, at least 1, or None"),
     ],
 )
 def test_arguments_out_of_range(tasks, options, message):
