@@ -8,22 +8,18 @@
 Values are fractions of 1; tables and pictures show percent. A saved report is JSON with these parts, rows packed as bits.
 A summary covers the cells of one metric: accuracy where the task has any, else the metric of its cells."""
 
-import base64
-import json
 from pathlib import Path
 
 import numpy as np
 
+from t0native.arguments import SEED
 from t0native.bootstrap import bootstrap, quartiles
-from t0native.errors import ConfigError, FormatError
-from t0native.files import write_json
+from t0native.errors import ConfigError
+from t0native.reportfiles import CELL, ENTRY, read_report, write_report
 
 __all__ = ["Report"]
 
-CELL_KEYS = (
-    "model", "task", "dataset", "subset", "split", "prompt", "prompt_id", "metric", "value", "low", "high", "n", "dropped", "status", "reason",
-)  # fmt: skip
-SUMMARY_KEYS = ("model", "task", "chance", "median", "q1", "q3", "low", "high", "mean", "min", "max", "prompts")
+CELL_KEYS, SUMMARY_KEYS = tuple(CELL), tuple(ENTRY)
 
 
 class Report:
@@ -51,15 +47,15 @@ class Report:
         """
         cells = [dict(cell) for cell in cells]
         summary = []
-        for model, task in dict.fromkeys((cell["model"], cell["task"]) for cell in cells):
-            group = [i for i, cell in enumerate(cells) if (cell["model"], cell["task"]) == (model, task)]
+        for (model, task), group in _groups(cells).items():
             summary.append({"model": model, "task": task, **_summarised(cells, group, correct, chances, seed)})
         return cls([{key: cell[key] for key in CELL_KEYS} for cell in cells], summary, about, correct)
 
     @staticmethod
     def merge(reports):
-        """One report of several, for models side by side. ConfigError for a (model, task, prompt) that two of them
-        have, and for no reports.
+        """One report of several, for models side by side. A model and task of which several reports have prompts is
+        summarised anew, from the rows of all. ConfigError for a (model, task, prompt) that two of them have, for rows that
+        do not fit together, and for no reports.
 
         >>> task, model = t0.mini.held_out_tasks()[0], t0.mini.new_model(0)
         >>> both = Report.merge(t0.evaluate(model, task, limit=2, label=label, progress=False) for label in ("a", "b"))
@@ -69,18 +65,18 @@ class Report:
         reports = list(reports)
         if not reports:
             raise ConfigError("Report.merge: no reports")
-        cells = [cell for report in reports for cell in report.cells]
+        cells = [dict(cell) for report in reports for cell in report.cells]
         seen = set()
         for cell in cells:
             key = (cell["model"], cell["task"], cell["prompt"])
             if key in seen:
                 raise ConfigError(f"Report.merge: model {key[0]!r}, task {key[1]!r}, prompt {key[2]!r} stands in two reports; label the models apart")
             seen.add(key)
-        summary = [entry for report in reports for entry in report.summary]
+        correct = [rows for report in reports for rows in report.correct]
         about = {**reports[0].about, "models": [m for report in reports for m in report.about.get("models", [])]}
         if all("seconds" in report.about for report in reports):
             about["seconds"] = sum(report.about["seconds"] for report in reports)
-        return Report(cells, summary, about, [rows for report in reports for rows in report.correct])
+        return Report(cells, _merged_summary(reports, cells, correct), about, correct)
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
@@ -95,8 +91,7 @@ class Report:
         """
         path = Path(path)
         path = path / "report.json" if path.is_dir() else path
-        rows = [_packed(values) for values in self.correct]
-        write_json(path, {"cells": self.cells, "summary": self.summary, "about": self.about, "rows": rows})
+        write_report(path, self)
         return path
 
     @classmethod
@@ -109,20 +104,7 @@ class Report:
         FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.json'
         """
         path = Path(path)
-        path = path / "report.json" if path.is_dir() else path
-        try:
-            data = json.loads(path.read_bytes())
-        except (ValueError, RecursionError) as error:
-            raise FormatError(f"{path}: not JSON: {error}") from None
-        for part, keys in (("cells", CELL_KEYS), ("summary", SUMMARY_KEYS)):
-            if not isinstance(data, dict) or not isinstance(data.get(part), list):
-                raise FormatError(f"{path}: no list {part!r}: this is not a saved report")
-            for i, entry in enumerate(data[part]):
-                missing = [key for key in keys if not isinstance(entry, dict) or key not in entry]
-                if missing:
-                    raise FormatError(f"{path}: {part}[{i}] has no {missing[0]!r}")
-        rows = data.get("rows") or [None] * len(data["cells"])
-        return cls(data["cells"], data["summary"], data.get("about", {}), [_unpacked(packed, path) for packed in rows])
+        return cls(*read_report(path / "report.json" if path.is_dir() else path))
 
     # ---- showing ----------------------------------------------------------------------------------------------------
 
@@ -176,6 +158,43 @@ class Report:
         return draw_boxes(self, path, ax)
 
 
+def _groups(cells):
+    """{(model, task): numbers of its cells}, in the order of their first cells."""
+    groups = {}
+    for i, cell in enumerate(cells):
+        groups.setdefault((cell["model"], cell["task"]), []).append(i)
+    return groups
+
+
+def _merged_summary(reports, cells, correct):
+    """The reports' own entries, and one for each (model, task) that several of them have, made from all its rows."""
+    entries, chances = {}, []
+    for report in reports:
+        own = {(entry["model"], entry["task"]): entry for entry in report.summary}
+        chances += [own.get((cell["model"], cell["task"]), {}).get("chance") if cell["metric"] == "accuracy" else None for cell in report.cells]
+        for key, entry in own.items():
+            entries.setdefault(key, []).append(entry)
+    seed, groups = reports[0].about.get("seed"), _groups(cells)
+    summary = []
+    for (model, task), found in entries.items():
+        if len(found) > 1:
+            group = groups.get((model, task), [])
+            _check_rows(model, task, [correct[i] for i in group if cells[i]["status"] == "ok"])
+            entry = _summarised(cells, group, correct, chances, seed if SEED.fits(seed) else 0)
+            found = [{"model": model, "task": task, **entry}]
+        summary += found
+    return summary
+
+
+def _check_rows(model, task, rows):
+    lengths = sorted({None if values is None else len(values) for values in rows}, key=str)
+    if len(lengths) > 1 or None in lengths:
+        told = " and ".join("no rows" if n is None else f"{n} rows" for n in lengths)
+        raise ConfigError(
+            f"Report.merge: model {model!r}, task {task!r}: its prompts were judged on {told}, saved in several reports; evaluate them alike"
+        )
+
+
 def _summarised(cells, group, correct, chances, seed):
     """Fills the group's cells in place and returns its summary entry, but for model and task."""
     for i in group:
@@ -197,25 +216,3 @@ def _summarised(cells, group, correct, chances, seed):
             entry |= {"chance": float(np.mean(known)) if known else None, "median": median, "q1": q1, "q3": q3, "low": low, "high": high}
             entry |= {"mean": float(np.mean(values)), "min": min(values), "max": max(values), "prompts": len(values)}
     return entry
-
-
-def _packed(values):
-    if values is None:
-        return None
-    kept = ~np.isnan(values)
-    bits = {"kept": kept, "right": np.where(kept, values, 0) > 0.5}
-    return {"rows": len(values), **{key: base64.b64encode(np.packbits(flags).tobytes()).decode() for key, flags in bits.items()}}
-
-
-def _unpacked(packed, path):
-    if packed is None:
-        return None
-    try:
-        flags = {}
-        for key in ("kept", "right"):
-            flags[key] = np.unpackbits(np.frombuffer(base64.b64decode(packed[key]), np.uint8), count=packed["rows"]).astype(bool)
-        return np.where(flags["kept"], flags["right"].astype(np.float64), np.nan)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"{path}: the packed rows of a cell are broken ({error})") from None
-
-

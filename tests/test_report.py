@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import needed
 
 import t0native as t0
 from t0native.bootstrap import bootstrap, quartiles, row_counts
@@ -103,7 +104,9 @@ def test_saved_form(tmp_path):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("{", "not JSON"),
+        ("{", "its JSON is broken"),
+        ("[" * 100_000, "its JSON is broken"),
+        ('{"cells": [], "cells": []}', "its JSON is broken: the name 'cells' stands twice"),
         ("[]", "no list 'cells': this is not a saved report"),
         ('{"cells": [{}], "summary": []}', "cells[0] has no 'model'"),
         ('{"cells": [], "summary": [3]}', "summary[0] has no 'model'"),
@@ -115,6 +118,64 @@ def test_files_that_are_no_reports(tmp_path, content, message):
     with pytest.raises(t0.FormatError) as error:
         t0.Report.load(path)
     assert str(error.value).startswith(f"{path}: {message}")
+
+
+WRONG = [  # where in a saved report, what stands there instead, and what is then said
+    (["about"], [1], "about [1]: must be a mapping of names to values"),
+    (["about", "models"], 5, "about: models 5: must be a list"),
+    (["about", "seconds"], "1", "about: seconds '1': must be a number"),
+    (["cells", 2, "task"], ["a"], "cells[2]: task ['a']: must be text"),
+    (["cells", 0, "value"], None, "cells[0] is ok, but one of value, low and high is null"),
+    (["cells", 0, "dropped"], -1, "cells[0]: dropped -1: must be a whole number, at least 0, or None"),
+    (["cells", 0, "status"], True, "cells[0]: status True: must be text"),
+    (["summary", 1, "median"], "0.5", "summary[1]: median '0.5': must be a number from 0 to 1, or None"),
+    (["summary", 1, "q3"], 1.5, "summary[1]: q3 1.5: must be a number from 0 to 1, or None"),
+    (["summary", 1, "max"], None, "summary[1]: some of median, q1, q3, low, high, mean, min, max are null, others not"),
+    (["summary", 0, "task"], "other", "summary[0] has a median, but no cell of its model and task is ok"),
+    (["summary", 0, "prompts"], 1.5, "summary[0]: prompts 1.5: must be a whole number, at least 0"),
+    (["rows"], 5, "'rows' must be a list of 24, one for each cell"),
+    (["rows", 3], [], "rows[3] has no 'rows'"),
+    (["rows", 3, "rows"], 10**12, "rows[3]: kept holds 25 bytes, but 1000000000000 rows take 125000000000"),
+    (["rows", 3, "right"], "?", "rows[3]: right is not base64 ("),
+]
+
+
+@pytest.mark.parametrize("place, value, message", WRONG, ids=[message for _, _, message in WRONG])
+def test_values_of_the_wrong_kind_name_file_and_place(tmp_path, place, value, message):
+    path = report_of().save(tmp_path)
+    data = json.loads(path.read_text())
+    inner = data
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    path.write_text(json.dumps(data))
+    with pytest.raises(t0.FormatError) as error:
+        t0.Report.load(path)
+    assert str(error.value).startswith(f"{path}: {message}")
+
+
+def test_prompts_of_one_task_from_several_reports_are_summarised_together():
+    """As one evaluation of all of them would be."""
+    whole = report_of(models=("a",), tasks=("copa", "wic"))
+
+    def part(prompts):
+        kept = [i for i, cell in enumerate(whole.cells) if cell["prompt"] in prompts]
+        cells, correct = [whole.cells[i] for i in kept], [whole.correct[i] for i in kept]
+        return t0.Report.of_cells(cells, correct, [0.5 if "p0" in prompts else 0.25] * len(kept), seed=3, about={"seed": 3})
+
+    one, two = part({"p0", "p1"}), part({"p2", "p3", "p4", "p5"})
+    both = t0.Report.merge([one, two])
+    assert [entry["prompts"] for entry in both.summary] == [6, 6]
+    for merged, entry in zip(both.summary, whole.summary):
+        assert {**merged, "chance": None} == {**entry, "chance": None}
+        assert merged["chance"] == pytest.approx((2 * 0.5 + 4 * 0.25) / 6)
+    assert [entry["prompts"] for entry in one.summary] == [2, 2]  # the reports themselves stay as they are
+    two.correct[0] = two.correct[0][:50]
+    with pytest.raises(t0.ConfigError, match="model 'a', task 'copa': its prompts were judged on 200 rows and 50 rows, saved in"):
+        t0.Report.merge([one, two])
+    two.correct[0] = None
+    with pytest.raises(t0.ConfigError, match="judged on 200 rows and no rows"):
+        t0.Report.merge([one, two])
 
 
 def test_reports_merge():
@@ -150,7 +211,7 @@ def test_boxes_in_text():
 
 
 def test_picture(tmp_path):
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 't0native[plot]'")
+    needed("matplotlib", "pip install '.[plot]'")
     report = report_of()
     ax = report.plot(tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
