@@ -1,14 +1,14 @@
 """What a model folder holds, read from its headers: no weight is loaded."""
 
+import math
 from dataclasses import asdict
 
 from t0native.checkpoint import read_header
 from t0native.config import Config
 from t0native.errors import DataError
+from t0native.memory import training_bytes
 
-__all__ = ["describe_model", "state_floats"]
-
-MIN_FACTORED = 128  # Adafactor keeps rows and columns from this size on
+__all__ = ["describe_model"]
 
 
 def describe_model(folder):
@@ -19,27 +19,17 @@ def describe_model(folder):
     files = sorted(folder.glob("*.safetensors"))
     entries = [entry for file in files for entry in read_header(file)]
     shapes = [entry.shape for entry in entries]
-    parameters = sum(_size(shape) for shape in shapes)
+    parameters = sum(map(math.prod, shapes))
+    training = {name: (4 * parameters + training_bytes(shapes, name)) / 1e6 for name in ("adafactor", "adamw")}
     return {
         "folder": str(folder),
         "files": ", ".join(f"{file.name} ({file.stat().st_size:,} bytes)" for file in files) or "no weights",
         "tokenizer": "spiece.model" if (folder / "spiece.model").is_file() else "none",
         "parameters": parameters,
         "memory": f"{4 * parameters / 1e6:,.1f} MB of weights in float32",
-        "memory_training": f"{4 * (2 * parameters + state_floats(shapes)) / 1e6:,.1f} MB with gradients and Adafactor, "
-        f"{16 * parameters / 1e6:,.1f} MB with AdamW, activations aside",
+        "memory_training": f"{training['adafactor']:,.1f} MB with gradients and Adafactor, {training['adamw']:,.1f} MB with AdamW, "
+        "activations aside",
         "config": {key: value for key, value in asdict(config).items() if key != "extra"},
         "tensors": [[entry.name, entry.dtype, list(entry.shape)] for entry in entries],
     }
 
-
-def state_floats(shapes):
-    """Floats of Adafactor's state: rows + columns of matrices with both at least 128, else one an element."""
-    return sum(sum(shape) if len(shape) == 2 and min(shape) >= MIN_FACTORED else _size(shape) for shape in shapes)
-
-
-def _size(shape):
-    size = 1
-    for dim in shape:
-        size *= dim
-    return size

@@ -17,18 +17,21 @@ import numpy as np
 
 from t0native import _core
 from t0native import kernels as kernel_sets
+from t0native.arguments import SEED, check, one_of, whole
 from t0native.checkpoint import load_weights, save_files
 from t0native.config import Config
 from t0native.errors import ConfigError, FormatError, nearest, suggest
+from t0native.jsontext import parse_json
+from t0native.memory import check_room
 from t0native.sequences import Sequences, score_pairs
-from t0native.arguments import check
 from t0native.threads import THREADS, get_num_threads
 
 __all__ = ["Model", "Ranking"]
 _log = logging.getLogger("t0native")
 
 MAX_INPUT_LENGTH, MAX_TARGET_LENGTH = 1024, 256  # T0's own
-MAX_NEW_TOKENS = 64
+MAX_NEW_TOKENS, MOST_NEW_TOKENS = 64, 2**20
+INITIALIZER = one_of("t5", "matching")
 TOKENIZER_FILE = "spiece.model"
 MINI = Path(__file__).parent / "mini" / "baselines"  # a folder a carried model
 
@@ -82,10 +85,8 @@ class Model:
     """
 
     def __init__(self, core, config, tokenizer=None, *, name=None, threads=None):
-        if tokenizer is not None and tokenizer.vocab_size > config.vocab_size:
-            raise ConfigError(
-                f"the tokenizer has {tokenizer.vocab_size} pieces, the model's vocabulary {config.vocab_size} rows"
-            )
+        if tokenizer is not None and (problem := _mismatch(tokenizer, config)):
+            raise ConfigError(f"the tokenizer does not fit the model: {problem}")
         self.core, self.config, self.tokenizer, self.name = core, config, tokenizer, name
         self._threads = None if threads is None else check(THREADS, "threads", threads)
 
@@ -124,12 +125,14 @@ class Model:
         """A model with random weights, the same on every machine for one seed.
 
         initializer: "t5", or "matching", in which half of the encoder's heads begin by looking for tokens like their own
-        and the others at their neighbours.  ConfigError for a tokenizer larger than the vocabulary; MemoryError as above.
+        and the others at their neighbours.  seed: from 0 to 2**64 - 1.  ConfigError for a tokenizer larger than the
+        vocabulary or with another end token; MemoryError as above.
 
         >>> config = t0.Config(vocab_size=100, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
         >>> t0.Model.init(config, seed=1).parameters == config.parameters
         True
         """
+        seed, initializer = check(SEED, "seed", seed), check(INITIALIZER, "initializer", initializer)
         core = _new_core(config, kernels)
         core.init(initializer, seed)
         return cls(core, config, tokenizer, name=name, threads=threads)
@@ -269,9 +272,8 @@ class Model:
         [<class 'str'>, <class 'str'>]
         """
         _check_hub_keywords(hub)
-        for name, value in (("max_new_tokens", max_new_tokens), ("min_new_tokens", min_new_tokens)):
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise ConfigError(f"{name} {value!r}: must be a whole number")
+        check(whole(1, MOST_NEW_TOKENS), "max_new_tokens", max_new_tokens)
+        check(whole(0, MOST_NEW_TOKENS), "min_new_tokens", min_new_tokens)
         single = _is_one(inputs)
         sources = Sequences(
             self, "input", [inputs] if single else inputs, add_eos_to_inputs, max_input_length, truncate
@@ -339,28 +341,8 @@ class Model:
 
 def _new_core(config, kernels):
     """A core model with room for the weights; refused where the machine has no such memory, before it is asked for."""
-    needed, free = 4 * config.parameters, available_memory()
-    if free is not None and needed > free:
-        raise MemoryError(
-            f"the weights take {needed / 1e9:,.1f} GB in float32, but {free / 1e9:,.1f} GB of memory are available: "
-            "close other programs, or take a smaller model"
-        )
+    check_room(4 * config.parameters, "the weights take {} in float32", "close other programs, or take a smaller model")
     return _core.Model(config.core(), kernels or kernel_sets.default())
-
-
-def available_memory():
-    """Bytes that the system can still give to this process, or None where it does not say."""
-    try:
-        with open("/proc/meminfo") as file:
-            facts = dict(line.split(":", 1) for line in file)
-        free = sum(int(facts[key].split()[0]) * 1024 for key in ("MemAvailable", "SwapFree"))
-        limit = Path("/sys/fs/cgroup/memory.max")
-        if limit.is_file() and (text := limit.read_text().strip()) != "max":
-            used = dict(line.split() for line in Path("/sys/fs/cgroup/memory.stat").read_text().splitlines())["anon"]
-            free = min(free, int(text) - int(used))  # cached files do not count: they give way
-        return free
-    except (OSError, KeyError, ValueError):
-        return None
 
 
 def _check_dtype(dtype):
@@ -387,28 +369,29 @@ def _load_tokenizer(folder, config):
         _log.warning("%s: no %s here: this model takes and gives ids, not texts", folder, TOKENIZER_FILE)
         return None
     plain = Tokenizer.from_file(file, extra_ids=0)
-    if plain.vocab_size > config.vocab_size:
-        raise FormatError(f"{file}: {plain.vocab_size} pieces, but config.json says vocab_size {config.vocab_size}")
-    if plain.eos_id is not None and plain.eos_id != config.eos_token_id:
-        raise FormatError(
-            f"{file}: its end token is {plain.eos_id}, but config.json says eos_token_id {config.eos_token_id}"
-        )
+    if problem := _mismatch(plain, config):
+        raise FormatError(f"{file}: it does not fit config.json: {problem}")
     extra = _extra_ids(folder / "tokenizer_config.json", config.vocab_size - plain.n_pieces)
     return Tokenizer.from_file(file, extra_ids=extra) if extra else plain
 
 
+def _mismatch(tokenizer, config):
+    """Why this tokenizer cannot serve a model of this configuration, or None."""
+    if tokenizer.vocab_size > config.vocab_size:
+        return f"it has {tokenizer.vocab_size} pieces, but vocab_size is {config.vocab_size}"
+    if tokenizer.eos_id not in (None, config.eos_token_id):
+        return f"its end token is {tokenizer.eos_id}, but eos_token_id is {config.eos_token_id}"
+    return None
+
+
 def _extra_ids(file, room):
     """How many sentinels stand behind the pieces: what tokenizer_config.json says, else T5's 100 where they fit."""
-    if not file.is_file():
-        return 100 if room >= 100 else 0
-    try:
-        value = json.loads(file.read_bytes()).get("extra_ids", 100 if room >= 100 else 0)
-    except (ValueError, RecursionError, AttributeError) as error:
-        raise FormatError(f"{file}: {error}") from None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= room:
-        raise FormatError(
-            f"{file}: extra_ids {value!r}: must be from 0 to {room}, the rows of the vocabulary behind the pieces"
-        )
+    given = parse_json(file, file.read_bytes()) if file.is_file() else {}
+    if not isinstance(given, dict):
+        raise FormatError(f"{file}: must hold an object {{...}}")
+    value = given.get("extra_ids", 100 if room >= 100 else 0)
+    if problem := whole(0, room).problem("extra_ids", value):
+        raise FormatError(f"{file}: {problem}, the rows of the vocabulary behind the pieces")
     return value
 
 

@@ -76,20 +76,19 @@ class Recipe:
     def plan(self):
         """What a run would do, without doing it: examples, tokens, parameters, memory."""
         from t0native.batches import make_batch
-        from t0native.inspection import state_floats
+        from t0native.memory import training_bytes
 
         model, o = self.model(), self.options
         batch_size, steps = o.get("batch_size", 64), o["steps"]
         lengths = {"max_source": o.get("max_source", 1024), "max_target": o.get("max_target", 256)}
         sample = make_batch(self.mixture, model.tokenizer, 0, seed=o.get("seed", 0), batch_size=PLAN_SAMPLE, **lengths)
         shapes = [shape for _, shape in model.core.tensors()]
-        adafactor = o.get("optimizer", "adafactor") == "adafactor"
-        state = state_floats(shapes) if adafactor else 2 * model.parameters
+        needed = 4 * model.parameters + training_bytes(shapes, o.get("optimizer", "adafactor"))
         tokens = round(sample.n_tokens / PLAN_SAMPLE * batch_size)
         return {
             "model": repr(model),
             "parameters": model.parameters,
-            "memory": f"{4 * (2 * model.parameters + state) / 1e6:,.1f} MB of weights, gradients and optimiser state, activations aside",
+            "memory": f"{needed / 1e6:,.1f} MB of weights, gradients and optimiser state, activations aside",
             "steps": steps,
             "examples": steps * batch_size,
             "tokens a step": tokens,

@@ -1,5 +1,6 @@
 """Inference against transformers (golden files and live), rank classification, generation, threads, interruption."""
 
+import dataclasses
 import logging
 import signal
 import sys
@@ -8,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import needed
 
 import t0native as t0
 from t0native import _core
-from t0native.model import available_memory
+from t0native.memory import available_memory
 
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -28,7 +30,7 @@ def text(seed, words):
 
 @pytest.fixture(scope="session")
 def tokenizer(tmp_path_factory):
-    spm = pytest.importorskip("sentencepiece", reason="sentencepiece is not installed: pip install '.[test]'")
+    spm = needed("sentencepiece", "pip install '.[test]'")
     folder = tmp_path_factory.mktemp("vocab")
     (folder / "text.txt").write_text("\n".join(text(i, 12) for i in range(400)))
     spm.SentencePieceTrainer.train(
@@ -370,7 +372,7 @@ def test_other_precisions_and_unknown_kernels(tmp_path, model):
 def test_more_memory_than_there_is(monkeypatch):
     free = available_memory()
     assert free is None or free > 1e6
-    monkeypatch.setattr("t0native.model.available_memory", lambda: 20e9)
+    monkeypatch.setattr("t0native.memory.available_memory", lambda: 20e9)
     with pytest.raises(MemoryError, match=r"44\.5 GB in float32, but 20\.0 GB"):
         t0.Model.init(t0.Config.t5_v1_1("xxl"))
 
@@ -383,6 +385,39 @@ def test_a_lone_surrogate_is_told_with_its_place(model):
 def test_a_tokenizer_larger_than_the_vocabulary(model, tmp_path):
     with pytest.raises(t0.ConfigError, match="pieces"):
         t0.Model.init(t0.Config(vocab_size=10, d_model=8, d_ff=8, num_layers=1, num_heads=2), model.tokenizer)
+
+
+def test_a_tokenizer_with_another_end_token(model, tmp_path):
+    config = dataclasses.replace(model.config, eos_token_id=5)
+    with pytest.raises(t0.ConfigError, match="does not fit the model: its end token is 1, but eos_token_id is 5"):
+        t0.Model.init(config, model.tokenizer)
+    t0.Model.init(config).save(tmp_path)
+    (tmp_path / "spiece.model").write_bytes(model.tokenizer.model_bytes)
+    with pytest.raises(t0.FormatError, match=r"spiece\.model: it does not fit config\.json: its end token is 1, but eos"):
+        t0.Model.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("[1]", "must hold an object"),
+        ("{", "its JSON is broken"),
+        ('{"extra_ids": 4}', "extra_ids 4: must be a whole number from 0 to 3, the rows of the vocabulary behind the pieces"),
+        ('{"extra_ids": true}', "extra_ids True: must be a whole number"),
+    ],
+)
+def test_broken_tokenizer_configurations(model, tmp_path, text, message):
+    model.save(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(text)
+    with pytest.raises(t0.FormatError, match=f"tokenizer_config.json: {message}"):
+        t0.Model.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("options", [{"max_new_tokens": value} for value in (0, 2**20 + 1, 10**11, True, 2.5)] + [{"min_new_tokens": -1}])
+def test_numbers_of_new_tokens_out_of_range(model, options):
+    [(name, value)] = options.items()
+    with pytest.raises(t0.ConfigError, match=f"{name} {value}: must be a whole number from [01] to 1048576"):
+        model.generate("ba", **options)
 
 
 # ---- arrays of the core --------------------------------------------------------------------------
@@ -555,9 +590,7 @@ def test_the_golden_files_are_what_their_script_makes(stored):
 @pytest.mark.parity
 @pytest.mark.filterwarnings("ignore")
 def test_transformers_reads_our_tokenizer_folder(model, tmp_path):
-    pytest.importorskip(
-        "google.protobuf", reason="transformers reads spiece.model with protobuf, which is not installed"
-    )
+    needed("google.protobuf", "transformers reads spiece.model with it (pip install '.[parity]')")
     from transformers import AutoTokenizer
 
     model.save(tmp_path)

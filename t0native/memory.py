@@ -1,0 +1,46 @@
+"""Memory: what the system can still give, and what a training takes. Asked before memory is taken, so that a model that is
+too large is an error with numbers in it, not a machine that swaps or a process that is killed."""
+
+import math
+from pathlib import Path
+
+__all__ = ["available_memory", "check_room", "training_bytes"]
+
+MIN_FACTORED = 128  # Adafactor keeps rows and columns of matrices from this size on
+
+
+def available_memory():
+    """Bytes that the system can still give to this process, or None where it does not say."""
+    try:
+        with open("/proc/meminfo") as file:
+            facts = dict(line.split(":", 1) for line in file)
+        free = sum(int(facts[key].split()[0]) * 1024 for key in ("MemAvailable", "SwapFree"))
+        limit = Path("/sys/fs/cgroup/memory.max")
+        if limit.is_file() and (text := limit.read_text().strip()) != "max":
+            used = dict(line.split() for line in Path("/sys/fs/cgroup/memory.stat").read_text().splitlines())["anon"]
+            free = min(free, int(text) - int(used))  # cached files do not count: they give way
+        return free
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def check_room(needed, what, remedy):
+    """MemoryError where `needed` bytes are more than there are. what: a sentence with {} for the gigabytes."""
+    free = available_memory()
+    if free is not None and needed > free:
+        raise MemoryError(f"{what.format(f'{needed / 1e9:,.1f} GB')}, but {free / 1e9:,.1f} GB of memory are available: {remedy}")
+
+
+def training_bytes(shapes, optimizer):
+    """Bytes of gradients and optimiser state beside weights of these shapes, activations aside.
+
+    AdamW: two floats a weight. Adafactor: rows + columns of matrices with both at least 128, else a float a weight.
+
+    >>> training_bytes([(256, 1000), (256,)], "adafactor") // 4 == 256 * 1000 + 256 + (256 + 1000) + 256
+    True
+    """
+    weights = sum(map(math.prod, shapes))
+    if optimizer == "adamw":
+        return 4 * (weights + 2 * weights)
+    factored = (sum(shape) if len(shape) == 2 and min(shape) >= MIN_FACTORED else math.prod(shape) for shape in shapes)
+    return 4 * (weights + sum(factored))
