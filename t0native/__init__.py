@@ -64,7 +64,7 @@ _HOME = {
     "read_csv": "rows",
     "read_rows": "rows",
 }
-_MODULES = ("data", "files", "kernels", "metrics", "mini", "plot", "rows")
+_MODULES = ("files", "kernels", "metrics", "mini", "plot", "rows")
 
 __all__ = sorted(
     ["ConfigError", "DataError", "Error", "FormatError", "NumericError", "TemplateError", "evaluate", "train"]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from t0native._core import random_bits
+from t0native.arguments import SEED, check
 from t0native.errors import ConfigError, DataError, suggest
 from t0native.tasks import Task
 
@@ -119,11 +120,13 @@ class Mixture:
 
     def draw(self, seed, first, n):
         """(component numbers, row numbers) of examples first .. first + n - 1, int64 [n] each, at the first attempt.
+        seed: from 0 to 2**64 - 1, else ConfigError.
 
         >>> mixture = Mixture(t0.mini.training_tasks())
         >>> [numbers[1:].tolist() == again.tolist() for numbers, again in zip(mixture.draw(0, 0, 4), mixture.draw(0, 1, 3))]
         [True, True]
         """
+        seed = check(SEED, "seed", seed)
         bits = random_bits(seed, RANDOM_MIXTURE, first, n)
         unit = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
         which = np.minimum(np.searchsorted(self._ends, unit * self._ends[-1], side="right"), len(self._ends) - 1)
@@ -156,7 +159,7 @@ class Mixture:
     def _rendered(self, component, seed, k, attempt, row):
         for tried in range(attempt, MAX_ATTEMPTS):
             if tried:
-                row = int(random_bits(seed, RANDOM_ROW, k + (tried << ATTEMPT_SHIFT), 1)[0] % np.uint64(component.size))
+                row = int(random_bits(int(seed), RANDOM_ROW, k + (tried << ATTEMPT_SHIFT), 1)[0] % np.uint64(component.size))
             example = component.task.render(component.prompt, row, seed=seed, key=k)
             if example is not None:
                 return Drawn(component, row, tried, example[0], example[1])

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from t0native._core import Template
+from t0native.arguments import SEED, check, shown
 from t0native.errors import DataError, TemplateError
 
 __all__ = ["Prompt", "PromptCollection", "PromptMetadata", "PromptSet", "PromptedExample"]
@@ -57,6 +58,12 @@ def _as_dict(example):
     if isinstance(example, Mapping):
         return dict(example)
     raise DataError(f"example: {type(example).__name__}, must be a mapping of field names to values")
+
+
+def _field_name(key):
+    if not isinstance(key, str):
+        raise DataError(f"example: the field name {shown(key)} is {type(key).__name__}, must be text")
+    return key.replace("-", "_")
 
 
 class Prompt:
@@ -163,12 +170,13 @@ class Prompt:
         """The rendered parts between the separators |||, as promptsource's Template.apply gives them.
 
         truncate: printed values are cut at 2,048 characters, between words.  highlight_variables: printed values are put
-        into a <span>.  seed, index: of random choices.  pick: "first" or "last" instead of a random choice.
-        Raises DataError for an example with the key answer_choices, TemplateError where the rendering fails.
+        into a <span>.  seed (0 to 2**64 - 1), index: of random choices.  pick: "first" or "last" instead of a random choice.
+        Raises ConfigError for a seed out of its range, DataError for an example with the key answer_choices, TemplateError where the rendering fails.
 
         >>> Prompt("upper", "{{ text | upper }}? ||| yes").apply({"text": "is it"})
         ['IS IT?', 'yes']
         """
+        seed = check(SEED, "seed", seed)
         example = _as_dict(example)
         if "answer_choices" in example:
             raise DataError(f"prompt {self.name!r}: the example has the reserved key 'answer_choices': rename the field")
@@ -190,7 +198,7 @@ class Prompt:
         >>> Prompt("who", "{{ text }} Who? ||| {{ who }}").render({"text": "Anna drinks tea.", "who": ""})
         PromptedExample(input='Anna drinks tea. Who?', target='<NO LABEL>', choices=None)
         """
-        example = {key.replace("-", "_"): value for key, value in example.items()}
+        example = {_field_name(key): value for key, value in _as_dict(example).items()}
         parts = self.apply(example, seed=seed, index=index)
         if len(parts) != 2 or not parts[0]:
             return None

@@ -3,15 +3,20 @@
     checkpoint.npz   plan, step, losses, weights and optimiser states after `step` steps: one file, replaced as a whole
     log.jsonl        a line a logged step {step, loss, grad_norm, tokens, seconds, lr}, a line a validation; cut back to the
                      checkpoint's step when a run goes on, so that no step stands in it twice
-    config.json, model.safetensors, spiece.model ...   the model in the hub's layout, written when the run ends or stops
+    config.json, model.safetensors, spiece.model ...   the model in the hub's layout, written when the run ends and when it is
+                     stopped, by `stop` or by Ctrl-C; after kill -9 they are an older state or absent, until it has gone on
 
-The npz is read without pickle; each of its members carries a CRC-32."""
+The npz is read without pickle; each of its members carries a CRC-32. A checkpoint that is refused changes nothing."""
 
+import errno
 import json
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
+from t0native.arguments import MAPPING, TEXT, number, shown, whole
 from t0native.errors import ConfigError, FormatError
 from t0native.files import append_line, replacing, sync_file, write_text
 
@@ -42,8 +47,6 @@ class RunFolder:
         """Restores trainer and model in place where there is something to go on from. Returns the State.
 
         resume: "auto" (go on if there is a checkpoint), "must", or "never". A checkpoint of another plan is refused."""
-        if resume not in ("auto", "must", "never"):
-            raise ConfigError(f"resume {resume!r}: must be 'auto', 'must' or 'never'")
         if self.path is None:
             return State()
         checkpoint = self.path / CHECKPOINT
@@ -86,28 +89,28 @@ class RunFolder:
     # ---- inside -----------------------------------------------------------------------------------------------------
 
     def _restore(self, checkpoint, trainer):
-        import zipfile
-
+        """The State; weights and optimiser are written only once all of the file is known to be good."""
         try:
-            with open(checkpoint, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-                about = json.loads(file["about"].tobytes())
-                self._compare(about["plan"])
-                optimizer = file["optimizer"]
-                _check_like(checkpoint, "the optimiser's state", trainer.state(), optimizer)
-                for name, array in trainer.weights().items():
-                    values = file[f"model/{name}"]
-                    _check_like(checkpoint, name, array, values)
-                    array[...] = values
-                trainer.load_state(optimizer)
-                losses = file["losses"].tolist()
-        except (KeyError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
-            if isinstance(error, (ConfigError, FormatError)):
-                raise
+            with open(checkpoint, "rb") as opened, _npz(opened) as file:
+                about, losses = _about(file), _member(file, "losses")
+                self._compare(about.pop("plan"))
+                expected = {f"model/{name}": array for name, array in trainer.weights().items()}
+                if losses.shape != (about["step"],) or losses.dtype != np.float64:
+                    raise ValueError(f"{about['step']} steps, but losses is {losses.dtype}{list(losses.shape)}")
+                for name, array in {**expected, "optimizer": trainer.state()}.items():
+                    _check_like(name, array, _member(file, name))  # one at a time: a model may fill half of the memory
+                trainer.load_state(file["optimizer"])
+                for name, array in expected.items():
+                    array[...] = file[name]
+        except (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error) as error:
+            if isinstance(error, ConfigError) or (isinstance(error, OSError) and error.errno != errno.EINVAL):
+                raise  # EINVAL: a place before the file's beginning, as its directory has it
             raise FormatError(f"{checkpoint}: broken ({error}); remove it or use resume='never' to begin anew") from None
-        return State(about["step"], losses, about["tokens"], about["seconds"], about["validated"], about["stopped"])
+        return State(losses=losses.tolist(), **about)
 
     def _compare(self, old):
-        changed = [f"{key} was {old.get(key)!r}, is {self.plan.get(key)!r}" for key in {**old, **self.plan} if old.get(key) != self.plan.get(key)]
+        keys = [key for key in {**old, **self.plan} if old.get(key) != self.plan.get(key)]
+        changed = [f"{key} was {shown(old.get(key))}, is {shown(self.plan.get(key))}" for key in keys]
         if changed:
             raise ConfigError(
                 f"{self.path}: holds a run with another plan: {'; '.join(changed)}. Go on with the old plan, name another folder, "
@@ -119,7 +122,7 @@ class RunFolder:
         path = self.path / LOG
         kept = []
         if step and path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
                 entry = _entry(line)
                 if entry is not None and entry["step"] <= step:
                     kept.append(entry)
@@ -132,11 +135,46 @@ def _entry(line):
     """The object of a log line, or None for a line cut short by a crash."""
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return entry if isinstance(entry, dict) and isinstance(entry.get("step"), int) else None
 
 
-def _check_like(checkpoint, name, array, values):
+_ABOUT = {  # what a checkpoint says beside its arrays: the plan, and State but for losses
+    "plan": MAPPING,
+    "step": whole(0),
+    "tokens": whole(0),
+    "seconds": number(lambda value: value >= 0, "a number, at least 0"),
+    "validated": whole(0),
+    "stopped": TEXT.or_none(),
+}
+
+
+def _npz(opened):
+    file = np.load(opened, allow_pickle=False)
+    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise ValueError("it is a single array, not an archive")
+    return file
+
+
+def _member(file, name):
+    """An array of the archive; np.load gives the bytes of a member that is none."""
+    member = file[name] if name in file.files else None
+    if not isinstance(member, np.ndarray):
+        raise ValueError(f"there is no array {name!r} in it")
+    return member
+
+
+def _about(file):
+    about = json.loads(_member(file, "about").tobytes())
+    for key, kind in _ABOUT.items():
+        if not isinstance(about, dict) or key not in about:
+            raise ValueError(f"its 'about' has no {key!r}")
+        if problem := kind.problem(key, about[key]):
+            raise ValueError(problem)
+    return {key: about[key] for key in _ABOUT}
+
+
+def _check_like(name, array, values):
     if values.shape != array.shape or values.dtype != array.dtype:
-        raise FormatError(f"{checkpoint}: {name} is {values.dtype}{list(values.shape)}, this model has {array.dtype}{list(array.shape)}")
+        raise ValueError(f"{name} is {values.dtype}{list(values.shape)}, expected is {array.dtype}{list(array.shape)}")

@@ -8,9 +8,9 @@
 
 import math
 
-from t0native.errors import ConfigError, suggest
+from t0native.arguments import Kind, one_of
 
-__all__ = ["SCHEDULES", "rate_at"]
+__all__ = ["SCHEDULE", "SCHEDULES", "rate_at"]
 
 
 def _done(step, steps, warmup):
@@ -25,9 +25,8 @@ SCHEDULES = {
 }
 
 
-def check_schedule(schedule):
-    if not callable(schedule) and schedule not in SCHEDULES:
-        raise ConfigError(f"schedule {schedule!r}: {suggest(schedule, SCHEDULES)} (or a callable (step, steps) -> factor)")
+_named = one_of(*SCHEDULES)
+SCHEDULE = Kind(lambda value: callable(value) or _named.fits(value), f"{_named.wanted}, or a callable (step, steps) -> factor")
 
 
 def rate_at(step, steps, learning_rate, schedule, warmup):

@@ -3,29 +3,30 @@
     step:  batch of (seed, step) --gradients--> clip --Adafactor or AdamW--> weights, in place
 
 The next batch is prepared on a background thread. Every number is a function of the plan: a run that was stopped (Ctrl-C,
-kill -9, a full disk) goes on bit for bit from its last checkpoint. T0's settings are the defaults; its batches had 1024
-sequences."""
+kill -9, a full disk) goes on bit for bit from its last checkpoint.
 
-import json
-import signal
-import threading
+The defaults are T0's where it says what it used: Adafactor without momentum or weight decay, a constant rate of 1e-3,
+dropout 0.1 (from the configuration), inputs of 1024 tokens and targets of 256. They are not T0's in batch_size (T0: 1024
+sequences), clip (none is told of) and in what T0 presumably inherited from T5 1.1, optimizer_options={"z_loss": 1e-4,
+"step_offset": 1_100_000}: a step counter that goes on from pre-training."""
+
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from t0native.batches import Batches, make_batch
-from t0native.errors import ConfigError, NumericError, suggest
-from t0native.evaluate import evaluate
+from t0native.errors import ConfigError, NumericError
+from t0native.evaluate import NO_TOKENIZER, evaluate
+from t0native.interrupts import Interrupts
 from t0native.mixture import Mixture
+from t0native.plans import check_settings, plan_of
 from t0native.progress import Progress
 from t0native.runs import RunFolder
-from t0native.schedules import check_schedule, rate_at
+from t0native.schedules import rate_at
 from t0native.tasks import Task
 from t0native.trainer import Trainer
 
 __all__ = ["Run", "train"]
 
-OPTIMIZERS = ("adafactor", "adamw")
 CHECKPOINT_SECONDS = 600.0
 SMOOTHING = 0.95  # of the loss on the progress bar
 
@@ -84,7 +85,7 @@ def train(
     """Train a float32 model in place on a mixture; returns a Run.
 
     mixture: a Mixture, a Task or a list of tasks.  mixture_at: callable step -> Mixture, for curricula (else `mixture`).
-    out: folder of the run: checkpoint.npz, log.jsonl and, at the end, the model in the hub's layout.
+    out: folder of the run: checkpoint.npz, log.jsonl and, when it ends or is stopped, the model in the hub's layout.
     resume: "auto" goes on from out's checkpoint if there is one, "must" demands one, "never" begins anew. A checkpoint
         with another plan is refused with what changed.
     schedule: "constant", "linear", "cosine", "rsqrt", or a callable (step, steps) -> factor.  warmup: steps.
@@ -93,63 +94,62 @@ def train(
     checkpoint_every: steps between checkpoints; None: every ten minutes. One is always made at the end and when stopped.
     validate: tasks, evaluated after every validate_every steps.  stop: callable (report, log) -> reason to end the run, or
         None; asked after each validation, or, where nothing is validated, at each logged step with report None.
+    seed: from 0 to 2**64 - 1.
     Ctrl-C: the step under way is abandoned, the run is saved, KeyboardInterrupt goes on. NumericError names step and
-    components, after saving the state before that step. ConfigError for an argument or a changed plan.
+    components, after saving the state before that step. ConfigError for an argument or a changed plan, MemoryError where
+    gradients and optimiser state do not fit.
 
     >>> run = train(t0.mini.new_model(0), t0.mini.training_tasks(["values"]), steps=2, batch_size=4, progress=False)
     >>> run.steps, len(run.losses), run.stopped
     (2, 2, None)
     """
-    given = dict(locals())
-    _check(given)
-    mixture = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
-    plan = _plan(model, mixture, given)
-    validate = [validate] if isinstance(validate, Task) else validate
-    options = {"seed": seed, "threads": threads, "options": optimizer_options or {}}
-    trainer = Trainer(model, optimizer=optimizer, clip_norm=clip, dropout=dropout, **options)
-    folder = RunFolder(out, plan)
-    state = folder.open({True: "must", False: "never"}.get(resume, resume), trainer)
-
-    def make(step):
-        chosen = mixture if mixture_at is None else mixture_at(step)
-        lengths = {"max_source": max_source, "max_target": max_target}
-        return make_batch(chosen, model.tokenizer, step, seed=seed, batch_size=batch_size, **lengths)
-
-    def rate(step):
-        return rate_at(step, steps, learning_rate, schedule, warmup)
-
-    loop = _Loop(model, trainer, folder, state, rate, steps=steps, log_every=log_every, checkpoint_every=checkpoint_every)
-    loop.validation(validate, validate_every or max(1, steps // 10), stop)
+    given = check_settings(dict(locals()))
+    _check_model(model)
+    given["mixture"] = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
+    options = {name: given[name] for name in ("optimizer", "dropout", "seed", "threads")}
+    trainer = Trainer(model, clip_norm=given["clip"], options=given["optimizer_options"] or {}, **options)
+    folder = RunFolder(out, plan_of(model, given["mixture"], given))
+    loop = _Loop(given, trainer, folder, folder.open({True: "must", False: "never"}.get(resume, resume), trainer))
     try:
-        loop.run(make, progress)
-        if folder.path is not None:
-            model.save(folder.path)
+        loop.run()
     finally:
         folder.close()
-    return Run(state.step, state.losses, state.stopped, state.seconds, state.tokens, folder.path, folder.log, loop.reports)
+    return loop.told()
 
 
 class _Loop:
-    """The steps of one call of `train`, and what happens between them."""
+    """The steps of one call of `train`, and what happens between them. given: its keywords."""
 
-    def __init__(self, model, trainer, folder, state, rate, *, steps, log_every, checkpoint_every):
-        self.model, self.trainer, self.folder, self.state, self.rate = model, trainer, folder, state, rate
-        self.steps, self.log_every, self.checkpoint_every = steps, log_every, checkpoint_every
+    def __init__(self, given, trainer, folder, state):
+        self.given, self.model, self.trainer, self.folder, self.state = given, given["model"], trainer, folder, state
+        self.steps, self.log_every, self.checkpoint_every = given["steps"], given["log_every"], given["checkpoint_every"]
+        self.tasks = [given["validate"]] if isinstance(given["validate"], Task) else given["validate"]
+        self.validate_every, self.stop = given["validate_every"] or max(1, self.steps // 10), given["stop"]
         self.reports = []
-        self.interrupts = _Interrupts()
+        self.interrupts = Interrupts()
         self.saved_at = time.monotonic()
         self.seconds_before, self.began = state.seconds, time.monotonic()
         self.tokens_before = state.tokens
         self.smooth = None
         self.aside = 0.0  # seconds of validation, which the shown speed leaves out
 
-    def validation(self, tasks, every, stop):
-        self.tasks, self.validate_every, self.stop = tasks, every, stop
+    def told(self):
+        state, folder = self.state, self.folder
+        return Run(state.step, state.losses, state.stopped, state.seconds, state.tokens, folder.path, folder.log, self.reports)
 
-    def run(self, make, progress):
+    def _make(self, step):
+        """The batch of a step; called on the thread of Batches."""
+        chosen = self.given["mixture"] if self.given["mixture_at"] is None else self.given["mixture_at"](step)
+        how = {name: self.given[name] for name in ("seed", "batch_size", "max_source", "max_target")}
+        return make_batch(chosen, self.model.tokenizer, step, **how)
+
+    def _rate(self, step):
+        return rate_at(step, self.steps, *(self.given[name] for name in ("learning_rate", "schedule", "warmup")))
+
+    def run(self):
         state = self.state
-        bar = Progress("train", self.steps, on=progress, done=state.step)
-        with self.interrupts, bar, Batches(make, state.step, self.steps) as batches:
+        bar = Progress("train", self.steps, on=self.given["progress"], done=state.step)
+        with self.interrupts, bar, Batches(self._make, state.step, self.steps) as batches:
             try:
                 self._validate_if_due()
                 while state.step < self.steps and state.stopped is None:
@@ -157,15 +157,15 @@ class _Loop:
                     bar.update(state.step, *self._facts())
                     self._validate_if_due()
                     self._save_if_due()
-            except (KeyboardInterrupt, NumericError):
-                self.folder.save(state, self.trainer)
+            except (KeyboardInterrupt, NumericError) as error:
+                self._save(with_model=not isinstance(error, NumericError))
                 raise
-            self.folder.save(state, self.trainer)
+            self._save(with_model=True)
 
     def _step(self, batch):
         """One step, or none: gradients may be interrupted, for they change nothing; the rest may not."""
         number = batch.step + 1
-        learning_rate = self.rate(batch.step)
+        learning_rate = self._rate(batch.step)
         try:
             with self.interrupts.allowed():
                 loss = self.trainer.gradients(batch.sources, batch.targets, number)
@@ -183,7 +183,7 @@ class _Loop:
             facts = {"loss": loss, "grad_norm": grad_norm, "tokens": state.tokens, "seconds": round(state.seconds, 3)}
             self.folder.note(step=number, **facts, lr=learning_rate)
             if self.stop is not None and self.tasks is None:
-                state.stopped = self.stop(None, self.folder.log)
+                self._ask(None)
 
     def _facts(self):
         state = self.state
@@ -204,97 +204,28 @@ class _Loop:
         state.validated = state.step
         self.folder.note(step=state.step, validation=medians)
         if self.stop is not None:
-            state.stopped = self.stop(report, self.folder.log)
+            self._ask(report)
+
+    def _ask(self, report):
+        reason = self.stop(report, self.folder.log)
+        self.state.stopped = None if reason is None else str(reason)  # a checkpoint keeps it as text
 
     def _save_if_due(self):
         now = time.monotonic()
         due = self.state.step % self.checkpoint_every == 0 if self.checkpoint_every else now - self.saved_at > CHECKPOINT_SECONDS
         if due:
-            self.folder.save(self.state, self.trainer)
+            self._save(with_model=False)
             self.saved_at = now
 
-
-class _Interrupts:
-    """Ctrl-C acts inside `allowed()` and at `check()`; elsewhere it is kept until then, so that a step's bookkeeping and
-    the writing of a checkpoint are never torn. Where signals cannot be handled (not the main thread), it does nothing."""
-
-    def __enter__(self):
-        self.pending, self.open, self.old = False, False, None
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self.old = signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if self.old is not None:
-            signal.signal(signal.SIGINT, self.old)
-            if self.pending and kind is None:
-                raise KeyboardInterrupt
-
-    def _handle(self, number, frame):
-        self.pending = True
-        if self.open:
-            self.check()
-
-    def check(self):
-        if self.pending:
-            self.pending = self.open = False
-            raise KeyboardInterrupt
-
-    @contextmanager
-    def allowed(self):
-        self.open = True
-        try:
-            self.check()
-            yield
-        finally:
-            self.open = False
+    def _save(self, with_model):
+        """The checkpoint, from which the run goes on, and, with_model, the model as other programs read it."""
+        self.folder.save(self.state, self.trainer)
+        if with_model and self.folder.path is not None:
+            self.model.save(self.folder.path)
 
 
-def _check(given):
-    """Refuses arguments out of range, with the range."""
-    for name in ("steps", "batch_size", "max_source", "max_target", "log_every"):
-        if not isinstance(given[name], int) or isinstance(given[name], bool) or given[name] < 1:
-            raise ConfigError(f"{name} {given[name]!r}: must be a whole number, at least 1")
-    for name in ("checkpoint_every", "validate_every"):
-        if given[name] is not None and (not isinstance(given[name], int) or given[name] < 1):
-            raise ConfigError(f"{name} {given[name]!r}: must be a whole number, at least 1, or None")
-    for name in ("warmup", "clip"):
-        if not isinstance(given[name], (int, float)) or not 0 <= given[name] < float("inf"):
-            raise ConfigError(f"{name} {given[name]!r}: must be a number, at least 0")
-    if not isinstance(given["learning_rate"], (int, float)) or not 0 < given["learning_rate"] < float("inf"):
-        raise ConfigError(f"learning_rate {given['learning_rate']!r}: must be a positive number")
-    if given["dropout"] is not None and not 0 <= given["dropout"] < 1:
-        raise ConfigError(f"dropout {given['dropout']!r}: must be at least 0 and below 1, or None")
-    if given["optimizer"] not in OPTIMIZERS:
-        raise ConfigError(f"optimizer {given['optimizer']!r}: {suggest(given['optimizer'], OPTIMIZERS)}")
-    check_schedule(given["schedule"])
-    model = given["model"]
+def _check_model(model):
     if getattr(model, "dtype", "float32") != "float32":
         raise ConfigError(f"a {model.dtype} model cannot be trained; load it with dtype='float32'")
     if getattr(model, "tokenizer", None) is None:
-        raise ConfigError("the model has no tokenizer; load one beside it (spiece.model) or give it: Model.init(config, tokenizer=...)")
-
-
-_PLANNED = (
-    "batch_size", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout", "max_source", "max_target",
-)  # fmt: skip
-
-
-def _plan(model, mixture, given):
-    """All that decides the numbers of a run, as JSON values. A longer run is the same plan while the rate is constant."""
-    schedule = given["schedule"]
-    plan = {name: given[name] for name in _PLANNED}
-    plan["schedule"] = "a function" if callable(schedule) else schedule
-    if schedule != "constant":
-        plan["steps"] = given["steps"]
-    plan["mixture"] = mixture.digest()
-    plan["curriculum"] = given["mixture_at"] is not None
-    plan["model"] = _digest(model.config)
-    return json.loads(json.dumps(plan))
-
-
-def _digest(config):
-    import hashlib
-
-    facts = config.to_dict() if hasattr(config, "to_dict") else config
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+        raise ConfigError(NO_TOKENIZER)

@@ -1,5 +1,6 @@
 """Stand-ins for prompt, tokenizer and model: small enough to compute by hand, with the interfaces of the real ones."""
 
+import io
 import os
 import signal
 import threading
@@ -24,6 +25,13 @@ def ctrl_c(after):
         timer.join()
 
 
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
 class FakePrompt:
     """Renders by a Python function row -> (input, target, choices) or None."""
 
@@ -45,6 +53,8 @@ def rows_of(n, period=2):
 
 class FakeTokenizer:
     """A token a byte, 3 + byte; EOS 1."""
+
+    fingerprint = "bytes"
 
     def encode(self, text):
         return [3 + byte for byte in text.encode()]

@@ -1,4 +1,6 @@
-"""Ctrl-C in a long call: it stops soon, nothing is broken."""
+"""Ctrl-C in a long call: it stops soon, nothing is broken.
+
+Soon is counted in the processor time that the call still takes, which other programs on the machine do not lengthen."""
 
 import os
 import subprocess
@@ -13,6 +15,7 @@ INTERRUPTED = """
 import signal, sys, threading, time, os
 import numpy as np
 import t0native as t0
+from t0native import _core
 config = t0.Config(vocab_size=500, d_model=256, d_ff=512, num_layers=8, num_heads=4)
 model = t0.Model.init(config, threads=1)
 source = (np.arange(3000) % 400 + 2).astype(np.int32)
@@ -21,29 +24,30 @@ calls = {
     "encode": lambda: model.core.encode(*many),
     "score": lambda: model.core.score(*many, *many, np.arange(600)),
     "generate": lambda: model.core.generate(np.tile(source, 2), np.arange(61) * 100, 500, 499),
+    "gradients": lambda: _core.Trainer(model.core, dropout=0.1).gradients(*many, *many, 1),
 }
 call = calls[sys.argv[1]]
 before = model.encode([2, 3, 4])
 sent = []
 def send():
-    sent.append(time.monotonic())
+    sent.append(time.process_time())
     os.kill(os.getpid(), signal.SIGINT)
 threading.Timer(0.3, send).start()
 try:
     call()
     sys.exit("was not interrupted")
 except KeyboardInterrupt:
-    late = time.monotonic() - sent[0]
+    late = time.process_time() - sent[0]
 assert np.array_equal(model.encode([2, 3, 4]), before), "the model does not work any more"
 print(late)
 """
 
 
-@pytest.mark.parametrize("call", ["encode", "score", "generate"])
+@pytest.mark.parametrize("call", ["encode", "score", "generate", "gradients"])
 def test_ctrl_c_stops_a_call_and_the_model_lives_on(call):
     environment = {**os.environ, "PYTHONPATH": str(Path(t0.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-P", "-c", INTERRUPTED, call], capture_output=True, text=True, env=environment, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 1.0  # 100 ms is the goal; a loaded machine may be late
+    assert float(done.stdout) < 0.1

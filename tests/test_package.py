@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fakes import Terminal
 
 import t0native as t0
 from t0native import files
@@ -33,6 +34,9 @@ def test_every_public_name_is_there():
     for name in t0.__all__:
         assert getattr(t0, name) is not None
     assert set(t0.__all__) <= set(dir(t0))
+    for name in t0._MODULES:
+        assert hasattr(t0, name), name
+    assert not hasattr(t0, "data")
     with pytest.raises(AttributeError, match="module 't0native' has no attribute 'Mixtur'; did you mean 'Mixture'?"):
         t0.Mixtur
 
@@ -90,11 +94,6 @@ def test_sets_of_files_appear_together_or_not_at_all(tmp_path):
         together.add("b", b"")
         assert not (tmp_path / "new/a").exists()
     assert (tmp_path / "new/a").read_bytes() == b"onetwo" and sorted(os.listdir(tmp_path / "new")) == ["a", "b"]
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
 
 
 def test_progress_on_a_terminal_renews_its_line(monkeypatch):

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from fakes import FakeModel
 from jinja_oracle import Rival
 
 import t0native as t0
@@ -153,7 +154,7 @@ def test_random_choices_depend_on_prompt_seed_and_index_alone():
     draws = [int(number) for k in range(2000) for number in prompt.apply({}, index=k)[0].split()]
     assert abs(sum(draws) / len(draws) - 499.5) < 20
     assert prompt.apply({}, pick="first") == ["0 0"] and prompt.apply({}, pick="last") == ["999 999"]
-    assert prompt.apply({}, seed=-5, index=2**70) == prompt.apply({}, seed=-5, index=2**70)
+    assert prompt.apply({}, seed=5, index=2**70) == prompt.apply({}, seed=5, index=2**70)
 
 
 def test_errors_name_the_prompt():
@@ -168,8 +169,27 @@ def test_errors_name_the_prompt():
         Prompt("p", "x").apply({"answer_choices": []})
     with pytest.raises(t0.DataError, match="jinja is NoneType"):
         Prompt("p", None)
-    with pytest.raises(t0.DataError, match="must be a mapping"):
-        Prompt("p", "x").apply([1])
+    for call in (Prompt("p", "x").apply, Prompt("p", "x").render):
+        with pytest.raises(t0.DataError, match="must be a mapping"):
+            call([1])
+    with pytest.raises(t0.DataError, match="example: the field name 3 is int, must be text"):
+        Prompt("p", "x").render({"a": 1, 3: 2})
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, True, 1.0, "1", None])
+def test_seeds_out_of_range_are_refused_wherever_one_is_taken(seed):
+    prompt, message = Prompt("p", "{{ [1, 2] | choice }} ||| x"), r"^seed .*: must be a whole number from 0 to 18446744073709551615$"
+    task = t0.Task("t", [{}], [prompt])
+    mixture = t0.Mixture(task)
+    calls = [
+        lambda: prompt.apply({}, seed=seed), lambda: prompt.render({}, seed=seed), lambda: prompt.render_all([{}], seed=seed),
+        lambda: task.render("p", 0, seed=seed), lambda: mixture.draw(seed, 0, 1), lambda: mixture.example(seed, 0),
+        lambda: t0.Model.init(t0.Config(vocab_size=9, d_model=4, d_ff=4, num_layers=1, num_heads=1), seed=seed),
+        lambda: t0.evaluate(FakeModel(), task, seed=seed), lambda: t0.train(FakeModel(), task, steps=1, seed=seed),
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(t0.ConfigError, match=message):
+            call()
 
 
 def test_prompts_are_picklable():

@@ -100,7 +100,7 @@ def test_ctrl_c_in_the_core_undoes_the_step(tmp_path):
         steps = json.loads(file["about"].tobytes())["step"]
     assert steps > 0
     run(whole, None, steps=steps)
-    assert bytes_of(trained) == bytes_of(whole)
+    assert bytes_of(trained) == bytes_of(whole) == bytes_of(t0.Model.from_pretrained(tmp_path))
 
 
 def test_numbers_that_are_not_finite_stop_the_run(tmp_path):
@@ -108,11 +108,46 @@ def test_numbers_that_are_not_finite_stop_the_run(tmp_path):
     trained.core._writable("encoder.final_layer_norm.weight")[3] = np.nan
     with pytest.raises(t0.NumericError, match=r"step 1: .*; the batch: a/p \(\d\), a/q \(\d\); the state after step 0 is kept in"):
         run(trained, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.npz", "log.jsonl"]
+
+
+def test_dropout_is_the_configurations_unless_given():
+    default = run(model(), None, steps=2).losses
+    assert model().config.dropout_rate == 0.1 and default == run(model(), None, steps=2, dropout=0.1).losses
+    assert default != run(model(), None, steps=2, dropout=0.0).losses
+
+
+@pytest.mark.parametrize("options", [{"dropout": 1.0}, {"clip": -0.0, "optimizer_options": {"beta2": 1}}])
+def test_ranges_that_the_core_knows(options):
+    with pytest.raises(t0.ConfigError, match=r"(dropout|beta2) 1\.0: must be at least 0 and less than 1"):
+        run(model(), None, **options)
+
+
+@pytest.mark.parametrize("optimizer", ["adafactor", "adamw"])
+def test_memory_that_training_takes_is_asked_for_first(monkeypatch, tmp_path, optimizer):
+    from t0native.memory import training_bytes
+    from t0native.trainer import Trainer
+
+    large = t0.Model.init(t0.Config(vocab_size=200, d_model=128, d_ff=160, num_layers=1, num_heads=2))
+    options = {"clip_norm": 0.0, "dropout": None, "seed": 0, "threads": 1, "options": {}}
+    shapes = [shape for _, shape in large.core.tensors()]
+    state = Trainer(large, optimizer=optimizer, **options).state()
+    assert training_bytes(shapes, optimizer) == 4 * large.parameters + state.nbytes
+    for free, fits in ((training_bytes(shapes, optimizer), True), (training_bytes(shapes, optimizer) - 1, False)):
+        monkeypatch.setattr("t0native.memory.available_memory", lambda: free)
+        if fits:
+            Trainer(large, optimizer=optimizer, **options)
+            continue
+        remedy = {"adafactor": "train a smaller model", "adamw": "use optimizer='adafactor', which needs less"}[optimizer]
+        with pytest.raises(MemoryError, match=f"gradients and optimiser state take 0.0 GB, but 0.0 GB of .*, or {remedy}"):
+            Trainer(large, optimizer=optimizer, **options)
+    monkeypatch.setattr("t0native.memory.available_memory", lambda: 1000)
+    with pytest.raises(MemoryError):
+        run(model(), tmp_path / "run", optimizer=optimizer)
+    assert not (tmp_path / "run").exists()
 
 
 def test_options_of_the_optimiser():
-    with pytest.raises(t0.ConfigError, match="optimizer_options: unknown name 'betas2'; did you mean 'beta2'?"):
-        run(model(), None, optimizer_options={"betas2": 1})
     assert run(model(), None, optimizer_options={"step_offset": 1000}).losses != run(model(), None).losses
 
 

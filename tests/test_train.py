@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import FakeModel, FakePrompt, FakeTokenizer, FakeTrainer, rows_of, yes_no
+from fakes import FakeModel, FakePrompt, FakeTokenizer, FakeTrainer, Terminal, rows_of, yes_no
 
 import t0native as t0
 from t0native import files
@@ -126,6 +127,10 @@ def test_a_changed_plan_is_refused_with_what_changed(tmp_path):
     )
     with pytest.raises(t0.ConfigError, match="another plan: mixture was '[0-9a-f]{64}', is"):
         run(out=tmp_path, mixture=mixture(41))
+    other = FakeModel()
+    other.tokenizer.fingerprint = "other"
+    with pytest.raises(t0.ConfigError, match="another plan: tokenizer was 'bytes', is 'other'. Go on"):
+        run(other, out=tmp_path)
     assert run(out=tmp_path, batch_size=8, resume="never").steps == 20
     with pytest.raises(t0.ConfigError, match="there is no checkpoint.npz to go on from"):
         run(out=tmp_path / "none", resume="must")
@@ -139,9 +144,75 @@ def test_a_broken_checkpoint_is_told(tmp_path):
     path.write_bytes(content)
     with pytest.raises(t0.FormatError, match="checkpoint.npz: broken .*; remove it or use resume='never'"):
         run(out=tmp_path)
+    path.write_bytes(content[:30] + content[50:])  # the archive's directory then places its members before the file
+    with pytest.raises(t0.FormatError, match="checkpoint.npz: broken"):
+        run(out=tmp_path)
     path.write_bytes(content[:100])
     with pytest.raises(t0.FormatError, match="checkpoint.npz: broken"):
         run(out=tmp_path)
+
+
+def _about(**changes):
+    def change(arrays):
+        about = json.loads(arrays["about"].tobytes()) | changes
+        about = {key: value for key, value in about.items() if value is not ...}
+        return arrays | {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
+
+    return change
+
+
+REFUSED = {  # what a checkpoint holds instead -> what is said of it
+    "there is no array 'about' in it": lambda arrays: {name: arrays[name] for name in arrays if name != "about"},
+    "its 'about' has no 'plan'": lambda arrays: arrays | {"about": np.frombuffer(b"[1]", np.uint8)},
+    "its 'about' has no 'step'": _about(step=...),
+    "step '10': must be a whole number, at least 0": _about(step="10"),
+    "plan [1]: must be a mapping of names to values": _about(plan=[1]),
+    "seconds -1: must be a number, at least 0": _about(seconds=-1),
+    "stopped 5: must be text, or None": _about(stopped=5),
+    "10 steps, but losses is float64[2]": lambda arrays: arrays | {"losses": arrays["losses"][:2]},
+    "1000000000000 steps, but losses is float64[10]": _about(step=10**12),
+    "10 steps, but losses is float32[10]": lambda arrays: arrays | {"losses": arrays["losses"].astype(np.float32)},
+    "optimizer is float32[3], expected is float32[300]": lambda arrays: arrays | {"optimizer": np.zeros(3, np.float32)},
+    "there is no array 'model/w' in it": lambda arrays: {name: arrays[name] for name in arrays if name != "model/w"},
+    "model/w is float64[300], expected is float32[300]": lambda arrays: arrays | {"model/w": np.zeros(300)},
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_a_refused_checkpoint_changes_nothing(tmp_path, message):
+    run(out=tmp_path, steps=10)
+    with np.load(tmp_path / "checkpoint.npz") as file:
+        arrays = REFUSED[message](dict(file))
+    np.savez(tmp_path / "checkpoint.npz", **arrays)
+    _is_refused(tmp_path, message)
+
+
+def test_a_single_array_and_no_array_are_no_checkpoints(tmp_path):
+    import zipfile
+
+    run(out=tmp_path, steps=10)
+    with zipfile.ZipFile(tmp_path / "checkpoint.npz", "w") as archive:
+        archive.writestr("about.npy", b"text")
+    _is_refused(tmp_path, "there is no array 'about' in it")
+    with open(tmp_path / "checkpoint.npz", "wb") as file:
+        np.save(file, np.zeros(3))
+    _is_refused(tmp_path, "it is a single array, not an archive")
+
+
+def _is_refused(folder, message):
+    model, log = FakeModel(), (folder / "log.jsonl").read_bytes()
+    model.w[:] = 7
+    with pytest.raises(t0.FormatError) as error:
+        run(model, out=folder)
+    assert str(error.value) == f"{folder}/checkpoint.npz: broken ({message}); remove it or use resume='never' to begin anew"
+    assert (model.w == 7).all() and model.saved == [] and (folder / "log.jsonl").read_bytes() == log
+
+
+def test_a_log_with_torn_lines_is_read(tmp_path):
+    run(out=tmp_path, steps=10)
+    with open(tmp_path / "log.jsonl", "ab") as file:
+        file.write(b'\xff\x00{"st\n' + b"[" * 100_000 + b'\n{"step": 7, "name": "a\xe2\x80\xa8b"}\n{"ste')
+    assert [entry["step"] for entry in run(out=tmp_path).log] == [10, 7, 20]
 
 
 def test_validation_may_end_a_run(tmp_path):
@@ -156,7 +227,7 @@ def test_validation_may_end_a_run(tmp_path):
     assert (done.steps, done.stopped, asked) == (12, "passed", ["held"] * 3)
     lines = without_time(tmp_path / "log.jsonl")
     assert [line["step"] for line in lines if "validation" in line] == [4, 8, 12]
-    assert lines[1] if "validation" in lines[1] else lines[0] == {"step": 4, "validation": {"held": 0.5}}
+    assert {"step": 4, "validation": {"held": 0.5}} in lines
     assert run(out=tmp_path, validate=held, validate_every=4, stop=stop).steps == 12  # stays stopped
 
 
@@ -244,9 +315,14 @@ def test_curricula_choose_the_mixture_by_step():
         ({"batch_size": 2.5}, "batch_size 2.5: must be a whole number, at least 1"),
         ({"learning_rate": -1}, "learning_rate -1: must be a positive number"),
         ({"clip": float("nan")}, "clip nan: must be a number, at least 0"),
-        ({"dropout": 1.0}, "dropout 1.0: must be at least 0 and below 1, or None"),
-        ({"optimizer": "adamv"}, "optimizer 'adamv': did you mean 'adamw'?"),
-        ({"schedule": "cosin"}, "schedule 'cosin': did you mean 'cosine'? (or a callable (step, steps) -> factor)"),
+        ({"dropout": "x"}, "dropout 'x': must be a number, or None"),
+        ({"threads": "two"}, "threads 'two': must be a whole number from 1 to 1024, or None"),
+        ({"out": [1]}, "out [1]: must be the name of a folder, or None"),
+        ({"optimizer": "adamv"}, "optimizer 'adamv': must be 'adafactor' or 'adamw'"),
+        ({"optimizer_options": 3}, "optimizer_options 3: must be a mapping of names to values, or None"),
+        ({"optimizer_options": {"beta1": "x"}}, "optimizer_options.beta1 'x': must be a number"),
+        ({"optimizer_options": {"betas2": 1}}, "optimizer_options: unknown name 'betas2'; did you mean 'beta2'?"),
+        ({"schedule": ["a"]}, "schedule ['a']: must be 'constant', 'linear', 'cosine' or 'rsqrt', or a callable (step, steps) -> factor"),
         ({"resume": "yes"}, "resume 'yes': must be 'auto', 'must' or 'never'"),
         ({"checkpoint_every": 0}, "checkpoint_every 0: must be a whole number, at least 1, or None"),
     ],
@@ -283,6 +359,32 @@ def test_schedules():
     assert at("cosine", 0)[5] == pytest.approx(1.0) and at("cosine", 0)[0] == 2.0
     assert at("rsqrt", 4)[3] == 2.0 and at("rsqrt", 4, 16)[15] == 1.0  # sqrt(4 / 16)
     assert at(lambda step, steps: step / steps, 0)[5] == 1.0
+
+
+def test_numpys_numbers_are_numbers(tmp_path):
+    done = run(steps=np.int64(20), learning_rate=np.float32(0.5), seed=np.uint64(3), clip=np.float64(0.5), out=tmp_path)
+    assert run(learning_rate=0.5, seed=3, clip=0.5, out=tmp_path).losses == done.losses
+
+
+def test_settings_are_the_keywords_of_train():
+    import inspect
+
+    from t0native.plans import SETTINGS
+
+    assert set(inspect.signature(t0.train).parameters) == {*SETTINGS, "model", "mixture", "mixture_at", "stop", "validate"}
+
+
+def test_progress_shows_loss_speed_and_time_left(monkeypatch):
+    monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
+    monkeypatch.setattr("t0native.progress.TERMINAL_INTERVAL", 0.0)
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    done = run(progress=True, log_every=1)
+    lines = [line.rstrip() for line in stream.getvalue().split("\r")][1:]
+    shown = re.fullmatch(r"train  \[#+-+\]  2/20  loss (\d\.\d{3})  ([\d,]+) tokens/s  \d+:\d\d left", lines[1])
+    assert shown and float(shown[1]) == pytest.approx(0.95 * done.losses[0] + 0.05 * done.losses[1], abs=6e-4)
+    assert int(shown[2].replace(",", "")) > 0
+    assert re.fullmatch(r"train  \[#+\]  20/20  loss \d\.\d{3}  [\d,]+ tokens/s", lines[19])
 
 
 def test_progress_is_quiet_where_told(capsys, monkeypatch):

@@ -1,0 +1,77 @@
+"""The arguments of a training, checked; and its plan: those of them that decide a number, as JSON values.
+
+What the core checks itself (the ranges of dropout, clip and the optimiser's options) is told by the core."""
+
+import hashlib
+import json
+import os
+
+from t0native.arguments import FLAG, MAPPING, NUMBER, SEED, Kind, check, number, one_of, whole
+from t0native.errors import ConfigError, suggest
+from t0native.schedules import SCHEDULE
+from t0native.threads import THREADS
+
+__all__ = ["OPTIONS", "SETTINGS", "check_settings", "plan_of"]
+
+_COUNT, _AT_LEAST_0 = whole(1), number(lambda value: value >= 0, "a number, at least 0")
+SETTINGS = {  # keyword of train -> what it must be
+    **dict.fromkeys(("steps", "batch_size", "max_source", "max_target", "log_every"), _COUNT),
+    **dict.fromkeys(("checkpoint_every", "validate_every"), _COUNT.or_none()),
+    "out": Kind(lambda value: isinstance(value, (str, os.PathLike)), "the name of a folder").or_none(),
+    "resume": Kind(one_of("auto", "must", "never", True, False).fits, "'auto', 'must' or 'never'"),
+    "optimizer": one_of("adafactor", "adamw"),
+    "optimizer_options": MAPPING.or_none(),
+    "learning_rate": number(lambda value: value > 0, "a positive number"),
+    "schedule": SCHEDULE,
+    "warmup": _AT_LEAST_0,
+    "clip": _AT_LEAST_0,
+    "seed": SEED,
+    "dropout": NUMBER.or_none(),
+    "threads": THREADS.or_none(),
+    "progress": FLAG,
+}
+OPTIONS = {  # keyword of the optimiser -> what it must be
+    **dict.fromkeys(("beta1", "beta2", "epsilon", "weight_decay", "label_smoothing", "z_loss"), NUMBER),
+    "scale_parameter": FLAG,
+    "step_offset": whole(0, 2**63 - 1),
+}
+_PLANNED = (
+    "batch_size", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout", "max_source", "max_target",
+)  # fmt: skip
+
+
+def check_settings(given):
+    """given: keywords of `train`, all or some. Returns them with plain numbers; ConfigError names the first that is not
+    acceptable, and what would be.
+
+    >>> check_settings({"steps": 10, "optimizer_options": {"beta1": "x"}})
+    Traceback (most recent call last):
+    t0native.ConfigError: optimizer_options.beta1 'x': must be a number
+    """
+    plain = {name: check(kind, name, given[name]) for name, kind in SETTINGS.items() if name in given}
+    options = plain.get("optimizer_options") or {}
+    for name in options:
+        if name not in OPTIONS:
+            raise ConfigError(f"optimizer_options: unknown name {name!r}; {suggest(name, OPTIONS)}")
+    if options:
+        plain["optimizer_options"] = {name: check(OPTIONS[name], f"optimizer_options.{name}", value) for name, value in options.items()}
+    return {**given, **plain}
+
+
+def plan_of(model, mixture, given):
+    """given: all keywords of `train`. A longer run is the same plan while the rate is constant."""
+    schedule = given["schedule"]
+    plan = {name: given[name] for name in _PLANNED}
+    plan["schedule"] = "a function" if callable(schedule) else schedule
+    if schedule != "constant":
+        plan["steps"] = given["steps"]
+    plan["mixture"] = mixture.digest()
+    plan["curriculum"] = given["mixture_at"] is not None
+    plan["model"] = _digest(model.config)
+    plan["tokenizer"] = model.tokenizer.fingerprint
+    return json.loads(json.dumps(plan))
+
+
+def _digest(config):
+    facts = config.to_dict() if hasattr(config, "to_dict") else config
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
