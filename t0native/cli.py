@@ -20,10 +20,7 @@ def main(argv=None):
     """Runs one command; returns its exit code."""
     try:
         args = _parser().parse_args(argv)
-        if getattr(args, "threads", None) is not None:
-            from t0native.threads import set_num_threads
-
-            set_num_threads(args.threads)
+        _check_common(args)
         code = args.run(args)
         sys.stdout.flush()
         return code
@@ -39,6 +36,18 @@ def main(argv=None):
         return _tell(f"error: not enough memory: {error}", BAD_INPUT)
     except (Error, ValueError, ArithmeticError, ImportError) as error:
         return _tell(f"error: {error}", BAD_INPUT)
+
+
+def _check_common(args):
+    """Options that several verbs have, before anything is read."""
+    if getattr(args, "seed", None) is not None:
+        from t0native.arguments import SEED, check
+
+        check(SEED, "--seed", args.seed)
+    if getattr(args, "threads", None) is not None:
+        from t0native.threads import set_num_threads
+
+        set_num_threads(args.threads)
 
 
 def _tell(text, code):
@@ -223,16 +232,13 @@ def _apply_prompts(prompts, args):
 def _row_given(args):
     if (args.example is None) == (args.data is None):
         raise ConfigError("prompt apply: give a row by --data FILE or by --example JSON")
+    from t0native.rows import parse_example, read_rows
+
     if args.example is not None:
-        try:
-            row = json.loads(args.example)
-        except ValueError as error:
-            raise DataError(f"--example: not JSON ({error})") from None
+        row = parse_example(args.example, "--example")
         if not isinstance(row, dict):
             raise DataError("--example: must be an object {...}")
         return row
-    from t0native.rows import read_rows
-
     rows = read_rows(args.data, args.dataset)
     if not 0 <= args.row < len(rows):
         raise DataError(f"{args.data}: --row {args.row}: it has rows 0 to {len(rows) - 1}")
@@ -300,12 +306,14 @@ def _train(verbs):
 
 
 def _run_train(args):
+    from t0native.plans import check_settings
     from t0native.recipe import read_recipe
     from t0native.train import train
 
     recipe = read_recipe(args.config)
     given = {name: getattr(args, name) for name in ("out", "steps", "seed", "threads", "resume")}
     recipe.options.update({name: value for name, value in given.items() if value is not None})
+    check_settings(recipe.options)
     if "steps" not in recipe.options:
         raise ConfigError(f"{args.config}: no 'steps'; add it, or give --steps")
     if args.dry_run:

@@ -12,29 +12,47 @@
     out: run/
 
 Names of files are relative to the recipe's folder. A task's prompts are those of the installed promptsource unless a folder
-is named; its rate is T0's unless one is given. Unknown keys are refused with the nearest known one."""
+is named; its rate is T0's unless one is given. Unknown keys are refused with the nearest known one, values of another kind
+with what they must be; 1e-3 is a number here, though not in YAML 1.1."""
 
 import inspect
+from contextlib import contextmanager
 from pathlib import Path
 
+from t0native.arguments import SEED, TEXT, Kind, check, number
+from t0native.batches import make_batch
+from t0native.config import T5_V1_1_SIZE, Config
 from t0native.errors import ConfigError, suggest
+from t0native.memory import training_bytes
 from t0native.mixture import Mixture
+from t0native.model import INITIALIZER, Model
+from t0native.plans import SETTINGS, check_settings
 from t0native.rows import read_rows
 from t0native.tasks import Task
+from t0native.tokenizer import Tokenizer
 from t0native.train import train
+from t0native.yamltext import parse_yaml
 
 __all__ = ["Recipe", "dataset_name", "load_prompts", "prompts_of", "read_recipe"]
 
-TASK_KEYS = ("name", "dataset", "data", "prompts", "rate", "split", "metric")
-MODEL_KEYS = ("size", "config", "tokenizer", "seed", "initializer")
-NOT_IN_FILES = ("model", "mixture", "mixture_at", "stop", "validate")  # of train's arguments
+_FILE, _FOLDER = Kind(TEXT.fits, "the name of a file"), Kind(TEXT.fits, "the name of a folder")
+_DATASET = Kind(TEXT.fits, "the name of a dataset, as super_glue/rte")
+_RATE = number(lambda value: value > 0, "a positive number")
+TASK = {"name": TEXT, "dataset": _DATASET, "data": _FILE, "prompts": _FOLDER, "rate": _RATE, "split": TEXT, "metric": TEXT}
+MODEL = {"size": T5_V1_1_SIZE, "config": _FILE, "tokenizer": _FILE, "seed": SEED, "initializer": INITIALIZER}
+_TASKS = Kind(lambda value: isinstance(value, list) and value != [], "a list of tasks")
+_MODEL = Kind(lambda value: isinstance(value, (str, dict)), "a folder, or have 'tokenizer' and either 'size' or 'config'")
+_DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
 PLAN_SAMPLE = 256  # examples whose length is measured for a plan
 
 
 def read_recipe(path):
-    """A Recipe; ConfigError names the file, the key and the nearest known one."""
+    """A Recipe; ConfigError names the file, the key, its value and what it must be."""
     path = Path(path)
-    return Recipe(path, _mapping(path, _read_yaml(path)))
+    with open(path, "rb") as file:
+        given = parse_yaml(path, file)
+    with _told(path):
+        return Recipe(path, _mapping("the file", given))
 
 
 class Recipe:
@@ -42,15 +60,17 @@ class Recipe:
 
     def __init__(self, path, given):
         self.path, self.folder = path, path.parent
-        known = [name for name in inspect.signature(train).parameters if name not in NOT_IN_FILES]
-        _check_keys(path, "", given, ["model", "tasks", "validate", *known])
+        _check_keys("", given, {"model": _MODEL, "tasks": _TASKS, "validate": _TASKS, **SETTINGS})
         for name in ("model", "tasks"):
             if name not in given:
-                raise ConfigError(f"{path}: no {name!r}; it must name {'the model' if name == 'model' else 'the tasks to train on'}")
-        self.options = {name: given[name] for name in known if name in given}
-        if "out" in self.options:
-            self.options["out"] = self.folder / str(self.options["out"])
+                raise ConfigError(f"no {name!r}; it must name {'the model' if name == 'model' else 'the tasks to train on'}")
+        self.options = {name: given[name] for name in SETTINGS if name in given}
+        check_settings(self.options)
+        if self.options.get("out") is not None:
+            self.options["out"] = self.folder / self.options["out"]
         self._model = given["model"]
+        if isinstance(self._model, dict):
+            _check_keys("model.", self._model, MODEL)
         tasks = self._tasks("tasks", given["tasks"])
         rates = {task.name: entry["rate"] for task, entry in zip(tasks, given["tasks"]) if "rate" in entry}
         self.mixture = Mixture(tasks, rates=rates or None)
@@ -58,55 +78,43 @@ class Recipe:
 
     def model(self):
         """The model, loaded, or made with random weights."""
-        from t0native.config import Config
-        from t0native.model import Model
-        from t0native.tokenizer import Tokenizer
-
         given = self._model
         if isinstance(given, str):
             return Model.from_pretrained(self.folder / given)
-        given = _mapping(self.path, given, "model")
-        _check_keys(self.path, "model.", given, MODEL_KEYS)
-        if ("size" in given) == ("config" in given) or "tokenizer" not in given:
-            raise ConfigError(f"{self.path}: model: must be a folder, or have 'tokenizer' and either 'size' or 'config'")
-        tokenizer = Tokenizer.from_file(self.folder / given["tokenizer"])
-        config = Config.t5_v1_1(given["size"]) if "size" in given else Config.from_file(self.folder / given["config"])
-        return Model.init(config, tokenizer=tokenizer, seed=given.get("seed", 0), initializer=given.get("initializer", "t5"))
+        with _told(self.path):
+            if ("size" in given) == ("config" in given) or "tokenizer" not in given:
+                raise ConfigError(f"model: must be {_MODEL.wanted}")
+            tokenizer = Tokenizer.from_file(self.folder / given["tokenizer"])
+            config = Config.t5_v1_1(given["size"]) if "size" in given else Config.from_file(self.folder / given["config"])
+            how = {name: given[name] for name in ("seed", "initializer") if name in given}
+            return Model.init(config, tokenizer=tokenizer, **how)
 
     def plan(self):
         """What a run would do, without doing it: examples, tokens, parameters, memory."""
-        from t0native.batches import make_batch
-        from t0native.memory import training_bytes
-
-        model, o = self.model(), self.options
-        batch_size, steps = o.get("batch_size", 64), o["steps"]
-        lengths = {"max_source": o.get("max_source", 1024), "max_target": o.get("max_target", 256)}
-        sample = make_batch(self.mixture, model.tokenizer, 0, seed=o.get("seed", 0), batch_size=PLAN_SAMPLE, **lengths)
-        shapes = [shape for _, shape in model.core.tensors()]
-        needed = 4 * model.parameters + training_bytes(shapes, o.get("optimizer", "adafactor"))
-        tokens = round(sample.n_tokens / PLAN_SAMPLE * batch_size)
+        model, o = self.model(), _DEFAULTS | self.options
+        how = {name: o[name] for name in ("seed", "max_source", "max_target")}
+        sample = make_batch(self.mixture, model.tokenizer, 0, batch_size=PLAN_SAMPLE, **how)
+        needed = 4 * model.parameters + training_bytes([shape for _, shape in model.core.tensors()], o["optimizer"])
+        tokens = round(sample.n_tokens / PLAN_SAMPLE * o["batch_size"])
         return {
             "model": repr(model),
             "parameters": model.parameters,
             "memory": f"{needed / 1e6:,.1f} MB of weights, gradients and optimiser state, activations aside",
-            "steps": steps,
-            "examples": steps * batch_size,
+            "steps": o["steps"],
+            "examples": o["steps"] * o["batch_size"],
             "tokens a step": tokens,
-            "tokens": tokens * steps,
-            "out": str(o.get("out", "nowhere: the trained model would be lost; name a folder with out or --out")),
+            "tokens": tokens * o["steps"],
+            "out": str(o["out"] or "nowhere: the trained model would be lost; name a folder with out or --out"),
         }
 
     def _tasks(self, key, entries):
-        if not isinstance(entries, list) or not entries:
-            raise ConfigError(f"{self.path}: {key}: must be a list of tasks")
         return [self._task(f"{key}[{i}]", entry) for i, entry in enumerate(entries)]
 
     def _task(self, place, entry):
-        entry = _mapping(self.path, entry, place)
-        _check_keys(self.path, place + ".", entry, TASK_KEYS)
+        _check_keys(place + ".", _mapping(place, entry), TASK)
         for name in ("dataset", "data"):
             if name not in entry:
-                raise ConfigError(f"{self.path}: {place}: no {name!r}")
+                raise ConfigError(f"{place}: no {name!r}")
         dataset, where = entry["dataset"], entry.get("prompts", "promptsource")
         prompts = prompts_of(load_prompts(where if where == "promptsource" else self.folder / where), dataset)
         rows = read_rows(self.folder / entry["data"], dataset)
@@ -133,25 +141,24 @@ def dataset_name(key):
     return key if isinstance(key, str) else "/".join(part for part in key if part)
 
 
-def _read_yaml(path):
-    import yaml
-
-    with open(path, "rb") as file:
-        try:
-            return getattr(yaml, "CSafeLoader", yaml.SafeLoader)(file).get_single_data()
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-            raise ConfigError(f"{path}{place}: not YAML: {getattr(error, 'problem', None) or error}") from None
+@contextmanager
+def _told(path):
+    """What a recipe asks for and cannot be had is told with the recipe's name."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
-def _mapping(path, value, place="the file"):
+def _mapping(place, value):
     if not isinstance(value, dict):
-        raise ConfigError(f"{path}: {place}: must be a mapping of keys to values")
+        raise ConfigError(f"{place}: must be a mapping of keys to values")
     return value
 
 
-def _check_keys(path, place, given, known):
-    for key in given:
-        if key not in known:
-            raise ConfigError(f"{path}: unknown key {place}{key}; {suggest(key, known)}")
+def _check_keys(place, given, kinds):
+    """Each key is known, and its value of the key's kind."""
+    for key, value in given.items():
+        if key not in kinds:
+            raise ConfigError(f"unknown key {place}{key}; {suggest(key, kinds)}")
+        check(kinds[key], f"{place}{key}", value)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import needed
 
 import t0native as t0
 from t0native.cli import main
@@ -122,7 +123,7 @@ def test_data_in_folders_and_pictures(run, place):
     options = ["--model", "model", "--dataset", "mine", "--data", "data", *MINE]
     code, _, err = run("evaluate", *options)
     assert code == 2 and err.startswith("t0native: error: data/mine: no validation.jsonl there; --data DIR reads DIR/")
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 't0native[plot]'")
+    needed("matplotlib", "pip install '.[plot]'")
     code, out, _ = run("evaluate", *options, "--split", "val", "--plot", "boxes.svg")
     assert code == 0 and (place / "boxes.svg").read_text().startswith("<?xml")
     assert run("report", "run-a", "--plot", "again.png", "--markdown", "again.md")[0] == 0
@@ -175,6 +176,7 @@ def test_demo_passes_its_options_on_and_its_exit_code_back(run, monkeypatch):
     assert run("demo", "--quick", "--full") == (2, "", "t0native: error: --quick and --full: choose one\n")
 
 
+DIGITS, SEEDS = "9" * 5000, "must be a whole number from 0 to 18446744073709551615"
 BAD = [
     (["rank", "--model", "nowhere", "a", "b"], "nowhere: no such folder; a model is a folder with config.json, model.safetensors and spiece.model"),
     (["evaluate", "--model", "model"], "evaluate: no rows; give --task DATASET=FILE, or --data and --dataset"),
@@ -191,6 +193,26 @@ BAD = [
     (["prompt", "show", "mine", "is it", *MINE], "mine has no prompt 'is it'; did you mean 'is it so'?"),
     (["prompt", "apply", "mine", *MINE], "prompt apply: give a row by --data FILE or by --example JSON"),
     (["prompt", "apply", "mine", *MINE, "--example", "[]"], "--example: must be an object {...}"),
+    (["prompt", "apply", "mine", *MINE, "--example", "[" * 100_000], "--example: nested too deeply"),
+    (["prompt", "apply", "mine", *MINE, "--example", DIGITS], "--example: a number of more than 4300 digits; write it as a text"),
+    (["prompt", "apply", "mine", *MINE, "--example", "{1: 2}"], None),
+    (["prompt", "apply", "mine", *MINE, "--data", "rows.jsonl", "--seed", "-1"], f"--seed -1: {SEEDS}"),
+    (["evaluate", "--model", "model", "--task", "mine=rows.jsonl", *MINE, "--seed", str(2**64)], f"--seed {2**64}: {SEEDS}"),
+    (["evaluate", "--model", "model", "--task", "mine=rows.jsonl", *MINE, "--limit", "0"], "limit 0: must be a whole number, at least 1, or None"),
+    (["evaluate", "--model", "model", "--task", "mine=deep.json", *MINE], "deep.json: nested too deeply"),
+    (["evaluate", "--model", "model", "--task", "mine=digits.jsonl", *MINE], "digits.jsonl, line 2: a number of more than 4300 digits; write it as a text"),
+    (
+        ["evaluate", "--model", "bare", "--task", "mine=rows.jsonl", *MINE],
+        "the model has no tokenizer, and tasks are texts: put spiece.model into its folder, or give it one: Model.init(config, tokenizer=...)",
+    ),
+    (["generate", "--model", "model", "--max-new-tokens", "99999999999", "a"], "max_new_tokens 99999999999: must be a whole number from 1 to 1048576"),
+    (["train", "good.yaml", "--seed", str(2**70)], f"--seed {2**70}: {SEEDS}"),
+    (["train", "good.yaml", "--steps", "0", "--dry-run"], "steps 0: must be a whole number, at least 1"),
+    (["report", "wrong.json"], "wrong.json: about 5: must be a mapping of names to values"),
+    (
+        ["rank", "--model", "buckets", "a", "b"],
+        "buckets/config.json: configuration: relative_attention_num_buckets 2: must be a whole number from 4 to 65536",
+    ),
     (["prompt", "apply", "mine", *MINE, "--data", "rows.jsonl", "--row", "99"], "rows.jsonl: --row 99: it has rows 0 to 11"),
     (["prompt", "list", "--prompts", "nowhere"], None),
     (["report", "nowhere"], "nowhere: No such file or directory"),
@@ -217,10 +239,19 @@ def bad_files(place):
         "task.yaml": "model: model\ntasks: [{dataset: mine, datas: x}]\n",
         "list.yaml": "- a\n",
         "torn.yaml": "model: [a\n",
-        "no-model.yaml": "tasks: []\n",
+        "no-model.yaml": "steps: 3\n",
+        "good.yaml": RECIPE,
+        "deep.json": "[" * 100_000,
+        "digits.jsonl": '{"text": "a", "label": 1}\n{"text": ' + DIGITS + "}\n",
+        "wrong.json": '{"cells": [], "summary": [], "about": 5}',
     }
     for name, content in files.items():
         (place / name).write_text(content)
+    model = t0.Model.from_pretrained(place / "model")
+    t0.Model.init(model.config).save(place / "bare")
+    model.save(place / "buckets")
+    config = json.loads((place / "buckets/config.json").read_text()) | {"relative_attention_num_buckets": 2}
+    (place / "buckets/config.json").write_text(json.dumps(config))
 
 
 @pytest.mark.parametrize("arguments, message", BAD, ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "")
@@ -230,6 +261,62 @@ def test_bad_input_is_told_in_one_line(run, bad_files, arguments, message):
     assert err.startswith("t0native: error: ") and err.count("\n") == 1 and "Traceback" not in err
     if message is not None:
         assert err == f"t0native: error: {message}\n"
+
+
+RECIPE = "model: model\ntasks: [{dataset: mine, data: rows.jsonl, prompts: templates}]\nsteps: 3\n"
+WRONG = [  # a line of a recipe, which takes the place of the same key above, and what is said of it
+    ("model: 5", "model 5: must be a folder, or have 'tokenizer' and either 'size' or 'config'"),
+    ("model: {size: small}", "model: must be a folder, or have 'tokenizer' and either 'size' or 'config'"),
+    ("model: {size: [1], tokenizer: t}", "model.size [1]: must be 'small', 'base', 'large', 'xl' or 'xxl'"),
+    ("model: {size: small, tokenizer: 5}", "model.tokenizer 5: must be the name of a file"),
+    ("model: {size: small, tokenizer: t, seed: x}", f"model.seed 'x': {SEEDS}"),
+    ("model: {size: small, tokenizer: t, initializer: [a]}", "model.initializer ['a']: must be 't5' or 'matching'"),
+    ("tasks: 5", "tasks 5: must be a list of tasks"),
+    ("tasks: [a]", "tasks[0]: must be a mapping of keys to values"),
+    ("tasks: [{dataset: mine, data: 5}]", "tasks[0].data 5: must be the name of a file"),
+    ("tasks: [{dataset: 5, data: rows.jsonl}]", "tasks[0].dataset 5: must be the name of a dataset, as super_glue/rte"),
+    ("tasks: [{dataset: mine, data: rows.jsonl, prompts: 5}]", "tasks[0].prompts 5: must be the name of a folder"),
+    ("tasks: [{dataset: mine, data: rows.jsonl, prompts: templates, rate: x}]", "tasks[0].rate 'x': must be a positive number"),
+    ("tasks: [{dataset: mime, data: rows.jsonl, prompts: templates}]", "no prompts for 'mime'; did you mean 'mine'?"),
+    ("validate: null", "validate None: must be a list of tasks"),
+    ("seed: abc", f"seed 'abc': {SEEDS}"),
+    ("seed: 1.5", f"seed 1.5: {SEEDS}"),
+    ("threads: two", "threads 'two': must be a whole number from 1 to 1024, or None"),
+    ("schedule: [a]", "schedule ['a']: must be 'constant', 'linear', 'cosine' or 'rsqrt', or a callable (step, steps) -> factor"),
+    ("dropout: x", "dropout 'x': must be a number, or None"),
+    ("optimizer_options: 3", "optimizer_options 3: must be a mapping of names to values, or None"),
+    ("optimizer_options: {beta1: x}", "optimizer_options.beta1 'x': must be a number"),
+    ("learning_rate: '1e-3'", "learning_rate '1e-3': must be a positive number"),
+    ("out: [1]", "out [1]: must be the name of a folder, or None"),
+    ("resume: [1]", "resume [1]: must be 'auto', 'must' or 'never'"),
+    ("steps: abc", "steps 'abc': must be a whole number, at least 1"),
+    ("steps: 2024-13-45", "steps '2024-13-45': must be a whole number, at least 1"),
+    ("steps: [[[[1, 2], 3], 4], 5]", "steps [[[...], 4], 5]: must be a whole number, at least 1"),
+]
+
+
+@pytest.mark.parametrize("line, message", WRONG, ids=[line for line, _ in WRONG])
+def test_a_recipes_wrong_values_are_told_with_file_and_key(run, bad_files, place, line, message):
+    key = line.partition(":")[0]
+    kept = [other for other in RECIPE.splitlines() if not other.startswith(f"{key}:")]
+    (place / "wrong.yaml").write_text("\n".join([*kept, line]) + "\n")
+    assert run("train", "wrong.yaml", "--dry-run") == (2, "", f"t0native: error: wrong.yaml: {message}\n")
+
+
+@pytest.mark.parametrize("value", ["!!int x", "!!timestamp x", "[1", "9" * 5000, "*nobody"])
+def test_what_is_no_yaml_is_told_with_its_line(run, place, value):
+    (place / "wrong.yaml").write_text(f"{RECIPE}seed: {value}\n")
+    code, out, err = run("train", "wrong.yaml")
+    assert (code, out) == (2, "") and err.startswith("t0native: error: wrong.yaml, line ") and ": not YAML: " in err and err.count("\n") == 1
+
+
+def test_numbers_with_an_exponent_are_numbers(place):
+    from t0native.recipe import read_recipe
+
+    (place / "exponent.yaml").write_text(RECIPE + "learning_rate: 1e-3\noptimizer_options: {epsilon: 1E-8}\nout: 2024-01-31\n")
+    options = read_recipe(place / "exponent.yaml").options
+    assert (options["learning_rate"], options["optimizer_options"]) == (0.001, {"epsilon": 1e-8})
+    assert options["out"] == place / "2024-01-31"
 
 
 @pytest.mark.parametrize("verb", ["demo", "prompt", "rank", "generate", "train", "evaluate", "report", "info"])
@@ -268,3 +355,5 @@ def test_ctrl_c_exits_with_130(place):
     assert (process.returncode, out, err.splitlines()[-1]) == (130, "", "t0native: stopped")
     with np.load(place / "long/checkpoint.npz") as file:
         assert json.loads(file["about"].tobytes())["step"] == len(file["losses"]) > 3
+        saved = t0.Model.from_pretrained(place / "long").core.tensor("shared.weight")
+        assert np.array_equal(saved, file["model/shared.weight"])
