@@ -184,9 +184,11 @@ class Tokenizer(_core.Tokenizer):
         place = _characters(text)
         pieces = [Piece(piece, number, place[begin], place[end]) for piece, number, begin, end in spans]
         decoded = self.decode([piece.id for piece in pieces])
-        return Explanation(text, normalized, pieces, decoded, self._losses(text, normalized, pieces, decoded))
+        lost = [] if decoded == text else self._losses(text, normalized, pieces, decoded)
+        return Explanation(text, normalized, pieces, decoded, lost)
 
     def _losses(self, text, normalized, pieces, decoded):
+        """What explains that decoding does not give the text back."""
         losses = []
 
         def note(count, one, many, fate):
@@ -199,9 +201,7 @@ class Tokenizer(_core.Tokenizer):
         note(len(re.findall(r"^[ \n\t]+|[ \n\t]+$", text)) * (decoded == decoded.strip()), "end", "ends", "lost its spaces")
         unknown = [text[p.begin : p.end] for p in pieces if p.id == self.unk_id]
         note(len(unknown), "unknown run", "unknown runs", f"no piece covers {', '.join(map(repr, unknown[:5]))}")
-        if not losses and decoded != text:
-            losses.append("characters that the model's normaliser rewrites; compare text and decoded")
-        return losses
+        return losses or ["characters that the model's normaliser rewrites; compare text and decoded"]
 
     def __reduce__(self):
         return type(self).from_bytes, (self.model_bytes, self.extra_ids)

@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from conftest import needed
 
-mypy = pytest.importorskip("mypy", reason="mypy is not installed: pip install '.[test]'")
+needed("mypy", "pip install '.[test]'", module_level=True)
 
 
 def test_stub_matches_the_extension(tmp_path):

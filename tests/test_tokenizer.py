@@ -8,11 +8,16 @@ import threading
 
 import numpy as np
 import pytest
+from conftest import needed
 
 import t0native as t0
 from t0native import Ragged, Tokenizer
 
-spm = pytest.importorskip("sentencepiece", reason="sentencepiece is not installed: pip install '.[test]'")
+spm = needed("sentencepiece", "pip install '.[test]'", module_level=True)
+hypothesis = needed("hypothesis", "pip install '.[test]'", module_level=True)
+st = hypothesis.strategies
+ANY_TEXT = st.text(st.sampled_from("aab ▁\n\0é日😀") | st.characters(exclude_categories=["Cs"]), max_size=40)
+CHECKED = hypothesis.settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
 NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
@@ -299,6 +304,32 @@ def test_a_damaged_real_model_is_refused_or_works(public_data):
 @pytest.fixture(scope="module")
 def tiny(train):
     return Tokenizer.from_bytes(train())
+
+
+@pytest.fixture(scope="module")
+def lossless():
+    """No normalisation, spaces as they are, and a piece for every byte: (sentencepiece's, ours)."""
+    pieces = [("a", -1.0), ("ab", -1.5), (" ", -1.0), (" a", -1.2), ("é", -2.0), ("日", -2.5), *BYTES]
+    model = model_file(pieces, field(35, True), b"".join(field(number, False) for number in SWITCHES.values()))
+    return spm.SentencePieceProcessor(model_proto=model), Tokenizer.from_bytes(model)
+
+
+@CHECKED
+@hypothesis.given(text=ANY_TEXT)
+def test_what_is_not_normalised_comes_back(lossless, text):
+    oracle, tok = lossless
+    ids = tok.encode(text)
+    assert ids == oracle.encode(text) and tok.decode(ids) == text
+    assert tok.explain(text).lost == []
+
+
+@CHECKED
+@hypothesis.given(texts=st.lists(st.text("cat dog,é\t\u00a0ﬁ", max_size=30), max_size=6))
+def test_decoded_texts_have_the_same_ids(tiny, texts):
+    """What normalisation takes away it takes away at once, where every character is known."""
+    ids = tiny.encode_batch(texts, threads=2)
+    hypothesis.assume(tiny.unk_id not in ids.ids)
+    assert [tiny.encode(tiny.decode(row)) for row in ids] == [row.tolist() for row in ids]
 
 
 def test_batches_equal_single_texts_with_any_number_of_threads(tiny):
