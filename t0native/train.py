@@ -88,7 +88,8 @@ def train(
     out: folder of the run: checkpoint.npz, log.jsonl and, when it ends or is stopped, the model in the hub's layout.
     resume: "auto" goes on from out's checkpoint if there is one, "must" demands one, "never" begins anew. A checkpoint
         with another plan is refused with what changed.
-    schedule: "constant", "linear", "cosine", "rsqrt", or a callable (step, steps) -> factor.  warmup: steps.
+    schedule: "constant", "linear", "cosine", "rsqrt", or a callable (step, steps) -> factor; where it has an attribute
+        `expected`, the progress bar counts to that step instead of the last one possible.  warmup: steps.
     clip: global norm of the gradients, 0 for none.  dropout: None for the model's own rate.
     optimizer_options: keywords of the optimiser (step_offset, beta1, weight_decay, ...).
     checkpoint_every: steps between checkpoints; None: every ten minutes. One is always made at the end and when stopped.
@@ -154,6 +155,7 @@ class _Loop:
                 self._validate_if_due()
                 while state.step < self.steps and state.stopped is None:
                     self._step(batches.next(self.interrupts.check))
+                    bar.total = max(state.step, getattr(self.given["schedule"], "expected", self.steps))
                     bar.update(state.step, *self._facts())
                     self._validate_if_due()
                     self._save_if_due()

@@ -49,8 +49,8 @@ def test_the_rate_waits_for_the_trained_tasks():
     passing = made_up("m", {"yes_no": 1.0})
     failing = made_up("m", {"yes_no": 0.6})
     assert rate(0, 2000) == rate(700, 2000) == 1.0
-    assert rate.check(failing, [{"step": 700}]) is None and rate.passed is None
-    assert rate.check(passing, [{"step": 800}]) is None and (rate.passed, rate.end) == (800, 1200)
+    assert rate.check(failing, [{"step": 700}]) is None and rate.passed is None and rate.expected == 1000
+    assert rate.check(passing, [{"step": 800}]) is None and (rate.passed, rate.end, rate.expected) == (800, 1200, 1200)
     assert rate(800, 2000) == 1.0 and rate(1000, 2000) == pytest.approx(0.515) and rate(1200, 2000) == pytest.approx(0.03)
     assert rate.check(passing, [{"step": 1199}]) is None
     assert "passed by step 800" in rate.check(passing, [{"step": 1200}])

@@ -387,6 +387,21 @@ def test_progress_shows_loss_speed_and_time_left(monkeypatch):
     assert re.fullmatch(r"train  \[#+\]  20/20  loss \d\.\d{3}  [\d,]+ tokens/s", lines[19])
 
 
+def test_progress_counts_to_where_the_schedule_expects_to_end(monkeypatch):
+    class Planned:
+        expected = 8
+
+        def __call__(self, step, steps):
+            return 1.0
+
+    monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
+    monkeypatch.setattr("t0native.progress.TERMINAL_INTERVAL", 0.0)
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    run(progress=True, steps=10, schedule=Planned())
+    assert {"7/8", "8/8", "9/9", "10/10"} <= set(re.findall(r"  (\d+/\d+)  ", stream.getvalue()))
+
+
 def test_progress_is_quiet_where_told(capsys, monkeypatch):
     monkeypatch.setenv("T0NATIVE_PROGRESS", "0")
     run(progress=True)

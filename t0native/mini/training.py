@@ -171,6 +171,11 @@ class Rate:
     def end(self) -> int:
         return self.fall + self.falling
 
+    @property
+    def expected(self) -> int:
+        """Where the progress bar ends: the end as planned, until the trained tasks have passed later than that allows."""
+        return self.steps if self.passed is None else self.end
+
     def __call__(self, step: int, steps: int) -> float:
         done = max(0.0, (step - self.fall) / self.falling)
         return max(LAST_RATE, 1.0 - done * (1.0 - LAST_RATE))
