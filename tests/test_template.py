@@ -3,6 +3,9 @@
 import gc
 import os
 import random
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 import tracemalloc
@@ -15,6 +18,7 @@ from fakes import ctrl_c
 from jinja_oracle import ENV
 from jinja_oracle import render as jinja
 
+import t0native
 from t0native._core import Template
 from t0native.errors import TemplateError
 
@@ -133,6 +137,8 @@ def test_what_jinja_refuses_is_refused_with_a_place(source):
         ("{% for x in y recursive %}{% endfor %}", "recursive loops"),
         ("{{ self }}", "self is reserved"),
         ("{{ x|map(y)|list }}", "constant name in quotes"),
+        *((f"{{{{ x|map({lazy})|list }}}}", "cannot be named inside map")
+          for lazy in ("'map', 'upper'", "'map', attribute='a'", "'select'", "'reject'", "'selectattr', 'a'", "'rejectattr', 'a'")),
     ],
 )
 def test_what_is_not_supported_is_refused_when_compiling(source, words):
@@ -185,6 +191,84 @@ def test_hostile_templates_end_with_an_error_soon(number):
     with pytest.raises(TemplateError):
         Template(HOSTILE[number]).render(EXAMPLE)
     assert time.perf_counter() - began < 2
+
+
+# What once crashed the interpreter or broke a memory promise, each in a process of its own. `refused` gives the error's text.
+PREAMBLE = """
+import gc, random, resource, sys
+import numpy as np
+from t0native._core import Template
+from t0native.errors import TemplateError
+def refused(source, example={}):
+    try: Template(source).render(example)
+    except TemplateError as error: return str(error)
+    raise AssertionError("not refused: " + source[:200])
+"""
+
+
+def run_alone(script):
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(t0native.__file__)), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-P", "-c", PREAMBLE + textwrap.dedent(script)], capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 0, (done.returncode, done.stdout, done.stderr[-2000:])
+
+
+CRASHES = {
+    "a sort stopped half way": """
+        random.seed(1)
+        x = [random.random() for _ in range(100000)]
+        assert "max_steps" in refused("{{ x|sort|length }}", {"x": x})
+        assert "max_steps" in refused("{{ d|dictsort|length }}", {"d": dict.fromkeys(x)})
+    """,
+    "lazy filters in one another": """
+        assert "read by itself" in refused("{% set l=[] %}{% set m = l|map('list') %}{{ l.extend([m]*100000) }}{{ m|list }}")
+        assert "recursion" in refused("{% set h=namespace(x=[1]) %}{% for i in range(60000) %}{% set h.x=[h.x]|map('first') %}{% endfor %}{{ h.x|first }}")
+    """,
+    "chains of lazy values and of loops": """
+        Template("{% set h=namespace(x=1) %}{% for i in range(60000) %}{% set h.x=[1]|map(attribute='a', default=h.x) %}{% endfor %}").render({})
+        Template("{% set h=namespace(x=1) %}{% for i in range(60000) %}{% for y in [h.x] %}{% set h.x=loop %}{% endfor %}{% endfor %}").render({})
+    """,
+    "an undefined value and its key": """
+        Template("{% set h=namespace(x=1) %}{% set e={} %}{% for i in range(6000) %}{% set h.x = " + "e["*70 + "h.x" + "]"*70 + " %}{% endfor %}").render({})
+        cycle = Template("{% set l=[] %}{% set x={}[l] %}{{ l.append(x) }}")
+        cycle.render({})
+        before = sys.getallocatedblocks()
+        for i in range(100): cycle.render({})
+        assert sys.getallocatedblocks() - before < 50
+    """,
+    "what an object of the example keeps": """
+        kept = []
+        class Keeper:
+            def __getitem__(self, key): kept.append(key); raise KeyError
+            def __eq__(self, other): kept.append(other); return False
+            def __contains__(self, item): kept.append(item); return False
+            def __add__(self, other): kept.append(other); return 1
+        class Giver:
+            def __getitem__(self, key): return kept[-1]
+        lazies = ["[1,2,3]|map('upper')", "[1]|select('odd')", "zip([1])", "[1]|unique", "[1]|map(attribute='a')"]
+        for use in ["{{ o[%s] }}", "{{ o == (%s) }}", "{{ (%s) in o }}", "{{ o + (%s) }}"]:
+            for lazy in lazies: Template(use % lazy).render({"o": Keeper()})
+        assert len(kept) == 20
+        for value in kept:
+            try: next(value)
+            except RuntimeError as error: assert "has ended" in str(error)
+            else: raise AssertionError(value)
+        Template("{% for i in [1,2] %}{{ o[loop] }}{% endfor %}").render({"o": Keeper()})
+        for use in ["length", "last", "nextitem", "index", "cycle(1)", "changed(1)"]:
+            assert "another rendering" in refused("{{ o[1].%s }}" % use, {"o": Giver()})
+    """,
+    "the hidden attributes of the type": """
+        for name in ["_runtime", "render"]:
+            try: setattr(Template, name, 1)
+            except TypeError: pass
+            else: raise AssertionError(name)
+        assert Template("x{{ y }}").render({"y": 1}) == "x1" and not hasattr(Template, "_runtime")
+    """,
+}
+
+
+@pytest.mark.parametrize("what", CRASHES)
+def test_the_interpreter_lives_on(what):
+    run_alone(CRASHES[what])
 
 
 def test_budgets_name_the_keyword_to_raise():

@@ -170,6 +170,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->FormatError);
     Py_VISIT(state->TemplateError);
     Py_VISIT(state->NumericError);
+    Py_VISIT(state->template_runtime);
     Py_VISIT(state->tokenizer_type);
     Py_VISIT(state->template_type);
     Py_VISIT(state->model_type);
@@ -183,6 +184,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->FormatError);
     Py_CLEAR(state->TemplateError);
     Py_CLEAR(state->NumericError);
+    Py_CLEAR(state->template_runtime);
     Py_CLEAR(state->tokenizer_type);
     Py_CLEAR(state->template_type);
     Py_CLEAR(state->model_type);

@@ -19,6 +19,7 @@
 
 typedef struct t0py_state {
     PyObject *Error, *FormatError, *TemplateError, *NumericError; /* strong */
+    PyObject *template_runtime; /* strong: the types that live inside renderings */
     PyTypeObject *tokenizer_type, *template_type, *model_type, *trainer_type;
 } t0py_state;
 

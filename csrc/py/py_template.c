@@ -16,8 +16,6 @@ typedef struct template_object {
     size_t max_output;
 } template_object;
 
-static const char runtime_name[] = "_runtime";
-
 static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"source", "max_steps", "max_output", NULL};
     PyObject *source;
@@ -28,13 +26,13 @@ static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     t0py_state *state = t0py_state_of_type(type);
     template_object *self = state ? (template_object *)type->tp_alloc(type, 0) : NULL;
     if (!self) return NULL;
-    self->runtime = (t0_runtime *)PyObject_GetAttrString((PyObject *)type, runtime_name);
+    self->runtime = (t0_runtime *)Py_NewRef(state->template_runtime);
     self->source = Py_NewRef(source);
     self->max_steps = (uint64_t)max_steps;
     self->max_output = (size_t)max_output;
     t0_error err = {.status = T0_OK};
-    if (self->runtime && t0_template_compile(&self->compiled, source, &err) == T0_OK) return (PyObject *)self;
-    if (self->runtime) t0py_raise(state, &err);
+    if (t0_template_compile(&self->compiled, source, &err) == T0_OK) return (PyObject *)self;
+    t0py_raise(state, &err);
     Py_DECREF(self);
     return NULL;
 }
@@ -142,13 +140,11 @@ static PyType_Slot template_slots[] = {
     {Py_tp_getset, template_properties},       {0, NULL},
 };
 
-static PyType_Spec template_spec = {"t0native._core.Template", sizeof(template_object), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, template_slots};
+static PyType_Spec template_spec = {"t0native._core.Template", sizeof(template_object), 0,
+                                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE, template_slots};
 
 int t0py_template_exec(PyObject *module, t0py_state *state) {
     state->template_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &template_spec, NULL);
-    if (!state->template_type) return -1;
-    PyObject *runtime = t0_runtime_new(state->TemplateError);
-    const int failed = !runtime || PyObject_SetAttrString((PyObject *)state->template_type, runtime_name, runtime) < 0;
-    Py_XDECREF(runtime);
-    return failed ? -1 : PyModule_AddType(module, state->template_type);
+    if (!state->template_type || !(state->template_runtime = t0_runtime_new(state->TemplateError))) return -1;
+    return PyModule_AddType(module, state->template_type);
 }

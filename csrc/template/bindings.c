@@ -119,6 +119,7 @@ t0_status t0_bind_filter(t0_parser *p, t0_node *node, const t0_token *name, cons
     node->value = name->value;
     node->fn = filter;
     if (filter->flags & T0_CALL_RANDOM) p->template->random = true;
+    if (filter->flags & T0_CALL_LAZY && !node->a) return fail_name(p, name, "filter", name->value, "cannot be named inside map: use a for loop");
     if (filter->flags & T0_CALL_LAZY) return bind_lazy(p, node, name, *args);
     return bind_parameters(p, node, name, filter, args);
 }

@@ -16,6 +16,13 @@ typedef struct t0_owned {
     size_t used, capacity;
 } t0_owned;
 
+/* What a lazy value or a loop knows of its rendering: an object of the example may keep one for longer than that lasts. */
+typedef struct t0_life {
+    size_t holders;
+    unsigned long thread;
+    struct t0_context *c; /* NULL once the rendering has ended */
+} t0_life;
+
 typedef struct t0_context {
     const t0_template *template;
     t0_runtime *runtime;
@@ -30,7 +37,8 @@ typedef struct t0_context {
     const t0_node *where;     /* the node at work, for messages */
     t0_owned owned;           /* containers the template made; kept only where the template mutates */
     uint64_t seed, index, draws;
-    int pick, depth;
+    int pick;
+    t0_life *life;            /* NULL until something shares it */
 } t0_context;
 
 typedef struct t0_arguments {
@@ -122,11 +130,14 @@ PyObject *t0_undefined(t0_context *c, PyObject *name); /* name may be NULL */
 static inline bool t0_is_undefined(const t0_context *c, PyObject *value) { return Py_TYPE(value) == c->runtime->undefined_type; }
 PyObject *t0_namespace_new(t0_context *c, PyObject *attributes);
 PyObject *t0_namespace_attributes(PyObject *value); /* borrowed */
+t0_life *t0_life_share(t0_context *c);             /* a holder more; NULL: MemoryError is set */
+void t0_life_drop(t0_life *life);                  /* NULL is fine */
+t0_context *t0_life_context(const t0_life *life);  /* NULL: RuntimeError is set */
 
 /* loop.c */
 typedef struct t0_loop t0_loop;
 PyObject *t0_loop_new(t0_context *c, const t0_loop_parts *parts, PyObject *iterable, PyObject *iterator);
-int t0_loop_next(PyObject *loop, PyObject **item); /* 1: *item new; 0: end; -1 */
+int t0_loop_next(t0_context *c, PyObject *loop, PyObject **item); /* 1: *item new; 0: end; -1 */
 int t0_source_next(t0_context *c, const t0_loop_parts *parts, PyObject *iterator, PyObject **item);
 PyObject *t0_loop_attribute(t0_context *c, PyObject *loop, PyObject *name); /* NULL without exception: no such attribute */
 PyObject *t0_loop_call(t0_context *c, PyObject *loop, PyObject *name, const t0_arguments *args);

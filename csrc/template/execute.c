@@ -43,7 +43,7 @@ static int execute_if(t0_context *c, const t0_node *node) {
 
 /* One item at a time: 1 and a new reference, 0 at the end. */
 static int next_item(t0_context *c, const t0_loop_parts *parts, PyObject *loop, PyObject *iterator, PyObject **item) {
-    return loop ? t0_loop_next(loop, item) : t0_source_next(c, parts, iterator, item);
+    return loop ? t0_loop_next(c, loop, item) : t0_source_next(c, parts, iterator, item);
 }
 
 static int execute_for(t0_context *c, const t0_node *node) {
@@ -155,6 +155,8 @@ int t0_render(const t0_template *template, t0_runtime *runtime, const t0_render_
     if (status < 0) place_error(&c);
     for (size_t i = 0; i < n; i++) Py_XDECREF(values[i]);
     if (values != room) PyMem_Free(values);
+    if (c.life) c.life->c = NULL;
+    t0_life_drop(c.life);
     t0_owned_free(&c.owned);
     return status;
 }

@@ -119,9 +119,9 @@ static int merge_sort(t0_context *c, entry *data, entry *room, Py_ssize_t n, boo
     for (Py_ssize_t k = 0; k < n; k++) {
         int second = i == half;
         if (!second && j < n) {
-            if (t0_charge(c, 1) < 0) return -1;
-            second = reverse ? PyObject_RichCompareBool(room[i].key, room[j].key, Py_LT) : PyObject_RichCompareBool(room[j].key, room[i].key, Py_LT);
-            if (second < 0) {
+            const entry *low = reverse ? &room[i] : &room[j], *high = reverse ? &room[j] : &room[i];
+            second = t0_charge(c, 1) < 0 ? -1 : PyObject_RichCompareBool(low->key, high->key, Py_LT);
+            if (second < 0) { /* half written, data names some entries twice and others never */
                 memcpy(data, room, (size_t)n * sizeof *data);
                 return -1;
             }

@@ -8,14 +8,14 @@ enum { LEVEL_MAX = 60 };
 
 typedef struct lazy {
     PyObject_HEAD
-    t0_context *c;           /* valid while the rendering lasts */
-    const t0_node *inner;    /* the filter or test applied to each item; NULL: none */
+    t0_life *life;
+    const t0_node *inner;    /* the filter or test applied to each item; NULL: none; valid while the rendering lasts */
     PyObject *source;        /* the value; for zip a tuple of iterators */
     PyObject *iterator, *path, *fallback, *seen;
     PyObject *args;          /* tuple of the inner call's arguments; None stands for NULL where given_mask lacks the bit */
     uint64_t given;
     int kind, level;
-    bool ended;
+    bool ended, running;
 } lazy;
 
 static int level_of(const t0_context *c, PyObject *value) { return Py_TYPE(value) == c->runtime->lazy_type ? ((lazy *)value)->level : 0; }
@@ -28,9 +28,9 @@ static lazy *lazy_alloc(t0_context *c, int kind, int level) {
     PyTypeObject *type = c->runtime->lazy_type;
     lazy *self = (lazy *)type->tp_alloc(type, 0);
     if (!self) return NULL;
-    self->c = c;
     self->kind = kind;
     self->level = level;
+    if (!(self->life = t0_life_share(c))) Py_CLEAR(self);
     return self;
 }
 
@@ -59,9 +59,10 @@ PyObject *t0_zip_new(t0_context *c, const t0_arguments *sources) {
     for (uint32_t i = 0; i < sources->count; i++)
         if (level_of(c, sources->items[i]) > level) level = level_of(c, sources->items[i]);
     lazy *self = lazy_alloc(c, T0_LAZY_ZIP, level + 1);
-    if (!self || !(self->source = PyTuple_New(sources->count))) return NULL;
+    if (!self) return NULL;
     self->ended = !sources->count;
-    for (uint32_t i = 0; i < sources->count; i++) {
+    if (!(self->source = PyTuple_New(sources->count))) Py_CLEAR(self);
+    for (uint32_t i = 0; self && i < sources->count; i++) {
         PyObject *iterator = PyObject_GetIter(sources->items[i]);
         if (!iterator) {
             Py_DECREF(self);
@@ -85,8 +86,8 @@ static PyObject *zip_next(lazy *self) {
     return row;
 }
 
-static int start(lazy *self) {
-    const int some = self->kind == T0_LAZY_UNIQUE ? 1 : t0_truth(self->c, self->source);
+static int start(t0_context *c, lazy *self) {
+    const int some = self->kind == T0_LAZY_UNIQUE ? 1 : t0_truth(c, self->source);
     if (some < 0) return -1;
     if (some) return (self->iterator = PyObject_GetIter(self->source)) ? 0 : -1;
     self->ended = true;
@@ -100,19 +101,19 @@ static t0_arguments inner_arguments(lazy *self, PyObject **room) {
 }
 
 /* 1: keep the item, 0: drop it, -1 */
-static int selects(lazy *self, PyObject *item, const t0_arguments *args) {
-    PyObject *value = self->path ? t0_path_get(self->c, item, self->path, NULL) : Py_NewRef(item);
+static int selects(t0_context *c, lazy *self, PyObject *item, const t0_arguments *args) {
+    PyObject *value = self->path ? t0_path_get(c, item, self->path, NULL) : Py_NewRef(item);
     if (!value) return -1;
-    const int passes = self->inner ? ((const t0_test *)self->inner->fn)->run(self->c, value, args) : t0_truth(self->c, value);
+    const int passes = self->inner ? ((const t0_test *)self->inner->fn)->run(c, value, args) : t0_truth(c, value);
     Py_DECREF(value);
     return passes < 0 ? -1 : passes == (self->kind == T0_LAZY_SELECT);
 }
 
-static int is_new(lazy *self, PyObject *item) {
-    PyObject *value = self->path ? t0_path_get(self->c, item, self->path, NULL) : Py_NewRef(item);
+static int is_new(t0_context *c, lazy *self, PyObject *item) {
+    PyObject *value = self->path ? t0_path_get(c, item, self->path, NULL) : Py_NewRef(item);
     PyObject *key = value && !self->fallback ? t0_lower_key(value) : Py_XNewRef(value); /* fallback set: case sensitive */
     Py_XDECREF(value);
-    if (!key || t0_charge_tree(self->c, key) < 0) {
+    if (!key || t0_charge_tree(c, key) < 0) {
         Py_XDECREF(key);
         return -1;
     }
@@ -122,26 +123,41 @@ static int is_new(lazy *self, PyObject *item) {
     return status < 0 ? -1 : !known;
 }
 
-static PyObject *lazy_next(PyObject *object) {
-    lazy *self = (lazy *)object;
+static PyObject *next_item(t0_context *c, lazy *self) {
     PyObject *room[64];
-    if (self->kind == T0_LAZY_ZIP) return self->ended || t0_charge(self->c, 1) < 0 ? NULL : zip_next(self);
-    if (!self->ended && !self->iterator && start(self) < 0) return NULL;
+    if (self->kind == T0_LAZY_ZIP) return self->ended || t0_charge(c, 1) < 0 ? NULL : zip_next(self);
+    if (!self->ended && !self->iterator && start(c, self) < 0) return NULL;
     const t0_arguments args = inner_arguments(self, room);
     while (!self->ended) {
-        if (t0_charge(self->c, 2) < 0) return NULL;
+        if (t0_charge(c, 2) < 0) return NULL;
         PyObject *item = PyIter_Next(self->iterator), *out = NULL;
         if (!item) break;
         int keep = 0;
-        if (self->kind == T0_LAZY_MAP) out = ((const t0_filter *)self->inner->fn)->run(self->c, item, &args);
-        else if (self->kind == T0_LAZY_MAP_PATH) out = t0_path_get(self->c, item, self->path, self->fallback);
-        else if ((keep = self->kind == T0_LAZY_UNIQUE ? is_new(self, item) : selects(self, item, &args)) > 0) out = Py_NewRef(item);
+        if (self->kind == T0_LAZY_MAP) out = ((const t0_filter *)self->inner->fn)->run(c, item, &args);
+        else if (self->kind == T0_LAZY_MAP_PATH) out = t0_path_get(c, item, self->path, self->fallback);
+        else if ((keep = self->kind == T0_LAZY_UNIQUE ? is_new(c, self, item) : selects(c, self, item, &args)) > 0) out = Py_NewRef(item);
         Py_DECREF(item);
         if (out) return out;
         if (keep < 0 || PyErr_Occurred()) break;
     }
     self->ended = true; /* as a generator: after an error too */
     return NULL;
+}
+
+/* The items of a lazy value may be lazy in turn, to any depth; one that comes upon itself is refused as a generator is. */
+static PyObject *lazy_next(PyObject *object) {
+    lazy *self = (lazy *)object;
+    t0_context *c = t0_life_context(self->life);
+    if (!c || Py_EnterRecursiveCall(" in lazy filters")) return NULL;
+    PyObject *item = NULL;
+    if (self->running) PyErr_SetString(PyExc_ValueError, "a lazy value that is being read cannot be read by itself");
+    else {
+        self->running = true;
+        item = next_item(c, self);
+        self->running = false;
+    }
+    Py_LeaveRecursiveCall();
+    return item;
 }
 
 static int lazy_traverse(PyObject *object, visitproc visit, void *arg) {
@@ -170,9 +186,12 @@ static int lazy_clear(PyObject *object) {
 static void lazy_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
+    Py_TRASHCAN_BEGIN(object, lazy_dealloc) /* a template can chain any number of them by their fallbacks */
     lazy_clear(object);
+    t0_life_drop(((lazy *)object)->life);
     type->tp_free(object);
     Py_DECREF(type);
+    Py_TRASHCAN_END
 }
 
 static PyObject *lazy_repr(PyObject *object) {

@@ -4,8 +4,8 @@
 
 struct t0_loop {
     PyObject_HEAD
-    t0_context *c;                /* valid while the rendering lasts */
-    const t0_loop_parts *parts;   /* NULL test once the rest was read */
+    t0_life *life;
+    const t0_loop_parts *parts;   /* valid while the rendering lasts */
     PyObject *iterable, *iterator, *before, *current, *after, *changed;
     Py_ssize_t index0, length;    /* length -1: not known */
     bool drained;                 /* iterator is over items that passed the test */
@@ -32,27 +32,27 @@ PyObject *t0_loop_new(t0_context *c, const t0_loop_parts *parts, PyObject *itera
     PyTypeObject *type = c->runtime->loop_type;
     t0_loop *loop = (t0_loop *)type->tp_alloc(type, 0);
     if (!loop) return NULL;
-    loop->c = c;
     loop->parts = parts;
     loop->iterable = Py_NewRef(iterable);
     loop->iterator = Py_NewRef(iterator);
     loop->index0 = loop->length = -1;
+    if (!(loop->life = t0_life_share(c))) Py_CLEAR(loop);
     return (PyObject *)loop;
 }
 
-static int pull(t0_loop *loop, PyObject **item) {
-    if (!loop->drained) return t0_source_next(loop->c, loop->parts, loop->iterator, item);
+static int pull(t0_context *c, t0_loop *loop, PyObject **item) {
+    if (!loop->drained) return t0_source_next(c, loop->parts, loop->iterator, item);
     *item = PyIter_Next(loop->iterator);
     return *item ? 1 : PyErr_Occurred() ? -1 : 0;
 }
 
-int t0_loop_next(PyObject *self, PyObject **item) {
+int t0_loop_next(t0_context *c, PyObject *self, PyObject **item) {
     t0_loop *loop = (t0_loop *)self;
     int status = 1;
     if (loop->after) {
         *item = loop->after;
         loop->after = NULL;
-    } else status = pull(loop, item);
+    } else status = pull(c, loop, item);
     if (status <= 0) return status;
     loop->index0++;
     Py_XSETREF(loop->before, loop->current);
@@ -60,9 +60,9 @@ int t0_loop_next(PyObject *self, PyObject **item) {
     return 1;
 }
 
-static int peek(t0_loop *loop) { return loop->after ? 1 : pull(loop, &loop->after); }
+static int peek(t0_context *c, t0_loop *loop) { return loop->after ? 1 : pull(c, loop, &loop->after); }
 
-static int measure(t0_loop *loop) {
+static int measure(t0_context *c, t0_loop *loop) {
     if (loop->length >= 0) return 0;
     if (!loop->parts->test) {
         loop->length = PyObject_Size(loop->iterable);
@@ -72,7 +72,7 @@ static int measure(t0_loop *loop) {
     }
     PyObject *rest = PyList_New(0), *item;
     int status = rest ? 1 : -1;
-    while (status > 0 && (status = pull(loop, &item)) > 0) {
+    while (status > 0 && (status = pull(c, loop, &item)) > 0) {
         if (PyList_Append(rest, item) < 0) status = -1;
         Py_DECREF(item);
     }
@@ -86,13 +86,17 @@ static int measure(t0_loop *loop) {
     return status;
 }
 
+/* An object of the example may have kept the loop of another rendering. */
+static int is_ours(t0_context *c, const t0_loop *loop) { return loop->life == c->life ? 0 : t0_refuse(c, "the loop variable of another rendering"); }
+
 PyObject *t0_loop_attribute(t0_context *c, PyObject *self, PyObject *name) {
     t0_loop *loop = (t0_loop *)self;
+    if (is_ours(c, loop) < 0) return NULL;
     static const char *const names[] = {"index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem", "depth", "depth0"};
     int which = 0;
     while (which < 11 && PyUnicode_CompareWithASCIIString(name, names[which]) != 0) which++;
-    if (which >= 4 && which <= 6 && measure(loop) < 0) return NULL;
-    const int next = which == 3 || which == 8 ? peek(loop) : 0;
+    if (which >= 4 && which <= 6 && measure(c, loop) < 0) return NULL;
+    const int next = which == 3 || which == 8 ? peek(c, loop) : 0;
     if (next < 0) return NULL;
     switch (which) {
     case 0: return PyLong_FromSsize_t(loop->index0 + 1);
@@ -115,6 +119,7 @@ PyObject *t0_loop_attribute(t0_context *c, PyObject *self, PyObject *name) {
 
 PyObject *t0_loop_call(t0_context *c, PyObject *self, PyObject *name, const t0_arguments *args) {
     t0_loop *loop = (t0_loop *)self;
+    if (is_ours(c, loop) < 0) return NULL;
     if (PyUnicode_CompareWithASCIIString(name, "cycle") == 0) {
         if (args->count) return Py_NewRef(args->items[loop->index0 % args->count]);
         PyErr_SetString(PyExc_TypeError, "no items for cycling given");
@@ -154,9 +159,12 @@ static int loop_clear(PyObject *self) {
 static void loop_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, loop_dealloc) /* loops may be items of loops, in a chain of any length */
     loop_clear(self);
+    t0_life_drop(((t0_loop *)self)->life);
     type->tp_free(self);
     Py_DECREF(type);
+    Py_TRASHCAN_END
 }
 
 static PyObject *loop_repr(PyObject *self) {

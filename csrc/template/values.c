@@ -9,7 +9,7 @@
 
 typedef struct undefined {
     PyObject_HEAD
-    PyObject *name; /* what was looked up, or NULL */
+    PyObject *name; /* what was looked up: a str, an int, or NULL */
 } undefined;
 
 static PyObject *undefined_raise(PyObject *self) {
@@ -68,8 +68,28 @@ static PyType_Spec undefined_spec = {
 PyObject *t0_undefined(t0_context *c, PyObject *name) {
     PyTypeObject *type = c->runtime->undefined_type;
     undefined *self = (undefined *)type->tp_alloc(type, 0);
-    if (self) self->name = Py_XNewRef(name);
+    const bool kept = name && (PyUnicode_CheckExact(name) || PyLong_CheckExact(name)); /* a container could hold the value itself */
+    if (self) self->name = kept ? Py_NewRef(name) : NULL;
     return (PyObject *)self;
+}
+
+t0_life *t0_life_share(t0_context *c) {
+    if (!c->life) {
+        if (!(c->life = PyMem_Malloc(sizeof *c->life))) return (t0_life *)PyErr_NoMemory();
+        *c->life = (t0_life){1, PyThread_get_thread_ident(), c};
+    }
+    c->life->holders++;
+    return c->life;
+}
+
+void t0_life_drop(t0_life *life) {
+    if (life && --life->holders == 0) PyMem_Free(life);
+}
+
+t0_context *t0_life_context(const t0_life *life) {
+    if (life->c && life->thread == PyThread_get_thread_ident()) return life->c;
+    PyErr_SetString(PyExc_RuntimeError, "this value belongs to a rendering that has ended, or that runs in another thread");
+    return NULL;
 }
 
 typedef struct namespace {
