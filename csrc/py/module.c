@@ -59,7 +59,8 @@ t0_poll t0py_poll(t0py_interrupt *interrupt) {
 }
 
 PyArrayObject *t0py_array(PyObject *value, int npy_type, int ndim, const char *name) {
-    PyArrayObject *any = (PyArrayObject *)PyArray_FROM_O(value);
+    /* never a subclass: what its comparison gives below need not be an array */
+    PyArrayObject *any = (PyArrayObject *)PyArray_FromAny(value, NULL, 0, 0, NPY_ARRAY_ENSUREARRAY, NULL);
     if (!any) return NULL;
     if (PyArray_NDIM(any) != ndim) {
         PyErr_Format(PyExc_ValueError, "%s: %d dimensions, must have %d", name, PyArray_NDIM(any), ndim);
