@@ -78,6 +78,9 @@ FEATURES = """
 {{ n is odd }} {{ n is even }} {{ n is divisibleby 3 }} {{ n is divisibleby(2) }} {{ s is string }} {{ n is number }} {{ xs is iterable }} {{ d is mapping }} {{ xs is sequence }} {{ no is none }} {{ t is true }} {{ t is false }} {{ f is float }} {{ n is integer }} {{ missing is undefined }} {{ n is not none }} {{ 'a' is in xs }} {{ 'a' is lower }} {{ n is sameas n }} {{ t is boolean }} {{ n is eq 3 and n is gt 2 }}
 {{ zip(xs, nums)|list }} {% for a, b in zip(xs, nums) %}{{ a }}{{ b }}{% endfor %} {{ dict(a=1, b=2) }} {{ dict([[1, 2]]) }} {{ loop }}
 {% for x in nums %}{{ loop.cycle('a', 'b') }}{{ loop.changed(x) }}{% endfor %}
+{% set e = {} %}{{ e.update(k='ab') }}{{ e }}{{ e.update([[1, 2]], z=3) }}{{ e.update({}, k=4) }}{{ e.update() }}{{ e }}
+{{ missing|last }}|{{ missing|truncate(10) }}|{{ xs|truncate(10) }}|{{ d|truncate }}|{{ {'a': 1, 'b': 2}|most_frequent }}|{{ {'a': 'x', 'b': 'y', 'c': 'y'}|most_frequent }}|{{ {'a': 2, 'b': 2.0}|most_frequent }}
+{% for x in nums %}{{ loop|length }}{{ 9 in loop }}{{ x }}{% endfor %}|{% for x in nums %}{{ x }}{% for y, l in loop %}{{ y }}{{ l.index }}{% endfor %}{% endfor %}|{% for x in nums if x > 1 %}{{ loop|length }}{{ loop is iterable }}{{ loop is sequence }}{{ 'y' if loop }}{% endfor %}
 {{ s|truncate(9) }}|{{ s|truncate(9, true) }}|{{ s|truncate(11, false, '!', 0) }}|{{ 'x'|truncate(3) }}|{{ s|string|truncate(2048) }}|{{ s|highlight }}
 """.strip().splitlines()
 
@@ -110,6 +113,7 @@ ERRORS = """
 {{ 'abc'.index('z') }};{{ [1].index(2) }};{{ 'a'.replace(1, 2) }};{{ range('a') }};{{ [[1]]|unique|list }};{{ [1, 'a']|min }};{{ [1, 'a']|sort }};{% set x.y = 1 %};{{ inf|int }}
 {{ 'x'|round }};{{ [1, 2]|map('upper')|last }};{{ {}|choice }};{{ {[]: 1} }};{{ 'a' % 1 }};{{ '%d' % 'x' }};{{ xs['a':] }};{{ n.foo() }};{{ none.split() }};{{ d.append(1) }}
 {% if %}{% endif %};{{ }};{{ 1 + }};{% for %}{% endfor %};{{ a b }};{% endif %};{% if a %};{{ 'a };{{ a|nofilter }};{{ a is notest }};{% unknown %};{{ (1 }};{{ a.1b }};{{ a..b }};{{ a|join(1,2,3,4) }};{{ {# }}
+{{ dict(missing) }};{{ namespace(missing) }};{% set e = {} %}{{ e.update(missing) }};{{ xs|truncate(3, false, '', 0) }};{{ 5|truncate }};{{ {'a': 1, 'b': 'x'}|most_frequent }}
 {% set 1 = 2 %};{% for loop in xs %}{% endfor %};{% for x in xs %}{% set loop = 1 %}{% endfor %};{{ a is b is c }};{{ f(a=1, 2) }};{% raw %} x;{{ 09 }};{{ a! }};{{ [1, 2 }};{{ {'a' 1} }};{{ '\\x4' }}
 """.strip().replace("\n", ";").split(";")
 
@@ -286,6 +290,32 @@ def test_errors_of_python_are_chained():
     with pytest.raises(TemplateError, match="line 2, column 6: ZeroDivisionError") as caught:
         Template("a\n{{ 1 / n }}").render({"n": 0})
     assert isinstance(caught.value.__cause__, ZeroDivisionError) and (caught.value.line, caught.value.column) == (2, 6)
+
+
+class NoClass:
+    __class__ = property(lambda self: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    "source,words",
+    [
+        ("{{ x|a" + "é" * 60 + " }}", "does not exist"),  # the message is cut inside a character
+        ("{{ [1]|map('\\ud800')|list }}", "filter '?' does not exist"),
+        ("{% set d = {} %}{{ d.pop([1]|map('upper')) }}", "column 22: KeyError"),  # the text of the cause cannot be made
+        ("{{ odd is number }}", "ZeroDivisionError"),
+    ],
+)
+def test_odd_failures_are_still_template_errors(source, words):
+    with pytest.raises(TemplateError, match=words.replace("?", "[?]")):
+        Template(source).render({"odd": NoClass()})
+
+
+def test_a_wrong_option_is_a_type_error():
+    class Index:
+        __index__ = lambda self: 0  # noqa: E731
+
+    with pytest.raises(TypeError):
+        Template("x").render({}, None, "a", Index())
 
 
 def test_ctrl_c_stops_a_rendering():

@@ -268,6 +268,15 @@ def test_broken_files_are_refused(data, message):
         Tokenizer.from_bytes(data)
 
 
+def test_messages_cut_inside_a_character_are_told():
+    long = "a" + "é" * 600
+    with pytest.raises(t0.FormatError, match='both "aé+�"'):
+        Tokenizer.from_bytes(model_file([*TINY, (long, -1.0), (long, -2.0)]))
+    tok = Tokenizer.from_bytes(model_file(TINY, trainer=field(47, long)))
+    with pytest.raises(ValueError, match="no control piece"):
+        tok.encode("a", add_eos=True)
+
+
 def test_errors_name_the_file(tmp_path):
     path = tmp_path / "broken.model"
     path.write_bytes(b"\x0a\x7fab")

@@ -6,31 +6,36 @@
 #include "base/cpu.h"
 #include "base/random.h"
 
+#include <string.h>
 #include <time.h>
 
+static void raise_template_error(PyObject *type, PyObject *message, const t0_error *err) {
+    PyObject *error = PyObject_CallOneArg(type, message);
+    PyObject *line = PyLong_FromLong(err->line), *column = PyLong_FromLong(err->column);
+    if (error && line && column && PyObject_SetAttrString(error, "line", line) == 0 && PyObject_SetAttrString(error, "column", column) == 0)
+        PyErr_SetObject(type, error);
+    Py_XDECREF(error);
+    Py_XDECREF(line);
+    Py_XDECREF(column);
+}
+
 PyObject *t0py_raise(t0py_state *state, const t0_error *err) {
-    switch (err->status) {
-    case T0_ENOMEM: PyErr_SetString(PyExc_MemoryError, err->message); break;
-    case T0_EFORMAT: PyErr_SetString(state->FormatError, err->message); break;
-    case T0_ENUMERIC: PyErr_SetString(state->NumericError, err->message); break;
-    case T0_ETEMPLATE: {
-        PyObject *error = PyObject_CallFunction(state->TemplateError, "s", err->message);
-        PyObject *line = PyLong_FromLong(err->line), *column = PyLong_FromLong(err->column);
-        if (error && line && column && PyObject_SetAttrString(error, "line", line) == 0 &&
-            PyObject_SetAttrString(error, "column", column) == 0)
-            PyErr_SetObject(state->TemplateError, error);
-        Py_XDECREF(error);
-        Py_XDECREF(line);
-        Py_XDECREF(column);
-        break;
-    }
-    case T0_EINTERRUPT:
-    case T0_EPYTHON:
+    if (err->status == T0_EINTERRUPT || err->status == T0_EPYTHON) {
         if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyboardInterrupt, "stopped");
-        break;
-    case T0_EVALUE: PyErr_SetString(PyExc_ValueError, err->message); break;
-    case T0_OK: PyErr_SetString(PyExc_SystemError, "an error without a cause"); break;
+        return NULL;
     }
+    /* a message cut to fit may end inside a character */
+    PyObject *message = PyUnicode_DecodeUTF8(err->message, (Py_ssize_t)strlen(err->message), "replace");
+    if (!message) return NULL;
+    switch (err->status) {
+    case T0_ENOMEM: PyErr_SetObject(PyExc_MemoryError, message); break;
+    case T0_EFORMAT: PyErr_SetObject(state->FormatError, message); break;
+    case T0_ENUMERIC: PyErr_SetObject(state->NumericError, message); break;
+    case T0_ETEMPLATE: raise_template_error(state->TemplateError, message, err); break;
+    case T0_EVALUE: PyErr_SetObject(PyExc_ValueError, message); break;
+    default: PyErr_SetString(PyExc_SystemError, "an error without a cause"); break;
+    }
+    Py_DECREF(message);
     return NULL;
 }
 

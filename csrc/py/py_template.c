@@ -73,8 +73,8 @@ static int read_options(template_object *self, PyObject *const *args, Py_ssize_t
     }
     *out = (t0_render_options){.escapes = escapes, .pick = T0_PICK_RANDOM, .max_steps = self->max_steps, .max_output = self->max_output};
     if (n > 2) out->seed = PyLong_AsUnsignedLongLongMask(args[2]);
-    if (n > 3) out->index = PyLong_AsUnsignedLongLongMask(args[3]);
-    if (n > 4) out->pick = (int)PyLong_AsLong(args[4]);
+    if (n > 3 && !PyErr_Occurred()) out->index = PyLong_AsUnsignedLongLongMask(args[3]);
+    if (n > 4 && !PyErr_Occurred()) out->pick = (int)PyLong_AsLong(args[4]);
     if (PyErr_Occurred()) return -1;
     if (out->pick >= T0_PICK_RANDOM && out->pick <= T0_PICK_LAST) return 0;
     PyErr_SetString(PyExc_ValueError, "pick: 0 random, 1 first, 2 last");

@@ -15,6 +15,7 @@ enum { ARGUMENTS_MAX = 60 };
 
 static t0_status fail_name(t0_parser *p, const t0_token *at, const char *what, PyObject *name, const char *remedy) {
     const char *text = PyUnicode_AsUTF8(name);
+    if (!text) PyErr_Clear(); /* a lone surrogate */
     return t0_fail_at(p->err, at->line, at->column, "%s '%.60s' %s", what, text ? text : "?", remedy);
 }
 

@@ -128,6 +128,7 @@ struct t0_runtime {
 PyObject *t0_runtime_new(PyObject *TemplateError);
 PyObject *t0_undefined(t0_context *c, PyObject *name); /* name may be NULL */
 static inline bool t0_is_undefined(const t0_context *c, PyObject *value) { return Py_TYPE(value) == c->runtime->undefined_type; }
+int t0_raise_undefined(PyObject *value); /* always -1: says what is undefined */
 PyObject *t0_namespace_new(t0_context *c, PyObject *attributes);
 PyObject *t0_namespace_attributes(PyObject *value); /* borrowed */
 t0_life *t0_life_share(t0_context *c);             /* a holder more; NULL: MemoryError is set */

@@ -111,6 +111,16 @@ int t0_execute(t0_context *c, const t0_node *node) {
     return 0;
 }
 
+/* Cause's own text may fail: then its type alone must do. */
+static PyObject *describe(const t0_context *c, PyObject *type, PyObject *cause, unsigned line, unsigned column) {
+    const char *name = ((PyTypeObject *)type)->tp_name;
+    PyObject *message = type == c->runtime->TemplateError ? PyUnicode_FromFormat("line %u, column %u: %S", line, column, cause)
+                                                          : PyUnicode_FromFormat("line %u, column %u: %s: %S", line, column, name, cause);
+    if (message || !PyErr_ExceptionMatches(PyExc_Exception)) return message;
+    PyErr_Clear();
+    return PyUnicode_FromFormat("line %u, column %u: %s", line, column, name);
+}
+
 /* Turns the exception that stopped a rendering into a TemplateError with its place; lets signals and memory errors pass. */
 static void place_error(const t0_context *c) {
     if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) return;
@@ -119,8 +129,7 @@ static void place_error(const t0_context *c) {
     PyErr_NormalizeException(&type, &cause, &trace);
     const unsigned line = c->where ? c->where->line : 0, column = c->where ? c->where->column : 0;
     const bool ours = type == c->runtime->TemplateError;
-    PyObject *message = ours ? PyUnicode_FromFormat("line %u, column %u: %S", line, column, cause)
-                             : PyUnicode_FromFormat("line %u, column %u: %s: %S", line, column, ((PyTypeObject *)type)->tp_name, cause);
+    PyObject *message = describe(c, type, cause, line, column);
     PyObject *error = message ? PyObject_CallOneArg(c->runtime->TemplateError, message) : NULL;
     PyObject *l = PyLong_FromUnsignedLong(line), *k = PyLong_FromUnsignedLong(column);
     if (error && l && k && PyObject_SetAttrString(error, "line", l) == 0 && PyObject_SetAttrString(error, "column", k) == 0) {

@@ -24,6 +24,7 @@ T0_FILTER(first) {
 
 T0_FILTER(last) {
     (void)args;
+    if (t0_is_undefined(c, value)) return t0_undefined(c, NULL);
     PyObject *iterator = PyObject_CallOneArg((PyObject *)&PyReversed_Type, value);
     PyObject *item = iterator ? PyIter_Next(iterator) : NULL;
     Py_XDECREF(iterator);
@@ -55,27 +56,36 @@ T0_FILTER(random) {
     return t0_undefined(c, NULL);
 }
 
-/* The most frequent items, in order of first appearance; None for a false value. */
+/* How often each item occurs, in order of first appearance; a dict holds counts already, as Counter takes it. */
+static PyObject *count_items(t0_context *c, PyObject *value) {
+    if (PyDict_Check(value)) return t0_charge_tree(c, value) < 0 ? NULL : PyDict_Copy(value);
+    PyObject *items = t0_list(c, value), *counts = items ? PyDict_New() : NULL;
+    if (counts && t0_charge_tree(c, items) < 0) Py_CLEAR(counts);
+    for (Py_ssize_t i = 0; counts && i < PyList_GET_SIZE(items); i++) {
+        PyObject *item = PyList_GET_ITEM(items, i), *count = t0_charge(c, 1) < 0 ? NULL : PyDict_GetItemWithError(counts, item);
+        PyObject *number = PyErr_Occurred() ? NULL : PyLong_FromLong(count ? PyLong_AsLong(count) + 1 : 1);
+        if (!number || PyDict_SetItem(counts, item, number) < 0) Py_CLEAR(counts);
+        Py_XDECREF(number);
+    }
+    Py_XDECREF(items);
+    return counts;
+}
+
+/* The most frequent items; None for a false value. Counts that came as a dict's values may be of any type. */
 T0_FILTER(most_frequent) {
     (void)args;
     const int some = t0_truth(c, value);
     if (some <= 0) return some < 0 ? NULL : Py_NewRef(Py_None);
-    PyObject *items = t0_list(c, value), *counts = items ? PyDict_New() : NULL, *out = counts ? PyList_New(0) : NULL;
-    long most = 0;
-    if (out && t0_charge_tree(c, items) < 0) Py_CLEAR(out);
-    for (Py_ssize_t i = 0; out && i < PyList_GET_SIZE(items); i++) {
-        PyObject *item = PyList_GET_ITEM(items, i), *count = PyDict_GetItemWithError(counts, item);
-        const long now = count ? PyLong_AsLong(count) + 1 : 1;
-        PyObject *number = PyErr_Occurred() ? NULL : PyLong_FromLong(now);
-        if (!number || PyDict_SetItem(counts, item, number) < 0) Py_CLEAR(out);
-        Py_XDECREF(number);
-        if (now > most) most = now;
+    PyObject *counts = count_items(c, value), *out = counts ? PyList_New(0) : NULL, *key, *count, *most = NULL;
+    for (Py_ssize_t at = 0; out && PyDict_Next(counts, &at, &key, &count);) {
+        const int more = most ? PyObject_RichCompareBool(most, count, Py_LT) : 1;
+        if (more < 0) Py_CLEAR(out);
+        if (more > 0) most = count;
     }
-    PyObject *key, *count;
-    Py_ssize_t at = 0;
-    while (out && PyDict_Next(counts, &at, &key, &count))
-        if (PyLong_AsLong(count) == most && PyList_Append(out, key) < 0) Py_CLEAR(out);
-    Py_XDECREF(items);
+    for (Py_ssize_t at = 0; out && PyDict_Next(counts, &at, &key, &count);) {
+        const int same = PyObject_RichCompareBool(count, most, Py_EQ);
+        if (same < 0 || (same && PyList_Append(out, key) < 0)) Py_CLEAR(out);
+    }
     Py_XDECREF(counts);
     return out;
 }

@@ -67,30 +67,33 @@ T0_FILTER(highlight) {
     return PyUnicode_FromFormat("<span style='color: #F08080'>%U</span>", value);
 }
 
-/* truncate(length=255, killwords=False, end="...", leeway=5) */
+/* The first `cut` characters, or up to the last blank in them, and what marks the end. */
+static PyObject *cut_off(PyObject *text, Py_ssize_t cut, bool cuts_words, PyObject *end) {
+    const Py_ssize_t blank = cuts_words ? -1 : PyUnicode_FindChar(text, ' ', 0, cut, -1);
+    PyObject *head = PyUnicode_Substring(text, 0, blank >= 0 ? blank : cut);
+    PyObject *out = head ? end ? PyUnicode_Concat(head, end) : PyUnicode_FromFormat("%U...", head) : NULL;
+    Py_XDECREF(head);
+    return out;
+}
+
+/* truncate(length=255, killwords=False, end="...", leeway=5). What is short enough may be anything that has a length. */
 T0_FILTER(truncate) {
     PyObject *end = given(args, 2);
-    if (!PyUnicode_Check(value) || (end && !PyUnicode_Check(end))) {
-        PyErr_SetString(PyExc_TypeError, "truncate needs a text: put |string before it");
-        return NULL;
-    }
     Py_ssize_t length = given(args, 0) ? PyNumber_AsSsize_t(args->items[0], PyExc_OverflowError) : 255;
     const bool default_leeway = !given(args, 3) || args->items[3] == Py_None;
     Py_ssize_t leeway = default_leeway ? 5 : PyNumber_AsSsize_t(args->items[3], PyExc_OverflowError);
     const int cuts_words = given(args, 1) ? t0_truth(c, args->items[1]) : 0;
     if (PyErr_Occurred()) return NULL;
-    const Py_ssize_t end_size = end ? PyUnicode_GET_LENGTH(end) : 3, size = PyUnicode_GET_LENGTH(value);
+    const Py_ssize_t end_size = end ? PyObject_Size(end) : 3, size = PyObject_Size(value);
+    if (end_size < 0 || size < 0) return NULL;
     if (length < end_size || leeway < 0) {
         PyErr_Format(PyExc_AssertionError, "truncate: length %zd, at least %zd; leeway %zd, at least 0", length, end_size, leeway);
         return NULL;
     }
-    if (size <= length + leeway) return Py_NewRef(value);
-    Py_ssize_t cut = length - end_size < size ? length - end_size : size;
-    const Py_ssize_t blank = cuts_words ? -1 : PyUnicode_FindChar(value, ' ', 0, cut, -1);
-    PyObject *head = PyUnicode_Substring(value, 0, blank >= 0 ? blank : cut);
-    PyObject *out = head ? end ? PyUnicode_Concat(head, end) : PyUnicode_FromFormat("%U...", head) : NULL;
-    Py_XDECREF(head);
-    return out;
+    if (size - leeway <= length) return Py_NewRef(value);
+    if (PyUnicode_Check(value) && (!end || PyUnicode_Check(end))) return cut_off(value, length - end_size, cuts_words, end);
+    PyErr_SetString(PyExc_TypeError, "truncate needs a text: put |string before it");
+    return NULL;
 }
 
 /* "%s .." | format(a, b): Python's % with a tuple. */

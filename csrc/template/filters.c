@@ -89,6 +89,7 @@ static PyObject *run_dict(t0_context *c, const t0_arguments *args, PyObject *key
         PyErr_Format(PyExc_TypeError, "at most 1 argument without a name, got %zd", n);
         return NULL;
     }
+    if (n && t0_is_undefined(c, args->items[0])) return t0_raise_undefined(args->items[0]), NULL;
     PyObject *out = PyDict_New(), *pairs = NULL;
     int status = out ? 0 : -1;
     if (status == 0 && n && PyDict_CheckExact(args->items[0])) status = PyDict_Update(out, args->items[0]);

@@ -133,6 +133,22 @@ PyObject *t0_loop_call(t0_context *c, PyObject *self, PyObject *name, const t0_a
     return same < 0 ? NULL : PyBool_FromLong(!same);
 }
 
+/* To a template that iterates over `loop` itself, each item is a pair of the item and the loop, which goes on. */
+static PyObject *loop_iternext(PyObject *self) {
+    t0_context *c = t0_life_context(((t0_loop *)self)->life);
+    PyObject *item;
+    if (!c || t0_loop_next(c, self, &item) <= 0) return NULL;
+    PyObject *pair = PyTuple_Pack(2, item, self);
+    Py_DECREF(item);
+    return pair;
+}
+
+static Py_ssize_t loop_length(PyObject *self) {
+    t0_loop *loop = (t0_loop *)self;
+    t0_context *c = t0_life_context(loop->life);
+    return !c || measure(c, loop) < 0 ? -1 : loop->length;
+}
+
 static int loop_traverse(PyObject *self, visitproc visit, void *arg) {
     t0_loop *loop = (t0_loop *)self;
     Py_VISIT(Py_TYPE(self));
@@ -175,7 +191,8 @@ static PyObject *loop_repr(PyObject *self) {
 
 PyType_Spec *t0_loop_spec(void) {
     static PyType_Slot slots[] = {{Py_tp_dealloc, loop_dealloc}, {Py_tp_traverse, loop_traverse}, {Py_tp_clear, loop_clear},
-                                  {Py_tp_repr, loop_repr}, {0, NULL}};
+                                  {Py_tp_repr, loop_repr}, {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, loop_iternext},
+                                  {Py_mp_length, loop_length}, {0, NULL}};
     static PyType_Spec spec = {"t0native._core.Loop", sizeof(t0_loop), 0,
                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
     return &spec;

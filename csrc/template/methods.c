@@ -78,10 +78,12 @@ static int prepare_list(t0_context *c, const t0_method *method, PyObject *self, 
     return t0_charge_tree(c, self) < 0 || (args->count && t0_charge_tree(c, args->items[0]) < 0) ? -1 : 0;
 }
 
-static int prepare_dict(t0_context *c, const t0_method *method, PyObject *self, t0_arguments *args) {
+/* n_plain: arguments without a name; the first of update's is a dict or pairs. */
+static int prepare_dict(t0_context *c, const t0_method *method, PyObject *self, t0_arguments *args, size_t n_plain) {
     if (named(method, "copy")) return t0_charge(c, 1 + (uint64_t)PyDict_GET_SIZE(self) / 4);
     for (uint32_t i = 0; i < args->count; i++) {
-        if (named(method, "update") && !PyDict_CheckExact(args->items[i]) && i == 0) {
+        if (named(method, "update") && i == 0 && n_plain && !PyDict_CheckExact(args->items[i])) {
+            if (t0_is_undefined(c, args->items[0])) return t0_raise_undefined(args->items[0]);
             PyObject *pairs = t0_list(c, args->items[0]);
             if (!pairs) return -1;
             Py_SETREF(args->items[0], pairs);
@@ -91,11 +93,11 @@ static int prepare_dict(t0_context *c, const t0_method *method, PyObject *self, 
     return 0;
 }
 
-static int prepare(t0_context *c, const t0_method *method, PyObject *self, uint16_t type, t0_arguments *args) {
+static int prepare(t0_context *c, const t0_method *method, PyObject *self, uint16_t type, t0_arguments *args, size_t n_plain) {
     if (method->flags & MUT && !t0_owns(c, self))
         return t0_refuse(c, "%s.%s: a template may change only what it made itself: copy it first with |list or dict()", Py_TYPE(self)->tp_name, method->name);
     if (type == S) return prepare_text(c, method, self, args);
-    return type == D ? prepare_dict(c, method, self, args) : prepare_list(c, method, self, args);
+    return type == D ? prepare_dict(c, method, self, args, n_plain) : prepare_list(c, method, self, args);
 }
 
 static PyObject *call(t0_context *c, const t0_node *node, PyObject *self, t0_arguments *args) {
@@ -107,13 +109,12 @@ static PyObject *call(t0_context *c, const t0_node *node, PyObject *self, t0_arg
         PyErr_Format(PyExc_TypeError, "%s has no method %s that a template may call", Py_TYPE(self)->tp_name, method->name);
         return NULL;
     }
-    PyObject *stack[66];
-    if (prepare(c, method, self, type, args) < 0) return NULL;
+    PyObject *stack[66], *names = node->b ? node->b->value : NULL;
+    const size_t n_plain = args->count - (names ? (size_t)PyTuple_GET_SIZE(names) : 0);
+    if (prepare(c, method, self, type, args, n_plain) < 0) return NULL;
     stack[0] = self;
     memcpy(stack + 1, args->items, args->count * sizeof *stack);
-    PyObject *names = node->b ? node->b->value : NULL;
-    const size_t n = 1 + args->count - (names ? (size_t)PyTuple_GET_SIZE(names) : 0);
-    PyObject *out = PyObject_VectorcallMethod(node->value, stack, n, names);
+    PyObject *out = PyObject_VectorcallMethod(node->value, stack, 1 + n_plain, names);
     if (out && PyList_CheckExact(out) && method->flags & NEW_LIST && t0_charge(c, (uint64_t)PyList_GET_SIZE(out) / 8) < 0) Py_CLEAR(out);
     if (out && method->flags & NEW_LIST && t0_own(c, out) < 0) Py_CLEAR(out);
     return out;

@@ -1,12 +1,6 @@
 /* Tests: `x is name(arguments)`, and the named tests of select and reject. */
 #include "template/calls.h"
 
-static int raise_undefined(PyObject *value) {
-    PyObject *never = PyObject_GetItem(value, Py_None);
-    Py_XDECREF(never);
-    return -1;
-}
-
 #define TEST(name) static int is_##name(t0_context *c, PyObject *value, const t0_arguments *args)
 
 TEST(defined) { return (void)args, !t0_is_undefined(c, value); }
@@ -19,7 +13,8 @@ TEST(integer) { return (void)c, (void)args, PyLong_Check(value) && !PyBool_Check
 TEST(float) { return (void)c, (void)args, PyFloat_Check(value); }
 TEST(number) { /* NumPy's, fractions and decimals too */
     (void)args;
-    return PyLong_Check(value) || PyFloat_Check(value) || PyComplex_Check(value) || PyObject_IsInstance(value, c->runtime->number);
+    if (PyLong_Check(value) || PyFloat_Check(value) || PyComplex_Check(value)) return 1;
+    return PyObject_IsInstance(value, c->runtime->number);
 }
 TEST(string) { return (void)c, (void)args, PyUnicode_Check(value); }
 TEST(mapping) { return (void)c, (void)args, PyDict_Check(value); }
@@ -58,7 +53,7 @@ TEST(lower) { return (void)args, text_test(c, value, "islower"); }
 TEST(upper) { return (void)args, text_test(c, value, "isupper"); }
 
 static int remainder_is(t0_context *c, PyObject *value, PyObject *divisor, long wanted) {
-    if (t0_is_undefined(c, value)) return raise_undefined(value);
+    if (t0_is_undefined(c, value)) return t0_raise_undefined(value);
     PyObject *rest = t0_binary(c, OP_MOD, value, divisor), *number = rest ? PyLong_FromLong(wanted) : NULL;
     const int same = number ? PyObject_RichCompareBool(rest, number, Py_EQ) : -1;
     Py_XDECREF(rest);

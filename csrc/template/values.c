@@ -92,6 +92,11 @@ t0_context *t0_life_context(const t0_life *life) {
     return NULL;
 }
 
+int t0_raise_undefined(PyObject *value) {
+    undefined_raise(value);
+    return -1;
+}
+
 typedef struct namespace {
     PyObject_HEAD
     PyObject *attributes; /* dict */
