@@ -189,6 +189,80 @@ HOSTILE = [
 ]
 
 
+# Work and results that once cost few steps. `s`: four million characters; KEEP keeps what an expression gives, many times.
+KEEP = "{%% set s = 'a' * 3900000 %%}{%% set l = [] %%}{%% for i in range(100000) %%}{%% set _ = l.append(%s) %%}{%% endfor %%}"
+BOMBS = {
+    "widths": "{{ ('%99999d' * 10000) % ((1,) * 10000) }}", "widths of a dict": "{{ ('%(a)99999d' * 10000) % {'a': 1} }}",
+    "a field printed often": "{{ ('%(a)s' * 10000) % {'a': 'x' * 1000000} }}", "a list printed often": "{{ ('%(a)s' * 100000) % {'a': [1] * 1000} }}",
+    "sort": "{% set s = 'A' * 3900000 %}{{ ([s] * 500)|sort|length }}", "sort many": "{{ ([1] * 3000000)|sort|length }}",
+    "max": "{% set s = 'A' * 3900000 %}{{ ([s] * 5000)|max|length }}", "unique": "{% set s = 'A' * 3900000 %}{{ ([s] * 5000)|unique|list|length }}",
+    "truncate": KEEP % "s|truncate(3800000, true)", "highlight": KEEP % "s|highlight", "lower": KEEP % "'\U0001f600' ~ s",
+    "ljust": KEEP % "'a'.ljust(100000)", "center": KEEP % "'a'|center(100000)", "wide": KEEP % "'\U0001f600'|center(100000)",
+    "long ints": "{% set x = ('f' * 3900000)|int(0, 16) %}", "a path": "{{ [1]|map(attribute='a.' * 1900000)|list }}",
+    "a path walked": "{% set d = {} %}{{ d.update(a=d) }}{% for i in range(1000) %}{{ [d]|map(attribute='a.' * 9999 ~ 'a')|list|length }}{% endfor %}",
+    "repr": "{{ ['\U000e0001' * 3900000] * 50 }}", "repr of a format": KEEP % "'%r' % ('\U000e0001' * 1900000)",
+    "in": "{% set a = 'ab' * 1900000 %}{% for i in range(100000) %}{{ 'ba!' in a }}{% endfor %}",
+    "in, slowly": "{% set a = 'a' * 3900000 %}{% for i in range(100000) %}{{ ('a' * 45 ~ 'b' ~ 'a' * 45) in a }}{% endfor %}",
+    "equal": "{% set a = 'ab' * 1900000 %}{% set b = a ~ '' %}{% set a = a[:-1] ~ 'b' %}{% for i in range(100000) %}{{ a == b }}{% endfor %}",
+    "most_frequent": "{{ range(0, 2305843009213693951 * 20000, 2305843009213693951)|most_frequent|length }}",
+    "unique ints": "{{ range(0, 2305843009213693951 * 20000, 2305843009213693951)|unique|list|length }}",
+    "looked up": "{% set d = {} %}{% for i in range(3000) %}{{ d.update({i * 2305843009213693951: 1}) }}{% endfor %}{% for i in range(99999) %}{{ d[2305843009213693951 * 2999] }}{% endfor %}",
+    "dicts": "{% set d = {} %}{% for i in range(9000) %}{{ d.update({i: i}) }}{% endfor %}{% set l = [] %}{% for i in range(50000) %}{% set _ = l.append(dict(d)) %}{% endfor %}",
+    "empty statements": "{% for i in range(100000) %}" + '{{ "" }}' * 500 + "{% endfor %}", "set": "{% for i in range(100000) %}" + "{% set x %}{% endset %}" * 500 + "{% endfor %}",
+    "range": "{{ range(7900000)|list|length }}", "characters": "{{ ('日' * 3900000)|list|length }}", "words": "{{ ('щ ' * 1900000).split()|length }}",
+    "slices": "{% set a = [1] * 1000000 %}{% set l = [] %}{% for i in range(500) %}{% set _ = l.append(a[:]) %}{% endfor %}",
+    "zip": "{{ zip(" + ", ".join(["range(500000)"] * 50) + ")|list|length }}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BOMBS)
+def test_work_and_memory_are_charged(what):
+    template, began = Template(BOMBS[what]), time.thread_time()
+    with pytest.raises(TemplateError):
+        template.render(EXAMPLE)
+    assert time.thread_time() - began < 2
+
+
+@pytest.mark.parametrize("what", ["range", "characters", "words", "sort many", "zip", "wide", "repr", "repr of a format", "dicts", "sort", "slices", "ljust"])
+def test_memory_is_bounded(what):
+    run_alone(f"""
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        refused({BOMBS[what]!r})
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        assert grown < 128, grown
+    """)
+
+
+COMPILED = {
+    "names and branches": "".join("{%% set a%d = 1 %%}" % i for i in range(4000)) + "{% if x %}y{% endif %}" * 4000,
+    "loops": "{% for i in x %}" * 300 + "{{ i }}" * 100000 + "{% endfor %}" * 300,
+}
+
+
+@pytest.mark.parametrize("what", COMPILED)
+def test_hostile_templates_do_not_compile_for_long(what):
+    began = time.thread_time()
+    with pytest.raises(TemplateError, match="too many names and branches"):
+        Template(COMPILED[what])
+    assert time.thread_time() - began < 2
+
+
+def test_much_in_one_template_is_compiled_soon():
+    began = time.thread_time()
+    empty = "".join("{%% set a%d = 1 %%}" % i for i in range(1000)) + "{% if x %}{% endif %}" * 4000
+    assert Template(empty).render({}) == ""
+    some = "".join("{%% set a%d = 1 %%}" % i for i in range(100)) + "{% if x %}{{ a7 }}{% endif %}" * 500
+    assert Template(some).render({"x": 1}) == "1" * 500
+    assert Template("{{ " + '"a"' * 60000 + " }}").render({}) == "a" * 60000
+    assert time.thread_time() - began < 2
+
+
+def test_ctrl_c_stops_a_compilation():
+    source = "{{ x }}" * 3000000
+    with pytest.raises(KeyboardInterrupt), ctrl_c(after=0.05):
+        Template(source)
+
+
 @pytest.mark.parametrize("number", range(len(HOSTILE)))
 def test_hostile_templates_end_with_an_error_soon(number):
     began = time.perf_counter()

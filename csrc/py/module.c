@@ -110,9 +110,16 @@ static PyObject *random_bits(PyObject *module, PyObject *args) {
     PyArrayObject *out = (PyArrayObject *)PyArray_SimpleNew(1, shape, NPY_UINT64);
     if (!out) return NULL;
     uint64_t *bits = PyArray_DATA(out);
+    t0py_interrupt interrupt;
+    const t0_poll poll = t0py_poll(&interrupt);
+    bool stopped = false;
     Py_BEGIN_ALLOW_THREADS
-    for (Py_ssize_t i = 0; i < n; i++) bits[i] = t0_random_u64(seed, purpose, first + (uint64_t)i);
+    for (Py_ssize_t i = 0; i < n && !stopped; i++) {
+        bits[i] = t0_random_u64(seed, purpose, first + (uint64_t)i);
+        if (i % 65536 == 65535) stopped = t0_poll_stops(&poll);
+    }
     Py_END_ALLOW_THREADS
+    if (stopped) Py_CLEAR(out);
     return (PyObject *)out;
 }
 

@@ -14,6 +14,9 @@
  * and takes it back at once is never asked, and starves all others. So rather seldom: 2^20 steps take 20 ms or more. */
 enum { SIGNAL_STEPS = 1 << 12, YIELD_STEPS = 1 << 20, TREE_DEPTH_MAX = 200 };
 
+/* Ints beyond 61 bits can be chosen to hash alike, and ranges of them: a dict of n such keys takes n^2 comparisons. */
+enum { COLLISION_STEPS = 256 };
+
 int t0_refuse(t0_context *c, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -45,13 +48,34 @@ int t0_charge_size(t0_context *c, uint64_t characters) {
     return t0_charge(c, characters / 64);
 }
 
-static int weigh(t0_context *c, PyObject *value, int depth) {
-    if (PyUnicode_CheckExact(value)) return spend(c, (uint64_t)PyUnicode_GET_LENGTH(value) / 256);
+PyObject *t0_settle(t0_context *c, PyObject *out) {
+    if (!out || !PyUnicode_CheckExact(out) || PyUnicode_KIND(out) == PyUnicode_1BYTE_KIND) return out;
+    const uint64_t extra = (uint64_t)PyUnicode_GET_LENGTH(out) * (PyUnicode_KIND(out) - 1); /* bytes beyond one a character */
+    if (t0_charge(c, extra / 64) < 0) Py_CLEAR(out);
+    return out;
+}
+
+static int weigh_int(t0_context *c, PyObject *value) {
+    int overflow;
+    const long long small = PyLong_AsLongLongAndOverflow(value, &overflow);
+    return overflow || small >= 1LL << 60 || small <= -(1LL << 60) ? spend(c, COLLISION_STEPS) : 0;
+}
+
+/* A comparison reads a text; its repr may make ten characters of one. */
+static int weigh_text(t0_context *c, PyObject *value, bool printed) {
+    const uint64_t size = (uint64_t)PyUnicode_GET_LENGTH(value);
+    return spend(c, !printed ? size / 256 : PyUnicode_KIND(value) == PyUnicode_1BYTE_KIND ? size / 16 : size / 6);
+}
+
+static int weigh(t0_context *c, PyObject *value, int depth, bool printed) {
+    if (PyUnicode_CheckExact(value)) return weigh_text(c, value, printed);
+    if (PyLong_CheckExact(value)) return weigh_int(c, value);
+    if (PyRange_Check(value)) return spend(c, COLLISION_STEPS);
     const bool list = PyList_CheckExact(value), tuple = PyTuple_CheckExact(value);
-    if (Py_TYPE(value) == c->runtime->namespace_type) return weigh(c, t0_namespace_attributes(value), depth);
+    if (Py_TYPE(value) == c->runtime->namespace_type) return weigh(c, t0_namespace_attributes(value), depth, printed);
     if (PyDictViewSet_Check(value) || PyDictValues_Check(value)) {
         PyObject *items = PySequence_List(value);
-        const int status = items ? weigh(c, items, depth) : -1;
+        const int status = items ? weigh(c, items, depth, printed) : -1;
         Py_XDECREF(items);
         return status;
     }
@@ -62,20 +86,18 @@ static int weigh(t0_context *c, PyObject *value, int depth) {
         PyObject *key, *item;
         Py_ssize_t at = 0;
         while (PyDict_Next(value, &at, &key, &item))
-            if (weigh(c, key, depth + 1) < 0 || weigh(c, item, depth + 1) < 0) return -1;
+            if (weigh(c, key, depth + 1, printed) < 0 || weigh(c, item, depth + 1, printed) < 0) return -1;
         return 0;
     }
     const Py_ssize_t size = list ? PyList_GET_SIZE(value) : PyTuple_GET_SIZE(value);
     if (spend(c, 1 + (uint64_t)size / 8) < 0) return -1;
     for (Py_ssize_t i = 0; i < size; i++)
-        if (weigh(c, list ? PyList_GET_ITEM(value, i) : PyTuple_GET_ITEM(value, i), depth + 1) < 0) return -1;
+        if (weigh(c, list ? PyList_GET_ITEM(value, i) : PyTuple_GET_ITEM(value, i), depth + 1, printed) < 0) return -1;
     return 0;
 }
 
-int t0_charge_tree(t0_context *c, PyObject *value) {
-    if (PyUnicode_CheckExact(value) || PyLong_CheckExact(value)) return 0;
-    return weigh(c, value, 0) < 0 ? -1 : t0_charge(c, 0);
-}
+int t0_charge_tree(t0_context *c, PyObject *value) { return weigh(c, value, 0, false) < 0 ? -1 : t0_charge(c, 0); }
+int t0_charge_print(t0_context *c, PyObject *value) { return weigh(c, value, 0, true) < 0 ? -1 : t0_charge(c, 0); }
 
 static size_t home(const t0_owned *owned, PyObject *container) { return ((uintptr_t)container >> 4) * 11400714819323198485u & (owned->capacity - 1); }
 

@@ -105,7 +105,9 @@ void t0_arguments_free(const t0_arguments *args);
 /* budget.c: every cost is charged as steps; -1 with TemplateError set when a budget is used up. */
 int t0_charge(t0_context *c, uint64_t steps);
 int t0_charge_size(t0_context *c, uint64_t characters); /* before a string of this length is made */
-int t0_charge_tree(t0_context *c, PyObject *value);      /* before a container is compared, hashed or printed */
+int t0_charge_tree(t0_context *c, PyObject *value);      /* before a value is compared or hashed */
+int t0_charge_print(t0_context *c, PyObject *value);     /* before a container is printed */
+PyObject *t0_settle(t0_context *c, PyObject *out);       /* the rest of the price of a text just made; passes `out` on, NULL too */
 int t0_refuse(t0_context *c, const char *format, ...);   /* always -1 */
 int t0_own(t0_context *c, PyObject *container);
 bool t0_owns(const t0_context *c, PyObject *container);
@@ -116,7 +118,7 @@ uint16_t t0_type_of(const t0_context *c, PyObject *value);
 uint32_t t0_attribute_types(PyObject *name);
 PyObject *t0_get_attribute(t0_context *c, PyObject *base, PyObject *name, uint32_t types);
 PyObject *t0_get_item(t0_context *c, PyObject *base, PyObject *key);
-PyObject *t0_path_parse(PyObject *attribute);                              /* str or int -> tuple of keys */
+PyObject *t0_path_parse(t0_context *c, PyObject *attribute);               /* str or int -> tuple of keys */
 PyObject *t0_path_get(t0_context *c, PyObject *base, PyObject *path, PyObject *fallback); /* fallback: NULL or borrowed */
 
 /* values.c: types that live inside one rendering */
@@ -154,8 +156,9 @@ PyType_Spec *t0_lazy_spec(void);
 /* text.c: str(value) as a template prints it, and lists out of anything iterable, within the budgets */
 PyObject *t0_text(t0_context *c, PyObject *value);
 PyObject *t0_list(t0_context *c, PyObject *iterable);
-PyObject *t0_lower_key(PyObject *value); /* a str in lower case, anything else itself */
+PyObject *t0_lower_key(t0_context *c, PyObject *value); /* a str in lower case, anything else itself */
 int t0_truth(t0_context *c, PyObject *value);
+int t0_check_integer(t0_context *c, PyObject *value); /* refuses an int of too many bits */
 PyObject *t0_binary(t0_context *c, int op, PyObject *a, PyObject *b);
 int t0_compare(t0_context *c, int op, PyObject *a, PyObject *b);
 PyObject *t0_pick(t0_context *c, PyObject *sequence);

@@ -116,6 +116,8 @@ static PyObject *evaluate_slice(t0_context *c, const t0_node *node) {
         const bool sized = PyList_Check(base) || PyTuple_Check(base) || PyUnicode_Check(base);
         if (sized && t0_charge(c, (uint64_t)PyObject_Size(base) / 64) < 0) out = NULL;
         else out = PyObject_GetItem(base, slice);
+        const Py_ssize_t size = !out ? 0 : PyList_CheckExact(out) ? PyList_GET_SIZE(out) : PyTuple_CheckExact(out) ? PyTuple_GET_SIZE(out) : 0;
+        if (t0_charge(c, (uint64_t)size / 8) < 0) Py_CLEAR(out);
     }
     if (out && t0_own(c, out) < 0) Py_CLEAR(out);
     Py_XDECREF(slice);
@@ -154,7 +156,7 @@ static PyObject *evaluate_lazy(t0_context *c, const t0_node *node, PyObject *val
                      : filter == &t0_filter_select || filter == &t0_filter_selectattr ? T0_LAZY_SELECT : T0_LAZY_REJECT;
     const bool has_path = args.count && args.items[0];
     PyObject *fallback = args.count > 1 && args.items[1] != Py_None ? args.items[1] : NULL;
-    if (!has_path || (path = t0_path_parse(args.items[0]))) out = t0_lazy_new(c, kind, value, path, fallback, node->b, &inner);
+    if (!has_path || (path = t0_path_parse(c, args.items[0]))) out = t0_lazy_new(c, kind, value, path, fallback, node->b, &inner);
     Py_XDECREF(path);
     t0_arguments_free(&args);
     t0_arguments_free(&inner);
@@ -300,21 +302,21 @@ PyObject *t0_evaluate(t0_context *c, const t0_node *node) {
     case T_NAME: c->where = node; return t0_read_name(c, node);
     case T_ATTR:
     case T_ITEM: return evaluate_lookup(c, node);
-    case T_FILTER: return evaluate_filter(c, node);
-    case T_METHOD: return t0_evaluate_method(c, node);
+    case T_FILTER: return t0_settle(c, evaluate_filter(c, node));
+    case T_METHOD: return t0_settle(c, t0_evaluate_method(c, node));
     case T_COMPARE: return evaluate_compare(c, node);
     case T_LIST: return evaluate_sequence(c, node, true);
     case T_TUPLE: return evaluate_sequence(c, node, false);
     case T_DICT: return evaluate_dict(c, node);
-    case T_SLICE: return evaluate_slice(c, node);
+    case T_SLICE: return t0_settle(c, evaluate_slice(c, node));
     case T_CALL: return evaluate_call(c, node);
     case T_TEST: return evaluate_test(c, node);
-    case T_BINARY: return evaluate_binary(c, node);
+    case T_BINARY: return t0_settle(c, evaluate_binary(c, node));
     case T_UNARY: return evaluate_unary(c, node);
     case T_AND:
     case T_OR: return evaluate_logic(c, node);
     case T_COND: return evaluate_condition(c, node);
-    case T_CONCAT: return evaluate_concat(c, node);
+    case T_CONCAT: return t0_settle(c, evaluate_concat(c, node));
     default: PyErr_SetString(PyExc_SystemError, "not an expression"); return NULL;
     }
 }

@@ -98,6 +98,7 @@ int t0_execute(t0_context *c, const t0_node *node) {
     for (; node; node = node->next) {
         int status;
         c->where = node;
+        if (t0_charge(c, 1) < 0) return -1;
         switch ((t0_node_kind)node->kind) {
         case T_TEXT: status = add(c, node->value, PyUnicode_GET_LENGTH(node->value)); break;
         case T_PRINT: status = print(c, node); break;

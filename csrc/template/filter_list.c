@@ -91,12 +91,12 @@ T0_FILTER(most_frequent) {
 }
 
 /* Sort keys: attribute "a,b" gives a list of keys, one path gives the key itself within a list of one. */
-static PyObject *sort_paths(PyObject *attribute) {
+static PyObject *sort_paths(t0_context *c, PyObject *attribute) {
     PyObject *paths = PyList_New(0), *names = NULL, *comma = NULL;
     if (!attribute || !PyUnicode_Check(attribute)) names = PyTuple_Pack(1, attribute ? attribute : Py_None);
     else if ((comma = PyUnicode_FromString(","))) names = PyUnicode_Split(attribute, comma, -1);
     for (Py_ssize_t i = 0; paths && names && i < PySequence_Size(names); i++) {
-        PyObject *name = PySequence_GetItem(names, i), *path = name ? t0_path_parse(name) : NULL;
+        PyObject *name = PySequence_GetItem(names, i), *path = name ? t0_path_parse(c, name) : NULL;
         if (!path || PyList_Append(paths, path) < 0) Py_CLEAR(paths);
         Py_XDECREF(name);
         Py_XDECREF(path);
@@ -109,7 +109,7 @@ static PyObject *sort_paths(PyObject *attribute) {
 
 static PyObject *key_of(t0_context *c, PyObject *item, PyObject *path, bool sensitive) {
     PyObject *value = t0_path_get(c, item, path, NULL);
-    PyObject *key = value && !sensitive ? t0_lower_key(value) : Py_XNewRef(value);
+    PyObject *key = value && !sensitive ? t0_lower_key(c, value) : Py_XNewRef(value);
     Py_XDECREF(value);
     if (key && t0_charge_tree(c, key) < 0) Py_CLEAR(key);
     return key;
@@ -117,6 +117,7 @@ static PyObject *key_of(t0_context *c, PyObject *item, PyObject *path, bool sens
 
 typedef struct entry {
     PyObject *item, *key; /* key: a list of keys */
+    uint64_t cost;        /* of comparing it */
 } entry;
 
 /* Stable merge sort of n entries; -1 where two keys do not compare. */
@@ -130,7 +131,7 @@ static int merge_sort(t0_context *c, entry *data, entry *room, Py_ssize_t n, boo
         int second = i == half;
         if (!second && j < n) {
             const entry *low = reverse ? &room[i] : &room[j], *high = reverse ? &room[j] : &room[i];
-            second = t0_charge(c, 1) < 0 ? -1 : PyObject_RichCompareBool(low->key, high->key, Py_LT);
+            second = t0_charge(c, 1 + (low->cost < high->cost ? low->cost : high->cost)) < 0 ? -1 : PyObject_RichCompareBool(low->key, high->key, Py_LT);
             if (second < 0) { /* half written, data names some entries twice and others never */
                 memcpy(data, room, (size_t)n * sizeof *data);
                 return -1;
@@ -143,18 +144,21 @@ static int merge_sort(t0_context *c, entry *data, entry *room, Py_ssize_t n, boo
 
 /* Sorted by lists of keys, as Python's sorted does: only < is asked. */
 static PyObject *sorted_list(t0_context *c, PyObject *value, PyObject *attribute, bool sensitive, bool reverse) {
-    PyObject *items = t0_list(c, value), *paths = items ? sort_paths(attribute) : NULL;
+    PyObject *items = t0_list(c, value), *paths = items ? sort_paths(c, attribute) : NULL;
     const Py_ssize_t n = items ? PyList_GET_SIZE(items) : 0;
+    if (paths && t0_charge(c, 4 * (uint64_t)n) < 0) Py_CLEAR(paths); /* an entry, its list and its key: some 200 bytes */
     entry *data = paths ? PyMem_Calloc((size_t)n * 2 + 1, sizeof *data) : NULL;
     int status = data ? 0 : -1;
     for (Py_ssize_t i = 0; status == 0 && i < n; i++) {
         data[i].item = Py_NewRef(PyList_GET_ITEM(items, i));
         data[i].key = PyList_New(0);
+        const uint64_t before = c->steps;
         for (Py_ssize_t p = 0; status == 0 && p < PyList_GET_SIZE(paths); p++) {
             PyObject *key = data[i].key ? key_of(c, data[i].item, PyList_GET_ITEM(paths, p), sensitive) : NULL;
             if (!key || PyList_Append(data[i].key, key) < 0) status = -1;
             Py_XDECREF(key);
         }
+        data[i].cost = c->steps - before;
     }
     if (status == 0) status = merge_sort(c, data, data + n, n, reverse);
     for (Py_ssize_t i = 0; data && i < n; i++) {
@@ -195,7 +199,7 @@ T0_FILTER(dictsort) { /* case_sensitive, by, reverse */
 
 T0_FILTER(unique) { /* case_sensitive, attribute */
     const int sensitive = flag(c, args, 0);
-    PyObject *path = given(args, 1) ? t0_path_parse(args->items[1]) : PyTuple_New(0), *out = NULL;
+    PyObject *path = given(args, 1) ? t0_path_parse(c, args->items[1]) : PyTuple_New(0), *out = NULL;
     /* the fallback of a unique value says only: case sensitive */
     if (path && sensitive >= 0) out = t0_lazy_new(c, T0_LAZY_UNIQUE, value, path, sensitive ? Py_True : NULL, NULL, NULL);
     Py_XDECREF(path);
@@ -205,9 +209,9 @@ T0_FILTER(unique) { /* case_sensitive, attribute */
 static PyObject *extreme(t0_context *c, PyObject *value, const t0_arguments *args, int op) {
     const int sensitive = flag(c, args, 0);
     PyObject *items = sensitive < 0 ? NULL : t0_list(c, value), *path = NULL, *best = NULL, *best_key = NULL;
-    if (!items || !(path = given(args, 1) ? t0_path_parse(args->items[1]) : PyTuple_New(0))) goto failed;
+    if (!items || !(path = given(args, 1) ? t0_path_parse(c, args->items[1]) : PyTuple_New(0))) goto failed;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++) {
-        PyObject *item = PyList_GET_ITEM(items, i), *key = key_of(c, item, path, sensitive);
+        PyObject *item = PyList_GET_ITEM(items, i), *key = t0_charge(c, 1) < 0 ? NULL : key_of(c, item, path, sensitive);
         const int better = !key ? -1 : best ? PyObject_RichCompareBool(key, best_key, op) : 1;
         if (better > 0) {
             Py_XSETREF(best, Py_NewRef(item));

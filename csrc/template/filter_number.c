@@ -21,6 +21,7 @@ T0_FILTER(int) {
         if (t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(value) / 16) < 0) return NULL;
         const long radix = base ? PyLong_AsLong(base) : 10;
         out = radix == -1 && PyErr_Occurred() ? NULL : PyLong_FromUnicodeObject(value, (int)radix);
+        if (out && t0_check_integer(c, out) < 0) return Py_DECREF(out), NULL;
     } else out = PyNumber_Long(value);
     if (out || !recover(false)) return out;
     PyObject *number = PyNumber_Float(value);
@@ -82,7 +83,7 @@ T0_FILTER(default) {
 T0_FILTER(sum) {
     PyObject *items = t0_list(c, value), *path = NULL, *total = NULL;
     if (!items) return NULL;
-    if (!given(args, 0) || args->items[0] == Py_None || (path = t0_path_parse(args->items[0])))
+    if (!given(args, 0) || args->items[0] == Py_None || (path = t0_path_parse(c, args->items[0])))
         total = given(args, 1) ? Py_NewRef(args->items[1]) : PyLong_FromLong(0);
     if (total && PyUnicode_Check(total)) {
         PyErr_SetString(PyExc_TypeError, "sum cannot add texts: use join");

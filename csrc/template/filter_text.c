@@ -32,7 +32,7 @@ T0_FILTER(center) {
     const Py_ssize_t width = size_argument(c, args, 0, 80, 100000);
     if (width < 0) return NULL;
     PyObject *number = PyLong_FromSsize_t(width);
-    PyObject *out = number ? call(c, value, "center", number) : NULL;
+    PyObject *out = number && t0_charge_size(c, (uint64_t)width) == 0 ? call(c, value, "center", number) : NULL;
     Py_XDECREF(number);
     return out;
 }
@@ -58,17 +58,18 @@ T0_FILTER(replace) {
 }
 
 T0_FILTER(highlight) {
-    (void)c;
     (void)args;
     if (!PyUnicode_Check(value)) {
         PyErr_Format(PyExc_TypeError, "highlight needs a text, not %s", Py_TYPE(value)->tp_name);
         return NULL;
     }
+    if (t0_charge_size(c, (uint64_t)PyUnicode_GET_LENGTH(value)) < 0) return NULL;
     return PyUnicode_FromFormat("<span style='color: #F08080'>%U</span>", value);
 }
 
 /* The first `cut` characters, or up to the last blank in them, and what marks the end. */
-static PyObject *cut_off(PyObject *text, Py_ssize_t cut, bool cuts_words, PyObject *end) {
+static PyObject *cut_off(t0_context *c, PyObject *text, Py_ssize_t cut, bool cuts_words, PyObject *end) {
+    if (t0_charge(c, (uint64_t)cut / 32) < 0) return NULL;
     const Py_ssize_t blank = cuts_words ? -1 : PyUnicode_FindChar(text, ' ', 0, cut, -1);
     PyObject *head = PyUnicode_Substring(text, 0, blank >= 0 ? blank : cut);
     PyObject *out = head ? end ? PyUnicode_Concat(head, end) : PyUnicode_FromFormat("%U...", head) : NULL;
@@ -91,7 +92,7 @@ T0_FILTER(truncate) {
         return NULL;
     }
     if (size - leeway <= length) return Py_NewRef(value);
-    if (PyUnicode_Check(value) && (!end || PyUnicode_Check(end))) return cut_off(value, length - end_size, cuts_words, end);
+    if (PyUnicode_Check(value) && (!end || PyUnicode_Check(end))) return cut_off(c, value, length - end_size, cuts_words, end);
     PyErr_SetString(PyExc_TypeError, "truncate needs a text: put |string before it");
     return NULL;
 }
@@ -155,7 +156,7 @@ T0_FILTER(join) {
     if (!items) return NULL;
     uint64_t total = 0;
     const Py_ssize_t n = PyList_GET_SIZE(items);
-    if (given(args, 1) && args->items[1] != Py_None && !(path = t0_path_parse(args->items[1]))) goto done;
+    if (given(args, 1) && args->items[1] != Py_None && !(path = t0_path_parse(c, args->items[1]))) goto done;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *item = PyList_GET_ITEM(items, i);
         if (PyUnicode_CheckExact(item) && !path) {

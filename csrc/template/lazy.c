@@ -111,7 +111,7 @@ static int selects(t0_context *c, lazy *self, PyObject *item, const t0_arguments
 
 static int is_new(t0_context *c, lazy *self, PyObject *item) {
     PyObject *value = self->path ? t0_path_get(c, item, self->path, NULL) : Py_NewRef(item);
-    PyObject *key = value && !self->fallback ? t0_lower_key(value) : Py_XNewRef(value); /* fallback set: case sensitive */
+    PyObject *key = value && !self->fallback ? t0_lower_key(c, value) : Py_XNewRef(value); /* fallback set: case sensitive */
     Py_XDECREF(value);
     if (!key || t0_charge_tree(c, key) < 0) {
         Py_XDECREF(key);
@@ -125,7 +125,7 @@ static int is_new(t0_context *c, lazy *self, PyObject *item) {
 
 static PyObject *next_item(t0_context *c, lazy *self) {
     PyObject *room[64];
-    if (self->kind == T0_LAZY_ZIP) return self->ended || t0_charge(c, 1) < 0 ? NULL : zip_next(self);
+    if (self->kind == T0_LAZY_ZIP) return self->ended || t0_charge(c, 1 + (uint64_t)PyTuple_GET_SIZE(self->source)) < 0 ? NULL : zip_next(self);
     if (!self->ended && !self->iterator && start(c, self) < 0) return NULL;
     const t0_arguments args = inner_arguments(self, room);
     while (!self->ended) {
@@ -133,7 +133,7 @@ static PyObject *next_item(t0_context *c, lazy *self) {
         PyObject *item = PyIter_Next(self->iterator), *out = NULL;
         if (!item) break;
         int keep = 0;
-        if (self->kind == T0_LAZY_MAP) out = ((const t0_filter *)self->inner->fn)->run(c, item, &args);
+        if (self->kind == T0_LAZY_MAP) out = t0_settle(c, ((const t0_filter *)self->inner->fn)->run(c, item, &args));
         else if (self->kind == T0_LAZY_MAP_PATH) out = t0_path_get(c, item, self->path, self->fallback);
         else if ((keep = self->kind == T0_LAZY_UNIQUE ? is_new(c, self, item) : selects(c, self, item, &args)) > 0) out = Py_NewRef(item);
         Py_DECREF(item);

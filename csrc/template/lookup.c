@@ -98,7 +98,7 @@ PyObject *t0_get_item(t0_context *c, PyObject *base, PyObject *key) {
     if (t0_is_undefined(c, base)) return undefined_base(base);
     const uint16_t type = t0_type_of(c, base);
     if (type == T0_TYPE_DICT) {
-        if (PyTuple_CheckExact(key) && t0_charge_tree(c, key) < 0) return NULL;
+        if (!PyUnicode_CheckExact(key) && t0_charge_tree(c, key) < 0) return NULL;
         PyObject *item = PyDict_GetItemWithError(base, key);
         if (item) return Py_NewRef(item);
         if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) return NULL;
@@ -116,8 +116,9 @@ PyObject *t0_get_item(t0_context *c, PyObject *base, PyObject *key) {
     return t0_undefined(c, key);
 }
 
-PyObject *t0_path_parse(PyObject *attribute) {
+PyObject *t0_path_parse(t0_context *c, PyObject *attribute) {
     if (!PyUnicode_Check(attribute)) return attribute == Py_None ? PyTuple_New(0) : PyTuple_Pack(1, attribute);
+    if (t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(attribute) / 2) < 0) return NULL;
     PyObject *dot = PyUnicode_FromString(".");
     PyObject *parts = dot ? PyUnicode_Split(attribute, dot, -1) : NULL;
     Py_XDECREF(dot);
@@ -140,7 +141,7 @@ PyObject *t0_path_parse(PyObject *attribute) {
 PyObject *t0_path_get(t0_context *c, PyObject *base, PyObject *path, PyObject *fallback) {
     PyObject *item = Py_NewRef(base);
     for (Py_ssize_t i = 0; item && i < PyTuple_GET_SIZE(path); i++) {
-        Py_SETREF(item, t0_get_item(c, item, PyTuple_GET_ITEM(path, i)));
+        Py_SETREF(item, t0_charge(c, 1) < 0 ? NULL : t0_get_item(c, item, PyTuple_GET_ITEM(path, i)));
         if (item && fallback && t0_is_undefined(c, item)) Py_SETREF(item, Py_NewRef(fallback));
     }
     return item;

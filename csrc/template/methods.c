@@ -50,7 +50,8 @@ static int prepare_join(t0_context *c, PyObject *glue, t0_arguments *args) {
 }
 
 static int prepare_text(t0_context *c, const t0_method *method, PyObject *self, t0_arguments *args) {
-    if (t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(self) / 32) < 0) return -1;
+    const uint64_t size = (uint64_t)PyUnicode_GET_LENGTH(self); /* every second character may become a text of its own */
+    if (t0_charge(c, method->flags & NEW_LIST ? size / 4 : size / 32) < 0) return -1;
     if (named(method, "join")) return prepare_join(c, self, args);
     if (named(method, "replace") && args->count >= 2 && PyUnicode_Check(args->items[0]) && PyUnicode_Check(args->items[1]))
         return t0_charge_replace(c, self, args->items[0], args->items[1]);
@@ -58,7 +59,8 @@ static int prepare_text(t0_context *c, const t0_method *method, PyObject *self, 
     if (!pads || !args->count || !PyLong_Check(args->items[0])) return 0;
     int overflow;
     const long long width = PyLong_AsLongLongAndOverflow(args->items[0], &overflow);
-    return overflow > 0 || width > WIDTH_MAX ? t0_refuse(c, "a width of more than %d", WIDTH_MAX) : 0;
+    if (overflow > 0 || width > WIDTH_MAX) return t0_refuse(c, "a width of more than %d", WIDTH_MAX);
+    return width > 0 ? t0_charge_size(c, (uint64_t)width) : 0;
 }
 
 static int prepare_list(t0_context *c, const t0_method *method, PyObject *self, t0_arguments *args) {
@@ -80,7 +82,7 @@ static int prepare_list(t0_context *c, const t0_method *method, PyObject *self, 
 
 /* n_plain: arguments without a name; the first of update's is a dict or pairs. */
 static int prepare_dict(t0_context *c, const t0_method *method, PyObject *self, t0_arguments *args, size_t n_plain) {
-    if (named(method, "copy")) return t0_charge(c, 1 + (uint64_t)PyDict_GET_SIZE(self) / 4);
+    if (named(method, "copy")) return t0_charge_tree(c, self); /* a dict that lost keys is made anew, key by key */
     for (uint32_t i = 0; i < args->count; i++) {
         if (named(method, "update") && i == 0 && n_plain && !PyDict_CheckExact(args->items[i])) {
             if (t0_is_undefined(c, args->items[0])) return t0_raise_undefined(args->items[0]);

@@ -15,17 +15,24 @@ PyObject *t0_text(t0_context *c, PyObject *value) {
         PyErr_Format(PyExc_TypeError, "a %s cannot be printed: put |list or |join after it", Py_TYPE(value)->tp_name);
         return NULL;
     }
-    if (t0_charge_tree(c, value) < 0) return NULL;
+    if (t0_charge_print(c, value) < 0) return NULL;
     PyObject *text = PyObject_Str(value);
     if (text && t0_charge_size(c, (uint64_t)PyUnicode_GET_LENGTH(text)) < 0) Py_CLEAR(text);
     return text;
+}
+
+/* The steps of a list of `size` items: the list alone, or also the items, where they are made for it. */
+static uint64_t list_steps(PyObject *iterable, uint64_t size) {
+    if (PyRange_Check(iterable)) return 1 + size / 2;
+    const bool wide = PyUnicode_CheckExact(iterable) && PyUnicode_KIND(iterable) != PyUnicode_1BYTE_KIND;
+    return wide ? 1 + size : 1 + size / 8;
 }
 
 PyObject *t0_list(t0_context *c, PyObject *iterable) {
     const bool sized = PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable) || PyUnicode_CheckExact(iterable) || PyRange_Check(iterable) || PyDict_CheckExact(iterable);
     if (sized) {
         const Py_ssize_t size = PyObject_Size(iterable);
-        if (size < 0 || t0_charge(c, 1 + (uint64_t)size / 8) < 0) return NULL;
+        if (size < 0 || t0_charge(c, list_steps(iterable, (uint64_t)size)) < 0) return NULL;
         return PySequence_List(iterable);
     }
     PyObject *iterator = PyObject_GetIter(iterable), *list = iterator ? PyList_New(0) : NULL, *item;
@@ -45,7 +52,10 @@ static PyObject *call_text_method(PyObject *text, const char *name) {
     return out;
 }
 
-PyObject *t0_lower_key(PyObject *value) { return PyUnicode_Check(value) ? call_text_method(value, "lower") : Py_NewRef(value); }
+PyObject *t0_lower_key(t0_context *c, PyObject *value) {
+    if (!PyUnicode_Check(value)) return Py_NewRef(value);
+    return t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(value) / 64) < 0 ? NULL : t0_settle(c, call_text_method(value, "lower"));
+}
 
 int t0_truth(t0_context *c, PyObject *value) {
     (void)c;
@@ -67,6 +77,13 @@ static long long bits_of(PyObject *value) {
     const long long out = bits ? PyLong_AsLongLong(bits) : -1;
     Py_XDECREF(bits);
     return out;
+}
+
+int t0_check_integer(t0_context *c, PyObject *value) {
+    int overflow;
+    PyLong_AsLongLongAndOverflow(value, &overflow);
+    const long long bits = overflow ? bits_of(value) : 0;
+    return bits < 0 ? -1 : bits > INTEGER_BITS_MAX ? t0_refuse(c, "an integer of more than %d bits", INTEGER_BITS_MAX) : 0;
 }
 
 static int check_integers(t0_context *c, int op, PyObject *a, PyObject *b) {
@@ -93,15 +110,22 @@ static int check_repeat(t0_context *c, PyObject *sequence, PyObject *times) {
     return PyUnicode_Check(sequence) ? t0_charge_size(c, total) : t0_charge(c, 1 + total / 8);
 }
 
-/* Refuses what a % format could blow up: * and widths or precisions of more than WIDTH_DIGITS_MAX digits. */
-static int check_format(t0_context *c, PyObject *format) {
+/* Refuses what a % format could blow up: * and widths or precisions of more than WIDTH_DIGITS_MAX digits. Their sum
+ * goes to *total, the number of fields to *n_fields. */
+static int check_format(t0_context *c, PyObject *format, uint64_t *total, uint64_t *n_fields) {
     const Py_ssize_t size = PyUnicode_GET_LENGTH(format);
+    *total = (uint64_t)size;
+    *n_fields = 0;
     for (Py_ssize_t i = 0; i < size; i++) {
         if (PyUnicode_READ_CHAR(format, i) != '%') continue;
         int digits = 0;
+        uint64_t width = 0;
+        ++*n_fields;
         for (i++; i < size; i++) {
             const Py_UCS4 now = PyUnicode_READ_CHAR(format, i);
             digits = now >= '0' && now <= '9' ? digits + 1 : 0;
+            if (!digits) *total += width;
+            width = digits ? 10 * width + (now - '0') : 0;
             if (now == '*' || digits > WIDTH_DIGITS_MAX) return t0_refuse(c, "a %% format with * or a width of more than %d digits", WIDTH_DIGITS_MAX);
             if (now == '(') while (i + 1 < size && PyUnicode_READ_CHAR(format, i) != ')') i++;
             else if (!(digits || now == '.' || now == '-' || now == '+' || now == ' ' || now == '#' || now == 'l' || now == 'h' || now == 'L')) break;
@@ -110,13 +134,31 @@ static int check_format(t0_context *c, PyObject *format) {
     return 0;
 }
 
+/* Charges for the values of a format and adds their texts to *total. Each field of a dict's may print the longest one. */
+static int charge_values(t0_context *c, PyObject *values, uint64_t n_fields, uint64_t *total) {
+    const uint64_t before = c->steps;
+    if (t0_charge_print(c, values) < 0) return -1;
+    if (PyUnicode_Check(values)) *total += (uint64_t)PyUnicode_GET_LENGTH(values);
+    for (Py_ssize_t i = 0; PyTuple_Check(values) && i < PyTuple_GET_SIZE(values); i++)
+        if (PyUnicode_Check(PyTuple_GET_ITEM(values, i))) *total += (uint64_t)PyUnicode_GET_LENGTH(PyTuple_GET_ITEM(values, i));
+    if (!PyDict_Check(values)) return 0;
+    uint64_t longest = 0;
+    PyObject *key, *value;
+    for (Py_ssize_t at = 0; PyDict_Next(values, &at, &key, &value);)
+        if (PyUnicode_Check(value) && (uint64_t)PyUnicode_GET_LENGTH(value) > longest) longest = (uint64_t)PyUnicode_GET_LENGTH(value);
+    *total += n_fields * longest;
+    return t0_charge(c, n_fields * (c->steps - before));
+}
+
 static int check_remainder(t0_context *c, PyObject *a, PyObject *b) {
     if (!PyUnicode_Check(a)) return PyLong_Check(a) && PyLong_Check(b) ? check_integers(c, OP_MOD, a, b) : 0;
-    return check_format(c, a) < 0 ? -1 : t0_charge_tree(c, b);
+    uint64_t total, n_fields;
+    if (check_format(c, a, &total, &n_fields) < 0 || charge_values(c, b, n_fields, &total) < 0) return -1;
+    return t0_charge_size(c, total);
 }
 
 static int check_sum(t0_context *c, PyObject *a, PyObject *b) {
-    if (PyLong_Check(a) && PyLong_Check(b)) return 0;
+    if (PyLong_Check(a) && PyLong_Check(b)) return t0_check_integer(c, a) < 0 ? -1 : t0_check_integer(c, b);
     if (PyUnicode_Check(a) && PyUnicode_Check(b)) return t0_charge_size(c, (uint64_t)PyUnicode_GET_LENGTH(a) + (uint64_t)PyUnicode_GET_LENGTH(b));
     if (!PySequence_Check(a) || !PySequence_Check(b) || PyDict_Check(a)) return 0;
     const Py_ssize_t left = PyObject_Size(a), right = PyObject_Size(b);
@@ -126,6 +168,7 @@ static int check_sum(t0_context *c, PyObject *a, PyObject *b) {
 
 PyObject *t0_binary(t0_context *c, int op, PyObject *a, PyObject *b) {
     if (op == OP_ADD && check_sum(c, a, b) < 0) return NULL;
+    if (op == OP_SUB && PyLong_Check(a) && PyLong_Check(b) && check_sum(c, a, b) < 0) return NULL;
     if (op == OP_MOD && check_remainder(c, a, b) < 0) return NULL;
     if (op == OP_MUL && PySequence_Check(a) && check_repeat(c, a, b) < 0) return NULL;
     if (op == OP_MUL && PySequence_Check(b) && check_repeat(c, b, a) < 0) return NULL;
@@ -140,6 +183,7 @@ PyObject *t0_binary(t0_context *c, int op, PyObject *a, PyObject *b) {
     case OP_MOD: out = PyNumber_Remainder(a, b); break;
     default: out = PyNumber_Power(a, b, Py_None); break;
     }
+    if (op == OP_MOD && out && PyUnicode_Check(out) && t0_charge_size(c, (uint64_t)PyUnicode_GET_LENGTH(out)) < 0) Py_CLEAR(out);
     return out;
 }
 
@@ -158,6 +202,10 @@ static int iterates_to(t0_context *c, PyObject *a, PyObject *b) {
 static int contains(t0_context *c, PyObject *a, PyObject *b) {
     if (t0_charge_tree(c, a) < 0 || t0_charge_tree(c, b) < 0) return -1;
     if (PyIter_Check(b) || (PyRange_Check(b) && !PyLong_CheckExact(a) && !PyBool_Check(a))) return iterates_to(c, a, b);
+    if (PyUnicode_CheckExact(a) && PyUnicode_CheckExact(b)) { /* the search may compare a short text at every place */
+        const uint64_t needle = (uint64_t)PyUnicode_GET_LENGTH(a), slow = needle < 100 ? 1 + needle / 16 : 7;
+        if (t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(b) / 64 * slow) < 0) return -1;
+    }
     return PySequence_Contains(b, a);
 }
 
@@ -168,7 +216,9 @@ int t0_compare(t0_context *c, int op, PyObject *a, PyObject *b) {
         return found < 0 ? -1 : found == (op == OP_IN);
     }
     if (PyUnicode_CheckExact(a) && PyUnicode_CheckExact(b) && (op == OP_EQ || op == OP_NE)) {
-        const bool same = PyUnicode_GET_LENGTH(a) == PyUnicode_GET_LENGTH(b) && PyUnicode_Compare(a, b) == 0;
+        bool same = PyUnicode_GET_LENGTH(a) == PyUnicode_GET_LENGTH(b);
+        if (same && t0_charge_tree(c, a) < 0) return -1;
+        same = same && PyUnicode_Compare(a, b) == 0;
         return same == (op == OP_EQ);
     }
     if (t0_charge_tree(c, a) < 0 || t0_charge_tree(c, b) < 0) return -1;

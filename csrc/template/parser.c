@@ -15,6 +15,7 @@
 #include <string.h>
 
 t0_status t0_parser_advance(t0_parser *p) {
+    if (++p->tokens % 4096 == 0 && PyErr_CheckSignals() < 0) return t0_fail(p->err, T0_EPYTHON, "Python error");
     if (p->has_ahead) {
         p->now = p->ahead;
         p->has_ahead = false;
@@ -169,14 +170,28 @@ static t0_status constant(t0_parser *p, const t0_token *at, PyObject *value, t0_
     return T0_OK;
 }
 
+/* The rest of adjacent strings, joined to the first at once: one by one would take quadratic time and memory. */
+static t0_status join_strings(t0_parser *p, PyObject *pieces, PyObject **text) {
+    t0_status status = PyList_Append(pieces, *text) < 0 ? T0_EPYTHON : T0_OK;
+    while (status == T0_OK && p->now.kind == K_STRING)
+        status = PyList_Append(pieces, p->now.value) < 0 ? T0_EPYTHON : t0_parser_advance(p);
+    PyObject *empty = status == T0_OK ? PyUnicode_New(0, 0) : NULL;
+    *text = empty ? t0_keep(p->template->constants, PyUnicode_Join(empty, pieces)) : NULL;
+    Py_XDECREF(empty);
+    if (*text) return T0_OK;
+    return status == T0_OK || status == T0_EPYTHON ? t0_fail(p->err, T0_EPYTHON, "Python error") : status;
+}
+
 static t0_status parse_string(t0_parser *p, t0_node **out) {
     const t0_token first = p->now;
     PyObject *text = first.value;
     T0_TRY(t0_parser_advance(p));
-    while (p->now.kind == K_STRING) {
-        text = t0_keep(p->template->constants, PyUnicode_Concat(text, p->now.value));
-        if (!text) return t0_fail(p->err, T0_EPYTHON, "Python error");
-        T0_TRY(t0_parser_advance(p));
+    if (p->now.kind == K_STRING) {
+        PyObject *pieces = PyList_New(0);
+        if (!pieces) return t0_fail(p->err, T0_EPYTHON, "Python error");
+        const t0_status status = join_strings(p, pieces, &text);
+        Py_DECREF(pieces);
+        T0_TRY(status);
     }
     return constant(p, &first, text, out);
 }

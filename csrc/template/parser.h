@@ -13,6 +13,7 @@ typedef struct t0_parser {
     t0_template *template;
     t0_error *err;
     int depth, blocks;
+    uint32_t tokens; /* read so far */
 } t0_parser;
 
 t0_status t0_parser_advance(t0_parser *p);

@@ -42,7 +42,8 @@ TEST(sameas) { return (void)c, value == args->items[0]; }
 
 static int text_test(t0_context *c, PyObject *value, const char *method) {
     PyObject *text = t0_text(c, value), *name = PyUnicode_InternFromString(method);
-    PyObject *out = text && name ? PyObject_CallMethodNoArgs(text, name) : NULL;
+    const bool ready = text && name && t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(text) / 64) == 0;
+    PyObject *out = ready ? PyObject_CallMethodNoArgs(text, name) : NULL;
     const int truth = out ? out == Py_True : -1;
     Py_XDECREF(text);
     Py_XDECREF(name);

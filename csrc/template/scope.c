@@ -39,9 +39,20 @@ typedef struct scope {
     t0_template *template;
     t0_error *err;
     uint32_t capacity_names;
+    uint64_t work; /* symbols looked at, and COPY_WORK for each one copied */
 } scope;
 
-static symbol *find(const symbols *list, PyObject *name) {
+/* Names times branches may be a large number even in a text that is not long: this bounds the time to a fraction of a
+ * second and the memory of the copies to some 50 MB. */
+enum { WORK_MAX = 1 << 25, COPY_WORK = 64 };
+
+static t0_status check_work(const scope *s, const t0_node *node) {
+    if (s->work <= WORK_MAX) return T0_OK;
+    return t0_fail_at(s->err, node->line, node->column, "too many names and branches in one template: split it");
+}
+
+static symbol *find(scope *s, const symbols *list, PyObject *name) {
+    s->work += list->count;
     for (uint32_t i = 0; i < list->count; i++)
         if (list->items[i].name == name) return &list->items[i];
     return NULL;
@@ -61,8 +72,11 @@ static t0_status append(scope *s, symbols *list, symbol added) {
 }
 
 static t0_status copy_symbols(scope *s, symbols *out, const symbols *from) {
-    memset(out, 0, sizeof *out);
-    for (uint32_t i = 0; i < from->count; i++) T0_TRY(append(s, out, from->items[i]));
+    const size_t size = from->count * sizeof *from->items;
+    s->work += (uint64_t)COPY_WORK * from->count;
+    *out = (symbols){t0_arena_get(&s->template->scratch, size), from->count, from->count};
+    if (!out->items) return t0_fail_memory(s->err, size);
+    if (size) memcpy(out->items, from->items, size);
     return T0_OK;
 }
 
@@ -71,6 +85,7 @@ static t0_status global_slot(scope *s, PyObject *name, int32_t *out) {
     t0_template *template = s->template;
     uint32_t i = 0;
     while (i < template->n_names && template->names[i] != name) i++;
+    s->work += i;
     if (i == template->n_names) {
         if (i == s->capacity_names) {
             const uint32_t capacity = i ? i * 2 : 4;
@@ -89,7 +104,7 @@ static t0_status global_slot(scope *s, PyObject *name, int32_t *out) {
 /* The slot that reads `name` from inside `f`, or T0_NO_SLOT where no frame knows the name. */
 static t0_status outer_slot(scope *s, const frame *f, PyObject *name, int32_t *out) {
     for (; f; f = f->parent) {
-        const symbol *known = find(&f->names, name);
+        const symbol *known = find(s, &f->names, name);
         if (!known) continue;
         if (known->load == LOAD_RESOLVE && !known->stored) return global_slot(s, name, out);
         *out = known->slot;
@@ -100,27 +115,27 @@ static t0_status outer_slot(scope *s, const frame *f, PyObject *name, int32_t *o
 }
 
 static t0_status define(scope *s, frame *f, symbols *now, PyObject *name, load how, int32_t from, bool stored) {
-    const symbol *slot = find(&f->slots, name);
+    const symbol *slot = find(s, &f->slots, name);
     symbol added = {name, slot ? slot->slot : (int32_t)s->template->n_slots, from, (uint8_t)how, stored};
     if (!slot) {
         s->template->n_slots++;
         T0_TRY(append(s, &f->slots, added));
     }
-    symbol *known = find(now, name);
+    symbol *known = find(s, now, name);
     if (!known) return append(s, now, added);
     *known = added;
     return T0_OK;
 }
 
 static t0_status note_load(scope *s, frame *f, symbols *now, PyObject *name) {
-    if (find(now, name)) return T0_OK;
+    if (find(s, now, name)) return T0_OK;
     int32_t outer;
     T0_TRY(outer_slot(s, f->parent, name, &outer));
     return outer == T0_NO_SLOT ? define(s, f, now, name, LOAD_RESOLVE, T0_NO_SLOT, false) : T0_OK;
 }
 
 static t0_status note_store(scope *s, frame *f, symbols *now, PyObject *name) {
-    symbol *known = find(now, name);
+    symbol *known = find(s, now, name);
     if (known) {
         known->stored = true;
         return T0_OK;
@@ -132,6 +147,7 @@ static t0_status note_store(scope *s, frame *f, symbols *now, PyObject *name) {
 
 static t0_status note_expression(scope *s, frame *f, symbols *now, const t0_node *node) {
     if (!node) return T0_OK;
+    T0_TRY(check_work(s, node));
     if (node->kind == T_NAME) return note_load(s, f, now, node->value);
     T0_TRY(note_expression(s, f, now, node->kind == T_COND ? node->b : node->a)); /* the order of evaluation does not matter */
     T0_TRY(note_expression(s, f, now, node->kind == T_COND ? node->a : node->b));
@@ -141,6 +157,7 @@ static t0_status note_expression(scope *s, frame *f, symbols *now, const t0_node
 }
 
 static t0_status note_target(scope *s, frame *f, symbols *now, const t0_node *node, bool parameter) {
+    T0_TRY(check_work(s, node));
     if (node->kind == T_FIELD) return note_load(s, f, now, node->a->value);
     if (node->kind == T_NAME)
         return parameter ? define(s, f, now, node->value, LOAD_PARAMETER, T0_NO_SLOT, true) : note_store(s, f, now, node->value);
@@ -153,18 +170,21 @@ static t0_status note_body(scope *s, frame *f, symbols *now, const t0_node *node
 /* Both branches start from the same symbols; what either sets may be missing afterwards. */
 static t0_status note_if(scope *s, frame *f, symbols *now, const t0_node *node) {
     T0_TRY(note_expression(s, f, now, node->a));
-    symbols branch[2];
+    symbols branch[2] = {0};
     const t0_node *const bodies[2] = {node->b, node->c};
     for (int i = 0; i < 2; i++) {
+        if (!bodies[i]) continue; /* changes nothing */
+        T0_TRY(check_work(s, node));
         T0_TRY(copy_symbols(s, &branch[i], now));
         T0_TRY(note_body(s, f, &branch[i], bodies[i]));
     }
+    if (!node->b && !node->c) return T0_OK;
     symbols before;
     T0_TRY(copy_symbols(s, &before, now));
     for (int i = 0; i < 2; i++)
         for (uint32_t k = 0; k < branch[i].count; k++) {
             const symbol *const new = &branch[i].items[k];
-            symbol *known = find(now, new->name);
+            symbol *known = find(s, now, new->name);
             if (!known) T0_TRY(append(s, now, *new));
             else {
                 const bool stored = known->stored || new->stored;
@@ -174,7 +194,7 @@ static t0_status note_if(scope *s, frame *f, symbols *now, const t0_node *node) 
         }
     for (uint32_t k = 0; k < now->count; k++) {
         symbol *const known = &now->items[k];
-        const symbol *const old = find(&before, known->name);
+        const symbol *const old = find(s, &before, known->name);
         if (!known->stored || (old && old->stored)) continue;
         T0_TRY(outer_slot(s, f->parent, known->name, &known->from));
         known->load = known->from == T0_NO_SLOT ? LOAD_RESOLVE : LOAD_ALIAS;
@@ -212,6 +232,7 @@ static t0_status frame_inits(scope *s, const frame *f, t0_slot_init **out, uint3
 }
 
 static t0_status bind_name(scope *s, const frame *f, t0_node *node) {
+    T0_TRY(check_work(s, node));
     T0_TRY(outer_slot(s, f, node->value, &node->slot));
     return T0_OK;
 }
@@ -248,33 +269,36 @@ static bool target_has(const t0_node *node, const char *name) {
     return false;
 }
 
-static bool expression_reads_loop(const t0_node *node) {
+static bool expression_reads_loop(scope *s, const t0_node *node) {
     if (!node) return false;
+    s->work++;
     if (node->kind == T_NAME) return PyUnicode_CompareWithASCIIString(node->value, "loop") == 0;
-    if (expression_reads_loop(node->a) || expression_reads_loop(node->b) || expression_reads_loop(node->c)) return true;
+    if (expression_reads_loop(s, node->a) || expression_reads_loop(s, node->b) || expression_reads_loop(s, node->c)) return true;
     for (uint32_t i = 0; i < node->count; i++)
-        if (expression_reads_loop(node->items[i])) return true;
+        if (expression_reads_loop(s, node->items[i])) return true;
     return false;
 }
 
 /* Does the body mention `loop`? It also refuses an assignment to it. */
 static t0_status body_reads_loop(scope *s, const t0_node *node, PyObject **name, bool *reads) {
     for (; node; node = node->next) {
+        s->work++;
+        T0_TRY(check_work(s, node));
         if ((node->kind == T_SET || node->kind == T_SETBLOCK) && target_has(node->a, "loop"))
             return t0_fail_at(s->err, node->line, node->column, "the name loop cannot be set inside a loop: use another name");
         if (node->kind == T_IF) {
-            *reads = *reads || expression_reads_loop(node->a);
+            *reads = *reads || expression_reads_loop(s, node->a);
             T0_TRY(body_reads_loop(s, node->b, name, reads));
             T0_TRY(body_reads_loop(s, node->c, name, reads));
         } else if (node->kind == T_FOR) {
             const t0_loop_parts *parts = node->loop;
             if (target_has(parts->target, "loop"))
                 return t0_fail_at(s->err, node->line, node->column, "the name loop cannot be a loop's target: use another name");
-            *reads = *reads || expression_reads_loop(parts->iter) || expression_reads_loop(parts->test);
+            *reads = *reads || expression_reads_loop(s, parts->iter) || expression_reads_loop(s, parts->test);
             T0_TRY(body_reads_loop(s, parts->body, name, reads));
             T0_TRY(body_reads_loop(s, parts->otherwise, name, reads));
         } else if (node->kind == T_SETBLOCK) T0_TRY(body_reads_loop(s, node->loop->body, name, reads));
-        else *reads = *reads || expression_reads_loop(node->a) || expression_reads_loop(node->b);
+        else *reads = *reads || expression_reads_loop(s, node->a) || expression_reads_loop(s, node->b);
     }
     return T0_OK;
 }
@@ -307,7 +331,7 @@ static t0_status bind_for(scope *s, frame *f, t0_node *node) {
         loop_name = t0_keep(s->template->constants, PyUnicode_InternFromString("loop"));
         if (!loop_name) return t0_fail(s->err, T0_EPYTHON, "Python error");
         T0_TRY(define(s, &body, &body.names, loop_name, LOAD_PARAMETER, T0_NO_SLOT, true));
-        parts->loop_slot = find(&body.names, loop_name)->slot;
+        parts->loop_slot = find(s, &body.names, loop_name)->slot;
     }
     T0_TRY(note_target(s, &body, &body.names, parts->target, true));
     T0_TRY(note_body(s, &body, &body.names, parts->body));
