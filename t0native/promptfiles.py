@@ -19,6 +19,7 @@ import yaml
 
 from t0native.errors import DataError, FormatError, nearest, suggest
 from t0native.prompts import Prompt, PromptMetadata
+from t0native.yamltext import SafeLoader
 
 FILE = "templates.yaml"
 MAX_BYTES = 32_000_000
@@ -44,16 +45,8 @@ def _warn_once(kind, value, place, near=None):
         _log.warning("%s: unknown %s %r%s", place, kind, value, f"; did you mean {near!r}?" if near else "")
 
 
-class _Loader(yaml.CSafeLoader):
-    """The safe loader with the two tags of prompt files; a key that stands twice is refused, where YAML would keep the last."""
-
-    def construct_mapping(self, node, deep=False):
-        seen = {}
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and seen.setdefault(key.value, key) is not key:
-                first, again = seen[key.value].start_mark.line + 1, key.start_mark.line + 1
-                raise FormatError(f"{self.name}: line {again}: {key.value!r} stands twice, first in line {first}")
-        return super().construct_mapping(node, deep)
+class _Loader(SafeLoader):
+    """The safe loader with the two tags of prompt files."""
 
 
 def _fields(loader, node, known):

@@ -1,6 +1,7 @@
-"""YAML of recipes, read safely: plain values only, numbers as YAML 1.2 and Python write them, dates as the text they are.
+"""YAML read safely: plain values only, no key twice in one mapping.
 
-YAML 1.1, which PyYAML reads, takes 1e-3 for a text (it wants 1.0e-3) and 2024-01-31 for a date."""
+In recipes numbers are as YAML 1.2 and Python write them, and dates are the text they are: YAML 1.1, which PyYAML reads, takes
+1e-3 for a text (it wants 1.0e-3) and 2024-01-31 for a date."""
 
 import re
 
@@ -9,11 +10,23 @@ import yaml
 from t0native.arguments import shown
 from t0native.errors import ConfigError
 
-__all__ = ["parse_yaml"]
+__all__ = ["SafeLoader", "parse_yaml"]
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """The safe loader, but for floats and dates; what a tag cannot hold is an error with its line."""
+class SafeLoader(yaml.CSafeLoader):
+    """PyYAML's safe loader in C; a key that stands twice is refused, where YAML would keep the last."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = {}
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode) and seen.setdefault(key.value, key) is not key:
+                what = f"{shown(key.value)} stands twice, first in line {seen[key.value].start_mark.line + 1}"
+                raise yaml.constructor.ConstructorError(None, None, what, key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+class _RecipeLoader(SafeLoader):
+    """But for floats and dates; what a tag cannot hold is an error with its line."""
 
     yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
@@ -29,7 +42,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             raise yaml.constructor.ConstructorError(None, None, f"{shown(node.value)} is no {node.tag}", node.start_mark) from None
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z"), list("-+.0123456789"))
+_RecipeLoader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z"), list("-+.0123456789"))
 
 
 def parse_yaml(path, file):
@@ -40,7 +53,7 @@ def parse_yaml(path, file):
     {'learning_rate': 0.001}
     """
     try:
-        loader = _Loader(file)
+        loader = _RecipeLoader(file)
         try:
             return loader.get_single_data()
         finally:

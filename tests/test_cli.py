@@ -303,7 +303,7 @@ def test_a_recipes_wrong_values_are_told_with_file_and_key(run, bad_files, place
     assert run("train", "wrong.yaml", "--dry-run") == (2, "", f"t0native: error: wrong.yaml: {message}\n")
 
 
-@pytest.mark.parametrize("value", ["!!int x", "!!timestamp x", "[1", "9" * 5000, "*nobody"])
+@pytest.mark.parametrize("value", ["!!int x", "!!timestamp x", "[1", "9" * 5000, "*nobody", "1\nseed: 2", "!!map x", "!!set [a]"])
 def test_what_is_no_yaml_is_told_with_its_line(run, place, value):
     (place / "wrong.yaml").write_text(f"{RECIPE}seed: {value}\n")
     code, out, err = run("train", "wrong.yaml")
