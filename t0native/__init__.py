@@ -17,13 +17,21 @@ __version__ = "0.1.0"
 
 try:
     from t0native import _core
-except ImportError as error:
+except ImportError:
     if any(Path(__file__).parent.glob("_core.*.so")) or any(Path(__file__).parent.glob("_core*.pyd")):
         raise
+    from importlib.metadata import distributions
+
+    _places = [Path(found.locate_file("t0native")) for found in distributions(name="t0native")]
+    if any(place.is_dir() and place.resolve() != Path(__file__).resolve().parent for place in _places):
+        raise ImportError(
+            f"t0native is installed, but the sources in {Path(__file__).parent.parent} hide it: start Python in another folder, or "
+            "`pip install -e .` there, which builds the sources in place"
+        ) from None
     raise ImportError(
         f"t0native is not built: {Path(__file__).parent} has no compiled module _core. Install it with `pip install .` "
         "(or, to work on the sources, `python setup.py build_clib build_ext --inplace`) in the folder that holds setup.py"
-    ) from error
+    ) from None
 
 # evaluate and train are loaded at once: a later import of the modules of these names would hide the functions.
 from t0native.errors import ConfigError, DataError, Error, FormatError, NumericError, TemplateError

@@ -54,6 +54,19 @@ def test_a_package_that_is_not_built_says_how(tmp_path):
     assert last.startswith("ImportError: t0native is not built: ") and "pip install ." in last
 
 
+def test_sources_that_hide_the_installed_package_say_so(tmp_path):
+    ignored = shutil.ignore_patterns("*.so", "__pycache__", "mini")
+    for folder in ("sources", "site"):
+        shutil.copytree(PACKAGE, tmp_path / folder / "t0native", ignore=ignored)
+    for folder, info in (("sources", "t0native.egg-info/PKG-INFO"), ("site", "t0native-0.1.0.dist-info/METADATA")):
+        (tmp_path / folder / info).parent.mkdir()
+        (tmp_path / folder / info).write_text("Metadata-Version: 2.1\nName: t0native\nVersion: 0.1.0\n")
+    done = python(f"import sys; sys.path.append({str(tmp_path / 'site')!r}); import t0native", tmp_path / "sources", "-S")
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"ImportError: t0native is installed, but the sources in {tmp_path / 'sources'} hide it: start Python in another folder")
+    assert "During handling" not in done.stderr and "direct cause" not in done.stderr
+
+
 def test_files_are_old_or_new_never_half(tmp_path, monkeypatch):
     path = tmp_path / "deep/a.json"
     files.write_json(path, {"é": [1.5, None]})
