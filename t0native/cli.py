@@ -370,17 +370,31 @@ def _run_evaluate(args):
     from t0native.evaluate import evaluate
     from t0native.files import write_text
 
+    _check_results(args)
     tasks = list(_tasks_given(args))
     if not tasks:
         raise ConfigError("evaluate: no rows; give --task DATASET=FILE, or --data and --dataset")
     report = evaluate(_load_model(args.model), tasks, seed=args.seed, limit=args.limit, label=args.label)
+    _show_report(report, args.json)
     if args.out is not None:
         report.save(Path(args.out) / "report.json")
         write_text(Path(args.out) / "report.md", report.to_markdown())
-    _show_report(report, args.json)
     if args.plot is not None and any(entry["median"] is not None for entry in report.summary):
         report.plot(args.plot)
     return FAILED if report.failed else FINE
+
+
+def _check_results(args):
+    """Where results would go, before the work is done."""
+    from t0native.files import check_place
+
+    if args.out is not None:
+        for name in ("report.json", "report.md"):
+            check_place(Path(args.out) / name)
+    if args.plot is not None:
+        from t0native.plot import check_picture
+
+        check_picture(args.plot)
 
 
 def _show_report(report, as_json):

@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-__all__ = ["FileSet", "append_line", "replacing", "sync_file", "write_bytes", "write_json", "write_text"]
+__all__ = ["FileSet", "append_line", "check_place", "replacing", "sync_file", "write_bytes", "write_json", "write_text"]
 
 
 class FileSet:
@@ -67,6 +67,22 @@ class FileSet:
             if self._made_folder:
                 with contextlib.suppress(OSError):
                     self.folder.rmdir()  # succeeds only where nothing was written
+
+
+def check_place(path):
+    """Whether a file could be written at `path`, asked before the work whose result it is to hold; OSError where not.
+
+    >>> check_place("/dev/null/report.json")
+    Traceback (most recent call last):
+    NotADirectoryError: [Errno 20] cannot write: Not a directory: '/dev/null/report.json'
+    """
+    path = Path(path)
+    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    code = errno.EISDIR if path.is_dir() else 0 if folder.is_dir() else errno.ENOTDIR
+    if not code and not os.access(folder, os.W_OK | os.X_OK):
+        code = errno.EACCES
+    if code:
+        raise OSError(code, f"cannot write: {os.strerror(code)}", str(path))
 
 
 @contextlib.contextmanager

@@ -5,12 +5,13 @@
 The boxes show the values of the cells that the summary covers."""
 
 import io
+from contextlib import contextmanager
 from pathlib import Path
 
 from t0native.errors import ConfigError
-from t0native.files import write_bytes
+from t0native.files import check_place, write_bytes
 
-__all__ = ["draw_boxes", "text_boxes"]
+__all__ = ["check_picture", "draw_boxes", "text_boxes"]
 
 
 def text_boxes(report, width=72):
@@ -57,6 +58,8 @@ def _box(entry, size):
 
 def draw_boxes(report, path=None, ax=None):
     """One box a task and model, a point a prompt, a dashed line at chance. Returns the Axes; never shows a window."""
+    if path is not None:
+        check_picture(path)
     entries = [entry for entry in report.summary if entry["median"] is not None]
     if not entries:
         raise ConfigError("nothing to draw: no cell has a value")
@@ -102,8 +105,27 @@ def _finish(ax, entries, tasks):
     ax.legend(frameon=False, fontsize="small")
 
 
-def _axes(path, size):
+def check_picture(path):
+    """Whether a picture could be saved there, asked before the work; ImportError, ConfigError or OSError where not."""
+    with _needs_matplotlib():
+        from matplotlib.backend_bases import FigureCanvasBase
+    kind, known = Path(path).suffix[1:].lower(), FigureCanvasBase.get_supported_filetypes()
+    if kind not in known:
+        names = ", ".join("." + name for name in sorted(known))
+        raise ConfigError(f"{path}: unknown kind of picture {Path(path).suffix!r}; known are {names}")
+    check_place(path)
+
+
+@contextmanager
+def _needs_matplotlib():
     try:
+        yield
+    except ImportError:
+        raise ImportError("pictures need matplotlib: pip install 't0native[plot]' (report.boxes() draws in text without it)") from None
+
+
+def _axes(path, size):
+    with _needs_matplotlib():
         if path is not None:  # no pyplot: nothing global is touched
             from matplotlib.figure import Figure
 
@@ -111,15 +133,8 @@ def _axes(path, size):
         import matplotlib.pyplot as plt
 
         return plt.subplots(figsize=size, layout="constrained")[1]
-    except ImportError:
-        raise ImportError("pictures need matplotlib: pip install 't0native[plot]' (report.boxes() draws in text without it)") from None
-
 
 def _save(figure, path):
-    kind = path.suffix[1:].lower()
-    known = figure.canvas.get_supported_filetypes()
-    if kind not in known:
-        raise ConfigError(f"{path}: unknown kind of picture {path.suffix!r}; known are {', '.join('.' + name for name in sorted(known))}")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=150)
+    figure.savefig(buffer, format=path.suffix[1:].lower(), dpi=150)
     write_bytes(path, buffer.getvalue())

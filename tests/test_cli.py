@@ -334,9 +334,20 @@ def test_no_space_left_is_bad_input(run, monkeypatch, place):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(files.os, "fsync", full)
-    code, _, err = run("evaluate", "--model", "model", "--task", "mine=rows.jsonl", *MINE, "--out", "full")
+    code, out, err = run("evaluate", "--model", "model", "--task", "mine=rows.jsonl", *MINE, "--out", "full")
     assert code == 2 and err.startswith("t0native: error: full/report.json: cannot write: no space left on the disk (")
-    assert not (place / "full").exists()
+    assert not (place / "full").exists() and "is it so" not in err and out.startswith("task  model")
+
+
+def test_places_of_results_are_checked_before_the_work(run, place):
+    (place / "a file").write_text("")
+    common = ["evaluate", "--model", "nowhere", "--task", "mine=rows.jsonl", *MINE]
+    assert run(*common, "--out", "a file") == (2, "", "t0native: error: a file/report.json: cannot write: Not a directory\n")
+    (place / "taken/report.md").mkdir(parents=True)
+    assert run(*common, "--out", "taken") == (2, "", "t0native: error: taken/report.md: cannot write: Is a directory\n")
+    needed("matplotlib", "pip install '.[plot]'")
+    code, _, err = run(*common, "--plot", "boxes.foo")
+    assert code == 2 and err.startswith("t0native: error: boxes.foo: unknown kind of picture '.foo'; known are ")
 
 
 def test_ctrl_c_exits_with_130(place):
