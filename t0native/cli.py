@@ -4,6 +4,7 @@ Exit codes: 0 fine; 1 a result that failed (the demo's claim was not shown, cell
 in one line without a traceback; 130 after Ctrl-C. Results go to stdout, progress and errors to stderr."""
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ FINE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 def main(argv=None):
     """Runs one command; returns its exit code."""
     try:
+        _check_streams()
         args = _parser().parse_args(argv)
         _check_common(args)
         code = args.run(args)
@@ -36,6 +38,18 @@ def main(argv=None):
         return _tell(f"error: not enough memory: {error}", BAD_INPUT)
     except (Error, ValueError, ArithmeticError, ImportError) as error:
         return _tell(f"error: {error}", BAD_INPUT)
+    except Exception as error:
+        if os.environ.get("T0NATIVE_TRACE"):
+            raise
+        told = f"error: {type(error).__name__}: {error}; this should not happen: T0NATIVE_TRACE=1 before the command shows where it did"
+        return _tell(told, BAD_INPUT)
+
+
+def _check_streams():
+    """Python has None for a stream that the shell has closed."""
+    sys.stdin, sys.stderr = sys.stdin or io.StringIO(), sys.stderr or io.StringIO()
+    if sys.stdout is None:
+        raise ConfigError("standard output is closed, and results go there; send them to a file or to /dev/null")
 
 
 def _check_common(args):
@@ -316,6 +330,8 @@ def _run_train(args):
     check_settings(recipe.options)
     if "steps" not in recipe.options:
         raise ConfigError(f"{args.config}: no 'steps'; add it, or give --steps")
+    if recipe.options.get("out") is None and not args.dry_run:
+        raise ConfigError(f"{args.config}: no 'out': the trained model would be lost; name a folder with 'out' or --out")
     if args.dry_run:
         plan = recipe.plan()
         if args.json:

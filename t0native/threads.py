@@ -7,13 +7,13 @@ from t0native.arguments import check, whole
 
 __all__ = ["THREADS", "get_num_threads", "set_num_threads"]
 
-MOST = 1024
+MOST = 256  # what the core takes at most, in tokenizing as elsewhere
 THREADS = whole(1, MOST)
 _chosen = None
 
 
 def set_num_threads(n):
-    """Threads of every later call, 1 to 1024; results do not depend on the number. ConfigError out of that range.
+    """Threads of every later call, 1 to 256; results do not depend on the number. ConfigError out of that range.
 
     >>> before = get_num_threads()
     >>> set_num_threads(2)

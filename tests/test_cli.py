@@ -207,6 +207,8 @@ BAD = [
     ),
     (["generate", "--model", "model", "--max-new-tokens", "99999999999", "a"], "max_new_tokens 99999999999: must be a whole number from 1 to 1048576"),
     (["train", "good.yaml", "--seed", str(2**70)], f"--seed {2**70}: {SEEDS}"),
+    (["train", "good.yaml"], "good.yaml: no 'out': the trained model would be lost; name a folder with 'out' or --out"),
+    (["rank", "--model", "model", "--threads", "257", "a", "b"], "threads 257: must be a whole number from 1 to 256"),
     (["train", "good.yaml", "--steps", "0", "--dry-run"], "steps 0: must be a whole number, at least 1"),
     (["report", "wrong.json"], "wrong.json: about 5: must be a mapping of names to values"),
     (
@@ -281,7 +283,7 @@ WRONG = [  # a line of a recipe, which takes the place of the same key above, an
     ("validate: null", "validate None: must be a list of tasks"),
     ("seed: abc", f"seed 'abc': {SEEDS}"),
     ("seed: 1.5", f"seed 1.5: {SEEDS}"),
-    ("threads: two", "threads 'two': must be a whole number from 1 to 1024, or None"),
+    ("threads: two", "threads 'two': must be a whole number from 1 to 256, or None"),
     ("schedule: [a]", "schedule ['a']: must be 'constant', 'linear', 'cosine' or 'rsqrt', or a callable (step, steps) -> factor"),
     ("dropout: x", "dropout 'x': must be a number, or None"),
     ("optimizer_options: 3", "optimizer_options 3: must be a mapping of names to values, or None"),
@@ -337,6 +339,24 @@ def test_no_space_left_is_bad_input(run, monkeypatch, place):
     code, out, err = run("evaluate", "--model", "model", "--task", "mine=rows.jsonl", *MINE, "--out", "full")
     assert code == 2 and err.startswith("t0native: error: full/report.json: cannot write: no space left on the disk (")
     assert not (place / "full").exists() and "is it so" not in err and out.startswith("task  model")
+
+
+def test_closed_streams_are_told(run, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert run("generate", "--model", "model") == (2, "", "t0native: error: generate: no input; give it as an argument or on stdin, one a line\n")
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["info", "model"]) == 2 and "standard output is closed" in capsys.readouterr().err
+
+
+def test_a_fault_is_one_line_and_its_trace_can_be_had(run, monkeypatch):
+    import t0native.inspection
+
+    monkeypatch.setattr(t0native.inspection, "describe_model", lambda path: {}["gone"])
+    code, out, err = run("info", "model")
+    assert (code, out) == (2, "") and err.startswith("t0native: error: KeyError: 'gone'; this should not happen: T0NATIVE_TRACE=1")
+    monkeypatch.setenv("T0NATIVE_TRACE", "1")
+    with pytest.raises(KeyError):
+        run("info", "model")
 
 
 def test_places_of_results_are_checked_before_the_work(run, place):

@@ -316,7 +316,7 @@ def test_curricula_choose_the_mixture_by_step():
         ({"learning_rate": -1}, "learning_rate -1: must be a positive number"),
         ({"clip": float("nan")}, "clip nan: must be a number, at least 0"),
         ({"dropout": "x"}, "dropout 'x': must be a number, or None"),
-        ({"threads": "two"}, "threads 'two': must be a whole number from 1 to 1024, or None"),
+        ({"threads": "two"}, "threads 'two': must be a whole number from 1 to 256, or None"),
         ({"out": [1]}, "out [1]: must be the name of a folder, or None"),
         ({"optimizer": "adamv"}, "optimizer 'adamv': must be 'adafactor' or 'adamw'"),
         ({"optimizer_options": 3}, "optimizer_options 3: must be a mapping of names to values, or None"),
