@@ -11,7 +11,7 @@ from t0native.errors import ConfigError, suggest
 from t0native.schedules import SCHEDULE
 from t0native.threads import THREADS
 
-__all__ = ["OPTIONS", "SETTINGS", "check_settings", "plan_of"]
+__all__ = ["OPTIONS", "SETTINGS", "check_settings", "digest_of", "plan_of"]
 
 _COUNT, _AT_LEAST_0 = whole(1), number(lambda value: value >= 0, "a number, at least 0")
 SETTINGS = {  # keyword of train -> what it must be
@@ -70,6 +70,15 @@ def plan_of(model, mixture, given):
     plan["model"] = _digest(model.config)
     plan["tokenizer"] = model.tokenizer.fingerprint
     return json.loads(json.dumps(plan))
+
+
+def digest_of(weights):
+    """SHA-256 of the weights {name: array} that a run begins with."""
+    digest = hashlib.sha256()
+    for name, array in weights.items():
+        digest.update(name.encode() + b"\0")
+        digest.update(memoryview(array).cast("B"))
+    return digest.hexdigest()
 
 
 def _digest(config):

@@ -93,12 +93,17 @@ class RunFolder:
         try:
             with open(checkpoint, "rb") as opened, _npz(opened) as file:
                 about, losses = _about(file), _member(file, "losses")
-                self._compare(about.pop("plan"))
+                old = about.pop("plan")
+                self._compare(old)
                 expected = {f"model/{name}": array for name, array in trainer.weights().items()}
                 if losses.shape != (about["step"],) or losses.dtype != np.float64:
                     raise ValueError(f"{about['step']} steps, but losses is {losses.dtype}{list(losses.shape)}")
+                same = True
                 for name, array in {**expected, "optimizer": trainer.state()}.items():
-                    _check_like(name, array, _member(file, name))  # one at a time: a model may fill half of the memory
+                    values = _member(file, name)  # one at a time: a model may fill half of the memory
+                    _check_like(name, array, values)
+                    same = same and (name == "optimizer" or values.tobytes() == array.tobytes())
+                self._check_beginning(old, same)
                 trainer.load_state(file["optimizer"])
                 for name, array in expected.items():
                     array[...] = file[name]
@@ -109,13 +114,23 @@ class RunFolder:
         return State(losses=losses.tolist(), **about)
 
     def _compare(self, old):
-        keys = [key for key in {**old, **self.plan} if old.get(key) != self.plan.get(key)]
+        keys = [key for key in {**old, **self.plan} if key != "weights" and old.get(key) != self.plan.get(key)]
         changed = [f"{key} was {shown(old.get(key))}, is {shown(self.plan.get(key))}" for key in keys]
         if changed:
             raise ConfigError(
                 f"{self.path}: holds a run with another plan: {'; '.join(changed)}. Go on with the old plan, name another folder, "
                 "or use resume='never' to begin anew"
             )
+
+    def _check_beginning(self, old, same):
+        """The run goes on from the weights it began with or, same, from the checkpoint's own; its plan keeps the former."""
+        began = old.get("weights", self.plan.get("weights"))  # a checkpoint of before 0.1 has none
+        if began != self.plan.get("weights") and not same:
+            raise ConfigError(
+                f"{self.path}: holds a run that began with other weights than this model has, and they would be lost. Give the model "
+                "that the run began with, name another folder, or use resume='never' to begin anew"
+            )
+        self.plan = self.plan | {"weights": began}
 
     def _open_log(self, step):
         """Lines up to `step` stay; the rest belongs to steps that the checkpoint does not have."""

@@ -18,7 +18,7 @@ from t0native.errors import ConfigError, NumericError
 from t0native.evaluate import NO_TOKENIZER, evaluate
 from t0native.interrupts import Interrupts
 from t0native.mixture import Mixture
-from t0native.plans import check_settings, plan_of
+from t0native.plans import check_settings, digest_of, plan_of
 from t0native.progress import Progress
 from t0native.runs import RunFolder
 from t0native.schedules import rate_at
@@ -87,7 +87,8 @@ def train(
     mixture: a Mixture, a Task or a list of tasks.  mixture_at: callable step -> Mixture, for curricula (else `mixture`).
     out: folder of the run: checkpoint.npz, log.jsonl and, when it ends or is stopped, the model in the hub's layout.
     resume: "auto" goes on from out's checkpoint if there is one, "must" demands one, "never" begins anew. A checkpoint
-        with another plan is refused with what changed.
+        with another plan is refused with what changed, and so is a model that has neither the weights that the run began
+        with nor those of the checkpoint.
     schedule: "constant", "linear", "cosine", "rsqrt", or a callable (step, steps) -> factor; where it has an attribute
         `expected`, the progress bar counts to that step instead of the last one possible.  warmup: steps.
     clip: global norm of the gradients, 0 for none.  dropout: None for the model's own rate.
@@ -109,7 +110,8 @@ def train(
     given["mixture"] = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
     options = {name: given[name] for name in ("optimizer", "dropout", "seed", "threads")}
     trainer = Trainer(model, clip_norm=given["clip"], options=given["optimizer_options"] or {}, **options)
-    folder = RunFolder(out, plan_of(model, given["mixture"], given))
+    plan = plan_of(model, given["mixture"], given)
+    folder = RunFolder(out, plan if out is None else plan | {"weights": digest_of(trainer.weights())})
     loop = _Loop(given, trainer, folder, folder.open({True: "must", False: "never"}.get(resume, resume), trainer))
     try:
         loop.run()

@@ -136,6 +136,22 @@ def test_a_changed_plan_is_refused_with_what_changed(tmp_path):
         run(out=tmp_path / "none", resume="must")
 
 
+def test_another_model_is_not_overwritten_by_a_run(tmp_path):
+    run(out=tmp_path, steps=5)
+    other = FakeModel()
+    other.w[7] = 0.5
+    for _ in range(2):
+        with pytest.raises(t0.ConfigError, match="holds a run that began with other weights than this model has, and they would be lost"):
+            run(other, out=tmp_path)
+        assert other.w[7] == 0.5
+        run(out=tmp_path, steps=10)
+    trained = FakeModel()
+    run(trained, out=tmp_path, steps=10)
+    run(trained, out=tmp_path)  # what the run itself has made may go on too, and it stays the same run
+    assert run(out=tmp_path).steps == 20
+    assert run(other, out=tmp_path, resume="never").steps == 20
+
+
 def test_a_broken_checkpoint_is_told(tmp_path):
     run(out=tmp_path)
     path = tmp_path / "checkpoint.npz"
