@@ -230,14 +230,15 @@ def _apply_prompts(prompts, args):
     results = []
     for name, prompt in prompts.items():
         found = prompt.render(row, seed=args.seed, index=args.row)
-        results.append({"prompt": name} | (dict(zip(("input", "target", "choices"), found)) if found is not None else {"dropped": True}))
+        dropped = {"dropped": prompt.why_dropped(row, seed=args.seed, index=args.row)} if found is None else {}
+        results.append({"prompt": name} | (dropped or dict(zip(("input", "target", "choices"), found))))
     if args.json:
         _print_json(results)
         return
     for result in results:
         print(f"== {result['prompt']}")
         if "dropped" in result:
-            print("(this row is dropped)\n")
+            print(f"(this row is dropped: {result['dropped']})\n")
         else:
             print(f"{result['input']}\n-- target: {result['target']}")
             print(f"-- choices: {' | '.join(result['choices'])}\n" if result["choices"] is not None else "")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from t0native.arguments import SEED, check, whole
+from t0native.arguments import SEED, check, shown, whole
 from t0native.errors import ConfigError, DataError, Error
 from t0native.metrics import accuracy, exact_match
 from t0native.progress import Progress
@@ -87,10 +87,19 @@ class _Rows:
     inputs: list = field(default_factory=list)
     targets: list = field(default_factory=list)
     choices: list = field(default_factory=list)
-    dropped: dict = field(default_factory=dict)  # reason -> rows
+    dropped: dict = field(default_factory=dict)  # reason -> [rows, the first of them in words]
 
-    def drop(self, reason):
-        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+    def drop(self, index, reason, first=""):
+        self.dropped.setdefault(reason, [0, f"first row {index}{first}"])[0] += 1
+
+    @property
+    def n_dropped(self):
+        return sum(count for count, _ in self.dropped.values())
+
+    @property
+    def reason(self):
+        told = (f"{n} row{'s' * (n != 1)} dropped: {reason} ({first})" for reason, (n, first) in self.dropped.items())
+        return "; ".join(told) or None
 
 
 def _n_rows(task, limit):
@@ -114,8 +123,7 @@ def _cell(model, label, task, prompt, seed, limit, tell):
     }
     try:
         rows = _rendered(task, prompt, seed, _n_rows(task, limit))
-        about["dropped"] = sum(rows.dropped.values())
-        about["reason"] = "; ".join(f"{count} rows dropped: {reason}" for reason, count in rows.dropped.items()) or None
+        about["dropped"], about["reason"] = rows.n_dropped, rows.reason
         by_choices = all(choices is not None for choices in rows.choices)
         about["metric"] = task.metric or ("accuracy" if by_choices else "exact_match")
         if about["metric"] == "accuracy" and not by_choices:
@@ -136,11 +144,11 @@ def _rendered(task, prompt, seed, n):
     for index in range(n):
         example = task.render(prompt, index, seed=seed)
         if example is None:
-            rows.drop("the prompt gives no text for them")
+            rows.drop(index, task.why_dropped(prompt, index, seed))
             continue
         text, target, choices = example
         if choices is not None and target not in choices:
-            rows.drop("the target is not among the choices")
+            rows.drop(index, "the target is not among the choices", f": target {shown(target)}, choices {shown(choices)}")
             continue
         rows.indices.append(index)
         rows.inputs.append(text)

@@ -70,7 +70,7 @@ class Prompt:
     """A template with its answer choices and metadata.
 
     name: str.  jinja: the template's text.  answer_choices: an expression that gives the choices separated by |||, or None.
-    reference: where the wording comes from.  metadata: PromptMetadata.  id: str; a new UUID unless given.
+    reference: where the wording comes from.  metadata: PromptMetadata.  id: str; unless given, a UUID made of name, jinja and answer_choices.
     max_steps, max_output: budgets of one rendering, in steps and characters.
 
     The template is compiled when it is first used; TemplateError then names the prompt, the line and the column.
@@ -92,7 +92,7 @@ class Prompt:
                 raise DataError(f"prompt {name!r}: {field} is {type(value).__name__}, must be text")
         self.name, self.jinja, self.answer_choices, self.reference = name, jinja, answer_choices, reference
         self.metadata = metadata or PromptMetadata()
-        self.id = id if id is not None else str(uuid.uuid4())
+        self.id = id if id is not None else str(uuid.uuid5(uuid.NAMESPACE_OID, repr((name, jinja, answer_choices))))
         self.max_steps, self.max_output = max_steps, max_output
         self._key = _fnv(self.id)
         self._compiled, self._cut, self._choices, self._fixed = {}, None, None, None
@@ -198,11 +198,22 @@ class Prompt:
         >>> Prompt("who", "{{ text }} Who? ||| {{ who }}").render({"text": "Anna drinks tea.", "who": ""})
         PromptedExample(input='Anna drinks tea. Who?', target='<NO LABEL>', choices=None)
         """
-        example = {_field_name(key): value for key, value in _as_dict(example).items()}
-        parts = self.apply(example, seed=seed, index=index)
-        if len(parts) != 2 or not parts[0]:
+        example, parts = self._rendered(example, seed, index)
+        if _problem(parts) is not None:
             return None
         return PromptedExample(parts[0], parts[1] or NO_LABEL, self.choices(example) or None)
+
+    def why_dropped(self, example, seed=0, index=0):
+        """Why `render` gives None for an example, in words; None where it does not.
+
+        >>> Prompt("who", "{{ text }} Who?").why_dropped({"text": "Anna drinks tea."})
+        'the template gives 1 part; 2, separated by |||, are needed'
+        """
+        return _problem(self._rendered(example, seed, index)[1])
+
+    def _rendered(self, example, seed, index):
+        example = {_field_name(key): value for key, value in _as_dict(example).items()}
+        return example, self.apply(example, seed=seed, index=index)
 
     def render_all(self, rows, seed=0):
         """Every row rendered, row number = index: a list of PromptedExample or None.
@@ -246,6 +257,13 @@ class Prompt:
         named = TemplateError(f"{what}prompt {self.name!r}, {message}")
         named.line, named.column = line, len(before) + 1
         return named
+
+
+def _problem(parts):
+    """Why T0's pipeline drops these parts, or None."""
+    if len(parts) != 2:
+        return f"the template gives {len(parts)} part{'s' * (len(parts) != 1)}; 2, separated by |||, are needed"
+    return None if parts[0] else "the template gives an empty input"
 
 
 def _rebuild(name, jinja, answer_choices, reference, metadata, id, budgets):

@@ -73,11 +73,22 @@ class Task:
         >>> task.render("shout", 0)
         PromptedExample(input='hey!', target='yes', choices=['yes', 'no'])
         """
-        chosen = self.prompts[prompt]
         row = self.rows[index]
         self._check_row(prompt, row, index)
+        return self._told(prompt, index, lambda chosen: chosen.render(row, seed=seed, index=index if key is None else key))
+
+    def why_dropped(self, prompt, index, seed=0):
+        """Why `render` gives None for that row, in words.
+
+        >>> Task("demo", [{"text": "hey"}], [t0.Prompt("bare", "{{ text }}!")]).why_dropped("bare", 0)
+        'the template gives 1 part; 2, separated by |||, are needed'
+        """
+        return self._told(prompt, index, lambda chosen: chosen.why_dropped(self.rows[index], seed=seed, index=index))
+
+    def _told(self, prompt, index, call):
+        """call(the prompt); its errors with task, prompt and row."""
         try:
-            return chosen.render(row, seed=seed, index=index if key is None else key)
+            return call(self.prompts[prompt])
         except (TemplateError, DataError) as error:
             what = str(error).removeprefix(f"prompt {prompt!r}, ").removeprefix(f"prompt {prompt!r}: ")
             told = type(error)(f"task {self.name!r}, prompt {prompt!r}, row {index}: {what}")

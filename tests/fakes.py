@@ -42,6 +42,9 @@ class FakePrompt:
     def render(self, row, seed=0, index=0):
         return self._render(row)
 
+    def why_dropped(self, row, seed=0, index=0):
+        return "the template gives an empty input"
+
 
 def yes_no(name="is it", words=("no", "yes")):
     return FakePrompt(name, lambda row: (f"{name}: {row['text']}", words[row["label"]], list(words)))

@@ -77,13 +77,19 @@ def run(capsys, place):
 MINE = ("--prompts", "templates")
 
 
-def test_prompt_list_show_apply(run):
+def test_prompt_list_show_apply(run, place):
     assert run("prompt", "list", *MINE) == (0, "   2  mine\n2 prompts for 1 datasets\n", "")
     assert run("prompt", "list", "mine", *MINE) == (0, "is it so\ntrue or false\n", "")
     code, out, _ = run("prompt", "show", "mine", "is it so", *MINE)
     assert code == 0 and out.startswith("== is it so\nIs it so that {{text}}? ||| {{answer_choices[label]}}\n-- id: 1111")
     code, out, _ = run("prompt", "apply", "mine", "is it so", *MINE, "--data", "rows.jsonl", "--row", 1)
     assert (code, out) == (0, "== is it so\nIs it so that Anna drinks milk?\n-- target: yes\n-- choices: no | yes\n\n")
+    (place / "bare/mine").mkdir(parents=True)
+    (place / "bare/mine/templates.yaml").write_text(TEMPLATES.replace("|||", "||"))
+    code, out, _ = run("prompt", "apply", "mine", "is it so", "--prompts", "bare", "--data", "rows.jsonl")
+    assert (code, out) == (0, "== is it so\n(this row is dropped: the template gives 1 part; 2, separated by |||, are needed)\n\n")
+    code, out, _ = run("evaluate", "--model", "model", "--task", "mine=rows.jsonl", "--prompts", "bare")
+    assert code == 1 and "no row is left of 12 (12 rows dropped: the template gives 1 part; 2, separated by |||, are needed (first row 0))" in out
     code, out, _ = run("prompt", "apply", "mine", *MINE, "--example", '{"text": "a", "label": 0}', "--json")
     assert [entry["target"] for entry in json.loads(out)] == ["no", "false"]
 

@@ -35,7 +35,10 @@ def test_dropped_rows_are_counted_with_their_reason():
     report = t0.evaluate(FakeModel(), t0.Task("t", rows_of(10), {"p": FakePrompt("p", render)}), progress=False)
     cell = report.cells[0]
     assert (cell["n"], cell["dropped"], cell["value"], cell["status"]) == (7, 3, 1.0, "ok")
-    assert cell["reason"] == "2 rows dropped: the prompt gives no text for them; 1 rows dropped: the target is not among the choices"
+    assert cell["reason"] == (
+        "2 rows dropped: the template gives an empty input (first row 0); 1 row dropped: the target is not among the choices "
+        "(first row 5: target 'maybe', choices ['yes', 'no'])"
+    )
     assert np.isnan(report.correct[0][[0, 1, 5]]).all() and np.nansum(report.correct[0]) == 7
 
 

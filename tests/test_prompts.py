@@ -313,3 +313,15 @@ def test_absent_folders_say_what_to_do(tmp_path):
 
 def test_promptsource_from_an_unpacked_folder(folder):
     assert len(PromptCollection.promptsource(folder)) == 5
+
+
+def test_a_prompt_without_an_id_draws_alike_in_every_process():
+    text = "{{ ['Who?', 'Which?', 'What?'] | choice }} ||| a"
+    assert t0.Prompt("any", text).id == t0.Prompt("any", text).id == "b073906a-73a3-5ed8-99d7-272a25e13653"
+    assert len({t0.Prompt(*given).id for given in (("any", text), ("other", text), ("any", text + "b"), ("any", text, "a ||| b"))}) == 4
+
+
+def test_dropped_rows_have_a_reason():
+    assert t0.Prompt("p", "a ||| b ||| c").why_dropped({}) == "the template gives 3 parts; 2, separated by |||, are needed"
+    assert t0.Prompt("p", "{{ a }} ||| b").why_dropped({"a": ""}) == "the template gives an empty input"
+    assert t0.Prompt("p", "a ||| b").why_dropped({}) is None
