@@ -226,7 +226,10 @@ def _plainly(value):
 
 
 def _apply_prompts(prompts, args):
+    from t0native.tasks import Task
+
     row = _row_given(args)
+    Task(args.dataset, [row], prompts)  # which checks fields and templates
     results = []
     for name, prompt in prompts.items():
         found = prompt.render(row, seed=args.seed, index=args.row)

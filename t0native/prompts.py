@@ -126,6 +126,15 @@ class Prompt:
         return tuple(names)
 
     @property
+    def lacks_choices(self):
+        """Whether the template reads answer_choices and the prompt has none.
+
+        >>> Prompt("topic", "{{ text }} ||| {{ answer_choices[label] }}").lacks_choices
+        True
+        """
+        return self.answer_choices is None and "answer_choices" in self._template(False, False).names
+
+    @property
     def random(self):
         """Whether the template draws at random (choice, random).
 

@@ -156,6 +156,8 @@ def sequence_of(rows, what="rows"):
         raise DataError(f"{what}: a mapping, not rows; choose one of its parts: {', '.join(map(str, list(rows)[:8]))}")
     if hasattr(rows, "to_dict") and hasattr(rows, "iloc"):
         return rows.to_dict("records")
+    if hasattr(rows, "to_pylist"):  # a table of pyarrow
+        return rows.to_pylist()
     if hasattr(rows, "__len__") and hasattr(rows, "__getitem__"):
         return rows
     if hasattr(rows, "__iter__"):

@@ -39,11 +39,21 @@ def summary_table(report):
             rows[i][0] = ""
     lines = list(_aligned([list(_COLUMNS), *rows]))
     lines.insert(1, "-" * max(map(len, lines)))
+    lines += [f"{task}: {metric} of generated text" for task, metric in _other_metrics(report)]
     dropped = sum(cell["dropped"] or 0 for cell in report.cells)
     if dropped:
         lines.append(f"rows dropped by prompts: {dropped} in {sum(bool(cell['dropped']) for cell in report.cells)} cells")
     lines += [f"FAILED {cell['model']}, {cell['task']}, {cell['prompt']}: {cell['reason']}" for cell in report.failed]
     return "\n".join(lines)
+
+
+def _other_metrics(report):
+    """(task, metric) of the tasks whose summary is not of accuracy."""
+    found = {}
+    for cell in report.cells:
+        if cell["status"] == "ok":
+            found.setdefault(cell["task"], set()).add(cell["metric"])
+    return [(task, min(metrics)) for task, metrics in found.items() if "accuracy" not in metrics]
 
 
 def _markdown_table(head, rows):

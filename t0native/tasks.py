@@ -4,7 +4,7 @@
 
 Every prompt of a task is used; none is selected (Sanh et al. 2022, section 4)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from t0native.arguments import shown
@@ -14,6 +14,7 @@ from t0native.errors import ConfigError, DataError, TemplateError, nearest, sugg
 __all__ = ["Task"]
 
 METRICS = ("accuracy", "exact_match")
+_PROMPTS = "a PromptSet, a Prompt, prompts of different names, a mapping or '*'"
 
 
 class Task:
@@ -21,12 +22,13 @@ class Task:
 
     name: shown in reports.
     rows: sequence of mappings (a list of dicts, a `datasets` split, anything with a length and rows by number).
-    prompts: a PromptSet, a mapping name -> Prompt, or "*" for all prompts that the installed promptsource has for `dataset`.
+    prompts: a PromptSet, a Prompt or several, a mapping name -> Prompt, or "*" for all prompts that the installed promptsource has for `dataset`.
     metric: "accuracy", "exact_match", or None: accuracy by rank classification for prompts with answer choices, exact match
         of what is generated for the others.
     dataset: "dataset" or "dataset/subset"; taken from a PromptSet when not given.  split: shown in reports.
     Raises DataError for no rows, no prompts, or a row without a field that a prompt reads: it names task, prompt, row,
-    field and the nearest field.
+    field and the nearest field. ConfigError for what is no prompt, or for two of one name; TemplateError for a template that
+    cannot be compiled, or that reads answer_choices and has none.
 
     >>> shout = t0.Prompt("shout", "{{ text }}! ||| yes", "yes ||| no")
     >>> Task("demo", [{"text": "hey"}], {"shout": shout})
@@ -47,7 +49,7 @@ class Task:
             raise ConfigError(f"task {self.name!r}: unknown metric {metric!r}; {suggest(metric, METRICS)}")
         if len(self.rows) == 0:
             raise DataError(f"task {self.name!r}: no rows")
-        self._fields = {name: _fields_of(self.prompts[name]) for name in self.prompts}
+        self._fields = {name: self._fields_of(name) for name in self.prompts}
         self._check_fields()
 
     def __repr__(self):
@@ -91,15 +93,12 @@ class Task:
             return call(self.prompts[prompt])
         except (TemplateError, DataError) as error:
             what = str(error).removeprefix(f"prompt {prompt!r}, ").removeprefix(f"prompt {prompt!r}: ")
-            told = type(error)(f"task {self.name!r}, prompt {prompt!r}, row {index}: {what}")
-            if isinstance(error, TemplateError):
-                told.line, told.column = getattr(error, "line", 0), getattr(error, "column", 0)
-            raise told from error
+            raise _with_place(error, f"task {self.name!r}, prompt {prompt!r}, row {index}: {what}") from error
 
     def _prompts(self, prompts):
         if isinstance(prompts, str):
             if prompts != "*":
-                raise ConfigError(f"task {self.name!r}: prompts {prompts!r}: must be a PromptSet, a mapping or '*'")
+                raise ConfigError(f"task {self.name!r}: prompts {shown(prompts)}: must be {_PROMPTS}")
             if self.dataset is None:
                 raise ConfigError(f"task {self.name!r}: prompts '*' needs dataset=\"dataset/subset\"")
             from t0native.prompts import PromptCollection
@@ -109,10 +108,41 @@ class Task:
             except KeyError as error:
                 raise ConfigError(f"task {self.name!r}: {error.args[0]}") from None
         if not isinstance(prompts, Mapping) and not (hasattr(prompts, "keys") and hasattr(prompts, "__getitem__")):
-            prompts = {prompt.name: prompt for prompt in prompts}
+            prompts = self._by_name([prompts] if hasattr(prompts, "render") else prompts)
         if len(prompts) == 0:
             raise DataError(f"task {self.name!r}: no prompts")
+        for name in prompts:
+            self._check_prompt(name, prompts[name])
         return prompts
+
+    def _by_name(self, prompts):
+        if not isinstance(prompts, Iterable):
+            raise ConfigError(f"task {self.name!r}: prompts {shown(prompts)}: must be {_PROMPTS}")
+        named = {}
+        for place, prompt in enumerate(prompts):
+            self._check_prompt(place, prompt)
+            if prompt.name in named:
+                raise ConfigError(f"task {self.name!r}: two prompts are named {prompt.name!r}: names must differ")
+            named[prompt.name] = prompt
+        return named
+
+    def _check_prompt(self, name, prompt):
+        if not hasattr(prompt, "render"):
+            hint = "; a text becomes one by t0native.Prompt(name, text)" if isinstance(prompt, str) else ""
+            hint = '; choose one of the collection, as in collection["super_glue", "rte"]' if isinstance(prompt, Mapping) else hint
+            raise ConfigError(f"task {self.name!r}, prompt {name!r}: {type(prompt).__name__}, must be a Prompt{hint}")
+
+    def _fields_of(self, name):
+        """The fields that a prompt reads. TemplateError where it cannot be compiled, or reads choices that it has not."""
+        prompt, file = self.prompts[name], getattr(self.prompts, "path", None)
+        place = f"{file}: task {self.name!r}" if file else f"task {self.name!r}"
+        try:
+            fields = tuple(getattr(prompt, "fields", ()))
+        except TemplateError as error:
+            raise _with_place(error, f"{place}, {error}") from error.__cause__
+        if getattr(prompt, "lacks_choices", False):
+            raise TemplateError(f"{place}, prompt {name!r}: the template reads answer_choices, but the prompt has none; give it answer_choices")
+        return fields
 
     def _check_fields(self):
         """All rows of a list are looked at; of other sequences, the common columns, else the first row (the others when
@@ -147,12 +177,12 @@ class Task:
             )
 
 
-def _fields_of(prompt):
-    """The fields that a prompt reads; none where its template is broken, which is told when it is rendered."""
-    try:
-        return tuple(getattr(prompt, "fields", ()))
-    except TemplateError:
-        return ()
+def _with_place(error, text):
+    """The error with another text; a TemplateError keeps its line and column."""
+    told = type(error)(text)
+    if isinstance(error, TemplateError):
+        told.line, told.column = getattr(error, "line", 0), getattr(error, "column", 0)
+    return told
 
 
 def _dataset_of(dataset, prompts):

@@ -55,6 +55,12 @@ def test_prompts_without_choices_are_generated():
     assert report.summary[0]["prompts"] == 1 and report.summary[0]["median"] == pytest.approx(2 / 3)  # of one metric, the first of choice
 
 
+def test_a_metric_other_than_accuracy_is_shown():
+    free = FakePrompt("free", lambda row: (row["text"], "yes", None))
+    report = t0.evaluate(FakeModel(), [t0.Task("f", rows_of(6), free), t0.Task("r", rows_of(6), yes_no())], progress=False)
+    assert "f: exact_match of generated text" in str(report).splitlines() and "r: " not in str(report)
+
+
 def test_generation_goes_a_little_further_than_the_targets():
     asked = []
 

@@ -321,6 +321,13 @@ def test_a_prompt_without_an_id_draws_alike_in_every_process():
     assert len({t0.Prompt(*given).id for given in (("any", text), ("other", text), ("any", text + "b"), ("any", text, "a ||| b"))}) == 4
 
 
+def test_keys_that_are_no_names_are_not_there():
+    collection = t0.PromptCollection.load(Path(t0.__file__).parent / "mini/heldout/prompts")
+    with pytest.raises(KeyError, match="no prompts for 3; there are"):
+        collection[3]
+    assert 3 not in collection
+
+
 def test_dropped_rows_have_a_reason():
     assert t0.Prompt("p", "a ||| b ||| c").why_dropped({}) == "the template gives 3 parts; 2, separated by |||, are needed"
     assert t0.Prompt("p", "{{ a }} ||| b").why_dropped({"a": ""}) == "the template gives an empty input"

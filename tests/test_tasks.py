@@ -101,6 +101,20 @@ def test_sequences_of_many_kinds():
         sequence_of("rows.jsonl")
 
 
+def test_a_table_is_rows_and_a_prompt_is_prompts():
+    class Table:  # as pyarrow's
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, i):
+            return "a column"
+
+        def to_pylist(self):
+            return rows_of(1)
+
+    assert list(t0.Task("t", Table(), yes_no("is it")).prompts) == ["is it"]
+
+
 def test_a_row_without_a_field_is_named():
     rows = [*rows_of(3), {"texts": "x", "label": 0}]
     with pytest.raises(t0.DataError) as error:
@@ -118,7 +132,16 @@ def test_columns_with_hyphens_serve_as_underscores():
         (([], {"p": yes_no()}), t0.DataError, "task 't': no rows"),
         ((rows_of(1), {}), t0.DataError, "task 't': no prompts"),
         ((rows_of(1), {"p": yes_no()}, "acuracy"), t0.ConfigError, "task 't': unknown metric 'acuracy'; did you mean 'accuracy'?"),
-        ((rows_of(1), "all"), t0.ConfigError, "task 't': prompts 'all': must be a PromptSet, a mapping or '*'"),
+        ((rows_of(1), "all"), t0.ConfigError, "task 't': prompts 'all': must be a PromptSet, a Prompt, prompts of different names, a mapping or '*'"),
+        ((rows_of(1), 3), t0.ConfigError, "task 't': prompts 3: must be a PromptSet, a Prompt, prompts of different names, a mapping or '*'"),
+        ((rows_of(1), [yes_no("p"), yes_no("p")]), t0.ConfigError, "task 't': two prompts are named 'p': names must differ"),
+        ((rows_of(1), {"p": "a"}), t0.ConfigError, "task 't', prompt 'p': str, must be a Prompt; a text becomes one by t0native.Prompt(name, text)"),
+        (
+            (rows_of(1), {("super_glue", "rte"): t0.PromptSet("super_glue", "rte", [])}),
+            t0.ConfigError,
+            "task 't', prompt ('super_glue', 'rte'): PromptSet, must be a Prompt; choose one of the collection, as in "
+            'collection["super_glue", "rte"]',
+        ),
         ((rows_of(1), "*"), t0.ConfigError, "task 't': prompts '*' needs dataset=\"dataset/subset\""),
         (([["no mapping"]], {"p": yes_no()}), t0.DataError, "task 't', row 0: a row must be a mapping of fields, is list"),
         (([*rows_of(2), rows_of(1)[0] | {3: "x"}], {"p": yes_no()}), t0.DataError, "task 't', row 2: the field name 3 is int, must be text"),
@@ -137,12 +160,15 @@ def test_every_prompt_of_the_installed_promptsource(promptsource_folder):
         t0.Task("copa", [row], "*", dataset="super_glue/copaa")
 
 
-def test_a_broken_template_is_told_when_it_is_rendered():
-    prompts = {"bad": t0.Prompt("bad", "{{ text | nothing }} ||| yes"), "good": t0.Prompt("good", "{{ text }} ||| yes")}
-    task = t0.Task("t", [{"text": "a"}], prompts)
-    assert task.render("good", 0).input == "a"
-    with pytest.raises(t0.TemplateError, match="task 't', prompt 'bad', row 0: line 1, column 11: "):
-        task.render("bad", 0)
+def test_a_broken_template_is_told_when_the_task_is_made(tmp_path):
+    prompts = [t0.Prompt("good", "{{ text }} ||| yes"), t0.Prompt("bad", "{{ text | nothing }} ||| yes")]
+    with pytest.raises(t0.TemplateError, match="^task 't', prompt 'bad', line 1, column 11: ") as error:
+        t0.Task("t", [{"text": "a"}], prompts)
+    assert (error.value.line, error.value.column) == (1, 11)
+    with pytest.raises(t0.TemplateError, match="^some/templates.yaml: task 't', answer_choices of prompt 'p', line 1"):
+        t0.Task("t", [{"text": "a"}], t0.PromptSet("d", None, [t0.Prompt("p", "a ||| b", "{{ a | nothing }}")], "some/templates.yaml"))
+    with pytest.raises(t0.TemplateError, match="task 't', prompt 'p': the template reads answer_choices, but the prompt has none; give it"):
+        t0.Task("t", [{"label": 0}], t0.Prompt("p", "a ||| {{ answer_choices[label] }}"))
 
 
 def test_template_errors_name_task_prompt_and_row():
