@@ -257,6 +257,8 @@ class PromptCollection(Mapping):
     def _key(self, key):
         if isinstance(key, str):
             return self._by_name.get(key)
+        if not isinstance(key, (tuple, list)):
+            return None
         key = tuple(key)
         key = (*key, None) if len(key) == 1 else (key[0], key[1] or None) if len(key) == 2 else key
         return key if key in self._files else None
@@ -264,7 +266,7 @@ class PromptCollection(Mapping):
     def __getitem__(self, key):
         known = self._key(key)
         if known is None:
-            name = key if isinstance(key, str) else "/".join(str(part) for part in key if part)
+            name = "/".join(str(part) for part in key if part) if isinstance(key, (tuple, list)) else key
             raise KeyError(f"no prompts for {name!r}; {suggest(name, self._by_name)}")
         if known not in self._sets:
             self._sets[known] = PromptSet.read(self._files[known], *known)

@@ -133,7 +133,8 @@ def test_wordings_without_choices_and_a_place_that_cannot_be_written(short, tmp_
     place = tmp_path / "mine" / "blanks"
     place.mkdir(parents=True)
     text = (training.FOLDER / "heldout" / "prompts" / "blanks" / "templates.yaml").read_text()
-    (place / "templates.yaml").write_text(re.sub(r"answer_choices: .*", "answer_choices: null", text).replace("answer_choices[answer - 1]", "option1"))
+    text = re.sub(r"answer_choices: .*", "answer_choices: null", text)
+    (place / "templates.yaml").write_text(re.sub(r"answer_choices\s*\[.*?\]|answer_choices\[answer\s+- 1\]", "option1", text, flags=re.S))
     assert demo.run(quick=True, wordings=tmp_path / "mine", out=tmp_path / "out") == 1
     assert "not on blanks: none of its prompts has answer choices" in capsys.readouterr().out
     assert (tmp_path / "out/model/model.safetensors").is_file() and (tmp_path / "out/report.json").is_file()
