@@ -268,6 +268,31 @@ def test_broken_files_are_refused(data, message):
         Tokenizer.from_bytes(data)
 
 
+def one_rule(letter, result):
+    """A character map that turns one ASCII letter into `result`: a double array of a root, a node and a leaf."""
+    units = [1 << 31] * 512  # labels that equal no byte
+    units[0], node = 256 << 10, 256 ^ ord(letter)
+    units[node] = ord(letter) | 1 << 8 | (node ^ 511) << 10
+    units[511] = 1 << 31
+    return field(2, struct.pack("<513I", 2048, *units) + result.encode() + b"\0")
+
+
+def test_rules_may_not_blow_a_text_up():
+    small = Tokenizer.from_bytes(model_file(TINY, normalizer=one_rule("x", "ab")))
+    assert small.explain("x ax").normalized == "▁ab▁aab"
+    tok = Tokenizer.from_bytes(model_file(TINY, normalizer=one_rule("x", "a" * 1000000)))
+    assert tok.encode("x") == tok.encode("a" * 1000000)
+    for text in ("x" * 6000, "x " * 3000):
+        for call in (tok.encode, tok.explain, lambda text: tok.encode_batch([text])):
+            with pytest.raises(ValueError, match="6000 bytes becomes more than 1432576 by the model's rules"):
+                call(text)
+
+
+def test_the_pieces_of_a_model_have_a_limit_in_all():
+    with pytest.raises(t0.FormatError, match="pieces of more than 16777216 bytes in all"):
+        Tokenizer.from_bytes(model_file([(f"{i:03}" + "a" * 65533, -1.0) for i in range(257)]))
+
+
 def test_messages_cut_inside_a_character_are_told():
     long = "a" + "é" * 600
     with pytest.raises(t0.FormatError, match='both "aé+�"'):

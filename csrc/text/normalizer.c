@@ -18,6 +18,9 @@
 
 #include <string.h>
 
+/* A rule may put any number of bytes for one: the result may have so many for each byte of the text, and so many more. */
+enum { GROWTH_MAX = 64, GROWTH_FREE = 1 << 20 };
+
 enum { MAX_RULES = 32 }; /* of the rules that match at one place, SentencePiece looks at so many of the shortest */
 
 static inline uint32_t unit_offset(uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6); }
@@ -71,10 +74,24 @@ static bool is_space(t0_bytes text) { return text.size == 1 && text.data[0] == '
 typedef struct writer {
     t0_buffer *out, *offsets;
     bool escape;
+    size_t max;    /* bytes of *out */
+    bool too_long;
 } writer;
+
+static writer writer_of(t0_bytes text, t0_buffer *out, t0_buffer *offsets, bool escape) {
+    const size_t most = text.size > (INT32_MAX - GROWTH_FREE) / GROWTH_MAX ? INT32_MAX : text.size * GROWTH_MAX + GROWTH_FREE;
+    return (writer){out, offsets, escape, most, false};
+}
+
+static t0_status failed(const writer *w, t0_bytes text, t0_error *err) {
+    if (!w->too_long) return t0_fail_memory(err, 2 * w->out->capacity);
+    return t0_fail(err, T0_EVALUE, "a text of %zu bytes becomes more than %zu by the model's rules: encode it in parts", text.size, w->max);
+}
 
 /* Writes `text` with spaces escaped; all of it comes from `place`. */
 static bool write(writer *w, t0_bytes text, size_t place) {
+    w->too_long = w->out->size + text.size > w->max;
+    if (w->too_long) return false;
     if (!t0_buffer_reserve(w->out, text.size * T0_SPACE_MARK_SIZE)) return false;
     const size_t start = w->out->size;
     for (size_t i = 0; i < text.size; i++) {
@@ -159,18 +176,17 @@ static bool normalize(const t0_normalizer *nm, writer *w, t0_bytes text) {
 t0_status t0_normalize(const t0_normalizer *nm, t0_bytes text, t0_buffer *out, t0_buffer *offsets, t0_error *err) {
     out->size = 0;
     if (offsets) offsets->size = 0;
-    writer w = {out, offsets, nm->escape_whitespaces};
-    if (!t0_buffer_reserve(out, text.size + text.size / 2 + 16) || !normalize(nm, &w, text))
-        return t0_fail_memory(err, 2 * out->capacity);
-    return T0_OK;
+    writer w = writer_of(text, out, offsets, nm->escape_whitespaces);
+    const bool whole = t0_buffer_reserve(out, text.size + text.size / 2 + 16) && normalize(nm, &w, text);
+    return whole ? T0_OK : failed(&w, text, err);
 }
 
 t0_status t0_normalize_words(const t0_normalizer *nm, t0_bytes text, size_t *at, t0_buffer *out, t0_error *err) {
-    writer w = {out, NULL, true};
+    writer w = writer_of(text, out, NULL, true);
     bool ends_in_space;
     out->size = 0;
     if (!t0_buffer_add(out, T0_SPACE_MARK, T0_SPACE_MARK_SIZE) || !write_body(nm, &w, text, at, true, &ends_in_space))
-        return t0_fail_memory(err, 2 * out->capacity);
+        return failed(&w, text, err);
     if (ends_in_space) out->size -= T0_SPACE_MARK_SIZE; /* the next word brings its own; a lone mark stands for nothing */
     return T0_OK;
 }
@@ -230,6 +246,16 @@ static bool results_blur_words(t0_bytes results) {
     return false;
 }
 
+/* Word by word nobody sees the sum of what the rules write, so each result must be within the growth allowed. */
+static bool results_are_short(t0_bytes results) {
+    size_t length = 0;
+    for (size_t i = 0; i < results.size; i++) {
+        length = results.data[i] ? length + 1 : 0;
+        if (length > GROWTH_MAX) return false;
+    }
+    return true;
+}
+
 t0_status t0_normalizer_new(t0_normalizer *out, const t0_normal_spec *spec, bool whitespace_suffix, const t0_trie *user,
                             t0_error *err) {
     *out = (t0_normalizer){.user = user,
@@ -244,7 +270,7 @@ t0_status t0_normalizer_new(t0_normalizer *out, const t0_normal_spec *spec, bool
         out->common_kinds &= (out->kind[c] == T0_BYTE_PLAIN) == (c > ' ' && c <= '~');
     }
     out->by_words = spec->add_dummy_prefix && spec->remove_extra_whitespaces && spec->escape_whitespaces && !whitespace_suffix &&
-                    !user->nodes && !results_blur_words(out->results);
+                    !user->nodes && !results_blur_words(out->results) && results_are_short(out->results);
     return T0_OK;
 }
 
