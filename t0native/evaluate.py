@@ -51,6 +51,8 @@ def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None):
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None or not tasks:
         raise ConfigError(f"two tasks are called {repeated!r}; give them different names" if tasks else "evaluate: no tasks")
+    if not hasattr(model, "rank"):
+        raise ConfigError(f"model {shown(model)}: must be a Model, as t0native.Model.from_pretrained(folder) gives")
     seed, limit = check(SEED, "seed", seed), check(whole(1).or_none(), "limit", limit)
     if getattr(model, "tokenizer", model) is None:
         raise ConfigError(NO_TOKENIZER)

@@ -17,7 +17,7 @@ import numpy as np
 
 from t0native import _core
 from t0native import kernels as kernel_sets
-from t0native.arguments import SEED, check, one_of, whole
+from t0native.arguments import SEED, Kind, check, one_of, shown, whole
 from t0native.checkpoint import load_weights, save_files
 from t0native.config import Config
 from t0native.errors import ConfigError, FormatError, nearest, suggest
@@ -32,6 +32,7 @@ _log = logging.getLogger("t0native")
 MAX_INPUT_LENGTH, MAX_TARGET_LENGTH = 1024, 256  # T0's own
 MAX_NEW_TOKENS, MOST_NEW_TOKENS = 64, 2**20
 INITIALIZER = one_of("t5", "matching")
+_KERNELS = Kind(one_of(*kernel_sets.available()).fits, f"a set that this processor runs: {', '.join(kernel_sets.available())}").or_none()
 TOKENIZER_FILE = "spiece.model"
 MINI = Path(__file__).parent / "mini" / "baselines"  # a folder a carried model
 
@@ -56,10 +57,11 @@ _OFF = {
     "return_dict_in_generate": (False, None),
     "use_cache": (True, None),
 }
+_MEANT = {"max_length": "max_new_tokens", "min_length": "min_new_tokens"}  # the hub's older names
 _GENERATE_OWN = ("max_new_tokens", "min_new_tokens", "add_eos_to_inputs", "max_input_length", "truncate")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ranking:
     """The choices of one input, judged. Scores are summed log-likelihoods (nats), lengths count tokens with the end token.
 
@@ -132,6 +134,8 @@ class Model:
         >>> t0.Model.init(config, seed=1).parameters == config.parameters
         True
         """
+        if not isinstance(config, Config):
+            raise ConfigError(f"config {shown(config)}: must be a Config, as Config.from_dict and Config.from_file make them")
         seed, initializer = check(SEED, "seed", seed), check(INITIALIZER, "initializer", initializer)
         core = _new_core(config, kernels)
         core.init(initializer, seed)
@@ -202,9 +206,9 @@ class Model:
         >>> [ranking.scores.shape for ranking in found]
         [(2,), (3,)]
         """
-        single = _is_one(inputs)
+        single, inputs = _inputs_of(inputs)
         if single:
-            inputs, choices = [inputs], [choices]
+            choices = [choices]
         choices = _checked_choices(inputs, choices)
         sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
         flat = [choice for row in choices for choice in row]
@@ -238,9 +242,10 @@ class Model:
         >>> model.rank("Is it tea?", ["Yes", "No"]).scores.tolist()[0] == model.score("Is it tea?", "Yes")
         True
         """
-        single = _is_one(inputs)
-        if single:
-            inputs, targets = [inputs], [targets]
+        single, inputs = _inputs_of(inputs)
+        if isinstance(targets, str) and not single:
+            raise ConfigError(f"targets {shown(targets)}: a text; a list of {len(inputs)} targets is needed, one for each input")
+        targets = [targets] if single else _listed("targets", targets)
         if len(inputs) != len(targets):
             raise ConfigError(f"{len(targets)} targets for {len(inputs)} inputs: there must be one for each")
         sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
@@ -272,12 +277,10 @@ class Model:
         [<class 'str'>, <class 'str'>]
         """
         _check_hub_keywords(hub)
-        check(whole(1, MOST_NEW_TOKENS), "max_new_tokens", max_new_tokens)
-        check(whole(0, MOST_NEW_TOKENS), "min_new_tokens", min_new_tokens)
-        single = _is_one(inputs)
-        sources = Sequences(
-            self, "input", [inputs] if single else inputs, add_eos_to_inputs, max_input_length, truncate
-        )
+        max_new_tokens = check(whole(1, MOST_NEW_TOKENS), "max_new_tokens", max_new_tokens)
+        min_new_tokens = check(whole(0, max_new_tokens), "min_new_tokens", min_new_tokens)
+        single, inputs = _inputs_of(inputs)
+        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
         ids, offsets = sources.ragged(range(len(sources)))
         found, lengths, _ = self.core.generate(ids, offsets, max_new_tokens, min_new_tokens, self.threads)
         answers = [row[:length] for row, length in zip(found, lengths)]
@@ -300,10 +303,8 @@ class Model:
         >>> t0.mini.new_model(0).encode("Anna keeps a cat.").shape
         (5, 64)
         """
-        single = _is_one(inputs)
-        sources = Sequences(
-            self, "input", [inputs] if single else inputs, add_eos_to_inputs, max_input_length, truncate
-        )
+        single, inputs = _inputs_of(inputs)
+        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
         ids, offsets = sources.ragged(range(len(sources)))
         states = self.core.encode(ids, offsets, self.threads)
         parts = np.split(states, offsets[1:-1])[: len(sources)]
@@ -342,7 +343,8 @@ class Model:
 def _new_core(config, kernels):
     """A core model with room for the weights; refused where the machine has no such memory, before it is asked for."""
     check_room(4 * config.parameters, "the weights take {} in float32", "close other programs, or take a smaller model")
-    return _core.Model(config.core(), kernels or kernel_sets.default())
+    kernels = check(_KERNELS, "kernels" if kernels is not None else "T0NATIVE_KERNELS", kernels or kernel_sets.default())
+    return _core.Model(config.core(), kernels)
 
 
 def _check_dtype(dtype):
@@ -399,6 +401,19 @@ def _json(value):
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
+def _inputs_of(inputs):
+    """(whether it is a single one, list of inputs)."""
+    single = _is_one(inputs)
+    return single, [inputs] if single else _listed("inputs", inputs)
+
+
+def _listed(what, values):
+    """Generators and other iterables as lists."""
+    if not hasattr(values, "__iter__"):
+        raise ConfigError(f"{what} {shown(values)}: must be a text, a sequence of ids, or a list of them")
+    return values if hasattr(values, "__len__") and hasattr(values, "__getitem__") else list(values)
+
+
 def _is_one(inputs):
     """True for a text or a sequence of ids, false for a list of them."""
     if isinstance(inputs, str):
@@ -409,10 +424,12 @@ def _is_one(inputs):
 
 
 def _checked_choices(inputs, choices):
+    choices = choices if isinstance(choices, str) else _listed("choices", choices)
     if isinstance(choices, str) or len(choices) != len(inputs):
         raise ConfigError(f"choices: a list of choices for each of the {len(inputs)} inputs is needed")
     checked = []
     for i, row in enumerate(choices):
+        row = row if isinstance(row, str) else _listed(f"choices of input {i}:", row)
         if isinstance(row, str) or len(row) == 0:
             raise ConfigError(f"choices of input {i}: {row!r}; a list of at least one choice is needed")
         checked.append(list(row))
@@ -422,7 +439,7 @@ def _checked_choices(inputs, choices):
 def _check_hub_keywords(hub):
     for name, value in hub.items():
         if name not in _OFF:
-            near = nearest(name, [*_OFF, *_GENERATE_OWN])
+            near = _MEANT.get(name) or nearest(name, [*_OFF, *_GENERATE_OWN])
             raise TypeError(f"generate has no keyword {name!r}" + (f"; did you mean {near!r}?" if near else ""))
         if value not in _OFF[name]:
             raise ConfigError(f"{name}={value!r}: only greedy generation is available; leave it at {_OFF[name][0]!r}")

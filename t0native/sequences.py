@@ -24,11 +24,11 @@ class Sequences:
         self.entries, self.number = [], np.empty(len(items), np.int64)
         seen, texts = {}, []
         for i, item in enumerate(items):
-            key = item if isinstance(item, str) else _ids(what, i, item).tobytes()
+            key = item if isinstance(item, str) else _ids(what, i, item, model.config.vocab_size).tobytes()
             place = seen.get((type(key), key))
             if place is None:
                 place = seen[type(key), key] = len(self.entries)
-                self.entries.append(None if isinstance(item, str) else _ids(what, i, item))
+                self.entries.append(None if isinstance(item, str) else np.frombuffer(key, np.int32))
                 if isinstance(item, str):
                     texts.append((place, i, item))
             self.number[i] = place
@@ -90,12 +90,13 @@ def _first_failure(tokenizer, what, texts, whole):
     return whole
 
 
-def _ids(what, i, item):
+def _ids(what, i, item, vocabulary):
     array = np.asarray(item)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise ConfigError(f"{what} {i}: {type(item).__name__}; a text or a one-dimensional sequence of ids is needed")
-    if array.size and (array.min() < 0 or array.max() > np.iinfo(np.int32).max):
-        raise ConfigError(f"{what} {i}: an id of {array.min()} or {array.max()} is outside of any vocabulary")
+    outside = array[(array < 0) | (array >= vocabulary)]
+    if outside.size:
+        raise ConfigError(f"{what} {i}: the id {outside[0]} is outside of the vocabulary, which has {vocabulary}")
     return array.astype(np.int32)
 
 

@@ -13,6 +13,7 @@ sequences), clip (none is told of) and in what T0 presumably inherited from T5 1
 import time
 from dataclasses import dataclass, field
 
+from t0native.arguments import shown
 from t0native.batches import Batches, make_batch
 from t0native.errors import ConfigError, NumericError
 from t0native.evaluate import NO_TOKENIZER, evaluate
@@ -229,6 +230,8 @@ class _Loop:
 
 
 def _check_model(model):
+    if not hasattr(model, "config"):
+        raise ConfigError(f"model {shown(model)}: must be a Model, as t0native.Model.from_pretrained(folder) gives")
     if getattr(model, "dtype", "float32") != "float32":
         raise ConfigError(f"a {model.dtype} model cannot be trained; load it with dtype='float32'")
     if getattr(model, "tokenizer", None) is None:

@@ -55,6 +55,13 @@ def test_prompts_without_choices_are_generated():
     assert report.summary[0]["prompts"] == 1 and report.summary[0]["median"] == pytest.approx(2 / 3)  # of one metric, the first of choice
 
 
+def test_numpys_limit_is_a_number_and_a_name_is_no_model(tmp_path):
+    report = t0.evaluate(FakeModel(), t0.Task("t", rows_of(6), yes_no()), limit=np.int64(2), seed=np.int64(1), progress=False)
+    assert t0.Report.load(report.save(tmp_path)).about["limit"] == 2
+    with pytest.raises(t0.ConfigError, match="model 'm': must be a Model, as t0native.Model.from_pretrained"):
+        t0.evaluate("m", t0.Task("t", rows_of(6), yes_no()))
+
+
 def test_a_metric_other_than_accuracy_is_shown():
     free = FakePrompt("free", lambda row: (row["text"], "yes", None))
     report = t0.evaluate(FakeModel(), [t0.Task("f", rows_of(6), free), t0.Task("r", rows_of(6), yes_no())], progress=False)

@@ -253,14 +253,28 @@ BAD_RANKS = [
     ((["ba", 5], [["bo"], ["bo"]]), "input 1"),
     (([[1.5, 2.5]], [["bo"]]), "input 0"),
     (([[3, 5000]], [["bo"]]), "id 5000"),
-    (([[3, -5]], [["bo"]]), "outside of any vocabulary"),
+    (([[3, -5]], [["bo"]]), "id -5 is outside of the vocabulary, which has"),
+    ((None, [["bo"]]), "inputs None: must be a text, a sequence of ids, or a list of them"),
+    (("ba", 3), "choices of input 0: 3: must be"),
 ]
 
 
 @pytest.mark.parametrize("arguments, message", BAD_RANKS, ids=[message for _, message in BAD_RANKS])
 def test_bad_arguments_of_rank(model, arguments, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as error:
         model.rank(*arguments)
+    assert isinstance(error.value, t0.Error)
+
+
+def test_generators_and_numpys_numbers_are_taken(model):
+    inputs, options = ["ba", "bo ken"], {"max_input_length": np.int64(30)}
+    assert model.score(iter(inputs), iter(["bo", "ba"]), **options).tolist() == model.score(inputs, ["bo", "ba"]).tolist()
+    (one, two), listed = model.rank(iter(inputs), (iter(["bo", "ken"]) for _ in inputs), **options), model.rank(inputs, [["bo", "ken"]] * 2)
+    assert [one.scores.tolist(), two.scores.tolist()] == [ranking.scores.tolist() for ranking in listed] and one == one != two
+    assert model.generate(iter(inputs), max_new_tokens=np.int64(2), **options) == model.generate(inputs, max_new_tokens=2)
+    assert t0.Model.init(model.config, seed=np.int64(3), threads=np.int64(1)).threads == 1
+    with pytest.raises(t0.ConfigError, match="targets 'xy': a text; a list of 2 targets is needed, one for each input"):
+        model.score(inputs, "xy")
 
 
 def test_scores_that_are_not_finite_never_make_a_ranking(model):
@@ -309,9 +323,10 @@ def test_min_new_tokens_forbids_the_end():
         ({"num_beams": 4}, t0.ConfigError, "num_beams=4"),
         ({"do_sample": True}, t0.ConfigError, "do_sample=True"),
         ({"temperature": 0.7}, t0.ConfigError, "temperature=0.7"),
-        ({"max_new_tokens": 0}, ValueError, "max_new_tokens 0"),
+        ({"max_length": 5}, TypeError, "did you mean 'max_new_tokens'"),
+        ({"max_new_tokens": 0}, t0.ConfigError, "max_new_tokens 0"),
         ({"max_new_tokens": 2.5}, ValueError, "max_new_tokens 2.5"),
-        ({"max_new_tokens": 2, "min_new_tokens": 3}, ValueError, "min_new_tokens 3"),
+        ({"max_new_tokens": 2, "min_new_tokens": 3}, t0.ConfigError, "min_new_tokens 3: must be a whole number from 0 to 2"),
     ],
 )
 def test_keywords_of_generate(model, keywords, error, message):
@@ -360,12 +375,17 @@ def test_views_are_read_only_and_keep_the_model_alive():
     assert np.isfinite(view).all() and view.shape == (30, 8) and view.std() > 0.5
 
 
-def test_other_precisions_and_unknown_kernels(tmp_path, model):
+def test_other_precisions_and_unknown_kernels(tmp_path, model, monkeypatch):
     model.save(tmp_path)
     with pytest.raises(t0.ConfigError, match="float32"):
         t0.Model.from_pretrained(tmp_path, dtype="int8")
-    with pytest.raises(ValueError, match=r"kernels\.all"):
+    with pytest.raises(t0.ConfigError, match="^kernels 'quantum': must be a set that this processor runs: portable"):
         t0.Model.from_pretrained(tmp_path, kernels="quantum")
+    monkeypatch.setenv("T0NATIVE_KERNELS", "foo")
+    with pytest.raises(t0.ConfigError, match="^T0NATIVE_KERNELS 'foo': must be a set that this processor runs: portable"):
+        t0.Model.from_pretrained(tmp_path)
+    with pytest.raises(t0.ConfigError, match="config {'d_model': 8}: must be a Config"):
+        t0.Model.init({"d_model": 8})
     assert t0.Model.from_pretrained(tmp_path, kernels="portable").core.kernels == "portable"
 
 

@@ -136,6 +136,11 @@ def test_a_changed_plan_is_refused_with_what_changed(tmp_path):
         run(out=tmp_path / "none", resume="must")
 
 
+def test_a_name_is_no_model():
+    with pytest.raises(t0.ConfigError, match="model 'm': must be a Model, as t0native.Model.from_pretrained"):
+        run("m", steps=np.int64(2))
+
+
 def test_another_model_is_not_overwritten_by_a_run(tmp_path):
     run(out=tmp_path, steps=5)
     other = FakeModel()
