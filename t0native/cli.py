@@ -7,6 +7,7 @@ import argparse
 import io
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def main(argv=None):
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
+        if argv is None:  # the process ends now, and another Ctrl-C shall not change how
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         return _tell("stopped", INTERRUPTED)
     except BrokenPipeError:  # the reader of a pipe has gone, as in `t0native ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

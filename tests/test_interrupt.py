@@ -43,6 +43,43 @@ print(late)
 """
 
 
+COMMAND = """
+import os, signal, sys, time
+def send():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+class Slow:
+    def find_spec(self, name, path, target=None):
+        if name == "t0native":
+            send()
+sys.meta_path.insert(0, Slow())
+import _t0native_command
+_t0native_command.main()
+"""
+
+
+def test_ctrl_c_while_the_command_is_loaded():
+    environment = {**os.environ, "PYTHONPATH": str(Path(t0.__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-P", "-c", COMMAND], capture_output=True, text=True, env=environment, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "t0native: stopped\n")
+
+
+def test_further_ctrl_c_does_not_change_how_the_command_ends():
+    code = """
+import os, signal, atexit, t0native.cli as cli
+def info(args):
+    os.kill(os.getpid(), signal.SIGINT)
+cli._run_info = info
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+import sys
+sys.argv = ["t0native", "info", "x"]
+sys.exit(cli.main())
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(t0.__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "t0native: stopped\n")
+
+
 @pytest.mark.parametrize("call", ["encode", "score", "generate", "gradients"])
 def test_ctrl_c_stops_a_call_and_the_model_lives_on(call):
     environment = {**os.environ, "PYTHONPATH": str(Path(t0.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
