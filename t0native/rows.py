@@ -7,10 +7,12 @@
 Errors are DataError with the file and the line; a file that cannot be opened is an OSError."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from t0native.arguments import shown
 from t0native.errors import DataError
 
 __all__ = ["converted", "parse_example", "read_csv", "read_jsonl", "read_rows", "sequence_of", "superglue_wsc"]
@@ -58,7 +60,8 @@ def _object(path, number, line):
 
 
 def read_csv(path, delimiter=","):
-    """The rows of a CSV file (first line: field names), a list of dicts. A column becomes numbers where that loses nothing:
+    """The rows of a CSV file (first line: field names), a list of dicts. With a tab as delimiter a quotation mark is a
+    character like any other, and a line is a row. A column becomes numbers where that loses nothing:
     where every cell is written as Python writes that number. DataError and OSError as `read_jsonl`'s.
 
     >>> from tempfile import TemporaryDirectory
@@ -70,8 +73,10 @@ def read_csv(path, delimiter=","):
     """
     import csv
 
-    lines = (line for _, line in _lines(path))
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    started = 1  # the line in which the row being read begins
+    limit = csv.field_size_limit(sys.maxsize)
+    reader = csv.reader((line for _, line in _lines(path)), delimiter=delimiter, strict=True, quoting=quoting)
     try:
         names = next(reader, None)
         if not names:
@@ -88,8 +93,15 @@ def read_csv(path, delimiter=","):
                 )
             if cells:
                 rows.append(dict(zip(names, cells)))
+            started = reader.line_num + 1
     except csv.Error as error:
+        if "unexpected end of data" in str(error):
+            raise DataError(f"{path}: a quotation mark opens in the row of line {started} and is never closed") from None
+        if "new-line character seen in unquoted field" in str(error):
+            raise DataError(f"{path}, line {reader.line_num}: a carriage return alone ends no line; write line ends as \\n or \\r\\n") from None
         raise DataError(f"{path}, line {reader.line_num}: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
     return _with_numbers(_some(path, rows))
 
 
@@ -239,6 +251,8 @@ def converted(dataset, rows, path=None):
 
 def _lines(path):
     """(number from 1, text with its end) of each line; a leading byte order mark is dropped, broken UTF-8 is told."""
+    if not isinstance(path, (str, os.PathLike)):  # open() would take a number as a descriptor
+        raise DataError(f"{shown(path)}: must be the name of a file")
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             try:

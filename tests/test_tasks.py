@@ -52,6 +52,8 @@ def test_csv_rows(tmp_path):
     [
         ("", "a.csv: empty; the first line must hold the field names"),
         ("a,b\n", "a.csv: no rows"),
+        ('a,b\n1,2\n"x,3\n4,5\n', "a.csv: a quotation mark opens in the row of line 3 and is never closed"),
+        ("a,b\r1,2\r", "a.csv, line 1: a carriage return alone ends no line; write line ends as \\n or \\r\\n"),
         ("a,a\n1,2\n", "a.csv, line 1: the field 'a' stands twice"),
         ("a,b\n1,2\n1,2,3\n", "a.csv, line 3: 3 cells, but line 1 names 2 fields; quote cells that hold the delimiter or a line end"),
     ],
@@ -60,6 +62,22 @@ def test_broken_csv_names_file_and_line(tmp_path, content, message):
     with pytest.raises(t0.DataError) as error:
         read_csv(write(tmp_path, "a.csv", content))
     assert str(error.value) == f"{tmp_path}/{message}"
+
+
+def test_quotation_marks_in_tables_with_tabs_are_characters(tmp_path):
+    path = write(tmp_path, "a.tsv", 'text\tlabel\n"Hello there\t1\nWorld"\t0\n')
+    assert read_rows(path) == [{"text": '"Hello there', "label": 1}, {"text": 'World"', "label": 0}]
+
+
+def test_cells_may_be_long_and_a_number_is_no_file(tmp_path):
+    import csv
+
+    before = csv.field_size_limit()
+    assert len(read_csv(write(tmp_path, "a.csv", "text\n" + "x" * 200_000 + "\n"))[0]["text"]) == 200_000
+    assert csv.field_size_limit() == before
+    for read in (read_jsonl, read_csv):
+        with pytest.raises(t0.DataError, match="^3: must be the name of a file"):
+            read(3)
 
 
 def test_files_that_are_no_rows(tmp_path):
