@@ -20,8 +20,9 @@ import numpy as np
 from t0native.errors import FormatError, NumericError
 from t0native.files import FileSet
 from t0native.jsontext import parse_json
+from t0native.standins import stand_in
 
-__all__ = ["load_weights", "read_header", "save_files"]
+__all__ = ["entries_of", "load_weights", "own_shapes", "read_header", "save_files"]
 
 WEIGHTS, INDEX, PICKLED = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 _HEADER_LIMIT = 100_000_000  # the format's own
@@ -87,10 +88,10 @@ def load_weights(folder, core, *, allow_nonfinite=False):
     finite, FileNotFoundError where there are no weights.
     """
     folder = Path(folder)
-    entries = _entries_of(folder)
+    entries = entries_of(folder)
     expected = {name: shape for name, shape in core.tensors()}
     tied = "lm_head.weight" not in expected
-    copies = [name for name in (*_COPIES, *(["lm_head.weight"] if tied else [])) if name in entries]
+    copies = _copies_in(entries, tied)
     _compare(folder, expected, entries, copies)
     for name in expected:
         _read_into(entries[name], core._writable(name))
@@ -103,7 +104,18 @@ def load_weights(folder, core, *, allow_nonfinite=False):
         )
 
 
-def _entries_of(folder):
+def _copies_in(entries, tied):
+    """Names of tensors that may be there and only repeat shared.weight."""
+    return [name for name in (*_COPIES, *(["lm_head.weight"] if tied else [])) if name in entries]
+
+
+def own_shapes(entries, tied):
+    """Shapes of the tensors that hold weights of their own. tied: the head is shared.weight."""
+    left_out = {*_copies_in(entries, tied), *_IGNORED}
+    return [entry.shape for name, entry in entries.items() if name not in left_out]
+
+
+def entries_of(folder):
     """{tensor name: Entry} of all files of the folder."""
     if (folder / WEIGHTS).is_file():
         return {entry.name: entry for entry in read_header(folder / WEIGHTS)}
@@ -158,6 +170,9 @@ def read_header(path):
         if len(prefix) < 8:
             raise FormatError(f"{path}: {file_size} bytes: not a safetensors file, whose header alone has more")
         (length,) = struct.unpack("<Q", prefix)
+        if other := stand_in(prefix + file.read(64)):
+            raise FormatError(f"{path}: {other}")
+        file.seek(8)
         if length > min(_HEADER_LIMIT, file_size - 8):
             raise FormatError(
                 f"{path}: header of {length} bytes in a file of {file_size}; at most {_HEADER_LIMIT} are read"

@@ -497,9 +497,10 @@ def _run_info(args):
     from t0native.inspection import describe_model
 
     facts = describe_model(Path(args.path))
+    code = FINE if facts["loads"] == "yes" else FAILED
     if args.json:
         _print_json(facts)
-        return FINE
+        return code
     for key, value in facts.items():
         if key == "tensors":
             print("\n".join(f"  {name:<70} {dtype:<5} {shape}" for name, dtype, shape in value))
@@ -507,4 +508,4 @@ def _run_info(args):
             print("\n".join(f"  {name:<34} {entry}" for name, entry in value.items()))
         else:
             print(f"{key:<20} {value:,}" if isinstance(value, int) else f"{key:<20} {value}")
-    return FINE
+    return code

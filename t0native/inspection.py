@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict
 
-from t0native.checkpoint import read_header
+from t0native.checkpoint import entries_of, own_shapes
 from t0native.config import Config
 from t0native.errors import DataError
 from t0native.memory import training_bytes
@@ -12,24 +12,27 @@ __all__ = ["describe_model"]
 
 
 def describe_model(folder):
-    """Facts of a folder in the hub's layout, as a dict: configuration, parameters, memory, tensors (name, dtype, shape)."""
+    """Facts of a folder in the hub's layout, as a dict: configuration, parameters, memory, tensors (name, dtype, shape),
+    and whether configuration and tensors agree. FormatError and FileNotFoundError as for loading the model."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name a model folder (config.json, model.safetensors, spiece.model)")
     config = Config.from_file(folder / "config.json")
-    files = sorted(folder.glob("*.safetensors"))
-    entries = [entry for file in files for entry in read_header(file)]
-    shapes = [entry.shape for entry in entries]
+    entries = entries_of(folder)
+    files = sorted({entry.path for entry in entries.values()})
+    shapes = own_shapes(entries, config.tie_word_embeddings)
     parameters = sum(map(math.prod, shapes))
+    fits = parameters == config.parameters
     training = {name: (4 * parameters + training_bytes(shapes, name)) / 1e6 for name in ("adafactor", "adamw")}
     return {
         "folder": str(folder),
-        "files": ", ".join(f"{file.name} ({file.stat().st_size:,} bytes)" for file in files) or "no weights",
+        "files": ", ".join(f"{file.name} ({file.stat().st_size:,} bytes)" for file in files),
+        "loads": "yes" if fits else f"no: config.json asks for {config.parameters:,} weights",
         "tokenizer": "spiece.model" if (folder / "spiece.model").is_file() else "none",
         "parameters": parameters,
         "memory": f"{4 * parameters / 1e6:,.1f} MB of weights in float32",
         "memory_training": f"{training['adafactor']:,.1f} MB with gradients and Adafactor, {training['adamw']:,.1f} MB with AdamW, "
         "activations aside",
         "config": {key: value for key, value in asdict(config).items() if key != "extra"},
-        "tensors": [[entry.name, entry.dtype, list(entry.shape)] for entry in entries],
+        "tensors": [[entry.name, entry.dtype, list(entry.shape)] for entry in entries.values()],
     }
 

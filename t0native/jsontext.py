@@ -3,6 +3,7 @@
 import json
 
 from t0native.errors import FormatError
+from t0native.standins import stand_in
 
 __all__ = ["parse_json"]
 
@@ -17,7 +18,7 @@ def parse_json(path, content):
     try:
         return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: its JSON is broken: {error}") from None
+        raise FormatError(f"{path}: {stand_in(content) or f'its JSON is broken: {error}'}") from None
 
 
 def _no_duplicates(pairs):

@@ -34,6 +34,7 @@ MAX_NEW_TOKENS, MOST_NEW_TOKENS = 64, 2**20
 INITIALIZER = one_of("t5", "matching")
 _KERNELS = Kind(one_of(*kernel_sets.available()).fits, f"a set that this processor runs: {', '.join(kernel_sets.available())}").or_none()
 TOKENIZER_FILE = "spiece.model"
+UNUSED_ROWS = 128  # vocabularies are rounded up to a multiple of this, so fewer rows are unused
 MINI = Path(__file__).parent / "mini" / "baselines"  # a folder a carried model
 
 # Hub keywords of generate that are known, with the values that mean "off".
@@ -110,6 +111,8 @@ class Model:
         """
         _check_dtype(dtype)
         folder = Path(path)
+        if folder.is_file():
+            raise NotADirectoryError(f"{path}: a file; name the folder that holds it, with config.json, model.safetensors and {TOKENIZER_FILE}")
         if not folder.is_dir():
             raise FileNotFoundError(_no_folder(path))
         if not (folder / "config.json").is_file():
@@ -374,6 +377,8 @@ def _load_tokenizer(folder, config):
     if problem := _mismatch(plain, config):
         raise FormatError(f"{file}: it does not fit config.json: {problem}")
     extra = _extra_ids(folder / "tokenizer_config.json", config.vocab_size - plain.n_pieces)
+    if (unused := config.vocab_size - plain.n_pieces - extra) >= UNUSED_ROWS:
+        _log.warning("%s: its %d pieces leave %d rows of the vocabulary without one: was the file cut off?", file, plain.n_pieces, unused)
     return Tokenizer.from_file(file, extra_ids=extra) if extra else plain
 
 

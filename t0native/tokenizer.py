@@ -15,6 +15,7 @@ import numpy as np
 
 from t0native import _core
 from t0native.errors import FormatError
+from t0native.standins import stand_in
 
 __all__ = ["Explanation", "Piece", "Ragged", "Tokenizer"]
 
@@ -132,7 +133,7 @@ class Tokenizer(_core.Tokenizer):
         try:
             return cls(data, extra_ids)
         except FormatError as error:
-            raise FormatError(f"{os.fspath(path)}: {error}") from None
+            raise FormatError(f"{os.fspath(path)}: {stand_in(data) or error}") from None
 
     @classmethod
     def from_bytes(cls, data, extra_ids=100):

@@ -171,6 +171,44 @@ def test_info(run, place):
     assert "shared.weight" in run("info", "model")[1]
 
 
+def test_info_says_what_would_not_load(run, place):
+    import shutil
+
+    def changed(name, change):
+        shutil.copytree(place / "model", place / name)
+        change(place / name)
+        return run("info", name)
+
+    def widen(folder):
+        config = json.loads((folder / "config.json").read_text()) | {"d_ff": 48}
+        (folder / "config.json").write_text(json.dumps(config))
+
+    def shard(folder):
+        (folder / "model.safetensors").unlink()
+        (folder / "model.safetensors.index.json").write_text('{"weight_map": {"shared.weight": "one.safetensors"}}')
+
+    code, out, _ = changed("wide", widen)
+    assert code == 1 and "loads                no: config.json asks for " in out
+    code, out, err = changed("shard", shard)
+    assert (code, out) == (2, "") and "file one.safetensors: not here, expected in shard" in err
+    code, out, _ = changed("beside", lambda folder: shutil.copy(folder / "model.safetensors", folder / "other.safetensors"))
+    assert code == 0 and "other" not in out and out.splitlines()[2:] == run("info", "model")[1].splitlines()[2:]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "spiece.model", "config.json"])
+def test_pointers_and_pages_in_the_place_of_files_are_told(run, place, name, tmp_path):
+    import shutil
+
+    shutil.copytree(place / "model", tmp_path / "m")
+    for content, told in (
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a pointer of Git LFS, not the file itself: `git lfs pull` in"),
+        ("\n<!DOCTYPE html>\n<html><body>Sign in</body></html>\n", "a web page, not the file itself: download it again"),
+    ):
+        (tmp_path / "m" / name).write_text(content)
+        code, _, err = run("rank", "--model", tmp_path / "m", "a", "b")
+        assert code == 2 and err.startswith(f"t0native: error: {tmp_path}/m/{name}: {told}")
+
+
 def test_demo_passes_its_options_on_and_its_exit_code_back(run, monkeypatch):
     import t0native.mini.demo as demo
 
@@ -222,6 +260,10 @@ BAD = [
         "buckets/config.json: configuration: relative_attention_num_buckets 2: must be a whole number from 4 to 65536",
     ),
     (["prompt", "apply", "mine", *MINE, "--data", "rows.jsonl", "--row", "99"], "rows.jsonl: --row 99: it has rows 0 to 11"),
+    (
+        ["rank", "--model", "model/config.json", "a", "b"],
+        "model/config.json: a file; name the folder that holds it, with config.json, model.safetensors and spiece.model",
+    ),
     (["prompt", "list", "--prompts", "nowhere"], None),
     (["report", "nowhere"], "nowhere: No such file or directory"),
     (["report", "rows.jsonl"], None),

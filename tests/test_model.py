@@ -337,6 +337,15 @@ def test_keywords_of_generate(model, keywords, error, message):
 # ---- loading, saving, views ----------------------------------------------------------------------
 
 
+def test_a_vocabulary_with_many_unused_rows_is_told(model, tmp_path, caplog):
+    for unused in (127, 128):
+        config = t0.Config(vocab_size=model.tokenizer.n_pieces + unused, d_model=8, d_ff=8, num_layers=1, num_heads=1, d_kv=8)
+        t0.Model.init(config, model.tokenizer).save(tmp_path)
+        with caplog.at_level(logging.WARNING, "t0native"):
+            t0.Model.from_pretrained(tmp_path)
+        assert [record.getMessage().endswith(" 128 rows of the vocabulary without one: was the file cut off?") for record in caplog.records] == [True] * (unused - 127)
+
+
 def test_a_saved_model_answers_alike(model, tmp_path):
     model.save(tmp_path / "saved")
     again = t0.Model.from_pretrained(tmp_path / "saved")
