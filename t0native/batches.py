@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from t0native.errors import DataError
+
 __all__ = ["Batch", "Batches"]
 
 AHEAD = 2  # batches kept ready
@@ -42,6 +44,8 @@ class Batch:
 def make_batch(mixture, tokenizer, step, *, seed, batch_size, max_source, max_target):
     """The batch of a step (from 0)."""
     drawn = mixture.examples(seed, step * batch_size, batch_size)
+    for what in ("input", "target"):
+        _check_texts(drawn, what)
     sources = tokenizer.encode_batch([d.input for d in drawn], add_eos=False, max_length=max_source)
     while (empty := np.flatnonzero(np.diff(sources.offsets) == 0)).size:
         for i in empty:
@@ -49,6 +53,16 @@ def make_batch(mixture, tokenizer, step, *, seed, batch_size, max_source, max_ta
         sources = tokenizer.encode_batch([d.input for d in drawn], add_eos=False, max_length=max_source)
     targets = tokenizer.encode_batch([d.target for d in drawn], add_eos=True, max_length=max_target)
     return Batch(step, sources, targets, [d.component.name for d in drawn])
+
+
+def _check_texts(drawn, what):
+    """Half of a character pair is no text that can be tokenized: told with the prompt that made it."""
+    for d in drawn:
+        try:
+            getattr(d, what).encode()
+        except UnicodeEncodeError as error:
+            place = f"{d.component.name}, row {d.row}: {what}"
+            raise DataError(f"{place}: lone surrogate U+{ord(error.object[error.start]):04x} at index {error.start}; repair the row's text") from None
 
 
 class Batches:

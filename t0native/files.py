@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-__all__ = ["FileSet", "append_line", "check_place", "replacing", "sync_file", "write_bytes", "write_json", "write_text"]
+__all__ = ["FileSet", "append_line", "check_place", "make_folder", "remove_leftovers", "replacing", "sync_file", "write_bytes", "write_json", "write_text"]
 
 
 class FileSet:
@@ -67,6 +67,20 @@ class FileSet:
             if self._made_folder:
                 with contextlib.suppress(OSError):
                     self.folder.rmdir()  # succeeds only where nothing was written
+
+
+def make_folder(path):
+    """The folder is there afterwards; OSError says why it cannot be."""
+    with _told(Path(path)):
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+
+def remove_leftovers(folder):
+    """Temporary files that a killed program left there; only for who knows that nobody else writes into the folder."""
+    for path in Path(folder).glob(".*.tmp"):
+        if path.suffixes[-2:-1] and path.suffixes[-2][1:].isdecimal():
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def check_place(path):

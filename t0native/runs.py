@@ -9,7 +9,9 @@
 The npz is read without pickle; each of its members carries a CRC-32. A checkpoint that is refused changes nothing."""
 
 import errno
+import fcntl
 import json
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,7 +20,7 @@ import numpy as np
 
 from t0native.arguments import MAPPING, TEXT, number, shown, whole
 from t0native.errors import ConfigError, FormatError
-from t0native.files import append_line, replacing, sync_file, write_text
+from t0native.files import append_line, make_folder, remove_leftovers, replacing, sync_file, write_text
 
 __all__ = ["RunFolder", "State"]
 
@@ -41,7 +43,7 @@ class RunFolder:
         self.path = None if path is None else Path(path)
         self.plan = plan
         self.log = []
-        self._file = None
+        self._file = self._locked = None
 
     def open(self, resume, trainer):
         """Restores trainer and model in place where there is something to go on from. Returns the State.
@@ -55,13 +57,33 @@ class RunFolder:
                 raise ConfigError(f"{self.path}: there is no {CHECKPOINT} to go on from")
             if self.path.exists() and not self.path.is_dir():
                 raise ConfigError(f"{self.path}: a file; out must name a folder")
-            state = State()
-        else:
-            state = State() if resume == "never" else self._restore(checkpoint, trainer)
-        self._open_log(state.step)
+        self._lock()
+        try:
+            fresh = resume == "never" or not checkpoint.exists()
+            state = State() if fresh else self._restore(checkpoint, trainer)
+            remove_leftovers(self.path)
+            self._open_log(state.step)
+        except BaseException:
+            self.close()
+            raise
         return state
 
+    def _lock(self):
+        """Holds the folder until `close`, or until the process ends in whatever way."""
+        make_folder(self.path)
+        self._locked = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise ConfigError(f"{self.path}: another process is training there; wait for it, stop it, or name another folder") from None
+        except OSError:
+            pass  # a file system without locks
+
     def close(self):
+        if self._locked is not None:
+            os.close(self._locked)
+            self._locked = None
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -10,6 +10,7 @@ dropout 0.1 (from the configuration), inputs of 1024 tokens and targets of 256. 
 sequences), clip (none is told of) and in what T0 presumably inherited from T5 1.1, optimizer_options={"z_loss": 1e-4,
 "step_offset": 1_100_000}: a step counter that goes on from pre-training."""
 
+import logging
 import time
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ from t0native.trainer import Trainer
 
 __all__ = ["Run", "train"]
 
+_log = logging.getLogger("t0native")
 CHECKPOINT_SECONDS = 600.0
 SMOOTHING = 0.95  # of the loss on the progress bar
 
@@ -114,6 +116,8 @@ def train(
     plan = plan_of(model, given["mixture"], given)
     folder = RunFolder(out, plan if out is None else plan | {"weights": digest_of(trainer.weights())})
     loop = _Loop(given, trainer, folder, folder.open({True: "must", False: "never"}.get(resume, resume), trainer))
+    if loop.state.step > loop.steps:
+        _log.warning("%s: the run has %d steps already, more than the %d asked for: nothing is done", out, loop.state.step, loop.steps)
     try:
         loop.run()
     finally:
@@ -177,7 +181,8 @@ class _Loop:
             grad_norm = self.trainer.apply(learning_rate, number)
         except NumericError as error:
             kept = f"; the state after step {batch.step} is kept" + (f" in {self.folder.path}" if self.folder.path else "")
-            raise NumericError(f"step {number}: {error}; the batch: {batch.composition()}{kept}") from error
+            told = str(error).removeprefix(f"step {number}: ")
+            raise NumericError(f"step {number}: {told}; the batch: {batch.composition()}{kept}") from error
         state = self.state
         state.step = number
         state.losses.append(loss)

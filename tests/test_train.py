@@ -136,6 +136,31 @@ def test_a_changed_plan_is_refused_with_what_changed(tmp_path):
         run(out=tmp_path / "none", resume="must")
 
 
+def test_one_process_at_a_time_trains_in_a_folder(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    with pytest.raises(t0.ConfigError, match="another process is training there; wait for it, stop it, or name another folder"):
+        run(out=tmp_path)
+    os.close(folder)
+    (tmp_path / ".checkpoint.npz.4711.tmp").write_bytes(b"what kill -9 left")
+    (tmp_path / ".mine.tmp").write_bytes(b"")
+    run(out=tmp_path)
+    assert sorted(path.name for path in tmp_path.glob(".*")) == [".mine.tmp"]
+
+
+def test_fewer_steps_than_there_are_are_told(tmp_path, caplog):
+    run(out=tmp_path)
+    assert not caplog.records and run(out=tmp_path, steps=5).steps == 20
+    assert caplog.records[0].getMessage() == f"{tmp_path}: the run has 20 steps already, more than the 5 asked for: nothing is done"
+
+
+def test_a_text_that_is_none_is_told_with_task_and_row():
+    rows = [{"text": "a", "label": 1}, {"text": "b\udce9", "label": 1}]
+    with pytest.raises(t0.DataError, match="^a/p, row 1: input: lone surrogate U\\+dce9 at index"):
+        run(mixture=t0.Mixture([t0.Task("a", rows, yes_no("p"))]))
+
+
 def test_a_name_is_no_model():
     with pytest.raises(t0.ConfigError, match="model 'm': must be a Model, as t0native.Model.from_pretrained"):
         run("m", steps=np.int64(2))
