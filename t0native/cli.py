@@ -117,6 +117,15 @@ def _model_options(parser):
     parser.add_argument("--threads", type=int, metavar="N")
 
 
+def _length_options(parser):
+    parser.add_argument("--max-input-length", type=int, default=1024, metavar="N", help="tokens of an input at most (default 1024, as T0)")
+    parser.add_argument("--truncate", action="store_true", help="cut longer texts instead of refusing them")
+
+
+def _lengths(args):
+    return {"max_input_length": args.max_input_length, "truncate": args.truncate}
+
+
 def _print_json(value):
     print(json.dumps(value, indent=1, ensure_ascii=False))
 
@@ -275,11 +284,12 @@ def _rank(verbs):
     _model_options(parser)
     parser.add_argument("input")
     parser.add_argument("choices", nargs="+", metavar="choice")
+    _length_options(parser)
     _json_option(parser)
 
 
 def _run_rank(args):
-    ranking = _load_model(args.model).rank(args.input, args.choices)
+    ranking = _load_model(args.model).rank(args.input, args.choices, **_lengths(args))
     scores, lengths = [float(score) for score in ranking.scores], [int(length) for length in ranking.lengths]
     if args.json:
         _print_json({"choice": ranking.choice, "index": int(ranking.index), "scores": scores, "lengths": lengths})
@@ -295,6 +305,7 @@ def _generate(verbs):
     _model_options(parser)
     parser.add_argument("input", nargs="?")
     parser.add_argument("--max-new-tokens", type=int, default=64, metavar="N")
+    _length_options(parser)
     _json_option(parser)
 
 
@@ -302,7 +313,7 @@ def _run_generate(args):
     inputs = [args.input] if args.input is not None else [line.rstrip("\n") for line in sys.stdin if line.strip()]
     if not inputs:
         raise DataError("generate: no input; give it as an argument or on stdin, one a line")
-    outputs = _load_model(args.model).generate(inputs, max_new_tokens=args.max_new_tokens)
+    outputs = _load_model(args.model).generate(inputs, max_new_tokens=args.max_new_tokens, **_lengths(args))
     if args.json:
         _print_json([{"input": text, "output": output} for text, output in zip(inputs, outputs)])
     else:

@@ -81,7 +81,7 @@ class Report:
     # ---- files ------------------------------------------------------------------------------------------------------
 
     def save(self, path):
-        """Writes JSON; a folder gets a report.json. Returns the path. OSError leaves what was there before.
+        """Writes JSON; a folder, or a name that ends in /, gets a report.json. Returns the path. OSError leaves what was there before.
 
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
@@ -89,8 +89,8 @@ class Report:
         ...     path.name, Report.load(path).about
         ('report.json', {'seed': 0})
         """
-        path = Path(path)
-        path = path / "report.json" if path.is_dir() else path
+        as_folder = str(path).endswith("/") or Path(path).is_dir()
+        path = Path(path) / "report.json" if as_folder else Path(path)
         write_report(path, self)
         return path
 

@@ -106,6 +106,14 @@ def test_rank_and_generate(run, place):
     assert (code, out) == (0, model.generate("Does Anna drink tea?", max_new_tokens=3) + "\n")
 
 
+def test_long_inputs_can_be_cut_or_allowed(run):
+    long, refused = "tea " * 1100, run("rank", "--model", "model", "tea " * 1100, "yes", "no")
+    assert refused[0] == 2 and "max_input_length is 1024: raise it, or cut with truncate=True" in refused[2]
+    for options in (["--truncate"], ["--max-input-length", 5000]):
+        assert run("rank", "--model", "model", long, "yes", "no", *options)[0] == 0
+        assert run("generate", "--model", "model", long, "--max-new-tokens", 1, *options)[0] == 0
+
+
 def test_evaluate_and_report(run, place):
     options = ["--model", "model", "--dataset", "mine", "--data", "rows.jsonl", *MINE]
     code, out, _ = run("evaluate", *options, "--label", "a", "--out", "run-a")

@@ -226,3 +226,7 @@ def test_picture(tmp_path):
 
     own = Figure().subplots()
     assert report.plot(ax=own) is own
+
+
+def test_a_name_that_ends_in_a_slash_is_a_folder(tmp_path):
+    assert t0.Report([], [], {}).save(f"{tmp_path}/new/") == tmp_path / "new/report.json"
