@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from t0native.arguments import SEED
+from t0native.arguments import SEED, check
 from t0native.bootstrap import bootstrap, quartiles
 from t0native.errors import ConfigError
 from t0native.reportfiles import CELL, ENTRY, read_report, write_report
@@ -45,6 +45,7 @@ class Report:
         >>> Report.of_cells([], [], [], seed=0, about={}).summary
         []
         """
+        seed = check(SEED, "seed", seed)
         cells = [dict(cell) for cell in cells]
         summary = []
         for (model, task), group in _groups(cells).items():

@@ -185,6 +185,7 @@ def test_seeds_out_of_range_are_refused_wherever_one_is_taken(seed):
         lambda: prompt.apply({}, seed=seed), lambda: prompt.render({}, seed=seed), lambda: prompt.render_all([{}], seed=seed),
         lambda: task.render("p", 0, seed=seed), lambda: mixture.draw(seed, 0, 1), lambda: mixture.example(seed, 0),
         lambda: t0.Model.init(t0.Config(vocab_size=9, d_model=4, d_ff=4, num_layers=1, num_heads=1), seed=seed),
+        lambda: t0.Report.of_cells([], [], [], seed=seed, about={}),
         lambda: t0.evaluate(FakeModel(), task, seed=seed), lambda: t0.train(FakeModel(), task, steps=1, seed=seed),
     ]  # fmt: skip
     for call in calls:
