@@ -12,11 +12,10 @@ tasks, and two models on the same rows meet the same replicates, so their interv
 
 import numpy as np
 
-from t0native._core import random_bits
+from t0native._core import RANDOM_BOOTSTRAP, random_bits
 
 __all__ = ["bootstrap", "interval_of_mean_median", "quartiles"]
 
-RANDOM_BOOTSTRAP = 9  # csrc/base/random.h
 PROMPT_INDEX = 1 << 60  # index of the draws of prompts; those of rows begin at 0
 REPLICATES = 1000
 _CELLS_AT_ONCE = 4_000_000

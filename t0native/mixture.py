@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from t0native._core import random_bits
+from t0native._core import RANDOM_MIXTURE, RANDOM_ROW, random_bits
 from t0native.arguments import SEED, check
 from t0native.errors import ConfigError, DataError, suggest
 from t0native.tasks import Task
@@ -24,7 +24,6 @@ from t0native.tasks import Task
 __all__ = ["Component", "Drawn", "Mixture"]
 
 MAX_EXAMPLES_PER_DATASET = 500_000
-RANDOM_MIXTURE, RANDOM_ROW = 3, 4  # purposes of csrc/base/random.h
 ATTEMPT_SHIFT = 40
 MAX_ATTEMPTS = 100
 
