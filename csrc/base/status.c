@@ -15,10 +15,6 @@ t0_status t0_fail(t0_error *err, t0_status status, const char *format, ...) {
     return status;
 }
 
-t0_status t0_poll_check(const t0_poll *poll, t0_error *err) {
-    return t0_poll_stops(poll) ? t0_fail(err, T0_EINTERRUPT, "stopped") : T0_OK;
-}
-
 t0_status t0_fail_memory(t0_error *err, size_t size) {
     return t0_fail(err, T0_ENOMEM, "no memory for %zu bytes", size);
 }

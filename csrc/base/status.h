@@ -69,7 +69,4 @@ typedef struct t0_poll {
 
 static inline bool t0_poll_stops(const t0_poll *poll) { return poll && poll->check && poll->check(poll->context); }
 
-/* T0_EINTERRUPT when the poll stops. */
-t0_status t0_poll_check(const t0_poll *poll, t0_error *err);
-
 #endif

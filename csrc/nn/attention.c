@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-enum { BLOCK = T0_ATTENTION_ROWS };
+enum { BLOCK = T0_ATTENTION_ROWS, POLL_HEADS = 16 /* heads of short sequences between two polls */ };
 
 typedef struct attention {
     const t0_attention *s;
@@ -138,6 +138,7 @@ static void forward_head(void *context, size_t index, size_t worker) {
     float *pack = t0_exec_scratch(a->exec, worker), *block = a->scratch ? a->scratch + worker * BLOCK * a->longest : NULL;
     const float *k = a->k + at.key_row * s->k_stride + h * d, *v = a->v + at.key_row * s->v_stride + h * d;
     for (size_t first = 0; first < at.queries; first += BLOCK) {
+        if ((first > 0 || index % POLL_HEADS == 0) && t0_exec_stops(a->exec, worker)) return;
         const size_t rows = at.queries - first < BLOCK ? at.queries - first : BLOCK, row = at.query_row + first;
         const size_t keys = visible(s, &at, first + rows - 1), e = at.p_at + (h * at.queries + first) * at.keys;
         float *p = a->p ? a->p + e : block;
@@ -169,13 +170,14 @@ static void finish_gradients(const attention *a, const sequence *at, float *dbia
     }
 }
 
-static void backward_sequence(const attention *a, size_t b, size_t h, float *dbias, float *block, float *pack) {
+static void backward_sequence(const attention *a, size_t b, size_t h, float *dbias, size_t worker) {
     const t0_attention *s = a->s;
     const size_t d = s->head_dim;
     const sequence at = sequence_of(s, b, true);
-    float *ds = block, *dropped = block + BLOCK * a->longest;
+    float *pack = t0_exec_scratch(a->exec, worker), *ds = a->scratch + 2 * worker * BLOCK * a->longest, *dropped = ds + BLOCK * a->longest;
     const size_t k_at = at.key_row * s->k_stride + h * d, v_at = at.key_row * s->v_stride + h * d;
     for (size_t first = 0; first < at.queries; first += BLOCK) {
+        if ((first > 0 || (b + h) % POLL_HEADS == 0) && t0_exec_stops(a->exec, worker)) return;
         const size_t rows = at.queries - first < BLOCK ? at.queries - first : BLOCK, row = at.query_row + first;
         const size_t keys = visible(s, &at, first + rows - 1), e = at.p_at + (h * at.queries + first) * at.keys;
         const uint64_t purpose = T0_RANDOM_DROPOUT + (s->site << 8);
@@ -205,7 +207,7 @@ static void backward_head(void *context, size_t index, size_t worker) {
     if (dbias) memset(dbias, 0, s->bias_width * sizeof *dbias);
     for (size_t b = s->key_of ? 0 : c; b < s->n_sequences && (s->key_of || b == c); b++)
         if (key_of(s, b) == c)
-            backward_sequence(a, b, h, dbias, a->scratch + 2 * worker * BLOCK * a->longest, t0_exec_scratch(a->exec, worker));
+            backward_sequence(a, b, h, dbias, worker);
 }
 
 void t0_attention_backward(t0_exec *exec, const t0_attention *s, float *dq, float *dk, float *dv, float *dbias, float *scratch,

@@ -4,19 +4,25 @@
 #include "base/memory.h"
 #include "nn/gemm.h"
 
+#include <stdatomic.h>
+
 struct t0_exec {
     const t0_kernels *kernels;
     t0_pool *pool; /* NULL when there is one thread */
     size_t n_threads;
     bool blas;
     float *scratch; /* [n_threads][T0_WORKER_SCRATCH] */
+    const t0_poll *poll; /* borrowed, of the call that runs */
+    atomic_bool stopped; /* what it has answered */
 };
 
 t0_status t0_exec_new(t0_exec **out, const t0_kernels *kernels, size_t n_threads, bool blas, t0_error *err) {
     if (n_threads < 1 || n_threads > 1024) return t0_fail(err, T0_EVALUE, "threads %zu: from 1 to 1024", n_threads);
     t0_exec *exec = t0_alloc_zero(sizeof *exec);
     if (!exec) return t0_fail_memory(err, sizeof *exec);
-    *exec = (t0_exec){.kernels = kernels, .n_threads = n_threads, .blas = blas};
+    exec->kernels = kernels;
+    exec->n_threads = n_threads;
+    exec->blas = blas;
     const size_t size = n_threads * T0_WORKER_SCRATCH * sizeof(float);
     exec->scratch = t0_alloc(size);
     t0_status status = exec->scratch ? T0_OK : t0_fail_memory(err, size);
@@ -43,6 +49,25 @@ const t0_kernels *t0_exec_kernels(const t0_exec *exec) { return exec->kernels; }
 bool t0_exec_blas(const t0_exec *exec) { return exec->blas; }
 
 float *t0_exec_scratch(t0_exec *exec, size_t worker) { return exec->scratch + worker * T0_WORKER_SCRATCH; }
+
+void t0_exec_watch(t0_exec *exec, const t0_poll *poll) {
+    exec->poll = poll;
+    atomic_store(&exec->stopped, false);
+}
+
+bool t0_exec_stops(t0_exec *exec, size_t worker) {
+    if (atomic_load_explicit(&exec->stopped, memory_order_relaxed)) return true;
+    if (worker != 0 || !t0_poll_stops(exec->poll)) return false;
+    atomic_store(&exec->stopped, true);
+    return true;
+}
+
+t0_status t0_exec_check(t0_exec *exec, t0_error *err) { return t0_exec_stops(exec, 0) ? t0_fail(err, T0_EINTERRUPT, "stopped") : T0_OK; }
+
+t0_status t0_exec_unwatch(t0_exec *exec, t0_status status, t0_error *err) {
+    exec->poll = NULL;
+    return atomic_load(&exec->stopped) ? t0_fail(err, T0_EINTERRUPT, "stopped") : status;
+}
 
 void t0_exec_run(t0_exec *exec, t0_task task, void *context, size_t n_tasks) { t0_pool_run(exec->pool, task, context, n_tasks); }
 

@@ -20,6 +20,15 @@ void t0_exec_free(t0_exec *exec);
 size_t t0_exec_threads(const t0_exec *exec);
 const t0_kernels *t0_exec_kernels(const t0_exec *exec);
 
+/* From t0_exec_watch to t0_exec_unwatch, products and attention ask `poll` (borrowed; NULL: nothing stops them) every
+ * millisecond or so. Once it stops, they leave their results unfinished: check before a number is used or told.
+ * t0_exec_stops may be asked by any worker inside a task (worker 0, the calling thread, asks the poll, the others see its
+ * answer); t0_exec_check and t0_exec_unwatch belong to the calling thread. Both give T0_EINTERRUPT after a stop. */
+void t0_exec_watch(t0_exec *exec, const t0_poll *poll);
+bool t0_exec_stops(t0_exec *exec, size_t worker);
+t0_status t0_exec_check(t0_exec *exec, t0_error *err);
+t0_status t0_exec_unwatch(t0_exec *exec, t0_status status, t0_error *err); /* `status` where nothing has stopped */
+
 /* Runs tasks on the exec's pool (see base/pool.h). */
 void t0_exec_run(t0_exec *exec, t0_task task, void *context, size_t n_tasks);
 float *t0_exec_scratch(t0_exec *exec, size_t worker); /* a worker's own: T0_WORKER_SCRATCH floats (nn/gemm.h) */

@@ -17,7 +17,8 @@
 enum {
     NEAR = 256,    /* rows of B that are at most so many floats apart need no copy */
     SPLIT = 1 << 20, /* multiplications that are worth waking another thread */
-    BLAS_LEAST = 32  /* of each size, for a call of OpenBLAS to pay */
+    BLAS_LEAST = 32, /* of each size, for a call of OpenBLAS to pay */
+    POLL_GROUPS = 8  /* groups of rows between two polls: less than a millisecond of a vector kernel */
 };
 
 typedef struct product {
@@ -27,6 +28,8 @@ typedef struct product {
     t0_operand a, b;
     size_t m, n, k;
     bool add;
+    t0_exec *exec; /* asked now and then whether to stop, as `worker`; NULL: never */
+    size_t worker;
 } product;
 
 static size_t divide_up(size_t n, size_t by) { return (n + by - 1) / by; }
@@ -108,6 +111,7 @@ static void run_block(const product *p, float *scratch) {
     const bool copied = p->n > 2 * nr && (p->a.column == 1 ? p->a.row : p->a.column) > NEAR;
     const size_t panels = divide_up(p->m, mr), group = copied ? T0_GEMM_M / mr : 1, groups = divide_up(panels, group);
     for (size_t i = 0; i < groups; i++) {
+        if (i % POLL_GROUPS == 0 && p->exec && t0_exec_stops(p->exec, p->worker)) return;
         const t0_range rows = t0_range_of(p->m, groups, i);
         const t0_operand a = {p->a.data + rows.begin * p->a.row, p->a.row, p->a.column};
         const size_t m = rows.end - rows.begin;
@@ -119,32 +123,33 @@ static void run_block(const product *p, float *scratch) {
     }
 }
 
-void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m,
-                    size_t n, size_t k, bool add) {
-    if (k == 0 && !add)
-        for (size_t i = 0; i < m; i++) memset(c + i * c_stride, 0, n * sizeof *c);
-    const size_t k_blocks = divide_up(k, T0_GEMM_K);
+/* C (+)= A B, block by block. scratch: T0_GEMM_SCRATCH floats. */
+static void run_blocks(const product *p, float *scratch) {
+    if (p->k == 0 && !p->add)
+        for (size_t i = 0; i < p->m; i++) memset(p->c + i * p->c_stride, 0, p->n * sizeof *p->c);
+    const size_t k_blocks = divide_up(p->k, T0_GEMM_K);
     for (size_t block = 0; block < k_blocks; block++) {
-        const t0_range depth = t0_range_of(k, k_blocks, block);
-        for (size_t j = 0; j < n; j += T0_GEMM_N) {
-            const product part = {
-                .kernels = kernels,
-                .c = c + j,
-                .c_stride = c_stride,
-                .a = {a.data + depth.begin * a.column, a.row, a.column},
-                .b = {b.data + depth.begin * b.row + j * b.column, b.row, b.column},
-                .m = m,
-                .n = n - j < T0_GEMM_N ? n - j : T0_GEMM_N,
-                .k = depth.end - depth.begin,
-                .add = add || block > 0,
-            };
+        const t0_range depth = t0_range_of(p->k, k_blocks, block);
+        for (size_t j = 0; j < p->n; j += T0_GEMM_N) {
+            product part = *p;
+            part.c += j;
+            part.a.data += depth.begin * p->a.column;
+            part.b.data += depth.begin * p->b.row + j * p->b.column;
+            part.n = p->n - j < T0_GEMM_N ? p->n - j : T0_GEMM_N;
+            part.k = depth.end - depth.begin;
+            part.add = p->add || block > 0;
             run_block(&part, scratch);
         }
     }
 }
 
+void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m,
+                    size_t n, size_t k, bool add) {
+    const product whole = {kernels, c, c_stride, a, b, m, n, k, add, NULL, 0};
+    run_blocks(&whole, scratch);
+}
+
 typedef struct split {
-    t0_exec *exec;
     const product *whole;
     size_t parts;
     bool by_rows;
@@ -152,25 +157,23 @@ typedef struct split {
 
 static void run_part(void *context, size_t index, size_t worker) {
     const split *s = context;
-    const product *p = s->whole;
-    t0_operand a = p->a, b = p->b;
-    float *c = p->c;
-    size_t m = p->m, n = p->n;
+    product p = *s->whole;
+    p.worker = worker;
     if (s->by_rows) {
-        const t0_range rows = t0_range_of(m, s->parts, index);
-        a.data += rows.begin * a.row;
-        c += rows.begin * p->c_stride;
-        m = rows.end - rows.begin;
+        const t0_range rows = t0_range_of(p.m, s->parts, index);
+        p.a.data += rows.begin * p.a.row;
+        p.c += rows.begin * p.c_stride;
+        p.m = rows.end - rows.begin;
     } else {
-        const size_t panels = divide_up(n, p->kernels->nr);
+        const size_t panels = divide_up(p.n, p.kernels->nr);
         const t0_range columns = t0_range_of(panels, s->parts, index);
-        const size_t begin = columns.begin * p->kernels->nr;
-        const size_t end = columns.end * p->kernels->nr;
-        b.data += begin * b.column;
-        c += begin;
-        n = (end < n ? end : n) - begin;
+        const size_t begin = columns.begin * p.kernels->nr;
+        const size_t end = columns.end * p.kernels->nr;
+        p.b.data += begin * p.b.column;
+        p.c += begin;
+        p.n = (end < p.n ? end : p.n) - begin;
     }
-    t0_gemm_serial(p->kernels, t0_exec_scratch(s->exec, worker), c, p->c_stride, a, b, m, n, p->k, p->add);
+    run_blocks(&p, t0_exec_scratch(p.exec, worker));
 }
 
 /* Plain C is slower than OpenBLAS by far; the vector kernels hold their own (benchmarks/c/gemm.c) and are never replaced, since
@@ -178,15 +181,15 @@ static void run_part(void *context, size_t index, size_t worker) {
 static bool is_slow(const t0_kernels *kernels) { return kernels == t0_kernels_at(0); }
 
 void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {
-    const product whole = {t0_exec_kernels(exec), c, c_stride, a, b, m, n, k, add};
-    split s = {exec, &whole, t0_exec_threads(exec), false};
+    const product whole = {t0_exec_kernels(exec), c, c_stride, a, b, m, n, k, add, exec, 0};
+    split s = {&whole, t0_exec_threads(exec), false};
     const size_t panels = divide_up(n, whole.kernels->nr);
     if (m == 0 || n == 0) return;
     if (t0_exec_blas(exec) && is_slow(whole.kernels) && m >= BLAS_LEAST && n >= BLAS_LEAST && k >= BLAS_LEAST &&
         t0_blas_gemm(s.parts, c, c_stride, a, b, m, n, k, add))
         return;
     if (s.parts == 1 || m * n < SPLIT / (k + 1)) {
-        t0_gemm_serial(whole.kernels, t0_exec_scratch(exec, 0), c, c_stride, a, b, m, n, k, add);
+        run_blocks(&whole, t0_exec_scratch(exec, 0));
         return;
     }
     s.by_rows = m > n || panels < s.parts; /* the longer side: what both threads copy of the other operand is the least */

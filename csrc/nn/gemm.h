@@ -20,11 +20,11 @@ enum { T0_GEMM_SCRATCH = T0_GEMM_K * (T0_GEMM_N + T0_GEMM_TILE) + T0_GEMM_M * (T
 enum { T0_ATTENTION_ROWS = 64, T0_ATTENTION_KEYS = 256 };
 enum { T0_WORKER_SCRATCH = T0_GEMM_SCRATCH + T0_ATTENTION_ROWS * T0_ATTENTION_KEYS };
 
-/* On the calling thread. scratch: T0_GEMM_SCRATCH floats. */
+/* On the calling thread, never stopped. scratch: T0_GEMM_SCRATCH floats. */
 void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m,
                     size_t n, size_t k, bool add);
 
-/* Over the exec's threads. Large products of the portable kernels go to OpenBLAS, where the build has it and the exec allows
+/* Over the exec's threads; unfinished where the exec is stopped. Large products of the portable kernels go to OpenBLAS, where the build has it and the exec allows
  * it; those of vector kernels never do. */
 void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add);
 

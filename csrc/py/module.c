@@ -45,7 +45,8 @@ static int64_t now_ns(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-enum { SIGNAL_INTERVAL_NS = 50 * 1000 * 1000 };
+/* Well below the tenth of a second within which Ctrl-C stops a call; each time, a busy Python thread may keep us waiting. */
+enum { SIGNAL_INTERVAL_NS = 30 * 1000 * 1000 };
 
 static bool interrupt_check(void *context) {
     t0py_interrupt *interrupt = context;

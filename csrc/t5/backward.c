@@ -125,12 +125,12 @@ static t0_status blocks_backward(const t0_backward_run *run, float *gradients, f
     const size_t stride = shape->decoder ? (size_t)shape->source_offsets[shape->n_sources] * 2 * inner : 0;
     for (size_t l = forward->stack->n_blocks; l-- > 0;) {
         const t0_block_buffers b = t0_stack_block(forward, l);
-        T0_TRY(t0_poll_check(forward->pass->poll, err));
+        T0_TRY(t0_exec_check(forward->pass->exec, err));
         ffn_backward(run, gradients, &b, l);
-        T0_TRY(t0_poll_check(forward->pass->poll, err));
+        T0_TRY(t0_exec_check(forward->pass->exec, err));
         if (shape->decoder) {
             cross_backward(run, gradients, dcross_kv + l * stride, &b, cross_kv + l * stride, l);
-            T0_TRY(t0_poll_check(forward->pass->poll, err));
+            T0_TRY(t0_exec_check(forward->pass->exec, err));
         }
         self_backward(run, gradients, &b, l);
     }
@@ -183,7 +183,7 @@ t0_status t0_loss_backward(const t0_pass *pass, const t0_loss *loss, double *sum
     const size_t d = (size_t)model->config.d_model, v = (size_t)model->config.vocab_size;
     for (size_t first = 0; first < n_rows; first += loss->chunk_rows) {
         const size_t n = n_rows - first < loss->chunk_rows ? n_rows - first : loss->chunk_rows;
-        T0_TRY(t0_poll_check(pass->poll, err));
+        T0_TRY(t0_exec_check(pass->exec, err));
         t0_head_forward(pass, loss->logits, states + first * d, n);
         *sum += t0_cross_entropy(pass->exec, loss->logits, loss->log_likelihood, loss->logits, targets + first, n, v, loss->scale,
                                  loss->label_smoothing, loss->z_loss);

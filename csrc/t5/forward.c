@@ -276,12 +276,12 @@ static t0_status block_forward(const t0_stack_run *run, const float *cross_kv, s
     const t0_block_buffers b = t0_stack_block(run, block);
     const bool last = block + 1 == run->stack->n_blocks;
     float *next = last ? run->x : t0_stack_block(run, block + 1).self_x;
-    T0_TRY(t0_poll_check(run->pass->poll, err));
+    T0_TRY(t0_exec_check(run->pass->exec, err));
     self_forward(run, &b, run->shape->decoder ? b.cross_x : b.ffn_x, block);
-    T0_TRY(t0_poll_check(run->pass->poll, err));
+    T0_TRY(t0_exec_check(run->pass->exec, err));
     if (run->shape->decoder) {
         cross_forward(run, &b, b.ffn_x, cross_kv, block);
-        T0_TRY(t0_poll_check(run->pass->poll, err));
+        T0_TRY(t0_exec_check(run->pass->exec, err));
     }
     ffn_forward(run, &b, next, block);
     return T0_OK;

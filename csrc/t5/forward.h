@@ -46,7 +46,6 @@ float *t0_carve(t0_carver *carver, size_t rows, size_t columns);
 typedef struct t0_pass {
     const t0_model *model;
     t0_exec *exec;
-    const t0_poll *poll; /* may be NULL */
     float dropout;       /* 0 but in training */
     uint64_t seed;       /* of this step's masks */
 } t0_pass;

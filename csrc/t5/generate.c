@@ -227,13 +227,14 @@ static t0_status generate_check(const t0_model *model, const t0_ragged *sources,
 t0_status t0_generate(const t0_model *model, t0_exec *exec, int32_t *ids_out, int32_t *lengths_out, double *scores_out,
                       const t0_ragged *sources, const t0_generation *options, const t0_poll *poll, t0_error *err) {
     T0_TRY(generate_check(model, sources, options, err));
-    generate_call call = {.pass = {.model = model, .exec = exec, .poll = poll}, .sources = sources, .options = options,
+    generate_call call = {.pass = {.model = model, .exec = exec}, .sources = sources, .options = options,
                           .ids_out = ids_out, .lengths_out = lengths_out, .scores_out = scores_out};
     for (size_t b = 0; b < sources->n; b++) scores_out[b] = 0.0;
     t0_workspace workspace = {0};
+    t0_exec_watch(exec, poll);
     t0_status status = generate_allocate(&call) ? T0_OK : t0_fail_memory(err, sources->n * 48);
     if (status == T0_OK) status = generate_groups(&call, &workspace, err);
     t0_workspace_free(&workspace);
     generate_free(&call);
-    return status;
+    return t0_exec_unwatch(exec, status, err);
 }

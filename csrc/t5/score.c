@@ -116,7 +116,7 @@ static t0_status decode_chunk(score_call *call, const group_memory *memory, size
     T0_TRY(t0_decoder_forward(&run, memory->decoded, call->ids + begin, memory->cross, err));
     const size_t step = t0_logit_rows(pass->model, run.n_rows);
     for (size_t row = 0; row < run.n_rows; row += step) {
-        T0_TRY(t0_poll_check(pass->poll, err));
+        T0_TRY(t0_exec_check(pass->exec, err));
         const size_t rows = run.n_rows - row < step ? run.n_rows - row : step;
         t0_head_forward(pass, memory->logits, memory->decoded + row * dim, rows);
         t0_cross_entropy(pass->exec, NULL, call->sorted_scores + begin + row, memory->logits, call->labels + begin + row, rows, vocab,
@@ -221,15 +221,17 @@ static t0_status score_check(const t0_model *model, const t0_ragged *sources, co
 t0_status t0_score(const t0_model *model, t0_exec *exec, double *scores, float *token_scores, const t0_ragged *sources,
                    const t0_ragged *targets, const int32_t *source_of, const t0_poll *poll, t0_error *err) {
     T0_TRY(score_check(model, sources, targets, source_of, err));
-    score_call call = {.pass = {.model = model, .exec = exec, .poll = poll}, .sources = sources, .targets = targets, .scores = scores,
+    score_call call = {.pass = {.model = model, .exec = exec}, .sources = sources, .targets = targets, .scores = scores,
                        .token_scores = token_scores};
     t0_workspace workspace = {0};
     t0_status status = T0_OK;
+    t0_exec_watch(exec, poll);
     if (!score_allocate(&call)) status = t0_fail_memory(err, (size_t)targets->offsets[targets->n] * 3 * sizeof(int32_t));
     if (status == T0_OK) {
         order_targets(&call, source_of);
         status = score_groups(&call, &workspace, err);
     }
+    status = t0_exec_unwatch(exec, status, err);
     if (status == T0_OK) status = hand_out(&call, source_of, err);
     t0_workspace_free(&workspace);
     score_free(&call);

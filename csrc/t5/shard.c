@@ -3,9 +3,8 @@
  *     states = encoder(sources),  kv = projections of states,  out = decoder(start, target[0 .. T-2]; kv)
  *     loss_sum += sum over target tokens of the loss of head(out),  gradients += scale * d(loss_sum)/dw
  *
- * A piece is a run of whole examples with few enough rows that activations stay near the processor and a poll comes
- * often; where pieces begin depends on lengths alone. Memory is one workspace, sized for the largest piece before any
- * number is computed. */
+ * A piece is a run of whole examples with few enough rows that activations stay near the processor; where pieces begin
+ * depends on lengths alone. Memory is one workspace, sized for the largest piece before any number is computed. */
 #include "t5/shard.h"
 
 #include "t5/groups.h"

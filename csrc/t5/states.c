@@ -38,15 +38,16 @@ static t0_status encode_groups(const t0_pass *pass, float *out, const t0_ragged 
 t0_status t0_encode_states(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_poll *poll,
                            t0_error *err) {
     T0_TRY(t0_ragged_check(sources, "sources", model->config.vocab_size, err));
-    const t0_pass pass = {.model = model, .exec = exec, .poll = poll};
+    const t0_pass pass = {.model = model, .exec = exec};
     int64_t *local = t0_alloc((sources->n + 1) * sizeof *local);
     if (!local) return t0_fail_memory(err, (sources->n + 1) * sizeof *local);
     t0_workspace workspace = {0};
+    t0_exec_watch(exec, poll);
     t0_status status = t0_workspace_reserve(&workspace, encode_floats(&pass, sources, local), err);
     if (status == T0_OK) status = encode_groups(&pass, out, sources, local, workspace.data, err);
     t0_workspace_free(&workspace);
     t0_free(local);
-    return status;
+    return t0_exec_unwatch(exec, status, err);
 }
 
 /* ---- logits: for inspection, so one pass over everything ------------------------------------------------------------ */
@@ -92,9 +93,10 @@ t0_status t0_logits(const t0_model *model, t0_exec *exec, float *out, const t0_r
     if (sources->n != decoder_inputs->n)
         return t0_fail(err, T0_EVALUE, "%zu decoder sequences for %zu inputs: there must be one for each", decoder_inputs->n, sources->n);
     if (sources->n == 0) return T0_OK;
-    const t0_pass pass = {.model = model, .exec = exec, .poll = poll};
+    const t0_pass pass = {.model = model, .exec = exec};
     t0_workspace workspace = {0};
+    t0_exec_watch(exec, poll);
     const t0_status status = logits_pass(&pass, &workspace, out, sources, decoder_inputs, err);
     t0_workspace_free(&workspace);
-    return status;
+    return t0_exec_unwatch(exec, status, err);
 }

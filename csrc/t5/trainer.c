@@ -21,8 +21,8 @@
 #include <string.h>
 
 enum { MAX_SHARDS = 4, SHARDED_BELOW = 4000000 };
-/* Rows of the pieces of a shard (t5/shard.h). Wide: enough for products at full speed, few enough for a poll every tenth of
- * a second up to T5-base on one core. Sharded: activations of a small model stay within the caches. */
+/* Rows of the pieces of a shard (t5/shard.h). Wide: enough for products at full speed. Sharded: activations of a small model
+ * stay within the caches. */
 enum { WIDE_ROWS = 512, SHARDED_ROWS = 256 };
 
 /* A shard's poll: the one on the calling thread asks the caller's, all watch the flag that it sets. */
@@ -195,7 +195,7 @@ static t0_status prepare(t0_trainer *trainer, const t0_ragged *sources, const t0
     const t0_trainer_options *o = &trainer->options;
     const double tokens = (double)targets->offsets[targets->n];
     const t0_loss loss = {.scale = (float)(1.0 / tokens), .label_smoothing = o->label_smoothing, .z_loss = o->z_loss};
-    t0_pass pass = {.model = trainer->model, .dropout = o->dropout, .seed = t0_random_u64(o->seed, T0_RANDOM_DROPOUT, step)};
+    const t0_pass pass = {.model = trainer->model, .dropout = o->dropout, .seed = t0_random_u64(o->seed, T0_RANDOM_DROPOUT, step)};
     trainer->n_used = sources->n < trainer->n_shards ? sources->n : trainer->n_shards;
     atomic_store(&trainer->stop, false);
     t0_mask_position masks = {0};
@@ -203,7 +203,6 @@ static t0_status prepare(t0_trainer *trainer, const t0_ragged *sources, const t0
         t0_shard *shard = &trainer->shards[i];
         trainer->watches[i] = (watch){.outer = poll, .stop = &trainer->stop};
         trainer->polls[i] = (t0_poll){.check = watch_check, .context = &trainer->watches[i]};
-        pass.poll = &trainer->polls[i];
         shard->sources = *sources;
         shard->targets = *targets;
         shard->loss = loss;
@@ -219,7 +218,10 @@ static t0_status prepare(t0_trainer *trainer, const t0_ragged *sources, const t0
 static void run_shard(void *context, size_t index, size_t worker) {
     t0_trainer *trainer = context;
     trainer->watches[index].asks = worker == 0; /* worker 0 is the calling thread */
-    t0_shard_run(&trainer->shards[index]);
+    t0_shard *shard = &trainer->shards[index];
+    t0_exec_watch(shard->exec, &trainer->polls[index]);
+    t0_shard_run(shard);
+    shard->status = t0_exec_unwatch(shard->exec, shard->status, &shard->error);
 }
 
 /* Tensors are dealt out to tasks; task t has shard t's exec, or, when wide, the one task has all threads. */

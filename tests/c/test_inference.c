@@ -199,12 +199,18 @@ static void each_allocation_may_fail(void) {
     t0_model_free(model);
 }
 
-static bool stop_at_once(void *context) {
-    ++*(int *)context;
-    return true;
+typedef struct countdown {
+    int left, asked;
+} countdown;
+
+/* Stops once: whoever was told must remember. */
+static bool stop_when_out(void *context) {
+    countdown *self = context;
+    self->asked++;
+    return self->left-- == 0;
 }
 
-static void a_poll_stops_each_call(void) {
+static void a_poll_stops_each_call_wherever_it_is(void) {
     static batch sources;
     static float numbers[MOST];
     t0_model *model = model_of(0, 8);
@@ -214,13 +220,20 @@ static void a_poll_stops_each_call(void) {
     const t0_generation options = {.max_new_tokens = 4};
     double scores[3];
     int32_t ids[12], lengths[3];
-    int asked = 0;
-    const t0_poll poll = {stop_at_once, &asked};
-    CHECK(t0_score(model, exec, scores, numbers, &sources.ragged, &sources.ragged, owner, &poll, &err) == T0_EINTERRUPT);
-    CHECK(t0_generate(model, exec, ids, lengths, scores, &sources.ragged, &options, &poll, &err) == T0_EINTERRUPT);
-    CHECK(t0_encode_states(model, exec, numbers, &sources.ragged, &poll, &err) == T0_EINTERRUPT);
-    CHECK(t0_logits(model, exec, numbers, &sources.ragged, &sources.ragged, &poll, &err) == T0_EINTERRUPT);
-    CHECK(asked >= 4);
+    for (int call = 0; call < 4; call++) {
+        t0_status status = T0_EINTERRUPT;
+        int after = 0;
+        for (; status == T0_EINTERRUPT; after++) {
+            countdown self = {after, 0};
+            const t0_poll poll = {stop_when_out, &self};
+            if (call == 0) status = t0_score(model, exec, scores, numbers, &sources.ragged, &sources.ragged, owner, &poll, &err);
+            if (call == 1) status = t0_generate(model, exec, ids, lengths, scores, &sources.ragged, &options, &poll, &err);
+            if (call == 2) status = t0_encode_states(model, exec, numbers, &sources.ragged, &poll, &err);
+            if (call == 3) status = t0_logits(model, exec, numbers, &sources.ragged, &sources.ragged, &poll, &err);
+            CHECK(status == (self.asked > after ? T0_EINTERRUPT : T0_OK));
+        }
+        CHECK(after > 10);
+    }
     t0_exec_free(exec);
     t0_model_free(model);
 }
@@ -231,6 +244,6 @@ int main(void) {
     T0_RUN(states_do_not_depend_on_the_company);
     T0_RUN(empty_batches_and_bad_ids);
     T0_RUN(each_allocation_may_fail);
-    T0_RUN(a_poll_stops_each_call);
+    T0_RUN(a_poll_stops_each_call_wherever_it_is);
     return t0_report();
 }
