@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Self, final
 
 import numpy as np
@@ -60,6 +60,19 @@ class Template:
     def parts(
         self, example: dict[str, object], answer_choices: list[str] | None = None, seed: int = 0, index: int = 0, pick: int = 0, /
     ) -> list[str]: ...
+
+class Prompt:
+    def apply(
+        self,
+        example: Mapping[str, object],
+        truncate: bool = True,
+        highlight_variables: bool = False,
+        seed: int = 0,
+        index: int = 0,
+        pick: Literal["first", "last"] | None = None,
+    ) -> list[str]: ...
+    def choices(self, example: Mapping[str, object], /) -> list[str] | None: ...
+    def _prepare(self, cut: Template, choices: Template | None, fixed: list[str] | None, key: int, /) -> None: ...
 
 @final
 class Model:

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from t0native import _core
 from t0native._core import Template
 from t0native.arguments import SEED, check, shown
 from t0native.errors import DataError, TemplateError
@@ -66,7 +67,7 @@ def _field_name(key):
     return key.replace("-", "_")
 
 
-class Prompt:
+class Prompt(_core.Prompt):
     """A template with its answer choices and metadata.
 
     name: str.  jinja: the template's text.  answer_choices: an expression that gives the choices separated by |||, or None.
@@ -81,7 +82,7 @@ class Prompt:
     """
 
     __slots__ = (
-        "_choices", "_compiled", "_cut", "_fixed", "_key", "answer_choices", "id", "jinja", "max_output", "max_steps", "metadata", "name", "reference"
+        "_compiled", "answer_choices", "id", "jinja", "max_output", "max_steps", "metadata", "name", "reference"
     )  # fmt: skip
 
     def __init__(
@@ -94,8 +95,7 @@ class Prompt:
         self.metadata = metadata or PromptMetadata()
         self.id = id if id is not None else str(uuid.uuid5(uuid.NAMESPACE_OID, repr((name, jinja, answer_choices))))
         self.max_steps, self.max_output = max_steps, max_output
-        self._key = _fnv(self.id)
-        self._compiled, self._cut, self._choices, self._fixed = {}, None, None, None
+        self._compiled = {}
 
     def __reduce__(self):
         budgets = {"max_steps": self.max_steps, "max_output": self.max_output}
@@ -152,51 +152,34 @@ class Prompt:
         """
         if self.answer_choices is None or self._choices_template.names:
             return None
-        return self.choices({})
+        return self._fixed()
 
-    # Rendering
+    # Rendering: `apply` and `choices` are in C (csrc/py/py_prompt.c), which calls the three methods below
 
-    def choices(self, example):
-        """The answer choices of an example, or None where the prompt has no answer_choices expression. Raises TemplateError.
+    def _choices(self, example):
+        """choices, before the prompt is compiled or for a mapping that is no dict."""
+        self._ready()
+        return self.choices(dict(_as_dict(example)))
 
-        >>> Prompt("who", "{{ text }} ||| {{ a }}", "{{ a }} ||| {{ b }}").choices({"a": "Anna", "b": "Ben"})
-        ['Anna', 'Ben']
-        """
-        if self.answer_choices is None:
-            return None
-        if self._fixed:
-            return list(self._fixed)
-        template = self._choices or self._choices_template
-        try:
-            choices = template.parts(_as_dict(example))
-        except TemplateError as error:
-            raise self._named(error, "answer_choices of ") from error.__cause__
-        if self._fixed is None:  # not looked at yet; an empty tuple says that the choices vary
-            self._fixed = () if template.names or template.random else tuple(choices)
-        return choices
-
-    def apply(self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None):
-        """The rendered parts between the separators |||, as promptsource's Template.apply gives them.
-
-        truncate: printed values are cut at 2,048 characters, between words.  highlight_variables: printed values are put
-        into a <span>.  seed (0 to 2**64 - 1), index: of random choices.  pick: "first" or "last" instead of a random choice.
-        Raises ConfigError for a seed out of its range, DataError for an example with the key answer_choices, TemplateError where the rendering fails.
-
-        >>> Prompt("upper", "{{ text | upper }}? ||| yes").apply({"text": "is it"})
-        ['IS IT?', 'yes']
-        """
+    def _apply(self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None):
+        """apply, where it is asked for more than the quick path does."""
         seed = check(SEED, "seed", seed)
         example = _as_dict(example)
         if "answer_choices" in example:
             raise DataError(f"prompt {self.name!r}: the example has the reserved key 'answer_choices': rename the field")
-        choices = None if self.answer_choices is None else self.choices(example)
-        template = self._cut
-        if template is None or truncate is not True or highlight_variables:
-            template = self._template(truncate, highlight_variables)
+        self._ready()
+        choices = self.choices(example)
+        template = self._template(truncate, highlight_variables)
         try:
-            return template.parts(example, choices, seed ^ self._key, index, _PICKS[pick])
+            return template.parts(example, choices, seed ^ _fnv(self.id), index, _PICKS[pick])
         except TemplateError as error:
             raise self._named(error, "", template.source) from error.__cause__
+
+    def _explained(self, error, of_choices):
+        """The TemplateError of a rendering in C, as one that names the prompt."""
+        named = self._named(error, "answer_choices of ") if of_choices else self._named(error, "", self._template(True, False).source)
+        named.__cause__ = error.__cause__
+        return named
 
     def render(self, example, seed=0, index=0):
         """The example as T0 sees it: PromptedExample(input, target, choices), or None where T0's pipeline drops the row.
@@ -245,15 +228,28 @@ class Prompt:
         if key not in self._compiled:
             source = self.jinja.replace("}}", TRUNCATED) if truncate else self.jinja
             self._compiled[key] = self._compile(source.replace("}}", HIGHLIGHTED) if highlight else source)
-            if key == (True, False):
-                self._cut = self._compiled[key]
         return self._compiled[key]
 
     @property
     def _choices_template(self):
-        if self._choices is None:
-            self._choices = self._compile(self.answer_choices, "answer_choices of ")
-        return self._choices
+        if "choices" not in self._compiled:
+            self._compiled["choices"] = self._compile(self.answer_choices, "answer_choices of ")
+        return self._compiled["choices"]
+
+    def _ready(self):
+        """Compiles what the quick path in C needs."""
+        choices = fixed = None
+        if self.answer_choices is not None:
+            choices = self._choices_template
+            if not choices.names and not choices.random:
+                fixed = self._fixed()
+        self._prepare(self._template(True, False), choices, fixed, _fnv(self.id))
+
+    def _fixed(self):
+        try:
+            return self._choices_template.parts({})
+        except TemplateError as error:
+            raise self._named(error, "answer_choices of ") from error.__cause__
 
     def _named(self, error, what="", source=""):
         """The error with the prompt's name, its column counted in the author's text: `source` may hold added filters."""

@@ -43,10 +43,11 @@ def test_examples_of_a_module(name):
     assert run(doctest.DocTestFinder().find(module, extraglobs=IMPORTS)) > 0
 
 
-def test_examples_of_the_extension():
-    """Methods of the extension's tokenizer, which doctest passes by when it looks through modules."""
-    examples = doctest.DocTestFinder().find(t0.Tokenizer.__base__, "Tokenizer", module=False, globs=dict(IMPORTS))
-    assert run(examples) >= 10
+@pytest.mark.parametrize(("public", "least"), [(t0.Tokenizer, 10), (t0.Prompt, 2)])
+def test_examples_of_the_extension(public, least):
+    """Methods of the extension's types, which doctest passes by when it looks through modules."""
+    names = {**IMPORTS, public.__name__: public}
+    assert run(doctest.DocTestFinder().find(public.__base__, public.__name__, module=False, globs=names)) >= least
 
 
 def public_things():

@@ -174,7 +174,7 @@ static int module_exec(PyObject *module) {
     t0py_state *state = t0py_state_of(module);
     if (add_exceptions(module, state) < 0 || add_purposes(module) < 0) return -1;
     if (t0py_text_exec(module, state) < 0) return -1;
-    if (t0py_template_exec(module, state) < 0) return -1;
+    if (t0py_template_exec(module, state) < 0 || t0py_prompt_exec(module, state) < 0) return -1;
     return t0py_model_exec(module, state);
 }
 
@@ -184,6 +184,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->FormatError);
     Py_VISIT(state->TemplateError);
     Py_VISIT(state->NumericError);
+    Py_VISIT(state->answer_choices);
     Py_VISIT(state->template_runtime);
     Py_VISIT(state->tokenizer_type);
     Py_VISIT(state->template_type);
@@ -198,6 +199,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->FormatError);
     Py_CLEAR(state->TemplateError);
     Py_CLEAR(state->NumericError);
+    Py_CLEAR(state->answer_choices);
     Py_CLEAR(state->template_runtime);
     Py_CLEAR(state->tokenizer_type);
     Py_CLEAR(state->template_type);

@@ -19,6 +19,7 @@
 
 typedef struct t0py_state {
     PyObject *Error, *FormatError, *TemplateError, *NumericError; /* strong */
+    PyObject *answer_choices;   /* strong, the text "answer_choices" */
     PyObject *template_runtime; /* strong: the types that live inside renderings */
     PyTypeObject *tokenizer_type, *template_type, *model_type, *trainer_type;
 } t0py_state;
@@ -36,7 +37,7 @@ static inline t0py_state *t0py_state_of_type(PyTypeObject *type) {
  * Always returns NULL. TemplateError gets attributes line and column. */
 PyObject *t0py_raise(t0py_state *state, const t0_error *err);
 
-/* A poll for GIL-free calls made on a thread that will take the GIL back: checks signals every 50 ms.
+/* A poll for GIL-free calls made on a thread that will take the GIL back: checks signals every 30 ms.
  *     t0py_interrupt stop; t0_poll poll = t0py_poll(&stop); Py_BEGIN_ALLOW_THREADS ... (&poll) ... Py_END_ALLOW_THREADS */
 typedef struct t0py_interrupt {
     int64_t next_ns;
@@ -50,6 +51,7 @@ PyArrayObject *t0py_array(PyObject *value, int npy_type, int ndim, const char *n
 /* Each part adds its types and functions to the module; -1 with an exception set on failure. */
 int t0py_text_exec(PyObject *module, t0py_state *state);
 int t0py_template_exec(PyObject *module, t0py_state *state);
+int t0py_prompt_exec(PyObject *module, t0py_state *state);
 int t0py_model_exec(PyObject *module, t0py_state *state);
 
 #endif

@@ -1,20 +1,9 @@
 /* The type _core.Template: one compiled template, over csrc/template. t0native/prompts.py documents its use.
  *
  * A template never changes after it is compiled, so threads share it; a rendering holds the GIL throughout. */
-#include "py/py.h"
-
-#include "template/render.h"
+#include "py/py_template.h"
 
 #include <string.h>
-
-typedef struct template_object {
-    PyObject_HEAD
-    t0_template compiled;
-    t0_runtime *runtime; /* strong */
-    PyObject *source;
-    uint64_t max_steps;
-    size_t max_output;
-} template_object;
 
 static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"source", "max_steps", "max_output", NULL};
@@ -24,7 +13,7 @@ static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     if (max_steps < 1 || max_output < 1 || max_output > 1 << 30)
         return PyErr_Format(PyExc_ValueError, "max_steps %zd, max_output %zd: at least 1, and max_output at most %d", max_steps, max_output, 1 << 30);
     t0py_state *state = t0py_state_of_type(type);
-    template_object *self = state ? (template_object *)type->tp_alloc(type, 0) : NULL;
+    t0py_template *self = state ? (t0py_template *)type->tp_alloc(type, 0) : NULL;
     if (!self) return NULL;
     self->runtime = (t0_runtime *)Py_NewRef(state->template_runtime);
     self->source = Py_NewRef(source);
@@ -38,7 +27,7 @@ static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 }
 
 static int template_traverse(PyObject *object, visitproc visit, void *arg) {
-    template_object *self = (template_object *)object;
+    t0py_template *self = (t0py_template *)object;
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->runtime);
     Py_VISIT(self->compiled.constants);
@@ -46,12 +35,12 @@ static int template_traverse(PyObject *object, visitproc visit, void *arg) {
 }
 
 static int template_clear(PyObject *object) {
-    Py_CLEAR(((template_object *)object)->runtime); /* the constants are text and numbers: no cycle passes through them */
+    Py_CLEAR(((t0py_template *)object)->runtime); /* the constants are text and numbers: no cycle passes through them */
     return 0;
 }
 
 static void template_dealloc(PyObject *object) {
-    template_object *self = (template_object *)object;
+    t0py_template *self = (t0py_template *)object;
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     t0_template_clear(&self->compiled);
@@ -61,8 +50,23 @@ static void template_dealloc(PyObject *object) {
     Py_DECREF(type);
 }
 
+PyObject *t0py_template_render(t0py_template *self, const t0_render_options *options, PyObject *example, PyObject *answer_choices,
+                               bool parts) {
+    t0_render_options all = *options;
+    all.escapes = parts;
+    all.max_steps = self->max_steps;
+    all.max_output = self->max_output;
+    t0_writer out;
+    if (t0_writer_open(&out) < 0) return NULL;
+    PyObject *result = NULL;
+    if (t0_render(&self->compiled, self->runtime, &all, example, answer_choices, &out) == 0)
+        result = parts ? t0_writer_parts(&out) : t0_writer_text(&out, 0, out.size);
+    t0_writer_close(&out);
+    return result;
+}
+
 /* (example, answer_choices, seed, index, pick), all but the first optional. */
-static int read_options(template_object *self, PyObject *const *args, Py_ssize_t n, bool escapes, t0_render_options *out) {
+static int read_options(PyObject *const *args, Py_ssize_t n, t0_render_options *out) {
     if (n < 1 || n > 5) {
         PyErr_Format(PyExc_TypeError, "expected 1 to 5 arguments, got %zd", n);
         return -1;
@@ -71,7 +75,7 @@ static int read_options(template_object *self, PyObject *const *args, Py_ssize_t
         PyErr_Format(PyExc_TypeError, "example: %.100s, must be a dict", Py_TYPE(args[0])->tp_name);
         return -1;
     }
-    *out = (t0_render_options){.escapes = escapes, .pick = T0_PICK_RANDOM, .max_steps = self->max_steps, .max_output = self->max_output};
+    *out = (t0_render_options){.pick = T0_PICK_RANDOM};
     if (n > 2) out->seed = PyLong_AsUnsignedLongLongMask(args[2]);
     if (n > 3 && !PyErr_Occurred()) out->index = PyLong_AsUnsignedLongLongMask(args[3]);
     if (n > 4 && !PyErr_Occurred()) out->pick = (int)PyLong_AsLong(args[4]);
@@ -81,16 +85,10 @@ static int read_options(template_object *self, PyObject *const *args, Py_ssize_t
     return -1;
 }
 
-static PyObject *render(PyObject *object, PyObject *const *args, Py_ssize_t n, bool parts) {
-    template_object *self = (template_object *)object;
+static PyObject *render(PyObject *self, PyObject *const *args, Py_ssize_t n, bool parts) {
     t0_render_options options;
-    t0_writer out;
-    if (read_options(self, args, n, parts, &options) < 0 || t0_writer_open(&out) < 0) return NULL;
-    PyObject *result = NULL;
-    if (t0_render(&self->compiled, self->runtime, &options, args[0], n > 1 ? args[1] : NULL, &out) == 0)
-        result = parts ? t0_writer_parts(&out) : t0_writer_text(&out, 0, out.size);
-    t0_writer_close(&out);
-    return result;
+    if (read_options(args, n, &options) < 0) return NULL;
+    return t0py_template_render((t0py_template *)self, &options, args[0], n > 1 ? args[1] : NULL, parts);
 }
 
 PyDoc_STRVAR(render_doc, "render($self, example, answer_choices=None, seed=0, index=0, pick=0, /)\n--\n\n"
@@ -103,7 +101,7 @@ static PyObject *template_parts(PyObject *self, PyObject *const *args, Py_ssize_
 
 static PyObject *template_names(PyObject *object, void *unused) {
     (void)unused;
-    const t0_template *compiled = &((template_object *)object)->compiled;
+    const t0_template *compiled = &((t0py_template *)object)->compiled;
     PyObject *list = PyList_New(0);
     for (uint32_t i = 0; list && i < compiled->n_names; i++)
         if (!t0_function_find(compiled->names[i]) && PyList_Append(list, compiled->names[i]) < 0) Py_CLEAR(list);
@@ -112,9 +110,9 @@ static PyObject *template_names(PyObject *object, void *unused) {
     return names;
 }
 
-static PyObject *template_source(PyObject *object, void *unused) { return (void)unused, Py_NewRef(((template_object *)object)->source); }
+static PyObject *template_source(PyObject *object, void *unused) { return (void)unused, Py_NewRef(((t0py_template *)object)->source); }
 static PyObject *template_random(PyObject *object, void *unused) {
-    return (void)unused, PyBool_FromLong(((template_object *)object)->compiled.random);
+    return (void)unused, PyBool_FromLong(((t0py_template *)object)->compiled.random);
 }
 
 static PyMethodDef template_methods[] = {
@@ -140,7 +138,7 @@ static PyType_Slot template_slots[] = {
     {Py_tp_getset, template_properties},       {0, NULL},
 };
 
-static PyType_Spec template_spec = {"t0native._core.Template", sizeof(template_object), 0,
+static PyType_Spec template_spec = {"t0native._core.Template", sizeof(t0py_template), 0,
                                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE, template_slots};
 
 int t0py_template_exec(PyObject *module, t0py_state *state) {

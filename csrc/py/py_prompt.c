@@ -1,0 +1,170 @@
+/* The type _core.Prompt: what a call of Prompt.apply or Prompt.choices does nearly always, without a step in Python.
+ *
+ *     apply(example [, seed=, index=])     example a dict, printed values cut, choices drawn at random
+ *         choices  = answer_choices rendered and split, or those that never vary
+ *         parts    = template rendered with them and split
+ *     anything else, and every error       handed to the subclass in t0native/prompts.py: _apply, _choices, _explained
+ *
+ * The subclass compiles, and says so once with _prepare; until then every call is handed on. */
+#include "py/py_template.h"
+
+typedef struct prompt_object {
+    PyObject_HEAD
+    t0py_template *cut;     /* strong; NULL: not prepared */
+    t0py_template *choices; /* strong; NULL: the prompt has no answer choices */
+    PyObject *fixed;        /* strong list of str: the choices where they never vary, else NULL; never changed */
+    uint64_t key;           /* of the prompt's id, for random choices */
+} prompt_object;
+
+enum { HANDED_ON = 1 };
+
+static int prompt_traverse(PyObject *object, visitproc visit, void *arg) {
+    prompt_object *self = (prompt_object *)object;
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->cut);
+    Py_VISIT(self->choices);
+    Py_VISIT(self->fixed);
+    return 0;
+}
+
+static int prompt_clear(PyObject *object) {
+    prompt_object *self = (prompt_object *)object;
+    Py_CLEAR(self->cut);
+    Py_CLEAR(self->choices);
+    Py_CLEAR(self->fixed);
+    return 0;
+}
+
+static void prompt_dealloc(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    prompt_clear(object);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(prepare_doc, "_prepare($self, cut, choices, fixed, key, /)\n--\n\n"
+                          "The compiled templates (choices: None where there are none), the choices that never vary or None, the id's number.");
+static PyObject *prompt_prepare(PyObject *object, PyObject *args) {
+    prompt_object *self = (prompt_object *)object;
+    t0py_state *state = t0py_state_of_type(Py_TYPE(object));
+    PyObject *cut, *choices, *fixed;
+    unsigned long long key;
+    if (!state || !PyArg_ParseTuple(args, "O!OOK:_prepare", state->template_type, &cut, &choices, &fixed, &key)) return NULL;
+    if ((choices != Py_None && !PyObject_TypeCheck(choices, state->template_type)) || (fixed != Py_None && !PyList_CheckExact(fixed)))
+        return PyErr_Format(PyExc_TypeError, "choices: a Template or None; fixed: a list or None");
+    self->key = key;
+    Py_XSETREF(self->choices, choices == Py_None ? NULL : (t0py_template *)Py_NewRef(choices));
+    Py_XSETREF(self->fixed, fixed == Py_None ? NULL : Py_NewRef(fixed));
+    Py_XSETREF(self->cut, (t0py_template *)Py_NewRef(cut));
+    Py_RETURN_NONE;
+}
+
+/* Lets the subclass replace the TemplateError that is set by one with the prompt's name. Returns NULL. */
+static PyObject *explain(PyObject *object, bool of_choices) {
+    t0py_state *state = t0py_state_of_type(Py_TYPE(object));
+    if (!state || !PyErr_ExceptionMatches(state->TemplateError)) return NULL;
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    PyErr_NormalizeException(&type, &error, &trace);
+    PyObject *named = PyObject_CallMethod(object, "_explained", "Oi", error, of_choices);
+    if (named) PyErr_SetObject((PyObject *)Py_TYPE(named), named);
+    Py_XDECREF(named);
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(trace);
+    return NULL;
+}
+
+static PyObject *varying_choices(prompt_object *self, PyObject *example) {
+    const t0_render_options options = {.pick = T0_PICK_RANDOM};
+    PyObject *choices = t0py_template_render(self->choices, &options, example, NULL, true);
+    return choices ? choices : explain((PyObject *)self, true);
+}
+
+/* The arguments behind the example: 0; HANDED_ON where they ask for more than the quick path does. */
+static int read_numbers(PyObject *const *args, Py_ssize_t n, PyObject *names, t0_render_options *out) {
+    if (n != 1) return HANDED_ON;
+    for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i), *value = args[n + i];
+        const bool seed = PyUnicode_CompareWithASCIIString(name, "seed") == 0;
+        if (!PyLong_CheckExact(value) || (!seed && PyUnicode_CompareWithASCIIString(name, "index") != 0)) return HANDED_ON;
+        const uint64_t number = PyLong_AsUnsignedLongLong(value);
+        if (PyErr_Occurred()) {
+            PyErr_Clear();
+            return HANDED_ON;
+        }
+        *(seed ? &out->seed : &out->index) = number;
+    }
+    return 0;
+}
+
+static PyObject *hand_on(PyObject *object, const char *method, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+    PyObject *run = PyObject_GetAttrString(object, method);
+    PyObject *out = run ? PyObject_Vectorcall(run, args, (size_t)n, names) : NULL;
+    Py_XDECREF(run);
+    return out;
+}
+
+PyDoc_STRVAR(apply_doc,
+             "apply($self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None)\n--\n\n"
+             "The rendered parts between the separators |||, as promptsource's Template.apply gives them.\n\n"
+             "truncate: printed values are cut at 2,048 characters, between words.  highlight_variables: printed values are put\n"
+             "into a <span>.  seed (0 to 2**64 - 1), index: of random choices.  pick: \"first\" or \"last\" instead of a random choice.\n"
+             "Raises ConfigError for a seed out of its range, DataError for an example with the key answer_choices, TemplateError where\n"
+             "the rendering fails.\n\n"
+             ">>> Prompt(\"upper\", \"{{ text | upper }}? ||| yes\").apply({\"text\": \"is it\"})\n"
+             "['IS IT?', 'yes']\n");
+static PyObject *prompt_apply(PyObject *object, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+    prompt_object *self = (prompt_object *)object;
+    t0_render_options options = {.pick = T0_PICK_RANDOM};
+    if (!self->cut || read_numbers(args, n, names, &options) != 0 || !PyDict_CheckExact(args[0]))
+        return hand_on(object, "_apply", args, n, names);
+    t0py_state *state = t0py_state_of_type(Py_TYPE(object));
+    const int reserved = state ? PyDict_Contains(args[0], state->answer_choices) : -1;
+    if (reserved != 0) return reserved < 0 ? NULL : hand_on(object, "_apply", args, n, names);
+    PyObject *choices = NULL;
+    if (self->fixed) choices = self->cut->compiled.mutates ? PyList_GetSlice(self->fixed, 0, PyList_GET_SIZE(self->fixed)) : Py_NewRef(self->fixed);
+    else if (self->choices) choices = varying_choices(self, args[0]);
+    if (!choices && self->choices) return NULL;
+    options.seed ^= self->key;
+    PyObject *parts = t0py_template_render(self->cut, &options, args[0], choices ? choices : Py_None, true);
+    Py_XDECREF(choices);
+    return parts ? parts : explain(object, false);
+}
+
+PyDoc_STRVAR(choices_doc, "choices($self, example, /)\n--\n\n"
+                          "The answer choices of an example, or None where the prompt has no answer_choices expression. Raises TemplateError.\n\n"
+                          ">>> Prompt(\"who\", \"{{ text }} ||| {{ a }}\", \"{{ a }} ||| {{ b }}\").choices({\"a\": \"Anna\", \"b\": \"Ben\"})\n"
+                          "['Anna', 'Ben']\n");
+static PyObject *prompt_choices(PyObject *object, PyObject *example) {
+    prompt_object *self = (prompt_object *)object;
+    if (!self->cut || !PyDict_CheckExact(example)) return hand_on(object, "_choices", &example, 1, NULL);
+    if (self->fixed) return PyList_GetSlice(self->fixed, 0, PyList_GET_SIZE(self->fixed));
+    return self->choices ? varying_choices(self, example) : Py_NewRef(Py_None);
+}
+
+static PyMethodDef prompt_methods[] = {
+    {"apply", (PyCFunction)(void (*)(void))prompt_apply, METH_FASTCALL | METH_KEYWORDS, apply_doc},
+    {"choices", prompt_choices, METH_O, choices_doc},
+    {"_prepare", prompt_prepare, METH_VARARGS, prepare_doc},
+    {0},
+};
+
+PyDoc_STRVAR(prompt_doc, "What t0native.prompts.Prompt does in C.");
+
+static PyType_Slot prompt_slots[] = {
+    {Py_tp_doc, (void *)prompt_doc},     {Py_tp_dealloc, prompt_dealloc}, {Py_tp_traverse, prompt_traverse},
+    {Py_tp_clear, prompt_clear},         {Py_tp_methods, prompt_methods}, {0, NULL},
+};
+
+static PyType_Spec prompt_spec = {"t0native._core.Prompt", sizeof(prompt_object), 0,
+                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE, prompt_slots};
+
+int t0py_prompt_exec(PyObject *module, t0py_state *state) {
+    if (!(state->answer_choices = PyUnicode_InternFromString("answer_choices"))) return -1;
+    PyObject *type = PyType_FromModuleAndSpec(module, &prompt_spec, NULL);
+    const int status = type ? PyModule_AddType(module, (PyTypeObject *)type) : -1;
+    Py_XDECREF(type);
+    return status;
+}
