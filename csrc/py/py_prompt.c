@@ -14,6 +14,7 @@ typedef struct prompt_object {
     t0py_template *choices; /* strong; NULL: the prompt has no answer choices */
     PyObject *fixed;        /* strong list of str: the choices where they never vary, else NULL; never changed */
     uint64_t key;           /* of the prompt's id, for random choices */
+    t0py_state *state;      /* of the module, which the type keeps alive */
 } prompt_object;
 
 enum { HANDED_ON = 1 };
@@ -54,6 +55,7 @@ static PyObject *prompt_prepare(PyObject *object, PyObject *args) {
     if ((choices != Py_None && !PyObject_TypeCheck(choices, state->template_type)) || (fixed != Py_None && !PyList_CheckExact(fixed)))
         return PyErr_Format(PyExc_TypeError, "choices: a Template or None; fixed: a list or None");
     self->key = key;
+    self->state = state;
     Py_XSETREF(self->choices, choices == Py_None ? NULL : (t0py_template *)Py_NewRef(choices));
     Py_XSETREF(self->fixed, fixed == Py_None ? NULL : Py_NewRef(fixed));
     Py_XSETREF(self->cut, (t0py_template *)Py_NewRef(cut));
@@ -62,8 +64,7 @@ static PyObject *prompt_prepare(PyObject *object, PyObject *args) {
 
 /* Lets the subclass replace the TemplateError that is set by one with the prompt's name. Returns NULL. */
 static PyObject *explain(PyObject *object, bool of_choices) {
-    t0py_state *state = t0py_state_of_type(Py_TYPE(object));
-    if (!state || !PyErr_ExceptionMatches(state->TemplateError)) return NULL;
+    if (!PyErr_ExceptionMatches(((prompt_object *)object)->state->TemplateError)) return NULL;
     PyObject *type, *error, *trace;
     PyErr_Fetch(&type, &error, &trace);
     PyErr_NormalizeException(&type, &error, &trace);
@@ -120,8 +121,7 @@ static PyObject *prompt_apply(PyObject *object, PyObject *const *args, Py_ssize_
     t0_render_options options = {.pick = T0_PICK_RANDOM};
     if (!self->cut || read_numbers(args, n, names, &options) != 0 || !PyDict_CheckExact(args[0]))
         return hand_on(object, "_apply", args, n, names);
-    t0py_state *state = t0py_state_of_type(Py_TYPE(object));
-    const int reserved = state ? PyDict_Contains(args[0], state->answer_choices) : -1;
+    const int reserved = PyDict_Contains(args[0], self->state->answer_choices);
     if (reserved != 0) return reserved < 0 ? NULL : hand_on(object, "_apply", args, n, names);
     PyObject *choices = NULL;
     if (self->fixed) choices = self->cut->compiled.mutates ? PyList_GetSlice(self->fixed, 0, PyList_GET_SIZE(self->fixed)) : Py_NewRef(self->fixed);

@@ -56,8 +56,8 @@ PyObject *t0py_template_render(t0py_template *self, const t0_render_options *opt
     all.escapes = parts;
     all.max_steps = self->max_steps;
     all.max_output = self->max_output;
-    t0_writer out;
-    if (t0_writer_open(&out) < 0) return NULL;
+    char room[4096];
+    t0_writer out = t0_writer_open(room, sizeof room);
     PyObject *result = NULL;
     if (t0_render(&self->compiled, self->runtime, &all, example, answer_choices, &out) == 0)
         result = parts ? t0_writer_parts(&out) : t0_writer_text(&out, 0, out.size);

@@ -31,11 +31,11 @@ static int spend(t0_context *c, uint64_t steps) {
 }
 
 /* Now and then also lets signals and other threads have their turn: no borrowed reference into the example may be held. */
-int t0_charge(t0_context *c, uint64_t steps) {
-    const uint64_t before = c->steps;
-    if (spend(c, steps) < 0) return -1;
-    if (before / SIGNAL_STEPS == c->steps / SIGNAL_STEPS) return 0;
-    if (before / YIELD_STEPS != c->steps / YIELD_STEPS) {
+int t0_pause(t0_context *c) {
+    if (spend(c, 0) < 0) return -1;
+    c->pause = c->steps + SIGNAL_STEPS < c->max_steps ? c->steps + SIGNAL_STEPS : c->max_steps;
+    if (c->steps - c->yielded >= YIELD_STEPS) {
+        c->yielded = c->steps;
         Py_BEGIN_ALLOW_THREADS
         Py_END_ALLOW_THREADS
     }
@@ -48,11 +48,10 @@ int t0_charge_size(t0_context *c, uint64_t characters) {
     return t0_charge(c, characters / 64);
 }
 
-PyObject *t0_settle(t0_context *c, PyObject *out) {
-    if (!out || !PyUnicode_CheckExact(out) || PyUnicode_KIND(out) == PyUnicode_1BYTE_KIND) return out;
-    const uint64_t extra = (uint64_t)PyUnicode_GET_LENGTH(out) * (PyUnicode_KIND(out) - 1); /* bytes beyond one a character */
-    if (t0_charge(c, extra / 64) < 0) Py_CLEAR(out);
-    return out;
+PyObject *t0_settle_wide(t0_context *c, PyObject *text) {
+    const uint64_t extra = (uint64_t)PyUnicode_GET_LENGTH(text) * (PyUnicode_KIND(text) - 1); /* bytes beyond one a character */
+    if (t0_charge(c, extra / 64) < 0) Py_CLEAR(text);
+    return text;
 }
 
 static int weigh_int(t0_context *c, PyObject *value) {
@@ -114,8 +113,8 @@ bool t0_owns(const t0_context *c, PyObject *container) {
     return false;
 }
 
-int t0_own(t0_context *c, PyObject *container) {
-    if (!c->template->mutates || !(PyList_CheckExact(container) || PyDict_CheckExact(container)) || t0_owns(c, container)) return 0;
+int t0_own_container(t0_context *c, PyObject *container) {
+    if (t0_owns(c, container)) return 0;
     t0_owned *owned = &c->owned;
     if (2 * (owned->used + 1) > owned->capacity) {
         const t0_owned old = *owned;

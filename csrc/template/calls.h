@@ -33,6 +33,7 @@ typedef struct t0_context {
     PyObject **globals;       /* [n_names] strong, NULL: not looked up yet */
     t0_writer *out;
     uint64_t steps, max_steps;
+    uint64_t pause, yielded;  /* steps at which t0_charge does more than count; at the last turn of other threads */
     size_t max_output;
     const t0_node *where;     /* the node at work, for messages */
     t0_owned owned;           /* containers the template made; kept only where the template mutates */
@@ -78,7 +79,7 @@ enum { T0_TYPE_STR = 1, T0_TYPE_LIST = 2, T0_TYPE_DICT = 4, T0_TYPE_TUPLE = 8, T
 typedef struct t0_method {
     const char *name;
     uint16_t types; /* bit set of receivers */
-    uint8_t flags;
+    uint8_t flags, price; /* price: of methods.c */
 } t0_method;
 
 const t0_filter *t0_filter_find(PyObject *name); /* NULL: not allowed, no exception */
@@ -98,18 +99,30 @@ int t0_execute(t0_context *c, const t0_node *body); /* -1: exception set */
 PyObject *t0_evaluate_method(t0_context *c, const t0_node *node);
 int t0_assign(t0_context *c, const t0_node *target, PyObject *value);
 PyObject *t0_read_name(t0_context *c, const t0_node *node);
+PyObject *t0_peek_name(t0_context *c, const t0_node *node); /* borrowed; NULL: exception set, or no value yet */
 int t0_enter(t0_context *c, const t0_slot_init *inits, uint32_t n);
 bool t0_evaluate_arguments(t0_context *c, const t0_node *node, PyObject **room, t0_arguments *out);
 void t0_arguments_free(const t0_arguments *args);
 
 /* budget.c: every cost is charged as steps; -1 with TemplateError set when a budget is used up. */
-int t0_charge(t0_context *c, uint64_t steps);
+int t0_pause(t0_context *c);
+static inline int t0_charge(t0_context *c, uint64_t steps) {
+    c->steps += steps;
+    return c->steps <= c->pause ? 0 : t0_pause(c);
+}
 int t0_charge_size(t0_context *c, uint64_t characters); /* before a string of this length is made */
 int t0_charge_tree(t0_context *c, PyObject *value);      /* before a value is compared or hashed */
 int t0_charge_print(t0_context *c, PyObject *value);     /* before a container is printed */
-PyObject *t0_settle(t0_context *c, PyObject *out);       /* the rest of the price of a text just made; passes `out` on, NULL too */
+PyObject *t0_settle_wide(t0_context *c, PyObject *text);
+static inline PyObject *t0_settle(t0_context *c, PyObject *out) { /* the rest of the price of a text just made; passes `out` on, NULL too */
+    return !out || !PyUnicode_CheckExact(out) || PyUnicode_KIND(out) == PyUnicode_1BYTE_KIND ? out : t0_settle_wide(c, out);
+}
 int t0_refuse(t0_context *c, const char *format, ...);   /* always -1 */
-int t0_own(t0_context *c, PyObject *container);
+int t0_own_container(t0_context *c, PyObject *container);
+static inline int t0_own(t0_context *c, PyObject *made) { /* notes a container that the template made; anything else passes */
+    const bool noted = c->template->mutates && (PyList_CheckExact(made) || PyDict_CheckExact(made));
+    return noted ? t0_own_container(c, made) : 0;
+}
 bool t0_owns(const t0_context *c, PyObject *container);
 void t0_owned_free(t0_owned *owned);
 
@@ -125,6 +138,7 @@ PyObject *t0_path_get(t0_context *c, PyObject *base, PyObject *path, PyObject *f
 struct t0_runtime {
     PyObject_HEAD
     PyObject *TemplateError, *empty, *round, *number; /* number: numbers.Number */
+    PyObject *answer_choices;                         /* that text, interned */
     PyTypeObject *undefined_type, *namespace_type, *loop_type, *lazy_type;
 };
 PyObject *t0_runtime_new(PyObject *TemplateError);

@@ -4,7 +4,7 @@
 
 static PyObject *read_example(t0_context *c, int32_t number) {
     PyObject *name = c->template->names[number], *value;
-    if (c->answer_choices && PyUnicode_CompareWithASCIIString(name, "answer_choices") == 0) value = c->answer_choices;
+    if (c->answer_choices && name == c->runtime->answer_choices) value = c->answer_choices;
     else value = PyDict_GetItemWithError(c->example, name);
     if (!value) {
         if (PyErr_Occurred()) return NULL;
@@ -22,6 +22,11 @@ static PyObject *slot_value(t0_context *c, int32_t slot) {
     if (slot >= 0) return c->locals[slot];
     PyObject *value = c->globals[~slot];
     return value ? value : read_example(c, ~slot);
+}
+
+PyObject *t0_peek_name(t0_context *c, const t0_node *node) {
+    c->where = node;
+    return slot_value(c, node->slot);
 }
 
 PyObject *t0_read_name(t0_context *c, const t0_node *node) {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { TRUNCATE_LENGTH = 2048, TRUNCATE_LEEWAY = 5, TRUNCATE_HEAD = TRUNCATE_LENGTH - 3 };
+enum { TRUNCATE_LENGTH = 2048, TRUNCATE_LEEWAY = 5, TRUNCATE_HEAD = TRUNCATE_LENGTH - 3, SHORT = 1000 /* steps of a rendering that nobody waits for */ };
 
 static int add(t0_context *c, PyObject *text, Py_ssize_t to) {
     if ((uint64_t)c->out->size + (uint64_t)to > c->max_output) return t0_refuse(c, "an output of more than %zu characters: raise max_output", c->max_output);
@@ -22,14 +22,23 @@ static int add_truncated(t0_context *c, PyObject *text) {
     return status;
 }
 
+static int add_cut(t0_context *c, const t0_node *node, PyObject *text) {
+    return node->truncates ? add_truncated(c, text) : add(c, text, PyUnicode_GET_LENGTH(text));
+}
+
 static int print(t0_context *c, const t0_node *node) {
+    if (node->a->kind == T_NAME) { /* most prints: the text of a variable, which stays where it is meanwhile */
+        PyObject *value = t0_peek_name(c, node->a);
+        if (value && PyUnicode_CheckExact(value)) return t0_charge(c, 1) < 0 ? -1 : add_cut(c, node, value);
+        if (PyErr_Occurred()) return -1;
+    }
     PyObject *value = t0_evaluate(c, node->a);
     if (!value) return -1;
     c->where = node;
     PyObject *text = t0_text(c, value);
     Py_DECREF(value);
     if (!text) return -1;
-    const int status = node->truncates ? add_truncated(c, text) : add(c, text, PyUnicode_GET_LENGTH(text));
+    const int status = add_cut(c, node, text);
     Py_DECREF(text);
     return status;
 }
@@ -81,8 +90,8 @@ static int execute_set(t0_context *c, const t0_node *node) {
 }
 
 static int execute_setblock(t0_context *c, const t0_node *node) {
-    t0_writer inner, *const outer = c->out;
-    if (t0_writer_open(&inner) < 0) return -1;
+    char room[256];
+    t0_writer inner = t0_writer_open(room, sizeof room), *const outer = c->out;
     c->out = &inner;
     int status = t0_enter(c, node->loop->inits, node->loop->n_inits);
     if (status == 0) status = t0_execute(c, node->loop->body);
@@ -157,8 +166,8 @@ int t0_render(const t0_template *template, t0_runtime *runtime, const t0_render_
     memset(values, 0, n * sizeof *values);
     t0_context c = {.template = template, .runtime = runtime, .example = example, .answer_choices = answer_choices,
                     .escapes = options->escapes, .locals = values, .globals = values + template->n_slots, .out = out,
-                    .max_steps = options->max_steps, .max_output = options->max_output, .seed = options->seed,
-                    .index = options->index, .pick = options->pick};
+                    .max_steps = options->max_steps, .max_output = options->max_output, .seed = options->seed, .index = options->index,
+                    .pick = options->pick, .pause = options->max_steps < SHORT ? options->max_steps : SHORT};
     int status = answer_choices && answer_choices != Py_None ? t0_own(&c, answer_choices) : 0;
     if (status == 0) status = t0_enter(&c, template->inits, template->n_inits);
     if (status == 0) status = t0_execute(&c, template->body);

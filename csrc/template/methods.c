@@ -5,6 +5,8 @@
 #include <string.h>
 
 enum { WIDTH_MAX = 100000 };
+/* Methods whose price depends on more than the receiver's size. */
+enum { PLAIN, JOIN, REPLACE, WIDTH, EXTEND, APPEND, SHIFT, COPY, UPDATE };
 #define S T0_TYPE_STR
 #define L T0_TYPE_LIST
 #define D T0_TYPE_DICT
@@ -15,16 +17,20 @@ enum { WIDTH_MAX = 100000 };
 #define NEW_LIST T0_CALL_FRESH
 
 static const t0_method methods[] = {
-    {"split", S, KW | NEW_LIST}, {"append", L, MUT}, {"lower", S, 0}, {"replace", S, 0}, {"index", S | L | T | R, 0}, {"join", S, 0},
-    {"update", D, MUT | KW}, {"strip", S, 0}, {"pop", L | D, MUT}, {"items", D, 0}, {"keys", D, 0}, {"values", D, 0},
-    {"startswith", S, 0}, {"endswith", S, 0}, {"capitalize", S, 0}, {"upper", S, 0}, {"title", S, 0}, {"lstrip", S, 0},
-    {"rstrip", S, 0}, {"rsplit", S, KW | NEW_LIST}, {"splitlines", S, KW | NEW_LIST}, {"find", S, 0}, {"rfind", S, 0},
-    {"rindex", S, 0}, {"count", S | L | T | R, 0}, {"isdigit", S, 0}, {"isalpha", S, 0}, {"isalnum", S, 0}, {"isnumeric", S, 0},
-    {"isdecimal", S, 0}, {"isupper", S, 0}, {"islower", S, 0}, {"isspace", S, 0}, {"istitle", S, 0}, {"swapcase", S, 0},
-    {"casefold", S, 0}, {"center", S, 0}, {"ljust", S, 0}, {"rjust", S, 0}, {"zfill", S, 0}, {"partition", S, 0},
-    {"rpartition", S, 0}, {"removeprefix", S, 0}, {"removesuffix", S, 0}, {"get", D, 0}, {"setdefault", D, MUT}, {"extend", L, MUT},
-    {"insert", L, MUT}, {"remove", L, MUT}, {"reverse", L, MUT}, {"clear", L | D, MUT}, {"copy", L | D, NEW_LIST},
-    {"cycle", T0_TYPE_LOOP, 0}, {"changed", T0_TYPE_LOOP, 0},
+    {"split", S, KW | NEW_LIST, PLAIN}, {"append", L, MUT, APPEND}, {"lower", S, 0, PLAIN}, {"replace", S, 0, REPLACE},
+    {"index", S | L | T | R, 0, PLAIN}, {"join", S, 0, JOIN}, {"update", D, MUT | KW, UPDATE}, {"strip", S, 0, PLAIN},
+    {"pop", L | D, MUT, SHIFT}, {"items", D, 0, PLAIN}, {"keys", D, 0, PLAIN}, {"values", D, 0, PLAIN},
+    {"startswith", S, 0, PLAIN}, {"endswith", S, 0, PLAIN}, {"capitalize", S, 0, PLAIN}, {"upper", S, 0, PLAIN},
+    {"title", S, 0, PLAIN}, {"lstrip", S, 0, PLAIN}, {"rstrip", S, 0, PLAIN}, {"rsplit", S, KW | NEW_LIST, PLAIN},
+    {"splitlines", S, KW | NEW_LIST, PLAIN}, {"find", S, 0, PLAIN}, {"rfind", S, 0, PLAIN}, {"rindex", S, 0, PLAIN},
+    {"count", S | L | T | R, 0, PLAIN}, {"isdigit", S, 0, PLAIN}, {"isalpha", S, 0, PLAIN}, {"isalnum", S, 0, PLAIN},
+    {"isnumeric", S, 0, PLAIN}, {"isdecimal", S, 0, PLAIN}, {"isupper", S, 0, PLAIN}, {"islower", S, 0, PLAIN},
+    {"isspace", S, 0, PLAIN}, {"istitle", S, 0, PLAIN}, {"swapcase", S, 0, PLAIN}, {"casefold", S, 0, PLAIN},
+    {"center", S, 0, WIDTH}, {"ljust", S, 0, WIDTH}, {"rjust", S, 0, WIDTH}, {"zfill", S, 0, WIDTH},
+    {"partition", S, 0, PLAIN}, {"rpartition", S, 0, PLAIN}, {"removeprefix", S, 0, PLAIN},
+    {"removesuffix", S, 0, PLAIN}, {"get", D, 0, PLAIN}, {"setdefault", D, MUT, PLAIN}, {"extend", L, MUT, EXTEND},
+    {"insert", L, MUT, SHIFT}, {"remove", L, MUT, PLAIN}, {"reverse", L, MUT, SHIFT}, {"clear", L | D, MUT, SHIFT},
+    {"copy", L | D, NEW_LIST, COPY}, {"cycle", T0_TYPE_LOOP, 0, PLAIN}, {"changed", T0_TYPE_LOOP, 0, PLAIN},
 };
 
 const t0_method *t0_method_find(PyObject *name) {
@@ -32,8 +38,6 @@ const t0_method *t0_method_find(PyObject *name) {
         if (PyUnicode_CompareWithASCIIString(name, methods[i].name) == 0) return &methods[i];
     return NULL;
 }
-
-static bool named(const t0_method *method, const char *name) { return strcmp(method->name, name) == 0; }
 
 int t0_charge_replace(t0_context *c, PyObject *text, PyObject *old, PyObject *new);
 
@@ -52,11 +56,10 @@ static int prepare_join(t0_context *c, PyObject *glue, t0_arguments *args) {
 static int prepare_text(t0_context *c, const t0_method *method, PyObject *self, t0_arguments *args) {
     const uint64_t size = (uint64_t)PyUnicode_GET_LENGTH(self); /* every second character may become a text of its own */
     if (t0_charge(c, method->flags & NEW_LIST ? size / 4 : size / 32) < 0) return -1;
-    if (named(method, "join")) return prepare_join(c, self, args);
-    if (named(method, "replace") && args->count >= 2 && PyUnicode_Check(args->items[0]) && PyUnicode_Check(args->items[1]))
+    if (method->price == JOIN) return prepare_join(c, self, args);
+    if (method->price == REPLACE && args->count >= 2 && PyUnicode_Check(args->items[0]) && PyUnicode_Check(args->items[1]))
         return t0_charge_replace(c, self, args->items[0], args->items[1]);
-    const bool pads = named(method, "center") || named(method, "ljust") || named(method, "rjust") || named(method, "zfill");
-    if (!pads || !args->count || !PyLong_Check(args->items[0])) return 0;
+    if (method->price != WIDTH || !args->count || !PyLong_Check(args->items[0])) return 0;
     int overflow;
     const long long width = PyLong_AsLongLongAndOverflow(args->items[0], &overflow);
     if (overflow > 0 || width > WIDTH_MAX) return t0_refuse(c, "a width of more than %d", WIDTH_MAX);
@@ -65,14 +68,14 @@ static int prepare_text(t0_context *c, const t0_method *method, PyObject *self, 
 
 static int prepare_list(t0_context *c, const t0_method *method, PyObject *self, t0_arguments *args) {
     const uint64_t size = PyList_Check(self) ? (uint64_t)PyList_GET_SIZE(self) : 0;
-    if (named(method, "extend") && args->count == 1) {
+    if (method->price == EXTEND && args->count == 1) {
         PyObject *items = t0_list(c, args->items[0]);
         if (!items) return -1;
         Py_SETREF(args->items[0], items);
         return 0;
     }
-    if (named(method, "append")) return 0;
-    if (named(method, "pop") || named(method, "insert") || named(method, "clear") || named(method, "reverse")) return t0_charge(c, size / 512);
+    if (method->price == APPEND) return 0;
+    if (method->price == SHIFT) return t0_charge(c, size / 512);
     if (PyRange_Check(self)) { /* searching a range for anything but an int walks through it */
         if (args->count == 1 && !PyLong_CheckExact(args->items[0])) return t0_refuse(c, "range.%s needs an int", method->name);
         return 0;
@@ -82,9 +85,9 @@ static int prepare_list(t0_context *c, const t0_method *method, PyObject *self, 
 
 /* n_plain: arguments without a name; the first of update's is a dict or pairs. */
 static int prepare_dict(t0_context *c, const t0_method *method, PyObject *self, t0_arguments *args, size_t n_plain) {
-    if (named(method, "copy")) return t0_charge_tree(c, self); /* a dict that lost keys is made anew, key by key */
+    if (method->price == COPY) return t0_charge_tree(c, self); /* a dict that lost keys is made anew, key by key */
     for (uint32_t i = 0; i < args->count; i++) {
-        if (named(method, "update") && i == 0 && n_plain && !PyDict_CheckExact(args->items[i])) {
+        if (method->price == UPDATE && i == 0 && n_plain && !PyDict_CheckExact(args->items[i])) {
             if (t0_is_undefined(c, args->items[0])) return t0_raise_undefined(args->items[0]);
             PyObject *pairs = t0_list(c, args->items[0]);
             if (!pairs) return -1;
@@ -114,6 +117,7 @@ static PyObject *call(t0_context *c, const t0_node *node, PyObject *self, t0_arg
     PyObject *stack[66], *names = node->b ? node->b->value : NULL;
     const size_t n_plain = args->count - (names ? (size_t)PyTuple_GET_SIZE(names) : 0);
     if (prepare(c, method, self, type, args, n_plain) < 0) return NULL;
+    if (method->price == APPEND && n_plain == 1 && !names) return PyList_Append(self, args->items[0]) < 0 ? NULL : Py_NewRef(Py_None);
     stack[0] = self;
     memcpy(stack + 1, args->items, args->count * sizeof *stack);
     PyObject *out = PyObject_VectorcallMethod(node->value, stack, 1 + n_plain, names);

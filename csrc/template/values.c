@@ -141,6 +141,7 @@ static int runtime_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(r->empty);
     Py_VISIT(r->round);
     Py_VISIT(r->number);
+    Py_VISIT(r->answer_choices);
     Py_VISIT(r->undefined_type);
     Py_VISIT(r->namespace_type);
     Py_VISIT(r->loop_type);
@@ -153,6 +154,7 @@ static int runtime_clear(PyObject *self) {
     Py_CLEAR(r->empty);
     Py_CLEAR(r->round);
     Py_CLEAR(r->number);
+    Py_CLEAR(r->answer_choices);
     Py_CLEAR(r->undefined_type);
     Py_CLEAR(r->namespace_type);
     Py_CLEAR(r->loop_type);
@@ -184,11 +186,12 @@ PyObject *t0_runtime_new(PyObject *TemplateError) {
     r->number = numbers ? PyObject_GetAttrString(numbers, "Number") : NULL;
     Py_XDECREF(numbers);
     r->empty = PyUnicode_New(0, 0);
+    r->answer_choices = PyUnicode_InternFromString("answer_choices");
     r->undefined_type = new_type(&undefined_spec);
     r->namespace_type = new_type(&namespace_spec);
     r->loop_type = new_type(t0_loop_spec());
     r->lazy_type = new_type(t0_lazy_spec());
-    if (r->round && r->number && r->empty && r->undefined_type && r->namespace_type && r->loop_type && r->lazy_type) return (PyObject *)r;
+    if (r->round && r->number && r->empty && r->answer_choices && r->undefined_type && r->namespace_type && r->loop_type && r->lazy_type) return (PyObject *)r;
     Py_DECREF(r);
     return NULL;
 }

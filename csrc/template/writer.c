@@ -9,19 +9,9 @@
 #define MARKER "3ed2dface8203c4c9dfb1a5dc58e41e0"
 enum { MARKER_SIZE = 32, SEPARATOR_SIZE = 3 };
 
-int t0_writer_open(t0_writer *w) {
-    w->size = 0;
-    w->kind = 1;
-    w->capacity = 1000;
-    w->data = PyMem_Malloc((size_t)w->capacity);
-    if (w->data) return 0;
-    PyErr_NoMemory();
-    return -1;
-}
-
 void t0_writer_close(t0_writer *w) {
-    PyMem_Free(w->data);
-    w->data = NULL;
+    if (w->data != w->room) PyMem_Free(w->data);
+    w->data = w->room;
 }
 
 static void widen_copy(void *out, int out_kind, const void *in, int kind, Py_ssize_t n) {
@@ -33,42 +23,43 @@ static void widen_copy(void *out, int out_kind, const void *in, int kind, Py_ssi
         for (Py_ssize_t i = 0; i < n; i++) ((Py_UCS4 *)out)[i] = ((const Py_UCS2 *)in)[i];
 }
 
-static int reserve(t0_writer *w, Py_ssize_t more, int kind) {
-    const Py_ssize_t needed = w->size + more;
-    if (needed <= w->capacity && kind <= w->kind) return 0;
-    const Py_ssize_t capacity = needed > w->capacity ? needed + needed / 2 : w->capacity;
-    if (kind <= w->kind) {
-        void *data = PyMem_Realloc(w->data, (size_t)capacity * (size_t)w->kind);
-        if (!data) goto no_memory;
-        w->data = data;
-    } else {
-        void *data = PyMem_Malloc((size_t)capacity * (size_t)kind);
-        if (!data) goto no_memory;
-        widen_copy(data, kind, w->data, w->kind, w->size);
-        PyMem_Free(w->data);
-        w->data = data;
-        w->kind = kind;
+static void copy(void *out, int out_kind, const void *in, int kind, Py_ssize_t n) {
+    if (kind == out_kind) memcpy(out, in, (size_t)n * (size_t)kind);
+    else widen_copy(out, out_kind, in, kind, n);
+}
+
+/* Room for `more` characters of this kind. The first room counts as one of single bytes. */
+static int grow(t0_writer *w, Py_ssize_t more, int kind) {
+    if (kind < w->kind) kind = w->kind;
+    const Py_ssize_t needed = w->size + more, capacity = needed > w->capacity ? needed + needed / 2 : w->capacity;
+    void *data = PyMem_Malloc((size_t)capacity * (size_t)kind);
+    if (!data) {
+        PyErr_NoMemory();
+        return -1;
     }
+    copy(data, kind, w->data, w->kind, w->size);
+    t0_writer_close(w);
+    w->data = data;
+    w->kind = kind;
     w->capacity = capacity;
     return 0;
-no_memory:
-    PyErr_NoMemory();
-    return -1;
 }
 
 int t0_writer_add(t0_writer *w, PyObject *text, Py_ssize_t from, Py_ssize_t to) {
     const int kind = (int)PyUnicode_KIND(text);
-    if (reserve(w, to - from, kind) < 0) return -1;
-    const char *in = (const char *)PyUnicode_DATA(text) + from * kind;
-    char *out = (char *)w->data + w->size * w->kind;
-    if (kind == w->kind) memcpy(out, in, (size_t)(to - from) * (size_t)kind);
-    else widen_copy(out, w->kind, in, kind, to - from);
+    if ((w->size + to - from > w->capacity || kind > w->kind) && grow(w, to - from, kind) < 0) return -1;
+    copy((char *)w->data + w->size * w->kind, w->kind, (const char *)PyUnicode_DATA(text) + from * kind, kind, to - from);
     w->size += to - from;
+    w->ascii = w->ascii && PyUnicode_IS_ASCII(text);
     return 0;
 }
 
 PyObject *t0_writer_text(const t0_writer *w, Py_ssize_t from, Py_ssize_t to) {
-    return PyUnicode_FromKindAndData(w->kind, (const char *)w->data + from * w->kind, to - from);
+    const char *data = (const char *)w->data + from * w->kind;
+    if (!w->ascii) return PyUnicode_FromKindAndData(w->kind, data, to - from);
+    PyObject *text = PyUnicode_New(to - from, 127);
+    if (text) memcpy(PyUnicode_DATA(text), data, (size_t)(to - from));
+    return text;
 }
 
 static Py_UCS4 at(const t0_writer *w, Py_ssize_t i) { return PyUnicode_READ(w->kind, w->data, i); }
@@ -126,19 +117,20 @@ static PyObject *part(const t0_writer *w, Py_ssize_t from, Py_ssize_t to) {
 }
 
 PyObject *t0_writer_parts(const t0_writer *w) {
-    PyObject *parts = PyList_New(0);
-    for (Py_ssize_t from = 0; parts;) {
-        const Py_ssize_t end = find_separator(w, from);
-        PyObject *text = part(w, from, end < 0 ? w->size : end);
-        if (!text || PyList_Append(parts, text) < 0) Py_CLEAR(parts);
-        Py_XDECREF(text);
-        if (end < 0) break;
-        from = end + SEPARATOR_SIZE;
+    const Py_ssize_t first = find_separator(w, 0);
+    Py_ssize_t n = 1, end = first;
+    while (end >= 0) end = find_separator(w, end + SEPARATOR_SIZE), n++;
+    PyObject *parts = PyList_New(n);
+    for (Py_ssize_t i = 0, from = 0; parts && i < n; i++, from = end + SEPARATOR_SIZE) {
+        end = i + 1 == n ? w->size : i == 0 ? first : find_separator(w, from);
+        PyObject *text = part(w, from, end);
+        if (text) PyList_SET_ITEM(parts, i, text);
+        else Py_CLEAR(parts);
     }
     return parts;
 }
 
 PyObject *t0_escape_separators(PyObject *text) {
-    const t0_writer view = {PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), 0, (int)PyUnicode_KIND(text)};
+    const t0_writer view = {.data = PyUnicode_DATA(text), .size = PyUnicode_GET_LENGTH(text), .kind = (int)PyUnicode_KIND(text)};
     return find_separator(&view, 0) < 0 ? Py_NewRef(text) : replace(text, "|||", MARKER);
 }

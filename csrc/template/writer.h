@@ -5,14 +5,17 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <stdbool.h>
+
 typedef struct t0_writer {
-    void *data;
+    void *data, *room;         /* room: borrowed, where the text begins; data: that, or owned once it has grown */
     Py_ssize_t size, capacity; /* characters */
     int kind;                  /* 1, 2, 4 */
+    bool ascii;                /* so are all texts that were added */
 } t0_writer;
 
-int t0_writer_open(t0_writer *w);                                            /* -1: MemoryError is set */
-int t0_writer_add(t0_writer *w, PyObject *text, Py_ssize_t from, Py_ssize_t to); /* characters of a str */
+static inline t0_writer t0_writer_open(void *room, Py_ssize_t size) { return (t0_writer){room, room, 0, size, 1, true}; }
+int t0_writer_add(t0_writer *w, PyObject *text, Py_ssize_t from, Py_ssize_t to); /* characters of a str; -1: MemoryError is set */
 void t0_writer_close(t0_writer *w);
 PyObject *t0_writer_text(const t0_writer *w, Py_ssize_t from, Py_ssize_t to);
 
