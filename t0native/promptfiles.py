@@ -45,62 +45,91 @@ def _warn_once(kind, value, place, near=None):
         _log.warning("%s: unknown %s %r%s", place, kind, value, f"; did you mean {near!r}?" if near else "")
 
 
-class _Loader(SafeLoader):
-    """The safe loader with the two tags of prompt files."""
+class PromptLoader(SafeLoader):
+    """The safe loader of prompt files; what its two tags become, a subclass says."""
 
 
-def _fields(loader, node, known):
-    """A tagged mapping as (dict, 'file: line N' of the tag). A field that is not known is told once, and left alone."""
-    place = f"{loader.name}: line {node.start_mark.line + 1}"
-    if not isinstance(node, yaml.MappingNode):
-        raise FormatError(f"{place}: {node.tag} must be a mapping")
-    fields = loader.construct_mapping(node, deep=True)
-    for key in fields:
-        if key not in known:
-            _warn_once("field", key, place, nearest(str(key), known))
-    return fields, place
+class MetadataTag:
+    """!TemplateMetadata: what is known of its fields, and what must hold."""
+
+    name = "!TemplateMetadata"
+    known = PromptMetadata._fields
+
+    @classmethod
+    def fields(cls, loader, node):
+        """A tagged mapping as a dict. A field that is not known is told once, and left alone."""
+        place = f"{loader.name}: line {node.start_mark.line + 1}"
+        if not isinstance(node, yaml.MappingNode):
+            raise FormatError(f"{place}: {node.tag} must be a mapping")
+        fields = loader.construct_mapping(node, deep=True)
+        for key in fields:
+            if key not in cls.known:
+                _warn_once("field", key, place, nearest(str(key), cls.known))
+        return fields
+
+    @staticmethod
+    def check(fields, place, metadata_type):
+        """FormatError where a field has not the type it must have; unknown metrics and languages are told once."""
+        for key in ("metrics", "languages"):
+            values = fields.get(key)
+            if values is None:
+                continue
+            if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+                raise FormatError(f"{place}: {key} must be a list of text")
+            known = METRICS if key == "metrics" else LANGUAGES
+            for value in values:
+                if value not in known:
+                    _warn_once(key[:-1], value, place)
+
+
+class TemplateTag(MetadataTag):
+    """!Template, the same."""
+
+    name = "!Template"
+    known = TEMPLATE_FIELDS
+
+    @staticmethod
+    def check(fields, place, metadata_type):
+        """FormatError where a field has not the type it must have."""
+        for key in ("name", "jinja"):
+            if not isinstance(fields.get(key), str):
+                raise FormatError(f"{place}: a template's {key} must be text, is {type(fields.get(key)).__name__}")
+        choices, metadata = fields.get("answer_choices"), fields.get("metadata")
+        if not isinstance(choices, (str, type(None))):
+            raise FormatError(f"{place}: template {fields['name']!r}: answer_choices must be text or null, is {type(choices).__name__}")
+        if not isinstance(metadata, (metadata_type, type(None))):
+            raise FormatError(f"{place}: template {fields['name']!r}: metadata must be tagged {MetadataTag.name}")
+
+
+class _Loader(PromptLoader):
+    """Makes Prompt and PromptMetadata."""
 
 
 def _construct_metadata(loader, node):
-    fields, place = _fields(loader, node, PromptMetadata._fields)
-    for key in ("metrics", "languages"):
-        values = fields.get(key)
-        if values is None:
-            continue
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise FormatError(f"{place}: {key} must be a list of text")
-        known = METRICS if key == "metrics" else LANGUAGES
-        for value in values:
-            if value not in known:
-                _warn_once(key[:-1], value, place)
+    fields = MetadataTag.fields(loader, node)
+    MetadataTag.check(fields, f"{loader.name}: line {node.start_mark.line + 1}", PromptMetadata)
     return PromptMetadata(**{key: fields.get(key) for key in PromptMetadata._fields})
 
 
 def _construct_template(loader, node):
-    fields, place = _fields(loader, node, TEMPLATE_FIELDS)
-    for key in ("name", "jinja"):
-        if not isinstance(fields.get(key), str):
-            raise FormatError(f"{place}: a template's {key} must be text, is {type(fields.get(key)).__name__}")
-    choices, metadata = fields.get("answer_choices"), fields.get("metadata")
-    if not isinstance(choices, (str, type(None))):
-        raise FormatError(f"{place}: template {fields['name']!r}: answer_choices must be text or null, is {type(choices).__name__}")
-    if not isinstance(metadata, (PromptMetadata, type(None))):
-        raise FormatError(f"{place}: template {fields['name']!r}: metadata must be tagged !TemplateMetadata")
+    fields = TemplateTag.fields(loader, node)
+    TemplateTag.check(fields, f"{loader.name}: line {node.start_mark.line + 1}", PromptMetadata)
     id = fields.get("id")
-    return Prompt(fields["name"], fields["jinja"], choices, fields.get("reference") or "", metadata, None if id is None else str(id))
+    texts = fields["name"], fields["jinja"], fields.get("answer_choices"), fields.get("reference") or ""
+    return Prompt(*texts, fields.get("metadata"), None if id is None else str(id))
 
 
-_Loader.add_constructor("!Template", _construct_template)
-_Loader.add_constructor("!TemplateMetadata", _construct_metadata)
+_Loader.add_constructor(TemplateTag.name, _construct_template)
+_Loader.add_constructor(MetadataTag.name, _construct_metadata)
 
 
-def _read(path):
-    """The content of one file: a dict with dataset, subset and templates."""
+def read_file(path, loader_type=_Loader):
+    """The content of one file: a dict with dataset, subset and templates (key -> what the loader makes of them)."""
     try:
         raw = path.read_bytes()
         if len(raw) > MAX_BYTES:
             raise FormatError(f"{path}: {len(raw)} bytes, at most {MAX_BYTES}")
-        loader = _Loader(raw)
+        loader = loader_type(raw)
         loader.name = str(path)
         try:
             content = loader.get_single_data()
@@ -144,7 +173,7 @@ class PromptSet(Mapping):
         PromptSet('inference', 12 prompts)
         """
         path = Path(path)
-        content = _read(path)
+        content = read_file(path)
         templates = content["templates"].values()
         wrong = next((value for value in templates if not isinstance(value, Prompt)), None)
         if wrong is not None:
@@ -186,7 +215,7 @@ def _peek_dataset(path):
     return None
 
 
-def _find_files(folder):
+def find_files(folder):
     """{(dataset, subset or None): path} of the prompt files under a folder."""
     found = {}
     for path in sorted(folder.glob(f"*/{FILE}")) + sorted(folder.glob(f"*/*/{FILE}")) + sorted(folder.glob(f"*/*/*/{FILE}")):
@@ -197,6 +226,19 @@ def _find_files(folder):
             parts = ("/".join(parts[:2]), *parts[2:])
         found[parts[0], parts[1] if len(parts) == 2 else None] = path
     return dict(sorted(found.items(), key=lambda item: (item[0][0], item[0][1] or "")))
+
+
+def promptsource_folder():
+    """The folder of an installed promptsource's prompts; its code is not imported. DataError where there is none."""
+    spec = importlib.util.find_spec("promptsource")
+    places = list(spec.submodule_search_locations or []) if spec else []
+    folder = next((Path(place, "templates") for place in places if Path(place, "templates").is_dir()), None)
+    if folder is None:
+        raise DataError(
+            "promptsource is not installed: `pip install --no-deps --ignore-requires-python promptsource==0.2.3` brings its "
+            "prompts (its code is not used), or give the path of an unpacked one"
+        )
+    return folder
 
 
 class PromptCollection(Mapping):
@@ -223,7 +265,7 @@ class PromptCollection(Mapping):
         folder = Path(folder)
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder of prompts")
-        files = _find_files(folder)
+        files = find_files(folder)
         if not files and (folder / FILE).is_file():
             one = PromptSet.read(folder / FILE)
             files = {(one.dataset, one.subset): folder / FILE}
@@ -244,15 +286,7 @@ class PromptCollection(Mapping):
             folder = Path(path)
             inside = [folder / "promptsource" / "templates", folder / "templates", folder]
             return cls.load(next((place for place in inside if place.is_dir()), folder))
-        spec = importlib.util.find_spec("promptsource")
-        places = list(spec.submodule_search_locations or []) if spec else []
-        folder = next((Path(place, "templates") for place in places if Path(place, "templates").is_dir()), None)
-        if folder is None:
-            raise DataError(
-                "promptsource is not installed: `pip install --no-deps --ignore-requires-python promptsource==0.2.3` brings its "
-                "prompts (its code is not used), or give the path of an unpacked one"
-            )
-        return cls.load(folder)
+        return cls.load(promptsource_folder())
 
     def _key(self, key):
         if isinstance(key, str):

@@ -22,6 +22,7 @@ TRUNCATED, HIGHLIGHTED = " | string | truncate(2048) }}", " | highlight }}"
 NO_LABEL = "<NO LABEL>"
 _PICKS = {None: 0, "first": 1, "last": 2}
 _MASK = (1 << 64) - 1
+_FIELDS = ("name", "jinja", "answer_choices", "reference", "metadata", "id", "max_steps", "max_output", "_compiled")
 
 
 class PromptedExample(NamedTuple):
@@ -81,9 +82,7 @@ class Prompt(_core.Prompt):
     PromptedExample(input='I loved it. Good or bad?', target='good', choices=['bad', 'good'])
     """
 
-    __slots__ = (
-        "_compiled", "answer_choices", "id", "jinja", "max_output", "max_steps", "metadata", "name", "reference"
-    )  # fmt: skip
+    __slots__ = _FIELDS
 
     def __init__(
         self, name, jinja, answer_choices=None, reference="", metadata=None, id=None, *, max_steps=1_000_000, max_output=4_000_000
@@ -91,11 +90,13 @@ class Prompt(_core.Prompt):
         for field, value, kinds in (("name", name, str), ("jinja", jinja, str), ("answer_choices", answer_choices, (str, type(None)))):
             if not isinstance(value, kinds):
                 raise DataError(f"prompt {name!r}: {field} is {type(value).__name__}, must be text")
-        self.name, self.jinja, self.answer_choices, self.reference = name, jinja, answer_choices, reference
-        self.metadata = metadata or PromptMetadata()
-        self.id = id if id is not None else str(uuid.uuid5(uuid.NAMESPACE_OID, repr((name, jinja, answer_choices))))
-        self.max_steps, self.max_output = max_steps, max_output
-        self._compiled = {}
+        id = id if id is not None else str(uuid.uuid5(uuid.NAMESPACE_OID, repr((name, jinja, answer_choices))))
+        values = name, jinja, answer_choices, reference, metadata or PromptMetadata(), id, max_steps, max_output, {}
+        for field, value in zip(_FIELDS, values):
+            object.__setattr__(self, field, value)
+
+    def __setattr__(self, field, value):
+        raise AttributeError(f"prompt {self.name!r}: {field} cannot be set, a Prompt never changes: make another")
 
     def __reduce__(self):
         budgets = {"max_steps": self.max_steps, "max_output": self.max_output}

@@ -1,0 +1,327 @@
+"""For code that imported promptsource: its classes, over our templates.
+
+    from promptsource.templates import DatasetTemplates  ->  from t0native.promptsource import DatasetTemplates
+
+    DatasetTemplates("super_glue", "rte")["must be true"].apply(example)      [input, target]
+    TemplateCollection().get_dataset("super_glue", "rte")
+
+Names, arguments, return types and the files written are promptsource 0.2.3's (Bach et al. 2022). Different on purpose: the
+rendering is ours, so errors are TemplateError; files are read by a loader that builds nothing but these two classes and are
+replaced whole; a template's random choices take their seed from Python's `random`, whose seed therefore repeats them, but the
+draws are not promptsource's own; `folder` says where the files are: by default in an installed promptsource."""
+
+import logging
+import random
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import yaml
+
+from t0native.errors import FormatError
+from t0native.files import write_text
+from t0native.promptfiles import FILE, MetadataTag, PromptLoader, TemplateTag, find_files, promptsource_folder, read_file
+from t0native.prompts import Prompt
+
+__all__ = ["INCLUDED_USERS", "DatasetTemplates", "Template", "TemplateCollection", "removeHyphen"]
+
+INCLUDED_USERS = frozenset({"Zaid", "craffel"})
+_log = logging.getLogger("t0native")
+
+
+class _Fields:
+    """Attributes as a file has them, known or not: they are written back."""
+
+    __slots__ = ("__dict__",)
+
+    def __eq__(self, other):
+        return self.__dict__ == other.__dict__ if type(self) is type(other) else NotImplemented
+
+    def __getstate__(self):
+        return dict(self.__dict__)
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+
+
+class Template(_Fields):
+    """A prompt, open to change. Attributes id, name, jinja, reference, metadata, answer_choices.
+
+    >>> template = Template("who", "{{ text }} Who? ||| {{ who }}", "")
+    >>> template.apply({"text": "Anna drinks tea.", "who": "Anna"})
+    ['Anna drinks tea. Who?', 'Anna']
+    """
+
+    __slots__ = ("_prompt",)  # compiled, of the texts that it was compiled from
+
+    class Metadata(_Fields):
+        """What the author says: original_task, choices_in_prompt, metrics, languages; None where nothing is said.
+
+        >>> Template.Metadata(original_task=True).metrics is None
+        True
+        """
+
+        __slots__ = ()
+        __hash__ = None
+
+        def __init__(self, original_task=None, choices_in_prompt=None, metrics=None, languages=None):
+            self.original_task, self.choices_in_prompt, self.metrics, self.languages = original_task, choices_in_prompt, metrics, languages
+
+    def __init__(self, name, jinja, reference, metadata=None, answer_choices=None):
+        self.id = str(uuid.uuid4())
+        self.name, self.jinja, self.reference, self.answer_choices = name, jinja, reference, answer_choices
+        self.metadata = metadata if metadata is not None else Template.Metadata()
+
+    def __hash__(self):
+        return hash(self.id)
+
+    def __repr__(self):
+        return f"Template({self.name!r}, id={self.id!r})"
+
+    def _compiled(self):
+        prompt = getattr(self, "_prompt", None)
+        if prompt is None or (prompt.name, prompt.jinja, prompt.answer_choices, prompt.id) != (self.name, self.jinja, self.answer_choices, self.id):
+            prompt = self._prompt = Prompt(self.name, self.jinja, self.answer_choices, id=self.id)
+        return prompt
+
+    def get_id(self):
+        """The UUID, text.
+
+        >>> len(Template("a", "b ||| c", "").get_id())
+        36
+        """
+        return self.id
+
+    def get_name(self):
+        """The name.
+
+        >>> Template("a", "b ||| c", "").get_name()
+        'a'
+        """
+        return self.name
+
+    def get_reference(self):
+        """Where the wording comes from.
+
+        >>> Template("a", "b ||| c", "our own").get_reference()
+        'our own'
+        """
+        return self.reference
+
+    def get_answer_choices_expr(self):
+        """The expression of the answer choices, or None.
+
+        >>> Template("a", "b ||| c", "", answer_choices="c ||| d").get_answer_choices_expr()
+        'c ||| d'
+        """
+        return self.answer_choices
+
+    def get_answer_choices_list(self, example):
+        """The answer choices of an example, or None where the template has none.
+
+        >>> Template("a", "b ||| c", "", answer_choices="{{ x }} ||| d").get_answer_choices_list({"x": "c"})
+        ['c', 'd']
+        """
+        return self._compiled().choices(example)
+
+    def get_fixed_answer_choices_list(self):
+        """The answer choices where they depend on no field, else None.
+
+        >>> Template("a", "b ||| c", "", answer_choices="c ||| d").get_fixed_answer_choices_list()
+        ['c', 'd']
+        """
+        return self._compiled().fixed_choices
+
+    def apply(self, example, truncate=True, highlight_variables=False):
+        """The rendered parts between the separators |||, a list of text. TemplateError where the rendering fails.
+
+        >>> Template("a", "{{ x | upper }} ||| c", "").apply({"x": "b"})
+        ['B', 'c']
+        """
+        prompt = self._compiled()
+        seed = random.getrandbits(64) if prompt.random else 0
+        return prompt.apply(example, truncate, highlight_variables, seed)
+
+
+class _Loader(PromptLoader):
+    """The loader of prompt files, with our two classes behind its tags."""
+
+
+def _construct(kind, tag):
+    def build(loader, node):
+        fields = tag.fields(loader, node)
+        tag.check(fields, f"{loader.name}: line {node.start_mark.line + 1}", Template.Metadata)
+        made = kind.__new__(kind)
+        made.__dict__.update(fields)
+        return made
+
+    _Loader.add_constructor(tag.name, build)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what yaml.dump writes for promptsource's objects, byte for byte."""
+
+
+_construct(Template, TemplateTag)
+_construct(Template.Metadata, MetadataTag)
+_Dumper.add_representer(Template, lambda dumper, template: dumper.represent_mapping(TemplateTag.name, template.__dict__))
+_Dumper.add_representer(Template.Metadata, lambda dumper, metadata: dumper.represent_mapping(MetadataTag.name, metadata.__dict__))
+
+
+class DatasetTemplates:
+    """The templates of one dataset (and subset), and the file they are kept in.
+
+    Attributes dataset_name, subset_name (or None), templates (dict id -> Template), name_to_id_mapping.
+    A dataset without a file gives an empty collection and a warning. FormatError where the file is broken.
+
+    >>> mine = Path(t0.__file__).parent / "mini/heldout/prompts"
+    >>> len(DatasetTemplates("inference", folder=mine))
+    12
+    """
+
+    def __init__(self, dataset_name, subset_name=None, folder=None):
+        self.dataset_name, self.subset_name = dataset_name, subset_name
+        self._root = Path(folder) if folder is not None else promptsource_folder()
+        self.templates = self.read_from_file()
+        self.name_to_id_mapping = {}
+        self.sync_mapping()
+
+    def sync_mapping(self):
+        """Brings name_to_id_mapping up to date with the templates' names."""
+        self.name_to_id_mapping = {template.name: template.id for template in self.templates.values()}
+
+    @property
+    def all_template_names(self):
+        """The names, sorted."""
+        return sorted(template.name for template in self.templates.values())
+
+    @property
+    def folder_path(self):
+        """The folder of the file, text."""
+        return str(self._root.joinpath(self.dataset_name, self.subset_name or ""))
+
+    @property
+    def yaml_path(self):
+        """The file, text."""
+        return str(Path(self.folder_path, FILE))
+
+    def format_for_dump(self):
+        """What the file holds: a dict with dataset, templates and, where there is one, subset."""
+        content = {"dataset": self.dataset_name, "templates": self.templates}
+        return content | {"subset": self.subset_name} if self.subset_name else content
+
+    def read_from_file(self):
+        """The templates of the file: a dict id -> Template; empty, with a warning, where there is no file."""
+        path = Path(self.yaml_path)
+        if not path.is_file():
+            _log.warning("%s: no such file, so there are no prompts for %s yet", path, " ".join(filter(None, (self.dataset_name, self.subset_name))))
+            return {}
+        templates = read_file(path, _Loader)["templates"]
+        if not all(isinstance(template, Template) for template in templates.values()):
+            raise FormatError(f"{path}: every entry of templates must be tagged {TemplateTag.name}")
+        return templates
+
+    def write_to_file(self):
+        """Replaces the file, whole; OSError where that cannot be done, and the old one stays."""
+        self.sync_mapping()
+        write_text(self.yaml_path, yaml.dump(self.format_for_dump(), Dumper=_Dumper))
+
+    def add_template(self, template):
+        """Adds a template and writes the file."""
+        self.templates[template.get_id()] = template
+        self.write_to_file()
+
+    def remove_template(self, template_name):
+        """Removes a template and writes the file; with the last one the file goes. ValueError for an unknown name."""
+        if template_name not in self.all_template_names:
+            raise ValueError(f"{self.yaml_path}: no template is named {template_name!r}")
+        self.sync_mapping()
+        del self.templates[self.name_to_id_mapping[template_name]]
+        if self.templates:
+            self.write_to_file()
+        else:
+            self.delete_folder()
+
+    def update_template(self, current_template_name, new_template_name, jinja, reference, metadata, answer_choices):
+        """Changes everything but the id of a template and writes the file. KeyError for an unknown name."""
+        template = self[current_template_name]
+        template.name, template.jinja, template.reference = new_template_name, jinja, reference
+        template.metadata, template.answer_choices = metadata, answer_choices
+        self.write_to_file()
+
+    def delete_folder(self):
+        """Removes the file, and its folder and the dataset's where nothing else lies in them."""
+        self.sync_mapping()
+        Path(self.yaml_path).unlink()
+        for folder in [Path(self.folder_path), *([Path(self.folder_path).parent] if self.subset_name else [])]:
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+    def __getitem__(self, template_key):
+        return self.templates[self.name_to_id_mapping[template_key]]
+
+    def __len__(self):
+        return len(self.templates)
+
+
+class TemplateCollection:
+    """All templates below a folder. Attribute datasets_templates: dict (dataset, subset or None) -> DatasetTemplates.
+
+    >>> TemplateCollection(Path(t0.__file__).parent / "mini/heldout/prompts").get_templates_count()["inference"]
+    12
+    """
+
+    def __init__(self, folder=None):
+        self._root = Path(folder) if folder is not None else promptsource_folder()
+        self.datasets_templates = {key: DatasetTemplates(*key, folder=self._root) for key in find_files(self._root)}
+
+    @property
+    def keys(self):
+        """The (dataset, subset or None) pairs, a list."""
+        return list(self.datasets_templates)
+
+    def remove(self, dataset_name, subset_name=None):
+        """Forgets a dataset's templates; its file stays. KeyError where there are none."""
+        del self.datasets_templates[dataset_name, subset_name]
+
+    def get_dataset(self, dataset_name, subset_name=None):
+        """The DatasetTemplates of a dataset and subset: an empty one, with a warning, where there is no file."""
+        key = dataset_name, subset_name or None
+        if key not in self.datasets_templates:
+            self.datasets_templates[key] = DatasetTemplates(*key, folder=self._root)
+        return self.datasets_templates[key]
+
+    def get_templates_count(self):
+        """The number of templates of each dataset, its subsets together: a dict."""
+        counts = Counter()
+        for (dataset, _), templates in self.datasets_templates.items():
+            counts[dataset] += len(templates)
+        return dict(counts)
+
+    def get_templates_data_frame(self):
+        """A pandas table, one template a row: id, dataset, subset, name, reference, original_task, choices_in_prompt,
+        metrics, languages, answer_choices, jinja. Needs pandas."""
+        import pandas
+
+        rows = []
+        for (dataset, subset), templates in self.datasets_templates.items():
+            for template in templates.templates.values():
+                said = template.metadata
+                rows.append(
+                    {"id": template.id, "dataset": dataset, "subset": subset or "", "name": template.name, "reference": template.reference}
+                    | {key: getattr(said, key, None) for key in ("original_task", "choices_in_prompt", "metrics", "languages")}
+                    | {"answer_choices": template.answer_choices, "jinja": template.jinja}
+                )
+        return pandas.DataFrame(rows)
+
+    def __len__(self):
+        return len(self.datasets_templates)
+
+
+def removeHyphen(example):
+    """A copy of an example in whose field names - has become _, which templates can name.
+
+    >>> removeHyphen({"label-coarse": 1})
+    {'label_coarse': 1}
+    """
+    return {key.replace("-", "_"): value for key, value in example.items()}
