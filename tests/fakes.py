@@ -14,15 +14,24 @@ from t0native.errors import NumericError
 
 
 @contextmanager
-def ctrl_c(after):
-    """Sends SIGINT after so many seconds, but not once the block has ended: a late one would stop pytest itself."""
-    timer = threading.Timer(after, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+def ctrl_c(after, reached=lambda: True):
+    """Sends SIGINT so many seconds after the block has reached something, but not once it has ended: a late one would stop pytest itself."""
+    ended = threading.Event()
+
+    def send():
+        while not reached():
+            if ended.wait(0.01):
+                return
+        if not ended.wait(after):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=send)
+    thread.start()
     try:
         yield
     finally:
-        timer.cancel()
-        timer.join()
+        ended.set()
+        thread.join()
 
 
 class Terminal(io.StringIO):

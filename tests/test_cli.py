@@ -437,11 +437,11 @@ def test_ctrl_c_exits_with_130(place):
     environment = os.environ | {"PYTHONPATH": str(Path(t0.__file__).parent.parent)}
     process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     log = place / "long/log.jsonl"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120  # met by a hang alone
     while not (log.exists() and log.read_text().count("\n") > 3) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err.splitlines()[-1]) == (130, "", "t0native: stopped")
     with np.load(place / "long/checkpoint.npz") as file:
         assert json.loads(file["about"].tobytes())["step"] == len(file["losses"]) > 3

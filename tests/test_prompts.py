@@ -43,9 +43,9 @@ def test_every_reference_row_is_equal(public_data):
 def test_all_installed_prompts_load_and_compile(promptsource_folder):
     p3 = PromptCollection.load(promptsource_folder)
     assert len(p3) == 279 and len(PromptCollection.promptsource()) == 279
-    began = time.perf_counter()
+    began = time.process_time()
     prompts = [prompt for key in p3 for prompt in p3[key].values()]
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     assert len(prompts) == 2085 and len({prompt.id for prompt in prompts}) == 2085
     assert took < 5  # about 0.2 s on an idle core; a bound against accidents only
     for prompt in prompts:

@@ -94,7 +94,8 @@ def test_a_run_killed_again_and_again_is_the_whole_run(tmp_path):
 
 def test_ctrl_c_in_the_core_undoes_the_step(tmp_path):
     trained, whole = model(), model()
-    with pytest.raises(KeyboardInterrupt), ctrl_c(after=0.3):
+    log = tmp_path / "log.jsonl"
+    with pytest.raises(KeyboardInterrupt), ctrl_c(after=0.1, reached=lambda: log.exists() and log.stat().st_size > 0):
         run(trained, tmp_path, steps=100_000)
     with np.load(tmp_path / "checkpoint.npz") as file:
         steps = json.loads(file["about"].tobytes())["step"]

@@ -265,10 +265,10 @@ def test_ctrl_c_stops_a_compilation():
 
 @pytest.mark.parametrize("number", range(len(HOSTILE)))
 def test_hostile_templates_end_with_an_error_soon(number):
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(TemplateError):
         Template(HOSTILE[number]).render(EXAMPLE)
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
 
 
 # What once crashed the interpreter or broke a memory promise, each in a process of its own. `refused` gives the error's text.

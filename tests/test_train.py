@@ -316,29 +316,29 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, written_before):
 SCRIPT = """
 import sys; sys.path.insert(0, {tests!r})
 from test_train import *
-sys.modules["t0native.train"].Trainer = FakeTrainer
-model = FakeModel(delay=0.02)
-print("ready", flush=True)
-run(model, steps=10_000, out={out!r})
+class Telling(FakeTrainer):
+    def gradients(self, sources, targets, step):
+        if step == {step}:
+            print("reached", flush=True)
+        return super().gradients(sources, targets, step)
+sys.modules["t0native.train"].Trainer = Telling
+run(FakeModel(delay=0.02), steps=10_000, out={out!r})
 """
 
 
-@pytest.mark.parametrize("after", [0.15, 0.4])
-def test_ctrl_c_saves_the_run(tmp_path, after):
-    import time
-
-    code = SCRIPT.format(tests=str(Path(__file__).parent), out=str(tmp_path))
+@pytest.mark.parametrize("step", [1, 2, 15])
+def test_ctrl_c_saves_the_run(tmp_path, step):
+    code = SCRIPT.format(tests=str(Path(__file__).parent), out=str(tmp_path), step=step)
     environment = os.environ | {"PYTHONPATH": str(Path(t0.__file__).parent.parent)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen([sys.executable, "-P", "-c", code], env=environment, **pipes)
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(after)
+    assert process.stdout.readline() == "reached\n"
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=120)  # met by a hang alone
     assert "KeyboardInterrupt" in stderr and process.returncode != 0
     with np.load(tmp_path / "checkpoint.npz") as file:
         about, losses = json.loads(file["about"].tobytes()), file["losses"]
-    assert about["step"] == len(losses)
+    assert about["step"] == len(losses) >= step - 1
     model = FakeModel()
     done = run(model, out=tmp_path, steps=about["step"] + 5)
     fresh = FakeModel()
