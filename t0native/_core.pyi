@@ -47,7 +47,15 @@ class Tokenizer:
 
 @final
 class Template:
-    def __new__(cls, source: str, *, max_steps: int = 1000000, max_output: int = 4000000) -> Self: ...
+    def __new__(
+        cls,
+        source: str,
+        *,
+        max_steps: int = 1000000,
+        max_output: int = 4000000,
+        max_memory: int = 64000000,
+        max_seconds: float | None = None,
+    ) -> Self: ...
     @property
     def names(self) -> tuple[str, ...]: ...
     @property
@@ -60,6 +68,9 @@ class Template:
     def parts(
         self, example: dict[str, object], answer_choices: list[str] | None = None, seed: int = 0, index: int = 0, pick: int = 0, /
     ) -> list[str]: ...
+    def own_parts(
+        self, example: dict[str, object], answer_choices: list[str] | None = None, seed: int = 0, index: int = 0, pick: int = 0, /
+    ) -> list[str]: ...
 
 class Prompt:
     def apply(
@@ -70,6 +81,7 @@ class Prompt:
         seed: int = 0,
         index: int = 0,
         pick: Literal["first", "last"] | None = None,
+        separator: Literal["rendered", "template"] = "rendered",
     ) -> list[str]: ...
     def choices(self, example: Mapping[str, object], /) -> list[str] | None: ...
     def _prepare(self, cut: Template, choices: Template | None, fixed: list[str] | None, key: int, /) -> None: ...

@@ -168,9 +168,11 @@ def _prompt(verbs):
         'show super_glue/copa "exercise"',
         'apply super_glue/copa "exercise" --data COPA.val.jsonl --row 3',
         'apply mine "my prompt" --prompts my/templates --example \'{"text": "..."}\'',
+        "check --prompts my/templates",
+        "check mine --prompts my/templates --data rows.jsonl",
     ]
-    parser = _verb(verbs, "prompt", _run_prompt, "list, show and apply prompts of a P3 folder or of the installed promptsource", examples)
-    parser.add_argument("what", choices=("list", "show", "apply"))
+    parser = _verb(verbs, "prompt", _run_prompt, "list, show, apply and check prompts of a P3 folder or of the installed promptsource", examples)
+    parser.add_argument("what", choices=("list", "show", "apply", "check"))
     parser.add_argument("dataset", nargs="?", help="dataset or dataset/subset")
     parser.add_argument("name", nargs="?", help="name of a prompt; all of the dataset's when left out")
     parser.add_argument("--prompts", default="promptsource", metavar="DIR", help="folder of templates (default: the installed promptsource)")
@@ -187,6 +189,8 @@ def _run_prompt(args):
     collection = load_prompts(args.prompts)
     if args.what == "list" and args.dataset is None:
         return _list_datasets(collection, args.json)
+    if args.what == "check":
+        return _check_prompts(collection, args)
     if args.dataset is None:
         raise ConfigError(f"prompt {args.what}: name a dataset, as in super_glue/copa")
     prompts = prompts_of(collection, args.dataset)
@@ -257,6 +261,26 @@ def _apply_prompts(prompts, args):
         else:
             print(f"{result['input']}\n-- target: {result['target']}")
             print(f"-- choices: {' | '.join(result['choices'])}\n" if result["choices"] is not None else "")
+
+
+def _check_prompts(collection, args):
+    from t0native.promptcheck import check_collection
+    from t0native.recipe import prompts_of
+    from t0native.rows import read_rows
+
+    if args.dataset is None and args.data is not None:
+        raise ConfigError("prompt check: --data needs a dataset, whose rows they are")
+    if args.dataset is not None and args.dataset not in collection:
+        prompts_of(collection, args.dataset)  # which says what there is
+    rows = None if args.data is None else read_rows(args.data, args.dataset)
+    problems = check_collection(collection, None if args.dataset is None else [args.dataset], rows)
+    if args.name is not None:
+        problems = [problem for problem in problems if problem.prompt in (args.name, None)]
+    if args.json:
+        _print_json([problem._asdict() for problem in problems])
+    else:
+        print("\n".join([*map(str, problems), f"{len(problems)} problem{'s' * (len(problems) != 1)}"]))
+    return FAILED if problems else FINE
 
 
 def _row_given(args):

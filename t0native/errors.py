@@ -15,7 +15,7 @@ Files that cannot be opened or written raise OSError, as everywhere in Python.
 
 from t0native._core import Error, FormatError, NumericError, TemplateError
 
-__all__ = ["ConfigError", "DataError", "Error", "FormatError", "NumericError", "TemplateError", "nearest", "suggest"]
+__all__ = ["ConfigError", "DataError", "Error", "FormatError", "NumericError", "TemplateError", "nearest", "suggest", "with_place"]
 
 
 class DataError(Error, ValueError):
@@ -45,3 +45,11 @@ def suggest(name, names):
         return f"did you mean {near!r}?"
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return f"there are: {shown}" if names else "there are none"
+
+
+def with_place(error, text):
+    """The error with another text; a TemplateError keeps its line and column."""
+    told = type(error)(text)
+    if isinstance(error, TemplateError):
+        told.line, told.column = getattr(error, "line", 0), getattr(error, "column", 0)
+    return told

@@ -201,6 +201,15 @@ class PromptSet(Mapping):
         """
         return f"{self.dataset}/{self.subset}" if self.subset else str(self.dataset)
 
+    def render(self, example, seed=0, index=0):
+        """One example through every prompt: a dict name -> PromptedExample, or None where T0's pipeline drops the row. Errors as
+        Prompt.render's.
+
+        >>> t0.PromptSet("d", None, [t0.Prompt("p", "{{ a }}? ||| b")]).render({"a": "x"})
+        {'p': PromptedExample(input='x?', target='b', choices=None)}
+        """
+        return {name: prompt.render(example, seed, index) for name, prompt in self._prompts.items()}
+
     def __repr__(self):
         return f"PromptSet({self.full_name!r}, {len(self)} prompts)"
 
@@ -288,6 +297,14 @@ class PromptCollection(Mapping):
             return cls.load(next((place for place in inside if place.is_dir()), folder))
         return cls.load(promptsource_folder())
 
+    def path(self, key):
+        """The file of a key, a Path. KeyError as for the prompts.
+
+        >>> t0.PromptCollection.load(Path(t0.__file__).parent / "mini/heldout/prompts").path("inference").name
+        'templates.yaml'
+        """
+        return self._files[self._known(key)]
+
     def _key(self, key):
         if isinstance(key, str):
             return self._by_name.get(key)
@@ -297,11 +314,15 @@ class PromptCollection(Mapping):
         key = (*key, None) if len(key) == 1 else (key[0], key[1] or None) if len(key) == 2 else key
         return key if key in self._files else None
 
-    def __getitem__(self, key):
+    def _known(self, key):
         known = self._key(key)
         if known is None:
             name = "/".join(str(part) for part in key if part) if isinstance(key, (tuple, list)) else key
             raise KeyError(f"no prompts for {name!r}; {suggest(name, self._by_name)}")
+        return known
+
+    def __getitem__(self, key):
+        known = self._known(key)
         if known not in self._sets:
             self._sets[known] = PromptSet.read(self._files[known], *known)
         return self._sets[known]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from t0native import _core
 from t0native._core import Template
 from t0native.arguments import SEED, check, shown
-from t0native.errors import DataError, TemplateError
+from t0native.errors import ConfigError, DataError, TemplateError, with_place
 
 __all__ = ["Prompt", "PromptCollection", "PromptMetadata", "PromptSet", "PromptedExample"]
 
@@ -22,7 +22,7 @@ TRUNCATED, HIGHLIGHTED = " | string | truncate(2048) }}", " | highlight }}"
 NO_LABEL = "<NO LABEL>"
 _PICKS = {None: 0, "first": 1, "last": 2}
 _MASK = (1 << 64) - 1
-_FIELDS = ("name", "jinja", "answer_choices", "reference", "metadata", "id", "max_steps", "max_output", "_compiled")
+_FIELDS = ("name", "jinja", "answer_choices", "reference", "metadata", "id", "budgets", "_compiled")
 
 
 class PromptedExample(NamedTuple):
@@ -73,7 +73,8 @@ class Prompt(_core.Prompt):
 
     name: str.  jinja: the template's text.  answer_choices: an expression that gives the choices separated by |||, or None.
     reference: where the wording comes from.  metadata: PromptMetadata.  id: str; unless given, a UUID made of name, jinja and answer_choices.
-    max_steps, max_output: budgets of one rendering, in steps and characters.
+    max_steps, max_output, max_memory, max_seconds: budgets of one rendering in steps of work, characters, bytes and, unless
+    None, seconds (which make results depend on the machine); kept as the dict `budgets`. TemplateError names the one to raise.
 
     The template is compiled when it is first used; TemplateError then names the prompt, the line and the column.
 
@@ -85,13 +86,15 @@ class Prompt(_core.Prompt):
     __slots__ = _FIELDS
 
     def __init__(
-        self, name, jinja, answer_choices=None, reference="", metadata=None, id=None, *, max_steps=1_000_000, max_output=4_000_000
-    ):
+        self, name, jinja, answer_choices=None, reference="", metadata=None, id=None, *,
+        max_steps=1_000_000, max_output=4_000_000, max_memory=64_000_000, max_seconds=None,
+    ):  # fmt: skip
         for field, value, kinds in (("name", name, str), ("jinja", jinja, str), ("answer_choices", answer_choices, (str, type(None)))):
             if not isinstance(value, kinds):
                 raise DataError(f"prompt {name!r}: {field} is {type(value).__name__}, must be text")
         id = id if id is not None else str(uuid.uuid5(uuid.NAMESPACE_OID, repr((name, jinja, answer_choices))))
-        values = name, jinja, answer_choices, reference, metadata or PromptMetadata(), id, max_steps, max_output, {}
+        budgets = {"max_steps": max_steps, "max_output": max_output, "max_memory": max_memory, "max_seconds": max_seconds}
+        values = name, jinja, answer_choices, reference, metadata or PromptMetadata(), id, budgets, {}
         for field, value in zip(_FIELDS, values):
             object.__setattr__(self, field, value)
 
@@ -99,8 +102,7 @@ class Prompt(_core.Prompt):
         raise AttributeError(f"prompt {self.name!r}: {field} cannot be set, a Prompt never changes: make another")
 
     def __reduce__(self):
-        budgets = {"max_steps": self.max_steps, "max_output": self.max_output}
-        return _rebuild, (self.name, self.jinja, self.answer_choices, self.reference, self.metadata, self.id, budgets)
+        return _rebuild, (self.name, self.jinja, self.answer_choices, self.reference, self.metadata, self.id, self.budgets)
 
     def __repr__(self):
         return f"Prompt({self.name!r}, id={self.id!r})"
@@ -162,8 +164,12 @@ class Prompt(_core.Prompt):
         self._ready()
         return self.choices(dict(_as_dict(example)))
 
-    def _apply(self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None):
+    def _apply(self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None, separator="rendered"):
         """apply, where it is asked for more than the quick path does."""
+        if pick not in _PICKS:
+            raise ConfigError(f"pick {pick!r}: must be None (random), 'first' or 'last'")
+        if separator not in ("rendered", "template"):
+            raise ConfigError(f"separator {separator!r}: must be 'rendered' or 'template'")
         seed = check(SEED, "seed", seed)
         example = _as_dict(example)
         if "answer_choices" in example:
@@ -171,8 +177,9 @@ class Prompt(_core.Prompt):
         self._ready()
         choices = self.choices(example)
         template = self._template(truncate, highlight_variables)
+        split = template.parts if separator == "rendered" else template.own_parts
         try:
-            return template.parts(example, choices, seed ^ _fnv(self.id), index, _PICKS[pick])
+            return split(example, choices, seed ^ _fnv(self.id), index, _PICKS[pick])
         except TemplateError as error:
             raise self._named(error, "", template.source) from error.__cause__
 
@@ -205,22 +212,46 @@ class Prompt(_core.Prompt):
         return _problem(self._rendered(example, seed, index)[1])
 
     def _rendered(self, example, seed, index):
-        example = {_field_name(key): value for key, value in _as_dict(example).items()}
+        example = _as_dict(example)
+        if any(not isinstance(key, str) or "-" in key for key in example):
+            example = {_field_name(key): value for key, value in example.items()}
         return example, self.apply(example, seed=seed, index=index)
 
     def render_all(self, rows, seed=0):
         """Every row rendered, row number = index: a list of PromptedExample or None.
 
-        >>> Prompt("p", "{{ a }} ||| b").render_all([{"a": "x"}, {"a": ""}])
+        rows: a sequence of mappings, a table of pyarrow or pandas, or columns (a mapping of equally long lists). Errors as
+        `apply`'s, with the number of the row.
+
+        >>> Prompt("p", "{{ a }} ||| b").render_all({"a": ["x", ""]})
         [PromptedExample(input='x', target='b', choices=None), None]
         """
-        return [self.render(row, seed, index) for index, row in enumerate(rows)]
+        return self._each(rows, lambda row, index: self.render(row, seed, index))
+
+    def apply_all(self, rows, **options):
+        """`apply` of every row, row number = index: a list of lists of parts. rows: as for `render_all`. options: as `apply`'s.
+
+        >>> Prompt("p", "{{ a }} ||| b").apply_all([{"a": "x"}, {"a": "y"}], truncate=False)
+        [['x', 'b'], ['y', 'b']]
+        """
+        return self._each(rows, lambda row, index: self.apply(row, index=index, **options))
+
+    def _each(self, rows, call):
+        from t0native.rows import rows_of
+
+        rows, results = rows_of(rows), []
+        try:
+            for row in rows:
+                results.append(call(row, len(results)))
+        except (DataError, TemplateError) as error:
+            raise with_place(error, f"row {len(results)}: {error}") from error
+        return results
 
     # Compiling
 
     def _compile(self, source, what=""):
         try:
-            return Template(source, max_steps=self.max_steps, max_output=self.max_output)
+            return Template(source, **self.budgets)
         except TemplateError as error:
             raise self._named(error, what, source) from error.__cause__
 

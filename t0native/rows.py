@@ -15,7 +15,7 @@ from pathlib import Path
 from t0native.arguments import shown
 from t0native.errors import DataError
 
-__all__ = ["converted", "parse_example", "read_csv", "read_jsonl", "read_rows", "sequence_of", "superglue_wsc"]
+__all__ = ["converted", "parse_example", "read_csv", "read_jsonl", "read_rows", "rows_of", "sequence_of", "superglue_wsc"]
 
 
 def read_jsonl(path):
@@ -175,6 +175,24 @@ def sequence_of(rows, what="rows"):
     if hasattr(rows, "__iter__"):
         return list(rows)
     raise DataError(f"{what}: {_kind(rows)} is no sequence of rows")
+
+
+def rows_of(given):
+    """An iterable of rows out of what `sequence_of` takes, or out of columns: a mapping of equally long sequences.
+
+    >>> list(rows_of({"a": [1, 2], "b": ["x", "y"]}))
+    [{'a': 1, 'b': 'x'}, {'a': 2, 'b': 'y'}]
+    """
+    if not isinstance(given, Mapping):
+        return sequence_of(given)
+    lengths = {}
+    for name, column in given.items():
+        if isinstance(column, str) or not hasattr(column, "__len__"):
+            raise DataError(f"column {shown(name)}: {_kind(column)}, must be a list of values (rows may also be a list of mappings)")
+        lengths[name] = len(column)
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"columns of different lengths: {', '.join(f'{shown(name)} {length}' for name, length in lengths.items())}")
+    return (dict(zip(given, values)) for values in zip(*given.values()))
 
 
 def columns_of(rows):

@@ -9,7 +9,7 @@ from itertools import chain
 
 from t0native.arguments import shown
 from t0native.rows import columns_of, sequence_of
-from t0native.errors import ConfigError, DataError, TemplateError, nearest, suggest
+from t0native.errors import ConfigError, DataError, TemplateError, nearest, suggest, with_place
 
 __all__ = ["Task"]
 
@@ -93,7 +93,7 @@ class Task:
             return call(self.prompts[prompt])
         except (TemplateError, DataError) as error:
             what = str(error).removeprefix(f"prompt {prompt!r}, ").removeprefix(f"prompt {prompt!r}: ")
-            raise _with_place(error, f"task {self.name!r}, prompt {prompt!r}, row {index}: {what}") from error
+            raise with_place(error, f"task {self.name!r}, prompt {prompt!r}, row {index}: {what}") from error
 
     def _prompts(self, prompts):
         if isinstance(prompts, str):
@@ -139,7 +139,7 @@ class Task:
         try:
             fields = tuple(getattr(prompt, "fields", ()))
         except TemplateError as error:
-            raise _with_place(error, f"{place}, {error}") from error.__cause__
+            raise with_place(error, f"{place}, {error}") from error.__cause__
         if getattr(prompt, "lacks_choices", False):
             raise TemplateError(f"{place}, prompt {name!r}: the template reads answer_choices, but the prompt has none; give it answer_choices")
         return fields
@@ -175,14 +175,6 @@ class Task:
             raise DataError(
                 f"task {self.name!r}, prompt {name!r}, row {index}: no field {missing[0]!r}; {hint}the row has: {', '.join(map(str, row))})"
             )
-
-
-def _with_place(error, text):
-    """The error with another text; a TemplateError keeps its line and column."""
-    told = type(error)(text)
-    if isinstance(error, TemplateError):
-        told.line, told.column = getattr(error, "line", 0), getattr(error, "column", 0)
-    return told
 
 
 def _dataset_of(dataset, prompts):

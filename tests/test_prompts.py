@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -198,7 +199,7 @@ def test_prompts_are_picklable():
     prompt = Prompt("p", "{{ x }} ||| y", "a|||b", "ref", metadata, max_steps=99)
     prompt.apply({"x": 1})
     again = pickle.loads(pickle.dumps(prompt))
-    assert again == prompt and again.metadata == metadata and again.max_steps == 99 and again.apply({"x": 2}) == ["2", "y"]
+    assert again == prompt and again.metadata == metadata and again.budgets["max_steps"] == 99 and again.apply({"x": 2}) == ["2", "y"]
 
 
 FILE = """dataset: {dataset}
@@ -333,3 +334,114 @@ def test_dropped_rows_have_a_reason():
     assert t0.Prompt("p", "a ||| b ||| c").why_dropped({}) == "the template gives 3 parts; 2, separated by |||, are needed"
     assert t0.Prompt("p", "{{ a }} ||| b").why_dropped({"a": ""}) == "the template gives an empty input"
     assert t0.Prompt("p", "a ||| b").why_dropped({}) is None
+
+
+# ---- many rows, many prompts, separators, budgets -----------------------------------------------------------------------
+
+
+class Table:
+    """What a table of pyarrow offers, as far as rows are concerned."""
+
+    def to_pylist(self):
+        return [{"a": "x"}, {"a": "y"}]
+
+
+@pytest.mark.parametrize("rows", [[{"a": "x"}, {"a": "y"}], {"a": ["x", "y"]}, Table(), ({"a": c} for c in "xy")])
+def test_rows_may_be_rows_columns_or_a_table(rows):
+    assert [row.input for row in Prompt("p", "{{ a }} ||| b").render_all(rows)] == ["x", "y"]
+
+
+def test_all_rows_are_numbered_as_their_index():
+    prompt = Prompt("p", "{{ ['a', 'b', 'c', 'd'] | choice }} ||| {{ n }}")
+    rows = [{"n": n} for n in range(50)]
+    assert prompt.apply_all(rows, seed=3) == [prompt.apply(row, seed=3, index=index) for index, row in enumerate(rows)]
+    assert prompt.render_all(rows, seed=3) == [prompt.render(row, 3, index) for index, row in enumerate(rows)]
+    assert {parts[0] for parts in prompt.apply_all(rows)} == {"a", "b", "c", "d"}
+    assert prompt.apply_all(rows, pick="last")[7] == ["d", "7"]
+
+
+@pytest.mark.parametrize("rows, problem", [
+    ([{"a": {"b": 1}}, {"a": 2}, {}], r"row 2: prompt 'p', line 1, column 6: RuntimeError: 'a' is undefined"),
+    ([{"a": {}}, 7], "row 1: example: int, must be a mapping"),
+    ({"a": [{}], "b": [1, 2]}, "columns of different lengths: 'a' 1, 'b' 2"),
+    ({"a": "xyz"}, "column 'a': a string, must be a list of values"),
+])  # fmt: skip
+def test_errors_among_many_rows_name_the_row(rows, problem):
+    with pytest.raises(ValueError, match=problem) as told:
+        Prompt("p", "{{ a.b }} ||| b").render_all(rows)
+    if isinstance(told.value, t0.TemplateError):
+        assert (told.value.line, told.value.column) == (1, 6)
+
+
+def test_one_example_through_every_prompt():
+    prompts = PromptSet("d", None, [Prompt("p", "{{ a }} ||| b"), Prompt("q", "{{ a }}")])
+    assert prompts.render({"a": "x"}) == {"p": PromptedExample("x", "b", None), "q": None}
+
+
+@pytest.mark.parametrize("jinja, rendered, template", [
+    ("{{ s }} ||| {{ xs[0] }}", ["a|||b", "c", "d"], ["a|||b", "c|||d"]),
+    ("{{ xs[0] }} |||", ["c", "d", ""], ["c|||d", ""]),
+    ("{% if s %}{{ s }} ||| 1{% else %}2 ||| 3{% endif %}", ["a|||b", "1"], ["a|||b", "1"]),
+    ("{% set t %}x ||| y{% endset %}{{ t }} ||| z", ["x", "y", "z"], ["x ||| y", "z"]),
+    ("{% for x in 'ab' %}{{ x }}|||{% endfor %}\u4e2d", ["a", "b", "中"], ["a", "b", "中"]),
+    ("|||| \u00e9", ["", "| é"], ["", "| é"]),
+    ("{{ answer_choices | join(', ') }} ||| q", ["p|||, r", "q"], ["p|||, r", "q"]),
+    ("", [""], [""]),
+])  # fmt: skip
+def test_separators_of_the_template_alone(jinja, rendered, template):
+    prompt, example = Prompt("p", jinja, "{{ u }} ||| r"), {"s": "a|||b", "xs": ["c|||d"], "u": "p"}
+    if "answer_choices" in jinja:
+        example["u"] = "p|||"
+        rendered = ["p", ", r", "q"]  # a choice's own ||| is bare again and splits
+    assert prompt.apply(example) == rendered
+    assert prompt.apply(example, separator="template") == template
+    assert prompt.apply(example, truncate=False, separator="template") == template
+
+
+@pytest.mark.parametrize("option, problem", [
+    ({"separator": "data"}, "separator 'data': must be 'rendered' or 'template'"), ({"pick": "middle"}, "pick 'middle': must be None"),
+])  # fmt: skip
+def test_wrong_options_of_apply(option, problem):
+    with pytest.raises(t0.ConfigError, match=problem):
+        Prompt("p", "a ||| b").apply({}, **option)
+
+
+BOMB = "{% for i in range(100000) %}{% for j in range(1000) %}{% set a = 'xx' * 300 %}{% endfor %}{{ 'yyy' * 30 }}{% endfor %}"
+
+
+@pytest.mark.parametrize("budget, keyword", [
+    ({}, "1000000 steps: raise max_steps"), ({"max_steps": 100}, "100 steps: raise max_steps"),
+    ({"max_memory": 5000}, "5000 bytes of memory: raise max_memory"), ({"max_output": 50}, "50 items: raise max_output"),
+    ({"max_seconds": 0.01, "max_steps": 10**12, "max_memory": 10**12}, "0.01 seconds: raise max_seconds"),
+    ({"max_steps": 10**12}, "64000000 bytes of memory: raise max_memory"),
+])  # fmt: skip
+def test_every_budget_has_its_keyword(budget, keyword):
+    prompt = pickle.loads(pickle.dumps(Prompt("bomb", BOMB, **budget)))
+    with pytest.raises(t0.TemplateError, match=rf"prompt 'bomb', line 1, column \d+: .*{keyword}"):
+        prompt.apply({}, truncate=False)
+
+
+@pytest.mark.parametrize("budget", [{"max_memory": 0}, {"max_seconds": 0}, {"max_seconds": float("nan")}, {"max_output": 2**40}])
+def test_a_budget_has_its_bounds(budget):
+    with pytest.raises(ValueError, match=next(iter(budget))):
+        Prompt("p", "a ||| b", **budget).apply({})
+
+
+def test_a_prompt_cannot_be_changed():
+    prompt = Prompt("p", "a ||| b")
+    for field in ("jinja", "name", "budgets", "anything"):
+        with pytest.raises(AttributeError, match=f"prompt 'p': {field} cannot be set"):
+            setattr(prompt, field, "x")
+
+
+def test_threads_share_a_prompt():
+    """8 threads, 100,000 calls: every one equal to the first."""
+    prompt = Prompt("p", "{{ a | upper }} {{ ['x', 'y', 'z'] | choice }} ||| {{ answer_choices[n % 2] }}", "{{ b }} ||| no")
+    rows = [{"a": f"row {n}", "b": f"yes {n}", "n": n} for n in range(50)]
+    expected = [(prompt.apply(row, index=n), prompt.choices(row)) for n, row in enumerate(rows)]
+
+    def work():
+        return all((prompt.apply(row, index=n), prompt.choices(row)) == expected[n] for _ in range(125) for n, row in enumerate(rows))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(done.result() for done in [pool.submit(work) for _ in range(8)])

@@ -1,6 +1,6 @@
 /* The type _core.Prompt: what a call of Prompt.apply or Prompt.choices does nearly always, without a step in Python.
  *
- *     apply(example [, seed=, index=])     example a dict, printed values cut, choices drawn at random
+ *     apply(example [, seed=, index=])     example a dict, printed values cut, choices drawn at random, every ||| splits
  *         choices  = answer_choices rendered and split, or those that never vary
  *         parts    = template rendered with them and split
  *     anything else, and every error       handed to the subclass in t0native/prompts.py: _apply, _choices, _explained
@@ -79,7 +79,7 @@ static PyObject *explain(PyObject *object, bool of_choices) {
 
 static PyObject *varying_choices(prompt_object *self, PyObject *example) {
     const t0_render_options options = {.pick = T0_PICK_RANDOM};
-    PyObject *choices = t0py_template_render(self->choices, &options, example, NULL, true);
+    PyObject *choices = t0py_template_render(self->choices, &options, example, NULL, T0PY_PARTS);
     return choices ? choices : explain((PyObject *)self, true);
 }
 
@@ -108,11 +108,13 @@ static PyObject *hand_on(PyObject *object, const char *method, PyObject *const *
 }
 
 PyDoc_STRVAR(apply_doc,
-             "apply($self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None)\n--\n\n"
+             "apply($self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None, separator='rendered')\n--\n\n"
              "The rendered parts between the separators |||, as promptsource's Template.apply gives them.\n\n"
              "truncate: printed values are cut at 2,048 characters, between words.  highlight_variables: printed values are put\n"
              "into a <span>.  seed (0 to 2**64 - 1), index: of random choices.  pick: \"first\" or \"last\" instead of a random choice.\n"
-             "Raises ConfigError for a seed out of its range, DataError for an example with the key answer_choices, TemplateError where\n"
+             "separator: \"rendered\" splits at every ||| of the rendered text, where those of text fields are hidden first, as\n"
+             "promptsource does (a ||| inside a list or an answer choice then splits); \"template\" only at those of the template's text.\n"
+             "Raises ConfigError for an argument out of its range, DataError for an example with the key answer_choices, TemplateError where\n"
              "the rendering fails.\n\n"
              ">>> Prompt(\"upper\", \"{{ text | upper }}? ||| yes\").apply({\"text\": \"is it\"})\n"
              "['IS IT?', 'yes']\n");
@@ -128,7 +130,7 @@ static PyObject *prompt_apply(PyObject *object, PyObject *const *args, Py_ssize_
     else if (self->choices) choices = varying_choices(self, args[0]);
     if (!choices && self->choices) return NULL;
     options.seed ^= self->key;
-    PyObject *parts = t0py_template_render(self->cut, &options, args[0], choices ? choices : Py_None, true);
+    PyObject *parts = t0py_template_render(self->cut, &options, args[0], choices ? choices : Py_None, T0PY_PARTS);
     Py_XDECREF(choices);
     return parts ? parts : explain(object, false);
 }

@@ -5,20 +5,28 @@
 
 #include <string.h>
 
+static bool budgets_valid(Py_ssize_t steps, Py_ssize_t output, Py_ssize_t memory, double seconds) {
+    if (steps < 1 || output < 1 || memory < 1 || output > 1 << 30)
+        PyErr_Format(PyExc_ValueError, "max_steps %zd, max_output %zd, max_memory %zd: at least 1, and max_output at most %d", steps, output, memory, 1 << 30);
+    else if (!(seconds >= 0) || seconds > 1e9) PyErr_SetString(PyExc_ValueError, "max_seconds: above 0 and at most 1e9, or None for no limit");
+    else return true;
+    return false;
+}
+
 static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"source", "max_steps", "max_output", NULL};
-    PyObject *source;
-    Py_ssize_t max_steps = 1000000, max_output = 4000000;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|$nn:Template", names, &source, &max_steps, &max_output)) return NULL;
-    if (max_steps < 1 || max_output < 1 || max_output > 1 << 30)
-        return PyErr_Format(PyExc_ValueError, "max_steps %zd, max_output %zd: at least 1, and max_output at most %d", max_steps, max_output, 1 << 30);
+    static char *names[] = {"source", "max_steps", "max_output", "max_memory", "max_seconds", NULL};
+    PyObject *source, *seconds = Py_None;
+    Py_ssize_t max_steps = 1000000, max_output = 4000000, max_memory = 64000000;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|$nnnO:Template", names, &source, &max_steps, &max_output, &max_memory, &seconds)) return NULL;
+    const double max_seconds = seconds == Py_None ? 0 : PyFloat_AsDouble(seconds);
+    if (PyErr_Occurred() || !budgets_valid(max_steps, max_output, max_memory, seconds == Py_None || max_seconds > 0 ? max_seconds : -1)) return NULL;
     t0py_state *state = t0py_state_of_type(type);
     t0py_template *self = state ? (t0py_template *)type->tp_alloc(type, 0) : NULL;
     if (!self) return NULL;
     self->runtime = (t0_runtime *)Py_NewRef(state->template_runtime);
     self->source = Py_NewRef(source);
-    self->max_steps = (uint64_t)max_steps;
-    self->max_output = (size_t)max_output;
+    self->budgets = (t0_render_options){.max_steps = (uint64_t)max_steps, .max_output = (size_t)max_output, .max_memory = (size_t)max_memory,
+                                        .max_seconds = max_seconds};
     t0_error err = {.status = T0_OK};
     if (t0_template_compile(&self->compiled, source, &err) == T0_OK) return (PyObject *)self;
     t0py_raise(state, &err);
@@ -51,16 +59,18 @@ static void template_dealloc(PyObject *object) {
 }
 
 PyObject *t0py_template_render(t0py_template *self, const t0_render_options *options, PyObject *example, PyObject *answer_choices,
-                               bool parts) {
-    t0_render_options all = *options;
-    all.escapes = parts;
-    all.max_steps = self->max_steps;
-    all.max_output = self->max_output;
+                               t0py_shape shape) {
+    t0_render_options all = self->budgets;
+    all.escapes = shape == T0PY_PARTS;
+    all.notes = shape == T0PY_OWN_PARTS;
+    all.seed = options->seed;
+    all.index = options->index;
+    all.pick = options->pick;
     char room[4096];
     t0_writer out = t0_writer_open(room, sizeof room);
     PyObject *result = NULL;
     if (t0_render(&self->compiled, self->runtime, &all, example, answer_choices, &out) == 0)
-        result = parts ? t0_writer_parts(&out) : t0_writer_text(&out, 0, out.size);
+        result = shape == T0PY_TEXT ? t0_writer_text(&out, 0, out.size) : shape == T0PY_PARTS ? t0_writer_parts(&out) : t0_writer_noted_parts(&out);
     t0_writer_close(&out);
     return result;
 }
@@ -85,19 +95,23 @@ static int read_options(PyObject *const *args, Py_ssize_t n, t0_render_options *
     return -1;
 }
 
-static PyObject *render(PyObject *self, PyObject *const *args, Py_ssize_t n, bool parts) {
+static PyObject *render(PyObject *self, PyObject *const *args, Py_ssize_t n, t0py_shape shape) {
     t0_render_options options;
     if (read_options(args, n, &options) < 0) return NULL;
-    return t0py_template_render((t0py_template *)self, &options, args[0], n > 1 ? args[1] : NULL, parts);
+    return t0py_template_render((t0py_template *)self, &options, args[0], n > 1 ? args[1] : NULL, shape);
 }
 
 PyDoc_STRVAR(render_doc, "render($self, example, answer_choices=None, seed=0, index=0, pick=0, /)\n--\n\n"
                          "The rendered text, as Jinja gives it. answer_choices, where given, shadows the example's key.");
-static PyObject *template_render(PyObject *self, PyObject *const *args, Py_ssize_t n) { return render(self, args, n, false); }
+static PyObject *template_render(PyObject *self, PyObject *const *args, Py_ssize_t n) { return render(self, args, n, T0PY_TEXT); }
 
 PyDoc_STRVAR(parts_doc, "parts($self, example, answer_choices=None, seed=0, index=0, pick=0, /)\n--\n\n"
                         "The text split at ||| as promptsource does: a ||| inside a string field does not split.");
-static PyObject *template_parts(PyObject *self, PyObject *const *args, Py_ssize_t n) { return render(self, args, n, true); }
+static PyObject *template_parts(PyObject *self, PyObject *const *args, Py_ssize_t n) { return render(self, args, n, T0PY_PARTS); }
+
+PyDoc_STRVAR(own_parts_doc, "own_parts($self, example, answer_choices=None, seed=0, index=0, pick=0, /)\n--\n\n"
+                            "The text split at the ||| of the template itself: none that comes from a value splits.");
+static PyObject *template_own_parts(PyObject *self, PyObject *const *args, Py_ssize_t n) { return render(self, args, n, T0PY_OWN_PARTS); }
 
 static PyObject *template_names(PyObject *object, void *unused) {
     (void)unused;
@@ -118,6 +132,7 @@ static PyObject *template_random(PyObject *object, void *unused) {
 static PyMethodDef template_methods[] = {
     {"render", (PyCFunction)(void (*)(void))template_render, METH_FASTCALL, render_doc},
     {"parts", (PyCFunction)(void (*)(void))template_parts, METH_FASTCALL, parts_doc},
+    {"own_parts", (PyCFunction)(void (*)(void))template_own_parts, METH_FASTCALL, own_parts_doc},
     {0},
 };
 
@@ -128,7 +143,7 @@ static PyGetSetDef template_properties[] = {
     {0},
 };
 
-PyDoc_STRVAR(template_doc, "Template(source, *, max_steps=1000000, max_output=4000000)\n--\n\n"
+PyDoc_STRVAR(template_doc, "Template(source, *, max_steps=1000000, max_output=4000000, max_memory=64000000, max_seconds=None)\n--\n\n"
                            "A compiled prompt template: Jinja without whatever reaches beyond the example.\n\n"
                            "Raises TemplateError with line and column for what it does not support.");
 

@@ -11,13 +11,16 @@ typedef struct t0py_template {
     t0_template compiled;
     t0_runtime *runtime; /* strong */
     PyObject *source;
-    uint64_t max_steps;
-    size_t max_output;
+    t0_render_options budgets; /* max_...; the rest is unset */
 } t0py_template;
 
-/* One rendering, as text or, where `parts`, split at ||| with the separators of the data escaped (promptsource's apply).
- * example: a dict. answer_choices: a list, None, or NULL. Of options, seed, index and pick are read. NULL: exception set. */
+/* What a rendering becomes: a text; parts between the ||| that it holds, those of the data being escaped meanwhile
+ * (promptsource's apply); or parts between the ||| of the template's own text. */
+typedef enum t0py_shape { T0PY_TEXT, T0PY_PARTS, T0PY_OWN_PARTS } t0py_shape;
+
+/* One rendering. example: a dict. answer_choices: a list, None, or NULL. Of options, seed, index and pick are read.
+ * NULL: exception set. */
 PyObject *t0py_template_render(t0py_template *self, const t0_render_options *options, PyObject *example, PyObject *answer_choices,
-                               bool parts);
+                               t0py_shape shape);
 
 #endif

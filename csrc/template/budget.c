@@ -1,7 +1,8 @@
 /* Budgets and ownership.
  *
  * One count of steps pays for time and memory alike: a node costs 1, a string 1 + characters/64, a list 1 + items/8, so
- * that max_steps = 1,000,000 also bounds what a rendering can hold to about 64 MB. Costs are charged before the work.
+ * that a step that is not a node's stands for 64 bytes; what is freed is not given back. Costs are charged before the
+ * work. The clock, which would make results depend on the machine, is asked only where max_seconds is set.
  *
  * A template may change only containers that it made: they are noted in a hash set, with references, so that an address
  * in the set always means the same object. */
@@ -9,10 +10,11 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 /* A thread that waits for the interpreter asks for it after 5 ms in which nobody let go of it; whoever lets go more often
  * and takes it back at once is never asked, and starves all others. So rather seldom: 2^20 steps take 20 ms or more. */
-enum { SIGNAL_STEPS = 1 << 12, YIELD_STEPS = 1 << 20, TREE_DEPTH_MAX = 200 };
+enum { STEP_BYTES = 64, SIGNAL_STEPS = 1 << 12, YIELD_STEPS = 1 << 20, TREE_DEPTH_MAX = 200 };
 
 /* Ints beyond 61 bits can be chosen to hash alike, and ranges of them: a dict of n such keys takes n^2 comparisons. */
 enum { COLLISION_STEPS = 256 };
@@ -30,10 +32,38 @@ static int spend(t0_context *c, uint64_t steps) {
     return c->steps > c->max_steps ? t0_refuse(c, "more than %llu steps: raise max_steps", (unsigned long long)c->max_steps) : 0;
 }
 
+static double clock_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int refuse_time(t0_context *c) {
+    PyObject *seconds = PyFloat_FromDouble(c->max_seconds);
+    if (seconds) t0_refuse(c, "more than %S seconds: raise max_seconds", seconds);
+    Py_XDECREF(seconds);
+    return -1;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* Steps until the next of: signals, max_steps, max_memory. */
+static void plan_pause(t0_context *c) {
+    const uint64_t memory = c->max_memory / STEP_BYTES - (c->steps - c->nodes);
+    c->pause = c->steps + smaller(SIGNAL_STEPS, smaller(c->max_steps - c->steps, memory));
+}
+
+void t0_budget_open(t0_context *c) {
+    if (c->max_seconds > 0) c->deadline = clock_seconds() + c->max_seconds;
+    plan_pause(c);
+}
+
 /* Now and then also lets signals and other threads have their turn: no borrowed reference into the example may be held. */
 int t0_pause(t0_context *c) {
     if (spend(c, 0) < 0) return -1;
-    c->pause = c->steps + SIGNAL_STEPS < c->max_steps ? c->steps + SIGNAL_STEPS : c->max_steps;
+    if (c->steps - c->nodes > c->max_memory / STEP_BYTES) return t0_refuse(c, "more than %zu bytes of memory: raise max_memory", c->max_memory);
+    if (c->deadline > 0 && clock_seconds() > c->deadline) return refuse_time(c);
+    plan_pause(c);
     if (c->steps - c->yielded >= YIELD_STEPS) {
         c->yielded = c->steps;
         Py_BEGIN_ALLOW_THREADS

@@ -29,12 +29,14 @@ typedef struct t0_context {
     PyObject *example;        /* mapping; borrowed */
     PyObject *answer_choices; /* borrowed, NULL: not given */
     bool escapes;             /* replace ||| in top-level strings of the example by the marker */
+    t0_writer *noted;         /* the writer that notes the template's own |||; NULL: none */
     PyObject **locals;        /* [n_slots] strong, NULL: missing */
     PyObject **globals;       /* [n_names] strong, NULL: not looked up yet */
     t0_writer *out;
-    uint64_t steps, max_steps;
+    uint64_t steps, max_steps, nodes; /* nodes: the steps that hold no memory */
     uint64_t pause, yielded;  /* steps at which t0_charge does more than count; at the last turn of other threads */
-    size_t max_output;
+    size_t max_output, max_memory;
+    double max_seconds, deadline; /* 0: none; deadline: on the monotonic clock */
     const t0_node *where;     /* the node at work, for messages */
     t0_owned owned;           /* containers the template made; kept only where the template mutates */
     uint64_t seed, index, draws;
@@ -110,6 +112,11 @@ static inline int t0_charge(t0_context *c, uint64_t steps) {
     c->steps += steps;
     return c->steps <= c->pause ? 0 : t0_pause(c);
 }
+static inline int t0_charge_node(t0_context *c) {
+    c->nodes++;
+    return t0_charge(c, 1);
+}
+void t0_budget_open(t0_context *c); /* max_... are set */
 int t0_charge_size(t0_context *c, uint64_t characters); /* before a string of this length is made */
 int t0_charge_tree(t0_context *c, PyObject *value);      /* before a value is compared or hashed */
 int t0_charge_print(t0_context *c, PyObject *value);     /* before a container is printed */

@@ -298,7 +298,7 @@ static PyObject *evaluate_lookup(t0_context *c, const t0_node *node) {
 }
 
 PyObject *t0_evaluate(t0_context *c, const t0_node *node) {
-    if (t0_charge(c, 1) < 0) {
+    if (t0_charge_node(c) < 0) {
         c->where = node;
         return NULL;
     }

@@ -3,11 +3,17 @@
 
 #include <string.h>
 
-enum { TRUNCATE_LENGTH = 2048, TRUNCATE_LEEWAY = 5, TRUNCATE_HEAD = TRUNCATE_LENGTH - 3, SHORT = 1000 /* steps of a rendering that nobody waits for */ };
+enum { TRUNCATE_LENGTH = 2048, TRUNCATE_LEEWAY = 5, TRUNCATE_HEAD = TRUNCATE_LENGTH - 3 };
 
 static int add(t0_context *c, PyObject *text, Py_ssize_t to) {
     if ((uint64_t)c->out->size + (uint64_t)to > c->max_output) return t0_refuse(c, "an output of more than %zu characters: raise max_output", c->max_output);
     return t0_charge(c, (uint64_t)to / 64) < 0 ? -1 : t0_writer_add(c->out, text, 0, to);
+}
+
+/* The template's own text: its separators are noted where that is asked for. Text inside a set block is a value. */
+static int add_own(t0_context *c, PyObject *text) {
+    if (c->out == c->noted && t0_writer_note(c->out, text) < 0) return -1;
+    return add(c, text, PyUnicode_GET_LENGTH(text));
 }
 
 /* text | truncate(2048): as it is up to 2053 characters, else cut at the last blank of its first 2045, and "...". */
@@ -29,7 +35,7 @@ static int add_cut(t0_context *c, const t0_node *node, PyObject *text) {
 static int print(t0_context *c, const t0_node *node) {
     if (node->a->kind == T_NAME) { /* most prints: the text of a variable, which stays where it is meanwhile */
         PyObject *value = t0_peek_name(c, node->a);
-        if (value && PyUnicode_CheckExact(value)) return t0_charge(c, 1) < 0 ? -1 : add_cut(c, node, value);
+        if (value && PyUnicode_CheckExact(value)) return t0_charge_node(c) < 0 ? -1 : add_cut(c, node, value);
         if (PyErr_Occurred()) return -1;
     }
     PyObject *value = t0_evaluate(c, node->a);
@@ -107,9 +113,9 @@ int t0_execute(t0_context *c, const t0_node *node) {
     for (; node; node = node->next) {
         int status;
         c->where = node;
-        if (t0_charge(c, 1) < 0) return -1;
+        if (t0_charge_node(c) < 0) return -1;
         switch ((t0_node_kind)node->kind) {
-        case T_TEXT: status = add(c, node->value, PyUnicode_GET_LENGTH(node->value)); break;
+        case T_TEXT: status = add_own(c, node->value); break;
         case T_PRINT: status = print(c, node); break;
         case T_IF: status = execute_if(c, node); break;
         case T_FOR: status = execute_for(c, node); break;
@@ -165,9 +171,11 @@ int t0_render(const t0_template *template, t0_runtime *runtime, const t0_render_
     }
     memset(values, 0, n * sizeof *values);
     t0_context c = {.template = template, .runtime = runtime, .example = example, .answer_choices = answer_choices,
-                    .escapes = options->escapes, .locals = values, .globals = values + template->n_slots, .out = out,
-                    .max_steps = options->max_steps, .max_output = options->max_output, .seed = options->seed, .index = options->index,
-                    .pick = options->pick, .pause = options->max_steps < SHORT ? options->max_steps : SHORT};
+                    .escapes = options->escapes, .noted = options->notes ? out : NULL, .locals = values,
+                    .globals = values + template->n_slots, .out = out, .max_steps = options->max_steps,
+                    .max_output = options->max_output, .max_memory = options->max_memory, .max_seconds = options->max_seconds,
+                    .seed = options->seed, .index = options->index, .pick = options->pick};
+    t0_budget_open(&c);
     int status = answer_choices && answer_choices != Py_None ? t0_own(&c, answer_choices) : 0;
     if (status == 0) status = t0_enter(&c, template->inits, template->n_inits);
     if (status == 0) status = t0_execute(&c, template->body);

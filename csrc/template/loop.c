@@ -14,7 +14,7 @@ struct t0_loop {
 /* The next item of the source that passes the loop's test. */
 int t0_source_next(t0_context *c, const t0_loop_parts *parts, PyObject *iterator, PyObject **item) {
     for (;;) {
-        if (t0_charge(c, 1) < 0) return -1;
+        if (t0_charge_node(c) < 0) return -1;
         *item = PyIter_Next(iterator);
         if (!*item) return PyErr_Occurred() ? -1 : 0;
         if (!parts->test) return 1;

@@ -6,9 +6,11 @@
 
 typedef struct t0_render_options {
     bool escapes; /* hide ||| in the example's strings behind the marker */
+    bool notes;   /* note in `out` where ||| stands in the template's own text */
     int pick;     /* T0_PICK_... */
     uint64_t seed, index, max_steps;
-    size_t max_output;
+    size_t max_output, max_memory;
+    double max_seconds; /* 0: no limit */
 } t0_render_options;
 
 /* Renders into `out` (open). example: a dict, borrowed, never changed; answer_choices: a fresh list, None, or NULL.

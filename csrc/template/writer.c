@@ -11,7 +11,9 @@ enum { MARKER_SIZE = 32, SEPARATOR_SIZE = 3 };
 
 void t0_writer_close(t0_writer *w) {
     if (w->data != w->room) PyMem_Free(w->data);
+    PyMem_Free(w->cuts);
     w->data = w->room;
+    w->cuts = NULL;
 }
 
 static void widen_copy(void *out, int out_kind, const void *in, int kind, Py_ssize_t n) {
@@ -38,7 +40,7 @@ static int grow(t0_writer *w, Py_ssize_t more, int kind) {
         return -1;
     }
     copy(data, kind, w->data, w->kind, w->size);
-    t0_writer_close(w);
+    if (w->data != w->room) PyMem_Free(w->data);
     w->data = data;
     w->kind = kind;
     w->capacity = capacity;
@@ -130,7 +132,38 @@ PyObject *t0_writer_parts(const t0_writer *w) {
     return parts;
 }
 
+static t0_writer view_of(PyObject *text) {
+    return (t0_writer){.data = PyUnicode_DATA(text), .size = PyUnicode_GET_LENGTH(text), .kind = (int)PyUnicode_KIND(text)};
+}
+
+int t0_writer_note(t0_writer *w, PyObject *text) {
+    const t0_writer view = view_of(text);
+    for (Py_ssize_t at = find_separator(&view, 0); at >= 0; at = find_separator(&view, at + SEPARATOR_SIZE)) {
+        Py_ssize_t *cuts = PyMem_Realloc(w->cuts, ((size_t)w->n_cuts + 1) * sizeof *cuts);
+        if (!cuts) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        w->cuts = cuts;
+        cuts[w->n_cuts++] = w->size + at;
+    }
+    return 0;
+}
+
+PyObject *t0_writer_noted_parts(const t0_writer *w) {
+    PyObject *parts = PyList_New(w->n_cuts + 1);
+    for (Py_ssize_t i = 0, from = 0; parts && i <= w->n_cuts; i++) {
+        Py_ssize_t begin = from, end = i < w->n_cuts ? w->cuts[i] : w->size;
+        from = end + SEPARATOR_SIZE;
+        strip(w, &begin, &end);
+        PyObject *text = t0_writer_text(w, begin, end);
+        if (text) PyList_SET_ITEM(parts, i, text);
+        else Py_CLEAR(parts);
+    }
+    return parts;
+}
+
 PyObject *t0_escape_separators(PyObject *text) {
-    const t0_writer view = {.data = PyUnicode_DATA(text), .size = PyUnicode_GET_LENGTH(text), .kind = (int)PyUnicode_KIND(text)};
+    const t0_writer view = view_of(text);
     return find_separator(&view, 0) < 0 ? Py_NewRef(text) : replace(text, "|||", MARKER);
 }

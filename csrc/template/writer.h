@@ -12,9 +12,10 @@ typedef struct t0_writer {
     Py_ssize_t size, capacity; /* characters */
     int kind;                  /* 1, 2, 4 */
     bool ascii;                /* so are all texts that were added */
+    Py_ssize_t *cuts, n_cuts;  /* owned: where noted separators begin */
 } t0_writer;
 
-static inline t0_writer t0_writer_open(void *room, Py_ssize_t size) { return (t0_writer){room, room, 0, size, 1, true}; }
+static inline t0_writer t0_writer_open(void *room, Py_ssize_t size) { return (t0_writer){room, room, 0, size, 1, true, NULL, 0}; }
 int t0_writer_add(t0_writer *w, PyObject *text, Py_ssize_t from, Py_ssize_t to); /* characters of a str; -1: MemoryError is set */
 void t0_writer_close(t0_writer *w);
 PyObject *t0_writer_text(const t0_writer *w, Py_ssize_t from, Py_ssize_t to);
@@ -23,6 +24,11 @@ PyObject *t0_writer_text(const t0_writer *w, Py_ssize_t from, Py_ssize_t to);
  * promptsource unescapes and strips in different orders for parts and for choices; neither | nor the marker is white
  * space, so that both orders give the same text. */
 PyObject *t0_writer_parts(const t0_writer *w);
+
+/* Notes every ||| of `text`, which is about to be added. -1: MemoryError is set. */
+int t0_writer_note(t0_writer *w, PyObject *text);
+/* The parts between the noted separators, stripped. */
+PyObject *t0_writer_noted_parts(const t0_writer *w);
 
 /* A str with every ||| replaced by the marker: a new reference, the same object where there is none. */
 PyObject *t0_escape_separators(PyObject *text);
