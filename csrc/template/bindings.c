@@ -158,12 +158,51 @@ static t0_status join_arguments(t0_parser *p, t0_node *node, const t0_call_argum
     return T0_OK;
 }
 
+/* The names of macros: calls of them are bound before functions. */
+t0_status t0_macro_declare(t0_parser *p, PyObject *name) {
+    const uint32_t n = p->n_macros;
+    if ((n & (n - 1)) == 0) {
+        PyObject **names = t0_arena_get(&p->template->scratch, (2 * n + 1) * sizeof *names);
+        if (!names) return t0_fail_memory(p->err, (2 * n + 1) * sizeof *names);
+        if (n) memcpy(names, p->macros, n * sizeof *names);
+        p->macros = names;
+    }
+    p->macros[p->n_macros++] = name;
+    return T0_OK;
+}
+
+static bool is_macro(const t0_parser *p, PyObject *name) {
+    for (uint32_t i = 0; i < p->n_macros; i++)
+        if (p->macros[i] == name) return true;
+    return false;
+}
+
+/* Keyword arguments of a method or a macro: their names in a node. */
+static t0_status hold_names(t0_parser *p, t0_node *node, const t0_token *at, PyObject *names) {
+    if (!names) return T0_OK;
+    NEW(holder, T_CONST, at);
+    holder->value = names;
+    node->b = holder;
+    return T0_OK;
+}
+
+static t0_status bind_invocation(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
+    PyObject *names;
+    NEW(node, T_INVOKE, at);
+    node->a = *callee;
+    T0_TRY(join_arguments(p, node, args, &names));
+    T0_TRY(hold_names(p, node, at, names));
+    *callee = node;
+    return t0_parser_sized(p, node);
+}
+
 t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
     t0_node *target = *callee;
     PyObject *names;
+    if (target->kind == T_NAME && is_macro(p, target->value)) return bind_invocation(p, callee, at, args);
     if (target->kind == T_NAME) {
         const t0_function *function = t0_function_find(target->value);
-        if (!function) return fail_name(p, at, "function", target->value, "does not exist: a template may call range, zip, dict and namespace");
+        if (!function) return fail_name(p, at, "function", target->value, "does not exist: a template may call range, zip, dict, namespace and its own macros");
         if (args->n_keyword && !(function->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "function", target->value, "takes no keyword arguments");
         NEW(node, T_CALL, at);
         node->a = target;
@@ -186,12 +225,8 @@ t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const
     node->attrs = target->attrs;
     node->fn = method;
     T0_TRY(join_arguments(p, node, args, &names));
-    if (names) {
-        if (!(method->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "method", target->value, "takes no keyword arguments here");
-        NEW(holder, T_CONST, at);
-        holder->value = names;
-        node->b = holder;
-    }
+    if (names && !(method->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "method", target->value, "takes no keyword arguments here");
+    T0_TRY(hold_names(p, node, at, names));
     *callee = node;
     return t0_parser_sized(p, node);
 }

@@ -42,6 +42,8 @@ typedef struct t0_context {
     uint64_t seed, index, draws;
     int pick;
     t0_life *life;            /* NULL until something shares it */
+    PyObject *captured;       /* borrowed: the text that a block's filters are applied to */
+    const char *stack;        /* where the rendering's stack began */
 } t0_context;
 
 typedef struct t0_arguments {
@@ -98,6 +100,7 @@ extern const t0_filter t0_filter_map, t0_filter_map_attribute, t0_filter_select,
 /* evaluate.c */
 PyObject *t0_evaluate(t0_context *c, const t0_node *node);
 int t0_execute(t0_context *c, const t0_node *body); /* -1: exception set */
+PyObject *t0_capture(t0_context *c, const t0_loop_parts *parts); /* the text that the body prints; the frame is entered */
 PyObject *t0_evaluate_method(t0_context *c, const t0_node *node);
 int t0_assign(t0_context *c, const t0_node *target, PyObject *value);
 PyObject *t0_read_name(t0_context *c, const t0_node *node);
@@ -146,7 +149,7 @@ struct t0_runtime {
     PyObject_HEAD
     PyObject *TemplateError, *empty, *round, *number; /* number: numbers.Number */
     PyObject *answer_choices;                         /* that text, interned */
-    PyTypeObject *undefined_type, *namespace_type, *loop_type, *lazy_type;
+    PyTypeObject *undefined_type, *namespace_type, *loop_type, *lazy_type, *macro_type;
 };
 PyObject *t0_runtime_new(PyObject *TemplateError);
 PyObject *t0_undefined(t0_context *c, PyObject *name); /* name may be NULL */
@@ -157,6 +160,11 @@ PyObject *t0_namespace_attributes(PyObject *value); /* borrowed */
 t0_life *t0_life_share(t0_context *c);             /* a holder more; NULL: MemoryError is set */
 void t0_life_drop(t0_life *life);                  /* NULL is fine */
 t0_context *t0_life_context(const t0_life *life);  /* NULL: RuntimeError is set */
+
+/* macro.c */
+PyObject *t0_macro_new(t0_context *c, const t0_node *node);
+PyObject *t0_evaluate_invocation(t0_context *c, const t0_node *node);
+PyType_Spec *t0_macro_spec(void);
 
 /* loop.c */
 typedef struct t0_loop t0_loop;

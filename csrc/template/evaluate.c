@@ -315,6 +315,8 @@ PyObject *t0_evaluate(t0_context *c, const t0_node *node) {
     case T_DICT: return evaluate_dict(c, node);
     case T_SLICE: return t0_settle(c, evaluate_slice(c, node));
     case T_CALL: return evaluate_call(c, node);
+    case T_INVOKE: return t0_evaluate_invocation(c, node);
+    case T_CAPTURE: return Py_NewRef(c->captured);
     case T_TEST: return evaluate_test(c, node);
     case T_BINARY: return t0_settle(c, evaluate_binary(c, node));
     case T_UNARY: return evaluate_unary(c, node);

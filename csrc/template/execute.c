@@ -1,4 +1,4 @@
-/* Statements: printing, if, for, set; and one whole rendering with its budgets and its error place. */
+/* Statements: printing, if, for, set, with, macro and blocks that become a value; and one whole rendering with its budgets and its error place. */
 #include "template/render.h"
 
 #include <string.h>
@@ -95,17 +95,54 @@ static int execute_set(t0_context *c, const t0_node *node) {
     return status;
 }
 
-static int execute_setblock(t0_context *c, const t0_node *node) {
+PyObject *t0_capture(t0_context *c, const t0_loop_parts *parts) {
     char room[256];
     t0_writer inner = t0_writer_open(room, sizeof room), *const outer = c->out;
     c->out = &inner;
-    int status = t0_enter(c, node->loop->inits, node->loop->n_inits);
-    if (status == 0) status = t0_execute(c, node->loop->body);
+    const int status = t0_execute(c, parts->body);
     c->out = outer;
     PyObject *text = status == 0 ? t0_writer_text(&inner, 0, inner.size) : NULL;
     t0_writer_close(&inner);
-    status = text ? t0_assign(c, node->a, text) : -1;
+    return text;
+}
+
+/* set block: the body's text, filtered, becomes a value; filter block: it is printed. */
+static int execute_setblock(t0_context *c, const t0_node *node) {
+    PyObject *text = t0_enter(c, node->loop->inits, node->loop->n_inits) < 0 ? NULL : t0_capture(c, node->loop);
+    if (text && node->c) {
+        PyObject *const outer = c->captured;
+        c->captured = text;
+        PyObject *filtered = t0_evaluate(c, node->c);
+        c->captured = outer;
+        Py_SETREF(text, filtered);
+    }
+    if (!text) return -1;
+    c->where = node;
+    int status;
+    if (node->a) status = t0_assign(c, node->a, text);
+    else {
+        Py_SETREF(text, t0_text(c, text));
+        status = text ? add(c, text, PyUnicode_GET_LENGTH(text)) : -1;
+    }
     Py_XDECREF(text);
+    return status;
+}
+
+static int execute_with(t0_context *c, const t0_node *node) {
+    if (t0_enter(c, node->loop->inits, node->loop->n_inits) < 0) return -1;
+    for (uint32_t i = 0; i < node->count; i += 2) {
+        PyObject *value = t0_evaluate(c, node->items[i + 1]);
+        const int status = value ? t0_assign(c, node->items[i], value) : -1;
+        Py_XDECREF(value);
+        if (status < 0) return -1;
+    }
+    return t0_execute(c, node->loop->body);
+}
+
+static int execute_macro(t0_context *c, const t0_node *node) {
+    PyObject *macro = t0_macro_new(c, node);
+    const int status = macro ? t0_assign(c, node->a, macro) : -1;
+    Py_XDECREF(macro);
     return status;
 }
 
@@ -120,6 +157,8 @@ int t0_execute(t0_context *c, const t0_node *node) {
         case T_IF: status = execute_if(c, node); break;
         case T_FOR: status = execute_for(c, node); break;
         case T_SET: status = execute_set(c, node); break;
+        case T_WITH: status = execute_with(c, node); break;
+        case T_MACRO: status = execute_macro(c, node); break;
         default: status = execute_setblock(c, node); break;
         }
         if (status < 0) return -1;
@@ -174,7 +213,7 @@ int t0_render(const t0_template *template, t0_runtime *runtime, const t0_render_
                     .escapes = options->escapes, .noted = options->notes ? out : NULL, .locals = values,
                     .globals = values + template->n_slots, .out = out, .max_steps = options->max_steps,
                     .max_output = options->max_output, .max_memory = options->max_memory, .max_seconds = options->max_seconds,
-                    .seed = options->seed, .index = options->index, .pick = options->pick};
+                    .stack = __builtin_frame_address(0), .seed = options->seed, .index = options->index, .pick = options->pick};
     t0_budget_open(&c);
     int status = answer_choices && answer_choices != Py_None ? t0_own(&c, answer_choices) : 0;
     if (status == 0) status = t0_enter(&c, template->inits, template->n_inits);

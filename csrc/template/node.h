@@ -8,7 +8,11 @@
  *     T_IF       a = test, b = then, c = else          T_FILTER  a = operand, fn = filter, items (NULL: not given)
  *     T_FOR      loop = parts                          T_TEST    a = operand, fn = predicate, items
  *     T_SET      a = target, b = value                 T_COMPARE a = first, items = operands, each with op
- *     T_SETBLOCK a = target, b = body, c = filters     T_BINARY  op, a, b          T_UNARY  op, a
+ *     T_SETBLOCK loop (body), a = target (NULL: print), T_BINARY  op, a, b         T_UNARY  op, a
+ *                c = filters over T_CAPTURE, or NULL
+ *     T_WITH     loop (body), items = target, value, ..
+ *     T_MACRO    loop (body), a = target, items = parameter, default (or NULL), .., first, end = its local slots
+ *     T_INVOKE   a = name, items, b->value = keyword names
  *     T_CONST    value      T_NAME slot, value         T_AND/T_OR a, b             T_COND   a if b else c (c may be NULL)
  *     T_LIST/T_TUPLE/T_CONCAT items                    T_ATTR    a, value = name   T_ITEM   a, b
  *     T_DICT     items = key, value, key, ...          T_SLICE   a, items[3] (NULL: not given)
@@ -24,9 +28,9 @@
 #include "base/status.h"
 
 typedef enum t0_node_kind {
-    T_TEXT, T_PRINT, T_IF, T_FOR, T_SET, T_SETBLOCK,
+    T_TEXT, T_PRINT, T_IF, T_FOR, T_SET, T_SETBLOCK, T_WITH, T_MACRO,
     T_CONST, T_NAME, T_FIELD, T_LIST, T_TUPLE, T_DICT, T_ATTR, T_ITEM, T_SLICE, T_CALL, T_METHOD, T_FILTER, T_TEST,
-    T_COMPARE, T_BINARY, T_UNARY, T_AND, T_OR, T_COND, T_CONCAT
+    T_COMPARE, T_BINARY, T_UNARY, T_AND, T_OR, T_COND, T_CONCAT, T_CAPTURE, T_INVOKE
 } t0_node_kind;
 
 typedef enum t0_operator {
@@ -63,6 +67,7 @@ typedef struct t0_loop_parts {
     int32_t loop_slot;           /* of `loop`; T0_NO_SLOT where the body does not read it */
     t0_slot_init *inits, *test_inits, *else_inits;
     uint32_t n_inits, n_test_inits, n_else_inits;
+    uint32_t first, end;         /* T_MACRO: the local slots of its body */
 } t0_loop_parts;
 
 typedef struct t0_template {

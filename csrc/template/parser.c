@@ -545,3 +545,17 @@ t0_status t0_parse_target(t0_parser *p, bool with_fields, const char *end_word, 
     T0_TRY(t0_parse_tuple(p, (t0_tuple_rule){.target = true, .with_fields = with_fields, .end_word = end_word}, out));
     return check_target(p, *out);
 }
+
+t0_status t0_parse_name_target(t0_parser *p, t0_node **out) {
+    if (p->now.kind != K_NAME) return t0_parser_fail(p, "expected a name");
+    T0_TRY(parse_name(p, false, out));
+    return check_target(p, *out);
+}
+
+t0_status t0_parse_filters(t0_parser *p, t0_node **out) {
+    NEW(captured, T_CAPTURE, &p->now);
+    *out = captured;
+    do T0_TRY(parse_filter(p, out));
+    while (p->now.kind == K_PIPE);
+    return T0_OK;
+}

@@ -4,7 +4,7 @@
 
 #include "template/lexer.h"
 
-enum { T0_DEPTH_MAX = 150, T0_BLOCKS_MAX = 400 }; /* nested expressions; nested blocks and elif branches */
+enum { T0_DEPTH_MAX = 150, T0_BLOCKS_MAX = 400, T0_PAIRS_MAX = 60 }; /* nested expressions; nested blocks and elif branches; parameters */
 
 typedef struct t0_parser {
     t0_lexer lexer;
@@ -14,6 +14,8 @@ typedef struct t0_parser {
     t0_error *err;
     int depth, blocks;
     uint32_t tokens; /* read so far */
+    PyObject **macros; /* names of the macros defined so far, interned, borrowed from the template */
+    uint32_t n_macros;
 } t0_parser;
 
 t0_status t0_parser_advance(t0_parser *p);
@@ -32,6 +34,8 @@ typedef struct t0_tuple_rule {
 t0_status t0_parse_tuple(t0_parser *p, t0_tuple_rule rule, t0_node **out);
 t0_status t0_parse_expression(t0_parser *p, bool with_condition, t0_node **out);
 t0_status t0_parse_target(t0_parser *p, bool with_fields, const char *end_word, t0_node **out);
+t0_status t0_parse_name_target(t0_parser *p, t0_node **out); /* one name to be set */
+t0_status t0_parse_filters(t0_parser *p, t0_node **out);     /* at the token before a filter's name: filters over T_CAPTURE */
 
 typedef struct t0_call_arguments {
     t0_node **positional;
@@ -42,6 +46,7 @@ typedef struct t0_call_arguments {
 t0_status t0_parse_arguments(t0_parser *p, t0_call_arguments *out);
 t0_status t0_bind_filter(t0_parser *p, t0_node *node, const t0_token *name, const t0_call_arguments *args);
 t0_status t0_bind_test(t0_parser *p, t0_node *node, const t0_token *name, const t0_call_arguments *args);
+t0_status t0_macro_declare(t0_parser *p, PyObject *name);
 t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args);
 
 /* statements.c */

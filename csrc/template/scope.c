@@ -1,13 +1,15 @@
 /* Scopes: which variable a name means, decided while compiling exactly as Jinja's idtracking does.
  *
- * A frame is the template, a loop body, a loop's else, a loop's test, or the body of a set block; `if` opens none.
+ * A frame is the template, a loop body, a loop's else, a loop's test, or the body of a set block, filter block, with or
+ * macro; `if` opens none.
  * Each frame is first read in order, giving every name one symbol with a way to start:
  *
  *     read first                         RESOLVE  the example's value, unless an outer frame has the name
  *     set first, outer frame has it      ALIAS    a copy of the outer value when the frame is entered
  *     set first otherwise                MISSING  until it is set
  *     set in some branches of an if      RESOLVE (or ALIAS), so that the branch not taken sees the example
- *     loop target, `loop`                PARAMETER
+ *     loop target, `loop`, a name of
+ *     with, a macro's parameter          PARAMETER
  *
  * A symbol that is never set in its frame needs no slot: it is name number ~slot of the example. */
 #include "template/parser.h"
@@ -210,7 +212,11 @@ static t0_status note_body(scope *s, frame *f, symbols *now, const t0_node *node
         else if (node->kind == T_SET) {
             T0_TRY(note_expression(s, f, now, node->b));
             T0_TRY(note_target(s, f, now, node->a, false));
-        } else if (node->kind == T_SETBLOCK) T0_TRY(note_target(s, f, now, node->a, false));
+        } else if (node->kind == T_SETBLOCK && node->a) T0_TRY(note_target(s, f, now, node->a, false));
+        else if (node->kind == T_SETBLOCK) T0_TRY(note_expression(s, f, now, node->c));
+        else if (node->kind == T_MACRO) T0_TRY(note_target(s, f, now, node->a, false));
+        else if (node->kind == T_WITH)
+            for (uint32_t i = 1; i < node->count; i += 2) T0_TRY(note_expression(s, f, now, node->items[i]));
     }
     return T0_OK;
 }
@@ -284,7 +290,7 @@ static t0_status body_reads_loop(scope *s, const t0_node *node, PyObject **name,
     for (; node; node = node->next) {
         s->work++;
         T0_TRY(check_work(s, node));
-        if ((node->kind == T_SET || node->kind == T_SETBLOCK) && target_has(node->a, "loop"))
+        if ((node->kind == T_SET || node->kind == T_SETBLOCK || node->kind == T_MACRO) && node->a && target_has(node->a, "loop"))
             return t0_fail_at(s->err, node->line, node->column, "the name loop cannot be set inside a loop: use another name");
         if (node->kind == T_IF) {
             *reads = *reads || expression_reads_loop(s, node->a);
@@ -297,8 +303,11 @@ static t0_status body_reads_loop(scope *s, const t0_node *node, PyObject **name,
             *reads = *reads || expression_reads_loop(s, parts->iter) || expression_reads_loop(s, parts->test);
             T0_TRY(body_reads_loop(s, parts->body, name, reads));
             T0_TRY(body_reads_loop(s, parts->otherwise, name, reads));
-        } else if (node->kind == T_SETBLOCK) T0_TRY(body_reads_loop(s, node->loop->body, name, reads));
-        else *reads = *reads || expression_reads_loop(s, node->a) || expression_reads_loop(s, node->b);
+        } else {
+            *reads = *reads || expression_reads_loop(s, node->a) || expression_reads_loop(s, node->b) || expression_reads_loop(s, node->c);
+            for (uint32_t i = 0; i < node->count; i++) *reads = *reads || expression_reads_loop(s, node->items[i]);
+            if (node->loop) T0_TRY(body_reads_loop(s, node->loop->body, name, reads));
+        }
     }
     return T0_OK;
 }
@@ -345,6 +354,45 @@ static t0_status bind_for(scope *s, frame *f, t0_node *node) {
     return frame_inits(s, &otherwise, &parts->else_inits, &parts->n_else_inits);
 }
 
+/* The body of a set block, filter block, with or macro, whose frame already knows its parameters. */
+static t0_status bind_block(scope *s, frame *inner, t0_loop_parts *parts) {
+    T0_TRY(note_body(s, inner, &inner->names, parts->body));
+    T0_TRY(bind_body(s, inner, parts->body));
+    return frame_inits(s, inner, &parts->inits, &parts->n_inits);
+}
+
+static t0_status bind_capture(scope *s, frame *f, t0_node *node) {
+    frame inner = {.parent = f};
+    if (node->a) T0_TRY(bind_expression(s, f, node->a));
+    T0_TRY(note_body(s, &inner, &inner.names, node->loop->body));
+    T0_TRY(note_expression(s, &inner, &inner.names, node->c));
+    T0_TRY(bind_expression(s, &inner, node->c));
+    return bind_block(s, &inner, node->loop);
+}
+
+static t0_status bind_with(scope *s, frame *f, t0_node *node) {
+    frame inner = {.parent = f};
+    for (uint32_t i = 0; i < node->count; i += 2) {
+        T0_TRY(bind_expression(s, f, node->items[i + 1]));
+        T0_TRY(note_target(s, &inner, &inner.names, node->items[i], true));
+        T0_TRY(bind_expression(s, &inner, node->items[i]));
+    }
+    return bind_block(s, &inner, node->loop);
+}
+
+/* Defaults belong to the body: one may read the parameters before it. */
+static t0_status bind_macro(scope *s, frame *f, t0_node *node) {
+    frame inner = {.parent = f};
+    T0_TRY(bind_expression(s, f, node->a));
+    node->loop->first = s->template->n_slots;
+    for (uint32_t i = 0; i < node->count; i += 2) T0_TRY(note_target(s, &inner, &inner.names, node->items[i], true));
+    for (uint32_t i = 1; i < node->count; i += 2) T0_TRY(note_expression(s, &inner, &inner.names, node->items[i]));
+    T0_TRY(bind_block(s, &inner, node->loop));
+    for (uint32_t i = 0; i < node->count; i++) T0_TRY(bind_expression(s, &inner, node->items[i]));
+    node->loop->end = s->template->n_slots;
+    return T0_OK;
+}
+
 static t0_status bind_body(scope *s, frame *f, t0_node *node) {
     for (; node; node = node->next) {
         if (node->kind == T_PRINT) T0_TRY(bind_expression(s, f, node->a));
@@ -356,13 +404,9 @@ static t0_status bind_body(scope *s, frame *f, t0_node *node) {
         else if (node->kind == T_SET) {
             T0_TRY(bind_expression(s, f, node->b));
             T0_TRY(bind_expression(s, f, node->a));
-        } else if (node->kind == T_SETBLOCK) {
-            frame inner = {.parent = f};
-            T0_TRY(bind_expression(s, f, node->a));
-            T0_TRY(note_body(s, &inner, &inner.names, node->loop->body));
-            T0_TRY(bind_body(s, &inner, node->loop->body));
-            T0_TRY(frame_inits(s, &inner, &node->loop->inits, &node->loop->n_inits));
-        }
+        } else if (node->kind == T_SETBLOCK) T0_TRY(bind_capture(s, f, node));
+        else if (node->kind == T_WITH) T0_TRY(bind_with(s, f, node));
+        else if (node->kind == T_MACRO) T0_TRY(bind_macro(s, f, node));
     }
     return T0_OK;
 }

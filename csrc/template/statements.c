@@ -1,8 +1,10 @@
-/* Tags: if, for, set; everything else that Jinja has is refused here with its name and place.
+/* Tags: if, for, set, filter, with, macro; everything else that Jinja has is refused here with its name and place.
  *
  *     {% if t %} .. {% elif t %} .. {% else %} .. {% endif %}
  *     {% for target in iter [if test] %} .. {% else %} .. {% endfor %}
- *     {% set target = value %}     {% set name %} .. {% endset %}     target: name, ns.name, or a tuple of them */
+ *     {% set target = value %}     {% set name [| filters] %} .. {% endset %}     target: name, ns.name, or a tuple of them
+ *     {% filter filters %} .. {% endfilter %}     {% with name = value, .. %} .. {% endwith %}
+ *     {% macro name(parameter, parameter = default) %} .. {% endmacro %} */
 #include "template/calls.h"
 #include "template/parser.h"
 
@@ -92,19 +94,93 @@ static t0_status parse_set(t0_parser *p, t0_node **out) {
         T0_TRY(t0_parser_advance(p));
         return t0_parse_tuple(p, (t0_tuple_rule){0}, &node->b);
     }
-    if (p->now.kind == K_PIPE) return t0_parser_fail(p, "filters on a set block are not supported: filter the name afterwards");
     node->kind = T_SETBLOCK;
     if (!(node->loop = new_parts(p))) return T0_ENOMEM;
+    if (p->now.kind == K_PIPE) T0_TRY(t0_parse_filters(p, &node->c));
+    T0_TRY(parse_block(p, ends, &node->loop->body));
+    return t0_parser_advance(p);
+}
+
+/* The filters of the tag begin with a name, as if a | stood before it. */
+static t0_status parse_filter_block(t0_parser *p, t0_node **out) {
+    static const char *const ends[] = {"endfilter", NULL};
+    NEW(node, T_SETBLOCK, &p->now);
+    *out = node;
+    if (!(node->loop = new_parts(p))) return T0_ENOMEM;
+    T0_TRY(t0_parse_filters(p, &node->c));
+    T0_TRY(parse_block(p, ends, &node->loop->body));
+    return t0_parser_advance(p);
+}
+
+/* Room is doubled at each power of two. */
+static t0_status add_pair(t0_parser *p, t0_node *node, t0_node *first, t0_node *second) {
+    const uint32_t n = node->count;
+    if (n == 2 * T0_PAIRS_MAX) return t0_parser_fail(p, "more than 60 names in one tag");
+    if ((n & (n - 1)) == 0) {
+        t0_node **items = t0_template_get(p->template, (2 * n + 2) * sizeof *items);
+        if (!items) return t0_fail_memory(p->err, (2 * n + 2) * sizeof *items);
+        if (n) memcpy(items, node->items, n * sizeof *items);
+        node->items = items;
+    }
+    node->items[node->count++] = first;
+    node->items[node->count++] = second;
+    return T0_OK;
+}
+
+static t0_status parse_with(t0_parser *p, t0_node **out) {
+    static const char *const ends[] = {"endwith", NULL};
+    NEW(node, T_WITH, &p->now);
+    *out = node;
+    T0_TRY(t0_parser_advance(p));
+    if (!(node->loop = new_parts(p))) return T0_ENOMEM;
+    while (p->now.kind != K_BLOCK_END) {
+        t0_node *target, *value;
+        if (node->count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or '%}'"));
+        T0_TRY(t0_parse_name_target(p, &target));
+        T0_TRY(t0_parser_expect(p, K_ASSIGN, "'='"));
+        T0_TRY(t0_parse_expression(p, true, &value));
+        T0_TRY(add_pair(p, node, target, value));
+    }
+    T0_TRY(parse_block(p, ends, &node->loop->body));
+    return t0_parser_advance(p);
+}
+
+static t0_status parse_parameters(t0_parser *p, t0_node *node) {
+    T0_TRY(t0_parser_expect(p, K_LPAREN, "'('"));
+    while (p->now.kind != K_RPAREN) {
+        t0_node *target, *value = NULL;
+        if (node->count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or ')'"));
+        T0_TRY(t0_parse_name_target(p, &target));
+        if (p->now.kind == K_ASSIGN) {
+            T0_TRY(t0_parser_advance(p));
+            T0_TRY(t0_parse_expression(p, true, &value));
+        } else if (node->count && node->items[node->count - 1]) return t0_parser_fail(p, "a parameter without a default after one with a default");
+        for (uint32_t i = 0; i < node->count; i += 2)
+            if (node->items[i]->value == target->value) return t0_parser_fail(p, "a parameter is named twice");
+        T0_TRY(add_pair(p, node, target, value));
+    }
+    return t0_parser_expect(p, K_RPAREN, "')'");
+}
+
+static t0_status parse_macro(t0_parser *p, t0_node **out) {
+    static const char *const ends[] = {"endmacro", NULL};
+    NEW(node, T_MACRO, &p->now);
+    *out = node;
+    T0_TRY(t0_parser_advance(p));
+    T0_TRY(t0_parse_name_target(p, &node->a));
+    T0_TRY(t0_macro_declare(p, node->a->value));
+    if (!(node->loop = new_parts(p))) return T0_ENOMEM;
+    T0_TRY(parse_parameters(p, node));
     T0_TRY(parse_block(p, ends, &node->loop->body));
     return t0_parser_advance(p);
 }
 
 static t0_status refuse_tag(t0_parser *p) {
-    static const char *const known[] = {"include", "import", "from", "extends", "block", "macro", "call", "filter", "with", "autoescape",
-                                        "print", "do", "trans", "break", "continue", "debug", NULL};
+    static const char *const known[] = {"include", "import", "from", "extends", "block", "call", "autoescape", "print",
+                                        "do", "trans", "break", "continue", "debug", NULL};
     for (int i = 0; known[i]; i++)
         if (t0_parser_at_name(p, known[i]))
-            return t0_fail_at(p->err, p->now.line, p->now.column, "the tag {%% %s %%} is not supported in a prompt: rewrite it with if, for and set", known[i]);
+            return t0_fail_at(p->err, p->now.line, p->now.column, "the tag {%% %s %%} is not supported in a prompt: rewrite it with if, for, set or macro", known[i]);
     return t0_parser_fail(p, "unknown tag");
 }
 
@@ -114,6 +190,9 @@ static t0_status parse_statement(t0_parser *p, t0_node **out) {
     if (t0_parser_at_name(p, "if")) status = parse_if(p, out);
     else if (t0_parser_at_name(p, "for")) status = parse_for(p, out);
     else if (t0_parser_at_name(p, "set")) status = parse_set(p, out);
+    else if (t0_parser_at_name(p, "filter")) status = parse_filter_block(p, out);
+    else if (t0_parser_at_name(p, "with")) status = parse_with(p, out);
+    else if (t0_parser_at_name(p, "macro")) status = parse_macro(p, out);
     else status = p->now.kind == K_NAME ? refuse_tag(p) : t0_parser_fail(p, "expected the name of a tag");
     T0_TRY(status);
     p->blocks--;
