@@ -81,6 +81,37 @@ FEATURES = """
 {% set e = {} %}{{ e.update(k='ab') }}{{ e }}{{ e.update([[1, 2]], z=3) }}{{ e.update({}, k=4) }}{{ e.update() }}{{ e }}
 {{ missing|last }}|{{ missing|truncate(10) }}|{{ xs|truncate(10) }}|{{ d|truncate }}|{{ {'a': 1, 'b': 2}|most_frequent }}|{{ {'a': 'x', 'b': 'y', 'c': 'y'}|most_frequent }}|{{ {'a': 2, 'b': 2.0}|most_frequent }}
 {% for x in nums %}{{ loop|length }}{{ 9 in loop }}{{ x }}{% endfor %}|{% for x in nums %}{{ x }}{% for y, l in loop %}{{ y }}{{ l.index }}{% endfor %}{% endfor %}|{% for x in nums if x > 1 %}{{ loop|length }}{{ loop is iterable }}{{ loop is sequence }}{{ 'y' if loop }}{% endfor %}
+{% macro m(a, b=2, c=a) %}<{{ a }},{{ b }},{{ c }}>{% endmacro %}{{ m(1) }}{{ m(1, c=5) }}{{ m(b=7, a=x) }}{{ m() }}|{{ m('q')|upper }}
+{% macro f(k) %}{% if k > 0 %}{{ k }}{{ f(k - 1) }}{{ k }}{% endif %}{% endmacro %}{{ f(4) }}
+{% macro m() %}{{ y }}{% endmacro %}{% set y = 5 %}{{ m() }}{% set y = 6 %}{{ m() }}
+{% for i in xs %}{% macro g(z) %}{{ i }}{{ z }}{{ loop.index }}{% endmacro %}{{ g(1) }}{{ g(i) }}{% endfor %}
+{% macro m(x) %}{% set x = x ~ '!' %}{{ x }}{% endmacro %}{{ m('a') }}{{ x }}{% set x = 1 %}{{ m(x) }}{{ x }}
+{{ m is defined }}{% if n == 3 %}{% macro m() %}yes{% endmacro %}{% endif %}{{ m() }}
+{% macro a(q) %}[{{ q }}]{% endmacro %}{% macro b(q) %}({{ a(q) ~ a(q|upper) }}){% endmacro %}{{ b('x') }}{{ (b(1) ~ 'z')|length }}
+{% macro m(l) %}{% for i in l %}{{ i }}{% if i is iterable and i is not string %}{{ m(i) }}{% endif %}{% endfor %}{% endmacro %}{{ m([1, [2, [3, 4]], 5]) }}
+{% macro m(a, b) %}{{ b is defined }}{{ b }}{% endmacro %}{{ m(1) }}
+{% set t | upper %}ab{{ x }}{% endset %}{{ t }}{% set t | replace('a', 'b') | upper %}a{% endset %}{{ t }}
+{% filter upper %}ab{{ n }}{% set n = 9 %}{{ n }}{% endfilter %}{{ n }}{% filter replace('a', x) | lower %}aAb{% endfilter %}
+{% with %}{% set n = 1 %}{{ n }}{% endwith %}{{ n }}{% with n = n + 1, m = n %}{{ n }}{{ m }}{% endwith %}{{ n }}{{ m }}
+{% with a = 1 %}{% with a = a + 1, b = a %}{{ a }}{{ b }}{% endwith %}{{ a }}{% endwith %}{{ a }}
+{% macro later(v) %}{{ v }}{% endmacro %}{{ later(1) }}
+{% macro m() %}{% set k = 1 %}{% for i in [1,2] %}{{ k }}{% endfor %}{% endmacro %}{{ m() }}{{ k }}
+{% set q = 1 %}{% macro m(q=q) %}{{ q }}{% endmacro %}{{ m() }}{{ m(2) }}
+{% macro range(n) %}r{{ n }}{% endmacro %}{{ range(3) }}
+{% for i in xs %}{% filter upper %}{{ i }}{{ loop.index }}{% endfilter %}{% with z = loop.index %}{{ z }}{% endwith %}{% set s %}{{ loop.last }}{% endset %}{{ s }}{% endfor %}
+{% macro m(a) %}{{ a }}{% set a %}{{ a }}{{ a }}{% endset %}{{ a }}{% endmacro %}{{ m('x') }}
+{% for r in nums|batch(3) %}{{ r }};{% endfor %}{{ nums|batch(3, 'f')|list }}{{ nums|batch(0)|list }}{{ nums|batch(-1)|list }}{{ []|batch(2)|list }}{{ 'abcde'|batch(2)|map('join')|list }}
+{{ nums|slice(3)|list }}{{ nums|slice(3, 'f')|list }}{{ nums|slice(10)|list }}{{ nums|slice(-2)|list }}{{ nums|slice(7, 1)|list }}
+{% for g in rows|groupby('a', default='zz') %}{{ g }}{{ g.grouper }}{{ g.list|length }}{{ g[0] }}{% endfor %}
+{% for k, l in rows|groupby('a', default='zz', case_sensitive=true) %}{{ k }}{{ l }}{% endfor %}
+{{ [{'n': 2}, {'n': 1, 'z': 0}, {'n': 2.0}]|groupby('n') }}{{ [{'n': 2}, {'n': 1, 'z': 0}, {'n': 2.0}]|groupby('n')|map('first')|list }}{{ [{'n': 2}, {'n': 1, 'z': 0}, {'n': 2.0}]|groupby('n')|length }}
+{{ xs|groupby(0) }}{{ 'hello'|groupby(0)|map(attribute='grouper')|join }}{{ {'a': 1}|items|groupby(1) }}
+{% for k, v in d|items %}{{ k }}{{ v }}{% endfor %}{{ missing|items|list }}
+{{ text|indent }}|{{ text|indent(2, true) }}|{{ text|indent(width='>> ', blank=true) }}|{{ ''|indent(2, true) }}|{{ text|indent(-1) }}|{{ text|indent(true, first=1, blank=1) }}
+{{ text|wordwrap(6) }}|{{ (words * 3)|wordwrap(10) }}|{{ (words * 3)|wordwrap(10, false) }}|{{ (words * 3)|wordwrap(width=12, wrapstring='\\n') }}|{{ (words * 3)|wordwrap(5, break_on_hyphens=false) }}|{{ ''|wordwrap }}|{{ (words * 3)|wordwrap }}
+{{ [1,2,3]|batch(2)|first|last }}{% for a in nums|slice(2) %}{{ loop.index }}{{ loop.last }}{% endfor %}
+{{ [{'n': 2}, {'n': 1, 'z': 0}, {'n': 2.0}]|groupby('n', default=none) }}{{ [{'n': 2}, {'n': 1}]|groupby(attribute='n')|list }}
+{% set g = [{'n': 2}, {'n': 1, 'z': 0}, {'n': 2.0}]|groupby('n') %}{{ g[0].list.append(1) }}{{ g[0] }}
 {{ s|truncate(9) }}|{{ s|truncate(9, true) }}|{{ s|truncate(11, false, '!', 0) }}|{{ 'x'|truncate(3) }}|{{ s|string|truncate(2048) }}|{{ s|highlight }}
 """.strip().splitlines()
 
@@ -113,6 +144,8 @@ ERRORS = """
 {{ 'abc'.index('z') }};{{ [1].index(2) }};{{ 'a'.replace(1, 2) }};{{ range('a') }};{{ [[1]]|unique|list }};{{ [1, 'a']|min }};{{ [1, 'a']|sort }};{% set x.y = 1 %};{{ inf|int }}
 {{ 'x'|round }};{{ [1, 2]|map('upper')|last }};{{ {}|choice }};{{ {[]: 1} }};{{ 'a' % 1 }};{{ '%d' % 'x' }};{{ xs['a':] }};{{ n.foo() }};{{ none.split() }};{{ d.append(1) }}
 {% if %}{% endif %};{{ }};{{ 1 + }};{% for %}{% endfor %};{{ a b }};{% endif %};{% if a %};{{ 'a };{{ a|nofilter }};{{ a is notest }};{% unknown %};{{ (1 }};{{ a.1b }};{{ a..b }};{{ a|join(1,2,3,4) }};{{ {# }}
+{% macro m(a) %}{% endmacro %}{{ m(1, 2) }};{% macro m(a) %}{% endmacro %}{{ m(b=2) }};{% macro m(a) %}{% endmacro %}{{ m(1, a=2) }};{% macro m(a) %}{{ a.b }}{% endmacro %}{{ m() }};{% if no %}{% macro m() %}{% endmacro %}{% endif %}{{ m() }};{% macro m(a) %}{{ m(a) }}{% endmacro %}{{ m(1) }};{% macro %}{% endmacro %}
+{{ nums|slice(0)|list }};{{ rows|groupby('zz') }};{{ 3|items|list }};{{ 3|indent }};{{ missing|indent }};{{ text|wordwrap(0) }};{{ 3|wordwrap }};{% with a %}{% endwith %};{% filter nothing %}{% endfilter %};{% set a | nothing %}{% endset %};{% with 1 = 2 %}{% endwith %}
 {{ dict(missing) }};{{ namespace(missing) }};{% set e = {} %}{{ e.update(missing) }};{{ xs|truncate(3, false, '', 0) }};{{ 5|truncate }};{{ {'a': 1, 'b': 'x'}|most_frequent }}
 {% set 1 = 2 %};{% for loop in xs %}{% endfor %};{% for x in xs %}{% set loop = 1 %}{% endfor %};{{ a is b is c }};{{ f(a=1, 2) }};{% raw %} x;{{ 09 }};{{ a! }};{{ [1, 2 }};{{ {'a' 1} }};{{ '\\x4' }}
 """.strip().replace("\n", ";").split(";")
@@ -129,7 +162,10 @@ def test_what_jinja_refuses_is_refused_with_a_place(source):
     "source,words",
     [
         ("a\n {% include 'x' %}", "line 2, column 5: the tag {% include %} is not supported"),
-        ("{% macro f() %}{% endmacro %}", "macro"),
+        ("{% call f() %}{% endcall %}", "the tag {% call %} is not supported"),
+        ("{% macro f(a=1, b) %}{% endmacro %}", "a parameter without a default after one with a default"),
+        ("{% macro f(a, a) %}{% endmacro %}", "named twice"),
+        ("{{ f() }}{% macro f() %}{% endmacro %}", "function 'f' does not exist"),
         ("{{ x|tojson }}", "filter 'tojson' is not supported here"),
         ("{{ x|nothing }}", "filter 'nothing' does not exist"),
         ("{{ x.__class__ }}", "begin with _"),

@@ -100,7 +100,7 @@ static int weigh(t0_context *c, PyObject *value, int depth, bool printed) {
     if (PyUnicode_CheckExact(value)) return weigh_text(c, value, printed);
     if (PyLong_CheckExact(value)) return weigh_int(c, value);
     if (PyRange_Check(value)) return spend(c, COLLISION_STEPS);
-    const bool list = PyList_CheckExact(value), tuple = PyTuple_CheckExact(value);
+    const bool list = PyList_CheckExact(value), tuple = PyTuple_Check(value);
     if (Py_TYPE(value) == c->runtime->namespace_type) return weigh(c, t0_namespace_attributes(value), depth, printed);
     if (PyDictViewSet_Check(value) || PyDictValues_Check(value)) {
         PyObject *items = PySequence_List(value);

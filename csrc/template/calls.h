@@ -149,7 +149,7 @@ struct t0_runtime {
     PyObject_HEAD
     PyObject *TemplateError, *empty, *round, *number; /* number: numbers.Number */
     PyObject *answer_choices;                         /* that text, interned */
-    PyTypeObject *undefined_type, *namespace_type, *loop_type, *lazy_type, *macro_type;
+    PyTypeObject *undefined_type, *namespace_type, *loop_type, *lazy_type, *macro_type, *group_type;
 };
 PyObject *t0_runtime_new(PyObject *TemplateError);
 PyObject *t0_undefined(t0_context *c, PyObject *name); /* name may be NULL */
@@ -181,6 +181,15 @@ PyObject *t0_lazy_new(t0_context *c, int kind, PyObject *value, PyObject *path, 
 PyObject *t0_zip_new(t0_context *c, const t0_arguments *sources);
 enum { T0_LAZY_MAP, T0_LAZY_MAP_PATH, T0_LAZY_SELECT, T0_LAZY_REJECT, T0_LAZY_UNIQUE, T0_LAZY_ZIP };
 PyType_Spec *t0_lazy_spec(void);
+
+/* filter_list.c: items sorted by the key at a path (a tuple) or by the keys at several (a list); fallback: NULL or borrowed,
+ * for missing keys. */
+PyObject *t0_sorted(t0_context *c, PyObject *value, PyObject *paths, PyObject *fallback, bool sensitive, bool reverse);
+PyObject *t0_sort_key(t0_context *c, PyObject *item, PyObject *path, PyObject *fallback, bool sensitive);
+
+/* filter_group.c: a pair (grouper, list) whose parts have these names. NULL without exception: another name. */
+PyObject *t0_group_attribute(PyObject *group, PyObject *name);
+PyType_Spec *t0_group_spec(void);
 
 /* text.c: str(value) as a template prints it, and lists out of anything iterable, within the budgets */
 PyObject *t0_text(t0_context *c, PyObject *value);

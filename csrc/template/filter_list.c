@@ -107,8 +107,8 @@ static PyObject *sort_paths(t0_context *c, PyObject *attribute) {
     return paths;
 }
 
-static PyObject *key_of(t0_context *c, PyObject *item, PyObject *path, bool sensitive) {
-    PyObject *value = t0_path_get(c, item, path, NULL);
+PyObject *t0_sort_key(t0_context *c, PyObject *item, PyObject *path, PyObject *fallback, bool sensitive) {
+    PyObject *value = t0_path_get(c, item, path, fallback);
     PyObject *key = value && !sensitive ? t0_lower_key(c, value) : Py_XNewRef(value);
     Py_XDECREF(value);
     if (key && t0_charge_tree(c, key) < 0) Py_CLEAR(key);
@@ -142,22 +142,29 @@ static int merge_sort(t0_context *c, entry *data, entry *room, Py_ssize_t n, boo
     return 0;
 }
 
-/* Sorted by lists of keys, as Python's sorted does: only < is asked. */
-static PyObject *sorted_list(t0_context *c, PyObject *value, PyObject *attribute, bool sensitive, bool reverse) {
-    PyObject *items = t0_list(c, value), *paths = items ? sort_paths(c, attribute) : NULL;
+/* What an item is sorted by: the value at a path, a tuple, or the list of those at several, a list. */
+static PyObject *keys_of(t0_context *c, PyObject *item, PyObject *paths, PyObject *fallback, bool sensitive) {
+    if (PyTuple_Check(paths)) return t0_sort_key(c, item, paths, fallback, sensitive);
+    PyObject *keys = PyList_New(PyList_GET_SIZE(paths));
+    for (Py_ssize_t i = 0; keys && i < PyList_GET_SIZE(paths); i++) {
+        PyObject *key = t0_sort_key(c, item, PyList_GET_ITEM(paths, i), fallback, sensitive);
+        if (key) PyList_SET_ITEM(keys, i, key);
+        else Py_CLEAR(keys);
+    }
+    return keys;
+}
+
+/* As Python's sorted does: only < is asked. */
+PyObject *t0_sorted(t0_context *c, PyObject *value, PyObject *paths, PyObject *fallback, bool sensitive, bool reverse) {
+    PyObject *items = t0_list(c, value);
     const Py_ssize_t n = items ? PyList_GET_SIZE(items) : 0;
-    if (paths && t0_charge(c, 4 * (uint64_t)n) < 0) Py_CLEAR(paths); /* an entry, its list and its key: some 200 bytes */
-    entry *data = paths ? PyMem_Calloc((size_t)n * 2 + 1, sizeof *data) : NULL;
+    if (items && t0_charge(c, 4 * (uint64_t)n) < 0) Py_CLEAR(items); /* an entry, its list and its key: some 200 bytes */
+    entry *data = items ? PyMem_Calloc((size_t)n * 2 + 1, sizeof *data) : NULL;
     int status = data ? 0 : -1;
     for (Py_ssize_t i = 0; status == 0 && i < n; i++) {
         data[i].item = Py_NewRef(PyList_GET_ITEM(items, i));
-        data[i].key = PyList_New(0);
         const uint64_t before = c->steps;
-        for (Py_ssize_t p = 0; status == 0 && p < PyList_GET_SIZE(paths); p++) {
-            PyObject *key = data[i].key ? key_of(c, data[i].item, PyList_GET_ITEM(paths, p), sensitive) : NULL;
-            if (!key || PyList_Append(data[i].key, key) < 0) status = -1;
-            Py_XDECREF(key);
-        }
+        if (!(data[i].key = keys_of(c, data[i].item, paths, fallback, sensitive))) status = -1;
         data[i].cost = c->steps - before;
     }
     if (status == 0) status = merge_sort(c, data, data + n, n, reverse);
@@ -166,7 +173,6 @@ static PyObject *sorted_list(t0_context *c, PyObject *value, PyObject *attribute
         Py_XDECREF(data[i].key);
     }
     PyMem_Free(data);
-    Py_XDECREF(paths);
     if (status < 0) {
         if (!PyErr_Occurred()) PyErr_NoMemory();
         Py_CLEAR(items);
@@ -178,7 +184,10 @@ static int flag(t0_context *c, const t0_arguments *args, uint32_t i) { return gi
 
 T0_FILTER(sort) { /* reverse, case_sensitive, attribute */
     const int reverse = flag(c, args, 0), sensitive = flag(c, args, 1);
-    return reverse < 0 || sensitive < 0 ? NULL : sorted_list(c, value, given(args, 2), sensitive, reverse);
+    PyObject *paths = reverse < 0 || sensitive < 0 ? NULL : sort_paths(c, given(args, 2));
+    PyObject *out = paths ? t0_sorted(c, value, paths, NULL, sensitive, reverse) : NULL;
+    Py_XDECREF(paths);
+    return out;
 }
 
 T0_FILTER(dictsort) { /* case_sensitive, by, reverse */
@@ -190,10 +199,10 @@ T0_FILTER(dictsort) { /* case_sensitive, by, reverse */
         PyErr_SetString(PyExc_TypeError, "dictsort needs a dict, and by='key' or by='value'");
         return NULL;
     }
-    PyObject *items = PyDict_Items(value), *position = PyLong_FromLong(by_value);
-    PyObject *out = items && position ? sorted_list(c, items, position, sensitive, reverse) : NULL;
+    PyObject *items = PyDict_Items(value), *path = Py_BuildValue("(i)", by_value);
+    PyObject *out = items && path ? t0_sorted(c, items, path, NULL, sensitive, reverse) : NULL;
     Py_XDECREF(items);
-    Py_XDECREF(position);
+    Py_XDECREF(path);
     return out;
 }
 
@@ -211,7 +220,7 @@ static PyObject *extreme(t0_context *c, PyObject *value, const t0_arguments *arg
     PyObject *items = sensitive < 0 ? NULL : t0_list(c, value), *path = NULL, *best = NULL, *best_key = NULL;
     if (!items || !(path = given(args, 1) ? t0_path_parse(c, args->items[1]) : PyTuple_New(0))) goto failed;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++) {
-        PyObject *item = PyList_GET_ITEM(items, i), *key = t0_charge(c, 1) < 0 ? NULL : key_of(c, item, path, sensitive);
+        PyObject *item = PyList_GET_ITEM(items, i), *key = t0_charge(c, 1) < 0 ? NULL : t0_sort_key(c, item, path, NULL, sensitive);
         const int better = !key ? -1 : best ? PyObject_RichCompareBool(key, best_key, op) : 1;
         if (better > 0) {
             Py_XSETREF(best, Py_NewRef(item));

@@ -3,9 +3,9 @@
 
 #define DECLARE(name) T0_FILTER(name);
 #define FOR_EACH(X)                                                                                                            \
-    X(abs) X(capitalize) X(center) X(choice) X(default) X(dictsort) X(first) X(float) X(format) X(highlight) X(int) X(join)    \
-    X(last) X(length) X(list) X(lower) X(max) X(min) X(most_frequent) X(random) X(replace) X(reverse) X(round) X(sort)         \
-    X(string) X(sum) X(title) X(trim) X(truncate) X(unique) X(upper) X(wordcount)
+    X(abs) X(batch) X(capitalize) X(center) X(choice) X(default) X(dictsort) X(first) X(float) X(format) X(groupby) X(highlight) X(indent) X(int) X(items) X(join)    \
+    X(last) X(length) X(list) X(lower) X(max) X(min) X(most_frequent) X(random) X(replace) X(reverse) X(round) X(slice) X(sort)         \
+    X(string) X(sum) X(title) X(trim) X(truncate) X(unique) X(upper) X(wordcount) X(wordwrap)
 FOR_EACH(DECLARE)
 
 const t0_filter t0_filter_map = {"map", NULL, 0, T0_CALL_LAZY, {NULL}};
@@ -19,6 +19,7 @@ static const t0_filter *const lazy_filters[] = {&t0_filter_map, &t0_filter_selec
 
 static const t0_filter filters[] = {
     {"abs", t0_run_abs, 0, 0, {NULL}},
+    {"batch", t0_run_batch, 1, 0, {"linecount", "fill_with"}},
     {"capitalize", t0_run_capitalize, 0, 0, {NULL}},
     {"center", t0_run_center, 0, 0, {"width"}},
     {"choice", t0_run_choice, 0, T0_CALL_RANDOM, {NULL}},
@@ -29,8 +30,11 @@ static const t0_filter filters[] = {
     {"first", t0_run_first, 0, 0, {NULL}},
     {"float", t0_run_float, 0, 0, {"default"}},
     {"format", t0_run_format, 0, T0_CALL_ANY_COUNT, {NULL}},
+    {"groupby", t0_run_groupby, 1, T0_CALL_FRESH, {"attribute", "default", "case_sensitive"}},
     {"highlight", t0_run_highlight, 0, 0, {NULL}},
+    {"indent", t0_run_indent, 0, 0, {"width", "first", "blank"}},
     {"int", t0_run_int, 0, 0, {"default", "base"}},
+    {"items", t0_run_items, 0, 0, {NULL}},
     {"join", t0_run_join, 0, 0, {"d", "attribute"}},
     {"last", t0_run_last, 0, 0, {NULL}},
     {"length", t0_run_length, 0, 0, {NULL}},
@@ -43,6 +47,7 @@ static const t0_filter filters[] = {
     {"replace", t0_run_replace, 2, 0, {"old", "new", "count"}},
     {"reverse", t0_run_reverse, 0, 0, {NULL}},
     {"round", t0_run_round, 0, 0, {"precision", "method"}},
+    {"slice", t0_run_slice, 1, 0, {"slices", "fill_with"}},
     {"sort", t0_run_sort, 0, T0_CALL_FRESH, {"reverse", "case_sensitive", "attribute"}},
     {"string", t0_run_string, 0, 0, {NULL}},
     {"sum", t0_run_sum, 0, 0, {"attribute", "start"}},
@@ -52,6 +57,7 @@ static const t0_filter filters[] = {
     {"unique", t0_run_unique, 0, 0, {"case_sensitive", "attribute"}},
     {"upper", t0_run_upper, 0, 0, {NULL}},
     {"wordcount", t0_run_wordcount, 0, 0, {NULL}},
+    {"wordwrap", t0_run_wordwrap, 0, 0, {"width", "break_long_words", "wrapstring", "break_on_hyphens"}},
 };
 
 const t0_filter *t0_filter_find(PyObject *name) {
@@ -63,8 +69,8 @@ const t0_filter *t0_filter_find(PyObject *name) {
 }
 
 bool t0_filter_is_jinja(PyObject *name) {
-    static const char *const refused[] = {"attr", "batch", "e", "escape", "filesizeformat", "forceescape", "groupby", "indent", "items", "pprint",
-                                          "safe", "slice", "striptags", "tojson", "urlencode", "urlize", "wordwrap", "xmlattr", NULL};
+    static const char *const refused[] = {"attr", "e", "escape", "filesizeformat", "forceescape", "pprint", "safe", "striptags",
+                                          "tojson", "urlencode", "urlize", "xmlattr", NULL};
     for (size_t i = 0; refused[i]; i++)
         if (PyUnicode_CompareWithASCIIString(name, refused[i]) == 0) return true;
     return false;

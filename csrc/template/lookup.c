@@ -66,6 +66,10 @@ PyObject *t0_get_attribute(t0_context *c, PyObject *base, PyObject *name, uint32
         PyObject *value = PyDict_GetItemWithError(t0_namespace_attributes(base), name);
         return value ? Py_NewRef(value) : PyErr_Occurred() ? NULL : t0_undefined(c, name);
     }
+    if (Py_TYPE(base) == c->runtime->group_type) {
+        PyObject *part = t0_group_attribute(base, name);
+        if (part) return part;
+    }
     if (PyObject_HasAttr(base, name)) return refuse_attribute(c, base, name);
     return item_or_undefined(c, base, name);
 }
@@ -111,7 +115,7 @@ PyObject *t0_get_item(t0_context *c, PyObject *base, PyObject *key) {
         Py_DECREF(item);
     }
     if (!PyUnicode_Check(key)) return t0_undefined(c, key);
-    if (type == T0_TYPE_LOOP || Py_TYPE(base) == c->runtime->namespace_type) return t0_get_attribute(c, base, key, 0);
+    if (type == T0_TYPE_LOOP || Py_TYPE(base) == c->runtime->namespace_type || Py_TYPE(base) == c->runtime->group_type) return t0_get_attribute(c, base, key, 0);
     if (PyObject_HasAttr(base, key)) return refuse_attribute(c, base, key);
     return t0_undefined(c, key);
 }
