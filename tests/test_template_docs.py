@@ -1,0 +1,66 @@
+"""docs/templates.md says what the compiler takes: its lists against the core's, its differences against Jinja2."""
+
+import re
+from pathlib import Path
+
+import pytest
+from jinja_oracle import ENV
+from jinja_oracle import render as jinja
+
+from t0native._core import Template
+from t0native.errors import TemplateError
+
+TEXT = (Path(__file__).parent.parent / "docs" / "templates.md").read_text(encoding="utf-8")
+METHODS = {name for kind in (str, list, dict, tuple, int, float, bytes, set) for name in dir(kind) if not name.startswith("_")}
+FUNCTIONS = {*ENV.globals, "print", "open", "len", "str"}
+
+
+def listed(kind):
+    return set(re.search(rf"<!-- {kind} -->\n(.*?)<!-- end -->", TEXT, re.DOTALL)[1].split())
+
+
+def takes(*sources):
+    """Whether one of the sources compiles, or fails only for the number of its arguments."""
+    for source in sources:
+        try:
+            Template(source)
+        except TemplateError as error:
+            if not re.search("lacks an argument|wrong number of arguments|needs a name|needs the name", str(error)):
+                continue
+        return True
+    return False
+
+
+@pytest.mark.parametrize("kind, candidates, source", [
+    ("filters", {*ENV.filters}, "{{ x|NAME }}"), ("tests", {name for name in ENV.tests if name.isalpha()}, "{{ x is NAME }}"),
+    ("functions", FUNCTIONS, "{{ NAME() }}"), ("methods", METHODS, "{{ x.NAME() }}"),
+])  # fmt: skip
+def test_the_lists_are_those_of_the_compiler(kind, candidates, source):
+    assert {name for name in candidates | listed(kind) if takes(source.replace("NAME", name))} == listed(kind)
+
+
+@pytest.mark.parametrize("tag", ["include 'a'", "import 'a' as b", "from 'a' import b", "extends 'a'", "block a", "call a()", "autoescape true", "do a", "trans", "print a", "break", "continue"])
+def test_refused_tags_are_refused(tag):
+    with pytest.raises(TemplateError, match="is not supported in a prompt"):
+        Template(f"{{% for x in y %}}{{% {tag} %}}{{% endfor %}}")
+    assert tag.split()[0] in TEXT or tag in ("break", "continue")  # loop controls
+
+
+DIFFERENCES = re.findall(r"^\| `(.*?)`(?: with .*?)? \| (.*?) \| refused.*? \| .*? \|$", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("example, _", DIFFERENCES)
+def test_differences_are_as_the_table_says(example, _):
+    source = example.replace("\\|", "|")
+    source = source if source.startswith("{") else f"{{{{ {source} }}}}"
+    fields = {"xs": [0], "n": 1}
+    try:
+        jinja(source, fields)
+    except AttributeError as error:  # the table's own: {0.x} is looked up, and is not there
+        assert "'int' object has no attribute 'x'" in str(error)
+    with pytest.raises(TemplateError):
+        Template(source).render(fields)
+
+
+def test_the_table_was_read():
+    assert len(DIFFERENCES) == 5
