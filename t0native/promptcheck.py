@@ -103,7 +103,7 @@ def _text(prompt):
 
 def _rows(prompt, rows):
     known = {key.replace("-", "_") for row in rows for key in row}
-    unknown = [field for field in prompt.fields if field not in known]
+    unknown = [field for field in prompt.fields if field not in known and field not in prompt.optional_fields]
     if unknown:
         yield f"reads {', '.join(unknown)}, which no row has; there are {', '.join(sorted(known))}"
         return

@@ -201,11 +201,11 @@ class PromptSet(Mapping):
         """
         return f"{self.dataset}/{self.subset}" if self.subset else str(self.dataset)
 
-    def render(self, example, seed=0, index=0):
+    def render_one(self, example, seed=0, index=0):
         """One example through every prompt: a dict name -> PromptedExample, or None where T0's pipeline drops the row. Errors as
         Prompt.render's.
 
-        >>> t0.PromptSet("d", None, [t0.Prompt("p", "{{ a }}? ||| b")]).render({"a": "x"})
+        >>> t0.PromptSet("d", None, [t0.Prompt("p", "{{ a }}? ||| b")]).render_one({"a": "x"})
         {'p': PromptedExample(input='x?', target='b', choices=None)}
         """
         return {name: prompt.render(example, seed, index) for name, prompt in self._prompts.items()}

@@ -129,6 +129,17 @@ class Prompt(_core.Prompt):
         return tuple(names)
 
     @property
+    def optional_fields(self):
+        """Those of `fields` that an example may lack: the text asks whether they are defined, or gives a default.
+
+        >>> Prompt("note", "{{ text }}{% if note is defined %} ({{ note }}){% endif %} ||| {{ label | default('?') }}").optional_fields
+        ('note', 'label')
+        """
+        templates = [self._template(False, False), *([] if self.answer_choices is None else [self._choices_template])]
+        guarded = {name for template in templates for name in template.guarded}
+        return tuple(name for name in self.fields if name in guarded)
+
+    @property
     def lacks_choices(self):
         """Whether the template reads answer_choices and the prompt has none.
 

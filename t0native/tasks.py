@@ -133,11 +133,12 @@ class Task:
             raise ConfigError(f"task {self.name!r}, prompt {name!r}: {type(prompt).__name__}, must be a Prompt{hint}")
 
     def _fields_of(self, name):
-        """The fields that a prompt reads. TemplateError where it cannot be compiled, or reads choices that it has not."""
+        """The fields that a prompt needs. TemplateError where it cannot be compiled, or reads choices that it has not."""
         prompt, file = self.prompts[name], getattr(self.prompts, "path", None)
         place = f"{file}: task {self.name!r}" if file else f"task {self.name!r}"
         try:
-            fields = tuple(getattr(prompt, "fields", ()))
+            optional = set(getattr(prompt, "optional_fields", ()))
+            fields = tuple(field for field in getattr(prompt, "fields", ()) if field not in optional)
         except TemplateError as error:
             raise with_place(error, f"{place}, {error}") from error.__cause__
         if getattr(prompt, "lacks_choices", False):

@@ -375,7 +375,7 @@ def test_errors_among_many_rows_name_the_row(rows, problem):
 
 def test_one_example_through_every_prompt():
     prompts = PromptSet("d", None, [Prompt("p", "{{ a }} ||| b"), Prompt("q", "{{ a }}")])
-    assert prompts.render({"a": "x"}) == {"p": PromptedExample("x", "b", None), "q": None}
+    assert prompts.render_one({"a": "x"}) == {"p": PromptedExample("x", "b", None), "q": None}
 
 
 @pytest.mark.parametrize("jinja, rendered, template", [

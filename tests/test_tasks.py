@@ -253,3 +253,12 @@ def test_piqa_without_fitting_labels_is_refused(tmp_path):
 def test_raw_rows_that_are_not_what_they_claim():
     with pytest.raises(t0.DataError, match=r"row 0: not super_glue/wsc.fixed in its distributed form \(KeyError: 'span1_index'\)"):
         converted("super_glue/wsc.fixed", [{"text": "x", "target": {}}])
+
+
+def test_fields_that_the_prompt_provides_for_may_be_missing():
+    prompt = t0.Prompt("p", "{{ text }}{% if note is defined %} ({{ note }}){% endif %} ||| {{ label | default('?') }}", "{{ a | d('x') }} ||| y")
+    assert prompt.fields == ("text", "note", "label", "a") and prompt.optional_fields == ("note", "label", "a")
+    task = t0.Task("d", [{"text": "a"}, {"text": "b", "note": "c", "label": 1}], [prompt])
+    assert [task.render("p", index)[:2] for index in (0, 1)] == [("a", "?"), ("b (c)", "1")]
+    with pytest.raises(t0.DataError, match="no field 'text'"):
+        t0.Task("d", [{"note": "a"}], [prompt])

@@ -113,16 +113,26 @@ PyDoc_STRVAR(own_parts_doc, "own_parts($self, example, answer_choices=None, seed
                             "The text split at the ||| of the template itself: none that comes from a value splits.");
 static PyObject *template_own_parts(PyObject *self, PyObject *const *args, Py_ssize_t n) { return render(self, args, n, T0PY_OWN_PARTS); }
 
-static PyObject *template_names(PyObject *object, void *unused) {
-    (void)unused;
-    const t0_template *compiled = &((t0py_template *)object)->compiled;
+static bool is_guarded(const t0_template *compiled, PyObject *name) {
+    for (uint32_t i = 0; i < compiled->n_guarded; i++)
+        if (compiled->guarded[i] == name) return true;
+    return false;
+}
+
+static PyObject *names_tuple(const t0_template *compiled, bool guarded_only) {
     PyObject *list = PyList_New(0);
-    for (uint32_t i = 0; list && i < compiled->n_names; i++)
-        if (!t0_function_find(compiled->names[i]) && PyList_Append(list, compiled->names[i]) < 0) Py_CLEAR(list);
+    for (uint32_t i = 0; list && i < compiled->n_names; i++) {
+        PyObject *name = compiled->names[i];
+        if (t0_function_find(name) || (guarded_only && !is_guarded(compiled, name))) continue;
+        if (PyList_Append(list, name) < 0) Py_CLEAR(list);
+    }
     PyObject *names = list ? PyList_AsTuple(list) : NULL;
     Py_XDECREF(list);
     return names;
 }
+
+static PyObject *template_names(PyObject *object, void *unused) { return (void)unused, names_tuple(&((t0py_template *)object)->compiled, false); }
+static PyObject *template_guarded(PyObject *object, void *unused) { return (void)unused, names_tuple(&((t0py_template *)object)->compiled, true); }
 
 static PyObject *template_source(PyObject *object, void *unused) { return (void)unused, Py_NewRef(((t0py_template *)object)->source); }
 static PyObject *template_random(PyObject *object, void *unused) {
@@ -138,6 +148,7 @@ static PyMethodDef template_methods[] = {
 
 static PyGetSetDef template_properties[] = {
     {"names", template_names, NULL, "Names that the template reads from the example, in order of appearance.", NULL},
+    {"guarded", template_guarded, NULL, "Those of names that `is defined`, `is undefined` or default is asked about: they may be missing.", NULL},
     {"source", template_source, NULL, "The template's text.", NULL},
     {"random", template_random, NULL, "Whether choice or random occurs.", NULL},
     {0},

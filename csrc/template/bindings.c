@@ -81,6 +81,27 @@ static t0_status bind_parameters(t0_parser *p, t0_node *node, const t0_token *at
     return T0_OK;
 }
 
+/* Remembers a name whose absence the template provides for. */
+static t0_status note_guarded(t0_parser *p, const t0_node *operand) {
+    t0_template *template = p->template;
+    const uint32_t n = template->n_guarded;
+    if (!operand || operand->kind != T_NAME) return T0_OK;
+    for (uint32_t i = 0; i < n; i++)
+        if (template->guarded[i] == operand->value) return T0_OK;
+    if ((n & (n - 1)) == 0) {
+        PyObject **names = t0_template_get(template, (2 * n + 1) * sizeof *names);
+        if (!names) return t0_fail_memory(p->err, (2 * n + 1) * sizeof *names);
+        if (n) memcpy(names, template->guarded, n * sizeof *names);
+        template->guarded = names;
+    }
+    template->guarded[template->n_guarded++] = operand->value;
+    return T0_OK;
+}
+
+static bool is_one_of(PyObject *name, const char *a, const char *b) {
+    return PyUnicode_CompareWithASCIIString(name, a) == 0 || PyUnicode_CompareWithASCIIString(name, b) == 0;
+}
+
 static bool is_text(const t0_node *node) { return node && node->kind == T_CONST && PyUnicode_Check(node->value); }
 
 /* map, select, reject, selectattr, rejectattr: the inner filter or test becomes node->b, an attribute items[0]. */
@@ -120,6 +141,7 @@ t0_status t0_bind_filter(t0_parser *p, t0_node *node, const t0_token *name, cons
     node->value = name->value;
     node->fn = filter;
     if (filter->flags & T0_CALL_RANDOM) p->template->random = true;
+    if (is_one_of(name->value, "default", "d")) T0_TRY(note_guarded(p, node->a));
     if (filter->flags & T0_CALL_LAZY && !node->a) return fail_name(p, name, "filter", name->value, "cannot be named inside map: use a for loop");
     if (filter->flags & T0_CALL_LAZY) return bind_lazy(p, node, name, *args);
     return bind_parameters(p, node, name, filter, args);
@@ -129,6 +151,7 @@ t0_status t0_bind_test(t0_parser *p, t0_node *node, const t0_token *name, const 
     const t0_test *test = t0_test_find(name->value);
     if (!test) return fail_name(p, name, "test", name->value, "does not exist or is not supported");
     if (args->n_keyword || args->n_positional != test->count) return fail_name(p, name, "test", name->value, "got a wrong number of arguments");
+    if (is_one_of(name->value, "defined", "undefined")) T0_TRY(note_guarded(p, node->a));
     node->value = name->value;
     node->fn = test;
     node->count = args->n_positional;

@@ -79,6 +79,8 @@ typedef struct t0_template {
     t0_node *body;
     t0_slot_init *inits;
     uint32_t n_inits;
+    PyObject **guarded;    /* names that `is defined`, `is undefined` or default is asked about; borrowed like `names` */
+    uint32_t n_guarded;
     bool mutates;          /* some method call may change its receiver */
     bool random;           /* choice or random occurs */
 } t0_template;
