@@ -1,5 +1,5 @@
 from collections.abc import Mapping, Sequence
-from typing import Literal, Self, final
+from typing import Literal, Protocol, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,12 @@ class NumericError(Error, ArithmeticError): ...
 class TemplateError(Error, ValueError):
     line: int
     column: int
+
+class _ArrowArray(Protocol):
+    def __arrow_c_array__(self, requested_schema: object = None, /) -> tuple[object, object]: ...
+
+class _ArrowStream(Protocol):
+    def __arrow_c_stream__(self, requested_schema: object = None, /) -> object: ...
 
 class Tokenizer:
     def __new__(cls, model_bytes: bytes, extra_ids: int = 100) -> Self: ...
@@ -28,18 +34,21 @@ class Tokenizer:
     def unk_id(self) -> int: ...
     @property
     def model_bytes(self) -> bytes: ...
-    def encode(self, text: str, add_eos: bool = False, errors: Literal["strict", "replace"] = "strict") -> list[int]: ...
+    def encode(
+        self, text: str | bytes, add_eos: bool = False, errors: Literal["strict", "replace"] = "strict", sentinels: bool = False
+    ) -> list[int]: ...
     def encode_arrays(
         self,
-        texts: Sequence[str],
+        texts: Sequence[str | bytes] | _ArrowArray | _ArrowStream,
         add_eos: bool = False,
         max_length: int | None = None,
         threads: int = 1,
         errors: Literal["strict", "replace"] = "strict",
+        sentinels: bool = False,
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]: ...
     def decode(self, ids: ArrayLike, skip_special: bool = True) -> str: ...
     def spans(
-        self, text: str, errors: Literal["strict", "replace"] = "strict"
+        self, text: str | bytes, errors: Literal["strict", "replace"] = "strict"
     ) -> tuple[str, list[tuple[str, int, int, int]]]: ...
     def id_to_piece(self, id: int, /) -> str: ...
     def piece_to_id(self, piece: str, /) -> int: ...

@@ -2,9 +2,18 @@
 
 The work is done in C (csrc/text); what lies here is reading the file, pickling and `explain`.
 
-T5's ids: the pieces of the file, then 100 sentinels, <extra_id_0> last: sentinel k = n_pieces + extra_ids - 1 - k.
-Text that looks like a special piece ("</s>", "<extra_id_0>") is text: encode never makes control pieces or sentinels
-of it, as SentencePiece itself, on which T5 and T0 were trained."""
+T5's ids: the pieces of the file, then 100 sentinels, <extra_id_0> last: sentinel k = n_pieces + extra_ids - 1 - k. A
+model's config decides how many: Model.from_pretrained takes the 100 where vocab_size has room for them behind the pieces,
+none where it has not, and what `extra_ids` in tokenizer_config.json says where it is given.
+
+Text that looks like a special piece ("</s>", "<extra_id_0>") is text: encode never makes control pieces of it, as
+SentencePiece itself, on which T5 and T0 were trained. With sentinels=True, <extra_id_k> in a text becomes that sentinel as
+in the hub's T5 tokenizers, and what lies between them is encoded as texts of their own. The hub has had two rules for the
+text behind a sentinel:
+
+    legacy   it begins with U+2581 like any text:  "Hello <extra_id_0>."  8774 32099 3 5      the hub's to this day; ours
+    new      it has the U+2581 of its own space only:                     8774 32099 5        `legacy=False` of transformers 4
+"""
 
 import hashlib
 import os
@@ -150,18 +159,21 @@ class Tokenizer(_core.Tokenizer):
         """SHA-256 of the model file, in hexadecimal."""
         return hashlib.sha256(self.model_bytes).hexdigest()
 
-    def encode_batch(self, texts, add_eos=False, max_length=None, threads=1, errors="strict"):
+    def encode_batch(self, texts, add_eos=False, max_length=None, threads=1, errors="strict", sentinels=False):
         """The ids of many texts, as a Ragged.
 
-        texts: a sequence of str.  max_length: ids kept of each text; the end-of-sequence id is added before this cut,
-        as T0 did, so a cut text has none.  threads: the ids are the same for any number; the GIL is released.
-        ValueError for a lone surrogate, naming text and index (errors="replace" takes U+FFFD for it).
+        texts: a sequence of str or bytes (UTF-8), or a column of strings that speaks Arrow's PyCapsule interface, as
+        pyarrow's and polars' do, which is read in place.  max_length: ids kept of each text; the end-of-sequence id is added
+        before this cut, as T0 did, so a cut text has none.  threads: the ids are the same for any number; the GIL is
+        released.  sentinels: take <extra_id_k> in a text for the sentinel; otherwise it is text like any other.
+        ValueError for a null, a lone surrogate or malformed bytes, naming text and place (errors="replace" takes U+FFFD for
+        the last two).
 
         >>> batch = t0.mini.tokenizer().encode_batch(["Anna keeps a cat.", "tea"], add_eos=True)
         >>> batch, batch.lengths.tolist()
         (Ragged(2 sequences, 8 ids), [6, 2])
         """
-        return Ragged(*self.encode_arrays(texts, add_eos, max_length, threads, errors))
+        return Ragged(*self.encode_arrays(texts, add_eos, max_length, threads, errors, sentinels))
 
     def pieces(self, text):
         """The pieces of a text, as SentencePiece writes them.

@@ -9,6 +9,8 @@ import threading
 import numpy as np
 import pytest
 from conftest import needed
+from fuzz_tokenizer import corpus_of, differences, fuzz, models
+from spiece_files import BYTE, BYTES, CONTROL, SENTENCES, SWITCHES, UNKNOWN, UNUSED, USER, field, model_file, odd_texts, piece, train_model
 
 import t0native as t0
 from t0native import Ragged, Tokenizer
@@ -19,98 +21,12 @@ st = hypothesis.strategies
 ANY_TEXT = st.text(st.sampled_from("aab ▁\n\0é日😀") | st.characters(exclude_categories=["Cs"]), max_size=40)
 CHECKED = hypothesis.settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
-NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
-
-# ---------------------------------------------------------------------------------------------- model files of our own
-
-
-def varint(n):
-    out = bytearray()
-    while n > 127:
-        out.append(n & 127 | 128)
-        n >>= 7
-    return bytes([*out, n])
-
-
-def field(number, value):
-    """One protobuf field: bytes or str (wire type 2), float (5), int or bool (0)."""
-    if isinstance(value, str):
-        value = value.encode()
-    if isinstance(value, bytes):
-        return varint(number << 3 | 2) + varint(len(value)) + value
-    if isinstance(value, float):
-        return varint(number << 3 | 5) + struct.pack("<f", value)
-    return varint(number << 3) + varint(int(value))
-
-
-def piece(text, score=0.0, kind=NORMAL):
-    return field(1, field(1, text) + field(2, float(score)) + field(3, kind))
-
-
-SPECIAL = [("<pad>", 0, CONTROL), ("</s>", 0, CONTROL), ("<unk>", 0, UNKNOWN)]
-BYTES = [(f"<0x{b:02X}>", 0, BYTE) for b in range(256)]
-
-
-def model_file(pieces, trainer=b"", normalizer=b"", special=SPECIAL):
-    return b"".join(piece(*p) for p in [*special, *pieces]) + field(2, trainer) + field(3, normalizer)
-
-
-SWITCHES = {"add_dummy_prefix": 3, "remove_extra_whitespaces": 4, "escape_whitespaces": 5}
-
-SENTENCES = [
-    "the cat sat on the mat and looked at the rain",
-    "a dog that sits on a mat is not a cat",
-    "rain falls on the roof of the house, and the cat listens",
-    "she said: the dog and the cat are friends of the house",
-    "12 cats and 345 dogs walked 6 miles in 1 day",
-    "naïve café owners über alles, señor Ångström met Čapek in Łódź",
-    "THE SAME WORDS IN CAPITALS: CAT, DOG, MAT AND RAIN",
-    "привет мир, это кот и дом",
-    "日本語の文章も少しだけ",
-]
-
-
 @pytest.fixture(scope="session")
 def train(tmp_path_factory):
     """train(**options) -> bytes of a unigram model that sentencepiece made from SENTENCES."""
     folder = tmp_path_factory.mktemp("spm")
-    text = folder / "text.txt"
-    text.write_text("\n".join(SENTENCES * 8), encoding="utf-8")
     count = iter(range(1000))
-
-    def run(**options):
-        prefix = folder / f"m{next(count)}"
-        options = {"vocab_size": 150, "model_type": "unigram", "character_coverage": 1.0, "minloglevel": 5, **options}
-        spm.SentencePieceTrainer.train(
-            input=str(text), model_prefix=str(prefix), pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
-            hard_vocab_limit=False, num_threads=1, **options,
-        )  # fmt: skip
-        return prefix.with_suffix(".model").read_bytes()
-
-    return run
-
-
-ODD = [
-    " ", "  ", "\t", "\n", "\r\n", "\u3000", "\u00a0", "▁", "▁▁", "a", "the", " the", "cat", "é", "e\u0301", "①", "ﬁ", "㌔", "한국",
-    "日本", "😀", "👨‍👩‍👧", "\x01", "\x7f", "\x00", "\u200b", "\ufeff", "<pad>", "</s>", "<extra_id_0>", "<unk>", "<0x41>", "A", "THE", "zz",
-    "ſ", "Ａ", "ｶﾞ", "\u0300", "\u1e9b\u0323", "\ufffd", "\ue000", "\u0378", "𝔘", "ﷺ", "½", "™", "[SEP]", "user sym", "1", "345", ",", "я",
-]  # fmt: skip
-
-
-def odd_texts(n, seed=0):
-    """Random texts rich in what breaks tokenizers."""
-    rng = random.Random(seed)
-    ranges = [(32, 127), (0, 0x300), (0x300, 0x370), (0, 0x10000), (0, 0x110000)]
-
-    def one():
-        length = rng.randrange(30)
-        if rng.random() < 0.6:
-            return "".join(rng.choice(ODD) for _ in range(length))
-        kinds = [rng.choice(ranges)] if rng.random() < 0.5 else ranges
-        codes = (rng.randrange(*rng.choice(kinds)) for _ in range(length))
-        return "".join(chr(c) for c in codes if not 0xD800 <= c < 0xE000)
-
-    return [one() for _ in range(n)]
+    return lambda **options: train_model(folder / f"m{next(count)}", **options)
 
 
 def assert_equal(model, texts, seed=0):
@@ -144,6 +60,23 @@ def test_public_models_agree_with_sentencepiece(public_data, file):
     texts += odd_texts(max(8000, 20000 - len(texts)))
     assert len(texts) >= 20000
     assert_equal((public_data / "data" / file).read_bytes(), texts)
+
+
+def test_a_slice_of_the_fuzzing(public_data, tmp_path):
+    """tests/fuzz_tokenizer.py makes millions."""
+    for seed, (name, model) in enumerate(models(tmp_path, public_data)):
+        kinds, found = fuzz(model, corpus_of(public_data), 1000, seed)
+        assert not found, (name, found[:3])
+        assert kinds.total() == 1000 and kinds["plain"] <= 500, name
+
+
+def test_the_fuzzing_sees_differences(tmp_path):
+    """Of two models that are nearly the same."""
+    [(_, model), *_] = models(tmp_path, None)
+    oracle, texts = spm.SentencePieceProcessor(model_proto=model), SENTENCES[:3]
+    piece = max(oracle.encode(texts[0], out_type=str), key=len).encode()
+    other = Tokenizer.from_bytes(model.replace(piece, piece[:-1] + b"~"))
+    assert {kind for kind, *_ in differences(oracle, other, texts, random.Random(0))} >= {"ids", "ids of spans", "pieces", "places"}
 
 
 def test_the_t5_oracle_file(public_data):
@@ -315,12 +248,10 @@ def test_a_damaged_real_model_is_refused_or_works(public_data):
     data = (public_data / "data/t5-spiece/spiece.model").read_bytes()
     rng = random.Random(11)
     refused = 0
-    damaged = [data[: len(data) * percent // 100] for percent in range(100)]
-    for _ in range(100):
-        copy = bytearray(data)
-        for _ in range(rng.randrange(1, 4)):
-            copy[rng.randrange(len(copy))] = rng.randrange(256)
-        damaged.append(bytes(copy))
+    damaged = []
+    for at in (len(data) * percent // 100 for percent in range(100)):
+        damaged.append(data[:at])
+        damaged += [data[:at] + bytes([data[at] ^ flip]) + data[at + 1 :] for flip in (0xFF, 1 << rng.randrange(8))]
     for copy in damaged:
         try:
             tok = Tokenizer.from_bytes(copy)
@@ -432,8 +363,8 @@ def test_lone_surrogates_and_nul(tiny):
 
 def test_wrong_arguments(tiny):
     for call in (
-        lambda: tiny.encode(b"bytes"),
         lambda: tiny.encode(None),
+        lambda: tiny.encode_batch(b"one text"),
         lambda: tiny.encode_batch("one text"),
         lambda: tiny.encode_batch(["a", 3]),
         lambda: tiny.encode_batch(7),
@@ -470,7 +401,7 @@ def test_threads_share_one_tokenizer(tiny):
 
     def work(seed):
         rng = random.Random(seed)
-        for _ in range(1500):
+        for _ in range(6250):  # two calls each: 100,000 in all
             i = rng.randrange(len(texts))
             if tiny.encode(texts[i]) != expected[i] or tiny.encode_batch([texts[i]])[0].tolist() != expected[i]:
                 wrong.append(texts[i])
@@ -491,6 +422,7 @@ def test_nothing_is_leaked(tiny):
             tok = Tokenizer.from_bytes(tiny.model_bytes)
             tok.decode(tok.encode("the cat é 日本"))
             tok.explain("a\nb")
+            tok.encode_batch([b"the cat", "a\ud800", "x<extra_id_1>"], errors="replace", sentinels=True)
             for broken in (tiny.model_bytes[:-1], b""):
                 with pytest.raises(t0.FormatError):
                     Tokenizer.from_bytes(broken)

@@ -2,7 +2,7 @@
  *
  * A tokenizer never changes, so threads share it; what a call needs beside it (an encoder) comes from a small stack of
  * idle ones that only threads with the GIL touch. */
-#include "py/py.h"
+#include "py/py_texts.h"
 
 #include "text/tokenizer.h"
 
@@ -33,79 +33,6 @@ static void give_encoder(tokenizer_object *self, t0_encoder *encoder) {
     else t0_encoder_free(encoder);
 }
 
-/* Well-formed UTF-8 of a str. owner: NULL, or bytes that hold it (to be released by the caller). */
-typedef struct text_view {
-    t0_bytes bytes;
-    PyObject *owner;
-} text_view;
-
-static Py_ssize_t find_surrogate(PyObject *text, Py_ssize_t from) {
-    const Py_ssize_t length = PyUnicode_GET_LENGTH(text);
-    const int kind = PyUnicode_KIND(text);
-    const void *data = PyUnicode_DATA(text);
-    for (Py_ssize_t i = from; i < length; i++)
-        if (Py_UNICODE_IS_SURROGATE(PyUnicode_READ(kind, data, i))) return i;
-    return -1;
-}
-
-/* The text with U+FFFD for each lone surrogate. */
-static PyObject *without_surrogates(PyObject *text) {
-    const Py_ssize_t length = PyUnicode_GET_LENGTH(text);
-    PyObject *out = PyUnicode_New(length, 0x10FFFF);
-    if (!out || PyUnicode_CopyCharacters(out, 0, text, 0, length) < 0) {
-        Py_XDECREF(out);
-        return NULL;
-    }
-    for (Py_ssize_t i = find_surrogate(out, 0); i >= 0; i = find_surrogate(out, i + 1))
-        PyUnicode_WRITE(PyUnicode_KIND(out), PyUnicode_DATA(out), i, 0xFFFD);
-    PyObject *bytes = PyUnicode_AsUTF8String(out);
-    Py_DECREF(out);
-    return bytes;
-}
-
-/* The name of an argument for messages; item: its place in a batch, or -1. */
-static const char *name_of(Py_ssize_t item, char *buffer, size_t size) {
-    if (item < 0) return "text";
-    PyOS_snprintf(buffer, size, "texts[%zd]", item);
-    return buffer;
-}
-
-/* PyUnicode_AsUTF8AndSize has failed for `text`. */
-static int view_surrogates(PyObject *text, bool replace, const char *name, text_view *out) {
-    const Py_ssize_t at = PyErr_ExceptionMatches(PyExc_UnicodeEncodeError) ? find_surrogate(text, 0) : -1;
-    if (at < 0) return -1;
-    PyErr_Clear();
-    if (!replace) {
-        PyErr_Format(PyExc_ValueError, "%s: lone surrogate U+%x at index %zd; errors=\"replace\" turns it into U+FFFD", name,
-                     (int)PyUnicode_READ_CHAR(text, at), at);
-        return -1;
-    }
-    if (!(out->owner = without_surrogates(text))) return -1;
-    out->bytes = (t0_bytes){(const uint8_t *)PyBytes_AS_STRING(out->owner), (size_t)PyBytes_GET_SIZE(out->owner)};
-    return 0;
-}
-
-static int view_text(PyObject *text, bool replace, Py_ssize_t item, text_view *out) {
-    char buffer[48];
-    *out = (text_view){{NULL, 0}, NULL};
-    if (!PyUnicode_Check(text)) {
-        PyErr_Format(PyExc_TypeError, "%s: %.100s, must be str", name_of(item, buffer, sizeof buffer), Py_TYPE(text)->tp_name);
-        return -1;
-    }
-    Py_ssize_t size;
-    const char *data = PyUnicode_AsUTF8AndSize(text, &size);
-    if (!data) return view_surrogates(text, replace, name_of(item, buffer, sizeof buffer), out);
-    out->bytes = (t0_bytes){(const uint8_t *)data, (size_t)size};
-    return 0;
-}
-
-static int parse_errors(const char *errors, bool *replace) {
-    *replace = strcmp(errors, "replace") == 0;
-    if (*replace || strcmp(errors, "strict") == 0) return 0;
-    PyErr_Format(PyExc_ValueError, "errors \"%.100s\": must be \"strict\" or \"replace\"", errors);
-    return -1;
-}
-
 static PyObject *ids_to_list(const t0_buffer *ids) {
     const Py_ssize_t n = (Py_ssize_t)(ids->size / sizeof(int32_t));
     const int32_t *id = (const int32_t *)ids->data;
@@ -118,22 +45,24 @@ static PyObject *ids_to_list(const t0_buffer *ids) {
     return list;
 }
 
-PyDoc_STRVAR(encode_doc, "encode($self, text, add_eos=False, errors='strict')\n--\n\n"
+PyDoc_STRVAR(encode_doc, "encode($self, text, add_eos=False, errors='strict', sentinels=False)\n--\n\n"
                          "The ids of a text, as a list.\n\n"
-                         "text: str.  add_eos: add the end-of-sequence id.  errors: 'strict' raises ValueError for a lone\n"
-                         "surrogate, 'replace' takes U+FFFD for it. Unigram segmentation: Kudo 2018, section 3.2.\n\n"
+                         "text: str, or bytes of UTF-8.  add_eos: add the end-of-sequence id.  errors: 'strict' raises\n"
+                         "ValueError for a lone surrogate or malformed bytes, 'replace' takes U+FFFD for them.\n"
+                         "sentinels: take <extra_id_k> in the text for the sentinel; otherwise it is text like any other.\n"
+                         "Unigram segmentation: Kudo 2018, section 3.2.\n\n"
                          ">>> tok = t0.mini.tokenizer()\n"
                          ">>> [tok.id_to_piece(id) for id in tok.encode('a cat', add_eos=True)]\n['▁a', '▁cat', '</s>']\n");
 static PyObject *tokenizer_encode(PyObject *object, PyObject *args, PyObject *kwargs) {
     tokenizer_object *self = (tokenizer_object *)object;
-    static char *names[] = {"text", "add_eos", "errors", NULL};
+    static char *names[] = {"text", "add_eos", "errors", "sentinels", NULL};
     PyObject *text;
-    int add_eos = 0;
+    int add_eos = 0, sentinels = 0;
     const char *errors = "strict";
     bool replace;
-    text_view view;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|ps:encode", names, &text, &add_eos, &errors)) return NULL;
-    if (parse_errors(errors, &replace) < 0 || view_text(text, replace, -1, &view) < 0) return NULL;
+    t0py_text view;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|psp:encode", names, &text, &add_eos, &errors, &sentinels)) return NULL;
+    if (t0py_parse_errors(errors, &replace) < 0 || t0py_text_view(text, replace, -1, &view) < 0) return NULL;
     t0_encoder encoder = take_encoder(self);
     t0_buffer ids = {0};
     int64_t offsets[2];
@@ -141,7 +70,7 @@ static PyObject *tokenizer_encode(PyObject *object, PyObject *args, PyObject *kw
     t0_status status;
     t0py_interrupt interrupt;
     const t0_poll poll = t0py_poll(&interrupt);
-    const t0_batch_rule rule = {add_eos != 0, SIZE_MAX};
+    const t0_batch_rule rule = {add_eos != 0, sentinels != 0, SIZE_MAX};
     Py_BEGIN_ALLOW_THREADS
     status = t0_encode_batch(&encoder, NULL, &view.bytes, 1, rule, &ids, offsets, &poll, &err);
     Py_END_ALLOW_THREADS
@@ -154,53 +83,23 @@ static PyObject *tokenizer_encode(PyObject *object, PyObject *args, PyObject *kw
 
 /* A batch on its way through encode_batch. */
 typedef struct batch_call {
-    PyObject *items;   /* tuple of str, held while the GIL is away */
-    PyObject *owners;  /* list of bytes, or NULL */
-    t0_bytes *texts;   /* [n] */
-    Py_ssize_t n;
-    size_t total;
+    t0py_texts source;
     t0_encoder encoders[MAX_THREADS];
     size_t threads;
     t0_buffer ids;
 } batch_call;
 
-static int view_texts(batch_call *call, PyObject *texts, bool replace) {
-    if (PyUnicode_Check(texts) || PyBytes_Check(texts)) {
-        PyErr_Format(PyExc_TypeError, "texts: one %.20s, must be a sequence of str; encode takes one text", Py_TYPE(texts)->tp_name);
-        return -1;
-    }
-    if (!(call->items = PySequence_Tuple(texts))) return -1;
-    call->n = PyTuple_GET_SIZE(call->items);
-    call->texts = t0_alloc((size_t)call->n * sizeof *call->texts);
-    if (!call->texts) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < call->n; i++) {
-        text_view view;
-        if (view_text(PyTuple_GET_ITEM(call->items, i), replace, i, &view) < 0) return -1;
-        call->texts[i] = view.bytes;
-        call->total += view.bytes.size;
-        if (!view.owner) continue;
-        if (!call->owners) call->owners = PyList_New(0);
-        const int added = call->owners ? PyList_Append(call->owners, view.owner) : -1;
-        Py_DECREF(view.owner);
-        if (added < 0) return -1;
-    }
-    return 0;
-}
-
 static t0_status run_batch(batch_call *call, t0_batch_rule rule, int64_t *offsets, const t0_poll *poll, t0_error *err) {
     t0_pool *pool = NULL;
     if (call->threads > 1) T0_TRY(t0_pool_new(&pool, call->threads, err));
-    const t0_status status = t0_encode_batch(call->encoders, pool, call->texts, (size_t)call->n, rule, &call->ids, offsets, poll, err);
+    const t0_status status = t0_encode_batch(call->encoders, pool, call->source.texts, call->source.n, rule, &call->ids, offsets, poll, err);
     t0_pool_free(pool);
     return status;
 }
 
 /* (ids, offsets), or NULL with an exception. */
 static PyObject *encode_views(tokenizer_object *self, batch_call *call, t0_batch_rule rule) {
-    npy_intp n_offsets = call->n + 1;
+    npy_intp n_offsets = (npy_intp)call->source.n + 1;
     PyObject *offsets = PyArray_SimpleNew(1, &n_offsets, NPY_INT64);
     if (!offsets) return NULL;
     for (size_t i = 0; i < call->threads; i++) call->encoders[i] = take_encoder(self);
@@ -222,20 +121,21 @@ static PyObject *encode_views(tokenizer_object *self, batch_call *call, t0_batch
     return out;
 }
 
-PyDoc_STRVAR(encode_arrays_doc, "encode_arrays($self, texts, add_eos=False, max_length=None, threads=1, errors='strict')\n--\n\n"
-                                "(ids int32 [N], offsets int64 [B + 1]) of a sequence of B texts: encode_batch without the Ragged.\n\n"
+PyDoc_STRVAR(encode_arrays_doc, "encode_arrays($self, texts, add_eos=False, max_length=None, threads=1, errors='strict', sentinels=False)\n--\n\n"
+                                "(ids int32 [N], offsets int64 [B + 1]) of B texts: encode_batch without the Ragged.\n\n"
                                 ">>> ids, offsets = t0.mini.tokenizer().encode_arrays(['Anna', '', 'tea'])\n"
                                 ">>> offsets.tolist()\n[0, 1, 1, 2]\n");
 static PyObject *tokenizer_encode_arrays(PyObject *object, PyObject *args, PyObject *kwargs) {
     tokenizer_object *self = (tokenizer_object *)object;
-    static char *names[] = {"texts", "add_eos", "max_length", "threads", "errors", NULL};
+    static char *names[] = {"texts", "add_eos", "max_length", "threads", "errors", "sentinels", NULL};
     PyObject *texts, *limit = Py_None;
-    int add_eos = 0;
+    int add_eos = 0, sentinels = 0;
     Py_ssize_t threads = 1, max_length = -1;
     const char *errors = "strict";
     bool replace;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|pOns:encode_arrays", names, &texts, &add_eos, &limit, &threads, &errors)) return NULL;
-    if (parse_errors(errors, &replace) < 0) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|pOnsp:encode_arrays", names, &texts, &add_eos, &limit, &threads, &errors, &sentinels))
+        return NULL;
+    if (t0py_parse_errors(errors, &replace) < 0) return NULL;
     if (limit != Py_None) {
         max_length = PyNumber_AsSsize_t(limit, PyExc_OverflowError);
         if (max_length == -1 && PyErr_Occurred()) return NULL;
@@ -246,13 +146,11 @@ static PyObject *tokenizer_encode_arrays(PyObject *object, PyObject *args, PyObj
     batch_call *call = PyMem_Calloc(1, sizeof *call);
     if (!call) return PyErr_NoMemory();
     PyObject *out = NULL;
-    if (view_texts(call, texts, replace) == 0) {
-        call->threads = call->total < SMALL_BATCH || call->n < 2 ? 1 : (size_t)threads;
-        out = encode_views(self, call, (t0_batch_rule){add_eos != 0, limit == Py_None ? SIZE_MAX : (size_t)max_length});
+    if (t0py_texts_view(&call->source, texts, replace) == 0) {
+        call->threads = call->source.total < SMALL_BATCH || call->source.n < 2 ? 1 : (size_t)threads;
+        out = encode_views(self, call, (t0_batch_rule){add_eos != 0, sentinels != 0, limit == Py_None ? SIZE_MAX : (size_t)max_length});
     }
-    Py_XDECREF(call->items);
-    Py_XDECREF(call->owners);
-    t0_free(call->texts);
+    t0py_texts_free(&call->source);
     t0_buffer_free(&call->ids);
     PyMem_Free(call);
     return out;
@@ -319,9 +217,9 @@ static PyObject *tokenizer_spans(PyObject *object, PyObject *args, PyObject *kwa
     PyObject *text;
     const char *errors = "strict";
     bool replace;
-    text_view view;
+    t0py_text view;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|s:spans", names, &text, &errors)) return NULL;
-    if (parse_errors(errors, &replace) < 0 || view_text(text, replace, -1, &view) < 0) return NULL;
+    if (t0py_parse_errors(errors, &replace) < 0 || t0py_text_view(text, replace, -1, &view) < 0) return NULL;
     t0_encoder encoder = take_encoder(self);
     t0_buffer spans = {0};
     t0_error err = {0};
@@ -350,30 +248,16 @@ static PyObject *tokenizer_id_to_piece(PyObject *object, PyObject *value) {
     return PyUnicode_DecodeUTF8((const char *)tok->spiece.pieces[id].text, tok->spiece.pieces[id].size, "replace");
 }
 
-/* The k of "<extra_id_k>", or -1. */
-static Py_ssize_t sentinel_number(t0_bytes name, size_t n_extra) {
-    static const char head[] = "<extra_id_";
-    const size_t h = sizeof head - 1;
-    if (name.size < h + 2 || name.size > h + 9 || memcmp(name.data, head, h) != 0 || name.data[name.size - 1] != '>') return -1;
-    if (name.data[h] == '0' && name.size > h + 2) return -1;
-    size_t k = 0;
-    for (size_t i = h; i + 1 < name.size; i++) {
-        if (name.data[i] < '0' || name.data[i] > '9') return -1;
-        k = k * 10 + (size_t)(name.data[i] - '0');
-    }
-    return k < n_extra ? (Py_ssize_t)k : -1;
-}
-
 PyDoc_STRVAR(piece_to_id_doc, "piece_to_id($self, piece, /)\n--\n\nThe id of a piece or sentinel; unk_id for a text that is none.\n\n"
                               ">>> t0.mini.tokenizer().piece_to_id('</s>')\n1\n");
 static PyObject *tokenizer_piece_to_id(PyObject *object, PyObject *piece) {
     const t0_tokenizer *tok = ((tokenizer_object *)object)->tokenizer;
-    text_view view;
-    if (view_text(piece, false, -1, &view) < 0) return NULL;
-    const int32_t id = t0_tokenizer_id(tok, view.bytes);
-    if (id >= 0) return PyLong_FromLong(id);
-    const Py_ssize_t k = sentinel_number(view.bytes, tok->n_extra);
-    return PyLong_FromSsize_t(k >= 0 ? (Py_ssize_t)(tok->spiece.n_pieces + tok->n_extra) - 1 - k : tok->unk_id);
+    t0py_text view;
+    if (t0py_text_view(piece, false, -1, &view) < 0) return NULL;
+    int32_t id = t0_tokenizer_id(tok, view.bytes), sentinel;
+    if (id < 0 && t0_tokenizer_sentinel(tok, view.bytes, &sentinel) == view.bytes.size && view.bytes.size) id = sentinel;
+    Py_XDECREF(view.owner);
+    return PyLong_FromLong(id >= 0 ? id : tok->unk_id);
 }
 
 PyDoc_STRVAR(sentinel_doc, "sentinel($self, k, /)\n--\n\nThe id of <extra_id_k>: n_pieces + extra_ids - 1 - k, T5's rule. ValueError outside [0, extra_ids).\n\n"

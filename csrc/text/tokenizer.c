@@ -148,3 +148,16 @@ int32_t t0_tokenizer_id(const t0_tokenizer *tok, t0_bytes piece) {
     }
     return -1;
 }
+
+size_t t0_tokenizer_sentinel(const t0_tokenizer *tok, t0_bytes text, int32_t *id) {
+    static const char head[] = "<extra_id_";
+    const size_t first = sizeof head - 1;
+    if (text.size < first + 2 || memcmp(text.data, head, first) != 0) return 0;
+    size_t k = 0, at = first;
+    for (; at < text.size && text.data[at] >= '0' && text.data[at] <= '9' && k < tok->n_extra; at++)
+        k = k * 10 + (size_t)(text.data[at] - '0');
+    const bool leading_zero = text.data[first] == '0' && at > first + 1;
+    if (at == first || at == text.size || text.data[at] != '>' || leading_zero || k >= tok->n_extra) return 0;
+    *id = (int32_t)(tok->spiece.n_pieces + tok->n_extra - 1 - k);
+    return at + 1;
+}

@@ -32,6 +32,9 @@ void t0_tokenizer_free(t0_tokenizer *tokenizer);
 /* The id of a piece, or -1. Not for sentinels. */
 int32_t t0_tokenizer_id(const t0_tokenizer *tokenizer, t0_bytes piece);
 
+/* Whether `text` begins with <extra_id_k>, k below n_extra and without leading zeros: bytes of that name, and *id; or 0. */
+size_t t0_tokenizer_sentinel(const t0_tokenizer *tokenizer, t0_bytes text, int32_t *id);
+
 /* Writes the text of ids[n] to the end of `out` (UTF-8 for the models that SentencePiece trains).
  * Control pieces, sentinels and higher ids are left out; with `special` they are written as their names.
  * T0_EVALUE for a negative id. */
@@ -63,6 +66,7 @@ t0_status t0_encode(t0_encoder *encoder, t0_bytes text, t0_buffer *ids, const t0
 /* How a batch is encoded. */
 typedef struct t0_batch_rule {
     bool add_eos;      /* T0_EVALUE where the model has no such piece */
+    bool sentinels;    /* <extra_id_k> in a text is that sentinel, and what lies between is encoded as texts of their own */
     size_t max_length; /* ids kept of a text; the end-of-sequence id is added before the cut */
 } t0_batch_rule;
 

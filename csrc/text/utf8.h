@@ -27,14 +27,24 @@ static inline size_t t0_utf8_length(const uint8_t *at, size_t n) {
     return 4;
 }
 
-static inline bool t0_utf8_valid(t0_bytes text) {
-    for (size_t i = 0; i < text.size;) {
+/* Where the first byte lies that belongs to no well-formed character, or text.size. */
+static inline size_t t0_utf8_broken(t0_bytes text) {
+    size_t i = 0;
+    while (i < text.size) {
+        uint64_t eight = 0x80;
+        if (text.size - i >= 8) __builtin_memcpy(&eight, text.data + i, 8);
+        if (!(eight & 0x8080808080808080u)) { /* ASCII */
+            i += 8;
+            continue;
+        }
         const size_t length = t0_utf8_length(text.data + i, text.size - i);
-        if (length == 0) return false;
+        if (length == 0) break;
         i += length;
     }
-    return true;
+    return i;
 }
+
+static inline bool t0_utf8_valid(t0_bytes text) { return t0_utf8_broken(text) == text.size; }
 
 /* U+2581, which stands for a space inside pieces. */
 #define T0_SPACE_MARK "\xE2\x96\x81"

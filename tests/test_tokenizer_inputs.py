@@ -1,0 +1,247 @@
+"""What the tokenizer takes beside str: bytes, string arrays in Arrow's memory (made here, so that no package is needed),
+sentinels in texts; and that hostile ones do no harm."""
+
+import ctypes
+import random
+import struct
+
+import pytest
+from spiece_files import BYTES, field, model_file
+
+import t0native as t0
+from t0native import Tokenizer
+
+TEXTS = ["a cat", "", "the tea is cold, said Anna", "é日😀", "b" * 12, "c" * 13]
+
+
+@pytest.fixture(scope="module")
+def tok():
+    return t0.mini.tokenizer()
+
+
+def equal(batch, want):
+    return batch.ids.tolist() == want.ids.tolist() and batch.offsets.tolist() == want.offsets.tolist()
+
+
+# ---------------------------------------------------------------------------------------- Arrow's C data interface
+
+P, I64 = ctypes.c_void_p, ctypes.c_int64
+RELEASE = ctypes.CFUNCTYPE(None, P)
+FILL = ctypes.CFUNCTYPE(ctypes.c_int, P, P)
+LAST = ctypes.CFUNCTYPE(P, P)
+
+
+class Schema(ctypes.Structure):
+    _fields_ = [("format", ctypes.c_char_p), ("name", ctypes.c_char_p), ("metadata", ctypes.c_char_p), ("flags", I64),
+                ("n_children", I64), ("children", P), ("dictionary", P), ("release", RELEASE), ("private", P)]  # fmt: skip
+
+
+class Array(ctypes.Structure):
+    _fields_ = [("length", I64), ("null_count", I64), ("offset", I64), ("n_buffers", I64), ("n_children", I64),
+                ("buffers", ctypes.POINTER(P)), ("children", P), ("dictionary", P), ("release", RELEASE), ("private", P)]  # fmt: skip
+
+
+class Stream(ctypes.Structure):
+    _fields_ = [("get_schema", FILL), ("get_next", FILL), ("get_last_error", LAST), ("release", RELEASE), ("private", P)]
+
+
+@RELEASE
+def release_schema(at):
+    Schema.from_address(at).release = RELEASE()
+
+
+released = []  # one entry an array that was given back
+
+
+@RELEASE
+def release_array(at):
+    released.append(at)
+    Array.from_address(at).release = RELEASE()
+
+
+new_capsule = ctypes.pythonapi.PyCapsule_New
+new_capsule.restype, new_capsule.argtypes = ctypes.py_object, [P, ctypes.c_char_p, P]
+
+
+class Column:
+    """Texts as an Arrow array of this format. offset: entries in front that do not count; None in texts: null."""
+
+    def __init__(self, texts, format="u", offset=0, buffers=None, null_count=-1):
+        rows = [b"?"] * offset + [t if t is None or isinstance(t, bytes) else t.encode() for t in texts]
+        valid = bytes(sum((row is not None) << k for k, row in enumerate(rows[i : i + 8])) for i in range(0, len(rows), 8))
+        rows = [row or b"" for row in rows]
+        body = b"".join(rows)
+        ends = [sum(map(len, rows[:i])) for i in range(len(rows) + 1)]
+        if format in ("vu", "vz"):
+            views = b"".join(
+                struct.pack("<i12s", len(row), row) if len(row) <= 12 else struct.pack("<i4sii", len(row), row[:4], 0, at)
+                for row, at in zip(rows, ends)
+            )
+            made = [valid, views, body, struct.pack("<q", len(body))]
+        else:
+            made = [valid, struct.pack(f"<{len(ends)}{'i' if format in 'uz' else 'q'}", *ends), body]
+        self.kept = [value if value is None else ctypes.create_string_buffer(value, len(value)) for value in buffers or made]
+        self.pointers = (P * len(self.kept))(*[value if value is None else ctypes.addressof(value) for value in self.kept])
+        self.schema = Schema(format.encode(), release=release_schema)
+        self.array = Array(len(texts), null_count, offset, len(self.kept), buffers=self.pointers, release=release_array)
+
+    def __arrow_c_array__(self, requested_schema=None):
+        return (
+            new_capsule(ctypes.addressof(self.schema), b"arrow_schema", None),
+            new_capsule(ctypes.addressof(self.array), b"arrow_array", None),
+        )
+
+
+class Chunks:
+    """Columns as an Arrow stream; fails with `error` at its end when given."""
+
+    def __init__(self, *columns, format=b"u", error=None):
+        self.left, self.error, self.format = list(columns), ctypes.create_string_buffer(error or b""), format
+        self.calls = FILL(self.fill_schema), FILL(self.fill_array), LAST(lambda _: ctypes.addressof(self.error)), RELEASE(lambda _: None)
+        self.stream = Stream(*self.calls)
+
+    def fill_schema(self, _, at):
+        ctypes.memmove(at, ctypes.byref(Schema(self.format, release=release_schema)), ctypes.sizeof(Schema))
+        return 0
+
+    def fill_array(self, _, at):
+        if self.left:
+            self.column = self.left.pop(0)
+            self.seen = [*getattr(self, "seen", []), self.column]
+            ctypes.memmove(at, ctypes.byref(self.column.array), ctypes.sizeof(Array))
+        return 5 if self.error.value and not self.left else 0
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return new_capsule(ctypes.addressof(self.stream), b"arrow_array_stream", None)
+
+
+@pytest.mark.parametrize("offset", [0, 3, 9])
+@pytest.mark.parametrize("format", ["u", "U", "z", "Z", "vu", "vz"])
+def test_arrow_arrays(tok, format, offset):
+    want = tok.encode_batch(TEXTS, add_eos=True)
+    assert equal(tok.encode_batch(Column(TEXTS, format, offset), add_eos=True), want)
+    assert equal(tok.encode_batch(Column(TEXTS, format, offset, null_count=0), add_eos=True, threads=2), want)
+
+
+def test_arrow_streams(tok):
+    released.clear()
+    assert equal(tok.encode_batch(Chunks(Column(TEXTS[:2]), Column([]), Column(TEXTS[2:]))), tok.encode_batch(TEXTS))
+    assert len(released) == 3  # each chunk is given back, once
+    assert len(tok.encode_batch(Chunks())) == 0
+    with pytest.raises(ValueError, match="the Arrow stream failed: disk on fire"):
+        tok.encode_batch(Chunks(Column(TEXTS), error=b"disk on fire"))
+
+
+def test_arrow_packages(tok):
+    pyarrow = pytest.importorskip("pyarrow")
+    want = tok.encode_batch(TEXTS)
+    for kind in (pyarrow.string(), pyarrow.large_string(), pyarrow.string_view()):
+        assert equal(tok.encode_batch(pyarrow.array(["x", *TEXTS], kind)[1:]), want)
+    assert equal(tok.encode_batch(pyarrow.chunked_array([TEXTS[:1], TEXTS[1:]])), want)
+
+
+@pytest.mark.parametrize(
+    "column, message",
+    [
+        (Column(["a", "b", None]), r"texts\[2\] is null"),
+        (Chunks(Column(["a"]), Column(["b", None])), r"texts\[2\] is null"),
+        (Column(["a"], "i"), 'format "i"'),
+        (Column(["a"], "+s"), "one of its columns"),
+        (Column(["a", b"b\xff"]), r"texts\[1\]: byte 0xff at offset 1 is not UTF-8"),
+        (Column(["a", "b"], buffers=[None, struct.pack("<3i", 0, 2, 1), b"ab"]), r"texts\[1\]: offsets that do not ascend"),
+        (Column(["a"], buffers=[None, struct.pack("<2i", -1, 1), b"ab"]), r"texts\[0\]: offsets"),
+        (Column(["a"], buffers=[None, struct.pack("<2i", 0, 1), None]), r"texts\[0\]: offsets"),
+        (Column(["a"], buffers=[None, None, b"ab"]), "no offsets"),
+        (Column(["a"], buffers=[None, b""]), "too few buffers"),
+        (Column(["a"], "vu", buffers=[None, struct.pack("<i12s", -1, b""), struct.pack("<q", 0)]), "a negative size"),
+        (Column(["a"], "vu", buffers=[None, struct.pack("<i4sii", 13, b"", 1, 0), b"a" * 13, struct.pack("<q", 13)]), "beyond its buffer"),
+        (Column(["a"], "vu", buffers=[None, struct.pack("<i4sii", 13, b"", 0, 1), b"a" * 13, struct.pack("<q", 13)]), "beyond its buffer"),
+    ],
+)
+def test_arrow_arrays_that_cannot_be_read(tok, column, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        tok.encode_batch(column)
+
+
+def test_objects_without_the_package_that_their_arrow_needs(tok):
+    class Series:
+        def __init__(self, error):
+            self.error = error
+
+        def __iter__(self):
+            return iter(TEXTS)
+
+        def __arrow_c_stream__(self, requested_schema=None):
+            raise self.error
+
+    class Pair:
+        def __arrow_c_array__(self, requested_schema=None):
+            return "no", "capsules"
+
+    assert equal(tok.encode_batch(Series(ImportError("pyarrow"))), tok.encode_batch(TEXTS))
+    with pytest.raises(RuntimeError, match="broken"):
+        tok.encode_batch(Series(RuntimeError("broken")))
+    with pytest.raises(ValueError, match="PyCapsule"):
+        tok.encode_batch(Pair())
+
+
+# ----------------------------------------------------------------------------------------------- bytes and sentinels
+
+
+def test_bytes_are_utf8(tok):
+    assert equal(tok.encode_batch([text.encode() for text in TEXTS]), tok.encode_batch(TEXTS))
+    assert tok.encode("é日".encode()) == tok.encode("é日") and tok.spans("é日".encode()) == tok.spans("é日")
+    for bad, at in ((b"abcdefgh\xc3", 8), (b"\xed\xa0\x80", 0), (b"a\xc0\x80", 1), (b"a\xf4\x90\x80\x80", 1)):
+        with pytest.raises(ValueError, match=rf"texts\[1\]: byte 0x{bad[at]:02x} at offset {at} is not UTF-8"):
+            tok.encode_batch(["fine", bad])
+        assert tok.encode(bad, errors="replace") == tok.encode(bad.decode(errors="replace"))
+
+
+def test_sentinels_in_texts(tok):
+    """Each is its id; what lies between is encoded as texts of their own: the hub's (legacy) rule."""
+    model = Tokenizer.from_bytes(tok.model_bytes, extra_ids=100)
+    rng = random.Random(2)
+    for _ in range(300):
+        parts = [rng.choice([*TEXTS, " ", "<", "<extra_id_", "<extra_id_100>", "<extra_id_07>", "<extra_id_1"]) for _ in range(rng.randrange(6))]
+        numbers = [rng.randrange(100) for _ in parts]
+        text = "".join(f"{part}<extra_id_{k}>" for part, k in zip(parts, numbers)) + "the end"
+        want = [i for part, k in zip(parts, numbers) for i in [*model.encode(part), model.sentinel(k)]] + model.encode("the end")
+        assert model.encode(text, sentinels=True) == want
+        assert model.encode_batch([text, text], sentinels=True, add_eos=True)[1].tolist() == [*want, model.eos_id]
+        assert model.encode(text) == Tokenizer.from_bytes(tok.model_bytes, extra_ids=0).encode(text, sentinels=True)
+
+
+def test_sentinels_of_t5(public_data):
+    """Ids of the hub's T5 tokenizer."""
+    model = Tokenizer.from_file(public_data / "data/t5-spiece/spiece.model")
+    assert model.encode("Hello <extra_id_0>.", sentinels=True) == [8774, 32099, 3, 5]
+    assert model.encode("Hello <extra_id_0> walks<extra_id_1>  x", sentinels=True) == [8774, 32099, 10681, 32098, 3, 226]
+    assert model.encode("<extra_id_0><extra_id_99>", sentinels=True) == [32099, 32000]
+
+
+@pytest.mark.parity
+def test_sentinels_agree_with_the_hub(public_data):
+    from transformers import T5Tokenizer
+
+    folder = public_data / "data/t5-spiece"
+    hub, model = T5Tokenizer.from_pretrained(folder), Tokenizer.from_file(folder / "spiece.model")
+    rng = random.Random(3)
+    for _ in range(300):
+        text = "".join(rng.choice(["<extra_id_0>", "<extra_id_42>", " ", "the dog", ".", " walks"]) for _ in range(rng.randrange(8)))
+        assert model.encode(text, add_eos=True, sentinels=True) == hub.encode(text), text
+
+
+# ------------------------------------------------------------------------------------------------------------ size
+
+
+def test_a_text_of_100_megabytes(tok):
+    text = "the cat sat " * (100_000_000 // 12)
+    once = tok.encode_batch(["the cat sat"]).ids
+    assert (tok.encode_batch([text]).ids.reshape(-1, len(once)) == once).all()
+
+
+def test_a_megabyte_of_random_bytes():
+    noise = random.Random(1).randbytes(1 << 20)
+    lossless = Tokenizer.from_bytes(model_file(BYTES, field(35, True), b"".join(field(number, False) for number in (3, 4, 5))))
+    text = noise.decode(errors="replace")
+    assert lossless.decode(lossless.encode_batch([noise], errors="replace")[0]) == text
