@@ -49,8 +49,8 @@ def render(source, example, pick="first"):
 class Rival:
     """promptsource's Template with its compiled templates kept: what a user of Jinja2 can do at best."""
 
-    def __init__(self, jinja, answer_choices=None):
-        self.full = ENV.from_string(jinja)
+    def __init__(self, jinja, answer_choices=None, cut_alone=False):
+        self.full = None if cut_alone else ENV.from_string(jinja)
         self.cut = ENV.from_string(jinja.replace("}}", " | string | truncate(2048) }}"))
         self.expression = None if answer_choices is None else ENV.from_string(answer_choices)
 
