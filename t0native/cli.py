@@ -87,7 +87,7 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=_version())
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for add in (_demo, _prompt, _rank, _generate, _train, _evaluate, _report, _info):
+    for add in (_demo, _prompt, _rank, _generate, _train, _evaluate, _report, _info, _vocab):
         add(verbs)
     return parser
 
@@ -544,3 +544,24 @@ def _run_info(args):
         else:
             print(f"{key:<20} {value:,}" if isinstance(value, int) else f"{key:<20} {value}")
     return code
+
+
+# ---- vocab ----------------------------------------------------------------------------------------------------------
+
+
+def _vocab(verbs):
+    examples = ["train corpus.txt more.txt --out spiece.model --size 8000"]
+    parser = _verb(verbs, "vocab", _run_vocab, "make a vocabulary of texts (by the sentencepiece package, the extra [vocab])", examples)
+    parser.add_argument("action", choices=("train",))
+    parser.add_argument("texts", nargs="+", metavar="TEXT", help="UTF-8 files, a sentence or paragraph a line")
+    parser.add_argument("--out", required=True, metavar="FILE", help="the SentencePiece model to write")
+    parser.add_argument("--size", type=int, default=32000, metavar="N", help="pieces (default 32000, as T5)")
+    parser.add_argument("--byte-fallback", action="store_true", help="256 pieces for bytes: no character is unknown")
+
+
+def _run_vocab(args):
+    from t0native.vocab import train_vocabulary
+
+    tokenizer = train_vocabulary(args.texts, args.out, size=args.size, byte_fallback=args.byte_fallback)
+    print(f"{args.out}: {tokenizer.n_pieces} pieces, SHA-256 {tokenizer.fingerprint}")
+    return FINE
