@@ -561,12 +561,20 @@ def _or_error(call, *args):
 def test_no_reference_is_leaked():
     templates = [Template(line) for line in FEATURES[:-1]] + [Template("{{ 1 / 0 }}"), Template("{{ xs|map('upper')|last }}"), Template("{% set l = [] %}{{ l.append(l) }}")]
 
+    prompts = [t0native.Prompt("p", line + " ||| {{ answer_choices }}", "{{ s }} ||| b") for line in FEATURES[:40:8]] + [t0native.Prompt("q", "{{ a.b }}", "c")]
+
     def render_all():
         for template in templates:
             try:
                 template.render(EXAMPLE, None, 0, 0, 1)
             except TemplateError:
                 pass
+        for prompt in prompts:
+            for apply in (prompt.apply, prompt.choices, lambda example: prompt.apply(example, separator="template")):  # noqa: B023 - called at once
+                try:
+                    apply(EXAMPLE)
+                except TemplateError:
+                    pass
         for source in ERRORS[:20] + FEATURES[:5]:
             try:
                 Template(source)
