@@ -18,7 +18,7 @@ static PyObject *iterator_of(PyObject *list) {
 }
 
 static int fill(t0_context *c, PyObject *row, Py_ssize_t more, PyObject *filler) {
-    if (more > 0 && t0_charge_size(c, 8 * (uint64_t)more) < 0) return -1;
+    if (more > 0 && t0_charge(c, (uint64_t)more / 8) < 0) return -1;
     for (; more > 0; more--)
         if (PyList_Append(row, filler) < 0) return -1;
     return 0;
