@@ -90,7 +90,7 @@ class Prompt:
         truncate: bool = True,
         highlight_variables: bool = False,
         seed: int = 0,
-        index: int = 0,
+        index: int | str = 0,
         pick: Literal["first", "last"] | None = None,
         separator: Literal["rendered", "template"] = "rendered",
     ) -> list[str]: ...

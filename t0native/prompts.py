@@ -7,6 +7,7 @@
 `apply` gives what promptsource's Template.apply gives, byte for byte (Bach et al. 2022); its `|||` inside a string field
 does not split. Random choices inside a template depend on (prompt id, seed, index, draw) alone."""
 
+import operator
 import uuid
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -52,6 +53,16 @@ def _fnv(text):
     for byte in text.encode("utf-8", "surrogatepass"):
         value = (value ^ byte) * 0x100000001B3 & _MASK
     return value
+
+
+def _number(index):
+    """What stands for the example in random choices: its number, or that of its id where it is a text."""
+    if isinstance(index, str):
+        return _fnv(index)
+    try:
+        return operator.index(index)  # NumPy's integers too
+    except TypeError:
+        raise ConfigError(f"index {shown(index)}: must be the row's number, or its id as a text") from None
 
 
 def _as_dict(example):
@@ -190,7 +201,7 @@ class Prompt(_core.Prompt):
         template = self._template(truncate, highlight_variables)
         split = template.parts if separator == "rendered" else template.own_parts
         try:
-            return split(example, choices, seed ^ _fnv(self.id), index, _PICKS[pick])
+            return split(example, choices, seed ^ _fnv(self.id), _number(index), _PICKS[pick])
         except TemplateError as error:
             raise self._named(error, "", template.source) from error.__cause__
 

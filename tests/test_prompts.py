@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import FakeModel
 from jinja_oracle import Rival
@@ -445,3 +446,14 @@ def test_threads_share_a_prompt():
 
     with ThreadPoolExecutor(8) as pool:
         assert all(done.result() for done in [pool.submit(work) for _ in range(8)])
+
+
+def test_an_example_may_be_known_by_its_id():
+    prompt = Prompt("p", "{{ ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] | choice }} ||| x")
+    drawn = [prompt.apply({}, index=f"row-{n}")[0] for n in range(60)]
+    assert drawn == [prompt.apply({}, index=f"row-{n}")[0] for n in range(60)] and len(set(drawn)) > 5
+    assert drawn != [prompt.apply({}, index=n)[0] for n in range(60)]
+    assert prompt.apply({}, index=np.int32(7)) == prompt.apply({}, index=7)
+    assert prompt.apply({}, index=-1) == prompt.apply({}, index=2**64 - 1)
+    with pytest.raises(t0.ConfigError, match=r"index 1\.5: must be the row's number, or its id as a text"):
+        prompt.apply({}, index=1.5)

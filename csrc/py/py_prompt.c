@@ -111,7 +111,7 @@ PyDoc_STRVAR(apply_doc,
              "apply($self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None, separator='rendered')\n--\n\n"
              "The rendered parts between the separators |||, as promptsource's Template.apply gives them.\n\n"
              "truncate: printed values are cut at 2,048 characters, between words.  highlight_variables: printed values are put\n"
-             "into a <span>.  seed (0 to 2**64 - 1), index: of random choices.  pick: \"first\" or \"last\" instead of a random choice.\n"
+             "into a <span>.  seed (0 to 2**64 - 1), index (the row's number, or its id as a text): of random choices.  pick: \"first\" or \"last\" instead of a random choice.\n"
              "separator: \"rendered\" splits at every ||| of the rendered text, where those of text fields are hidden first, as\n"
              "promptsource does (a ||| inside a list or an answer choice then splits); \"template\" only at those of the template's text.\n"
              "Raises ConfigError for an argument out of its range, DataError for an example with the key answer_choices, TemplateError where\n"
