@@ -4,6 +4,8 @@ sentinels in texts; and that hostile ones do no harm."""
 import ctypes
 import random
 import struct
+import subprocess
+import sys
 
 import pytest
 from spiece_files import BYTES, field, model_file
@@ -245,3 +247,21 @@ def test_a_megabyte_of_random_bytes():
     lossless = Tokenizer.from_bytes(model_file(BYTES, field(35, True), b"".join(field(number, False) for number in (3, 4, 5))))
     text = noise.decode(errors="replace")
     assert lossless.decode(lossless.encode_batch([noise], errors="replace")[0]) == text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_loading_takes_little_memory(public_data):
+    """The peak is at most 8 MB over the file."""
+    code = """if True:
+        import re, sys, t0native as t0
+        def kilobytes(name): return int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
+        data = open(sys.argv[1], "rb").read()
+        t0.mini.tokenizer()
+        open("/proc/self/clear_refs", "w").write("5")  # the peak is counted anew
+        before = kilobytes("VmRSS")
+        tok = t0.Tokenizer.from_bytes(data)
+        print(kilobytes("VmHWM") - before, tok.n_pieces)"""
+    command = [sys.executable, "-c", code, str(public_data / "data/t5-spiece/spiece.model")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    grown, pieces = map(int, done.stdout.split())
+    assert pieces == 32000 and grown < 8 * 1024

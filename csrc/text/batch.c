@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { CHUNKS_PER_THREAD = 4, POLL_TEXTS = 32 };
+enum { CHUNKS_PER_THREAD = 4, POLL_TEXTS = 32, NEAR = 4 /* texts ahead */, FETCHED = 512 /* bytes of each */ };
 
 typedef struct chunk {
     size_t begin, end; /* texts */
@@ -53,6 +53,11 @@ static t0_status encode_text(batch *b, t0_encoder *encoder, t0_buffer *ids, size
     return T0_OK;
 }
 
+/* Asks for a text that will be read soon: short texts lie anywhere in memory. */
+static void fetch(t0_bytes text) {
+    for (size_t at = 0; at < text.size && at < FETCHED; at += 64) __builtin_prefetch(text.data + at);
+}
+
 static void encode_chunk(void *context, size_t index, size_t worker) {
     batch *b = context;
     chunk *c = &b->chunks[index];
@@ -62,6 +67,7 @@ static void encode_chunk(void *context, size_t index, size_t worker) {
     c->err.status = t0_buffer_reserve(&c->ids, bytes) ? T0_OK : t0_fail_memory(&c->err, bytes);
     for (size_t i = c->begin; i < c->end && c->err.status == T0_OK; i++) {
         if (atomic_load_explicit(&b->stop, memory_order_relaxed)) return;
+        if (i + NEAR < c->end) fetch(b->texts[i + NEAR]);
         if (i % POLL_TEXTS == 0 && t0_poll_stops(poll)) t0_fail(&c->err, T0_EINTERRUPT, "stopped");
         else c->err.status = encode_text(b, &b->encoders[worker], &c->ids, i, poll, &c->err);
     }

@@ -13,6 +13,7 @@
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { POLL_WORDS = 4096 };
@@ -128,15 +129,27 @@ static t0_status encode_normal(sink *out, t0_error *err) {
     return T0_OK;
 }
 
-/* Writes the ids of a remembered word. There is room for T0_WORD_IDS. */
-static inline void put_word(t0_encoder *e, t0_buffer *ids, const t0_word *word, float *score) {
-    memcpy(ids->data + ids->size, word->ids, sizeof word->ids);
-    ids->size += word->n_ids * sizeof(int32_t);
+/* The score of all that was written: known up to ids[0, at), all of which are the cache's from there on. */
+typedef struct tally {
+    float score, bound; /* bound: nothing below the magnitude of the score of all ids */
+    size_t at;          /* bytes */
+} tally;
+
+static void settle(tally *t, const t0_encoder *e, const t0_buffer *ids) {
     const float *scores = e->tokenizer->model.scores;
-    float sum = *score;
-    for (size_t i = 0; i < word->n_ids; i++) sum += scores[word->ids[i]];
-    *score = sum;
-    e->after_unk = false;
+    const int32_t *id = (const int32_t *)ids->data;
+    for (size_t i = t->at / sizeof *id; i < ids->size / sizeof *id; i++) t->score += scores[id[i]];
+    t->at = ids->size;
+    t->bound = fabsf(t->score);
+}
+
+/* encode_word, where the words before may have come from the cache. */
+static t0_status encode_counted(sink *out, size_t begin, size_t end, tally *t, t0_error *err) {
+    settle(t, out->encoder, out->ids);
+    T0_TRY(encode_word(out, begin, end, &t->score, err));
+    t->at = out->ids->size;
+    t->bound = fabsf(t->score);
+    return T0_OK;
 }
 
 /* A word that waits for its slot of the cache, which is being fetched. */
@@ -146,7 +159,7 @@ typedef struct waiting {
     size_t begin, end; /* in the text, or in encoder->normal with the mark in front */
 } waiting;
 
-enum { AHEAD = 16 };
+enum { AHEAD = 16, BLOCK = 64 };
 
 /* T0_WORD_MAX bytes can be read at `text`, the word's first one. */
 static inline waiting wait_for(const t0_encoder *e, const uint8_t *text, size_t begin, size_t end) {
@@ -156,15 +169,34 @@ static inline waiting wait_for(const t0_encoder *e, const uint8_t *text, size_t 
     return w;
 }
 
-/* The ids of U+2581 + word by the cache: whether it could. There is room for T0_WORD_IDS. */
-static inline bool put_known(t0_encoder *e, t0_buffer *ids, const waiting *w, float *score) {
-    const t0_word *word = t0_word_find(w->set, &w->key);
-    if (!word) {
-        t0_word_learn(&e->words, &e->tokenizer->model, &w->key, w->set);
-        word = w->set;
+/* A remembered word that holds <unk>: neighbouring ones melt into one id, so its score is counted at once. */
+static void put_unknown(t0_encoder *e, t0_buffer *ids, const t0_word *word, tally *t) {
+    sink out = {e, ids, NULL, NULL};
+    settle(t, e, ids);
+    for (size_t i = 0; i < word->n_ids; i++) {
+        put(&out, word->ids[i], 0, 0);
+        t->score += e->tokenizer->model.scores[word->ids[i]];
     }
-    if (!t0_word_holds(word, *score)) return false;
-    put_word(e, ids, word, score);
+    t->at = ids->size;
+    t->bound = fabsf(t->score);
+}
+
+/* The ids of U+2581 + word by the cache: whether it could. There is room for T0_WORD_IDS. */
+static inline bool put_known(t0_encoder *e, t0_buffer *ids, const waiting *w, tally *t) {
+    const t0_word *word = t0_word_find(w->set, &w->key);
+    if (!word) word = t0_word_learn(&e->words, &e->tokenizer->model, &w->key, w->set);
+    if (t->bound > word->limit) {
+        settle(t, e, ids);
+        if (t->bound > word->limit) return false;
+    }
+    if (word->most == 0) {
+        put_unknown(e, ids, word, t);
+        return true;
+    }
+    memcpy(ids->data + ids->size, word->ids, sizeof word->ids);
+    ids->size += word->n_ids * sizeof(int32_t);
+    t->bound += word->most;
+    e->after_unk = false;
     return true;
 }
 
@@ -174,7 +206,7 @@ static inline bool room_for_word(t0_buffer *ids) {
 }
 
 /* The words of encoder->normal, each with its mark in front. */
-static t0_status encode_marked(sink *out, float *score, t0_error *err) {
+static t0_status encode_marked(sink *out, tally *t, t0_error *err) {
     t0_encoder *e = out->encoder;
     if (!t0_buffer_reserve(&e->normal, T0_WORD_MAX)) return t0_fail_memory(err, e->normal.size * 2); /* keys read on */
     memset(e->normal.data + e->normal.size, 0, T0_WORD_MAX);
@@ -185,21 +217,21 @@ static t0_status encode_marked(sink *out, float *score, t0_error *err) {
         if (end - begin <= T0_SPACE_MARK_SIZE + T0_WORD_MAX) {
             if (!room_for_word(out->ids)) return t0_fail_memory(err, out->ids->size * 2);
             const waiting w = wait_for(e, normal.data + begin + T0_SPACE_MARK_SIZE, begin + T0_SPACE_MARK_SIZE, end);
-            known = put_known(e, out->ids, &w, score);
+            known = put_known(e, out->ids, &w, t);
         }
-        if (!known) T0_TRY(encode_word(out, begin, end, score, err));
+        if (!known) T0_TRY(encode_counted(out, begin, end, t, err));
         begin = end;
     }
     return T0_OK;
 }
 
 /* An ASCII word that the cache cannot serve. */
-static t0_status encode_plain(sink *out, t0_bytes text, size_t begin, size_t end, float *score, t0_error *err) {
+static t0_status encode_plain(sink *out, t0_bytes text, size_t begin, size_t end, tally *t, t0_error *err) {
     t0_buffer *normal = &out->encoder->normal;
     normal->size = 0;
     if (!t0_buffer_add(normal, T0_SPACE_MARK, T0_SPACE_MARK_SIZE) || !t0_buffer_add(normal, text.data + begin, end - begin))
         return t0_fail_memory(err, end - begin);
-    return encode_word(out, 0, normal->size, score, err);
+    return encode_counted(out, 0, normal->size, t, err);
 }
 
 /* A walk along a text, word by word; the last few ASCII words wait in `queue`. */
@@ -207,8 +239,10 @@ typedef struct walk {
     sink out;
     t0_bytes text;
     size_t tail_at;             /* text[tail_at ..] is repeated in tail, followed by zeros: so reads may go past the end */
-    uint8_t tail[3 * T0_WORD_MAX];
-    float score;
+    uint8_t tail[2 * T0_WORD_MAX];
+    size_t block;               /* bit i of plain: text[block + i] is a plain byte; unset beyond the end */
+    uint64_t plain;
+    tally tally;
     size_t n;
     waiting queue[AHEAD];
 } walk;
@@ -220,7 +254,9 @@ static void walk_begin(walk *w, sink out, t0_bytes text) {
     w->tail_at = text.size - copied;
     memset(w->tail, 0, sizeof w->tail);
     if (copied) memcpy(w->tail, text.data + w->tail_at, copied);
-    w->score = 0.0f;
+    w->block = SIZE_MAX / 2; /* none yet: no place of a text lies in it */
+    w->plain = 0;
+    w->tally = (tally){.at = out.ids->size};
     w->n = 0;
 }
 
@@ -229,19 +265,42 @@ static inline const uint8_t *peek(const walk *w, size_t at) {
     return at < w->tail_at ? w->text.data + at : w->tail + (at - w->tail_at);
 }
 
-/* The end of the run of plain bytes that begins at `at`: eight at once where they are '!' to '~'. */
-static inline size_t plain_end(const walk *w, const t0_normalizer *nm, size_t at) {
-    if (!nm->common_kinds || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) {
-        while (at < w->text.size && nm->kind[w->text.data[at]] == T0_BYTE_PLAIN) at++;
-        return at;
-    }
-    for (;; at += 8) {
-        const uint64_t ones = 0x0101010101010101u;
-        uint64_t x;
-        memcpy(&x, peek(w, at), 8);
-        /* the lowest bit found is right: borrows and carries only move upwards, past a byte that is found itself */
-        const uint64_t found = (((x - 0x21 * ones) & ~x) | (x + ones) | x) & 0x80 * ones;
-        if (found) return at + (size_t)__builtin_ctzll(found) / 8;
+/* Which of eight bytes are '!' to '~', as bits; exact, for no sum below leaves its byte. */
+static inline uint64_t plain_of_eight(const uint8_t *bytes) {
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t x;
+    memcpy(&x, bytes, sizeof x);
+    const uint64_t low = x & 0x7F * ones;
+    const uint64_t plain = (low + 0x5F * ones) & ~(low + ones) & ~x & 0x80 * ones;
+    return (plain >> 7) * 0x0102040810204080u >> 56;
+}
+
+static inline bool by_eights(const t0_normalizer *nm) { return nm->common_kinds && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__; }
+
+/* Sets block = at, and plain. */
+static void see_block(walk *w, const t0_normalizer *nm, size_t at) {
+    const size_t left = w->text.size - at;
+    const uint8_t *bytes = w->text.data + at;
+    uint8_t end[BLOCK] = {0};
+    if (left < BLOCK) bytes = memcpy(end, bytes, left);
+    w->block = at;
+    w->plain = 0;
+    for (size_t i = 0; i < BLOCK && by_eights(nm); i += 8) w->plain |= plain_of_eight(bytes + i) << i;
+    for (size_t i = 0; i < BLOCK && !by_eights(nm) && i < left; i++) w->plain |= (uint64_t)(nm->kind[bytes[i]] == T0_BYTE_PLAIN) << i;
+}
+
+/* The end of the run of plain bytes that begins at `at`, below text.size. */
+static inline size_t plain_end(walk *w, const t0_normalizer *nm, size_t at) {
+    for (;;) {
+        const size_t seen = at - w->block;
+        if (seen < BLOCK) {
+            const uint64_t ends = ~(w->plain >> seen); /* never 0 but for a block of plain bytes alone */
+            const size_t run = ends ? (size_t)__builtin_ctzll(ends) : BLOCK;
+            if (seen + run < BLOCK) return at + run;
+            if (seen == 0) at += BLOCK;
+        }
+        if (at >= w->text.size) return w->text.size;
+        see_block(w, nm, at);
     }
 }
 
@@ -251,8 +310,8 @@ static t0_status flush(walk *w, t0_error *err) {
     for (size_t i = 0; i < n; i++) {
         const waiting *word = &w->queue[i];
         if (!room_for_word(w->out.ids)) return t0_fail_memory(err, w->out.ids->size * 2);
-        if (!put_known(w->out.encoder, w->out.ids, word, &w->score))
-            T0_TRY(encode_plain(&w->out, w->text, word->begin, word->end, &w->score, err));
+        if (!put_known(w->out.encoder, w->out.ids, word, &w->tally))
+            T0_TRY(encode_plain(&w->out, w->text, word->begin, word->end, &w->tally, err));
     }
     return T0_OK;
 }
@@ -270,7 +329,7 @@ static t0_status encode_by_rules(walk *w, size_t *at, bool *whole, t0_error *err
     T0_TRY(flush(w, err));
     T0_TRY(t0_normalize_words(&e->tokenizer->normalizer, w->text, at, &e->normal, err));
     *whole = has_mark(w->text.data + begin, *at - begin);
-    return *whole ? T0_OK : encode_marked(&w->out, &w->score, err);
+    return *whole ? T0_OK : encode_marked(&w->out, &w->tally, err);
 }
 
 static t0_status encode_by_words(walk *w, bool *whole, t0_error *err) {
@@ -289,7 +348,7 @@ static t0_status encode_by_words(walk *w, bool *whole, t0_error *err) {
             if (w->n == AHEAD) T0_TRY(flush(w, err));
         } else if (plain) {
             T0_TRY(flush(w, err));
-            T0_TRY(encode_plain(&w->out, text, at, end, &w->score, err));
+            T0_TRY(encode_plain(&w->out, text, at, end, &w->tally, err));
         } else {
             end = at;
             T0_TRY(encode_by_rules(w, &end, whole, err));
@@ -318,7 +377,7 @@ t0_status t0_encode(t0_encoder *e, t0_bytes text, t0_buffer *ids, const t0_poll 
     if (tok->normalizer.by_words && tok->model.marks_lead) {
         const size_t before = ids->size;
         bool whole = false;
-        if (!t0_words_begin(&e->words, &tok->model)) return t0_fail_memory(err, T0_WORD_SLOTS * sizeof(t0_word));
+        if (!t0_words_begin(&e->words, &tok->model, !tok->spiece.byte_fallback)) return t0_fail_memory(err, T0_WORD_SLOTS * sizeof(t0_word));
         e->after_unk = false;
         walk w;
         walk_begin(&w, out, text);

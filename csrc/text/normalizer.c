@@ -220,7 +220,7 @@ static bool rule_begins(const t0_normalizer *nm, uint32_t position, uint8_t c) {
 
 /* What c becomes, alone and before any ASCII character. */
 static t0_byte_kind kind_of(const t0_normalizer *nm, uint8_t c) {
-    const t0_byte_kind itself = c == ' ' ? T0_BYTE_SPACE : T0_BYTE_PLAIN;
+    const t0_byte_kind itself = c == ' ' ? T0_BYTE_SPACE : c > ' ' && c <= '~' ? T0_BYTE_PLAIN : T0_BYTE_OTHER;
     if (c >= 0x80) return T0_BYTE_OTHER;
     if (nm->user->nodes) {
         uint32_t node = 0;
@@ -234,7 +234,7 @@ static t0_byte_kind kind_of(const t0_normalizer *nm, uint8_t c) {
         if (rule_begins(nm, inner, next)) return T0_BYTE_OTHER;
     const step alone = next_step(nm, (t0_bytes){&c, 1});
     if (alone.result.size != 1) return T0_BYTE_OTHER;
-    return alone.result.data[0] == ' ' ? T0_BYTE_SPACE : alone.result.data[0] == c ? T0_BYTE_PLAIN : T0_BYTE_OTHER;
+    return alone.result.data[0] == ' ' ? T0_BYTE_SPACE : alone.result.data[0] == c ? itself : T0_BYTE_OTHER;
 }
 
 /* Whether some result of a rule holds two spaces in a row or a U+2581, which would blur where words end. */

@@ -12,14 +12,14 @@ typedef struct t0_normalizer {
     const t0_trie *user; /* user-defined symbols pass untouched; borrowed, may be empty */
     bool add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces, whitespace_suffix;
     uint8_t kind[256]; /* t0_byte_kind */
-    bool common_kinds; /* the plain bytes are just '!' to '~' */
+    bool common_kinds; /* all of '!' to '~' are plain */
     bool by_words;     /* each word becomes U+2581 and its own result, so that words can be normalised one by one */
 } t0_normalizer;
 
 /* What a byte becomes wherever another ASCII character, or the end, follows it. */
 typedef enum t0_byte_kind {
     T0_BYTE_OTHER, /* see the rules */
-    T0_BYTE_PLAIN, /* itself */
+    T0_BYTE_PLAIN, /* itself, '!' to '~' */
     T0_BYTE_SPACE  /* ' ' */
 } t0_byte_kind;
 

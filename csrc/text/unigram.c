@@ -32,6 +32,7 @@ static void set_scores(t0_unigram *out, const t0_spiece *spiece) {
         out->scores[i] = piece->type == T0_PIECE_USER ? (float)(piece->size * 0.1 - 0.1) : piece->score;
         if (in_trie(piece)) out->largest = fmaxf(out->largest, fabsf(out->scores[i]));
     }
+    out->scores[out->unk_id] = out->unk_score;
 }
 
 static bool has_inner_mark(const t0_piece *piece) {

@@ -7,7 +7,7 @@
 
 typedef struct t0_unigram {
     t0_trie trie;     /* of the pieces that text can become: normal and user-defined ones */
-    float *scores;    /* [n_pieces] what Viterbi adds, owned */
+    float *scores;    /* [n_pieces] what Viterbi adds, owned; unk_score at unk_id */
     float unk_score, largest; /* largest: the greatest magnitude of any score */
     uint32_t unk_id;
     size_t longest;   /* bytes of the longest piece, or 4, a character, if that is more */

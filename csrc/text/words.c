@@ -14,7 +14,10 @@
  *
  * A search may also count its scores anew inside a word, where one exceeds T0_REBASE_SCORE. Every place of a word can be
  * reached character by character, so none is further than `reach` from S: limit is kept that far below. Cuts with <unk>
- * are not remembered: what they become depends on the neighbours. */
+ * are not remembered where it stands for bytes.
+ *
+ * So |S| need not be known exactly: a word adds at most `most` to it, the sum of the magnitudes of its scores, rounded up
+ * to a whole number, and one for rounding (T0_WORD_IDS additions below T0_REBASE_SCORE err by less than 1/16). */
 #include "text/words.h"
 
 #include "text/utf8.h"
@@ -27,9 +30,10 @@ enum { WHOLE = T0_SPACE_MARK_SIZE + T0_WORD_MAX }; /* bytes of the longest word 
 _Static_assert(sizeof(t0_word) == 64, "one cache line a word");
 _Static_assert(T0_WORD_SLOTS == T0_WORD_WAYS << (64 - 51), "t0_word_set takes the upper 13 bits");
 
-bool t0_words_begin(t0_words *words, const t0_unigram *model) {
+bool t0_words_begin(t0_words *words, const t0_unigram *model, bool unknown) {
     if (words->slots) return true;
     words->slots = t0_alloc_zero(T0_WORD_SLOTS * sizeof *words->slots);
+    words->unknown = unknown;
     words->reach = (WHOLE + 1) * model->largest;
     return words->slots != NULL;
 }
@@ -45,10 +49,16 @@ typedef struct two_best {
     uint32_t id, start;
 } two_best;
 
-static void offer_two(two_best *best, const two_best *from, double score, uint32_t id, uint32_t start) {
-    const double first = from->first + score, second = from->second + score;
-    if (first > best->first) *best = (two_best){first, best->first > second ? best->first : second, id, start};
-    else if (first > best->second) best->second = first;
+static inline double larger(double a, double b) { return a > b ? a : b; }
+
+/* Without branches, which could not be foretold. */
+static inline void offer_two(two_best *best, double first, double second, uint32_t id, uint32_t start) {
+    const bool better = first > best->first;
+    const double loser = better ? best->first : first;
+    best->second = larger(larger(best->second, second), loser);
+    best->first = better ? first : best->first;
+    best->id = better ? id : best->id;
+    best->start = better ? start : best->start;
 }
 
 static void search_two(const t0_unigram *model, const uint8_t *text, size_t size, two_best *best) {
@@ -58,15 +68,17 @@ static void search_two(const t0_unigram *model, const uint8_t *text, size_t size
     for (size_t start = 0; start < size;) {
         const size_t promised = t0_utf8_promised(text[start]);
         const size_t next = promised < size - start ? start + promised : size;
+        const double first = best[start].first, second = best[start].second;
         bool covered = false;
         uint32_t node = 0;
         for (size_t i = start; i < size && nodes && t0_trie_step(nodes, &node, text[i]); i++) {
             const uint32_t id = t0_trie_value(nodes, node);
             if (id == T0_TRIE_NONE) continue;
-            offer_two(&best[i + 1], &best[start], model->scores[id], id, (uint32_t)start);
+            const double score = model->scores[id];
+            offer_two(&best[i + 1], first + score, second + score, id, (uint32_t)start);
             covered |= i + 1 == next;
         }
-        if (!covered) offer_two(&best[next], &best[start], model->unk_score, model->unk_id, (uint32_t)start);
+        if (!covered) offer_two(&best[next], first + model->unk_score, second + model->unk_score, model->unk_id, (uint32_t)start);
         start = next;
     }
 }
@@ -78,24 +90,37 @@ static float limit_of(const t0_words *words, const two_best *end, size_t size) {
     return limit > 0.0 ? (float)(limit * 0.999) : -1.0f;
 }
 
-void t0_word_learn(const t0_words *words, const t0_unigram *model, const t0_word_key *key, t0_word *set) {
+/* The ids of the best cut of text[size], and their limit; it stays negative where they cannot be remembered. */
+static void fill_in(const t0_words *words, const t0_unigram *model, const two_best *best, size_t size, t0_word *out) {
+    int32_t ids[WHOLE];
+    size_t n = 0;
+    bool unknown = false;
+    double magnitude = 2.0; /* one to round up, one for rounding */
+    for (size_t end = size; end > 0; end = best[end].start) {
+        const uint32_t id = best[end].id;
+        ids[n++] = (int32_t)id;
+        unknown |= id == model->unk_id;
+        magnitude += fabs(model->scores[id]);
+    }
+    out->limit = -1.0f;
+    if (n > T0_WORD_IDS || magnitude > UINT16_MAX || (unknown && !words->unknown)) return;
+    out->limit = limit_of(words, &best[size], size);
+    out->most = unknown ? 0 : (uint16_t)magnitude;
+    out->n_ids = (uint8_t)n;
+    for (size_t i = 0; i < n; i++) out->ids[i] = ids[n - 1 - i];
+}
+
+const t0_word *t0_word_learn(const t0_words *words, const t0_unigram *model, const t0_word_key *key, t0_word *set) {
     uint8_t text[WHOLE];
     two_best best[WHOLE + 1];
-    int32_t ids[WHOLE];
     const size_t size = T0_SPACE_MARK_SIZE + key->size;
+    size_t way = 0;
+    while (way + 1 < T0_WORD_WAYS && set[way].size) way++;
     memcpy(text, T0_SPACE_MARK, T0_SPACE_MARK_SIZE);
     memcpy(text + T0_SPACE_MARK_SIZE, key->text, key->size);
     search_two(model, text, size, best);
-    memmove(set + 1, set, (T0_WORD_WAYS - 1) * sizeof *set);
-    set[0] = (t0_word){.size = (uint8_t)key->size, .limit = limit_of(words, &best[size], size)};
-    memcpy(set->text, key->text, sizeof set->text);
-    size_t n = 0;
-    bool fits = true;
-    for (size_t end = size; end > 0; end = best[end].start) {
-        ids[n++] = (int32_t)best[end].id;
-        fits &= best[end].id != model->unk_id && n <= T0_WORD_IDS;
-    }
-    if (!fits) set->limit = -1.0f;
-    for (size_t i = 0; i < n && fits; i++) set->ids[i] = ids[n - 1 - i];
-    set->n_ids = fits ? (uint8_t)n : 0;
+    set[way] = (t0_word){.size = (uint8_t)key->size};
+    memcpy(set[way].text, key->text, sizeof set[way].text);
+    fill_in(words, model, best, size, &set[way]);
+    return &set[way];
 }

@@ -13,17 +13,19 @@ enum {
 
 typedef struct t0_word {
     uint64_t text[T0_WORD_MAX / 8]; /* padded with zeros */
-    uint8_t size, n_ids;            /* size 0: an empty slot */
+    uint8_t size, n_ids;            /* size 0: an empty slot, as are all behind it */
+    uint16_t most;                  /* adds no more to the magnitude of the score, rounding and all; 0: it holds <unk> */
     float limit;                    /* holds while the score before the word lies in [-limit, limit]; negative: never */
-    int32_t ids[T0_WORD_IDS];
+    int32_t ids[T0_WORD_IDS];       /* one <unk> a character */
 } t0_word;
 
 typedef struct t0_words {
     t0_word *slots; /* [T0_WORD_SLOTS], owned; NULL until the first word */
+    bool unknown;   /* words with <unk> are remembered too */
     float reach;    /* most that the scores of a word can add up to, either way */
 } t0_words;
 
-bool t0_words_begin(t0_words *words, const t0_unigram *model); /* false when there is no memory */
+bool t0_words_begin(t0_words *words, const t0_unigram *model, bool unknown); /* false when there is no memory */
 void t0_words_free(t0_words *words);
 
 typedef struct t0_word_key {
@@ -57,19 +59,20 @@ static inline bool t0_word_is(const t0_word *word, const t0_word_key *key) {
            word->text[2] == key->text[2];
 }
 
-/* Whether the word's ids are those of a search that starts at `score`. */
-static inline bool t0_word_holds(const t0_word *word, float score) {
-    return score <= word->limit && score >= -word->limit;
-}
-
-/* The key's slot of its set, or NULL. */
+/* The key's slot, which becomes the first of its set, where frequent words are met first; NULL when it is not there. */
 static inline t0_word *t0_word_find(t0_word *set, const t0_word_key *key) {
-    for (size_t way = 0; way < T0_WORD_WAYS; way++)
-        if (t0_word_is(&set[way], key)) return &set[way];
+    if (__builtin_expect(t0_word_is(&set[0], key), 1)) return &set[0];
+    for (size_t way = 1; way < T0_WORD_WAYS && set[way - 1].size; way++) {
+        if (!t0_word_is(&set[way], key)) continue;
+        const t0_word found = set[way];
+        set[way] = set[0];
+        set[0] = found;
+        return set;
+    }
     return NULL;
 }
 
-/* Segments U+2581 + key and remembers it in set[0]; the others move up, the last is forgotten. */
-void t0_word_learn(const t0_words *words, const t0_unigram *model, const t0_word_key *key, t0_word *set);
+/* Segments U+2581 + key and remembers it in the first empty slot of the set, or in the last. */
+const t0_word *t0_word_learn(const t0_words *words, const t0_unigram *model, const t0_word_key *key, t0_word *set);
 
 #endif
