@@ -2,7 +2,6 @@
 
 import gc
 import os
-import random
 import subprocess
 import sys
 import textwrap
@@ -15,6 +14,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from fakes import ctrl_c
+from fuzz_templates import fuzz
 from jinja_oracle import ENV
 from jinja_oracle import render as jinja
 
@@ -165,20 +165,17 @@ def test_what_jinja_refuses_is_refused_with_a_place(source):
         ("{% call f() %}{% endcall %}", "the tag {% call %} is not supported"),
         ("{% macro f(a=1, b) %}{% endmacro %}", "a parameter without a default after one with a default"),
         ("{% macro f(a, a) %}{% endmacro %}", "named twice"),
-        ("{{ f() }}{% macro f() %}{% endmacro %}", "function 'f' does not exist"),
-        ("{{ x|tojson }}", "filter 'tojson' is not supported here"),
+        ("x {{ x|pprint }}", "line 1, column 8: filter 'pprint' is not supported here"),
+        ("{% macro f() %}{{ varargs }}{% endmacro %}", "varargs and kwargs are not supported"),
         ("{{ x|nothing }}", "filter 'nothing' does not exist"),
         ("{{ x.__class__ }}", "begin with _"),
         ("{{ x.format(1) }}", "method 'format' does not exist or may not be called"),
         ("{{ x.encode() }}", "'encode'"),
         ("{{ f(1) }}", "function 'f' does not exist"),
-        ("{{ x[0]() }}", "only functions and methods"),
+        ("{{ x[0]() }}", "only functions, macros and methods"),
         ("{{ f(*x) }}", "* and ** arguments"),
-        ("{% for x in y recursive %}{% endfor %}", "recursive loops"),
         ("{{ self }}", "self is reserved"),
         ("{{ x|map(y)|list }}", "constant name in quotes"),
-        *((f"{{{{ x|map({lazy})|list }}}}", "cannot be named inside map")
-          for lazy in ("'map', 'upper'", "'map', attribute='a'", "'select'", "'reject'", "'selectattr', 'a'", "'rejectattr', 'a'")),
     ],
 )
 def test_what_is_not_supported_is_refused_when_compiling(source, words):
@@ -473,89 +470,11 @@ def test_values_of_other_types_are_what_jinja_takes_them_for(value):
         assert Template(source).render({"v": value}) == jinja(source, {"v": value}), source
 
 
-# Differential fuzz: a small grammar over the example, seeded.
-
-NAMES = ["s", "empty", "n", "neg", "f", "t", "no", "xs", "nums", "mixed", "d", "rows", "text", "missing", "x", "y", "pairs", "label"]
-FILTERS = ["lower", "upper", "capitalize", "title", "trim", "string", "length", "list", "first", "last", "int", "float", "abs", "round", "sum", "sort",
-           "unique|list", "min", "max", "reverse|list", "join('-')", "replace('a', 'z')", "default('d')", "default('d', true)", "choice", "random",
-           "map('upper')|list", "map(attribute='a')|list", "select|list", "reject('none')|list", "truncate(8)", "most_frequent", "wordcount", "center(9)"]  # fmt: skip
-TESTS = ["defined", "none", "string", "number", "odd", "mapping", "iterable", "sequence", "true", "in xs", "divisibleby 2", "lower", "eq 3"]
-METHODS = ["lower()", "upper()", "split()", "split(' ')", "strip()", "replace('t', 'T')", "index('a')", "startswith('I')", "keys()|list", "items()|list", "get('k')", "count('a')", "title()"]
-ATOMS = ["0", "1", "-2", "2.5", "'a'", "'it\\'s'", "none", "true", "[]", "[1, 'a']", "{'k': 2}", "(1, 2)", "''", "'%s'"]
-
-
-def expression(rng, depth=0):
-    kind = rng.random()
-    if depth > 3 or kind < 0.3:
-        return rng.choice(NAMES if rng.random() < 0.7 else ATOMS)
-    sub = lambda: expression(rng, depth + 1)  # noqa: E731
-    if kind < 0.5:
-        return f"{sub()}|{rng.choice(FILTERS)}"
-    if kind < 0.6:
-        return f"({sub()} {rng.choice(['+', '-', '*', '/', '//', '%', '~', '==', '!=', '<', '>=', 'in', 'not in', 'and', 'or'])} {sub()})"
-    if kind < 0.7:
-        return f"{rng.choice(NAMES)}{rng.choice(['[0]', '[-1]', '[1:]', '[:-1]', '[::2]', '.k', '.a', '[n]', '[label]', '.0', '[none]', '[1:n]', '.k.z'])}"
-    if kind < 0.78:
-        return f"{rng.choice(NAMES)}.{rng.choice(METHODS)}"
-    if kind < 0.85:
-        return f"({sub()} is {rng.choice(['', 'not '])}{rng.choice(TESTS)})"
-    if kind < 0.92:
-        return f"({sub()} if {sub()} else {sub()})"
-    return rng.choice([f"[{sub()}, {sub()}]", f"(not {sub()})", f"-{sub()}", f"{{'a': {sub()}}}", f"({sub()} < {sub()} <= {sub()})"])
-
-
-def statement(rng, depth=0):
-    kind = rng.random()
-    if depth > 2 or kind < 0.45:
-        return rng.choice(["{{ %s }}", "{{- %s }}", "{{ %s -}}", " {{ %s }}\n"]) % expression(rng)
-    body = lambda: "".join(statement(rng, depth + 1) for _ in range(rng.randint(1, 3)))  # noqa: E731
-    if kind < 0.6:
-        return f"{{% if {expression(rng)} %}}{body()}{{% elif {expression(rng)} %}}{body()}{{% else %}}{body()}{{% endif %}}"
-    if kind < 0.8:
-        test = f" if {expression(rng)}" if rng.random() < 0.3 else ""
-        target = rng.choice(["x", "y", "x, y", "n", "xs"])
-        loop = rng.choice(["", "{{ loop.index }}", "{{ loop.last }}", "{{ loop.previtem }}", "{{ loop.length }}"])
-        return f"{{% for {target} in {expression(rng)}{test} %}}{loop}{body()}{{% else %}}e{{% endfor %}}"
-    if kind < 0.95:
-        return f"{{% set {rng.choice(['x', 'y', 'n', 's'])} = {expression(rng)} %}}"
-    return rng.choice(["{% set x %}" + body() + "{% endset %}", "text|||", "{# c #}", "{%- raw %}{{ r }}{% endraw -%} "])
-
-
-def variants(rng):
-    """The example, and two with some fields exchanged or missing."""
-    yield EXAMPLE
-    for _ in range(2):
-        other = dict(EXAMPLE)
-        for name in rng.sample(NAMES[:13] + NAMES[-2:], 5):
-            other[name] = EXAMPLE[rng.choice(["s", "n", "xs", "d", "nums", "no", "rows"])]
-        del other[rng.choice(["s", "n", "xs", "d"])]
-        yield other
-
-
-def test_fuzz_against_jinja():
-    """T0NATIVE_FUZZ=N takes N templates instead of 1,000, T0NATIVE_FUZZ_SEED another seed."""
-    rng = random.Random(int(os.environ.get("T0NATIVE_FUZZ_SEED", 20240607)))
-    equal = refused = 0
-    for number in range(int(os.environ.get("T0NATIVE_FUZZ", 1000))):
-        source = "".join(statement(rng, 1) for _ in range(rng.randint(1, 3)))
-        compiled, ours = _or_error(ENV.from_string, source), _or_error(Template, source)
-        for example in variants(rng):
-            expected = compiled if isinstance(compiled, Exception) else _or_error(lambda: compiled.render(**example))
-            got = ours if isinstance(ours, Exception) else _or_error(lambda: ours.render(example, None, 0, 0, 1))
-            assert isinstance(got, (str, TemplateError)), (source, got)
-            if isinstance(got, str):
-                assert got == expected, (number, source, example)
-                equal += 1
-            elif isinstance(expected, str) and " at 0x" not in expected:
-                refused += 1
-    assert equal > number // 2 and refused < equal // 20, (equal, refused)
-
-
-def _or_error(call, *args):
-    try:
-        return call(*args)
-    except Exception as error:
-        return error
+def test_a_slice_of_the_fuzzing():
+    """python tests/fuzz_templates.py runs 200,000 pairs, and counts how often each construct was met."""
+    verdicts, constructs, different = fuzz(900, seed=20240607, report=lambda text: None)
+    assert not different, different[0]
+    assert verdicts["equal"] > 0.85 * verdicts.total() and len(constructs) > 180, (verdicts, len(constructs))
 
 
 def test_no_reference_is_leaked():

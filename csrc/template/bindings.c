@@ -133,6 +133,36 @@ static t0_status bind_lazy(t0_parser *p, t0_node *node, const t0_token *at, t0_c
     return is_map ? t0_bind_filter(p, inner, &name, &args) : t0_bind_test(p, inner, &name, &args);
 }
 
+static t0_node *constant_node(t0_parser *p, const t0_token *at, PyObject *value) {
+    t0_node *node = t0_parser_node(p, T_CONST, at);
+    if (node) node->value = value;
+    return node;
+}
+
+/* x | format(a = 1): x | string % {"a": 1} */
+static t0_status bind_format(t0_parser *p, t0_node *node, const t0_token *at, const t0_call_arguments *args) {
+    if (args->n_positional) return fail_name(p, at, "filter", node->value, "takes arguments with names, or without, not both");
+    NEW(text, T_FILTER, at);
+    NEW(values, T_DICT, at);
+    text->a = node->a;
+    text->fn = t0_filter_string;
+    text->value = node->value;
+    values->items = t0_template_get(p->template, 2 * args->n_keyword * sizeof *values->items);
+    if (!values->items) return t0_fail_memory(p->err, 2 * args->n_keyword * sizeof *values->items);
+    for (uint32_t i = 0; i < args->n_keyword; i++) {
+        t0_node *key = constant_node(p, at, args->names[i]);
+        if (!key) return T0_ENOMEM;
+        values->items[values->count++] = key;
+        values->items[values->count++] = args->keyword[i];
+    }
+    node->kind = T_BINARY;
+    node->op = OP_MOD;
+    node->a = text;
+    node->b = values;
+    T0_TRY(t0_parser_sized(p, text));
+    return t0_parser_sized(p, values);
+}
+
 t0_status t0_bind_filter(t0_parser *p, t0_node *node, const t0_token *name, const t0_call_arguments *args) {
     const t0_filter *filter = t0_filter_find(name->value);
     if (!filter)
@@ -142,8 +172,8 @@ t0_status t0_bind_filter(t0_parser *p, t0_node *node, const t0_token *name, cons
     node->fn = filter;
     if (filter->flags & T0_CALL_RANDOM) p->template->random = true;
     if (is_one_of(name->value, "default", "d")) T0_TRY(note_guarded(p, node->a));
-    if (filter->flags & T0_CALL_LAZY && !node->a) return fail_name(p, name, "filter", name->value, "cannot be named inside map: use a for loop");
     if (filter->flags & T0_CALL_LAZY) return bind_lazy(p, node, name, *args);
+    if (filter == t0_filter_format && args->n_keyword && node->a) return bind_format(p, node, name, args);
     return bind_parameters(p, node, name, filter, args);
 }
 
@@ -181,52 +211,12 @@ static t0_status join_arguments(t0_parser *p, t0_node *node, const t0_call_argum
     return T0_OK;
 }
 
-/* The names of macros: calls of them are bound before functions. */
-t0_status t0_macro_declare(t0_parser *p, PyObject *name) {
-    const uint32_t n = p->n_macros;
-    if ((n & (n - 1)) == 0) {
-        PyObject **names = t0_arena_get(&p->template->scratch, (2 * n + 1) * sizeof *names);
-        if (!names) return t0_fail_memory(p->err, (2 * n + 1) * sizeof *names);
-        if (n) memcpy(names, p->macros, n * sizeof *names);
-        p->macros = names;
-    }
-    p->macros[p->n_macros++] = name;
-    return T0_OK;
-}
-
-static bool is_macro(const t0_parser *p, PyObject *name) {
-    for (uint32_t i = 0; i < p->n_macros; i++)
-        if (p->macros[i] == name) return true;
-    return false;
-}
-
-/* Keyword arguments of a method or a macro: their names in a node. */
-static t0_status hold_names(t0_parser *p, t0_node *node, const t0_token *at, PyObject *names) {
-    if (!names) return T0_OK;
-    NEW(holder, T_CONST, at);
-    holder->value = names;
-    node->b = holder;
-    return T0_OK;
-}
-
-static t0_status bind_invocation(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
-    PyObject *names;
-    NEW(node, T_INVOKE, at);
-    node->a = *callee;
-    T0_TRY(join_arguments(p, node, args, &names));
-    T0_TRY(hold_names(p, node, at, names));
-    *callee = node;
-    return t0_parser_sized(p, node);
-}
-
 t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
     t0_node *target = *callee;
     PyObject *names;
-    if (target->kind == T_NAME && is_macro(p, target->value)) return bind_invocation(p, callee, at, args);
     if (target->kind == T_NAME) {
         const t0_function *function = t0_function_find(target->value);
-        if (!function) return fail_name(p, at, "function", target->value, "does not exist: a template may call range, zip, dict, namespace and its own macros");
-        if (args->n_keyword && !(function->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "function", target->value, "takes no keyword arguments");
+        if (function && args->n_keyword && !(function->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "function", target->value, "takes no keyword arguments");
         NEW(node, T_CALL, at);
         node->a = target;
         node->fn = function;
@@ -235,7 +225,7 @@ t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const
         *callee = node;
         return t0_parser_sized(p, node);
     }
-    if (target->kind != T_ATTR) return t0_fail_at(p->err, at->line, at->column, "only functions and methods can be called");
+    if (target->kind != T_ATTR) return t0_fail_at(p->err, at->line, at->column, "only functions, macros and methods can be called, by their names");
     const t0_method *method = t0_method_find(target->value);
     if (!method) return fail_name(p, at, "method", target->value, "does not exist or may not be called from a template");
     if (method->flags & T0_CALL_MUTATES) p->template->mutates = true;
@@ -248,8 +238,12 @@ t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const
     node->attrs = target->attrs;
     node->fn = method;
     T0_TRY(join_arguments(p, node, args, &names));
-    if (names && !(method->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "method", target->value, "takes no keyword arguments here");
-    T0_TRY(hold_names(p, node, at, names));
+    if (names) {
+        if (!(method->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "method", target->value, "takes no keyword arguments here");
+        NEW(holder, T_CONST, at);
+        holder->value = names;
+        node->b = holder;
+    }
     *callee = node;
     return t0_parser_sized(p, node);
 }

@@ -78,7 +78,7 @@ typedef struct t0_function {
 } t0_function;
 
 enum { T0_TYPE_STR = 1, T0_TYPE_LIST = 2, T0_TYPE_DICT = 4, T0_TYPE_TUPLE = 8, T0_TYPE_INT = 16, T0_TYPE_FLOAT = 32,
-       T0_TYPE_BOOL = 64, T0_TYPE_NONE = 128, T0_TYPE_RANGE = 256, T0_TYPE_LOOP = 512, T0_TYPE_OTHER = 1024 };
+       T0_TYPE_BOOL = 64, T0_TYPE_NONE = 128, T0_TYPE_RANGE = 256, T0_TYPE_LOOP = 512, T0_TYPE_HELPER = 1024, T0_TYPE_OTHER = 2048 };
 
 typedef struct t0_method {
     const char *name;
@@ -91,6 +91,7 @@ const t0_test *t0_test_find(PyObject *name);
 const t0_function *t0_function_find(PyObject *name);
 const t0_method *t0_method_find(PyObject *name);
 bool t0_filter_is_jinja(PyObject *name); /* a filter of Jinja's that is refused here */
+extern const t0_filter *const t0_filter_string, *const t0_filter_format;
 extern const t0_filter t0_filter_map, t0_filter_map_attribute, t0_filter_select, t0_filter_reject, t0_filter_selectattr,
     t0_filter_rejectattr;
 
@@ -100,7 +101,8 @@ extern const t0_filter t0_filter_map, t0_filter_map_attribute, t0_filter_select,
 /* evaluate.c */
 PyObject *t0_evaluate(t0_context *c, const t0_node *node);
 int t0_execute(t0_context *c, const t0_node *body); /* -1: exception set */
-PyObject *t0_capture(t0_context *c, const t0_loop_parts *parts); /* the text that the body prints; the frame is entered */
+/* The text that a body prints, its frame entered; with `iterable`, body is a for loop and goes over that. */
+PyObject *t0_capture(t0_context *c, const t0_node *body, PyObject *iterable, long depth0);
 PyObject *t0_evaluate_method(t0_context *c, const t0_node *node);
 int t0_assign(t0_context *c, const t0_node *target, PyObject *value);
 PyObject *t0_read_name(t0_context *c, const t0_node *node);
@@ -149,7 +151,7 @@ struct t0_runtime {
     PyObject_HEAD
     PyObject *TemplateError, *empty, *round, *number; /* number: numbers.Number */
     PyObject *answer_choices;                         /* that text, interned */
-    PyTypeObject *undefined_type, *namespace_type, *loop_type, *lazy_type, *macro_type, *group_type;
+    PyTypeObject *undefined_type, *namespace_type, *loop_type, *lazy_type, *macro_type, *helper_type, *group_type;
 };
 PyObject *t0_runtime_new(PyObject *TemplateError);
 PyObject *t0_undefined(t0_context *c, PyObject *name); /* name may be NULL */
@@ -163,12 +165,21 @@ t0_context *t0_life_context(const t0_life *life);  /* NULL: RuntimeError is set 
 
 /* macro.c */
 PyObject *t0_macro_new(t0_context *c, const t0_node *node);
-PyObject *t0_evaluate_invocation(t0_context *c, const t0_node *node);
+PyObject *t0_call_value(t0_context *c, const t0_node *call, PyObject *value, const t0_arguments *args);
 PyType_Spec *t0_macro_spec(void);
+
+/* helper.c */
+PyObject *t0_helper_new(t0_context *c, const t0_arguments *items, bool joins); /* joiner; else cycler */
+PyObject *t0_helper_attribute(t0_context *c, PyObject *helper, PyObject *name); /* NULL without exception: no such attribute */
+PyObject *t0_helper_call(t0_context *c, PyObject *helper, PyObject *name);
+bool t0_is_joiner(const t0_context *c, PyObject *value);
+PyObject *t0_joiner_call(t0_context *c, PyObject *joiner, const t0_arguments *args);
+PyType_Spec *t0_helper_spec(void);
 
 /* loop.c */
 typedef struct t0_loop t0_loop;
-PyObject *t0_loop_new(t0_context *c, const t0_loop_parts *parts, PyObject *iterable, PyObject *iterator);
+PyObject *t0_loop_new(t0_context *c, const t0_node *node, PyObject *iterable, PyObject *iterator, long depth0);
+const t0_node *t0_loop_recursion(t0_context *c, PyObject *loop, long *depth0); /* NULL: exception set */
 int t0_loop_next(t0_context *c, PyObject *loop, PyObject **item); /* 1: *item new; 0: end; -1 */
 int t0_source_next(t0_context *c, const t0_loop_parts *parts, PyObject *iterator, PyObject **item);
 PyObject *t0_loop_attribute(t0_context *c, PyObject *loop, PyObject *name); /* NULL without exception: no such attribute */
@@ -176,6 +187,7 @@ PyObject *t0_loop_call(t0_context *c, PyObject *loop, PyObject *name, const t0_a
 PyType_Spec *t0_loop_spec(void);
 
 /* lazy.c: what map, select, reject and unique give: an iterator that is used once */
+PyObject *t0_lazy_filter(t0_context *c, const t0_node *node, PyObject *value, const t0_arguments *args); /* args: of all filters in there */
 PyObject *t0_lazy_new(t0_context *c, int kind, PyObject *value, PyObject *path, PyObject *fallback, const t0_node *inner,
                       const t0_arguments *args);
 PyObject *t0_zip_new(t0_context *c, const t0_arguments *sources);

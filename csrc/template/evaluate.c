@@ -148,23 +148,14 @@ void t0_arguments_free(const t0_arguments *args) {
     for (uint32_t i = 0; i < args->count; i++) Py_XDECREF(args->items[i]);
 }
 
+/* The arguments of a lazy filter and of what it names, map('map', 'replace', 'a', 'b'), one after the other. */
 static PyObject *evaluate_lazy(t0_context *c, const t0_node *node, PyObject *value) {
-    const t0_filter *filter = node->fn;
-    PyObject *outer[5], *room[64], *path = NULL, *out = NULL;
-    t0_arguments args = {outer, 0}, inner = {room, 0};
-    if (!t0_evaluate_arguments(c, node, outer, &args)) return NULL;
-    if (node->b && !t0_evaluate_arguments(c, node->b, room, &inner)) {
-        t0_arguments_free(&args);
-        return NULL;
-    }
-    const int kind = filter == &t0_filter_map_attribute ? T0_LAZY_MAP_PATH : filter == &t0_filter_map ? T0_LAZY_MAP
-                     : filter == &t0_filter_select || filter == &t0_filter_selectattr ? T0_LAZY_SELECT : T0_LAZY_REJECT;
-    const bool has_path = args.count && args.items[0];
-    PyObject *fallback = args.count > 1 && args.items[1] != Py_None ? args.items[1] : NULL;
-    if (!has_path || (path = t0_path_parse(c, args.items[0]))) out = t0_lazy_new(c, kind, value, path, fallback, node->b, &inner);
-    Py_XDECREF(path);
+    PyObject *room[64], *out = NULL; /* all come from one list of at most 60, and an attribute and a default */
+    t0_arguments args = {room, 0}, more;
+    const t0_node *inner = node;
+    for (; inner && t0_evaluate_arguments(c, inner, room + args.count, &more); inner = inner->b) args.count += more.count;
+    if (!inner) out = t0_lazy_filter(c, node, value, &args);
     t0_arguments_free(&args);
-    t0_arguments_free(&inner);
     return out;
 }
 
@@ -202,16 +193,19 @@ static PyObject *evaluate_test(t0_context *c, const t0_node *node) {
 static PyObject *evaluate_call(t0_context *c, const t0_node *node) {
     PyObject *room[64];
     t0_arguments args;
-    const bool shadowed = node->a->slot >= 0 || PyDict_Contains(c->example, node->a->value);
+    const bool own = node->a->slot >= 0; /* a variable of the template: a macro, a loop, a joiner */
     c->where = node;
-    if (shadowed) {
-        t0_refuse(c, "%U is a field or a variable here, not the function: rename it", node->a->value);
+    PyObject *value = own ? t0_read_name(c, node->a) : NULL, *out = NULL;
+    if (own ? !value : PyDict_Contains(c->example, node->a->value)) {
+        if (!own) t0_refuse(c, "%U is a field of the example here, not the function: rename it", node->a->value);
         return NULL;
     }
-    if (!t0_evaluate_arguments(c, node, room, &args)) return NULL;
-    c->where = node;
-    PyObject *out = ((const t0_function *)node->fn)->run(c, &args, node->value);
-    t0_arguments_free(&args);
+    if (t0_evaluate_arguments(c, node, room, &args)) {
+        c->where = node;
+        out = own ? t0_call_value(c, node, value, &args) : ((const t0_function *)node->fn)->run(c, &args, node->value);
+        t0_arguments_free(&args);
+    }
+    Py_XDECREF(value);
     if (out && t0_own(c, out) < 0) Py_CLEAR(out);
     return out;
 }
@@ -314,8 +308,7 @@ PyObject *t0_evaluate(t0_context *c, const t0_node *node) {
     case T_TUPLE: return evaluate_sequence(c, node, false);
     case T_DICT: return evaluate_dict(c, node);
     case T_SLICE: return t0_settle(c, evaluate_slice(c, node));
-    case T_CALL: return evaluate_call(c, node);
-    case T_INVOKE: return t0_evaluate_invocation(c, node);
+    case T_CALL: return t0_settle(c, evaluate_call(c, node));
     case T_CAPTURE: return Py_NewRef(c->captured);
     case T_TEST: return evaluate_test(c, node);
     case T_BINARY: return t0_settle(c, evaluate_binary(c, node));

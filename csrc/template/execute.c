@@ -61,14 +61,12 @@ static int next_item(t0_context *c, const t0_loop_parts *parts, PyObject *loop, 
     return loop ? t0_loop_next(c, loop, item) : t0_source_next(c, parts, iterator, item);
 }
 
-static int execute_for(t0_context *c, const t0_node *node) {
+static int run_loop(t0_context *c, const t0_node *node, PyObject *iterable, long depth0) {
     const t0_loop_parts *const parts = node->loop;
-    PyObject *iterable = t0_evaluate(c, parts->iter), *item;
-    c->where = node;
-    PyObject *iterator = iterable ? PyObject_GetIter(iterable) : NULL, *loop = NULL;
+    PyObject *iterator = PyObject_GetIter(iterable), *loop = NULL, *item;
     int status = iterator ? 0 : -1;
     if (status == 0 && parts->test) status = t0_enter(c, parts->test_inits, parts->n_test_inits);
-    if (status == 0 && parts->loop_slot != T0_NO_SLOT && !(loop = t0_loop_new(c, parts, iterable, iterator))) status = -1;
+    if (status == 0 && parts->loop_slot != T0_NO_SLOT && !(loop = t0_loop_new(c, node, iterable, iterator, depth0))) status = -1;
     bool some = false;
     int more = 0;
     while (status == 0 && (more = next_item(c, parts, loop, iterator, &item)) > 0) {
@@ -79,11 +77,18 @@ static int execute_for(t0_context *c, const t0_node *node) {
         if (status == 0) status = t0_execute(c, parts->body);
     }
     if (more < 0) status = -1;
-    Py_XDECREF(iterable);
     Py_XDECREF(iterator);
     Py_XDECREF(loop);
     if (status < 0 || some || !parts->otherwise) return status;
     return t0_enter(c, parts->else_inits, parts->n_else_inits) < 0 ? -1 : t0_execute(c, parts->otherwise);
+}
+
+static int execute_for(t0_context *c, const t0_node *node) {
+    PyObject *iterable = t0_evaluate(c, node->loop->iter);
+    c->where = node;
+    const int status = iterable ? run_loop(c, node, iterable, 0) : -1;
+    Py_XDECREF(iterable);
+    return status;
 }
 
 static int execute_set(t0_context *c, const t0_node *node) {
@@ -95,20 +100,27 @@ static int execute_set(t0_context *c, const t0_node *node) {
     return status;
 }
 
-PyObject *t0_capture(t0_context *c, const t0_loop_parts *parts) {
+PyObject *t0_capture(t0_context *c, const t0_node *body, PyObject *iterable, long depth0) {
     char room[256];
     t0_writer inner = t0_writer_open(room, sizeof room), *const outer = c->out;
     c->out = &inner;
-    const int status = t0_execute(c, parts->body);
+    const int status = iterable ? run_loop(c, body, iterable, depth0) : t0_execute(c, body);
     c->out = outer;
     PyObject *text = status == 0 ? t0_writer_text(&inner, 0, inner.size) : NULL;
     t0_writer_close(&inner);
     return text;
 }
 
+/* What a filter block gives must be a text. */
+static int print_filtered(t0_context *c, PyObject *value) {
+    if (PyUnicode_Check(value)) return add(c, value, PyUnicode_GET_LENGTH(value));
+    PyErr_Format(PyExc_TypeError, "a filter block must give a text, not %s: add |string", Py_TYPE(value)->tp_name);
+    return -1;
+}
+
 /* set block: the body's text, filtered, becomes a value; filter block: it is printed. */
 static int execute_setblock(t0_context *c, const t0_node *node) {
-    PyObject *text = t0_enter(c, node->loop->inits, node->loop->n_inits) < 0 ? NULL : t0_capture(c, node->loop);
+    PyObject *text = t0_enter(c, node->loop->inits, node->loop->n_inits) < 0 ? NULL : t0_capture(c, node->loop->body, NULL, 0);
     if (text && node->c) {
         PyObject *const outer = c->captured;
         c->captured = text;
@@ -118,13 +130,8 @@ static int execute_setblock(t0_context *c, const t0_node *node) {
     }
     if (!text) return -1;
     c->where = node;
-    int status;
-    if (node->a) status = t0_assign(c, node->a, text);
-    else {
-        Py_SETREF(text, t0_text(c, text));
-        status = text ? add(c, text, PyUnicode_GET_LENGTH(text)) : -1;
-    }
-    Py_XDECREF(text);
+    const int status = node->a ? t0_assign(c, node->a, text) : print_filtered(c, text);
+    Py_DECREF(text);
     return status;
 }
 

@@ -47,6 +47,21 @@ T0_FILTER(abs) {
     return PyNumber_Absolute(value);
 }
 
+/* ceil or floor of value * 10 ** precision, over 10 ** precision. */
+static PyObject *round_to(t0_context *c, PyObject *value, PyObject *precision, const char *method) {
+    PyObject *ten = PyLong_FromLong(10), *scale = ten ? t0_binary(c, OP_POW, ten, precision) : NULL;
+    PyObject *scaled = scale ? t0_binary(c, OP_MUL, value, scale) : NULL, *math = scaled ? PyImport_ImportModule("math") : NULL;
+    PyObject *whole = math ? PyObject_CallMethod(math, method, "O", scaled) : NULL, *out = whole ? t0_binary(c, OP_DIV, whole, scale) : NULL;
+    Py_XDECREF(ten);
+    Py_XDECREF(scale);
+    Py_XDECREF(scaled);
+    Py_XDECREF(math);
+    Py_XDECREF(whole);
+    return out;
+}
+
+static bool is_word(PyObject *value, const char *word) { return PyUnicode_Check(value) && PyUnicode_CompareWithASCIIString(value, word) == 0; }
+
 /* round(value, precision), or ceil / floor of value * 10 ** precision, over it. */
 T0_FILTER(round) {
     PyObject *precision = given(args, 0), *method = given(args, 1);
@@ -58,9 +73,10 @@ T0_FILTER(round) {
     }
     PyObject *zero = PyLong_FromLong(0), *out = NULL;
     if (!zero) return NULL;
-    if (!method || (PyUnicode_Check(method) && PyUnicode_CompareWithASCIIString(method, "common") == 0))
+    if (!method || is_word(method, "common"))
         out = PyObject_CallFunctionObjArgs(c->runtime->round, value, precision ? precision : zero, NULL);
-    else t0_refuse(c, "round: only the method 'common' is supported");
+    else if (is_word(method, "ceil") || is_word(method, "floor")) out = round_to(c, value, precision ? precision : zero, is_word(method, "ceil") ? "ceil" : "floor");
+    else t0_refuse(c, "round: the method is common, ceil or floor");
     Py_DECREF(zero);
     return out;
 }

@@ -3,6 +3,7 @@
 
 #define DECLARE(name) T0_FILTER(name);
 #define FOR_EACH(X)                                                                                                            \
+    X(attr) X(filesizeformat) X(striptags) X(tojson) X(urlencode)                                                              \
     X(abs) X(batch) X(capitalize) X(center) X(choice) X(default) X(dictsort) X(first) X(float) X(format) X(groupby) X(highlight) X(indent) X(int) X(items) X(join)    \
     X(last) X(length) X(list) X(lower) X(max) X(min) X(most_frequent) X(random) X(replace) X(reverse) X(round) X(slice) X(sort)         \
     X(string) X(sum) X(title) X(trim) X(truncate) X(unique) X(upper) X(wordcount) X(wordwrap)
@@ -18,7 +19,10 @@ const t0_filter t0_filter_rejectattr = {"rejectattr", NULL, 0, T0_CALL_LAZY, {NU
 static const t0_filter *const lazy_filters[] = {&t0_filter_map, &t0_filter_select, &t0_filter_reject, &t0_filter_selectattr, &t0_filter_rejectattr, NULL};
 
 static const t0_filter filters[] = {
+    {"string", t0_run_string, 0, 0, {NULL}}, /* the first two have names of their own below */
+    {"format", t0_run_format, 0, T0_CALL_ANY_COUNT, {NULL}},
     {"abs", t0_run_abs, 0, 0, {NULL}},
+    {"attr", t0_run_attr, 1, 0, {"name"}},
     {"batch", t0_run_batch, 1, 0, {"linecount", "fill_with"}},
     {"capitalize", t0_run_capitalize, 0, 0, {NULL}},
     {"center", t0_run_center, 0, 0, {"width"}},
@@ -27,9 +31,9 @@ static const t0_filter filters[] = {
     {"d", t0_run_default, 0, 0, {"default_value", "boolean"}},
     {"default", t0_run_default, 0, 0, {"default_value", "boolean"}},
     {"dictsort", t0_run_dictsort, 0, T0_CALL_FRESH, {"case_sensitive", "by", "reverse"}},
+    {"filesizeformat", t0_run_filesizeformat, 0, 0, {"binary"}},
     {"first", t0_run_first, 0, 0, {NULL}},
     {"float", t0_run_float, 0, 0, {"default"}},
-    {"format", t0_run_format, 0, T0_CALL_ANY_COUNT, {NULL}},
     {"groupby", t0_run_groupby, 1, T0_CALL_FRESH, {"attribute", "default", "case_sensitive"}},
     {"highlight", t0_run_highlight, 0, 0, {NULL}},
     {"indent", t0_run_indent, 0, 0, {"width", "first", "blank"}},
@@ -49,16 +53,20 @@ static const t0_filter filters[] = {
     {"round", t0_run_round, 0, 0, {"precision", "method"}},
     {"slice", t0_run_slice, 1, 0, {"slices", "fill_with"}},
     {"sort", t0_run_sort, 0, T0_CALL_FRESH, {"reverse", "case_sensitive", "attribute"}},
-    {"string", t0_run_string, 0, 0, {NULL}},
+    {"striptags", t0_run_striptags, 0, 0, {NULL}},
     {"sum", t0_run_sum, 0, 0, {"attribute", "start"}},
+    {"tojson", t0_run_tojson, 0, 0, {"indent"}},
     {"title", t0_run_title, 0, 0, {NULL}},
     {"trim", t0_run_trim, 0, 0, {"chars"}},
     {"truncate", t0_run_truncate, 0, 0, {"length", "killwords", "end", "leeway"}},
     {"unique", t0_run_unique, 0, 0, {"case_sensitive", "attribute"}},
     {"upper", t0_run_upper, 0, 0, {NULL}},
+    {"urlencode", t0_run_urlencode, 0, 0, {NULL}},
     {"wordcount", t0_run_wordcount, 0, 0, {NULL}},
     {"wordwrap", t0_run_wordwrap, 0, 0, {"width", "break_long_words", "wrapstring", "break_on_hyphens"}},
 };
+
+const t0_filter *const t0_filter_string = &filters[0], *const t0_filter_format = &filters[1];
 
 const t0_filter *t0_filter_find(PyObject *name) {
     for (size_t i = 0; lazy_filters[i]; i++)
@@ -69,8 +77,7 @@ const t0_filter *t0_filter_find(PyObject *name) {
 }
 
 bool t0_filter_is_jinja(PyObject *name) {
-    static const char *const refused[] = {"attr", "e", "escape", "filesizeformat", "forceescape", "pprint", "safe", "striptags",
-                                          "tojson", "urlencode", "urlize", "xmlattr", NULL};
+    static const char *const refused[] = {"e", "escape", "forceescape", "pprint", "safe", "urlize", "xmlattr", NULL};
     for (size_t i = 0; refused[i]; i++)
         if (PyUnicode_CompareWithASCIIString(name, refused[i]) == 0) return true;
     return false;
@@ -113,9 +120,26 @@ static PyObject *run_namespace(t0_context *c, const t0_arguments *args, PyObject
     return out;
 }
 
+/* joiner(sep=", ") and cycler(item, ...) */
+static PyObject *run_joiner(t0_context *c, const t0_arguments *args, PyObject *keywords) {
+    if (args->count > 1 || (keywords && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, 0), "sep") != 0))
+        return PyErr_Format(PyExc_TypeError, "joiner takes one argument, sep");
+    PyObject *comma = PyUnicode_FromString(", ");
+    const t0_arguments otherwise = {&comma, 1};
+    PyObject *out = comma ? t0_helper_new(c, args->count ? args : &otherwise, true) : NULL;
+    Py_XDECREF(comma);
+    return out;
+}
+
+static PyObject *run_cycler(t0_context *c, const t0_arguments *args, PyObject *keywords) {
+    (void)keywords;
+    return args->count ? t0_helper_new(c, args, false) : PyErr_Format(PyExc_RuntimeError, "cycler needs at least one item");
+}
+
 const t0_function *t0_function_find(PyObject *name) {
     static const t0_function functions[] = {{"range", run_range, 0}, {"zip", run_zip, 0}, {"dict", run_dict, T0_CALL_KEYWORDS},
-                                            {"namespace", run_namespace, T0_CALL_KEYWORDS}};
+                                            {"namespace", run_namespace, T0_CALL_KEYWORDS},
+                                            {"joiner", run_joiner, T0_CALL_KEYWORDS}, {"cycler", run_cycler, 0}};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (PyUnicode_CompareWithASCIIString(name, functions[i].name) == 0) return &functions[i];
     return NULL;

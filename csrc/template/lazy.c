@@ -54,6 +54,25 @@ PyObject *t0_lazy_new(t0_context *c, int kind, PyObject *value, PyObject *path, 
     return NULL;
 }
 
+PyObject *t0_lazy_filter(t0_context *c, const t0_node *node, PyObject *value, const t0_arguments *args) {
+    const t0_filter *filter = node->fn;
+    const t0_arguments inner = {args->items + node->count, args->count - node->count};
+    const int kind = filter == &t0_filter_map_attribute ? T0_LAZY_MAP_PATH : filter == &t0_filter_map ? T0_LAZY_MAP
+                     : filter == &t0_filter_select || filter == &t0_filter_selectattr ? T0_LAZY_SELECT : T0_LAZY_REJECT;
+    PyObject *fallback = node->count > 1 && args->items[1] != Py_None ? args->items[1] : NULL, *path = NULL, *out = NULL;
+    if (!node->count || (path = t0_path_parse(c, args->items[0]))) out = t0_lazy_new(c, kind, value, path, fallback, node->b, &inner);
+    Py_XDECREF(path);
+    return out;
+}
+
+static PyObject *map_item(t0_context *c, const t0_node *inner, PyObject *item, const t0_arguments *args) {
+    const t0_filter *filter = inner->fn;
+    if (filter->flags & T0_CALL_LAZY) return t0_lazy_filter(c, inner, item, args);
+    PyObject *out = t0_settle(c, filter->run(c, item, args));
+    if (out && filter->flags & T0_CALL_FRESH && t0_own(c, out) < 0) Py_CLEAR(out);
+    return out;
+}
+
 PyObject *t0_zip_new(t0_context *c, const t0_arguments *sources) {
     int level = 0;
     for (uint32_t i = 0; i < sources->count; i++)
@@ -133,7 +152,7 @@ static PyObject *next_item(t0_context *c, lazy *self) {
         PyObject *item = PyIter_Next(self->iterator), *out = NULL;
         if (!item) break;
         int keep = 0;
-        if (self->kind == T0_LAZY_MAP) out = t0_settle(c, ((const t0_filter *)self->inner->fn)->run(c, item, &args));
+        if (self->kind == T0_LAZY_MAP) out = map_item(c, self->inner, item, &args);
         else if (self->kind == T0_LAZY_MAP_PATH) out = t0_path_get(c, item, self->path, self->fallback);
         else if ((keep = self->kind == T0_LAZY_UNIQUE ? is_new(c, self, item) : selects(c, self, item, &args)) > 0) out = Py_NewRef(item);
         Py_DECREF(item);

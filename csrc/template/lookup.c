@@ -17,6 +17,7 @@ uint16_t t0_type_of(const t0_context *c, PyObject *value) {
     if (type == &PyTuple_Type) return T0_TYPE_TUPLE;
     if (value == Py_None) return T0_TYPE_NONE;
     if (type == &PyRange_Type) return T0_TYPE_RANGE;
+    if (type == c->runtime->helper_type) return T0_TYPE_HELPER;
     return type == c->runtime->loop_type ? T0_TYPE_LOOP : T0_TYPE_OTHER;
 }
 
@@ -57,8 +58,8 @@ PyObject *t0_get_attribute(t0_context *c, PyObject *base, PyObject *name, uint32
         PyObject *item = PyDict_GetItemWithError(base, name);
         return item ? Py_NewRef(item) : PyErr_Occurred() ? NULL : t0_undefined(c, name);
     }
-    if (type == T0_TYPE_LOOP) {
-        PyObject *value = t0_loop_attribute(c, base, name);
+    if (type & (T0_TYPE_LOOP | T0_TYPE_HELPER)) {
+        PyObject *value = type == T0_TYPE_LOOP ? t0_loop_attribute(c, base, name) : t0_helper_attribute(c, base, name);
         return value || PyErr_Occurred() ? value : t0_undefined(c, name);
     }
     if (type != T0_TYPE_OTHER) return t0_undefined(c, name);
@@ -70,8 +71,24 @@ PyObject *t0_get_attribute(t0_context *c, PyObject *base, PyObject *name, uint32
         PyObject *part = t0_group_attribute(base, name);
         if (part) return part;
     }
-    if (PyObject_HasAttr(base, name)) return refuse_attribute(c, base, name);
+    if (Py_TYPE(base) == c->runtime->macro_type || PyObject_HasAttr(base, name)) return refuse_attribute(c, base, name);
     return item_or_undefined(c, base, name);
+}
+
+/* Values whose attributes are their own: none is reached by its name in Python. */
+static bool is_ours(const t0_context *c, PyObject *value) {
+    const PyTypeObject *type = Py_TYPE(value);
+    const t0_runtime *r = c->runtime;
+    return type == r->loop_type || type == r->helper_type || type == r->namespace_type || type == r->macro_type || type == r->group_type;
+}
+
+/* Jinja's filter attr: the attribute alone, never an item. */
+T0_FILTER(attr) {
+    PyObject *name = args->items[0];
+    if (!PyUnicode_Check(name)) return PyErr_Format(PyExc_TypeError, "attr needs the name of an attribute, not %s", Py_TYPE(name)->tp_name);
+    if (t0_is_undefined(c, value)) return undefined_base(value);
+    if (is_ours(c, value)) return t0_get_attribute(c, value, name, 0);
+    return PyObject_HasAttr(value, name) ? refuse_attribute(c, value, name) : t0_undefined(c, name);
 }
 
 static PyObject *sequence_item(t0_context *c, PyObject *base, PyObject *key, uint16_t type) {
@@ -115,7 +132,7 @@ PyObject *t0_get_item(t0_context *c, PyObject *base, PyObject *key) {
         Py_DECREF(item);
     }
     if (!PyUnicode_Check(key)) return t0_undefined(c, key);
-    if (type == T0_TYPE_LOOP || Py_TYPE(base) == c->runtime->namespace_type || Py_TYPE(base) == c->runtime->group_type) return t0_get_attribute(c, base, key, 0);
+    if (is_ours(c, base)) return t0_get_attribute(c, base, key, 0);
     if (PyObject_HasAttr(base, key)) return refuse_attribute(c, base, key);
     return t0_undefined(c, key);
 }

@@ -5,9 +5,11 @@
 struct t0_loop {
     PyObject_HEAD
     t0_life *life;
-    const t0_loop_parts *parts;   /* valid while the rendering lasts */
+    const t0_node *node;          /* of the loop; valid while the rendering lasts */
+    const t0_loop_parts *parts;
     PyObject *iterable, *iterator, *before, *current, *after, *changed;
     Py_ssize_t index0, length;    /* length -1: not known */
+    long depth0;
     bool drained;                 /* iterator is over items that passed the test */
 };
 
@@ -28,11 +30,13 @@ int t0_source_next(t0_context *c, const t0_loop_parts *parts, PyObject *iterator
     }
 }
 
-PyObject *t0_loop_new(t0_context *c, const t0_loop_parts *parts, PyObject *iterable, PyObject *iterator) {
+PyObject *t0_loop_new(t0_context *c, const t0_node *node, PyObject *iterable, PyObject *iterator, long depth0) {
     PyTypeObject *type = c->runtime->loop_type;
     t0_loop *loop = (t0_loop *)type->tp_alloc(type, 0);
     if (!loop) return NULL;
-    loop->parts = parts;
+    loop->node = node;
+    loop->parts = node->loop;
+    loop->depth0 = depth0;
     loop->iterable = Py_NewRef(iterable);
     loop->iterator = Py_NewRef(iterator);
     loop->index0 = loop->length = -1;
@@ -108,12 +112,21 @@ PyObject *t0_loop_attribute(t0_context *c, PyObject *self, PyObject *name) {
     case 6: return PyLong_FromSsize_t(loop->length - loop->index0 - 1);
     case 7: return loop->index0 == 0 || !loop->before ? t0_undefined(c, name) : Py_NewRef(loop->before);
     case 8: return next ? Py_NewRef(loop->after) : t0_undefined(c, name);
-    case 9: return PyLong_FromLong(1);
-    case 10: return PyLong_FromLong(0);
+    case 9: return PyLong_FromLong(loop->depth0 + 1);
+    case 10: return PyLong_FromLong(loop->depth0);
     default: break;
     }
     if (PyUnicode_CompareWithASCIIString(name, "cycle") == 0 || PyUnicode_CompareWithASCIIString(name, "changed") == 0)
         t0_refuse(c, "loop.%U must be called", name);
+    return NULL;
+}
+
+const t0_node *t0_loop_recursion(t0_context *c, PyObject *self, long *depth0) {
+    t0_loop *loop = (t0_loop *)self;
+    if (is_ours(c, loop) < 0) return NULL;
+    *depth0 = loop->depth0 + 1;
+    if (loop->parts->recursive) return loop->node;
+    PyErr_SetString(PyExc_TypeError, "only a loop with the word recursive can be called");
     return NULL;
 }
 

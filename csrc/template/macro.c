@@ -1,6 +1,7 @@
-/* Macros: a body with parameters, called by name; what it prints is the value of the call.
+/* Values that are called by their names: macros, and loops that call themselves for other items. What the body prints is
+ * the value of the call.
  *
- *     call:  slots of the body put aside (a macro may call itself) -> inits -> parameters -> defaults -> body -> slots back
+ *     call:  slots of the body put aside (it may call itself) -> inits -> parameters -> defaults -> body -> slots back
  *
  * A macro reads the variables around it as they are when it is called. A parameter without argument and default is
  * undefined. The stack that a call may use is bounded, not the number of calls within calls. */
@@ -61,50 +62,61 @@ static int set_parameters(t0_context *c, const t0_node *node, const t0_arguments
     return 0;
 }
 
-/* `saved` has room for the body's slots. */
-static PyObject *run(t0_context *c, const t0_node *node, const t0_arguments *args, PyObject *keywords, PyObject **saved) {
-    const t0_loop_parts *parts = node->loop;
-    PyObject **slots = c->locals + parts->first;
-    const size_t n = parts->end - parts->first;
-    if (n) memcpy(saved, slots, n * sizeof *saved);
-    if (n) memset(slots, 0, n * sizeof *slots);
-    int status = t0_enter(c, parts->inits, parts->n_inits);
-    if (status == 0) status = set_parameters(c, node, args, keywords);
-    PyObject *text = status == 0 ? t0_capture(c, parts) : NULL;
-    for (size_t i = 0; i < n; i++) Py_XSETREF(slots[i], saved[i]);
-    return text;
-}
+/* The slots of a call, put aside while another one of the same macro or loop uses them; false with an exception set. */
+typedef struct aside {
+    PyObject *room[16], **saved, **slots;
+    size_t n;
+} aside;
 
-static PyObject *invoke(t0_context *c, const t0_node *call, PyObject *value, const t0_arguments *args) {
-    if (t0_is_undefined(c, value)) return t0_raise_undefined(value), NULL;
-    if (Py_TYPE(value) != c->runtime->macro_type || ((macro *)value)->life != c->life) {
-        t0_refuse(c, "%U is not a macro here: rename the field or the variable", call->a->value);
-        return NULL;
-    }
+static bool put_aside(t0_context *c, const t0_loop_parts *parts, aside *out) {
     const char *here = __builtin_frame_address(0);
-    if ((here < c->stack ? c->stack - here : here - c->stack) > STACK_MAX) {
-        t0_refuse(c, "macro %R calls itself or others too deeply", call->a->value);
-        return NULL;
-    }
-    const t0_node *node = ((macro *)value)->node;
-    const size_t n = node->loop->end - node->loop->first;
-    PyObject *room[16], **saved = n <= 16 ? room : PyMem_Malloc(n * sizeof *saved);
-    if (!saved) return PyErr_NoMemory();
-    PyObject *text = t0_charge(c, 1 + n / 8) < 0 ? NULL : run(c, node, args, call->b ? call->b->value : NULL, saved);
-    if (saved != room) PyMem_Free(saved);
+    if ((here < c->stack ? c->stack - here : here - c->stack) > STACK_MAX) return t0_refuse(c, "macros or loops that call themselves too deeply"), false;
+    out->n = parts->end - parts->first;
+    out->slots = c->locals + parts->first;
+    if (t0_charge(c, 1 + out->n / 8) < 0) return false;
+    out->saved = out->n <= 16 ? out->room : PyMem_Malloc(out->n * sizeof *out->saved);
+    if (!out->saved) return PyErr_NoMemory(), false;
+    if (out->n) memcpy(out->saved, out->slots, out->n * sizeof *out->saved);
+    if (out->n) memset(out->slots, 0, out->n * sizeof *out->slots);
+    return true;
+}
+
+static void put_back(aside *kept) {
+    for (size_t i = 0; i < kept->n; i++) Py_XSETREF(kept->slots[i], kept->saved[i]);
+    if (kept->saved != kept->room) PyMem_Free(kept->saved);
+}
+
+static PyObject *call_macro(t0_context *c, const t0_node *node, const t0_arguments *args, PyObject *keywords) {
+    aside kept;
+    if (!put_aside(c, node->loop, &kept)) return NULL;
+    int status = t0_enter(c, node->loop->inits, node->loop->n_inits);
+    if (status == 0) status = set_parameters(c, node, args, keywords);
+    PyObject *text = status == 0 ? t0_capture(c, node->loop->body, NULL, 0) : NULL;
+    put_back(&kept);
     return text;
 }
 
-PyObject *t0_evaluate_invocation(t0_context *c, const t0_node *node) {
-    PyObject *value = t0_evaluate(c, node->a), *room[64], *text = NULL;
-    t0_arguments args;
-    if (value && t0_evaluate_arguments(c, node, room, &args)) {
-        c->where = node;
-        text = invoke(c, node, value, &args);
-        t0_arguments_free(&args);
-    }
-    Py_XDECREF(value);
+static PyObject *call_loop(t0_context *c, PyObject *loop, const t0_arguments *args, PyObject *keywords) {
+    long depth0;
+    aside kept;
+    const t0_node *node = t0_loop_recursion(c, loop, &depth0);
+    if (!node) return NULL;
+    if (args->count != 1 || keywords) return PyErr_Format(PyExc_TypeError, "loop(items) takes one argument, got %u", args->count);
+    if (!put_aside(c, node->loop, &kept)) return NULL;
+    PyObject *text = t0_capture(c, node, args->items[0], depth0);
+    put_back(&kept);
     return text;
+}
+
+PyObject *t0_call_value(t0_context *c, const t0_node *call, PyObject *value, const t0_arguments *args) {
+    PyObject *const keywords = call->value;
+    const PyTypeObject *type = Py_TYPE(value);
+    if (t0_is_undefined(c, value)) return t0_raise_undefined(value), NULL;
+    if (type == c->runtime->loop_type) return call_loop(c, value, args, keywords);
+    if (t0_is_joiner(c, value)) return t0_joiner_call(c, value, args);
+    if (type == c->runtime->macro_type && ((macro *)value)->life == c->life) return call_macro(c, ((macro *)value)->node, args, keywords);
+    t0_refuse(c, "%U is not a macro here: rename the field or the variable", call->a->value);
+    return NULL;
 }
 
 static void macro_dealloc(PyObject *self) {
@@ -114,10 +126,9 @@ static void macro_dealloc(PyObject *self) {
     Py_DECREF(type);
 }
 
-static PyObject *macro_repr(PyObject *self) {
-    (void)self;
-    PyErr_SetString(PyExc_TypeError, "a macro cannot be printed: call it with ()");
-    return NULL;
+static PyObject *macro_repr(PyObject *object) {
+    macro *self = (macro *)object;
+    return t0_life_context(self->life) ? PyUnicode_FromFormat("<Macro %R>", self->node->a->value) : NULL;
 }
 
 PyType_Spec *t0_macro_spec(void) {

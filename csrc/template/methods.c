@@ -6,7 +6,7 @@
 
 enum { WIDTH_MAX = 100000 };
 /* Methods whose price depends on more than the receiver's size. */
-enum { PLAIN, JOIN, REPLACE, WIDTH, EXTEND, APPEND, SHIFT, COPY, UPDATE };
+enum { PLAIN, JOIN, REPLACE, WIDTH, EXTEND, APPEND, SHIFT, COPY, UPDATE, SORT };
 #define S T0_TYPE_STR
 #define L T0_TYPE_LIST
 #define D T0_TYPE_DICT
@@ -31,6 +31,9 @@ static const t0_method methods[] = {
     {"removesuffix", S, 0, PLAIN}, {"get", D, 0, PLAIN}, {"setdefault", D, MUT, PLAIN}, {"extend", L, MUT, EXTEND},
     {"insert", L, MUT, SHIFT}, {"remove", L, MUT, PLAIN}, {"reverse", L, MUT, SHIFT}, {"clear", L | D, MUT, SHIFT},
     {"copy", L | D, NEW_LIST, COPY}, {"cycle", T0_TYPE_LOOP, 0, PLAIN}, {"changed", T0_TYPE_LOOP, 0, PLAIN},
+    {"next", T0_TYPE_HELPER, 0, PLAIN}, {"reset", T0_TYPE_HELPER, 0, PLAIN}, {"sort", L, MUT | KW, SORT}, {"popitem", D, MUT, PLAIN},
+    {"isascii", S, 0, PLAIN}, {"isidentifier", S, 0, PLAIN}, {"isprintable", S, 0, PLAIN}, {"is_integer", T0_TYPE_FLOAT, 0, PLAIN},
+    {"bit_length", T0_TYPE_INT | T0_TYPE_BOOL, 0, PLAIN},
 };
 
 const t0_method *t0_method_find(PyObject *name) {
@@ -66,6 +69,14 @@ static int prepare_text(t0_context *c, const t0_method *method, PyObject *self, 
     return width > 0 ? t0_charge_size(c, (uint64_t)width) : 0;
 }
 
+/* Each item is compared some log2(size) times; what it costs is known once the whole has been weighed. */
+static int charge_sort(t0_context *c, PyObject *list, uint64_t size) {
+    const uint64_t before = c->steps;
+    uint64_t rounds = 1;
+    while (size >> rounds) rounds++;
+    return t0_charge_tree(c, list) < 0 ? -1 : t0_charge(c, rounds * (c->steps - before + size / 16));
+}
+
 static int prepare_list(t0_context *c, const t0_method *method, PyObject *self, t0_arguments *args) {
     const uint64_t size = PyList_Check(self) ? (uint64_t)PyList_GET_SIZE(self) : 0;
     if (method->price == EXTEND && args->count == 1) {
@@ -76,6 +87,8 @@ static int prepare_list(t0_context *c, const t0_method *method, PyObject *self, 
     }
     if (method->price == APPEND) return 0;
     if (method->price == SHIFT) return t0_charge(c, size / 512);
+    if (method->price == SORT) return charge_sort(c, self, size);
+    if (PyLong_Check(self) || PyFloat_Check(self)) return 0;
     if (PyRange_Check(self)) { /* searching a range for anything but an int walks through it */
         if (args->count == 1 && !PyLong_CheckExact(args->items[0])) return t0_refuse(c, "range.%s needs an int", method->name);
         return 0;
@@ -110,6 +123,7 @@ static PyObject *call(t0_context *c, const t0_node *node, PyObject *self, t0_arg
     if (t0_is_undefined(c, self)) return PyObject_GetItem(self, Py_None);
     const uint16_t type = t0_type_of(c, self);
     if (type == T0_TYPE_LOOP && method->types & T0_TYPE_LOOP) return t0_loop_call(c, self, node->value, args);
+    if (type == T0_TYPE_HELPER && method->types & T0_TYPE_HELPER && !args->count) return t0_helper_call(c, self, node->value);
     if (!(method->types & type)) {
         PyErr_Format(PyExc_TypeError, "%s has no method %s that a template may call", Py_TYPE(self)->tp_name, method->name);
         return NULL;

@@ -3,7 +3,7 @@
  * Statements are linked by `next`. Expressions use a, b, c and items[count] as the table below says. Every Python
  * object that a node names is owned by the template's `constants` list; nodes borrow.
  *
- *     T_TEXT     value = str                           T_CALL    fn = function, items = arguments, value = keyword names
+ *     T_TEXT     value = str                           T_CALL    a = name, fn = function (NULL: none of that name), items, value = keyword names
  *     T_PRINT    a = expression                        T_METHOD  a = object, value = name, items, b->value = keyword names
  *     T_IF       a = test, b = then, c = else          T_FILTER  a = operand, fn = filter, items (NULL: not given)
  *     T_FOR      loop = parts                          T_TEST    a = operand, fn = predicate, items
@@ -12,7 +12,6 @@
  *                c = filters over T_CAPTURE, or NULL
  *     T_WITH     loop (body), items = target, value, ..
  *     T_MACRO    loop (body), a = target, items = parameter, default (or NULL), .., first, end = its local slots
- *     T_INVOKE   a = name, items, b->value = keyword names
  *     T_CONST    value      T_NAME slot, value         T_AND/T_OR a, b             T_COND   a if b else c (c may be NULL)
  *     T_LIST/T_TUPLE/T_CONCAT items                    T_ATTR    a, value = name   T_ITEM   a, b
  *     T_DICT     items = key, value, key, ...          T_SLICE   a, items[3] (NULL: not given)
@@ -30,7 +29,7 @@
 typedef enum t0_node_kind {
     T_TEXT, T_PRINT, T_IF, T_FOR, T_SET, T_SETBLOCK, T_WITH, T_MACRO,
     T_CONST, T_NAME, T_FIELD, T_LIST, T_TUPLE, T_DICT, T_ATTR, T_ITEM, T_SLICE, T_CALL, T_METHOD, T_FILTER, T_TEST,
-    T_COMPARE, T_BINARY, T_UNARY, T_AND, T_OR, T_COND, T_CONCAT, T_CAPTURE, T_INVOKE
+    T_COMPARE, T_BINARY, T_UNARY, T_AND, T_OR, T_COND, T_CONCAT, T_CAPTURE
 } t0_node_kind;
 
 typedef enum t0_operator {
@@ -67,7 +66,8 @@ typedef struct t0_loop_parts {
     int32_t loop_slot;           /* of `loop`; T0_NO_SLOT where the body does not read it */
     t0_slot_init *inits, *test_inits, *else_inits;
     uint32_t n_inits, n_test_inits, n_else_inits;
-    uint32_t first, end;         /* T_MACRO: the local slots of its body */
+    uint32_t first, end;         /* all local slots of a macro or a loop: a call of itself needs them anew */
+    bool recursive;
 } t0_loop_parts;
 
 typedef struct t0_template {

@@ -203,6 +203,8 @@ static t0_status parse_name(t0_parser *p, bool with_fields, t0_node **out) {
     if (is_name(&name, "false") || is_name(&name, "False")) return constant(p, &name, Py_False, out);
     if (is_name(&name, "none") || is_name(&name, "None")) return constant(p, &name, Py_None, out);
     if (is_name(&name, "self")) return t0_fail_at(p->err, name.line, name.column, "the name self is reserved: rename the field");
+    if (p->macros && (is_name(&name, "caller") || is_name(&name, "varargs") || is_name(&name, "kwargs")))
+        return t0_fail_at(p->err, name.line, name.column, "caller, varargs and kwargs are not supported in a macro: name the parameters");
     const bool field = with_fields && p->now.kind == K_DOT;
     NEW(node, field ? T_FIELD : T_NAME, &name);
     node->value = name.value;

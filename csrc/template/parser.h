@@ -13,9 +13,8 @@ typedef struct t0_parser {
     t0_template *template;
     t0_error *err;
     int depth, blocks;
+    int macros;      /* open ones */
     uint32_t tokens; /* read so far */
-    PyObject **macros; /* names of the macros defined so far, interned, borrowed from the template */
-    uint32_t n_macros;
 } t0_parser;
 
 t0_status t0_parser_advance(t0_parser *p);
@@ -46,7 +45,6 @@ typedef struct t0_call_arguments {
 t0_status t0_parse_arguments(t0_parser *p, t0_call_arguments *out);
 t0_status t0_bind_filter(t0_parser *p, t0_node *node, const t0_token *name, const t0_call_arguments *args);
 t0_status t0_bind_test(t0_parser *p, t0_node *node, const t0_token *name, const t0_call_arguments *args);
-t0_status t0_macro_declare(t0_parser *p, PyObject *name);
 t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args);
 
 /* statements.c */

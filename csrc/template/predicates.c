@@ -38,6 +38,25 @@ TEST(sequence) { /* has a length and items */
     if (!sized) PyErr_Clear();
     return sized && items;
 }
+TEST(callable) {
+    (void)args;
+    const PyTypeObject *type = Py_TYPE(value);
+    return type == c->runtime->macro_type || type == c->runtime->loop_type || t0_is_joiner(c, value) || PyCallable_Check(value);
+}
+TEST(escaped) { return (void)c, (void)args, PyObject_HasAttrString(value, "__html__"); }
+/* Is it a name at all? Jinja looks it up in a dict, so that it must hash. */
+static int names(t0_context *c, PyObject *value) {
+    if (PyUnicode_Check(value)) return 1;
+    return t0_charge_tree(c, value) < 0 || PyObject_Hash(value) == -1 ? -1 : 0;
+}
+TEST(filter) {
+    const int name = ((void)args, names(c, value));
+    return name <= 0 ? name : t0_filter_find(value) || t0_filter_is_jinja(value);
+}
+TEST(test) {
+    const int name = ((void)args, names(c, value));
+    return name <= 0 ? name : t0_test_find(value) != NULL;
+}
 TEST(sameas) { return (void)c, value == args->items[0]; }
 
 static int text_test(t0_context *c, PyObject *value, const char *method) {
@@ -82,7 +101,8 @@ TEST(ge) { return t0_compare(c, OP_GE, value, args->items[0]); }
 static const t0_test tests[] = {
     {"defined", is_defined, 0}, {"undefined", is_undefined, 0}, {"none", is_none, 0}, {"true", is_true, 0}, {"false", is_false, 0},
     {"boolean", is_boolean, 0}, {"integer", is_integer, 0}, {"float", is_float, 0}, {"number", is_number, 0}, {"string", is_string, 0},
-    {"mapping", is_mapping, 0}, {"iterable", is_iterable, 0}, {"sequence", is_sequence, 0}, {"sameas", is_sameas, 1},
+    {"mapping", is_mapping, 0}, {"iterable", is_iterable, 0}, {"sequence", is_sequence, 0},
+    {"callable", is_callable, 0}, {"escaped", is_escaped, 0}, {"filter", is_filter, 0}, {"test", is_test, 0}, {"sameas", is_sameas, 1},
     {"lower", is_lower, 0}, {"upper", is_upper, 0}, {"divisibleby", is_divisibleby, 1}, {"odd", is_odd, 0}, {"even", is_even, 0},
     {"in", is_in, 1}, {"==", is_eq, 1}, {"eq", is_eq, 1}, {"equalto", is_eq, 1}, {"!=", is_ne, 1}, {"ne", is_ne, 1},
     {">", is_gt, 1}, {"gt", is_gt, 1}, {"greaterthan", is_gt, 1}, {">=", is_ge, 1}, {"ge", is_ge, 1},

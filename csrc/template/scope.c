@@ -250,7 +250,10 @@ static t0_status bind_expression(scope *s, const frame *f, t0_node *node) {
     T0_TRY(bind_expression(s, f, node->b));
     T0_TRY(bind_expression(s, f, node->c));
     for (uint32_t i = 0; i < node->count; i++) T0_TRY(bind_expression(s, f, node->items[i]));
-    return T0_OK;
+    if (node->kind != T_CALL || node->fn || node->a->slot >= 0) return T0_OK;
+    return t0_fail_at(s->err, node->a->line, node->a->column,
+                      "function '%.60s' does not exist: a template may call range, zip, dict, namespace, joiner, cycler and its own macros",
+                      PyUnicode_AsUTF8(node->a->value));
 }
 
 static t0_status bind_body(scope *s, frame *f, t0_node *node);
@@ -324,10 +327,11 @@ static t0_status bind_test(scope *s, frame *f, t0_loop_parts *parts) {
 
 static t0_status bind_for(scope *s, frame *f, t0_node *node) {
     t0_loop_parts *const parts = node->loop;
+    parts->first = s->template->n_slots;
     T0_TRY(bind_expression(s, f, parts->iter));
     if (target_has(parts->target, "loop"))
         return t0_fail_at(s->err, node->line, node->column, "the name loop cannot be a loop's target: use another name");
-    bool reads = false;
+    bool reads = parts->recursive;
     PyObject *loop_name = NULL;
     T0_TRY(body_reads_loop(s, parts->body, &loop_name, &reads));
     if (parts->otherwise) {
@@ -347,11 +351,14 @@ static t0_status bind_for(scope *s, frame *f, t0_node *node) {
     T0_TRY(bind_expression(s, &body, parts->target));
     T0_TRY(bind_body(s, &body, parts->body));
     T0_TRY(frame_inits(s, &body, &parts->inits, &parts->n_inits));
-    if (!parts->otherwise) return T0_OK;
-    frame otherwise = {.parent = f};
-    T0_TRY(note_body(s, &otherwise, &otherwise.names, parts->otherwise));
-    T0_TRY(bind_body(s, &otherwise, parts->otherwise));
-    return frame_inits(s, &otherwise, &parts->else_inits, &parts->n_else_inits);
+    if (parts->otherwise) {
+        frame otherwise = {.parent = f};
+        T0_TRY(note_body(s, &otherwise, &otherwise.names, parts->otherwise));
+        T0_TRY(bind_body(s, &otherwise, parts->otherwise));
+        T0_TRY(frame_inits(s, &otherwise, &parts->else_inits, &parts->n_else_inits));
+    }
+    parts->end = s->template->n_slots;
+    return T0_OK;
 }
 
 /* The body of a set block, filter block, with or macro, whose frame already knows its parameters. */

@@ -1,10 +1,10 @@
-/* Tags: if, for, set, filter, with, macro; everything else that Jinja has is refused here with its name and place.
+/* Tags: if, for, set, filter, with, macro, print; everything else that Jinja has is refused here with its name and place.
  *
  *     {% if t %} .. {% elif t %} .. {% else %} .. {% endif %}
- *     {% for target in iter [if test] %} .. {% else %} .. {% endfor %}
+ *     {% for target in iter [if test] [recursive] %} .. {% else %} .. {% endfor %}
  *     {% set target = value %}     {% set name [| filters] %} .. {% endset %}     target: name, ns.name, or a tuple of them
  *     {% filter filters %} .. {% endfilter %}     {% with name = value, .. %} .. {% endwith %}
- *     {% macro name(parameter, parameter = default) %} .. {% endmacro %} */
+ *     {% macro name(parameter, parameter = default) %} .. {% endmacro %}     {% print value, .. %} */
 #include "template/calls.h"
 #include "template/parser.h"
 
@@ -75,7 +75,8 @@ static t0_status parse_for(t0_parser *p, t0_node **out) {
         T0_TRY(t0_parser_advance(p));
         T0_TRY(t0_parse_expression(p, true, &node->loop->test));
     }
-    if (t0_parser_at_name(p, "recursive")) return t0_parser_fail(p, "recursive loops are not supported: write the levels out");
+    node->loop->recursive = t0_parser_at_name(p, "recursive");
+    if (node->loop->recursive) T0_TRY(t0_parser_advance(p));
     T0_TRY(parse_block(p, ends, &node->loop->body));
     if (t0_parser_at_name(p, "else")) {
         T0_TRY(t0_parser_advance(p));
@@ -113,7 +114,7 @@ static t0_status parse_filter_block(t0_parser *p, t0_node **out) {
 }
 
 /* Room is doubled at each power of two. */
-static t0_status add_pair(t0_parser *p, t0_node *node, t0_node *first, t0_node *second) {
+static t0_status add_item(t0_parser *p, t0_node *node, t0_node *item) {
     const uint32_t n = node->count;
     if (n == 2 * T0_PAIRS_MAX) return t0_parser_fail(p, "more than 60 names in one tag");
     if ((n & (n - 1)) == 0) {
@@ -122,8 +123,7 @@ static t0_status add_pair(t0_parser *p, t0_node *node, t0_node *first, t0_node *
         if (n) memcpy(items, node->items, n * sizeof *items);
         node->items = items;
     }
-    node->items[node->count++] = first;
-    node->items[node->count++] = second;
+    node->items[node->count++] = item;
     return T0_OK;
 }
 
@@ -136,10 +136,11 @@ static t0_status parse_with(t0_parser *p, t0_node **out) {
     while (p->now.kind != K_BLOCK_END) {
         t0_node *target, *value;
         if (node->count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or '%}'"));
-        T0_TRY(t0_parse_name_target(p, &target));
+        T0_TRY(t0_parse_target(p, false, NULL, &target));
         T0_TRY(t0_parser_expect(p, K_ASSIGN, "'='"));
         T0_TRY(t0_parse_expression(p, true, &value));
-        T0_TRY(add_pair(p, node, target, value));
+        T0_TRY(add_item(p, node, target));
+        T0_TRY(add_item(p, node, value));
     }
     T0_TRY(parse_block(p, ends, &node->loop->body));
     return t0_parser_advance(p);
@@ -157,7 +158,8 @@ static t0_status parse_parameters(t0_parser *p, t0_node *node) {
         } else if (node->count && node->items[node->count - 1]) return t0_parser_fail(p, "a parameter without a default after one with a default");
         for (uint32_t i = 0; i < node->count; i += 2)
             if (node->items[i]->value == target->value) return t0_parser_fail(p, "a parameter is named twice");
-        T0_TRY(add_pair(p, node, target, value));
+        T0_TRY(add_item(p, node, target));
+        T0_TRY(add_item(p, node, value));
     }
     return t0_parser_expect(p, K_RPAREN, "')'");
 }
@@ -166,18 +168,34 @@ static t0_status parse_macro(t0_parser *p, t0_node **out) {
     static const char *const ends[] = {"endmacro", NULL};
     NEW(node, T_MACRO, &p->now);
     *out = node;
+    p->macros++;
     T0_TRY(t0_parser_advance(p));
     T0_TRY(t0_parse_name_target(p, &node->a));
-    T0_TRY(t0_macro_declare(p, node->a->value));
     if (!(node->loop = new_parts(p))) return T0_ENOMEM;
     T0_TRY(parse_parameters(p, node));
     T0_TRY(parse_block(p, ends, &node->loop->body));
+    p->macros--;
     return t0_parser_advance(p);
 }
 
+/* {% print a, b %} prints what {{ a }}{{ b }} prints. */
+static t0_status parse_print_tag(t0_parser *p, t0_node **out) {
+    NEW(node, T_PRINT, &p->now);
+    NEW(texts, T_CONCAT, &p->now);
+    T0_TRY(t0_parser_advance(p));
+    while (p->now.kind != K_BLOCK_END) {
+        t0_node *value;
+        if (texts->count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or '%}'"));
+        T0_TRY(t0_parse_expression(p, true, &value));
+        T0_TRY(add_item(p, texts, value));
+    }
+    node->a = texts;
+    *out = node;
+    return t0_parser_sized(p, texts);
+}
+
 static t0_status refuse_tag(t0_parser *p) {
-    static const char *const known[] = {"include", "import", "from", "extends", "block", "call", "autoescape", "print",
-                                        "do", "trans", "break", "continue", "debug", NULL};
+    static const char *const known[] = {"include", "import", "from", "extends", "block", "call", "autoescape", "do", "trans", "break", "continue", "debug", NULL};
     for (int i = 0; known[i]; i++)
         if (t0_parser_at_name(p, known[i]))
             return t0_fail_at(p->err, p->now.line, p->now.column, "the tag {%% %s %%} is not supported in a prompt: rewrite it with if, for, set or macro", known[i]);
@@ -193,6 +211,7 @@ static t0_status parse_statement(t0_parser *p, t0_node **out) {
     else if (t0_parser_at_name(p, "filter")) status = parse_filter_block(p, out);
     else if (t0_parser_at_name(p, "with")) status = parse_with(p, out);
     else if (t0_parser_at_name(p, "macro")) status = parse_macro(p, out);
+    else if (t0_parser_at_name(p, "print")) status = parse_print_tag(p, out);
     else status = p->now.kind == K_NAME ? refuse_tag(p) : t0_parser_fail(p, "expected the name of a tag");
     T0_TRY(status);
     p->blocks--;

@@ -147,6 +147,7 @@ static int runtime_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(r->loop_type);
     Py_VISIT(r->lazy_type);
     Py_VISIT(r->macro_type);
+    Py_VISIT(r->helper_type);
     Py_VISIT(r->group_type);
     return 0;
 }
@@ -162,6 +163,7 @@ static int runtime_clear(PyObject *self) {
     Py_CLEAR(r->loop_type);
     Py_CLEAR(r->lazy_type);
     Py_CLEAR(r->macro_type);
+    Py_CLEAR(r->helper_type);
     Py_CLEAR(r->group_type);
     return 0;
 }
@@ -196,8 +198,10 @@ PyObject *t0_runtime_new(PyObject *TemplateError) {
     r->loop_type = new_type(t0_loop_spec());
     r->lazy_type = new_type(t0_lazy_spec());
     r->macro_type = new_type(t0_macro_spec());
+    r->helper_type = new_type(t0_helper_spec());
     r->group_type = (PyTypeObject *)PyType_FromSpecWithBases(t0_group_spec(), (PyObject *)&PyTuple_Type);
-    if (r->round && r->number && r->empty && r->answer_choices && r->undefined_type && r->namespace_type && r->loop_type && r->lazy_type && r->macro_type && r->group_type) return (PyObject *)r;
+    const bool types = r->undefined_type && r->namespace_type && r->loop_type && r->lazy_type && r->macro_type && r->helper_type && r->group_type;
+    if (r->round && r->number && r->empty && r->answer_choices && types) return (PyObject *)r;
     Py_DECREF(r);
     return NULL;
 }
