@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from conftest import needed
 from spiece_files import BYTES, field, model_file
 
 import t0native as t0
@@ -135,7 +136,7 @@ def test_arrow_streams(tok):
 
 
 def test_arrow_packages(tok):
-    pyarrow = pytest.importorskip("pyarrow")
+    pyarrow = needed("pyarrow", "pip install '.[parity]'")
     want = tok.encode_batch(TEXTS)
     for kind in (pyarrow.string(), pyarrow.large_string(), pyarrow.string_view()):
         assert equal(tok.encode_batch(pyarrow.array(["x", *TEXTS], kind)[1:]), want)
@@ -261,7 +262,7 @@ def test_loading_takes_little_memory(public_data):
         before = kilobytes("VmRSS")
         tok = t0.Tokenizer.from_bytes(data)
         print(kilobytes("VmHWM") - before, tok.n_pieces)"""
-    command = [sys.executable, "-c", code, str(public_data / "data/t5-spiece/spiece.model")]
+    command = [sys.executable, "-P", "-c", code, str(public_data / "data/t5-spiece/spiece.model")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     grown, pieces = map(int, done.stdout.split())
     assert pieces == 32000 and grown < 8 * 1024
