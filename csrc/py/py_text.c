@@ -97,6 +97,22 @@ static t0_status run_batch(batch_call *call, t0_batch_rule rule, int64_t *offset
     return status;
 }
 
+static void free_ids(PyObject *capsule) { t0_free(PyCapsule_GetPointer(capsule, NULL)); }
+
+/* The ids as an array that has taken their memory over; NULL with an exception. */
+static PyObject *adopt(t0_buffer *ids) {
+    npy_intp n = (npy_intp)(ids->size / sizeof(int32_t));
+    if (n == 0) return PyArray_SimpleNew(1, &n, NPY_INT32);
+    PyObject *owner = PyCapsule_New(ids->data, NULL, free_ids);
+    if (!owner) return NULL;
+    PyObject *array = PyArray_SimpleNewFromData(1, &n, NPY_INT32, ids->data);
+    *ids = (t0_buffer){0}; /* the capsule's from here on */
+    if (array && PyArray_SetBaseObject((PyArrayObject *)array, owner) == 0) return array; /* which has taken the capsule */
+    if (!array) Py_DECREF(owner);
+    Py_XDECREF(array);
+    return NULL;
+}
+
 /* (ids, offsets), or NULL with an exception. */
 static PyObject *encode_views(tokenizer_object *self, batch_call *call, t0_batch_rule rule) {
     npy_intp n_offsets = (npy_intp)call->source.n + 1;
@@ -112,9 +128,7 @@ static PyObject *encode_views(tokenizer_object *self, batch_call *call, t0_batch
     status = run_batch(call, rule, offset_data, &poll, &err);
     Py_END_ALLOW_THREADS
     for (size_t i = 0; i < call->threads; i++) give_encoder(self, &call->encoders[i]);
-    npy_intp n_ids = (npy_intp)(call->ids.size / sizeof(int32_t));
-    PyObject *ids = status == T0_OK ? PyArray_SimpleNew(1, &n_ids, NPY_INT32) : raise_here(self, &err);
-    if (ids && n_ids) memcpy(PyArray_DATA((PyArrayObject *)ids), call->ids.data, call->ids.size);
+    PyObject *ids = status == T0_OK ? adopt(&call->ids) : raise_here(self, &err);
     PyObject *out = ids ? PyTuple_Pack(2, ids, offsets) : NULL;
     Py_XDECREF(ids);
     Py_DECREF(offsets);

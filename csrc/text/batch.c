@@ -9,6 +9,7 @@ enum { CHUNKS_PER_THREAD = 4, POLL_TEXTS = 32, NEAR = 4 /* texts ahead */, FETCH
 typedef struct chunk {
     size_t begin, end; /* texts */
     t0_buffer ids;
+    size_t at;    /* bytes of all ids before */
     t0_error err; /* err.status: how it went */
 } chunk;
 
@@ -18,6 +19,7 @@ typedef struct batch {
     t0_batch_rule rule;
     int64_t *lengths; /* [n] ids of each text */
     chunk *chunks;
+    uint8_t *joined; /* the ids of all chunks */
     const t0_poll *poll; /* asked by worker 0 alone: the thread that made the call */
     atomic_bool stop;
 } batch;
@@ -85,9 +87,17 @@ static void plan(batch *b, size_t n_texts, size_t n_chunks) {
     }
 }
 
-static t0_status join(batch *b, size_t n_chunks, t0_buffer *ids, t0_error *err) {
+static void copy_chunk(void *context, size_t index, size_t worker) {
+    const batch *b = context;
+    const chunk *c = &b->chunks[index];
+    (void)worker;
+    if (c->ids.size) memcpy(b->joined + c->at, c->ids.data, c->ids.size);
+}
+
+static t0_status join(batch *b, t0_pool *pool, size_t n_chunks, t0_buffer *ids, t0_error *err) {
     size_t size = 0;
     for (size_t k = 0; k < n_chunks; k++) {
+        b->chunks[k].at = size;
         if (b->chunks[k].err.status == T0_OK) size += b->chunks[k].ids.size;
         else {
             if (err) *err = b->chunks[k].err;
@@ -100,7 +110,9 @@ static t0_status join(batch *b, size_t n_chunks, t0_buffer *ids, t0_error *err) 
         return T0_OK;
     }
     if (!t0_buffer_reserve(ids, size)) return t0_fail_memory(err, size);
-    for (size_t k = 0; k < n_chunks; k++) t0_buffer_add(ids, b->chunks[k].ids.data, b->chunks[k].ids.size);
+    b->joined = ids->data;
+    t0_pool_run(pool, copy_chunk, b, n_chunks);
+    ids->size = size;
     return T0_OK;
 }
 
@@ -119,12 +131,12 @@ t0_status t0_encode_batch(t0_encoder *encoders, t0_pool *pool, const t0_bytes *t
         return t0_fail(err, T0_EVALUE, "add_eos: the model has no control piece \"%.*s\"",
                        (int)encoders[0].tokenizer->spiece.eos_piece.size, (const char *)encoders[0].tokenizer->spiece.eos_piece.data);
     const size_t threads = t0_pool_size(pool), n_chunks = threads == 1 ? 1 : threads * CHUNKS_PER_THREAD;
-    batch b = {encoders, texts, rule, offsets, NULL, poll, false};
+    batch b = {encoders, texts, rule, offsets, NULL, NULL, poll, false};
     b.chunks = t0_alloc_zero(n_chunks * sizeof *b.chunks);
     if (!b.chunks) return t0_fail_memory(err, n_chunks * sizeof *b.chunks);
     plan(&b, n, n_chunks);
     t0_pool_run(pool, encode_chunk, &b, n_chunks);
-    const t0_status status = join(&b, n_chunks, ids, err);
+    const t0_status status = join(&b, pool, n_chunks, ids, err);
     for (size_t k = 0; k < n_chunks; k++) t0_buffer_free(&b.chunks[k].ids);
     t0_free(b.chunks);
     if (status == T0_OK) lengths_to_offsets(offsets, n);
