@@ -3,6 +3,7 @@
 Operands are chosen by type, so that most templates render. Each rule notes the constructs that it uses by name, as `if`,
 `filter:sort` or `method:split`: the fuzzer counts them over the pairs that both engines render."""
 
+import copy
 import random
 
 EXAMPLE = {
@@ -23,7 +24,7 @@ WORDS = ["a", "It's", "the", "", " ", "-", "two", "日本", "😀", "İ", "X y",
 
 def example(rng, wild):
     """EXAMPLE with other values of the same types; where `wild`, two fields have some other field's value or are missing."""
-    out = dict(EXAMPLE)
+    out = copy.deepcopy(EXAMPLE)
     for name in rng.sample(TEXTS[:4], 2):
         out[name] = " ".join(rng.choice(WORDS).replace("\\n", "\n") for _ in range(rng.randint(1, 9)))
     out["n"], out["k"], out["neg"] = rng.randint(1, 5), rng.choice([2, 7, 10**20]), -rng.randint(1, 4)

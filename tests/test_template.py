@@ -1,4 +1,4 @@
-"""The template language against Jinja2 itself: every feature by templates of our own, a seeded fuzz, and hostile input."""
+"""The template language against Jinja2 itself: every feature by templates of our own, a slice of the fuzzing, and what once cost too much or crashed."""
 
 import gc
 import os
@@ -196,32 +196,6 @@ def test_the_example_is_read_only(source):
     assert repr(EXAMPLE) == before
 
 
-HOSTILE = [
-    "{{ ''['__class__'] }}", "{{ 'a'|map(attribute='__class__')|list }}", "{{ xs|map(attribute='__class__')|list }}", "{{ d['__class__'] }}",
-    "{{ xs|selectattr('__class__')|list }}", "{{ [s]|sort(attribute='__class__') }}", "{{ xs.append }}", "{{ range.__init__ }}", "{{ range }}",
-    "{{ xs|attr('append') }}", "{{ 's'.format }}", "{{ '%999999999d' % 1 }}", "{{ '%*d' % (999999999, 1) }}", "{{ 'x' * 10**10 }}",
-    "{{ [0] * 999999999 }}", "{{ 10 ** (10 ** 10) }}", "{{ 2 ** 999999 }}", "{{ range(10**9)|list }}", "{{ range(10**9)|join }}", "{{ 0.5 in range(10**9) }}",
-    "{{ range(10**9)|sum }}", "{% for i in range(10**9) %}{% endfor %}", "{% for i in range(10**9) %}x{% endfor %}",
-    "{% set ns = namespace(x='x') %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
-    "{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
-    "{% set ns = namespace(x=[]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
-    "{% set ns = namespace(x=[], y=[]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}{% endfor %}{{ ns.x == ns.y }}",
-    "{% set ns = namespace(x=()) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}{{ {ns.x: 1} }}",
-    "{% set ns = namespace(x=0) %}{% for i in range(60) %}{% set ns.x = namespace(a=ns.x, b=ns.x) %}{% endfor %}{{ ns.x }}",
-    "{% set ns = namespace(x=3) %}{% for i in range(99) %}{% set ns.x = ns.x * ns.x %}{% endfor %}{{ ns.x }}",
-    "{% set ns = namespace(x='a') %}{% for i in range(9) %}{% set ns.x = ns.x|replace('a', ns.x ~ 'aaaaaaaaaaaaaaaa') %}{% endfor %}",
-    "{% set ns = namespace(x=[1]) %}{% for i in range(100000) %}{% set ns.x = zip(ns.x) %}{% endfor %}{{ ns.x|list }}",
-    "{% set ns = namespace(x=[1]) %}{% for i in range(100000) %}{% set ns.x = ns.x|map('int') %}{% endfor %}{{ ns.x|list }}",
-    "{% set ns = namespace(x=[1]) %}{% for i in range(400000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
-    "{% set l = [1] %}{% for i in l %}{{ l.append(1) or '' }}{% endfor %}", "{% set l = [] %}{{ l.append(l) }}{{ l }}", "{{ 'x'.center(10**9) }}", "{{ 'x'|center(10**9) }}",
-    "{{ 'x'.zfill(10**9) }}", "{{ 5|round(-10**9) }}", "{{ 'x'.join(range(10**9)|map('string')) }}", "{{ (range(10**9)|zip) }}", "{{ zip(range(10**9))|last }}",
-    "{{ 1 in zip(range(10**9)) }}", "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "{{ " + "[" * 5000 + "]" * 5000 + " }}", "{{ " + "-" * 5000 + "1 }}",
-    "{{ " + "1+" * 5000 + "1 }}", "{{ x" + "|string" * 5000 + " }}", "{{ x" + ".a" * 5000 + " }}", "{{ " + "not " * 5000 + "1 }}", "{{ 1" + " if 1 else 1" * 5000 + " }}",
-    "{% if 1 %}" * 5000 + "{% endif %}" * 5000, "{% for i in [1] %}" * 500 + "{% endfor %}" * 500, "{% if 0 %}" + "{% elif 0 %}" * 50000 + "{% endif %}",
-    "{{ " + "9" * 5000 + " }}", "{{ x[" * 400 + "0" + "]" * 400 + " }}", "{{ 'a' is in " * 300, "{{ 10**4000 }}{{ (10**4000)|int * 10**4000 }}", "{{ '1' * 100000|int }}{{ (1,) * 10**9 }}",
-]
-
-
 # Work and results that once cost few steps. `s`: four million characters; KEEP keeps what an expression gives, many times.
 KEEP = "{%% set s = 'a' * 3900000 %%}{%% set l = [] %%}{%% for i in range(100000) %%}{%% set _ = l.append(%s) %%}{%% endfor %%}"
 BOMBS = {
@@ -294,14 +268,6 @@ def test_ctrl_c_stops_a_compilation():
     source = "{{ x }}" * 3000000
     with pytest.raises(KeyboardInterrupt), ctrl_c(after=0.05):
         Template(source)
-
-
-@pytest.mark.parametrize("number", range(len(HOSTILE)))
-def test_hostile_templates_end_with_an_error_soon(number):
-    began = time.thread_time()
-    with pytest.raises(TemplateError):
-        Template(HOSTILE[number]).render(EXAMPLE)
-    assert time.thread_time() - began < 2
 
 
 # What once crashed the interpreter or broke a memory promise, each in a process of its own. `refused` gives the error's text.
@@ -472,7 +438,7 @@ def test_values_of_other_types_are_what_jinja_takes_them_for(value):
 
 def test_a_slice_of_the_fuzzing():
     """python tests/fuzz_templates.py runs 200,000 pairs, and counts how often each construct was met."""
-    verdicts, constructs, different = fuzz(900, seed=20240607, report=lambda text: None)
+    verdicts, constructs, different = fuzz(1500, seed=20240607, report=lambda text: None)
     assert not different, different[0]
     assert verdicts["equal"] > 0.85 * verdicts.total() and len(constructs) > 180, (verdicts, len(constructs))
 
