@@ -9,6 +9,8 @@ import sys
 import pytest
 
 import t0native
+from t0native._core import Template
+from t0native.errors import TemplateError
 
 READERS = ["map(attribute='{0}')|list", "map(attribute='{0}', default=1)|list", "map('attr', '{0}')|list", "selectattr('{0}')|list", "rejectattr('{0}')|list",
            "selectattr('{0}', 'eq', 1)|list", "sort(attribute='{0}')", "sort(attribute='a,{0}')", "sum(attribute='{0}')", "join('', attribute='{0}')",
@@ -60,7 +62,7 @@ TABLE = {
                                                                                "{% set y = xs %}{{ y.append(1) }}", "{% set xs.a = 1 %}", "{% set d.k = 1 %}", "{% set rows = rows %}{{ rows.clear() }}"],
     "names that are set": ["{% set ns.a = 1 %}", "{% set loop = 1 %}{% for x in xs %}{% set loop = 2 %}{% endfor %}", "{% for x in xs %}{% set loop.index = 9 %}{% endfor %}", "{% macro f() %}{% endmacro %}{% set f.x = 1 %}", "{% set true = 1 %}",
                            "{% set ns = namespace(xs) %}", "{% set ns = namespace() %}{% set ns.a.b = 1 %}", "{% macro self() %}{% endmacro %}", "{% macro caller() %}{% endmacro %}", "{% macro f(varargs) %}{% endmacro %}", "{{ f(1) }}", "{{ s() }}",
-                           "{% set g = s %}{{ g() }}", "{% include '/etc/passwd' %}", "{% import 'os' as os %}", "{% extends s %}", "{% call f() %}{% endcall %}", "{{ lipsum() }}", "{{ lipsum.__globals__ }}", "{{ dict.__base__ }}"],
+                           "{% set g = s %}{{ g() }}", "{% include '/etc/passwd' %}", "{% import 'os' as os %}", "{% extends s %}", "{% call f() %}{% endcall %}", "{{ lipsum() }}", "{{ lipsum.__globals__ }}", "{{ dict.__base__ }}", "{{ [1].sort(key=s) }}", "{{ [1].sort(reverse=true, key=none) }}"],
     "deep nesting": ["{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "{{ " + "[" * 5000 + "]" * 5000 + " }}", "{{ " + "-" * 5000 + "1 }}", "{{ " + "1+" * 5000 + "1 }}", "{{ x" + "|string" * 5000 + " }}", "{{ x" + ".a" * 5000 + " }}",
                      "{{ " + "not " * 5000 + "1 }}", "{{ 1" + " if 1 else 1" * 5000 + " }}", "{% if 1 %}" * 5000 + "{% endif %}" * 5000, "{% for i in [1] %}" * 500 + "{% endfor %}" * 500, "{% if 0 %}" + "{% elif 0 %}" * 50000 + "{% endif %}",
                      "{{ " + "9" * 5000 + " }}", "{{ x[" * 400 + "0" + "]" * 400 + " }}", "{% with %}" * 5000 + "{% endwith %}" * 5000, "{% filter upper %}" * 5000 + "{% endfilter %}" * 5000, "{% set x %}" * 5000 + "{% endset %}" * 5000,
@@ -103,6 +105,22 @@ def test_hostile_templates_end_with_an_error_soon(what):
              if not result[0].startswith("refused: line ") or result[1] > 2 or not result[2]]  # fmt: skip
     assert not wrong, wrong
     assert len(results) == len(TABLE[what]) and done.returncode == 0, (TABLE[what][len(results)][:300], done.returncode, done.stderr[-2000:])
+
+
+class Cycle(list):
+    """A list that holds itself, and calls what it is asked to."""
+
+    def __init__(self):
+        self.append(self)
+
+    def __call__(self, *arguments):
+        raise SystemExit("called")
+
+
+@pytest.mark.parametrize("source", ["{{ x|tojson(indent=2) }}", "{{ x|tojson }}", "{{ [2, 1].sort(key=x) }}", "{{ x() }}", "{% set y = x %}{{ y() }}", "{{ [x]|map('x')|list }}", "{{ {'a': x}.a() }}"])
+def test_objects_of_the_example_are_not_called(source):
+    with pytest.raises(TemplateError):
+        Template(source).render({"x": Cycle()})
 
 
 def test_budgets_name_their_keyword():

@@ -19,10 +19,10 @@ static PyObject *join_lines(PyObject *lines, const char *end) {
 static uint64_t sum_depths(PyObject *value, uint64_t depth) {
     uint64_t sum = depth;
     PyObject *key, *item;
-    if (PyDict_Check(value))
+    if (PyDict_CheckExact(value)) /* the types that t0_charge_print looks into, no others: these may hold themselves */
         for (Py_ssize_t at = 0; PyDict_Next(value, &at, &key, &item);) sum += sum_depths(item, depth + 1);
-    const Py_ssize_t n = PyList_Check(value) ? PyList_GET_SIZE(value) : PyTuple_Check(value) ? PyTuple_GET_SIZE(value) : 0;
-    for (Py_ssize_t i = 0; i < n; i++) sum += sum_depths(PyList_Check(value) ? PyList_GET_ITEM(value, i) : PyTuple_GET_ITEM(value, i), depth + 1);
+    const Py_ssize_t n = PyList_CheckExact(value) ? PyList_GET_SIZE(value) : PyTuple_Check(value) ? PyTuple_GET_SIZE(value) : 0;
+    for (Py_ssize_t i = 0; i < n; i++) sum += sum_depths(PyList_CheckExact(value) ? PyList_GET_ITEM(value, i) : PyTuple_GET_ITEM(value, i), depth + 1);
     return sum;
 }
 

@@ -118,6 +118,10 @@ static int prepare(t0_context *c, const t0_method *method, PyObject *self, uint1
     return type == D ? prepare_dict(c, method, self, args, n_plain) : prepare_list(c, method, self, args);
 }
 
+static bool names_only(PyObject *names, const char *name) {
+    return PyTuple_GET_SIZE(names) == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), name) == 0;
+}
+
 static PyObject *call(t0_context *c, const t0_node *node, PyObject *self, t0_arguments *args) {
     const t0_method *method = node->fn;
     if (t0_is_undefined(c, self)) return PyObject_GetItem(self, Py_None);
@@ -128,6 +132,8 @@ static PyObject *call(t0_context *c, const t0_node *node, PyObject *self, t0_arg
         PyErr_Format(PyExc_TypeError, "%s has no method %s that a template may call", Py_TYPE(self)->tp_name, method->name);
         return NULL;
     }
+    if (method->price == SORT && node->b && !names_only(node->b->value, "reverse"))
+        return t0_refuse(c, "sort takes reverse alone: a key would be called"), NULL;
     PyObject *stack[66], *names = node->b ? node->b->value : NULL;
     const size_t n_plain = args->count - (names ? (size_t)PyTuple_GET_SIZE(names) : 0);
     if (prepare(c, method, self, type, args, n_plain) < 0) return NULL;
