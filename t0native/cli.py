@@ -194,9 +194,7 @@ def _run_prompt(args):
     if args.dataset is None:
         raise ConfigError(f"prompt {args.what}: name a dataset, as in super_glue/copa")
     prompts = prompts_of(collection, args.dataset)
-    if args.name is not None and args.name not in prompts:
-        raise ConfigError(f"{args.dataset} has no prompt {args.name!r}; {suggest(args.name, prompts)}")
-    chosen = {name: prompts[name] for name in ([args.name] if args.name is not None else prompts)}
+    chosen = prompts if args.name is None else {args.name: _named(prompts, args.dataset, args.name)}
     {"list": _list_prompts, "show": _show_prompts, "apply": _apply_prompts}[args.what](chosen, args)
     return FINE
 
@@ -263,6 +261,12 @@ def _apply_prompts(prompts, args):
             print(f"-- choices: {' | '.join(result['choices'])}\n" if result["choices"] is not None else "")
 
 
+def _named(prompts, dataset, name):
+    if name not in prompts:
+        raise ConfigError(f"{dataset} has no prompt {name!r}; {suggest(name, prompts)}")
+    return prompts[name]
+
+
 def _check_prompts(collection, args):
     from t0native.promptcheck import check_collection
     from t0native.recipe import prompts_of
@@ -276,6 +280,8 @@ def _check_prompts(collection, args):
     problems = check_collection(collection, None if args.dataset is None else [args.dataset], rows)
     if args.name is not None:
         problems = [problem for problem in problems if problem.prompt in (args.name, None)]
+        if not problems:  # a file without any is read
+            _named(collection[args.dataset], args.dataset, args.name)
     if args.json:
         _print_json([problem._asdict() for problem in problems])
     else:

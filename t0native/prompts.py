@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from t0native import _core
 from t0native._core import Template
-from t0native.arguments import SEED, check, shown
+from t0native.arguments import SEED, check, number, one_of, shown, whole
 from t0native.errors import ConfigError, DataError, TemplateError, with_place
 
 __all__ = ["Prompt", "PromptCollection", "PromptMetadata", "PromptSet", "PromptedExample"]
@@ -22,6 +22,13 @@ __all__ = ["Prompt", "PromptCollection", "PromptMetadata", "PromptSet", "Prompte
 TRUNCATED, HIGHLIGHTED = " | string | truncate(2048) }}", " | highlight }}"
 NO_LABEL = "<NO LABEL>"
 _PICKS = {None: 0, "first": 1, "last": 2}
+_PICK, _SEPARATOR = one_of("first", "last").or_none(), one_of("rendered", "template")
+_BUDGETS = {
+    "max_steps": whole(1, 2**63 - 1),
+    "max_output": whole(1, 2**30),
+    "max_memory": whole(1, 2**63 - 1),
+    "max_seconds": number(lambda value: 0 < value <= 1e9, "a number above 0, at most 1e9").or_none(),
+}
 _MASK = (1 << 64) - 1
 _FIELDS = ("name", "jinja", "answer_choices", "reference", "metadata", "id", "budgets", "_compiled")
 
@@ -105,6 +112,7 @@ class Prompt(_core.Prompt):
                 raise DataError(f"prompt {name!r}: {field} is {type(value).__name__}, must be text")
         id = id if id is not None else str(uuid.uuid5(uuid.NAMESPACE_OID, repr((name, jinja, answer_choices))))
         budgets = {"max_steps": max_steps, "max_output": max_output, "max_memory": max_memory, "max_seconds": max_seconds}
+        budgets = {budget: check(_BUDGETS[budget], f"prompt {name!r}: {budget}", value) for budget, value in budgets.items()}
         values = name, jinja, answer_choices, reference, metadata or PromptMetadata(), id, budgets, {}
         for field, value in zip(_FIELDS, values):
             object.__setattr__(self, field, value)
@@ -188,11 +196,7 @@ class Prompt(_core.Prompt):
 
     def _apply(self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None, separator="rendered"):
         """apply, where it is asked for more than the quick path does."""
-        if pick not in _PICKS:
-            raise ConfigError(f"pick {pick!r}: must be None (random), 'first' or 'last'")
-        if separator not in ("rendered", "template"):
-            raise ConfigError(f"separator {separator!r}: must be 'rendered' or 'template'")
-        seed = check(SEED, "seed", seed)
+        seed, pick, separator = check(SEED, "seed", seed), check(_PICK, "pick", pick), check(_SEPARATOR, "separator", separator)
         example = _as_dict(example)
         if "answer_choices" in example:
             raise DataError(f"prompt {self.name!r}: the example has the reserved key 'answer_choices': rename the field")
@@ -201,9 +205,11 @@ class Prompt(_core.Prompt):
         template = self._template(truncate, highlight_variables)
         split = template.parts if separator == "rendered" else template.own_parts
         try:
-            return split(example, choices, seed ^ _fnv(self.id), _number(index), _PICKS[pick])
+            return split(example, choices, seed ^ self._compiled["key"], _number(index), _PICKS[pick])
         except TemplateError as error:
             raise self._named(error, "", template.source) from error.__cause__
+
+    _apply.__qualname__, _choices.__qualname__ = "Prompt.apply", "Prompt.choices"  # as Python names them in errors
 
     def _explained(self, error, of_choices):
         """The TemplateError of a rendering in C, as one that names the prompt."""
@@ -291,13 +297,17 @@ class Prompt(_core.Prompt):
         return self._compiled["choices"]
 
     def _ready(self):
-        """Compiles what the quick path in C needs."""
+        """Compiles what the quick path in C needs, once."""
+        if "key" in self._compiled:
+            return
         choices = fixed = None
         if self.answer_choices is not None:
             choices = self._choices_template
             if not choices.names and not choices.random:
                 fixed = self._fixed()
-        self._prepare(self._template(True, False), choices, fixed, _fnv(self.id))
+        key = _fnv(self.id)
+        self._prepare(self._template(True, False), choices, fixed, key)
+        self._compiled["key"] = key
 
     def _fixed(self):
         try:

@@ -400,7 +400,7 @@ def test_separators_of_the_template_alone(jinja, rendered, template):
 
 
 @pytest.mark.parametrize("option, problem", [
-    ({"separator": "data"}, "separator 'data': must be 'rendered' or 'template'"), ({"pick": "middle"}, "pick 'middle': must be None"),
+    ({"separator": "data"}, "separator 'data': must be 'rendered' or 'template'"), ({"pick": "middle"}, "pick 'middle': must be 'first' or 'last', or None"),
 ])  # fmt: skip
 def test_wrong_options_of_apply(option, problem):
     with pytest.raises(t0.ConfigError, match=problem):
@@ -422,10 +422,23 @@ def test_every_budget_has_its_keyword(budget, keyword):
         prompt.apply({}, truncate=False)
 
 
-@pytest.mark.parametrize("budget", [{"max_memory": 0}, {"max_seconds": 0}, {"max_seconds": float("nan")}, {"max_output": 2**40}])
+@pytest.mark.parametrize("budget", [{"max_memory": 0}, {"max_seconds": 0}, {"max_seconds": float("nan")}, {"max_output": 2**40}, {"max_steps": "x"}])
 def test_a_budget_has_its_bounds(budget):
-    with pytest.raises(ValueError, match=next(iter(budget))):
-        Prompt("p", "a ||| b", **budget).apply({})
+    with pytest.raises(t0.ConfigError, match=f"prompt 'p': {next(iter(budget))} .*: must be a "):
+        Prompt("p", "a ||| b", **budget)
+
+
+def test_errors_of_the_call_itself_name_apply():
+    with pytest.raises(TypeError, match=r"^Prompt.apply\(\) got an unexpected keyword argument 'truncat'"):
+        Prompt("p", "a ||| b").apply({}, truncat=True)
+
+
+def test_a_prompt_is_made_ready_once(monkeypatch):
+    prompt, made = Prompt("p", "{{ a }} ||| b", "c ||| d"), []
+    monkeypatch.setattr(Prompt, "_fixed", lambda self: made.append(self) or ["c", "d"])
+    for _ in range(3):
+        assert prompt.apply({"a": 1}, truncate=False) == prompt.apply({"a": 1}) == ["1", "b"]
+    assert len(made) == 1
 
 
 def test_a_prompt_cannot_be_changed():

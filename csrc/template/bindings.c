@@ -88,13 +88,10 @@ static t0_status note_guarded(t0_parser *p, const t0_node *operand) {
     if (!operand || operand->kind != T_NAME) return T0_OK;
     for (uint32_t i = 0; i < n; i++)
         if (template->guarded[i] == operand->value) return T0_OK;
-    if ((n & (n - 1)) == 0) {
-        PyObject **names = t0_template_get(template, (2 * n + 1) * sizeof *names);
-        if (!names) return t0_fail_memory(p->err, (2 * n + 1) * sizeof *names);
-        if (n) memcpy(names, template->guarded, n * sizeof *names);
-        template->guarded = names;
-    }
-    template->guarded[template->n_guarded++] = operand->value;
+    PyObject **names = t0_template_grown(template, template->guarded, n);
+    if (!names) return t0_fail_memory(p->err, 2 * n * sizeof *names);
+    template->guarded = names;
+    names[template->n_guarded++] = operand->value;
     return T0_OK;
 }
 

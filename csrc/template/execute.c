@@ -1,4 +1,5 @@
-/* Statements: printing, if, for, set, with, macro and blocks that become a value; and one whole rendering with its budgets and its error place. */
+/* Statements: printing, if, for, set, with, macro and blocks that become a value; and one whole rendering with its
+ * budgets and its error place. */
 #include "template/render.h"
 
 #include <string.h>

@@ -91,5 +91,7 @@ void t0_template_clear(t0_template *template);
 
 /* Memory that lives as long as the template, aligned for pointers; NULL when there is none. */
 void *t0_template_get(t0_template *template, size_t size);
+/* An array of n pointers with room for one more: itself, or at each power of two a copy of twice the size; NULL as above. */
+void *t0_template_grown(t0_template *template, void *array, uint32_t n);
 
 #endif

@@ -40,7 +40,6 @@ typedef struct frame {
 typedef struct scope {
     t0_template *template;
     t0_error *err;
-    uint32_t capacity_names;
     uint64_t work; /* symbols looked at, and COPY_WORK for each one copied */
 } scope;
 
@@ -89,15 +88,10 @@ static t0_status global_slot(scope *s, PyObject *name, int32_t *out) {
     while (i < template->n_names && template->names[i] != name) i++;
     s->work += i;
     if (i == template->n_names) {
-        if (i == s->capacity_names) {
-            const uint32_t capacity = i ? i * 2 : 4;
-            PyObject **names = t0_template_get(template, capacity * sizeof *names);
-            if (!names) return t0_fail_memory(s->err, capacity * sizeof *names);
-            if (i) memcpy(names, template->names, i * sizeof *names);
-            template->names = names;
-            s->capacity_names = capacity;
-        }
-        template->names[template->n_names++] = name;
+        PyObject **names = t0_template_grown(template, template->names, i);
+        if (!names) return t0_fail_memory(s->err, 2 * i * sizeof *names);
+        template->names = names;
+        names[template->n_names++] = name;
     }
     *out = ~(int32_t)i;
     return T0_OK;

@@ -113,17 +113,12 @@ static t0_status parse_filter_block(t0_parser *p, t0_node **out) {
     return t0_parser_advance(p);
 }
 
-/* Room is doubled at each power of two. */
 static t0_status add_item(t0_parser *p, t0_node *node, t0_node *item) {
-    const uint32_t n = node->count;
-    if (n == 2 * T0_PAIRS_MAX) return t0_parser_fail(p, "more than 60 names in one tag");
-    if ((n & (n - 1)) == 0) {
-        t0_node **items = t0_template_get(p->template, (2 * n + 2) * sizeof *items);
-        if (!items) return t0_fail_memory(p->err, (2 * n + 2) * sizeof *items);
-        if (n) memcpy(items, node->items, n * sizeof *items);
-        node->items = items;
-    }
-    node->items[node->count++] = item;
+    if (node->count == 2 * T0_PAIRS_MAX) return t0_parser_fail(p, "more than 60 names in one tag");
+    t0_node **items = t0_template_grown(p->template, node->items, node->count);
+    if (!items) return t0_fail_memory(p->err, 2 * node->count * sizeof *items);
+    node->items = items;
+    items[node->count++] = item;
     return T0_OK;
 }
 
@@ -314,6 +309,13 @@ void *t0_template_get(t0_template *template, size_t size) {
     void *out = (char *)block->data + block->used;
     block->used += size;
     return out;
+}
+
+void *t0_template_grown(t0_template *template, void *array, uint32_t n) {
+    if (n & (n - 1)) return array;
+    void *const grown = t0_template_get(template, (n ? 2 * (size_t)n : 1) * sizeof(void *));
+    if (grown && n) memcpy(grown, array, n * sizeof(void *));
+    return grown;
 }
 
 void t0_template_clear(t0_template *template) {
