@@ -7,6 +7,7 @@ kept and written back. Facts: Raffel et al. 2020; T5 1.1 and T0 as Sanh et al. 2
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -204,13 +205,34 @@ class Config:
     @property
     def parameters(self):
         """Number of weights."""
-        attention = 4 * self.d_model * self.num_heads * self.d_kv
-        feed_forward = (3 if self.feed_forward_proj == "gated-gelu" else 2) * self.d_model * self.d_ff
-        encoder = self.num_layers * (attention + feed_forward + 2 * self.d_model)
-        decoder = self.num_decoder_layers * (2 * attention + feed_forward + 3 * self.d_model)
-        tables = 2 * self.relative_attention_num_buckets * self.num_heads
-        heads = (1 if self.tie_word_embeddings else 2) * self.vocab_size * self.d_model
-        return encoder + decoder + tables + heads + 2 * self.d_model
+        return sum(map(math.prod, self.tensors().values()))
+
+    def tensors(self):
+        """{the hub's name of each tensor: its shape}, in the order in which the core has them and files are written.
+
+        >>> Config.t5_v1_1("small").tensors()["encoder.block.0.layer.0.SelfAttention.q.weight"]
+        (384, 512)
+        """
+        table = {"shared.weight": (self.vocab_size, self.d_model)}
+        table |= self._stack("encoder", self.num_layers, ("SelfAttention",))
+        table |= self._stack("decoder", self.num_decoder_layers, ("SelfAttention", "EncDecAttention"))
+        if not self.tie_word_embeddings:
+            table["lm_head.weight"] = (self.vocab_size, self.d_model)
+        return table
+
+    def _stack(self, stack, layers, attentions):
+        width, inner, norm = self.d_model, self.num_heads * self.d_kv, {"layer_norm.weight": (self.d_model,)}
+        entering = ("wi_0", "wi_1") if self.feed_forward_proj == "gated-gelu" else ("wi",)
+        feed_forward = {f"DenseReluDense.{wi}.weight": (self.d_ff, width) for wi in entering}
+        feed_forward["DenseReluDense.wo.weight"] = (width, self.d_ff)
+        parts = [{f"{name}.{x}.weight": (inner, width) for x in "qkv"} | {f"{name}.o.weight": (width, inner)} for name in attentions]
+        bias = {"SelfAttention.relative_attention_bias.weight": (self.relative_attention_num_buckets, self.num_heads)}
+        table = {}
+        for block in range(layers):
+            for i, part in enumerate([*parts, feed_forward]):
+                part = part | (bias if block == i == 0 else {}) | norm
+                table |= {f"{stack}.block.{block}.layer.{i}.{name}": shape for name, shape in part.items()}
+        return table | {f"{stack}.final_layer_norm.weight": (width,)}
 
     def core(self):
         """The dict that the C core's Model takes."""

@@ -3,8 +3,7 @@
 import math
 from dataclasses import asdict
 
-from t0native.checkpoint import entries_of, own_shapes
-from t0native.config import Config
+from t0native.checkpoint import open_checkpoint
 from t0native.errors import DataError
 from t0native.memory import training_bytes
 
@@ -16,10 +15,10 @@ def describe_model(folder):
     and whether configuration and tensors agree. FormatError and FileNotFoundError as for loading the model."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name a model folder (config.json, model.safetensors, spiece.model)")
-    config = Config.from_file(folder / "config.json")
-    entries = entries_of(folder)
+    found = open_checkpoint(folder)
+    config, entries = found.config, found.entries
     files = sorted({entry.path for entry in entries.values()})
-    shapes = own_shapes(entries, config.tie_word_embeddings)
+    shapes = found.own_shapes()
     parameters = sum(map(math.prod, shapes))
     fits = parameters == config.parameters
     training = {name: (4 * parameters + training_bytes(shapes, name)) / 1e6 for name in ("adafactor", "adamw")}

@@ -18,7 +18,7 @@ import numpy as np
 from t0native import _core
 from t0native import kernels as kernel_sets
 from t0native.arguments import SEED, Kind, check, one_of, shown, whole
-from t0native.checkpoint import load_weights, save_files
+from t0native.checkpoint import open_checkpoint, save_files
 from t0native.config import Config
 from t0native.errors import ConfigError, FormatError, nearest, suggest
 from t0native.jsontext import parse_json
@@ -115,15 +115,12 @@ class Model:
             raise NotADirectoryError(f"{path}: a file; name the folder that holds it, with config.json, model.safetensors and {TOKENIZER_FILE}")
         if not folder.is_dir():
             raise FileNotFoundError(_no_folder(path))
-        if not (folder / "config.json").is_file():
-            raise FileNotFoundError(
-                f"{folder}: no config.json here; a model folder has config.json, model.safetensors and {TOKENIZER_FILE}"
-            )
-        config = Config.from_file(folder / "config.json")
-        tokenizer = _load_tokenizer(folder, config)
-        core = _new_core(config, kernels)
-        load_weights(folder, core, allow_nonfinite=allow_nonfinite)
-        return cls(core, config, tokenizer, name=folder.resolve().name, threads=threads)
+        found = open_checkpoint(folder)
+        tokenizer = _load_tokenizer(found.folder, found.config)
+        found.check()
+        core = _new_core(found.config, kernels)
+        found.load(core, allow_nonfinite=allow_nonfinite)
+        return cls(core, found.config, tokenizer, name=folder.resolve().name, threads=threads)
 
     @classmethod
     def init(cls, config, tokenizer=None, seed=0, initializer="t5", *, kernels=None, threads=None, name=None):
