@@ -8,23 +8,25 @@ before memory for weights is asked for, and weights go into the core chunk by ch
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
+from t0native.arguments import shown
 from t0native.config import Config
 from t0native.entries import FLOATS, Entry, Problems, check_plain_names
-from t0native.errors import FormatError, NumericError
+from t0native.errors import ConfigError, FormatError, NumericError
 from t0native.files import FileSet
 from t0native.jsontext import parse_json
 from t0native.safetensorfiles import header_of, read_header
+from t0native.t5x import TREE, derived_config, find_t5x, read_t5x
 from t0native.torchfiles import read_torch
 
-__all__ = ["Checkpoint", "open_checkpoint", "save_files"]
+__all__ = ["TOKENIZER", "Checkpoint", "open_checkpoint", "save_files"]
 
-WEIGHTS, PICKLED = "model.safetensors", "pytorch_model.bin"
+WEIGHTS, PICKLED, TOKENIZER = "model.safetensors", "pytorch_model.bin", "spiece.model"
 READERS = {WEIGHTS: read_header, PICKLED: read_torch}  # the first that is there is read; NAME.index.json stands for shards
 _COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")  # the hub may store shared.weight again
 _IGNORED = ("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",)  # of 2020, never used by any T5
@@ -89,22 +91,51 @@ class Checkpoint:
         shared, copy = self.entries["shared.weight"], self.entries[name]
         if (copy.path, copy.places, copy.strides, copy.dtype) == (shared.path, shared.places, shared.strides, shared.dtype):
             return  # PyTorch's files hold tied weights once
-        step = shared.rows_of_a_chunk()
-        for ours, theirs in zip_longest(shared.chunks(step), copy.chunks(step)):
-            if not np.array_equal(widened(ours).view(np.uint32), widened(theirs).view(np.uint32)):
-                why = ", and the configuration ties the head to it" if name == "lm_head.weight" else ""
-                raise FormatError(f"{copy.what}: expected the same values as shared.weight{why}, found others")
+        if not _same_values(shared, copy):
+            why = ", and the configuration ties the head to it" if name == "lm_head.weight" else ""
+            raise FormatError(f"{copy.what}: expected the same values as shared.weight{why}, found others")
+
+
+def _same_values(one, other):
+    """Whether two entries of one shape hold the same bits, once in float32."""
+    others, rest = iter(other), None
+    for chunk in one:
+        while len(chunk):
+            rest = next(others) if rest is None or not len(rest) else rest
+            count = min(len(chunk), len(rest))
+            if not np.array_equal(widened(chunk[:count]).view(np.uint32), widened(rest[:count]).view(np.uint32)):
+                return False
+            chunk, rest = chunk[count:], rest[count:]
+    return True
 
 
 # ---- finding and opening ---------------------------------------------------------------------------------------------
 
 
-def open_checkpoint(folder):
-    """The Checkpoint of a folder in the hub's layout, checked as far as headers tell. FormatError for what is broken,
-    FileNotFoundError for what is missing."""
-    if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder}: no config.json here; a model folder has config.json, {WEIGHTS} and spiece.model")
-    return Checkpoint(folder, Config.from_file(folder / "config.json"), entries_of(folder))
+def open_checkpoint(path, config=None):
+    """The Checkpoint at `path`: a folder in the hub's layout, or a checkpoint of T5X (t5x.py). Only headers are read.
+
+    config: a Config in the place of the files' own, or a mapping of keys that replace theirs. FormatError for what is broken,
+    FileNotFoundError for what is missing, ConfigError for a configuration that must be given."""
+    if config is not None and not isinstance(config, (Config, Mapping)):
+        raise ConfigError(f"config {shown(config)}: must be a Config, or a mapping of the keys of a config.json")
+    if path.is_file() and path.suffix in (".safetensors", ".bin", ".json", ".model"):
+        raise NotADirectoryError(f"{path}: a file; name the folder that holds it, with config.json, {WEIGHTS} and {TOKENIZER}")
+    of_hub = any((path / f"{name}{end}").is_file() for name in READERS for end in ("", ".index.json"))
+    t5x = None if of_hub else find_t5x(path)
+    entries = read_t5x(t5x) if t5x else None
+    folders = [path] if t5x is None else [t5x.parent, t5x.parent.parent] if t5x.name == TREE else [t5x.parent]
+    file = next((folder / "config.json" for folder in folders if (folder / "config.json").is_file()), None)
+    if isinstance(config, Config):
+        found = config
+    elif file is not None:
+        found = Config.from_file(file, config or {})
+    elif t5x is not None:
+        found = derived_config(t5x, entries, folders, config or {})
+    else:
+        raise FileNotFoundError(f"{path}: no config.json here; a model folder has config.json, {WEIGHTS} and {TOKENIZER}")
+    home = next((folder for folder in folders if (folder / TOKENIZER).is_file()), folders[0])
+    return Checkpoint(home, found, entries_of(path) if entries is None else entries)
 
 
 def entries_of(folder):

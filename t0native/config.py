@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 
 from t0native.arguments import FLAG, Kind, check, number, one_of, shown, whole
 from t0native.errors import ConfigError, FormatError
@@ -148,8 +149,9 @@ class Config:
         return cls(**{**shape, **changes})
 
     @classmethod
-    def from_file(cls, path):
-        """Reads a config.json. FormatError naming the file and the key, OSError where it cannot be opened.
+    def from_file(cls, path, changes=MappingProxyType({})):
+        """Reads a config.json; `changes` replace keys of it. FormatError naming the file and the key, OSError where it
+        cannot be opened.
 
         >>> Config.from_file("nowhere/config.json")
         Traceback (most recent call last):
@@ -160,8 +162,9 @@ class Config:
             text = file.read(_LARGEST_FILE + 1)
         if len(text) > _LARGEST_FILE:
             raise FormatError(f"{path}: more than {_LARGEST_FILE} bytes; a config.json has a few thousand")
+        data = parse_json(path, text)
         try:
-            return cls.from_dict(parse_json(path, text))
+            return cls.from_dict({**data, **changes} if isinstance(data, dict) else data)
         except ConfigError as error:
             raise FormatError(f"{path}: {error}") from None
 

@@ -93,22 +93,20 @@ class Entry:
         return f"{self.path}: tensor {self.name}"
 
     def __iter__(self):
-        return self.chunks(self.rows_of_a_chunk())
-
-    def rows_of_a_chunk(self):
-        return max(1, CHUNK // (math.prod(self.shape[1:]) * DTYPE_BYTES[self.dtype] or 1))
-
-    def chunks(self, step):
-        """The tensor's rows, `step` at a time; of a vector, elements. Only for the dtypes in FLOATS, one or two dimensions."""
+        """Chunks of whole rows; of a vector, of elements. Only for the dtypes in FLOATS and one or two dimensions."""
+        step = self.rows_of_a_chunk()
         with open(self.path, "rb", buffering=0) as file:
             by_columns = self.strides is not None and self.strides[-1] != 1
             read = self._strip_of_columns if by_columns else self._rows
-            at_once = max(step, STRIP // self.row_bytes // step * step) if by_columns else step
+            at_once = max(step, STRIP // self.row_bytes) if by_columns else step
             for first in range(0, self.shape[0], at_once):
                 rows = read(file, first, min(at_once, self.shape[0] - first))
                 for at in range(0, len(rows), step):
                     chunk = np.ascontiguousarray(rows[at : at + step])
                     yield chunk.astype(chunk.dtype.newbyteorder("="), copy=False)
+
+    def rows_of_a_chunk(self):
+        return max(1, CHUNK // self.row_bytes)
 
     @property
     def row_bytes(self):

@@ -13,7 +13,7 @@ __all__ = ["describe_model"]
 def describe_model(folder):
     """Facts of a folder in the hub's layout, as a dict: configuration, parameters, memory, tensors (name, dtype, shape),
     and whether configuration and tensors agree. FormatError and FileNotFoundError as for loading the model."""
-    if not folder.is_dir():
+    if not folder.exists():
         raise DataError(f"{folder}: no such folder; name a model folder (config.json, model.safetensors, spiece.model)")
     found = open_checkpoint(folder)
     config, entries = found.config, found.entries

@@ -18,7 +18,7 @@ import numpy as np
 from t0native import _core
 from t0native import kernels as kernel_sets
 from t0native.arguments import SEED, Kind, check, one_of, shown, whole
-from t0native.checkpoint import open_checkpoint, save_files
+from t0native.checkpoint import TOKENIZER, open_checkpoint, save_files
 from t0native.config import Config
 from t0native.errors import ConfigError, FormatError, nearest, suggest
 from t0native.jsontext import parse_json
@@ -33,7 +33,6 @@ MAX_INPUT_LENGTH, MAX_TARGET_LENGTH = 1024, 256  # T0's own
 MAX_NEW_TOKENS, MOST_NEW_TOKENS = 64, 2**20
 INITIALIZER = one_of("t5", "matching")
 _KERNELS = Kind(one_of(*kernel_sets.available()).fits, f"a set that this processor runs: {', '.join(kernel_sets.available())}").or_none()
-TOKENIZER_FILE = "spiece.model"
 UNUSED_ROWS = 128  # vocabularies are rounded up to a multiple of this, so fewer rows are unused
 MINI = Path(__file__).parent / "mini" / "baselines"  # a folder a carried model
 
@@ -96,11 +95,13 @@ class Model:
     # ---- making and saving ---------------------------------------------------------------------------
 
     @classmethod
-    def from_pretrained(cls, path, dtype="float32", *, kernels=None, threads=None, allow_nonfinite=False):
-        """Loads a folder in the hub's layout: config.json, model.safetensors (or shards and their index), spiece.model.
+    def from_pretrained(cls, path, dtype="float32", *, config=None, kernels=None, threads=None, allow_nonfinite=False):
+        """Loads a checkpoint: a folder in the hub's layout (config.json, spiece.model, and model.safetensors or
+        pytorch_model.bin, whole or in shards), or one of T5X (its file, its folder, or a run's folder: then the last one).
 
-        dtype: "float32" (files in float16 or bfloat16 are widened).  kernels: a name of t0.kernels.available().
-        threads: for this model's calls, else t0.get_num_threads().  allow_nonfinite: take weights that are not finite.
+        dtype: "float32" (files in float16 or bfloat16 are widened).  config: a Config, or a mapping of keys that replace the
+        files' own.  kernels: a name of t0.kernels.available().  threads: for this model's calls, else t0.get_num_threads().
+        allow_nonfinite: take weights that are not finite.
         FileNotFoundError for a missing file, FormatError for a broken one, NumericError for weights that are not finite
         (with the tensor's name), ConfigError for an argument, MemoryError before more memory is asked for than there is.
 
@@ -110,17 +111,15 @@ class Model:
 `hf download google/t5-v1_1-small --local-dir t5-v1_1-small`, and give that folder
         """
         _check_dtype(dtype)
-        folder = Path(path)
-        if folder.is_file():
-            raise NotADirectoryError(f"{path}: a file; name the folder that holds it, with config.json, model.safetensors and {TOKENIZER_FILE}")
-        if not folder.is_dir():
+        path = Path(path)
+        if not path.exists():
             raise FileNotFoundError(_no_folder(path))
-        found = open_checkpoint(folder)
+        found = open_checkpoint(path, config)
         tokenizer = _load_tokenizer(found.folder, found.config)
         found.check()
         core = _new_core(found.config, kernels)
         found.load(core, allow_nonfinite=allow_nonfinite)
-        return cls(core, found.config, tokenizer, name=folder.resolve().name, threads=threads)
+        return cls(core, found.config, tokenizer, name=path.resolve().name, threads=threads)
 
     @classmethod
     def init(cls, config, tokenizer=None, seed=0, initializer="t5", *, kernels=None, threads=None, name=None):
@@ -168,7 +167,7 @@ class Model:
         """
         others = [("generation_config.json", _json(self._generation_config()))]
         if self.tokenizer is not None:
-            others.append((TOKENIZER_FILE, self.tokenizer.model_bytes))
+            others.append((TOKENIZER, self.tokenizer.model_bytes))
             others.append(("tokenizer_config.json", _json(self._tokenizer_config())))
         save_files(folder, self.core, self.config, others)
 
@@ -360,15 +359,15 @@ def _no_folder(path):
             f"{text}: no such folder. If it is a model of the Hugging Face hub, download it first, "
             f"`hf download {text} --local-dir {text.split('/')[1]}`, and give that folder"
         )
-    return f"{text}: no such folder; a model is a folder with config.json, model.safetensors and {TOKENIZER_FILE}"
+    return f"{text}: no such folder; a model is a folder with config.json, model.safetensors and {TOKENIZER}"
 
 
 def _load_tokenizer(folder, config):
     from t0native.tokenizer import Tokenizer
 
-    file = folder / TOKENIZER_FILE
+    file = folder / TOKENIZER
     if not file.is_file():
-        _log.warning("%s: no %s here: this model takes and gives ids, not texts", folder, TOKENIZER_FILE)
+        _log.warning("%s: no %s here: this model takes and gives ids, not texts", folder, TOKENIZER)
         return None
     plain = Tokenizer.from_file(file, extra_ids=0)
     if problem := _mismatch(plain, config):
