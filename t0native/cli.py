@@ -113,7 +113,7 @@ def _json_option(parser):
 
 
 def _model_options(parser):
-    parser.add_argument("--model", required=True, metavar="DIR", help="folder in the hub's layout: config.json, model.safetensors, spiece.model")
+    parser.add_argument("--model", required=True, metavar="DIR", help="folder of a model (docs/checkpoints.md), or owner/name on the hub")
     parser.add_argument("--threads", type=int, metavar="N")
 
 

@@ -21,6 +21,7 @@ from t0native.arguments import SEED, Kind, check, one_of, shown, whole
 from t0native.checkpoint import TOKENIZER, open_checkpoint, save_files
 from t0native.config import Config
 from t0native.errors import ConfigError, FormatError, nearest, suggest
+from t0native.hub import locate
 from t0native.jsontext import parse_json
 from t0native.memory import check_room
 from t0native.sequences import Sequences, score_pairs
@@ -95,31 +96,30 @@ class Model:
     # ---- making and saving ---------------------------------------------------------------------------
 
     @classmethod
-    def from_pretrained(cls, path, dtype="float32", *, config=None, kernels=None, threads=None, allow_nonfinite=False):
+    def from_pretrained(cls, path, dtype="float32", *, config=None, revision=None, kernels=None, threads=None, allow_nonfinite=False):
         """Loads a checkpoint: a folder in the hub's layout (config.json, spiece.model, and model.safetensors or
-        pytorch_model.bin, whole or in shards), or one of T5X (its file, its folder, or a run's folder: then the last one).
+        pytorch_model.bin, whole or in shards), one of T5X (its file, its folder, or a run's folder: then the last one), or a
+        model of the Hugging Face hub by its name "owner/name" (with the extra [hub]).
 
         dtype: "float32" (files in float16 or bfloat16 are widened).  config: a Config, or a mapping of keys that replace the
-        files' own.  kernels: a name of t0.kernels.available().  threads: for this model's calls, else t0.get_num_threads().
-        allow_nonfinite: take weights that are not finite.
+        files' own.  revision: of a model of the hub.  kernels: a name of t0.kernels.available().  threads: for this model's
+        calls, else t0.get_num_threads().  allow_nonfinite: take weights that are not finite.
         FileNotFoundError for a missing file, FormatError for a broken one, NumericError for weights that are not finite
         (with the tensor's name), ConfigError for an argument, MemoryError before more memory is asked for than there is.
 
-        >>> t0.Model.from_pretrained("google/t5-v1_1-small")
+        >>> t0.Model.from_pretrained("my-t0")
         Traceback (most recent call last):
-        FileNotFoundError: google/t5-v1_1-small: no such folder. If it is a model of the Hugging Face hub, download it first, \
-`hf download google/t5-v1_1-small --local-dir t5-v1_1-small`, and give that folder
+        FileNotFoundError: my-t0: no such folder; a model is a folder with config.json, model.safetensors and spiece.model
         """
         _check_dtype(dtype)
-        path = Path(path)
-        if not path.exists():
-            raise FileNotFoundError(_no_folder(path))
-        found = open_checkpoint(path, config)
+        place = locate(path, revision)
+        found = open_checkpoint(place, config)
         tokenizer = _load_tokenizer(found.folder, found.config)
         found.check()
         core = _new_core(found.config, kernels)
         found.load(core, allow_nonfinite=allow_nonfinite)
-        return cls(core, found.config, tokenizer, name=path.resolve().name, threads=threads)
+        name = place.resolve().name if Path(path).exists() else path
+        return cls(core, found.config, tokenizer, name=name, threads=threads)
 
     @classmethod
     def init(cls, config, tokenizer=None, seed=0, initializer="t5", *, kernels=None, threads=None, name=None):
@@ -350,16 +350,6 @@ def _check_dtype(dtype):
     if dtype != "float32":
         known = "; this version computes in float32 only" if dtype in ("bfloat16", "int8", "float16") else ""
         raise ConfigError(f'dtype {dtype!r}: must be "float32"{known}')
-
-
-def _no_folder(path):
-    text = str(path)
-    if text.count("/") == 1 and not text.startswith((".", "/", "~")):
-        return (
-            f"{text}: no such folder. If it is a model of the Hugging Face hub, download it first, "
-            f"`hf download {text} --local-dir {text.split('/')[1]}`, and give that folder"
-        )
-    return f"{text}: no such folder; a model is a folder with config.json, model.safetensors and {TOKENIZER}"
 
 
 def _load_tokenizer(folder, config):

@@ -11,7 +11,6 @@ there and here. What no tensor tells about a configuration comes from the run's 
 from __future__ import annotations
 
 import re
-from ast import literal_eval
 from pathlib import Path
 
 from t0native.config import Config
@@ -229,8 +228,14 @@ def _gin_values(path):
 
 
 def _literal(text):
-    """The value of a Python literal, else None; nothing is evaluated."""
-    try:
-        return literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
+    """The value of a number, a flag or a tuple of names, else None."""
+    text = text.strip()
+    if text in ("True", "False"):
+        return text == "True"
+    if re.fullmatch(r"-?\d{1,18}", text):
+        return int(text)
+    if re.fullmatch(r"-?\d{0,18}\.\d{0,18}(e-?\d{1,3})?", text) and re.search(r"\d", text):
+        return float(text)
+    if re.fullmatch(r"""[(\[](\s*['"]\w+['"]\s*,?)*\s*[)\]]""", text):
+        return tuple(re.findall(r"\w+", text))
+    return None

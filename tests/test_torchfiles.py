@@ -11,7 +11,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from checkpoint_files import ORDERED, number, numbers, save_torch, state_dict_program, tensor_program, text, torch_program, write_torch
+from checkpoint_files import ORDERED, number, numbers, save_t5x, save_torch, state_dict_program, tensor_program, text, torch_program, write_torch
 
 import t0native as t0
 from t0native.torchfiles import read_torch
@@ -416,10 +416,14 @@ def test_nothing_is_executed_or_imported(tmp_path):
         folder = tmp_path / "bad" / f"{i:03}"
         folder.mkdir(parents=True)
         write_torch(folder_of(folder, CONFIG) / "pytorch_model.bin", program, DATA)
+    gin = folder_of(tmp_path / "bad/gin", CONFIG)  # of T5X, whose text is Python's too
+    (gin / "config.json").unlink()
+    save_t5x(gin / "checkpoint_0", weights_of(t0.Model.init(CONFIG)))
+    (gin / "config.gin").write_text("T5Config.mlp_activations = __import__('os').system('touch ran')\n")
     done = subprocess.run([sys.executable, "-c", CHILD], cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout)
-    assert told["refused"] == len(programs) >= 70
+    assert told["refused"] == len(programs) + 1 >= 70
     assert {"os.system", "import"} <= set(told["control"])
     events = {tuple(event) for event in told["loading"]}
     assert {kind for kind, _ in events} == {"open"}
