@@ -45,7 +45,7 @@ def _fetch(name, revision, offline):
     names, why = None, "HF_HUB_OFFLINE is set"
     if not offline:
         try:
-            names = HfApi().list_repo_files(name, revision=revision)
+            names = [file.rfilename for file in HfApi().model_info(name, revision=revision).siblings]
         except errors.RevisionNotFoundError:
             raise FileNotFoundError(f"{name}: the hub has no revision {revision!r} of it") from None
         except errors.RepositoryNotFoundError:

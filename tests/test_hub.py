@@ -29,11 +29,11 @@ def hub(monkeypatch, tmp_path):
     fake = ModuleType("huggingface_hub")
     fake.asked, fake.names, fake.fails, fake.cached = [], NAMES, None, True
 
-    def list_repo_files(name, revision=None):
+    def model_info(name, revision=None):
         fake.asked.append(("list", name, revision))
         if fake.fails:
             raise fake.fails
-        return fake.names
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=file) for file in fake.names])
 
     def snapshot_download(name, revision=None, allow_patterns=None, local_files_only=False):
         fake.asked.append(("local" if local_files_only else "download", name, revision, sorted(allow_patterns)))
@@ -41,7 +41,7 @@ def hub(monkeypatch, tmp_path):
             raise FileNotFoundError("nothing is cached")
         return str(tmp_path / "snapshot")
 
-    fake.HfApi = lambda: SimpleNamespace(list_repo_files=list_repo_files)
+    fake.HfApi = lambda: SimpleNamespace(model_info=model_info)
     fake.snapshot_download, fake.constants = snapshot_download, SimpleNamespace(HF_HUB_OFFLINE=False)
     fake.errors = SimpleNamespace(RepositoryNotFoundError=RepositoryNotFoundError, RevisionNotFoundError=RevisionNotFoundError)
     monkeypatch.setitem(sys.modules, "huggingface_hub", fake)
