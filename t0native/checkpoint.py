@@ -16,7 +16,7 @@ import numpy as np
 
 from t0native.arguments import shown
 from t0native.config import Config
-from t0native.entries import FLOATS, Entry, Problems, check_plain_names
+from t0native.entries import FLOATS, Entry, Problems, as_bfloat16, check_plain_names, widened
 from t0native.errors import ConfigError, FormatError, NumericError
 from t0native.files import FileSet
 from t0native.jsontext import parse_json
@@ -24,7 +24,7 @@ from t0native.safetensorfiles import header_of, read_header
 from t0native.t5x import TREE, derived_config, find_t5x, read_t5x
 from t0native.torchfiles import read_torch
 
-__all__ = ["TOKENIZER", "Checkpoint", "open_checkpoint", "save_files"]
+__all__ = ["READERS", "TOKENIZER", "Checkpoint", "add_weights", "config_json", "open_checkpoint", "save_files"]
 
 WEIGHTS, PICKLED, TOKENIZER = "model.safetensors", "pytorch_model.bin", "spiece.model"
 READERS = {WEIGHTS: read_header, PICKLED: read_torch}  # the first that is there is read; NAME.index.json stands for shards
@@ -73,21 +73,29 @@ class Checkpoint:
                 problems.add(f"{entry.path.name}, tensor {name}: expected F32, F16 or BF16, found {entry.dtype}")
         problems.check()
 
+    def chunks(self, name, allow_nonfinite=False):
+        """(first row, chunk of rows) of a tensor. NumericError for a weight that is not finite, FormatError for a file
+        that changed since."""
+        row = 0
+        for chunk in self.entries[name]:
+            if not allow_nonfinite and not _all_finite(chunk):
+                _raise_nonfinite(self.entries[name], row, chunk)
+            yield row, chunk
+            row += len(chunk)
+
     def load(self, core, *, allow_nonfinite=False):
-        """Fills the core model's tensors. core: _core.Model of this configuration. Raises FormatError for a file that
-        changed since, NumericError for a weight that is not finite."""
+        """Fills the tensors of the core model, which is of this configuration. Errors as those of `chunks`."""
         for name in self.config.tensors():
-            row = 0
-            for chunk in self.entries[name]:
-                if not allow_nonfinite and not _all_finite(chunk):
-                    _raise_nonfinite(self.entries[name], row, chunk)
+            for row, chunk in self.chunks(name, allow_nonfinite):
                 _put(core, name, row, chunk)
-                row += len(chunk)
+        self.check_copies()
+
+    def check_copies(self):
+        """Second copies of shared.weight are accepted only when they are copies."""
         for name in self.copies():
             self._check_copy(name)
 
     def _check_copy(self, name):
-        """A second copy of shared.weight is accepted only when it is one."""
         shared, copy = self.entries["shared.weight"], self.entries[name]
         if (copy.path, copy.places, copy.strides, copy.dtype) == (shared.path, shared.places, shared.strides, shared.dtype):
             return  # PyTorch's files hold tied weights once
@@ -180,13 +188,6 @@ def _put(core, name, row, chunk):
     core._writable(name)[row : row + len(chunk)] = widened(chunk)
 
 
-def widened(chunk):
-    """A chunk's values in float32. uint16 holds bfloat16, the upper half of a float32."""
-    if chunk.dtype == np.uint16:
-        return (chunk.astype(np.uint32) << 16).view(np.float32)
-    return chunk.astype(np.float32, copy=False)
-
-
 _EXPONENT = {"float32": (np.uint32, 0x7F800000), "float16": (np.uint16, 0x7C00), "uint16": (np.uint16, 0x7F80)}
 
 
@@ -210,9 +211,24 @@ def _raise_nonfinite(entry, row, chunk):
 
 def save_files(folder, core, config, others=()):
     """Writes config.json, `others` (name, bytes) and model.safetensors, which is renamed last: where it is, all is."""
-    shapes = config.tensors()
     with FileSet(folder) as files:
-        files.add("config.json", (json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n").encode())
-        for name, content in others:
+        for name, content in [("config.json", config_json(config, "float32")), *others]:
             files.add(name, content)
-        files.add(WEIGHTS, header_of(shapes, "F32"), *(memoryview(core.tensor(name)).cast("B") for name in shapes))
+        add_weights(files, config, "float32", lambda name: [core.tensor(name)])
+
+
+def config_json(config, dtype):
+    """Content of config.json. Where the hub's keys for the number type are there, they tell that of the file beside it."""
+    told = {key: dtype for key in ("dtype", "torch_dtype") if key in config.extra}
+    return (json.dumps(config.to_dict() | told, indent=2, sort_keys=True) + "\n").encode()
+
+
+def add_weights(files, config, dtype, chunks_of):
+    """Adds model.safetensors to a FileSet. dtype: "float32" or "bfloat16".  chunks_of(name): arrays that make the tensor."""
+    stored, turned = {"float32": ("F32", widened), "bfloat16": ("BF16", as_bfloat16)}[dtype]
+    shapes = config.tensors()
+    with files.opened(WEIGHTS) as file:
+        file.write(header_of(shapes, stored))
+        for name in shapes:
+            for chunk in chunks_of(name):
+                file.write(memoryview(turned(chunk)).cast("B"))

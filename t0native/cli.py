@@ -5,17 +5,21 @@ in one line without a traceback; 130 after Ctrl-C. Results go to stdout, progres
 
 import argparse
 import io
-import json
 import os
 import signal
 import sys
 from pathlib import Path
 
+from t0native.cli_checkpoints import add_convert as _convert
+from t0native.cli_checkpoints import add_info as _info
 from t0native.errors import ConfigError, DataError, Error, suggest
+from t0native.verbs import BAD_INPUT, FAILED, FINE, INTERRUPTED
+from t0native.verbs import json_option as _json_option
+from t0native.verbs import print_json as _print_json
+from t0native.verbs import verb as _verb
 
 __all__ = ["main"]
 
-FINE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(argv=None):
@@ -87,7 +91,7 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=_version())
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for add in (_demo, _prompt, _rank, _generate, _train, _evaluate, _report, _info, _vocab):
+    for add in (_demo, _prompt, _rank, _generate, _train, _evaluate, _report, _info, _convert, _vocab):
         add(verbs)
     return parser
 
@@ -96,20 +100,6 @@ def _version():
     from t0native import __version__
 
     return f"t0native {__version__}"
-
-
-def _verb(verbs, name, run, help, examples):
-    """A verb's parser; its --help ends in examples."""
-    lines = "\n".join(f"  t0native {name} {example}" for example in examples)
-    parser = verbs.add_parser(
-        name, help=help, description=help, epilog=f"examples:\n{lines}", formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.set_defaults(run=run)
-    return parser
-
-
-def _json_option(parser):
-    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
 def _model_options(parser):
@@ -124,10 +114,6 @@ def _length_options(parser):
 
 def _lengths(args):
     return {"max_input_length": args.max_input_length, "truncate": args.truncate}
-
-
-def _print_json(value):
-    print(json.dumps(value, indent=1, ensure_ascii=False))
 
 
 def _load_model(path):
@@ -523,33 +509,6 @@ def _run_report(args):
         write_text(args.markdown, report.to_markdown())
     _show_report(report, args.json)
     return FINE
-
-
-# ---- info -----------------------------------------------------------------------------------------------------------
-
-
-def _info(verbs):
-    parser = _verb(verbs, "info", _run_info, "what a model folder holds: configuration, tensors, memory", ["my-t0", "my-t0 --json"])
-    parser.add_argument("path", metavar="DIR")
-    _json_option(parser)
-
-
-def _run_info(args):
-    from t0native.inspection import describe_model
-
-    facts = describe_model(Path(args.path))
-    code = FINE if facts["loads"] == "yes" else FAILED
-    if args.json:
-        _print_json(facts)
-        return code
-    for key, value in facts.items():
-        if key == "tensors":
-            print("\n".join(f"  {name:<70} {dtype:<5} {shape}" for name, dtype, shape in value))
-        elif key == "config":
-            print("\n".join(f"  {name:<34} {entry}" for name, entry in value.items()))
-        else:
-            print(f"{key:<20} {value:,}" if isinstance(value, int) else f"{key:<20} {value}")
-    return code
 
 
 # ---- vocab ----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ import numpy as np
 
 from t0native.errors import FormatError
 
-__all__ = ["CHUNK", "DTYPE_BYTES", "Entry", "Problems", "check_plain_names", "is_count", "read_exactly"]
+__all__ = ["CHUNK", "DTYPE_BYTES", "FLOATS", "Entry", "Problems", "as_bfloat16", "check_plain_names", "is_count", "read_exactly", "widened"]
 
 CHUNK = 4 << 20  # bytes of a chunk at most, except of a single row
 STRIP = 32 << 20  # bytes gathered at once where a file holds a matrix by columns
@@ -137,6 +137,23 @@ class Entry:
                 read_exactly(file, offset + at, part, self.what)
                 view, at = view[len(part) :], size
             at -= size
+
+
+def widened(chunk):
+    """A chunk's values in float32. uint16 holds bfloat16, the upper half of a float32."""
+    if chunk.dtype == np.uint16:
+        return (chunk.astype(np.uint32) << 16).view(np.float32)
+    return chunk.astype(np.float32, copy=False)
+
+
+def as_bfloat16(chunk):
+    """A chunk's values as bfloat16 in uint16: the nearest, ties to even. NaN stays NaN."""
+    if chunk.dtype == np.uint16:
+        return chunk
+    values = widened(chunk)
+    bits = values.view(np.uint32)
+    rounded = ((bits + (np.uint32(0x7FFF) + ((bits >> 16) & np.uint32(1)))) >> 16).astype(np.uint16)
+    return np.where(np.isnan(values), np.uint16(0x7FC0), rounded)
 
 
 def read_exactly(file, offset, view, what):

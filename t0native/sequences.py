@@ -9,7 +9,7 @@ from t0native.errors import ConfigError, DataError
 
 SECONDS_WORK = 3e9  # about the tokens x layers x d_model^2 that one processor does in a second
 
-__all__ = ["Sequences", "score_pairs"]
+__all__ = ["Sequences", "score_pairs", "usual_batch_tokens"]
 
 
 class Sequences:
@@ -107,6 +107,11 @@ def concatenated(arrays):
     return (np.concatenate(arrays) if arrays else np.empty(0, np.int32)), offsets
 
 
+def usual_batch_tokens(config):
+    """Tokens of a call of the core where nothing else is asked: about a second's work."""
+    return int(min(16384, max(512, SECONDS_WORK / config.d_model**2 / config.num_layers)))
+
+
 def score_pairs(model, sources, targets, owners, batch_tokens, progress):
     """Log-likelihood of every target given its source: float64 [targets].
 
@@ -114,7 +119,7 @@ def score_pairs(model, sources, targets, owners, batch_tokens, progress):
     in calls of at most batch_tokens tokens, or of one source.
     """
     if batch_tokens is None:
-        batch_tokens = int(min(16384, max(512, SECONDS_WORK / model.config.d_model**2 / model.config.num_layers)))
+        batch_tokens = usual_batch_tokens(model.config)
     check(whole(1), "batch_tokens", batch_tokens)
     if len(owners) == 0:
         return np.empty(0)

@@ -196,7 +196,7 @@ def test_info_says_what_would_not_load(run, place):
         (folder / "model.safetensors.index.json").write_text('{"weight_map": {"shared.weight": "one.safetensors"}}')
 
     code, out, _ = changed("wide", widen)
-    assert code == 1 and "loads                no: config.json asks for " in out
+    assert code == 1 and "loads                no: model.safetensors, tensor encoder.block.0.layer.1.DenseReluDense.wi_0.weight: expected shape [48, 16]" in out
     code, out, err = changed("shard", shard)
     assert (code, out) == (2, "") and "file one.safetensors: not here, expected in shard" in err
     code, out, _ = changed("beside", lambda folder: shutil.copy(folder / "model.safetensors", folder / "other.safetensors"))
@@ -275,7 +275,7 @@ BAD = [
     (["prompt", "list", "--prompts", "nowhere"], None),
     (["report", "nowhere"], "nowhere: No such file or directory"),
     (["report", "rows.jsonl"], None),
-    (["info", "nowhere"], "nowhere: no such folder; name a model folder (config.json, model.safetensors, spiece.model)"),
+    (["info", "nowhere"], "nowhere: no such folder; a model is a folder with config.json, model.safetensors and spiece.model"),
     (["train", "unknown.yaml"], "unknown.yaml: unknown key stepz; did you mean 'steps'?"),
     (["train", "task.yaml"], "task.yaml: unknown key tasks[0].datas; did you mean 'data'?"),
     (["train", "list.yaml"], "list.yaml: the file: must be a mapping of keys to values"),
@@ -410,7 +410,7 @@ def test_closed_streams_are_told(run, monkeypatch, capsys):
 def test_a_fault_is_one_line_and_its_trace_can_be_had(run, monkeypatch):
     import t0native.inspection
 
-    monkeypatch.setattr(t0native.inspection, "describe_model", lambda path: {}["gone"])
+    monkeypatch.setattr(t0native.inspection, "describe_model", lambda path, config: {}["gone"])
     code, out, err = run("info", "model")
     assert (code, out) == (2, "") and err.startswith("t0native: error: KeyError: 'gone'; this should not happen: T0NATIVE_TRACE=1")
     monkeypatch.setenv("T0NATIVE_TRACE", "1")
