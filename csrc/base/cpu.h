@@ -7,6 +7,7 @@
 typedef struct t0_cpu {
     bool avx2;   /* AVX2 and FMA, ymm saved */
     bool avx512; /* F, BW, DQ, VL, zmm saved */
+    bool avx512_vnni; /* and VNNI and BF16 */
 } t0_cpu;
 
 t0_cpu t0_cpu_detect(void);

@@ -7,8 +7,9 @@
 
 extern const t0_kernels t0_kernels_portable;
 #if defined(__x86_64__) && defined(__GNUC__)
-extern const t0_kernels t0_kernels_avx2, t0_kernels_avx512;
-static const t0_kernels *const SETS[] = {&t0_kernels_portable, &t0_kernels_avx2, &t0_kernels_avx512};
+extern const t0_kernels t0_kernels_avx2, t0_kernels_avx512, t0_kernels_avx512_vnni;
+static const t0_kernels *const SETS[] = {&t0_kernels_portable, &t0_kernels_avx2, &t0_kernels_avx512,
+                                        &t0_kernels_avx512_vnni};
 #else
 static const t0_kernels *const SETS[] = {&t0_kernels_portable};
 #endif
@@ -18,6 +19,7 @@ const t0_kernels *t0_kernels_at(size_t i) { return i < N_SETS ? SETS[i] : NULL; 
 
 bool t0_kernels_available(const t0_kernels *kernels) {
     const t0_cpu cpu = t0_cpu_detect();
+    if (strcmp(kernels->name, "avx512-vnni") == 0) return cpu.avx512_vnni;
     if (strcmp(kernels->name, "avx512") == 0) return cpu.avx512;
     if (strcmp(kernels->name, "avx2") == 0) return cpu.avx2;
     return true;

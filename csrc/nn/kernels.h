@@ -13,8 +13,28 @@ typedef struct t0_adamw_pass {
     float rate, root, epsilon;    /* lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t) */
 } t0_adamw_pass;
 
+/* Products with packed weights (nn/packed.h, nn/product.c). A panel is [groups][32] words; a tile's results c are [m][32], m at
+ * most the set's rows. Rows of a have a_row elements between them; what a quantised row looks like is the set's own affair. */
+typedef struct t0_dense_kernels {
+    size_t rows_bfloat16, rows_int8;
+    bool native_bfloat16; /* bfloat16 products are faster than float32's */
+    /* c = a panel in float32, whole depth in order, pairs first. a: [m][2 groups] bfloat16. */
+    void (*tile_bfloat16)(float *c, const uint16_t *a, size_t a_row, const uint32_t *panel, size_t groups, size_t m);
+    /* c = the exact integers plus offset times the sums of the panel's rows. */
+    void (*tile_int8)(int32_t *c, const uint8_t *a, size_t a_row, const uint32_t *panel, size_t groups, size_t m);
+    int32_t offset;
+    void (*to_bfloat16)(uint16_t *y, const float *x, size_t n); /* nearest, ties to even */
+    void (*pair_bfloat16)(uint32_t *y, const float *low, const float *high, size_t n); /* both in a word; high NULL: zeros */
+    /* y = round(x 127 / max|x|), symmetric; returns max|x| / 127, or NaN (and zeros) where an x is not finite. */
+    float (*quantise)(uint8_t *y, const float *x, size_t n);
+    /* y[i,j] = (c[i,j] - offset sum[j]) * (row_scale[i] * scale[j]) for j < n <= 32; with add, added to y. */
+    void (*finish_int8)(float *y, size_t y_stride, const int32_t *c, size_t m, size_t n, const float *row_scale, const float *scale,
+                        const int32_t *sum, bool add);
+} t0_dense_kernels;
+
 typedef struct t0_kernels {
-    const char *name; /* "portable", "avx2", "avx512" */
+    const char *name; /* "portable", "avx2", "avx512", "avx512-vnni" */
+    const t0_dense_kernels *dense;
 
     /* The micro kernel of nn/gemm.c: c[m,n] (+)= a[m,k] b[k,n] for m <= mr, n <= nr. Element (i,kk) of a stands at
      * a[i * a_row + kk * a_k], row kk of b at b + kk * b_k, row i of c at c + i * c_stride. Each element is the sum over

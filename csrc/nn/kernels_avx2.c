@@ -338,8 +338,11 @@ static void philox_words(uint32_t *restrict out, uint64_t seed, uint64_t purpose
     }
 }
 
+extern const t0_dense_kernels t0_dense_avx2;
+
 const t0_kernels t0_kernels_avx2 = {
     .name = "avx2",
+    .dense = &t0_dense_avx2,
     .mr = MR,
     .nr = NR,
     .gemm_tile = gemm_tile,

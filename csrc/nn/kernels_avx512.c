@@ -361,23 +361,15 @@ static void philox_words(uint32_t *restrict out, uint64_t seed, uint64_t purpose
     }
 }
 
-const t0_kernels t0_kernels_avx512 = {
-    .name = "avx512",
-    .mr = MR,
-    .nr = NR,
-    .gemm_tile = gemm_tile,
-    .pack_transposed = pack_transposed,
-    .dot = dot,
-    .dot3 = dot3,
-    .axpy = axpy,
-    .sum_squares = sum_squares,
-    .softmax = softmax,
-    .log_sum_exp = log_sum_exp,
-    .exp_affine = exp_affine,
-    .gelu_gate = gelu_gate,
-    .gelu_gate_backward = gelu_gate_backward,
-    .sum_squares_double = sum_squares_double,
-    T0_KERNEL_PASSES,
-};
+extern const t0_dense_kernels t0_dense_avx2, t0_dense_avx512_vnni;
+
+#define COMMON                                                                                                              \
+    .mr = MR, .nr = NR, .gemm_tile = gemm_tile, .pack_transposed = pack_transposed, .dot = dot, .dot3 = dot3, .axpy = axpy, \
+    .sum_squares = sum_squares, .softmax = softmax, .log_sum_exp = log_sum_exp, .exp_affine = exp_affine,                   \
+    .gelu_gate = gelu_gate, .gelu_gate_backward = gelu_gate_backward, .sum_squares_double = sum_squares_double, T0_KERNEL_PASSES
+
+/* Without VNNI and BF16, packed products are AVX2's. */
+const t0_kernels t0_kernels_avx512 = {.name = "avx512", .dense = &t0_dense_avx2, COMMON};
+const t0_kernels t0_kernels_avx512_vnni = {.name = "avx512-vnni", .dense = &t0_dense_avx512_vnni, COMMON};
 
 #endif

@@ -109,8 +109,11 @@ static void gelu_gate_backward(float *du, float *dv, const float *da, const floa
     }
 }
 
+extern const t0_dense_kernels t0_dense_portable;
+
 const t0_kernels t0_kernels_portable = {
     .name = "portable",
+    .dense = &t0_dense_portable,
     .mr = MR,
     .nr = NR,
     .gemm_tile = gemm_tile,

@@ -190,6 +190,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->template_type);
     Py_VISIT(state->model_type);
     Py_VISIT(state->trainer_type);
+    Py_VISIT(state->decoder_type);
     return 0;
 }
 
@@ -205,6 +206,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->template_type);
     Py_CLEAR(state->model_type);
     Py_CLEAR(state->trainer_type);
+    Py_CLEAR(state->decoder_type);
     return 0;
 }
 

@@ -21,7 +21,7 @@ typedef struct t0py_state {
     PyObject *Error, *FormatError, *TemplateError, *NumericError; /* strong */
     PyObject *answer_choices;   /* strong, the text "answer_choices" */
     PyObject *template_runtime; /* strong: the types that live inside renderings */
-    PyTypeObject *tokenizer_type, *template_type, *model_type, *trainer_type;
+    PyTypeObject *tokenizer_type, *template_type, *model_type, *trainer_type, *decoder_type;
 } t0py_state;
 
 extern struct PyModuleDef t0py_module;

@@ -8,7 +8,7 @@
 
 /* ---- arguments --------------------------------------------------------------------------------------------------- */
 
-static PyArrayObject *private_copy(PyObject *value, int npy_type, const char *name) {
+PyArrayObject *t0py_private_copy(PyObject *value, int npy_type, const char *name) {
     PyArrayObject *array = t0py_array(value, npy_type, 1, name);
     if (!array) return NULL;
     PyArrayObject *copy = (PyArrayObject *)PyArray_NewCopy(array, NPY_CORDER);
@@ -19,9 +19,9 @@ static PyArrayObject *private_copy(PyObject *value, int npy_type, const char *na
 bool t0py_ragged_take(t0py_ragged *out, PyObject *ids, PyObject *offsets, const char *what) {
     char name[64];
     PyOS_snprintf(name, sizeof name, "%s ids", what);
-    out->ids = private_copy(ids, NPY_INT32, name);
+    out->ids = t0py_private_copy(ids, NPY_INT32, name);
     PyOS_snprintf(name, sizeof name, "%s offsets", what);
-    out->offsets = out->ids ? private_copy(offsets, NPY_INT64, name) : NULL;
+    out->offsets = out->ids ? t0py_private_copy(offsets, NPY_INT64, name) : NULL;
     if (!out->offsets) return false;
     const npy_intp n_ids = PyArray_SIZE(out->ids), n_offsets = PyArray_SIZE(out->offsets);
     const int64_t *at = PyArray_DATA(out->offsets);
@@ -119,26 +119,59 @@ static bool config_from_dict(PyObject *dict, t0_config *out) {
            config_rest(dict, out);
 }
 
+/* What a dtype's name means; false with ValueError set for another. */
+static bool storage_named(const char *name, bool *packed, t0_dtype *dtype) {
+    static const char *const NAMES[] = {"float32", "bfloat16", "int8"};
+    static const t0_dtype DTYPES[] = {T0_FLOAT32, T0_BFLOAT16, T0_INT8};
+    *packed = strcmp(name, "float32-flat") != 0;
+    *dtype = T0_FLOAT32;
+    if (!*packed) return true;
+    for (size_t i = 0; i < sizeof DTYPES / sizeof *DTYPES; i++)
+        if (strcmp(name, NAMES[i]) == 0) {
+            *dtype = DTYPES[i];
+            return true;
+        }
+    PyErr_Format(PyExc_ValueError, "dtype '%s': must be 'float32', 'bfloat16', 'int8' or 'float32-flat'", name);
+    return false;
+}
+
+/* Makes self->model; panels: a block to borrow, or None. */
+static bool make_model(t0py_model *self, const t0_config *config, const char *dtype_name, PyObject *panels) {
+    bool packed;
+    t0_dtype dtype;
+    if (!storage_named(dtype_name, &packed, &dtype)) return false;
+    if (panels != Py_None && !packed) {
+        PyErr_SetString(PyExc_ValueError, "panels: only for packed models");
+        return false;
+    }
+    if (panels != Py_None && PyObject_GetBuffer(panels, &self->panels, PyBUF_SIMPLE) < 0) return false;
+    const uint8_t *memory = panels != Py_None ? self->panels.buf : NULL;
+    const size_t size = panels != Py_None ? (size_t)self->panels.len : 0;
+    t0_error err;
+    t0_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = packed ? t0_model_new_packed(&self->model, config, dtype, memory, size, &err) : t0_model_new(&self->model, config, &err);
+    Py_END_ALLOW_THREADS
+    if (status == T0_OK) return true;
+    self->model = NULL;
+    t0py_raise(t0py_state_of_type(Py_TYPE(self)), &err);
+    return false;
+}
+
 static PyObject *model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"config", "kernels", NULL};
-    PyObject *dict;
-    const char *kernels_name = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|z:Model", names, &PyDict_Type, &dict, &kernels_name)) return NULL;
+    static char *names[] = {"config", "kernels", "dtype", "panels", NULL};
+    PyObject *dict, *panels = Py_None;
+    const char *kernels_name = NULL, *dtype = "float32-flat";
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|zsO:Model", names, &PyDict_Type, &dict, &kernels_name, &dtype, &panels)) return NULL;
     t0_config config;
     const t0_kernels *kernels = t0py_kernels_named(kernels_name);
     if (!kernels || !config_from_dict(dict, &config)) return NULL;
     t0py_model *self = (t0py_model *)type->tp_alloc(type, 0);
     if (!self) return NULL;
     self->kernels = kernels;
-    t0_error err;
-    t0_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = t0_model_new(&self->model, &config, &err);
-    Py_END_ALLOW_THREADS
-    if (status == T0_OK) return (PyObject *)self;
-    self->model = NULL;
+    if (make_model(self, &config, dtype, panels)) return (PyObject *)self;
     Py_DECREF(self);
-    return t0py_raise(t0py_state_of_type(type), &err);
+    return NULL;
 }
 
 static void model_dealloc(PyObject *object) {
@@ -146,6 +179,7 @@ static void model_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     for (size_t i = 0; i < T0PY_SPARE_EXECS; i++) t0_exec_free(self->spare[i]);
     t0_model_free(self->model);
+    if (self->panels.obj) PyBuffer_Release(&self->panels);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -153,7 +187,7 @@ static void model_dealloc(PyObject *object) {
 /* ---- execs -------------------------------------------------------------------------------------------------------- */
 
 /* An exec of this many threads, for one call. NULL with an exception set. */
-static t0_exec *exec_take(t0py_model *self, Py_ssize_t n_threads) {
+t0_exec *t0py_exec_take(t0py_model *self, Py_ssize_t n_threads) {
     if (!t0py_threads_valid(n_threads)) return NULL;
     for (size_t i = 0; i < T0PY_SPARE_EXECS; i++) {
         t0_exec *exec = self->spare[i];
@@ -164,7 +198,7 @@ static t0_exec *exec_take(t0py_model *self, Py_ssize_t n_threads) {
     }
     t0_exec *exec = NULL;
     t0_error err;
-    if (t0_exec_new(&exec, self->kernels, (size_t)n_threads, true, &err) == T0_OK) return exec;
+    if (t0_exec_new(&exec, self->kernels, (size_t)n_threads, false, &err) == T0_OK) return exec;
     t0py_raise(t0py_state_of_type(Py_TYPE(self)), &err);
     return NULL;
 }
@@ -179,93 +213,11 @@ static void exec_give_back(t0py_model *self, t0_exec *exec) {
 }
 
 /* Ends a call: the exec goes back; true if it succeeded, else the exception is set. */
-static bool call_ends(t0py_model *self, t0_exec *exec, t0_status status, const t0_error *err) {
+bool t0py_call_ends(t0py_model *self, t0_exec *exec, t0_status status, const t0_error *err) {
     exec_give_back(self, exec);
     if (status == T0_OK) return true;
     t0py_raise(t0py_state_of_type(Py_TYPE(self)), err);
     return false;
-}
-
-/* ---- tensors ------------------------------------------------------------------------------------------------------ */
-
-PyObject *t0py_float_view(PyObject *owner, float *data, int ndim, const npy_intp *shape, bool writable) {
-    const int flags = writable ? NPY_ARRAY_CARRAY : NPY_ARRAY_CARRAY_RO;
-    PyObject *view = PyArray_New(&PyArray_Type, ndim, shape, NPY_FLOAT32, NULL, data, 0, flags, NULL);
-    if (!view) return NULL;
-    if (PyArray_SetBaseObject((PyArrayObject *)view, Py_NewRef(owner)) == 0) return view;
-    Py_DECREF(view);
-    return NULL;
-}
-
-PyObject *t0py_tensor_view(PyObject *owner, const t0_model *model, float *block, PyObject *name, bool writable) {
-    const char *text = PyUnicode_AsUTF8(name);
-    if (!text) return NULL;
-    const t0_tensor *tensor = t0_model_find(model, text);
-    if (!tensor) return PyErr_Format(PyExc_KeyError, "no tensor %R in this model; tensors() lists them", name);
-    const npy_intp shape[2] = {(npy_intp)tensor->rows, (npy_intp)tensor->columns};
-    const int skip = tensor->is_vector ? 1 : 0;
-    return t0py_float_view(owner, block + tensor->offset, 2 - skip, shape + skip, writable);
-}
-
-PyDoc_STRVAR(tensors_doc, "tensors($self)\n--\n\nList of (name, shape), in the order of memory. Names are the hub's.");
-static PyObject *model_tensors(PyObject *object, PyObject *unused) {
-    (void)unused;
-    const t0_model *model = ((t0py_model *)object)->model;
-    PyObject *list = PyList_New((Py_ssize_t)model->n_tensors);
-    for (size_t i = 0; list && i < model->n_tensors; i++) {
-        const t0_tensor *tensor = &model->tensors[i];
-        PyObject *item = tensor->is_vector
-                             ? Py_BuildValue("s(n)", tensor->name, (Py_ssize_t)tensor->columns)
-                             : Py_BuildValue("s(nn)", tensor->name, (Py_ssize_t)tensor->rows, (Py_ssize_t)tensor->columns);
-        if (item)
-            PyList_SET_ITEM(list, (Py_ssize_t)i, item);
-        else
-            Py_CLEAR(list);
-    }
-    return list;
-}
-
-PyDoc_STRVAR(tensor_doc, "tensor($self, name, /)\n--\n\nRead-only float32 view of a weight; it keeps the model alive.");
-static PyObject *model_tensor(PyObject *object, PyObject *name) {
-    const t0_model *model = ((t0py_model *)object)->model;
-    return t0py_tensor_view(object, model, model->weights, name, false);
-}
-
-PyDoc_STRVAR(writable_doc, "_writable($self, name, /)\n--\n\nThe same view, writable: for loading.");
-static PyObject *model_writable(PyObject *object, PyObject *name) {
-    const t0_model *model = ((t0py_model *)object)->model;
-    return t0py_tensor_view(object, model, model->weights, name, true);
-}
-
-PyDoc_STRVAR(init_doc, "init($self, kind='t5', seed=0)\n--\n\n"
-                       "Fills the weights at random: kind 't5' or 'matching'. Counter-based: the same everywhere.");
-static PyObject *model_init(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"kind", "seed", NULL};
-    const char *kind = "t5";
-    unsigned long long seed = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|sK:init", names, &kind, &seed)) return NULL;
-    const bool matching = strcmp(kind, "matching") == 0;
-    if (!matching && strcmp(kind, "t5") != 0) return PyErr_Format(PyExc_ValueError, "initializer '%s': must be 't5' or 'matching'", kind);
-    t0_model *model = ((t0py_model *)object)->model;
-    Py_BEGIN_ALLOW_THREADS
-    t0_model_init(model, matching ? T0_INIT_MATCHING : T0_INIT_T5, seed);
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
-}
-
-PyDoc_STRVAR(find_nonfinite_doc, "find_nonfinite($self)\n--\n\n"
-                                 "(tensor name, flat index, value) of the first weight that is not finite, or None.");
-static PyObject *model_find_nonfinite(PyObject *object, PyObject *unused) {
-    (void)unused;
-    const t0_model *model = ((t0py_model *)object)->model;
-    const t0_tensor *tensor;
-    size_t i = 0;
-    Py_BEGIN_ALLOW_THREADS
-    tensor = t0_model_find_nonfinite(model);
-    while (tensor && i + 1 < tensor->rows * tensor->columns && isfinite(model->weights[tensor->offset + i])) i++;
-    Py_END_ALLOW_THREADS
-    if (!tensor) Py_RETURN_NONE;
-    return Py_BuildValue("snd", tensor->name, (Py_ssize_t)i, (double)model->weights[tensor->offset + i]);
 }
 
 /* ---- inference ---------------------------------------------------------------------------------------------------- */
@@ -283,7 +235,7 @@ static PyObject *model_encode(PyObject *object, PyObject *args, PyObject *kwargs
     if (!t0py_ragged_take(&sources, ids, offsets, "source")) goto end;
     const npy_intp shape[2] = {PyArray_SIZE(sources.ids), self->model->config.d_model};
     out = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
-    if (!out || !(exec = exec_take(self, n_threads))) {
+    if (!out || !(exec = t0py_exec_take(self, n_threads))) {
         Py_CLEAR(out);
         goto end;
     }
@@ -295,7 +247,7 @@ static PyObject *model_encode(PyObject *object, PyObject *args, PyObject *kwargs
     Py_BEGIN_ALLOW_THREADS
     status = t0_encode_states(self->model, exec, states, &sources.batch, &poll, &err);
     Py_END_ALLOW_THREADS
-    if (!call_ends(self, exec, status, &err)) Py_CLEAR(out);
+    if (!t0py_call_ends(self, exec, status, &err)) Py_CLEAR(out);
 end:
     t0py_ragged_release(&sources);
     return out;
@@ -317,7 +269,7 @@ static PyObject *model_logits(PyObject *object, PyObject *args, PyObject *kwargs
     if (!t0py_ragged_take(&inputs, decoder_ids, decoder_offsets, "decoder")) goto end;
     const npy_intp shape[2] = {PyArray_SIZE(inputs.ids), self->model->config.vocab_size};
     out = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
-    if (!out || !(exec = exec_take(self, n_threads))) {
+    if (!out || !(exec = t0py_exec_take(self, n_threads))) {
         Py_CLEAR(out);
         goto end;
     }
@@ -329,7 +281,7 @@ static PyObject *model_logits(PyObject *object, PyObject *args, PyObject *kwargs
     Py_BEGIN_ALLOW_THREADS
     status = t0_logits(self->model, exec, logits, &sources.batch, &inputs.batch, &poll, &err);
     Py_END_ALLOW_THREADS
-    if (!call_ends(self, exec, status, &err)) Py_CLEAR(out);
+    if (!t0py_call_ends(self, exec, status, &err)) Py_CLEAR(out);
 end:
     t0py_ragged_release(&sources);
     t0py_ragged_release(&inputs);
@@ -339,7 +291,7 @@ end:
 /* The body of score once the batches are taken. */
 static PyObject *score_batches(t0py_model *self, const t0py_ragged *sources, const t0py_ragged *targets, PyObject *source_of,
                                Py_ssize_t n_threads) {
-    PyArrayObject *owner = private_copy(source_of, NPY_INT32, "source_of");
+    PyArrayObject *owner = t0py_private_copy(source_of, NPY_INT32, "source_of");
     const npy_intp n_targets = (npy_intp)targets->batch.n, n_tokens = PyArray_SIZE(targets->ids);
     PyObject *scores = owner ? PyArray_SimpleNew(1, &n_targets, NPY_FLOAT64) : NULL;
     PyObject *token_scores = scores ? PyArray_SimpleNew(1, &n_tokens, NPY_FLOAT32) : NULL;
@@ -350,7 +302,7 @@ static PyObject *score_batches(t0py_model *self, const t0py_ragged *sources, con
         PyErr_Format(PyExc_ValueError, "source_of: %zd entries for %zd targets", (Py_ssize_t)PyArray_SIZE(owner), (Py_ssize_t)n_targets);
         goto end;
     }
-    if (!(exec = exec_take(self, n_threads))) goto end;
+    if (!(exec = t0py_exec_take(self, n_threads))) goto end;
     double *score_data = PyArray_DATA((PyArrayObject *)scores);
     float *token_data = PyArray_DATA((PyArrayObject *)token_scores);
     const int32_t *owner_data = PyArray_DATA(owner);
@@ -361,7 +313,7 @@ static PyObject *score_batches(t0py_model *self, const t0py_ragged *sources, con
     Py_BEGIN_ALLOW_THREADS
     status = t0_score(self->model, exec, score_data, token_data, &sources->batch, &targets->batch, owner_data, &poll, &err);
     Py_END_ALLOW_THREADS
-    if (call_ends(self, exec, status, &err)) out = PyTuple_Pack(2, scores, token_scores);
+    if (t0py_call_ends(self, exec, status, &err)) out = PyTuple_Pack(2, scores, token_scores);
 end:
     Py_XDECREF(owner);
     Py_XDECREF(scores);
@@ -395,7 +347,7 @@ static PyObject *generate_batch(t0py_model *self, const t0py_ragged *sources, co
     PyObject *lengths = ids ? PyArray_ZEROS(1, shape, NPY_INT32, 0) : NULL;
     PyObject *scores = lengths ? PyArray_ZEROS(1, shape, NPY_FLOAT64, 0) : NULL;
     PyObject *out = NULL;
-    t0_exec *exec = scores ? exec_take(self, n_threads) : NULL;
+    t0_exec *exec = scores ? t0py_exec_take(self, n_threads) : NULL;
     if (exec) {
         int32_t *id_data = PyArray_DATA((PyArrayObject *)ids), *length_data = PyArray_DATA((PyArrayObject *)lengths);
         double *score_data = PyArray_DATA((PyArrayObject *)scores);
@@ -406,7 +358,7 @@ static PyObject *generate_batch(t0py_model *self, const t0py_ragged *sources, co
         Py_BEGIN_ALLOW_THREADS
         status = t0_generate(self->model, exec, id_data, length_data, score_data, &sources->batch, options, &poll, &err);
         Py_END_ALLOW_THREADS
-        if (call_ends(self, exec, status, &err)) out = PyTuple_Pack(3, ids, lengths, scores);
+        if (t0py_call_ends(self, exec, status, &err)) out = PyTuple_Pack(3, ids, lengths, scores);
     }
     Py_XDECREF(ids);
     Py_XDECREF(lengths);
@@ -445,25 +397,50 @@ static PyObject *model_parameters(PyObject *object, void *unused) {
 
 #define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
 static PyMethodDef model_methods[] = {
-    {"tensors", model_tensors, METH_NOARGS, tensors_doc},
-    {"tensor", model_tensor, METH_O, tensor_doc},
-    {"_writable", model_writable, METH_O, writable_doc},
-    {"init", WITH_KEYWORDS(model_init), METH_VARARGS | METH_KEYWORDS, init_doc},
-    {"find_nonfinite", model_find_nonfinite, METH_NOARGS, find_nonfinite_doc},
+    {"tensors", t0py_model_tensors, METH_NOARGS, t0py_tensors_doc},
+    {"tensor", t0py_model_tensor, METH_O, t0py_tensor_doc},
+    {"_writable", t0py_model_writable, METH_O, t0py_writable_doc},
+    {"put", t0py_model_put, METH_VARARGS, t0py_put_doc},
+    {"panels", t0py_model_panels, METH_NOARGS, t0py_panels_doc},
+    {"init", WITH_KEYWORDS(t0py_model_init), METH_VARARGS | METH_KEYWORDS, t0py_init_doc},
+    {"find_nonfinite", t0py_model_find_nonfinite, METH_NOARGS, t0py_find_nonfinite_doc},
     {"encode", WITH_KEYWORDS(model_encode), METH_VARARGS | METH_KEYWORDS, encode_doc},
     {"logits", WITH_KEYWORDS(model_logits), METH_VARARGS | METH_KEYWORDS, logits_doc},
     {"score", WITH_KEYWORDS(model_score), METH_VARARGS | METH_KEYWORDS, score_doc},
     {"generate", WITH_KEYWORDS(model_generate), METH_VARARGS | METH_KEYWORDS, generate_doc},
+    {"decoder", WITH_KEYWORDS(t0py_model_decoder), METH_VARARGS | METH_KEYWORDS, t0py_decoder_doc},
     {0},
 };
 
+static PyObject *model_dtype(PyObject *object, void *unused) {
+    (void)unused;
+    const t0_model *model = ((t0py_model *)object)->model;
+    return PyUnicode_FromString(model->dtype == T0_INT8 ? "int8" : model->dtype == T0_BFLOAT16 ? "bfloat16" : "float32");
+}
+
+static PyObject *model_packed(PyObject *object, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(((t0py_model *)object)->model->packed);
+}
+
+static PyObject *model_nbytes(PyObject *object, void *unused) {
+    (void)unused;
+    return PyLong_FromSize_t(((t0py_model *)object)->model->n_bytes);
+}
+
 static PyGetSetDef model_properties[] = {
     {"kernels", model_kernels, NULL, "Name of the kernel set.", NULL},
+    {"dtype", model_dtype, NULL, "Number type of products: float32, bfloat16 or int8.", NULL},
+    {"packed", model_packed, NULL, "True for a packed model: inference alone, its weights cannot be trained.", NULL},
+    {"nbytes", model_nbytes, NULL, "Bytes of weights.", NULL},
     {"parameters", model_parameters, NULL, "Number of weights.", NULL},
     {0},
 };
 
-PyDoc_STRVAR(model_doc, "Model(config, kernels=None)\n--\n\nA T5 with cleared weights. config: dict as Config.core() gives it.");
+PyDoc_STRVAR(model_doc, "Model(config, kernels=None, dtype='float32-flat', panels=None)\n--\n\n"
+                        "A T5 with cleared weights. config: dict as Config.core() gives it. dtype: 'float32-flat' (can be trained), or\n"
+                        "'float32', 'bfloat16', 'int8' (packed for inference). panels: a buffer with what panels() of such a model gave;\n"
+                        "it is used where it lies.");
 static PyType_Slot model_slots[] = {
     {Py_tp_doc, (void *)model_doc},         {Py_tp_new, model_new},
     {Py_tp_dealloc, model_dealloc},         {Py_tp_methods, model_methods},
@@ -497,5 +474,6 @@ int t0py_model_exec(PyObject *module, t0py_state *state) {
     state->model_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &model_spec, NULL);
     if (!state->model_type || PyModule_AddType(module, state->model_type) < 0) return -1;
     if (PyModule_AddFunctions(module, module_functions) < 0) return -1;
+    if (t0py_decoder_exec(module, state) < 0) return -1;
     return t0py_trainer_exec(module, state);
 }

@@ -23,6 +23,11 @@ size_t t0_source_tokens(const t0_model *model) {
     return rows < most ? rows : most;
 }
 
+size_t t0_held_tokens(const t0_model *model) {
+    const size_t rows = T0_HELD_FLOATS / t0_cross_size(model, 1);
+    return rows > 0 ? rows : 1;
+}
+
 size_t t0_logit_rows(const t0_model *model, size_t n_rows) {
     const size_t fitting = T0_LOGIT_FLOATS / (size_t)model->config.vocab_size;
     const size_t rows = fitting > 0 ? fitting : 1;

@@ -12,7 +12,8 @@
 enum {
     T0_PASS_ROWS_LEAST = 256,  /* rows of a pass: enough to make good use of a weight that was fetched ... */
     T0_PASS_ROWS_MOST = 2048,  /* ... and of a small model no more than the caches like */
-    T0_CROSS_FLOATS = 1 << 26, /* cross-attention keys and values held at a time: 256 MB */
+    T0_CROSS_FLOATS = 1 << 25, /* cross-attention keys and values held at a time when scoring: 128 MB ... */
+    T0_HELD_FLOATS = 1 << 27,  /* ... and when generating, where every step reads all weights, with the tokens': 512 MB */
     T0_LOGIT_FLOATS = 1 << 22  /* logits held at a time: 16 MB */
 };
 
@@ -28,6 +29,9 @@ size_t t0_pass_rows(const t0_model *model);
 
 /* Most source tokens of a group whose cross-attention keys and values are held together. */
 size_t t0_source_tokens(const t0_model *model);
+
+/* Most source and new tokens whose keys and values are held together when generating. */
+size_t t0_held_tokens(const t0_model *model);
 
 /* Rows of logits computed at a time, at least 1 and at most n_rows. */
 size_t t0_logit_rows(const t0_model *model, size_t n_rows);

@@ -1,6 +1,6 @@
-/* First weights. Every weight is a pure function of (seed, its flat offset), whatever the order of filling:
+/* First weights. Every weight is a pure function of (seed, its place in the table), whatever the order of filling:
  *
- *     w[i] = std * normal(seed, T0_RANDOM_INIT, offset + i)
+ *     w[i] = std * normal(seed, T0_RANDOM_INIT, first + i)
  *
  * T0_INIT_T5 (Raffel et al. 2020, Mesh TensorFlow): std 1 for shared; (D K)^-0.5 for q, which holds attention's missing
  * 1/sqrt(K); D^-0.5 for k, v, wi, the bias table and the head; I^-0.5 for o; F^-0.5 for wo; norms are 1. The head's D^-0.5
@@ -24,7 +24,7 @@
 #include <string.h>
 
 static const float MATCH = 1.5f, SELF_BIAS = -4.0f, NEAR_BIAS = 4.0f;
-enum { NEAR = 4 };
+enum { NEAR = 4, ROWS = T0_PANEL };
 
 static bool ends_with(const char *name, const char *end) {
     const size_t n = strlen(name), m = strlen(end);
@@ -41,16 +41,26 @@ static double deviation(const t0_config *c, const char *name) {
     return 1.0 / sqrt(d);
 }
 
-static void fill(t0_model *model, const t0_tensor *tensor, uint64_t seed) {
-    float *w = model->weights + tensor->offset;
-    const size_t n = tensor->rows * tensor->columns;
-    if (tensor->is_vector) {
-        for (size_t i = 0; i < n; i++) w[i] = 1.0f;
-        return;
-    }
-    t0_random_normal(w, n, seed, T0_RANDOM_INIT, tensor->offset);
+/* n values of a tensor from its element `first` on. */
+static void draw(float *w, const t0_model *model, const t0_tensor *tensor, size_t first, size_t n, uint64_t seed) {
+    t0_random_normal(w, n, seed, T0_RANDOM_INIT, tensor->first + first);
     const float std = (float)deviation(&model->config, tensor->name);
     for (size_t i = 0; i < n; i++) w[i] *= std;
+}
+
+/* rows: [ROWS][columns] scratch, for packed matrices. */
+static void fill(t0_model *model, const t0_tensor *tensor, float *rows, uint64_t seed) {
+    const size_t n = tensor->rows * tensor->columns;
+    if (tensor->is_vector)
+        for (size_t i = 0; i < n; i++) model->weights[tensor->offset + i] = 1.0f;
+    else if (tensor->matrix == SIZE_MAX)
+        draw(model->weights + tensor->offset, model, tensor, 0, n, seed);
+    else
+        for (size_t r = 0; r < tensor->rows; r += ROWS) {
+            const size_t some = tensor->rows - r < ROWS ? tensor->rows - r : ROWS;
+            draw(rows, model, tensor, r * tensor->columns, some * tensor->columns, seed);
+            t0_model_put(model, tensor, r, some, rows, T0_FLOAT32);
+        }
 }
 
 /* Head h of one block: qkv [3I,D], o [D,I]. */
@@ -86,7 +96,14 @@ static void give_roles(t0_model *model) {
     }
 }
 
-void t0_model_init(t0_model *model, t0_init how, uint64_t seed) {
-    for (size_t i = 0; i < model->n_tensors; i++) fill(model, &model->tensors[i], seed);
+t0_status t0_model_init(t0_model *model, t0_init how, uint64_t seed, t0_error *err) {
+    size_t columns = 0;
+    for (size_t i = 0; i < model->n_tensors; i++) columns = t0_size_max(columns, model->tensors[i].columns);
+    float *rows = model->packed ? t0_alloc(ROWS * columns * sizeof *rows) : NULL;
+    if (model->packed && !rows) return t0_fail_memory(err, ROWS * columns * sizeof *rows);
+    for (size_t i = 0; i < model->n_tensors; i++) fill(model, &model->tensors[i], rows, seed);
+    t0_free(rows);
+    if (how == T0_INIT_MATCHING && model->packed) return t0_fail(err, T0_EVALUE, "initializer 'matching': only for flat float32 models");
     if (how == T0_INIT_MATCHING) give_roles(model);
+    return T0_OK;
 }

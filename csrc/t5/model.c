@@ -5,7 +5,7 @@
  *     decoder block l:  q k v o [bias, l = 0] norm   q k v o norm (cross)   wi.. wo norm  then the final norm
  *     lm_head, unless tied
  *
- * The same walk is made twice: first to count tensors and floats, then to fill the table. */
+ * The same walk is made twice: first to count tensors and bytes, then to fill the tables. */
 #include "t5/model.h"
 
 #include <math.h>
@@ -22,33 +22,75 @@ static t0_status check_range(const char *name, int64_t value, int64_t low, int64
 
 /* ---- the walk over all tensors ---------------------------------------------------------------------------------- */
 
-/* tensors NULL: only counts. `overflow` sticks. */
+/* tensors, matrices NULL: only counts. `overflow` sticks. */
 typedef struct walk {
     const t0_config *config;
+    bool packed;
+    t0_dtype dtype;
     t0_tensor *tensors;
-    size_t n_tensors, n_weights;
+    t0_packed *matrices;
+    size_t n_tensors, n_weights, n_floats, n_matrices;
+    size_t matrix_bytes;
     bool overflow;
     char prefix[40]; /* "encoder.block.3.layer.0." */
 } walk;
 
-/* Adds one tensor behind the last and returns its offset. */
-static size_t add(walk *at, const char *name, int32_t rows, int32_t columns, bool is_vector) {
-    const size_t offset = at->n_weights;
-    size_t size = 0;
-    if (!t0_size_mul((size_t)rows, (size_t)columns, &size) || !t0_size_add(offset, size, &at->n_weights)) at->overflow = true;
-    if (at->tensors) {
-        t0_tensor *tensor = &at->tensors[at->n_tensors];
+static t0_tensor *next_tensor(walk *at, const char *name, int32_t rows, int32_t columns) {
+    static const t0_tensor NOWHERE = {.offset = SIZE_MAX, .matrix = SIZE_MAX};
+    t0_tensor *tensor = at->tensors ? &at->tensors[at->n_tensors] : NULL;
+    if (tensor) {
+        *tensor = NOWHERE;
         snprintf(tensor->name, sizeof tensor->name, "%s%s.weight", at->prefix, name);
         tensor->rows = (size_t)rows;
         tensor->columns = (size_t)columns;
+        tensor->first = at->n_weights;
+    }
+    size_t size;
+    if (!t0_size_mul((size_t)rows, (size_t)columns, &size) || !t0_size_add(at->n_weights, size, &at->n_weights)) at->overflow = true;
+    at->n_tensors++;
+    return tensor;
+}
+
+/* A tensor of floats behind the last ones; returns its offset. */
+static size_t add_floats(walk *at, const char *name, int32_t rows, int32_t columns, bool is_vector) {
+    const size_t offset = at->n_floats;
+    t0_tensor *tensor = next_tensor(at, name, rows, columns);
+    at->n_floats += (size_t)rows * (size_t)columns; /* where this overflows, so did the number of weights */
+    if (tensor) {
         tensor->is_vector = is_vector;
         tensor->offset = offset;
     }
-    at->n_tensors++;
     return offset;
 }
 
-static size_t add_norm(walk *at, const char *name) { return add(at, name, 1, at->config->d_model, true); }
+/* Begins a matrix of some tensors, which add_rows then names; returns how it is found. */
+static size_t open_matrix(walk *at, size_t out, int32_t in, bool is_table) {
+    if (!at->packed) return at->n_floats;
+    const t0_dtype dtype = is_table && at->dtype == T0_INT8 ? T0_BFLOAT16 : at->dtype;
+    const t0_packed matrix = {.dtype = dtype, .is_table = is_table, .out = out, .in = (size_t)in};
+    if (at->matrices) at->matrices[at->n_matrices] = matrix;
+    at->matrix_bytes += t0_packed_bytes(&matrix);
+    return at->n_matrices++;
+}
+
+static void add_rows(walk *at, const char *name, int32_t rows, int32_t columns, size_t first, size_t step) {
+    if (!at->packed) {
+        add_floats(at, name, rows, columns, false);
+        return;
+    }
+    t0_tensor *tensor = next_tensor(at, name, rows, columns);
+    if (!tensor) return;
+    tensor->matrix = at->n_matrices - 1;
+    tensor->place = (t0_packed_place){first, step};
+}
+
+static size_t add_matrix(walk *at, const char *name, int32_t rows, int32_t columns, bool is_table) {
+    const size_t found = open_matrix(at, (size_t)rows, columns, is_table);
+    add_rows(at, name, rows, columns, 0, 1);
+    return found;
+}
+
+static size_t add_norm(walk *at, const char *name) { return add_floats(at, name, 1, at->config->d_model, true); }
 
 static void enter(walk *at, const char *stack, size_t block, uint8_t layer) {
     snprintf(at->prefix, sizeof at->prefix, "%s.block.%u.layer.%u.", stack, (unsigned)(uint16_t)block, (unsigned)layer);
@@ -56,30 +98,35 @@ static void enter(walk *at, const char *stack, size_t block, uint8_t layer) {
 
 static void walk_self(walk *at, t0_stack *stack, size_t block) {
     const int32_t d = at->config->d_model, inner = at->config->n_heads * at->config->d_kv;
+    const size_t rows = (size_t)inner;
     t0_block *to = &stack->blocks[block];
-    to->self_qkv = add(at, "SelfAttention.q", inner, d, false);
-    add(at, "SelfAttention.k", inner, d, false);
-    add(at, "SelfAttention.v", inner, d, false);
-    to->self_o = add(at, "SelfAttention.o", d, inner, false);
+    to->self_qkv = open_matrix(at, 3 * rows, d, false);
+    add_rows(at, "SelfAttention.q", inner, d, 0, 1);
+    add_rows(at, "SelfAttention.k", inner, d, rows, 1);
+    add_rows(at, "SelfAttention.v", inner, d, 2 * rows, 1);
+    to->self_o = add_matrix(at, "SelfAttention.o", d, inner, false);
     if (block == 0)
-        stack->bias_table = add(at, "SelfAttention.relative_attention_bias", at->config->n_buckets, at->config->n_heads, false);
+        stack->bias_table = add_floats(at, "SelfAttention.relative_attention_bias", at->config->n_buckets, at->config->n_heads, false);
     to->self_norm = add_norm(at, "layer_norm");
 }
 
 static void walk_cross(walk *at, t0_block *to) {
     const int32_t d = at->config->d_model, inner = at->config->n_heads * at->config->d_kv;
-    to->cross_q = add(at, "EncDecAttention.q", inner, d, false);
-    to->cross_kv = add(at, "EncDecAttention.k", inner, d, false);
-    add(at, "EncDecAttention.v", inner, d, false);
-    to->cross_o = add(at, "EncDecAttention.o", d, inner, false);
+    to->cross_q = add_matrix(at, "EncDecAttention.q", inner, d, false);
+    to->cross_kv = open_matrix(at, 2 * (size_t)inner, d, false);
+    add_rows(at, "EncDecAttention.k", inner, d, 0, 1);
+    add_rows(at, "EncDecAttention.v", inner, d, (size_t)inner, 1);
+    to->cross_o = add_matrix(at, "EncDecAttention.o", d, inner, false);
     to->cross_norm = add_norm(at, "layer_norm");
 }
 
 static void walk_ffn(walk *at, t0_block *to) {
     const int32_t d = at->config->d_model, f = at->config->d_ff;
-    to->wi = add(at, at->config->gated ? "DenseReluDense.wi_0" : "DenseReluDense.wi", f, d, false);
-    if (at->config->gated) add(at, "DenseReluDense.wi_1", f, d, false);
-    to->wo = add(at, "DenseReluDense.wo", d, f, false);
+    const size_t panels = ((size_t)f + T0_PANEL - 1) / T0_PANEL;
+    to->wi = open_matrix(at, at->config->gated ? 2 * panels * T0_PANEL : (size_t)f, d, false);
+    add_rows(at, at->config->gated ? "DenseReluDense.wi_0" : "DenseReluDense.wi", f, d, 0, at->config->gated ? 2 : 1);
+    if (at->config->gated) add_rows(at, "DenseReluDense.wi_1", f, d, 1, 2);
+    to->wo = add_matrix(at, "DenseReluDense.wo", d, f, false);
     to->ffn_norm = add_norm(at, "layer_norm");
 }
 
@@ -102,15 +149,15 @@ static void walk_stack(walk *at, t0_stack *stack, const char *name, bool decoder
     stack->final_norm = add_norm(at, "final_layer_norm");
 }
 
-/* Fills the offsets of `model`, and its table when there is one. */
+/* Fills the places of `model`, and its tables when there are any. */
 static walk walk_model(t0_model *model) {
     const t0_config *config = &model->config;
-    walk at = {.config = config, .tensors = model->tensors};
-    model->shared = add(&at, "shared", config->vocab_size, config->d_model, false);
+    walk at = {.config = config, .packed = model->packed, .dtype = model->dtype, .tensors = model->tensors, .matrices = model->matrices};
+    model->shared = add_matrix(&at, "shared", config->vocab_size, config->d_model, !config->tied);
     walk_stack(&at, &model->encoder, "encoder", false);
     walk_stack(&at, &model->decoder, "decoder", true);
     at.prefix[0] = 0;
-    model->head = config->tied ? model->shared : add(&at, "lm_head", config->vocab_size, config->d_model, false);
+    model->head = config->tied ? model->shared : add_matrix(&at, "lm_head", config->vocab_size, config->d_model, false);
     return at;
 }
 
@@ -166,26 +213,47 @@ static bool allocate_blocks(t0_stack *stack, int32_t n_blocks) {
     return stack->blocks != NULL;
 }
 
-static t0_status allocate(t0_model *model, t0_error *err) {
+/* Tables and places; the block is left to the caller. */
+static t0_status lay_out(t0_model *model, t0_error *err) {
     if (!allocate_blocks(&model->encoder, model->config.n_layers) || !allocate_blocks(&model->decoder, model->config.n_decoder_layers))
         return t0_fail_memory(err, sizeof(t0_block));
     const walk sizes = walk_model(model);
     if (sizes.overflow) return t0_fail(err, T0_EVALUE, "config: the weights would not fit into this machine's addresses");
     model->n_tensors = sizes.n_tensors;
     model->n_weights = sizes.n_weights;
+    model->n_floats = sizes.n_floats;
+    model->n_matrices = sizes.n_matrices;
     model->tensors = t0_alloc_zero(model->n_tensors * sizeof *model->tensors);
-    if (!model->tensors) return t0_fail_memory(err, model->n_tensors * sizeof *model->tensors);
+    model->matrices = t0_alloc_zero(model->n_matrices * sizeof *model->matrices);
+    if (!model->tensors || !model->matrices) return t0_fail_memory(err, model->n_tensors * sizeof *model->tensors);
     walk_model(model);
-    model->weights = t0_alloc_zero(model->n_weights * sizeof *model->weights);
-    return model->weights ? T0_OK : t0_fail_memory(err, model->n_weights * sizeof *model->weights);
+    const size_t floats = (model->n_floats * sizeof(float) + T0_ALIGN - 1) / T0_ALIGN * T0_ALIGN;
+    model->n_bytes = floats + sizes.matrix_bytes;
+    return T0_OK;
 }
 
-t0_status t0_model_new(t0_model **out, const t0_config *config, t0_error *err) {
-    T0_TRY(t0_config_check(config, err));
+static t0_status take_block(t0_model *model, const uint8_t *memory, size_t n_bytes, t0_error *err) {
+    if (memory && (n_bytes != model->n_bytes || (uintptr_t)memory % T0_ALIGN != 0))
+        return t0_fail(err, T0_EVALUE, "packed weights: %zu bytes at an address that is %zu beyond a multiple of %d: this configuration takes %zu bytes on a multiple",
+                       n_bytes, (size_t)((uintptr_t)memory % T0_ALIGN), T0_ALIGN, model->n_bytes);
+    model->borrowed = memory != NULL;
+    model->block = memory ? (uint8_t *)(uintptr_t)memory : t0_alloc_zero(model->n_bytes);
+    if (!model->block) return t0_fail_memory(err, model->n_bytes);
+    model->weights = (float *)(void *)model->block;
+    uint8_t *at = model->block + (model->n_floats * sizeof(float) + T0_ALIGN - 1) / T0_ALIGN * T0_ALIGN;
+    for (size_t i = 0; i < model->n_matrices; i++) {
+        t0_packed_at(&model->matrices[i], at);
+        at += t0_packed_bytes(&model->matrices[i]);
+    }
+    return T0_OK;
+}
+
+static t0_status make(t0_model **out, const t0_model *wanted, const uint8_t *memory, size_t n_bytes, t0_error *err) {
     t0_model *model = t0_alloc_zero(sizeof *model);
     if (!model) return t0_fail_memory(err, sizeof *model);
-    model->config = *config;
-    const t0_status status = allocate(model, err);
+    *model = *wanted;
+    t0_status status = lay_out(model, err);
+    if (status == T0_OK) status = take_block(model, memory, n_bytes, err);
     if (status != T0_OK) {
         t0_model_free(model);
         return status;
@@ -194,13 +262,46 @@ t0_status t0_model_new(t0_model **out, const t0_config *config, t0_error *err) {
     return T0_OK;
 }
 
+t0_status t0_model_new(t0_model **out, const t0_config *config, t0_error *err) {
+    T0_TRY(t0_config_check(config, err));
+    return make(out, &(t0_model){.config = *config}, NULL, 0, err);
+}
+
+/* Rows of fewer bits pass through a worker's scratch, and int8 sums must fit 32 bits. */
+static t0_status check_depths(const t0_config *c, t0_error *err) {
+    T0_TRY(check_range("d_model (of a bfloat16 or int8 model)", c->d_model, 1, T0_INT8_DEPTH, err));
+    T0_TRY(check_range("d_ff (of a bfloat16 or int8 model)", c->d_ff, 1, T0_INT8_DEPTH, err));
+    return check_range("n_heads * d_kv (of a bfloat16 or int8 model)", (int64_t)c->n_heads * c->d_kv, 1, T0_INT8_DEPTH, err);
+}
+
+t0_status t0_model_new_packed(t0_model **out, const t0_config *config, t0_dtype dtype, const uint8_t *memory, size_t n_bytes, t0_error *err) {
+    T0_TRY(t0_config_check(config, err));
+    if (dtype != T0_FLOAT32) T0_TRY(check_depths(config, err));
+    return make(out, &(t0_model){.config = *config, .packed = true, .dtype = dtype}, memory, n_bytes, err);
+}
+
 void t0_model_free(t0_model *model) {
     if (!model) return;
     t0_free(model->encoder.blocks);
     t0_free(model->decoder.blocks);
     t0_free(model->tensors);
-    t0_free(model->weights);
+    t0_free(model->matrices);
+    if (!model->borrowed) t0_free(model->block);
     t0_free(model);
+}
+
+size_t t0_model_put(t0_model *model, const t0_tensor *tensor, size_t first_row, size_t n, const void *src, t0_dtype from) {
+    if (tensor->matrix != SIZE_MAX)
+        return t0_packed_put(&model->matrices[tensor->matrix], tensor->place, first_row, n, src, from);
+    const size_t count = n * tensor->columns, bad = t0_widen(model->weights + tensor->offset + first_row * tensor->columns, src, from, count);
+    return bad < count ? bad : SIZE_MAX;
+}
+
+void t0_model_get(float *row, const t0_model *model, const t0_tensor *tensor, size_t r) {
+    if (tensor->matrix != SIZE_MAX)
+        t0_packed_get(row, &model->matrices[tensor->matrix], tensor->place, r);
+    else
+        memcpy(row, model->weights + tensor->offset + r * tensor->columns, tensor->columns * sizeof *row);
 }
 
 const t0_tensor *t0_model_find(const t0_model *model, const char *name) {

@@ -2,12 +2,22 @@
  *
  * One table (name, rows, columns, offset) drives allocation, loading, saving, gradients, optimiser states and tests.
  * Names are the hub's. Order: shared; encoder blocks (q k v o bias norm, then wi wo norm), final norm; decoder the same
- * with cross-attention between; lm_head. Tensors lie end to end, so q|k|v, cross k|v and wi_0|wi_1 are one matrix each. */
+ * with cross-attention between; lm_head.
+ *
+ * A flat model holds all tensors end to end as floats, so that q|k|v, cross k|v and wi_0|wi_1 are one matrix each: the form
+ * that training changes. A packed model is for inference alone: matrices in panels of a number type (nn/packed.h), norms and
+ * bias tables as floats, all in one block, which may be a file's:
+ *
+ *     floats | shared | encoder block 0: qkv o wi wo | ... | decoder block 0: qkv o cross_q cross_kv cross_o wi wo | ... | lm_head
+ *
+ * each matrix on a multiple of 64 bytes. shared is a table of rows (bfloat16 where the model is int8); tied, it is the head's
+ * panels instead. */
 #ifndef T0_T5_MODEL_H
 #define T0_T5_MODEL_H
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "nn/packed.h"
 
 /* Dimensions: B examples, N tokens, S source, T target, C choices, D model, H heads, K head size, I = H K, F feed-forward,
  * V vocabulary, L layers. */
@@ -30,10 +40,14 @@ typedef struct t0_tensor {
     char name[96];
     size_t rows, columns; /* rows 1 and is_vector for norms */
     bool is_vector;
-    size_t offset;        /* in floats, into the weights block */
+    size_t first;         /* weights before it in the table: numbers its random first values */
+    size_t offset;        /* in floats, into the weights block; SIZE_MAX in a packed matrix */
+    size_t matrix;        /* number of the packed matrix, or SIZE_MAX */
+    t0_packed_place place; /* its rows there */
 } t0_tensor;
 
-/* Offsets of what forward and backward need of a block; SIZE_MAX where it does not exist. */
+/* Where the tensors of a block are: offsets into the floats, of a packed model's matrices their numbers; SIZE_MAX where there is
+ * none. */
 typedef struct t0_block {
     size_t self_norm, self_qkv, self_o;      /* [D], [3I,D], [D,I] */
     size_t cross_norm, cross_q, cross_kv, cross_o; /* decoder: [D], [I,D], [2I,D], [D,I] */
@@ -48,14 +62,29 @@ typedef struct t0_stack {
 
 typedef struct t0_model {
     t0_config config;
-    size_t n_tensors, n_weights; /* n_weights: floats in all */
+    size_t n_tensors, n_weights; /* n_weights: of all tensors */
     t0_tensor *tensors;
     t0_stack encoder, decoder;
     size_t shared, head; /* [V,D] each; head == shared when tied */
-    float *weights;      /* [n_weights], owned, T0_ALIGN-aligned */
+    bool packed;
+    t0_dtype dtype;      /* of products: float32 where flat */
+    size_t n_floats;     /* of `weights`: n_weights where flat */
+    float *weights;      /* T0_ALIGN-aligned, the beginning of the block */
+    size_t n_matrices;
+    t0_packed *matrices;
+    size_t n_bytes;      /* of the block */
+    uint8_t *block;      /* owned, or borrowed and then only read */
+    bool borrowed;
 } t0_model;
 
-t0_status t0_model_new(t0_model **out, const t0_config *config, t0_error *err); /* weights cleared */
+t0_status t0_model_new(t0_model **out, const t0_config *config, t0_error *err); /* flat, weights cleared */
+/* Packed. memory: a block that was filled by a model of the same configuration and type, T0_ALIGN-aligned, of n_bytes bytes,
+ * which must be right; it is borrowed. NULL: a cleared block of its own. */
+t0_status t0_model_new_packed(t0_model **out, const t0_config *config, t0_dtype dtype, const uint8_t *memory, size_t n_bytes, t0_error *err);
+/* Rows first_row .. first_row + n - 1 of a tensor from numbers of another type; returns the first element that is not finite,
+ * counted from src, or SIZE_MAX. */
+size_t t0_model_put(t0_model *model, const t0_tensor *tensor, size_t first_row, size_t n, const void *src, t0_dtype from);
+void t0_model_get(float *row, const t0_model *model, const t0_tensor *tensor, size_t r); /* one row as floats */
 void t0_model_free(t0_model *model);
 const t0_tensor *t0_model_find(const t0_model *model, const char *name);        /* NULL if there is none */
 
@@ -64,9 +93,10 @@ typedef enum t0_init {
     T0_INIT_MATCHING /* the same, but half of the encoder's heads match like with like, the rest look to neighbours (see init.c) */
 } t0_init;
 
-void t0_model_init(t0_model *model, t0_init how, uint64_t seed);
+/* T0_INIT_MATCHING is for flat models. Only a packed one can lack memory, for a few rows. */
+t0_status t0_model_init(t0_model *model, t0_init how, uint64_t seed, t0_error *err);
 
-/* Name of the first tensor with a NaN or infinity, or NULL. */
+/* The first tensor of a flat model with a NaN or infinity, or NULL. */
 const t0_tensor *t0_model_find_nonfinite(const t0_model *model);
 
 #endif

@@ -3,27 +3,44 @@
  *     decoder inputs of target y[0..T-1]:  start, y[0], ..., y[T-2]
  *     token score n:  log p(y[n] | y[<n], source) = z[n, y[n]] - log sum_v exp z[n,v],     score = their sum
  *
- * Targets are ordered by source. A group of sources is encoded and its cross-attention keys and values are projected
- * once; its targets are then decoded in chunks of rows, and the logits of a few rows at a time are held.
- * Memory of a group: states [N,D] | cross keys and values [L,N,2I] | encoder pass, later decoder pass + its output [M,D]
- * + some logits. All of it is sized for the largest group before anything is computed. */
+ * Targets are ordered by source. A group of sources is encoded and its cross-attention keys and values are projected once;
+ * its targets are then decoded in chunks. Targets of one source share the row of the start token, which predicts the first
+ * token of each:
+ *
+ *     rows of a chunk:   start | y[0] .. y[T-2] of its first target | of its second | ...    for each source
+ *     keys of a target:  the source's start row, then its own rows
+ *
+ * Memory of a group: states [N,D] | cross keys and values [L,N,2I] | encoder pass, later decoder pass | its output [M,D] | the
+ * head's sums. All of it is sized for the largest group before anything is computed. */
 #include "t5/groups.h"
+#include "t5/infer.h"
 
 #include <math.h>
+#include <string.h>
+
+/* One chunk of the decoder: arrays are sized for the whole call. */
+typedef struct chunk {
+    size_t n_rows, n_sequences, n_cross, n_labels, most_keys, most_sources;
+    int32_t *ids;           /* [rows] */
+    t0_range *queries, *keys; /* [sequences] */
+    int64_t *key_rows;      /* [keys of all sequences] */
+    t0_range *cross_queries, *cross_keys; /* [sources] */
+    int64_t *label_offsets; /* [rows + 1] */
+    int32_t *labels;        /* [target tokens] */
+    size_t *tokens;         /* [target tokens] which token of the call each label is, in this file's order */
+    float *log_p;           /* [target tokens] */
+} chunk;
 
 typedef struct score_call {
-    t0_pass pass;
+    const t0_model *model;
+    t0_exec *exec;
     const t0_ragged *sources, *targets;
     /* Targets ordered by source: place k holds target order[k] (all owned). */
     size_t *order;           /* [n targets] */
     size_t *first_of_source; /* [n sources + 1] into order */
-    int32_t *ids;            /* [target tokens] decoder inputs, in this order */
-    int32_t *labels;         /* [target tokens] */
-    int64_t *offsets;        /* [n targets + 1] */
-    int64_t *local_sources;  /* [n sources + 1] offsets of the group of n_local sources */
-    size_t n_local;
-    int64_t *local_targets;  /* [n targets + 1] offsets of a chunk */
-    int32_t *local_source_of; /* [n targets] */
+    int64_t *offsets;        /* [n targets + 1]: tokens in this order */
+    t0_range *encoder_rows;  /* [n sources] of a group */
+    chunk chunk;
     double *scores;          /* out, caller's order */
     float *token_scores;     /* out, caller's order; borrowed */
     float *sorted_scores;    /* [target tokens] in this file's order */
@@ -31,12 +48,12 @@ typedef struct score_call {
 
 /* Where a group's numbers lie. */
 typedef struct group_memory {
-    float *states, *cross, *run, *decoded, *logits;
+    float *states, *cross, *run, *decoded, *head;
 } group_memory;
 
 /* ---- ordering ------------------------------------------------------------------------------------------------------ */
 
-/* Counting sort of targets by source, stable; then their decoder inputs and labels end to end. */
+/* Counting sort of targets by source, stable. */
 static void order_targets(score_call *call, const int32_t *source_of) {
     const t0_ragged *targets = call->targets;
     for (size_t s = 0; s <= call->sources->n; s++) call->first_of_source[s] = 0;
@@ -45,101 +62,127 @@ static void order_targets(score_call *call, const int32_t *source_of) {
     for (size_t t = 0; t < targets->n; t++) call->order[call->first_of_source[source_of[t]]++] = t;
     for (size_t s = call->sources->n; s > 0; s--) call->first_of_source[s] = call->first_of_source[s - 1];
     call->first_of_source[0] = 0;
-
-    const int32_t start_id = call->pass.model->config.decoder_start_id;
-    int64_t at = 0;
     call->offsets[0] = 0;
-    for (size_t k = 0; k < targets->n; k++) {
-        const size_t t = call->order[k];
-        for (int64_t n = targets->offsets[t]; n < targets->offsets[t + 1]; n++, at++) {
-            call->labels[at] = targets->ids[n];
-            call->ids[at] = n == targets->offsets[t] ? start_id : targets->ids[n - 1];
-        }
-        call->offsets[k + 1] = at;
-    }
+    for (size_t k = 0; k < targets->n; k++)
+        call->offsets[k + 1] = call->offsets[k] + targets->offsets[call->order[k] + 1] - targets->offsets[call->order[k]];
 }
 
 /* ---- one group ------------------------------------------------------------------------------------------------------ */
 
-static void take_sources(score_call *call, size_t first, size_t end) {
-    t0_group_offsets(call->local_sources, call->sources->offsets, first, end);
-    call->n_local = end - first;
-}
-
-/* Prepares the decoder shape of targets first..end-1 (places in order), whose sources begin at first_source. */
-static t0_stack_shape chunk_shape(score_call *call, size_t first, size_t end, size_t first_source) {
-    t0_group_offsets(call->local_targets, call->offsets, first, end);
-    size_t source = first_source;
-    for (size_t k = first; k < end; k++) {
-        while (call->first_of_source[source + 1] <= k) source++;
-        call->local_source_of[k - first] = (int32_t)(source - first_source);
+static t0_infer encoder_pass(const score_call *call, size_t first, size_t end) {
+    const int64_t *offsets = call->sources->offsets;
+    t0_infer run = {.model = call->model, .exec = call->exec, .n_sequences = end - first, .queries = call->encoder_rows};
+    run.n_rows = (size_t)(offsets[end] - offsets[first]);
+    for (size_t s = first; s < end; s++) {
+        const size_t begin = (size_t)(offsets[s] - offsets[first]), stop = (size_t)(offsets[s + 1] - offsets[first]);
+        call->encoder_rows[s - first] = (t0_range){begin, stop};
+        run.most_keys = t0_size_max(run.most_keys, stop - begin);
     }
-    return (t0_stack_shape){.decoder = true, .n_sequences = end - first, .offsets = call->local_targets,
-                            .n_sources = call->n_local, .source_offsets = call->local_sources, .source_of = call->local_source_of};
+    return run;
 }
 
-/* Lays out the memory of the group of sources first..end-1; with base NULL only counts. Returns the floats needed. */
+static void add_label(chunk *c, int32_t label, size_t token) {
+    c->labels[c->n_labels] = label;
+    c->tokens[c->n_labels++] = token;
+}
+
+/* A sequence whose queries are rows begin .. end - 1 and whose keys are the source's start row and these. */
+static void add_sequence(chunk *c, size_t start_row, size_t begin, size_t end) {
+    const size_t first = c->n_sequences ? c->keys[c->n_sequences - 1].end : 0;
+    size_t at = first;
+    if (begin != start_row) c->key_rows[at++] = (int64_t)start_row;
+    for (size_t row = begin; row < end; row++) c->key_rows[at++] = (int64_t)row;
+    c->queries[c->n_sequences] = (t0_range){begin, end};
+    c->keys[c->n_sequences++] = (t0_range){first, at};
+    c->most_keys = t0_size_max(c->most_keys, at - first);
+}
+
+/* Targets first .. end - 1 (places in order), all of one source, behind what the chunk holds. */
+static void add_source(score_call *call, size_t first, size_t end) {
+    chunk *c = &call->chunk;
+    const t0_ragged *targets = call->targets;
+    const size_t start = c->n_rows;
+    c->ids[c->n_rows] = call->model->config.decoder_start_id;
+    c->label_offsets[c->n_rows++] = (int64_t)c->n_labels;
+    for (size_t k = first; k < end; k++) add_label(c, targets->ids[targets->offsets[call->order[k]]], (size_t)call->offsets[k]);
+    add_sequence(c, start, start, start + 1);
+    for (size_t k = first; k < end; k++) {
+        const int32_t *y = targets->ids + targets->offsets[call->order[k]];
+        const size_t length = (size_t)(call->offsets[k + 1] - call->offsets[k]), begin = c->n_rows;
+        for (size_t n = 1; n < length; n++) {
+            c->ids[c->n_rows] = y[n - 1];
+            c->label_offsets[c->n_rows++] = (int64_t)c->n_labels;
+            add_label(c, y[n], (size_t)call->offsets[k] + n);
+        }
+        if (c->n_rows > begin) add_sequence(c, start, begin, c->n_rows);
+    }
+    c->cross_queries[c->n_cross] = (t0_range){start, c->n_rows};
+}
+
+/* Fills the chunk with targets first .. end - 1, whose sources begin at first_source. */
+static t0_infer decoder_pass(score_call *call, size_t first, size_t end, size_t first_source) {
+    chunk *c = &call->chunk;
+    const int64_t *sources = call->sources->offsets;
+    c->n_rows = c->n_sequences = c->n_cross = c->n_labels = c->most_keys = c->most_sources = 0;
+    size_t source = first_source;
+    for (size_t k = first, stop; k < end; k = stop, c->n_cross++) {
+        while (call->first_of_source[source + 1] <= k) source++;
+        stop = call->first_of_source[source + 1] < end ? call->first_of_source[source + 1] : end;
+        add_source(call, k, stop);
+        c->cross_keys[c->n_cross] = (t0_range){(size_t)(sources[source] - sources[first_source]), (size_t)(sources[source + 1] - sources[first_source])};
+        c->most_sources = t0_size_max(c->most_sources, (size_t)(sources[source + 1] - sources[source]));
+    }
+    c->label_offsets[c->n_rows] = (int64_t)c->n_labels;
+    return (t0_infer){.model = call->model, .exec = call->exec, .decoder = true, .n_rows = c->n_rows, .n_sequences = c->n_sequences,
+                      .queries = c->queries, .keys = c->keys, .key_rows = c->key_rows, .most_keys = c->most_keys,
+                      .most_sources = c->most_sources, .n_cross = c->n_cross, .cross_queries = c->cross_queries, .cross_keys = c->cross_keys};
+}
+
+/* Lays out the memory of the group of sources first .. end - 1; with base NULL only counts. Returns the floats needed. */
 static size_t place_group(score_call *call, group_memory *memory, float *base, size_t first, size_t end) {
-    const t0_model *model = call->pass.model;
-    const size_t dim = (size_t)model->config.d_model, rows = (size_t)(call->sources->offsets[end] - call->sources->offsets[first]);
-    take_sources(call, first, end);
-    const t0_stack_shape shape = t0_encoder_shape(call->local_sources, end - first);
-    t0_stack_run run;
-    t0_stack_plan(&run, &call->pass, &shape);
-    size_t run_floats = run.n_floats, target_rows = 0;
-    const size_t last = call->first_of_source[end];
+    const t0_model *model = call->model;
+    const size_t dim = (size_t)model->config.d_model, last = call->first_of_source[end];
+    t0_infer encoder = encoder_pass(call, first, end);
+    size_t run_floats = t0_size_max(t0_infer_place(&encoder, NULL), t0_infer_rows_floats(model, encoder.n_rows)), target_rows = 0;
     for (size_t k = call->first_of_source[first], stop; k < last; k = stop) {
-        stop = t0_group_end(call->offsets, last, k, t0_pass_rows(call->pass.model));
-        const t0_stack_shape chunk = chunk_shape(call, k, stop, first);
-        t0_stack_plan(&run, &call->pass, &chunk);
-        run_floats = t0_size_max(run_floats, run.n_floats);
-        target_rows = t0_size_max(target_rows, run.n_rows);
+        stop = t0_group_end(call->offsets, last, k, t0_pass_rows(model));
+        t0_infer decoder = decoder_pass(call, k, stop, first);
+        run_floats = t0_size_max(run_floats, t0_infer_place(&decoder, NULL));
+        target_rows = t0_size_max(target_rows, decoder.n_rows);
     }
     t0_carver carver = {.base = base};
-    memory->states = t0_carve(&carver, rows, dim);
-    memory->cross = t0_carve(&carver, 1, t0_cross_size(model, rows));
+    memory->states = t0_carve(&carver, encoder.n_rows, dim);
+    memory->cross = t0_carve(&carver, 1, t0_cross_size(model, encoder.n_rows));
     memory->run = t0_carve(&carver, 1, run_floats);
     memory->decoded = t0_carve(&carver, target_rows, dim);
-    memory->logits = t0_carve(&carver, t0_logit_rows(model, target_rows), (size_t)model->config.vocab_size);
+    memory->head = t0_carve(&carver, 1, t0_infer_likelihood_floats(model, target_rows));
     return carver.used;
 }
 
-static t0_status decode_chunk(score_call *call, const group_memory *memory, size_t first, size_t end, size_t first_source,
-                              t0_error *err) {
-    const t0_pass *pass = &call->pass;
-    const size_t dim = (size_t)pass->model->config.d_model, vocab = (size_t)pass->model->config.vocab_size;
-    const t0_stack_shape shape = chunk_shape(call, first, end, first_source);
-    t0_stack_run run;
-    t0_stack_plan(&run, pass, &shape);
-    t0_stack_place(&run, memory->run);
-    const size_t begin = (size_t)call->offsets[first];
-    T0_TRY(t0_decoder_forward(&run, memory->decoded, call->ids + begin, memory->cross, err));
-    const size_t step = t0_logit_rows(pass->model, run.n_rows);
-    for (size_t row = 0; row < run.n_rows; row += step) {
-        T0_TRY(t0_exec_check(pass->exec, err));
-        const size_t rows = run.n_rows - row < step ? run.n_rows - row : step;
-        t0_head_forward(pass, memory->logits, memory->decoded + row * dim, rows);
-        t0_cross_entropy(pass->exec, NULL, call->sorted_scores + begin + row, memory->logits, call->labels + begin + row, rows, vocab,
-                         1.0f, 0.0f, 0.0f);
-    }
+static t0_status decode_chunk(score_call *call, const group_memory *memory, size_t n_source_rows, size_t first, size_t end,
+                              size_t first_source, t0_error *err) {
+    chunk *c = &call->chunk;
+    t0_infer run = decoder_pass(call, first, end, first_source);
+    run.cross_kv = memory->cross;
+    run.n_source_rows = n_source_rows;
+    t0_infer_place(&run, memory->run);
+    T0_TRY(t0_infer_run(&run, memory->decoded, c->ids, err));
+    T0_TRY(t0_infer_likelihood(call->model, call->exec, c->log_p, memory->decoded, c->n_rows, c->label_offsets, c->labels, memory->head, err));
+    for (size_t i = 0; i < c->n_labels; i++) call->sorted_scores[c->tokens[i]] = c->log_p[i];
     return T0_OK;
 }
 
 static t0_status score_group(score_call *call, float *base, size_t first, size_t end, t0_error *err) {
-    const t0_pass *pass = &call->pass;
     group_memory memory;
     place_group(call, &memory, base, first, end);
-    take_sources(call, first, end);
-    const t0_stack_shape shape = t0_encoder_shape(call->local_sources, end - first);
-    t0_stack_run run;
-    t0_stack_plan(&run, pass, &shape);
-    t0_stack_place(&run, memory.run);
-    T0_TRY(t0_encoder_forward(&run, memory.states, call->sources->ids + call->sources->offsets[first], err));
-    t0_cross_forward(pass, memory.cross, memory.states, run.n_rows);
+    t0_infer run = encoder_pass(call, first, end);
+    t0_infer_place(&run, memory.run);
+    T0_TRY(t0_infer_run(&run, memory.states, call->sources->ids + call->sources->offsets[first], err));
+    t0_infer_cross(call->model, call->exec, memory.cross, memory.states, run.n_rows, memory.run);
     const size_t last = call->first_of_source[end];
     for (size_t k = call->first_of_source[first], stop; k < last; k = stop) {
-        stop = t0_group_end(call->offsets, last, k, t0_pass_rows(call->pass.model));
-        T0_TRY(decode_chunk(call, &memory, k, stop, first, err));
+        stop = t0_group_end(call->offsets, last, k, t0_pass_rows(call->model));
+        T0_TRY(decode_chunk(call, &memory, run.n_rows, k, stop, first, err));
     }
     return T0_OK;
 }
@@ -147,7 +190,7 @@ static t0_status score_group(score_call *call, float *base, size_t first, size_t
 /* ---- the call -------------------------------------------------------------------------------------------------------- */
 
 static t0_status score_groups(score_call *call, t0_workspace *workspace, t0_error *err) {
-    const size_t limit = t0_source_tokens(call->pass.model), n = call->sources->n;
+    const size_t limit = t0_source_tokens(call->model), n = call->sources->n;
     size_t floats = 0;
     for (size_t first = 0, end; first < n; first = end) {
         end = t0_group_end(call->sources->offsets, n, first, limit);
@@ -181,31 +224,53 @@ static t0_status hand_out(score_call *call, const int32_t *source_of, t0_error *
     return T0_OK;
 }
 
+/* A chunk has at most as many start rows as targets, so rows are fewer than tokens and targets together. */
+static bool chunk_allocate(chunk *c, size_t n_sources, size_t n_targets, size_t tokens) {
+    c->ids = t0_alloc((tokens + n_targets) * sizeof *c->ids);
+    c->queries = t0_alloc(2 * n_targets * sizeof *c->queries);
+    c->keys = t0_alloc(2 * n_targets * sizeof *c->keys);
+    c->key_rows = t0_alloc((tokens + n_targets) * sizeof *c->key_rows);
+    c->cross_queries = t0_alloc(n_sources * sizeof *c->cross_queries);
+    c->cross_keys = t0_alloc(n_sources * sizeof *c->cross_keys);
+    c->label_offsets = t0_alloc((tokens + n_targets + 1) * sizeof *c->label_offsets);
+    c->labels = t0_alloc(tokens * sizeof *c->labels);
+    c->tokens = t0_alloc(tokens * sizeof *c->tokens);
+    c->log_p = t0_alloc(tokens * sizeof *c->log_p);
+    return c->ids && c->queries && c->keys && c->key_rows && c->cross_queries && c->cross_keys && c->label_offsets && c->labels &&
+           c->tokens && c->log_p;
+}
+
+static void chunk_free(chunk *c) {
+    t0_free(c->ids);
+    t0_free(c->queries);
+    t0_free(c->keys);
+    t0_free(c->key_rows);
+    t0_free(c->cross_queries);
+    t0_free(c->cross_keys);
+    t0_free(c->label_offsets);
+    t0_free(c->labels);
+    t0_free(c->tokens);
+    t0_free(c->log_p);
+}
+
 static bool score_allocate(score_call *call) {
     const size_t n_targets = call->targets->n, n_sources = call->sources->n, tokens = (size_t)call->targets->offsets[n_targets];
     call->order = t0_alloc(n_targets * sizeof *call->order);
     call->first_of_source = t0_alloc((n_sources + 1) * sizeof *call->first_of_source);
-    call->ids = t0_alloc(tokens * sizeof *call->ids);
-    call->labels = t0_alloc(tokens * sizeof *call->labels);
     call->offsets = t0_alloc((n_targets + 1) * sizeof *call->offsets);
-    call->local_sources = t0_alloc((n_sources + 1) * sizeof *call->local_sources);
-    call->local_targets = t0_alloc((n_targets + 1) * sizeof *call->local_targets);
-    call->local_source_of = t0_alloc(n_targets * sizeof *call->local_source_of);
+    call->encoder_rows = t0_alloc(n_sources * sizeof *call->encoder_rows);
     call->sorted_scores = t0_alloc(tokens * sizeof *call->sorted_scores);
-    return call->order && call->first_of_source && call->ids && call->labels && call->offsets && call->local_sources &&
-           call->local_targets && call->local_source_of && call->sorted_scores;
+    return call->order && call->first_of_source && call->offsets && call->encoder_rows && call->sorted_scores &&
+           chunk_allocate(&call->chunk, n_sources, n_targets, tokens);
 }
 
 static void score_free(score_call *call) {
     t0_free(call->order);
     t0_free(call->first_of_source);
-    t0_free(call->ids);
-    t0_free(call->labels);
     t0_free(call->offsets);
-    t0_free(call->local_sources);
-    t0_free(call->local_targets);
-    t0_free(call->local_source_of);
+    t0_free(call->encoder_rows);
     t0_free(call->sorted_scores);
+    chunk_free(&call->chunk);
 }
 
 static t0_status score_check(const t0_model *model, const t0_ragged *sources, const t0_ragged *targets, const int32_t *source_of,
@@ -221,12 +286,12 @@ static t0_status score_check(const t0_model *model, const t0_ragged *sources, co
 t0_status t0_score(const t0_model *model, t0_exec *exec, double *scores, float *token_scores, const t0_ragged *sources,
                    const t0_ragged *targets, const int32_t *source_of, const t0_poll *poll, t0_error *err) {
     T0_TRY(score_check(model, sources, targets, source_of, err));
-    score_call call = {.pass = {.model = model, .exec = exec}, .sources = sources, .targets = targets, .scores = scores,
+    score_call call = {.model = model, .exec = exec, .sources = sources, .targets = targets, .scores = scores,
                        .token_scores = token_scores};
     t0_workspace workspace = {0};
     t0_status status = T0_OK;
     t0_exec_watch(exec, poll);
-    if (!score_allocate(&call)) status = t0_fail_memory(err, (size_t)targets->offsets[targets->n] * 3 * sizeof(int32_t));
+    if (!score_allocate(&call)) status = t0_fail_memory(err, (size_t)targets->offsets[targets->n] * 64);
     if (status == T0_OK) {
         order_targets(&call, source_of);
         status = score_groups(&call, &workspace, err);

@@ -135,6 +135,7 @@ static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, size_t n_
 
 t0_status t0_trainer_new(t0_trainer **out, t0_model *model, const t0_trainer_options *options, const t0_kernels *kernels,
                          size_t n_threads, t0_error *err) {
+    if (model->packed) return t0_fail(err, T0_EVALUE, "a packed model cannot be trained: load it flat");
     T0_TRY(check_options(options, err));
     t0_trainer *trainer = t0_alloc_zero(sizeof *trainer);
     if (!trainer) return t0_fail_memory(err, sizeof *trainer);

@@ -25,7 +25,7 @@ static inline t0_model *make_model(t0_config config, uint64_t seed) {
     t0_model *model = NULL;
     t0_error err;
     CHECK(t0_model_new(&model, &config, &err) == T0_OK);
-    t0_model_init(model, T0_INIT_T5, seed);
+    CHECK(t0_model_init(model, T0_INIT_T5, seed, &err) == T0_OK);
     for (size_t i = 0; i < model->n_tensors; i++) {
         const t0_tensor *t = &model->tensors[i];
         float *w = model->weights + t->offset;

@@ -20,7 +20,7 @@ static t0_error err;
 static t0_model *model_of(size_t i, uint64_t seed) {
     t0_model *model = NULL;
     CHECK(t0_model_new(&model, &CONFIGS[i], &err) == T0_OK);
-    t0_model_init(model, T0_INIT_T5, seed);
+    CHECK(t0_model_init(model, T0_INIT_T5, seed, NULL) == T0_OK);
     return model;
 }
 

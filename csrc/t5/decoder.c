@@ -1,0 +1,218 @@
+/* The row store of a decoder: row r holds, for each layer, its key and value, k|v [2I]; beside it its parent, its depth and its
+ * source. A step walks each new row's ancestors into a list of keys, oldest first, and runs one pass of one query a sequence. */
+#include "t5/decoder.h"
+
+#include "t5/groups.h"
+#include "t5/infer.h"
+
+#include <string.h>
+
+struct t0_decoder {
+    const t0_model *model; /* borrowed */
+    size_t n_sources, n_source_rows, longest_source;
+    t0_range *sources;     /* [n_sources] rows of cross_kv */
+    t0_workspace cross;    /* [layers][n_source_rows][2I] */
+    t0_workspace memory;   /* of a pass, with its states */
+    size_t n_rows, capacity;
+    float *store;          /* [capacity][layers][2I] */
+    int64_t *parents;      /* [capacity] */
+    int32_t *depths, *source_of;
+    t0_buffer lists;       /* of a step */
+};
+
+/* What a step hands to the pass. */
+typedef struct step {
+    t0_range *queries, *keys, *source_rows; /* [n] */
+    int64_t *write_rows, *key_rows;         /* [n], [keys of all] */
+} step;
+
+static size_t row_floats(const t0_model *model) { return t0_cross_size(model, 1); }
+
+/* ---- making --------------------------------------------------------------------------------------------------------- */
+
+/* Sources first .. end - 1 as one encoder pass. */
+static t0_infer encoder_pass(const t0_decoder *d, t0_exec *exec, t0_range *rows, size_t first, size_t end) {
+    t0_infer run = {.model = d->model, .exec = exec, .n_sequences = end - first, .queries = rows};
+    for (size_t s = first; s < end; s++) {
+        rows[s - first] = (t0_range){d->sources[s].begin - d->sources[first].begin, d->sources[s].end - d->sources[first].begin};
+        run.most_keys = t0_size_max(run.most_keys, d->sources[s].end - d->sources[s].begin);
+    }
+    run.n_rows = d->sources[end - 1].end - d->sources[first].begin;
+    return run;
+}
+
+/* Encoder states [n_source_rows, D] lie at the end of the pass's memory. */
+static t0_status encode(t0_decoder *d, t0_exec *exec, const t0_ragged *sources, t0_range *rows, t0_error *err) {
+    const size_t dim = (size_t)d->model->config.d_model, limit = t0_pass_rows(d->model);
+    t0_carver size = {0};
+    size_t most = t0_infer_rows_floats(d->model, d->n_source_rows);
+    for (size_t first = 0, end; first < d->n_sources; first = end) {
+        end = t0_group_end(sources->offsets, d->n_sources, first, limit);
+        t0_infer run = encoder_pass(d, exec, rows, first, end);
+        most = t0_size_max(most, t0_infer_place(&run, NULL));
+    }
+    t0_carve(&size, 1, most);
+    t0_carve(&size, d->n_source_rows, dim);
+    T0_TRY(t0_workspace_reserve(&d->memory, size.used, err));
+    t0_carver at = {.base = d->memory.data};
+    float *memory = t0_carve(&at, 1, most), *states = t0_carve(&at, d->n_source_rows, dim);
+    for (size_t first = 0, end; first < d->n_sources; first = end) {
+        end = t0_group_end(sources->offsets, d->n_sources, first, limit);
+        t0_infer run = encoder_pass(d, exec, rows, first, end);
+        t0_infer_place(&run, memory);
+        T0_TRY(t0_infer_run(&run, states + d->sources[first].begin * dim, sources->ids + sources->offsets[first], err));
+    }
+    T0_TRY(t0_workspace_reserve(&d->cross, t0_cross_size(d->model, d->n_source_rows), err));
+    t0_infer_cross(d->model, exec, d->cross.data, states, d->n_source_rows, memory);
+    return t0_exec_check(exec, err);
+}
+
+static t0_status prepare(t0_decoder *d, t0_exec *exec, const t0_ragged *sources, t0_error *err) {
+    d->n_sources = sources->n;
+    d->n_source_rows = (size_t)sources->offsets[sources->n];
+    d->sources = t0_alloc(sources->n * sizeof *d->sources);
+    t0_range *rows = t0_alloc(sources->n * sizeof *rows);
+    t0_status status = d->sources && rows ? T0_OK : t0_fail_memory(err, sources->n * sizeof *rows);
+    if (status == T0_OK) {
+        for (size_t s = 0; s < sources->n; s++) {
+            d->sources[s] = (t0_range){(size_t)sources->offsets[s], (size_t)sources->offsets[s + 1]};
+            d->longest_source = t0_size_max(d->longest_source, d->sources[s].end - d->sources[s].begin);
+        }
+        status = encode(d, exec, sources, rows, err);
+    }
+    t0_free(rows);
+    return status;
+}
+
+t0_status t0_decoder_new(t0_decoder **out, const t0_model *model, t0_exec *exec, const t0_ragged *sources, const t0_poll *poll, t0_error *err) {
+    T0_TRY(t0_ragged_check(sources, "sources", model->config.vocab_size, err));
+    t0_decoder *decoder = t0_alloc_zero(sizeof *decoder);
+    if (!decoder) return t0_fail_memory(err, sizeof *decoder);
+    decoder->model = model;
+    t0_exec_watch(exec, poll);
+    const t0_status status = t0_exec_unwatch(exec, prepare(decoder, exec, sources, err), err);
+    if (status == T0_OK)
+        *out = decoder;
+    else
+        t0_decoder_free(decoder);
+    return status;
+}
+
+void t0_decoder_free(t0_decoder *decoder) {
+    if (!decoder) return;
+    t0_free(decoder->sources);
+    t0_workspace_free(&decoder->cross);
+    t0_workspace_free(&decoder->memory);
+    t0_free(decoder->store);
+    t0_free(decoder->parents);
+    t0_free(decoder->depths);
+    t0_free(decoder->source_of);
+    t0_buffer_free(&decoder->lists);
+    t0_free(decoder);
+}
+
+size_t t0_decoder_rows(const t0_decoder *decoder) { return decoder->n_rows; }
+
+/* ---- a step --------------------------------------------------------------------------------------------------------- */
+
+static t0_status check_step(const t0_decoder *d, size_t n, const int32_t *ids, const int32_t *source_of, const int64_t *parents, t0_error *err) {
+    for (size_t i = 0; i < n; i++) {
+        if (ids[i] < 0 || ids[i] >= d->model->config.vocab_size)
+            return t0_fail(err, T0_EVALUE, "row %zu: id %d: the vocabulary has ids from 0 to %d", i, ids[i], d->model->config.vocab_size - 1);
+        if (source_of[i] < 0 || (size_t)source_of[i] >= d->n_sources)
+            return t0_fail(err, T0_EVALUE, "row %zu: source %d: there are %zu", i, source_of[i], d->n_sources);
+        if (parents[i] < -1 || (parents[i] >= 0 && (size_t)parents[i] >= d->n_rows))
+            return t0_fail(err, T0_EVALUE, "row %zu: parent %lld: -1, or one of %zu rows", i, (long long)parents[i], d->n_rows);
+        if (parents[i] >= 0 && d->source_of[parents[i]] != source_of[i])
+            return t0_fail(err, T0_EVALUE, "row %zu: source %d, but its parent belongs to source %d", i, source_of[i], d->source_of[parents[i]]);
+    }
+    return T0_OK;
+}
+
+/* Room for n more rows. What has grown already stays so where another array cannot. */
+static t0_status reserve_rows(t0_decoder *d, size_t n, t0_error *err) {
+    const size_t wanted = d->n_rows + n, size = row_floats(d->model) * sizeof *d->store, old = d->capacity;
+    if (wanted <= old) return T0_OK;
+    const size_t capacity = wanted > old + old / 2 ? wanted + 8 * n : old + old / 2;
+    size_t bytes;
+    if (!t0_size_mul(capacity, size, &bytes)) return t0_fail_memory(err, SIZE_MAX);
+    float *store = t0_realloc(d->store, old * size, bytes);
+    if (store) d->store = store;
+    int64_t *parents = t0_realloc(d->parents, old * sizeof *parents, capacity * sizeof *parents);
+    if (parents) d->parents = parents;
+    int32_t *depths = t0_realloc(d->depths, old * sizeof *depths, capacity * sizeof *depths);
+    if (depths) d->depths = depths;
+    int32_t *source_of = t0_realloc(d->source_of, old * sizeof *source_of, capacity * sizeof *source_of);
+    if (source_of) d->source_of = source_of;
+    if (!store || !parents || !depths || !source_of) return t0_fail_memory(err, bytes);
+    d->capacity = capacity;
+    return T0_OK;
+}
+
+static size_t depth_of(const t0_decoder *d, int64_t parent) { return parent < 0 ? 1 : (size_t)d->depths[parent] + 1; }
+
+/* The lists of a step; most: the longest history. */
+static t0_status make_lists(t0_decoder *d, step *s, size_t *most, size_t n, const int32_t *source_of, const int64_t *parents, t0_error *err) {
+    size_t keys = 0;
+    for (size_t i = 0; i < n; i++) keys += depth_of(d, parents[i]);
+    const size_t bytes = 3 * n * sizeof(t0_range) + (n + keys) * sizeof(int64_t);
+    d->lists.size = 0;
+    if (!t0_buffer_reserve(&d->lists, bytes)) return t0_fail_memory(err, bytes);
+    s->queries = (t0_range *)(void *)d->lists.data;
+    s->keys = s->queries + n;
+    s->source_rows = s->keys + n;
+    s->write_rows = (int64_t *)(void *)(s->source_rows + n);
+    s->key_rows = s->write_rows + n;
+    *most = 0;
+    for (size_t i = 0, at = 0; i < n; i++) {
+        const size_t depth = depth_of(d, parents[i]);
+        s->queries[i] = (t0_range){i, i + 1};
+        s->keys[i] = (t0_range){at, at + depth};
+        s->source_rows[i] = d->sources[source_of[i]];
+        s->write_rows[i] = (int64_t)(d->n_rows + i);
+        at += depth;
+        s->key_rows[at - 1] = s->write_rows[i];
+        int64_t row = parents[i];
+        for (size_t back = 2; back <= depth; back++, row = d->parents[row]) s->key_rows[at - back] = row;
+        *most = t0_size_max(*most, depth);
+    }
+    return T0_OK;
+}
+
+static t0_status run_step(t0_decoder *d, t0_exec *exec, float *logits, size_t n, const int32_t *ids, const int32_t *source_of,
+                          const int64_t *parents, t0_error *err) {
+    step s = {0};
+    size_t most = 0;
+    T0_TRY(make_lists(d, &s, &most, n, source_of, parents, err));
+    const size_t dim = (size_t)d->model->config.d_model;
+    t0_infer run = {.model = d->model, .exec = exec, .decoder = true, .single = true, .n_rows = n, .n_sequences = n, .queries = s.queries,
+                    .keys = s.keys, .key_rows = s.key_rows, .most_keys = most, .most_sources = d->longest_source, .store = d->store,
+                    .write_rows = s.write_rows, .n_cross = n, .n_source_rows = d->n_source_rows, .cross_queries = s.queries,
+                    .cross_keys = s.source_rows, .cross_kv = d->cross.data};
+    const size_t floats = t0_infer_place(&run, NULL);
+    t0_carver size = {0};
+    t0_carve(&size, 1, floats);
+    t0_carve(&size, n, dim);
+    T0_TRY(t0_workspace_reserve(&d->memory, size.used, err));
+    t0_carver at = {.base = d->memory.data};
+    float *memory = t0_carve(&at, 1, floats), *decoded = t0_carve(&at, n, dim);
+    t0_infer_place(&run, memory);
+    T0_TRY(t0_infer_run(&run, decoded, ids, err));
+    t0_infer_logits(d->model, exec, logits, decoded, n, memory);
+    return t0_exec_check(exec, err);
+}
+
+t0_status t0_decoder_step(t0_decoder *decoder, t0_exec *exec, float *logits, size_t n, const int32_t *ids, const int32_t *source_of,
+                          const int64_t *parents, const t0_poll *poll, t0_error *err) {
+    T0_TRY(check_step(decoder, n, ids, source_of, parents, err));
+    T0_TRY(reserve_rows(decoder, n, err));
+    t0_exec_watch(exec, poll);
+    T0_TRY(t0_exec_unwatch(exec, run_step(decoder, exec, logits, n, ids, source_of, parents, err), err));
+    for (size_t i = 0; i < n; i++) {
+        decoder->parents[decoder->n_rows + i] = parents[i];
+        decoder->depths[decoder->n_rows + i] = (int32_t)depth_of(decoder, parents[i]);
+        decoder->source_of[decoder->n_rows + i] = source_of[i];
+    }
+    decoder->n_rows += n;
+    return T0_OK;
+}

@@ -1,0 +1,264 @@
+/* The inference pass (see infer.h; equations in forward.c, without dropout). Each sub-layer reads the residual stream x and adds
+ * to it in place:
+ *
+ *     rows = norm(x) in the products' number type;   qkv = rows W;   o = attention;   rows = o;    x += rows Wo
+ *     rows = norm(x);   a = gelu(rows wi_0) * (rows wi_1), in the product's finish;   rows = a;    x += rows wo
+ *
+ * A flat model goes the same way with its plain matrices (nn/gemm.h), whose sums have the same order: the same bits.
+ * Memory: x | rows | the greater of qkv + o and h + a | bias | attention's scratch. */
+#include "t5/infer.h"
+
+#include "nn/gemm.h"
+#include "nn/optimizer.h"
+#include "t5/groups.h"
+
+#include <math.h>
+#include <string.h>
+
+static size_t dim_of(const t0_model *model) { return (size_t)model->config.d_model; }
+
+/* ---- products with either form of weights --------------------------------------------------------------------------- */
+
+static t0_rows rows_at(const t0_model *model, size_t n, size_t in, float *memory) { return t0_rows_at(model->dtype, n, in, memory); }
+
+/* y[n, out] (+)= rows W^T. weight: how the model finds it. */
+static void multiply(const t0_model *model, t0_exec *exec, float *y, size_t out, const t0_rows *rows, size_t weight, bool add) {
+    if (model->packed) {
+        t0_product(exec, y, out, out, rows, &model->matrices[weight], add ? T0_ADD : T0_STORE);
+        return;
+    }
+    const t0_operand a = {(const float *)(const void *)rows->data, rows->stride / sizeof(float), 1};
+    const t0_operand b = {model->weights + weight, 1, rows->in};
+    t0_gemm(exec, y, out, a, b, rows->n, out, rows->in, add);
+}
+
+/* rows = x as the products take it. */
+static t0_rows take(const t0_infer *run, const float *x, size_t in) {
+    t0_rows rows = rows_at(run->model, run->n_rows, in, run->rows);
+    t0_rows_fill(run->exec, &rows, x, in);
+    return rows;
+}
+
+/* ---- places --------------------------------------------------------------------------------------------------------- */
+
+size_t t0_infer_rows_floats(const t0_model *model, size_t n_rows) { return t0_rows_floats(model->dtype, n_rows, dim_of(model)); }
+
+size_t t0_infer_place(t0_infer *run, float *memory) {
+    const t0_config *c = &run->model->config;
+    const size_t n = run->n_rows, d = dim_of(run->model), inner = t0_config_inner(c), f = (size_t)c->d_ff;
+    const size_t keys = t0_size_max(run->most_keys, 1), widest = t0_size_max(d, t0_size_max(inner, f));
+    run->bias_center = keys - 1;
+    run->bias_width = run->decoder ? keys : 2 * keys - 1;
+    t0_carver at = {.base = memory};
+    run->x = t0_carve(&at, n, d);
+    run->rows = t0_carve(&at, 1, t0_rows_floats(run->model->dtype, n, widest));
+    t0_carver attention = at, feed_forward = at;
+    run->qkv = t0_carve(&attention, n, 3 * inner);
+    run->o = t0_carve(&attention, n, inner);
+    run->a = t0_carve(&feed_forward, n, f);
+    run->h = run->model->packed ? NULL : t0_carve(&feed_forward, n, t0_config_hidden(c));
+    at.used = t0_size_max(attention.used, feed_forward.used);
+    run->bias = t0_carve(&at, (size_t)c->n_heads, run->bias_width);
+    const size_t most = t0_size_max(keys, run->most_sources);
+    run->scratch = t0_carve(&at, 1, t0_attend_scratch(t0_exec_threads(run->exec), (size_t)c->d_kv, most));
+    return at.used;
+}
+
+/* ---- sub-layers ----------------------------------------------------------------------------------------------------- */
+
+static t0_status not_finite(const t0_infer *run, size_t block, const char *layer, t0_error *err) {
+    return t0_fail(err, T0_ENUMERIC, "%s, block %zu, %s: its result is not finite; the model's weights or activations are not", run->decoder ? "decoder" : "encoder", block, layer);
+}
+
+/* rows = norm(x); false where x is not finite. */
+static bool norm(const t0_infer *run, t0_rows *rows, size_t gain) {
+    *rows = rows_at(run->model, run->n_rows, dim_of(run->model), run->rows);
+    return t0_rows_norm(run->exec, rows, run->x, run->model->weights + gain, run->model->config.norm_epsilon);
+}
+
+static t0_attend attention(const t0_infer *run, const float *q, size_t q_stride) {
+    const t0_config *c = &run->model->config;
+    return (t0_attend){.n_heads = (size_t)c->n_heads, .head_dim = (size_t)c->d_kv, .q = q, .q_stride = q_stride, .o = run->o,
+                       .o_stride = t0_config_inner(c), .bfloat16 = run->model->dtype != T0_FLOAT32, .single = run->single};
+}
+
+/* New keys and values to their rows of the store. */
+static void store_keys(const t0_infer *run, size_t block) {
+    const size_t inner = t0_config_inner(&run->model->config), layers = run->model->decoder.n_blocks;
+    for (size_t n = 0; n < run->n_rows; n++)
+        memcpy(run->store + ((size_t)run->write_rows[n] * layers + block) * 2 * inner, run->qkv + (3 * n + 1) * inner, 2 * inner * sizeof(float));
+}
+
+static void attend_to_self(const t0_infer *run, size_t block) {
+    const size_t inner = t0_config_inner(&run->model->config);
+    t0_attend s = attention(run, run->qkv, 3 * inner);
+    s.n_sequences = run->n_sequences;
+    s.queries = run->queries;
+    s.keys = run->keys ? run->keys : run->queries;
+    s.key_rows = run->key_rows;
+    s.k = run->qkv + inner;
+    s.kv_stride = 3 * inner;
+    if (run->store) {
+        store_keys(run, block);
+        s.k = run->store + block * 2 * inner;
+        s.kv_stride = run->model->decoder.n_blocks * 2 * inner;
+    }
+    s.v = s.k + inner;
+    s.causal = run->decoder;
+    s.bias = run->bias;
+    s.bias_width = run->bias_width;
+    s.bias_center = run->bias_center;
+    t0_attend_forward(run->exec, &s, run->scratch, run->most_keys);
+}
+
+static void attend_to_source(const t0_infer *run, size_t block) {
+    const size_t inner = t0_config_inner(&run->model->config);
+    t0_attend s = attention(run, run->qkv, inner);
+    s.n_sequences = run->n_cross;
+    s.queries = run->cross_queries;
+    s.keys = run->cross_keys;
+    s.k = run->cross_kv + block * run->n_source_rows * 2 * inner;
+    s.v = s.k + inner;
+    s.kv_stride = 2 * inner;
+    t0_attend_forward(run->exec, &s, run->scratch, run->most_sources);
+}
+
+static void feed_forward(const t0_infer *run, const t0_rows *rows, size_t wi, size_t wo) {
+    const t0_config *c = &run->model->config;
+    const size_t f = (size_t)c->d_ff;
+    if (run->model->packed) {
+        t0_product(run->exec, run->a, f, f, rows, &run->model->matrices[wi], c->gated ? T0_GATE : T0_RELU);
+    } else {
+        multiply(run->model, run->exec, run->h, t0_config_hidden(c), rows, wi, false);
+        t0_activation_forward(run->exec, run->a, run->h, run->n_rows, f, c->gated);
+    }
+    const t0_rows hidden = take(run, run->a, f);
+    multiply(run->model, run->exec, run->x, dim_of(run->model), &hidden, wo, true);
+}
+
+/* ---- stacks --------------------------------------------------------------------------------------------------------- */
+
+static t0_status run_block(const t0_infer *run, const t0_block *w, size_t block, t0_error *err) {
+    const t0_model *model = run->model;
+    const size_t d = dim_of(model), inner = t0_config_inner(&model->config);
+    t0_rows rows;
+    T0_TRY(t0_exec_check(run->exec, err));
+    if (!norm(run, &rows, w->self_norm))
+        return block == 0 ? t0_fail(err, T0_ENUMERIC, "%s, embedding: a token's vector is not finite", run->decoder ? "decoder" : "encoder")
+                          : not_finite(run, block - 1, "feed-forward", err);
+    multiply(model, run->exec, run->qkv, 3 * inner, &rows, w->self_qkv, false);
+    attend_to_self(run, block);
+    rows = take(run, run->o, inner);
+    multiply(model, run->exec, run->x, d, &rows, w->self_o, true);
+    T0_TRY(t0_exec_check(run->exec, err));
+    if (run->decoder) {
+        if (!norm(run, &rows, w->cross_norm)) return not_finite(run, block, "self-attention", err);
+        multiply(model, run->exec, run->qkv, inner, &rows, w->cross_q, false);
+        attend_to_source(run, block);
+        rows = take(run, run->o, inner);
+        multiply(model, run->exec, run->x, d, &rows, w->cross_o, true);
+        T0_TRY(t0_exec_check(run->exec, err));
+    }
+    if (!norm(run, &rows, w->ffn_norm)) return not_finite(run, block, run->decoder ? "cross-attention" : "self-attention", err);
+    feed_forward(run, &rows, w->wi, w->wo);
+    return T0_OK;
+}
+
+static void embed(const t0_infer *run, const int32_t *ids) {
+    const t0_model *model = run->model;
+    const size_t d = dim_of(model);
+    for (size_t n = 0; n < run->n_rows; n++) {
+        float *x = run->x + n * d;
+        if (model->packed)
+            t0_packed_get(x, &model->matrices[model->shared], (t0_packed_place){0, 1}, (size_t)ids[n]);
+        else
+            memcpy(x, model->weights + model->shared + (size_t)ids[n] * d, d * sizeof *x);
+    }
+}
+
+t0_status t0_infer_run(t0_infer *run, float *out, const int32_t *ids, t0_error *err) {
+    const t0_model *model = run->model;
+    const t0_config *c = &model->config;
+    const t0_stack *stack = run->decoder ? &model->decoder : &model->encoder;
+    const size_t d = dim_of(model), n = run->n_rows;
+    t0_bias_forward(run->bias, model->weights + stack->bias_table, (size_t)c->n_heads, run->bias_width, run->bias_center, !run->decoder,
+                    c->n_buckets, c->max_distance);
+    embed(run, ids);
+    for (size_t l = 0; l < stack->n_blocks; l++) T0_TRY(run_block(run, &stack->blocks[l], l, err));
+    T0_TRY(t0_exec_check(run->exec, err));
+    t0_rows rows = t0_rows_at(T0_FLOAT32, n, d, out);
+    rows.stride = d * sizeof *out;
+    if (!t0_rows_norm(run->exec, &rows, run->x, model->weights + stack->final_norm, c->norm_epsilon))
+        return not_finite(run, stack->n_blocks - 1, "feed-forward", err);
+    if (run->decoder && c->tied) t0_scale(run->exec, out, n * d, 1.0f / sqrtf((float)d));
+    return T0_OK;
+}
+
+void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const float *states, size_t n_rows, float *memory) {
+    const size_t wide = 2 * t0_config_inner(&model->config);
+    t0_rows rows = rows_at(model, n_rows, dim_of(model), memory);
+    t0_rows_fill(exec, &rows, states, dim_of(model));
+    for (size_t l = 0; l < model->decoder.n_blocks; l++)
+        multiply(model, exec, cross_kv + l * n_rows * wide, wide, &rows, model->decoder.blocks[l].cross_kv, false);
+}
+
+/* ---- the head ------------------------------------------------------------------------------------------------------- */
+
+void t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows, float *memory) {
+    t0_rows rows = rows_at(model, n_rows, dim_of(model), memory);
+    t0_rows_fill(exec, &rows, states, dim_of(model));
+    multiply(model, exec, logits, (size_t)model->config.vocab_size, &rows, model->head, false);
+}
+
+/* lse[n] | sums of parts of the vocabulary, [n] packed, [1] flat | rows of the head | flat: some logits */
+typedef struct head_memory {
+    float *lse, *parts, *rows, *logits;
+    size_t used;
+} head_memory;
+
+static head_memory place_head(const t0_model *model, size_t n_rows, float *memory) {
+    const size_t vocab = (size_t)model->config.vocab_size;
+    t0_carver at = {.base = memory};
+    head_memory head;
+    head.lse = t0_carve(&at, n_rows, 1);
+    head.parts = t0_carve(&at, model->packed ? n_rows : 1, t0_likelihood_parts(vocab));
+    head.rows = t0_carve(&at, 1, t0_infer_rows_floats(model, n_rows));
+    head.logits = model->packed ? NULL : t0_carve(&at, t0_logit_rows(model, n_rows), vocab);
+    head.used = at.used;
+    return head;
+}
+
+size_t t0_infer_likelihood_floats(const t0_model *model, size_t n_rows) { return place_head(model, n_rows, NULL).used; }
+
+static void flat_likelihood(const t0_model *model, t0_exec *exec, const head_memory *at, float *log_p, const float *states, size_t n_rows,
+                            const int64_t *label_offsets, const int32_t *labels) {
+    const size_t step = t0_logit_rows(model, n_rows), vocab = (size_t)model->config.vocab_size;
+    for (size_t first = 0; first < n_rows; first += step) {
+        const size_t some = n_rows - first < step ? n_rows - first : step;
+        t0_infer_logits(model, exec, at->logits, states + first * dim_of(model), some, at->rows);
+        for (size_t n = first; n < first + some; n++) {
+            const float *z = at->logits + (n - first) * vocab;
+            at->lse[n] = t0_row_log_sum_exp(t0_exec_kernels(exec), z, vocab, at->parts);
+            for (int64_t i = label_offsets[n]; i < label_offsets[n + 1]; i++) log_p[i] = z[labels[i]];
+        }
+    }
+}
+
+t0_status t0_infer_likelihood(const t0_model *model, t0_exec *exec, float *log_p, const float *states, size_t n_rows,
+                              const int64_t *label_offsets, const int32_t *labels, float *memory, t0_error *err) {
+    const head_memory at = place_head(model, n_rows, memory);
+    if (model->packed) {
+        t0_rows rows = rows_at(model, n_rows, dim_of(model), at.rows);
+        t0_rows_fill(exec, &rows, states, dim_of(model));
+        t0_product_likelihood(exec, at.lse, log_p, at.parts, &rows, &model->matrices[model->head], label_offsets, labels);
+    } else {
+        flat_likelihood(model, exec, &at, log_p, states, n_rows, label_offsets, labels);
+    }
+    T0_TRY(t0_exec_check(exec, err));
+    for (size_t n = 0; n < n_rows; n++)
+        for (int64_t i = label_offsets[n]; i < label_offsets[n + 1]; i++) {
+            log_p[i] -= at.lse[n];
+            if (!isfinite(log_p[i])) return t0_fail(err, T0_ENUMERIC, "head: a log-likelihood is %f; its weights or the decoder's states are not finite", (double)log_p[i]);
+        }
+    return T0_OK;
+}
