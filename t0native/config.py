@@ -38,7 +38,8 @@ _SIZES = {
     "num_layers": _LAYERS,
     "num_decoder_layers": _LAYERS,
     "num_heads": _WIDTH,
-    "relative_attention_num_buckets": whole(4, 2**16),  # a sign, one exact bucket, one beyond
+    # A sign, one exact bucket, one beyond: the hub library divides by zero too.
+    "relative_attention_num_buckets": Kind(whole(4, 2**16).fits, f"{whole(4, 2**16).wanted} (with fewer the buckets' formula divides by zero)"),
     "relative_attention_max_distance": whole(1, 2**31 - 1),
 }
 _IDS = ("pad_token_id", "eos_token_id", "decoder_start_token_id")

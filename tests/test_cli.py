@@ -265,7 +265,7 @@ BAD = [
     (["report", "wrong.json"], "wrong.json: about 5: must be a mapping of names to values"),
     (
         ["rank", "--model", "buckets", "a", "b"],
-        "buckets/config.json: configuration: relative_attention_num_buckets 2: must be a whole number from 4 to 65536",
+        "buckets/config.json: configuration: relative_attention_num_buckets 2: must be a whole number from 4 to 65536 (with fewer the buckets' formula divides by zero)",
     ),
     (["prompt", "apply", "mine", *MINE, "--data", "rows.jsonl", "--row", "99"], "rows.jsonl: --row 99: it has rows 0 to 11"),
     (

@@ -126,7 +126,7 @@ def test_sizes_and_their_limits_are_told():
         t0.Config.t5_v1_1("small", vocab_size=2**28 + 1, d_kv=64.0, relative_attention_num_buckets=2)
     assert str(error.value) == (
         "configuration: vocab_size 268435457: must be a whole number from 1 to 268435456; d_kv 64.0: must be a whole number from 1 to "
-        "16777216; relative_attention_num_buckets 2: must be a whole number from 4 to 65536"
+        "16777216; relative_attention_num_buckets 2: must be a whole number from 4 to 65536 (with fewer the buckets' formula divides by zero)"
     )
     with pytest.raises(t0.ConfigError, match="relative_attention_max_distance 10: must be above 16, half of the 32 buckets"):
         t0.Config.t5_v1_1("small", relative_attention_max_distance=10)

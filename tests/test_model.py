@@ -1,25 +1,21 @@
-"""Inference against transformers (golden files and live), rank classification, generation, threads, interruption."""
+"""Rank classification, likelihoods, generation, loading and saving, threads, interruption (parity: test_parity.py)."""
 
 import dataclasses
 import logging
 import signal
-import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import needed
+from engine_models import build, golden, ragged, shifted
+from engine_models import stored as stored_results
 
 import t0native as t0
 from t0native import _core
 from t0native.memory import available_memory
 
-GOLDEN = Path(__file__).parent / "golden"
-sys.path.insert(0, str(GOLDEN))
-import golden_models as golden  # noqa: E402
-
-CASES = list(golden.MODELS)
+CASES = list(golden.CASES)
 WORDS = [f"{a}{b}{c}" for a in "bdk" for b in "aeiou" for c in ("", "n", "r")]
 
 
@@ -48,39 +44,10 @@ def model(tokenizer):
 
 @pytest.fixture(scope="module")
 def stored():
-    with np.load(GOLDEN / "models.npz") as file:
-        return dict(file)
+    return stored_results()
 
 
-def build(case, kernels=None):
-    shape, seed, _, _ = golden.MODELS[case]
-    core = _core.Model(shape, kernels)
-    for name, dims in core.tensors():
-        core._writable(name)[...] = golden.weight(name, dims, seed)
-    return t0.Model(core, t0.Config(**shape))
-
-
-def ragged(rows):
-    return np.concatenate(rows).astype(np.int32), np.cumsum([0, *map(len, rows)])
-
-
-def shifted(targets):
-    return [[0, *target[:-1]] for target in targets]
-
-
-# ---- against transformers ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kernels", t0.kernels.all())
-@pytest.mark.parametrize("case", CASES)
-def test_logits_equal_those_of_transformers(stored, case, kernels):
-    if kernels not in t0.kernels.available():
-        pytest.skip(f"no {kernels} on this machine")
-    model = build(case, kernels)
-    assert model.core.kernels == kernels
-    sources, targets = golden.batch(case)
-    logits = model.core.logits(*ragged(sources), *ragged(shifted(targets)))
-    assert np.abs(logits - stored[f"{case}/logits"]).max() <= 1e-4
+# ---- the golden models ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -106,18 +73,6 @@ def test_greedy_generation_token_for_token(stored, case):
         assert scores[b] == pytest.approx(
             float(model.core.score(*ragged([sources[b]]), *ragged([expected]), [0])[0][0]), abs=1e-4
         )
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_rank_scores_equal_a_plain_loop(stored, case):
-    model = build(case)
-    sources, _ = golden.batch(case)
-    choices = golden.choices(case)
-    scores, token_scores = model.core.score(
-        *ragged(sources), *ragged(choices * len(sources)), np.repeat(np.arange(len(sources)), len(choices))
-    )
-    assert np.abs(scores.reshape(len(sources), -1) - stored[f"{case}/scores"]).max() <= 1e-4
-    assert token_scores.sum() == pytest.approx(scores.sum(), rel=1e-5) and (token_scores <= 0).all()
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -601,19 +556,6 @@ def test_we_load_what_transformers_saves(proj, tied, tmp_path):
             theirs(input_ids=torch.tensor([[5, 6, 7]]), decoder_input_ids=torch.tensor([[0, 9]])).logits[0].numpy()
         )
     assert np.abs(model.logits([5, 6, 7], [0, 9]) - expected).max() <= 1e-4 * max(1.0, np.abs(expected).max())
-
-
-@pytest.mark.parity
-@pytest.mark.filterwarnings("ignore")
-def test_the_golden_files_are_what_their_script_makes(stored):
-    import make_golden
-
-    for case in ("gated-untied", "relu-tied"):
-        shape, seed, _, _ = golden.MODELS[case]
-        logits, loss, gradients = make_golden.forward_and_gradients(make_golden.build(shape, seed), *golden.batch(case))
-        assert np.abs(logits - stored[f"{case}/logits"]).max() <= 1e-5 and abs(loss - stored[f"{case}/loss"]) <= 1e-6
-        together = np.concatenate([gradients[name].reshape(-1) for name in sorted(gradients)])
-        assert np.abs(together - stored[f"{case}/gradients"]).max() <= 1e-5
 
 
 @pytest.mark.parity

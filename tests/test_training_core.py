@@ -203,6 +203,17 @@ def dropout_sites(shape):
 
 @pytest.mark.parity
 @pytest.mark.filterwarnings("ignore")
+def test_the_golden_gradients_are_what_their_script_makes(models):
+    import make_golden
+
+    for case in ("gated-untied", "relu-tied"):
+        _, loss, gradients = make_golden.forward_and_gradients(make_golden.build_case(case), *golden.batch(case))
+        together = np.concatenate([gradients[name].reshape(-1) for name in sorted(gradients)])
+        assert np.abs(together - models[f"{case}/gradients"]).max() <= 1e-5 and abs(loss - models[f"{case}/loss"]) <= 1e-6
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", ["prime-unequal-depths", "relu-tied"])
 def test_dropout_stands_where_transformers_has_it(case, monkeypatch):
     """transformers in training mode, given our masks one after the other: the same loss and gradients of one example."""
