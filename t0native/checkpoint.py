@@ -86,8 +86,9 @@ class Checkpoint:
     def load(self, core, *, allow_nonfinite=False):
         """Fills the tensors of the core model, which is of this configuration. Errors as those of `chunks`."""
         for name in self.config.tensors():
-            for row, chunk in self.chunks(name, allow_nonfinite):
-                _put(core, name, row, chunk)
+            for row, chunk in self.chunks(name, allow_nonfinite=True):
+                if core.put(name, row, chunk) is not None and not allow_nonfinite:
+                    _raise_nonfinite(self.entries[name], row, chunk)
         self.check_copies()
 
     def check_copies(self):
@@ -182,10 +183,6 @@ def _entries_of_shards(index, read):
 
 
 # ---- into the core ---------------------------------------------------------------------------------------------------
-
-
-def _put(core, name, row, chunk):
-    core._writable(name)[row : row + len(chunk)] = widened(chunk)
 
 
 _EXPONENT = {"float32": (np.uint32, 0x7F800000), "float16": (np.uint16, 0x7C00), "uint16": (np.uint16, 0x7F80)}

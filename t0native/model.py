@@ -33,6 +33,8 @@ _log = logging.getLogger("t0native")
 MAX_INPUT_LENGTH, MAX_TARGET_LENGTH = 1024, 256  # T0's own
 MAX_NEW_TOKENS, MOST_NEW_TOKENS = 64, 2**20
 INITIALIZER = one_of("t5", "matching")
+DTYPE = one_of("float32", "bfloat16", "int8")
+FLAT = "float32-flat"  # the core's name for weights that can be trained
 _KERNELS = Kind(one_of(*kernel_sets.available()).fits, f"a set that this processor runs: {', '.join(kernel_sets.available())}").or_none()
 UNUSED_ROWS = 128  # vocabularies are rounded up to a multiple of this, so fewer rows are unused
 MINI = Path(__file__).parent / "mini" / "baselines"  # a folder a carried model
@@ -101,7 +103,8 @@ class Model:
         pytorch_model.bin, whole or in shards), one of T5X (its file, its folder, or a run's folder: then the last one), or a
         model of the Hugging Face hub by its name "owner/name" (with the extra [hub]).
 
-        dtype: "float32" (files in float16 or bfloat16 are widened).  config: a Config, or a mapping of keys that replace the
+        dtype: of the weights and their products: "float32"; "bfloat16" (half the memory, and faster where the processor
+        multiplies it); "int8" (a quarter, fastest; one scale a row, sums exact). Files of any float type serve each.  config: a Config, or a mapping of keys that replace the
         files' own.  revision: of a model of the hub.  kernels: a name of t0.kernels.available().  threads: for this model's
         calls, else t0.get_num_threads().  allow_nonfinite: take weights that are not finite.
         FileNotFoundError for a missing file, FormatError for a broken one, NumericError for weights that are not finite
@@ -111,20 +114,21 @@ class Model:
         Traceback (most recent call last):
         FileNotFoundError: my-t0: no such folder; a model is a folder with config.json, model.safetensors and spiece.model
         """
-        _check_dtype(dtype)
+        dtype = check(DTYPE, "dtype", dtype)
         place = locate(path, revision)
         found = open_checkpoint(place, config)
         tokenizer = _load_tokenizer(found.folder, found.config)
         found.check()
-        core = _new_core(found.config, kernels)
+        core = _new_core(found.config, kernels, dtype)
         found.load(core, allow_nonfinite=allow_nonfinite)
         name = place.resolve().name if Path(path).exists() else path
         return cls(core, found.config, tokenizer, name=name, threads=threads)
 
     @classmethod
-    def init(cls, config, tokenizer=None, seed=0, initializer="t5", *, kernels=None, threads=None, name=None):
+    def init(cls, config, tokenizer=None, seed=0, initializer="t5", *, dtype="float32", kernels=None, threads=None, name=None):
         """A model with random weights, the same on every machine for one seed.
 
+        dtype: "float32", which can be trained, or "bfloat16" or "int8", as from_pretrained's.
         initializer: "t5", or "matching", in which half of the encoder's heads begin by looking for tokens like their own
         and the others at their neighbours.  seed: from 0 to 2**64 - 1.  ConfigError for a tokenizer larger than the
         vocabulary or with another end token; MemoryError as above.
@@ -136,9 +140,36 @@ class Model:
         if not isinstance(config, Config):
             raise ConfigError(f"config {shown(config)}: must be a Config, as Config.from_dict and Config.from_file make them")
         seed, initializer = check(SEED, "seed", seed), check(INITIALIZER, "initializer", initializer)
-        core = _new_core(config, kernels)
+        dtype = check(DTYPE, "dtype", dtype)
+        if dtype != "float32" and initializer != "t5":
+            return cls.init(config, tokenizer, seed, initializer, kernels=kernels, threads=threads, name=name).to(dtype)
+        core = _new_core(config, kernels, FLAT if dtype == "float32" else dtype)
         core.init(initializer, seed)
         return cls(core, config, tokenizer, name=name, threads=threads)
+
+    def to(self, dtype):
+        """The same model in another number type, for inference: a copy.
+
+        >>> model = t0.mini.new_model(0)
+        >>> small = model.to("int8")
+        >>> small.dtype, small.core.nbytes < model.core.nbytes / 3
+        ('int8', True)
+        """
+        core = _new_core(self.config, self.core.kernels, check(DTYPE, "dtype", dtype))
+        _copy_weights(core, self.core)
+        return Model(core, self.config, self.tokenizer, name=self.name, threads=self._threads)
+
+    def make_trainable(self):
+        """Lays float32 weights out for training, in place; they are so after init. ConfigError for another number type.
+
+        >>> t0.Model.mini().make_trainable()
+        """
+        if self.dtype != "float32":
+            raise ConfigError(f"a model in {self.dtype} cannot be trained: load it with dtype=\"float32\"")
+        if self.core.packed:
+            core = _new_core(self.config, self.core.kernels, FLAT)
+            _copy_weights(core, self.core)
+            self.core = core
 
     @classmethod
     def mini(cls, label="all prompts", *, kernels=None, threads=None):
@@ -326,6 +357,15 @@ class Model:
         return self._threads if self._threads is not None else get_num_threads()
 
     @property
+    def dtype(self):
+        """Number type of the weights and their products: "float32", "bfloat16" or "int8".
+
+        >>> t0.Model.mini().dtype
+        'float32'
+        """
+        return self.core.dtype
+
+    @property
     def parameters(self):
         """Number of weights."""
         return self.core.parameters
@@ -335,21 +375,22 @@ class Model:
         head = f"{self.name!r}: " if self.name else ""
         return (
             f"<Model {head}{self.parameters:,} weights, d_model {c.d_model}, {c.num_layers} + {c.num_decoder_layers} layers, "
-            f"{c.num_heads} heads, vocabulary {c.vocab_size}, kernels {self.core.kernels}>"
+            f"{c.num_heads} heads, vocabulary {c.vocab_size}, {self.dtype}, kernels {self.core.kernels}>"
         )
 
 
-def _new_core(config, kernels):
+def _new_core(config, kernels, dtype):
     """A core model with room for the weights; refused where the machine has no such memory, before it is asked for."""
-    check_room(4 * config.parameters, "the weights take {} in float32", "close other programs, or take a smaller model")
+    needed = _core.model_bytes(config.core(), dtype)
+    check_room(needed, f"the weights take {{}} in {dtype.removesuffix('-flat')}", "close other programs, or take a smaller model or number type")
     kernels = check(_KERNELS, "kernels" if kernels is not None else "T0NATIVE_KERNELS", kernels or kernel_sets.default())
-    return _core.Model(config.core(), kernels)
+    return _core.Model(config.core(), kernels, dtype)
 
 
-def _check_dtype(dtype):
-    if dtype != "float32":
-        known = "; this version computes in float32 only" if dtype in ("bfloat16", "int8", "float16") else ""
-        raise ConfigError(f'dtype {dtype!r}: must be "float32"{known}')
+def _copy_weights(to, core):
+    """Tensor by tensor: at most one is held beside the two models."""
+    for name, _ in core.tensors():
+        to.put(name, 0, core.tensor(name))
 
 
 def _load_tokenizer(folder, config):

@@ -17,6 +17,7 @@ class Trainer:
         rate = model.config.dropout_rate if dropout is None else dropout
         threads = model.threads if threads is None else threads
         fixed = {"optimizer": optimizer, "clip_norm": clip_norm, "dropout": rate, "seed": seed, "threads": threads}
+        model.make_trainable()
         self._model = model.core
         needed = training_bytes([shape for _, shape in model.core.tensors()], optimizer)
         smaller = "train a smaller model" if optimizer == "adafactor" else "use optimizer='adafactor', which needs less"

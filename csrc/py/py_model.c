@@ -468,7 +468,23 @@ static PyObject *list_kernels(PyObject *module, PyObject *unused) {
     return list;
 }
 
-static PyMethodDef module_functions[] = {{"kernels", list_kernels, METH_NOARGS, kernels_doc}, {0}};
+PyDoc_STRVAR(model_bytes_doc, "model_bytes(config, dtype, /)\n--\n\nBytes that the weights of Model(config, dtype=dtype) take.");
+static PyObject *model_bytes(PyObject *module, PyObject *args) {
+    PyObject *dict;
+    const char *name;
+    t0_config config;
+    bool packed;
+    t0_dtype dtype;
+    t0_error err;
+    size_t bytes = 0;
+    if (!PyArg_ParseTuple(args, "O!s:model_bytes", &PyDict_Type, &dict, &name)) return NULL;
+    if (!storage_named(name, &packed, &dtype) || !config_from_dict(dict, &config)) return NULL;
+    if (t0_model_bytes(&bytes, &config, packed, dtype, &err) != T0_OK) return t0py_raise(t0py_state_of(module), &err);
+    return PyLong_FromSize_t(bytes);
+}
+
+static PyMethodDef module_functions[] = {
+    {"kernels", list_kernels, METH_NOARGS, kernels_doc}, {"model_bytes", model_bytes, METH_VARARGS, model_bytes_doc}, {0}};
 
 int t0py_model_exec(PyObject *module, t0py_state *state) {
     state->model_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &model_spec, NULL);

@@ -280,6 +280,18 @@ t0_status t0_model_new_packed(t0_model **out, const t0_config *config, t0_dtype 
     return make(out, &(t0_model){.config = *config, .packed = true, .dtype = dtype}, memory, n_bytes, err);
 }
 
+t0_status t0_model_bytes(size_t *out, const t0_config *config, bool packed, t0_dtype dtype, t0_error *err) {
+    T0_TRY(t0_config_check(config, err));
+    if (packed && dtype != T0_FLOAT32) T0_TRY(check_depths(config, err));
+    t0_model *model = t0_alloc_zero(sizeof *model);
+    if (!model) return t0_fail_memory(err, sizeof *model);
+    *model = (t0_model){.config = *config, .packed = packed, .dtype = dtype};
+    const t0_status status = lay_out(model, err);
+    if (status == T0_OK) *out = model->n_bytes;
+    t0_model_free(model);
+    return status;
+}
+
 void t0_model_free(t0_model *model) {
     if (!model) return;
     t0_free(model->encoder.blocks);

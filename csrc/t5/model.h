@@ -81,6 +81,8 @@ t0_status t0_model_new(t0_model **out, const t0_config *config, t0_error *err); 
 /* Packed. memory: a block that was filled by a model of the same configuration and type, T0_ALIGN-aligned, of n_bytes bytes,
  * which must be right; it is borrowed. NULL: a cleared block of its own. */
 t0_status t0_model_new_packed(t0_model **out, const t0_config *config, t0_dtype dtype, const uint8_t *memory, size_t n_bytes, t0_error *err);
+/* Bytes of the weights of such a model, without making it. */
+t0_status t0_model_bytes(size_t *out, const t0_config *config, bool packed, t0_dtype dtype, t0_error *err);
 /* Rows first_row .. first_row + n - 1 of a tensor from numbers of another type; returns the first element that is not finite,
  * counted from src, or SIZE_MAX. */
 size_t t0_model_put(t0_model *model, const t0_tensor *tensor, size_t first_row, size_t n, const void *src, t0_dtype from);
