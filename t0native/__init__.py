@@ -41,6 +41,7 @@ from t0native.train import train
 if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers
     from t0native import kernels, mini
     from t0native.config import Config
+    from t0native.generation import Generation
     from t0native.mixture import Component, Mixture
     from t0native.model import Model, Ranking
     from t0native.prompts import Prompt, PromptCollection, PromptedExample, PromptSet
@@ -61,6 +62,7 @@ _HOME = {
     "Config": "config",
     "Model": "model",
     "Ranking": "model",
+    "Generation": "generation",
     "get_num_threads": "threads",
     "set_num_threads": "threads",
     "Task": "tasks",

@@ -190,6 +190,7 @@ class Trainer:
 
 RANDOM_MIXTURE: int
 RANDOM_ROW: int
+RANDOM_SAMPLE: int
 RANDOM_BOOTSTRAP: int
 
 def model_bytes(config: dict[str, object], dtype: str, /) -> int: ...

@@ -316,11 +316,21 @@ def _run_rank(args):
 
 
 def _generate(verbs):
-    examples = ['--model my-t0 "Is the earth flat?" --max-new-tokens 8', "--model my-t0 < questions.txt"]
+    examples = [
+        '--model my-t0 "Is the earth flat?" --max-new-tokens 8',
+        "--model my-t0 --num-beams 4 < questions.txt",
+        '--model my-t0 "Write about tea." --sample --temperature 0.7 --seed 3',
+    ]
     parser = _verb(verbs, "generate", _run_generate, "write the answer to an input (or to each line of stdin)", examples)
     _model_options(parser)
     parser.add_argument("input", nargs="?")
-    parser.add_argument("--max-new-tokens", type=int, default=64, metavar="N")
+    parser.add_argument("--max-new-tokens", type=int, metavar="N", help="tokens of an answer at most (default: what the model's generation_config.json says, else 20)")
+    parser.add_argument("--num-beams", type=int, metavar="N", help="search with so many beams")
+    parser.add_argument("--sample", dest="do_sample", action="store_true", default=None, help="draw tokens by their probability instead of taking the likeliest")
+    parser.add_argument("--temperature", type=float, metavar="X", help="with --sample: above 1 bolder, below 1 more careful")
+    parser.add_argument("--top-k", type=int, metavar="N", help="with --sample: from the N likeliest tokens (default 50; 0: from all)")
+    parser.add_argument("--top-p", type=float, metavar="X", help="with --sample: from the likeliest that have this probability together")
+    parser.add_argument("--seed", type=int, metavar="N", help="with --sample: another seed, other answers (default 0)")
     _length_options(parser)
     _json_option(parser)
 
@@ -329,7 +339,9 @@ def _run_generate(args):
     inputs = [args.input] if args.input is not None else [line.rstrip("\n") for line in sys.stdin if line.strip()]
     if not inputs:
         raise DataError("generate: no input; give it as an argument or on stdin, one a line")
-    outputs = _load_model(args.model).generate(inputs, max_new_tokens=args.max_new_tokens, **_lengths(args))
+    names = ("max_new_tokens", "num_beams", "do_sample", "temperature", "top_k", "top_p", "seed")
+    options = {name: value for name in names if (value := getattr(args, name)) is not None}
+    outputs = _load_model(args.model).generate(inputs, **options, **_lengths(args))
     if args.json:
         _print_json([{"input": text, "output": output} for text, output in zip(inputs, outputs)])
     else:

@@ -32,7 +32,7 @@ def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None):
     """Evaluate a model on every prompt of every task; returns a Report.
 
     model: a Model with its tokenizer, or anything with rank(inputs, choices, truncate=, progress=) and, for prompts without
-        choices, generate(inputs, max_new_tokens=, truncate=) and a tokenizer. Inputs are cut at 1024 tokens, as T0's.
+        choices, generate(inputs, max_new_tokens=, truncate=, progress=) and a tokenizer. Inputs are cut at 1024 tokens, as T0's.
     tasks: a Task or several.  seed (0 to 2**64 - 1): of randomness inside templates and of the bootstrap.
     limit: rows a task at most.
     label: the model's name in the report (else model.name, or "model").
@@ -176,10 +176,10 @@ def _generated(model, rows, tell):
         for first in range(0, len(order), ROWS_AT_ONCE):
             part = order[first : first + ROWS_AT_ONCE]
             longest = lengths[rows.targets[part[-1]]]
-            texts = model.generate([rows.inputs[i] for i in part], max_new_tokens=longest + SLACK, truncate=True)
+            options = {"max_new_tokens": longest + SLACK, "truncate": True, "progress": lambda done, total, at=first: tell(at + done)}
+            texts = model.generate([rows.inputs[i] for i in part], **options)
             for i, text in zip(part, texts):
                 right[i] = exact_match(text, rows.targets[i])
-            tell(first + len(part))
     return right
 
 

@@ -20,48 +20,25 @@ from t0native import kernels as kernel_sets
 from t0native.arguments import SEED, Kind, check, one_of, shown, whole
 from t0native.checkpoint import TOKENIZER, open_checkpoint, save_files
 from t0native.config import Config
-from t0native.errors import ConfigError, FormatError, nearest, suggest
+from t0native.errors import ConfigError, FormatError, suggest
+from t0native.generation import generate, given_back, stream, tell_cut
+from t0native.generation_options import GENERATION_FILE, options_of
 from t0native.hub import locate
 from t0native.jsontext import parse_json
 from t0native.memory import check_room
-from t0native.sequences import Sequences, score_pairs
+from t0native.sequences import Sequences, inputs_of, listed, score_pairs
 from t0native.threads import THREADS, get_num_threads
 
 __all__ = ["Model", "Ranking"]
 _log = logging.getLogger("t0native")
 
 MAX_INPUT_LENGTH, MAX_TARGET_LENGTH = 1024, 256  # T0's own
-MAX_NEW_TOKENS, MOST_NEW_TOKENS = 64, 2**20
 INITIALIZER = one_of("t5", "matching")
 DTYPE = one_of("float32", "bfloat16", "int8")
 FLAT = "float32-flat"  # the core's name for weights that can be trained
 _KERNELS = Kind(one_of(*kernel_sets.available()).fits, f"a set that this processor runs: {', '.join(kernel_sets.available())}").or_none()
 UNUSED_ROWS = 128  # vocabularies are rounded up to a multiple of this, so fewer rows are unused
 MINI = Path(__file__).parent / "mini" / "baselines"  # a folder a carried model
-
-# Hub keywords of generate that are known, with the values that mean "off".
-_OFF = {
-    "num_beams": (1,),
-    "do_sample": (False,),
-    "temperature": (1.0, None),
-    "top_k": (0, 50, None),
-    "top_p": (1.0, None),
-    "typical_p": (1.0, None),
-    "repetition_penalty": (1.0, None),
-    "length_penalty": (1.0, None),
-    "no_repeat_ngram_size": (0, None),
-    "early_stopping": (False, None),
-    "num_beam_groups": (1, None),
-    "num_return_sequences": (1, None),
-    "bad_words_ids": (None,),
-    "force_words_ids": (None,),
-    "stop_strings": (None,),
-    "output_scores": (False, None),
-    "return_dict_in_generate": (False, None),
-    "use_cache": (True, None),
-}
-_MEANT = {"max_length": "max_new_tokens", "min_length": "min_new_tokens"}  # the hub's older names
-_GENERATE_OWN = ("max_new_tokens", "min_new_tokens", "add_eos_to_inputs", "max_input_length", "truncate")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,15 +61,17 @@ class Model:
     of threads may use it at once.
 
     config: Config.  tokenizer: Tokenizer, or None: the model then takes and gives ids.  name: shown in reports.
+    generation: what `generate` does where its keywords do not say else, a dict under the hub's names.
 
     >>> t0.mini.new_model(0).config.vocab_size == t0.mini.tokenizer().vocab_size
     True
     """
 
-    def __init__(self, core, config, tokenizer=None, *, name=None, threads=None):
+    def __init__(self, core, config, tokenizer=None, *, name=None, threads=None, generation=None):
         if tokenizer is not None and (problem := _mismatch(tokenizer, config)):
             raise ConfigError(f"the tokenizer does not fit the model: {problem}")
         self.core, self.config, self.tokenizer, self.name = core, config, tokenizer, name
+        self.generation = {} if generation is None else dict(generation)
         self._threads = None if threads is None else check(THREADS, "threads", threads)
 
     # ---- making and saving ---------------------------------------------------------------------------
@@ -118,11 +97,12 @@ class Model:
         place = locate(path, revision)
         found = open_checkpoint(place, config)
         tokenizer = _load_tokenizer(found.folder, found.config)
+        generation = _mapping(found.folder / GENERATION_FILE)
         found.check()
         core = _new_core(found.config, kernels, dtype)
         found.load(core, allow_nonfinite=allow_nonfinite)
         name = place.resolve().name if Path(path).exists() else path
-        return cls(core, found.config, tokenizer, name=name, threads=threads)
+        return cls(core, found.config, tokenizer, name=name, threads=threads, generation=generation)
 
     @classmethod
     def init(cls, config, tokenizer=None, seed=0, initializer="t5", *, dtype="float32", kernels=None, threads=None, name=None):
@@ -196,7 +176,7 @@ class Model:
         ...     sorted(path.name for path in Path(folder).iterdir())[:2]
         ['config.json', 'generation_config.json']
         """
-        others = [("generation_config.json", _json(self._generation_config()))]
+        others = [(GENERATION_FILE, _json(self._generation_config()))]
         if self.tokenizer is not None:
             others.append((TOKENIZER, self.tokenizer.model_bytes))
             others.append(("tokenizer_config.json", _json(self._tokenizer_config())))
@@ -204,7 +184,7 @@ class Model:
 
     def _generation_config(self):
         ids = ("decoder_start_token_id", "eos_token_id", "pad_token_id")
-        return {name: getattr(self.config, name) for name in ids}
+        return {name: getattr(self.config, name) for name in ids} | self.generation
 
     def _tokenizer_config(self):
         special = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
@@ -236,7 +216,7 @@ class Model:
         >>> [ranking.scores.shape for ranking in found]
         [(2,), (3,)]
         """
-        single, inputs = _inputs_of(inputs)
+        single, inputs = inputs_of(inputs)
         if single:
             choices = [choices]
         choices = _checked_choices(inputs, choices)
@@ -272,10 +252,10 @@ class Model:
         >>> model.rank("Is it tea?", ["Yes", "No"]).scores.tolist()[0] == model.score("Is it tea?", "Yes")
         True
         """
-        single, inputs = _inputs_of(inputs)
+        single, inputs = inputs_of(inputs)
         if isinstance(targets, str) and not single:
             raise ConfigError(f"targets {shown(targets)}: a text; a list of {len(inputs)} targets is needed, one for each input")
-        targets = [targets] if single else _listed("targets", targets)
+        targets = [targets] if single else listed("targets", targets)
         if len(inputs) != len(targets):
             raise ConfigError(f"{len(targets)} targets for {len(inputs)} inputs: there must be one for each")
         sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
@@ -286,44 +266,54 @@ class Model:
     # ---- generation ----------------------------------------------------------------------------------
 
     def generate(
-        self,
-        inputs,
-        *,
-        max_new_tokens=MAX_NEW_TOKENS,
-        min_new_tokens=0,
-        add_eos_to_inputs=False,
-        max_input_length=MAX_INPUT_LENGTH,
-        truncate=False,
-        **hub,
+        self, inputs, *, decoder_input=None, add_eos_to_inputs=False, max_input_length=MAX_INPUT_LENGTH, truncate=False, progress=None, **options
     ):
-        """The most likely continuation, token by token (greedy): a text for an input, a list for a list.
+        """The answer to an input, or to each input of a list: the most likely token after another, unless options say else.
 
-        Keywords are the hub's; those of sampling and beam search are known and refused unless they are off. A model
-        without a tokenizer gives ids. Where max_new_tokens cut an answer, the logger "t0native" warns. TypeError for an
-        unknown keyword, ConfigError for a value that is not available.
+        options: the hub's, with its meanings and defaults: max_new_tokens (20), min_new_tokens, num_beams, length_penalty,
+        early_stopping, num_return_sequences (with beams or sampling: a list of answers an input), do_sample, temperature,
+        top_k (50), top_p, min_p, typical_p, repetition_penalty, no_repeat_ngram_size, bad_words_ids, stop_strings,
+        prefix_allowed_tokens_fn(number of the input, ids so far, the start token first) -> ids, and as it has them
+        max_length and min_length. Besides, seed (0): of sampling; output_scores=True: a Generation instead of a text.
+        What model.generation says of them, the content of generation_config.json, goes before the defaults. docs/generation.md.
+        decoder_input: what the answer begins with (a text, or ids; or a list of them, one an input); it is not among the new
+        tokens.  add_eos_to_inputs, max_input_length, truncate: as in `rank`.  progress(done, total) is called as inputs are
+        finished; None shows a bar on stderr where that takes more than two seconds.
+        An answer does not depend on the company of its input, and neither does a sample, which (seed, place of the input,
+        number of the answer) decide. A model without a tokenizer gives ids. Where the length cut an answer, the logger
+        "t0native" warns. TypeError for an unknown keyword, ConfigError for a value that is not available or where the options
+        leave no token, DataError as in `rank`, NumericError where numbers are not finite.
 
         >>> answers = t0.mini.new_model(0).generate(["Who drinks tea?", "Is it Anna?"], max_new_tokens=4)
         >>> [type(answer) for answer in answers]
         [<class 'str'>, <class 'str'>]
         """
-        _check_hub_keywords(hub)
-        max_new_tokens = check(whole(1, MOST_NEW_TOKENS), "max_new_tokens", max_new_tokens)
-        min_new_tokens = check(whole(0, max_new_tokens), "min_new_tokens", min_new_tokens)
-        single, inputs = _inputs_of(inputs)
+        options = options_of(self, options)
+        single, inputs = inputs_of(inputs)
         sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
-        ids, offsets = sources.ragged(range(len(sources)))
-        found, lengths, _ = self.core.generate(ids, offsets, max_new_tokens, min_new_tokens, self.threads)
-        answers = [row[:length] for row, length in zip(found, lengths)]
-        eos = self.config.eos_token_id
-        cut = sum(answer[-1] != eos for answer in answers)
-        if cut:
-            _log.warning(
-                "%d of %d answers reached max_new_tokens=%d and may be cut off", cut, len(answers), max_new_tokens
-            )
-        answers = [answer[:-1] if answer[-1] == eos else answer for answer in answers]
-        if self.tokenizer is not None:
-            answers = [self.tokenizer.decode(answer.tolist()) for answer in answers]
+        found = generate(self, sources, decoder_input, options, progress)
+        tell_cut(found, options)
+        answers = [given_back(self, row, options) for row in found]
         return answers[0] if single else answers
+
+    def stream(self, input, *, decoder_input=None, add_eos_to_inputs=False, max_input_length=MAX_INPUT_LENGTH, truncate=False, **options):
+        """The answer to one input in pieces of text, each given as soon as its tokens are chosen: together they are what
+        `generate` gives. Keywords and errors as `generate`'s, without beams, several answers and scores. Of a model without a
+        tokenizer the pieces are ids.
+
+        >>> model, ask = t0.Model.mini(), "Anna keeps a cat. Ben keeps a dog. Who keeps the dog?"
+        >>> "".join(model.stream(ask)) == model.generate(ask)
+        True
+        """
+        options = options_of(self, options)
+        for name in ("num_beams", "num_return_sequences", "output_scores"):
+            if (value := getattr(options, name)) > 1 or value is True:
+                raise ConfigError(f"stream: {name}={value}: there is one text, given while it is written; use generate")
+        single, inputs = inputs_of(input)
+        if not single:
+            raise ConfigError(f"stream: {len(inputs)} inputs: it takes one; use generate")
+        source = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
+        return stream(self, source, decoder_input, options)
 
     # ---- inside --------------------------------------------------------------------------------------
 
@@ -333,7 +323,7 @@ class Model:
         >>> t0.mini.new_model(0).encode("Anna keeps a cat.").shape
         (5, 64)
         """
-        single, inputs = _inputs_of(inputs)
+        single, inputs = inputs_of(inputs)
         sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
         ids, offsets = sources.ragged(range(len(sources)))
         states = self.core.encode(ids, offsets, self.threads)
@@ -420,58 +410,32 @@ def _mismatch(tokenizer, config):
 
 def _extra_ids(file, room):
     """How many sentinels stand behind the pieces: what tokenizer_config.json says, else T5's 100 where they fit."""
-    given = parse_json(file, file.read_bytes()) if file.is_file() else {}
-    if not isinstance(given, dict):
-        raise FormatError(f"{file}: must hold an object {{...}}")
-    value = given.get("extra_ids", 100 if room >= 100 else 0)
+    value = _mapping(file).get("extra_ids", 100 if room >= 100 else 0)
     if problem := whole(0, room).problem("extra_ids", value):
         raise FormatError(f"{file}: {problem}, the rows of the vocabulary behind the pieces")
     return value
+
+
+def _mapping(file):
+    """The object in a JSON file; an empty one where there is no file."""
+    given = parse_json(file, file.read_bytes()) if file.is_file() else {}
+    if not isinstance(given, dict):
+        raise FormatError(f"{file}: must hold an object {{...}}")
+    return given
 
 
 def _json(value):
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
-def _inputs_of(inputs):
-    """(whether it is a single one, list of inputs)."""
-    single = _is_one(inputs)
-    return single, [inputs] if single else _listed("inputs", inputs)
-
-
-def _listed(what, values):
-    """Generators and other iterables as lists."""
-    if not hasattr(values, "__iter__"):
-        raise ConfigError(f"{what} {shown(values)}: must be a text, a sequence of ids, or a list of them")
-    return values if hasattr(values, "__len__") and hasattr(values, "__getitem__") else list(values)
-
-
-def _is_one(inputs):
-    """True for a text or a sequence of ids, false for a list of them."""
-    if isinstance(inputs, str):
-        return True
-    if isinstance(inputs, np.ndarray):
-        return inputs.ndim == 1 and inputs.dtype.kind in "iu"
-    return isinstance(inputs, (list, tuple)) and len(inputs) > 0 and isinstance(inputs[0], (int, np.integer))
-
-
 def _checked_choices(inputs, choices):
-    choices = choices if isinstance(choices, str) else _listed("choices", choices)
+    choices = choices if isinstance(choices, str) else listed("choices", choices)
     if isinstance(choices, str) or len(choices) != len(inputs):
         raise ConfigError(f"choices: a list of choices for each of the {len(inputs)} inputs is needed")
     checked = []
     for i, row in enumerate(choices):
-        row = row if isinstance(row, str) else _listed(f"choices of input {i}:", row)
+        row = row if isinstance(row, str) else listed(f"choices of input {i}:", row)
         if isinstance(row, str) or len(row) == 0:
             raise ConfigError(f"choices of input {i}: {row!r}; a list of at least one choice is needed")
         checked.append(list(row))
     return checked
-
-
-def _check_hub_keywords(hub):
-    for name, value in hub.items():
-        if name not in _OFF:
-            near = _MEANT.get(name) or nearest(name, [*_OFF, *_GENERATE_OWN])
-            raise TypeError(f"generate has no keyword {name!r}" + (f"; did you mean {near!r}?" if near else ""))
-        if value not in _OFF[name]:
-            raise ConfigError(f"{name}={value!r}: only greedy generation is available; leave it at {_OFF[name][0]!r}")

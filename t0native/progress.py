@@ -15,15 +15,18 @@ WIDTH = 20
 
 
 class Progress:
-    """with Progress("train", total) as bar: bar.update(done, loss="1.83", tokens_done=...)"""
+    """with Progress("train", total) as bar: bar.update(done, loss="1.83", tokens_done=...)
 
-    def __init__(self, what, total, *, on=True, done=0, stream=None):
+    delay: seconds before anything is shown, for what is mostly done sooner."""
+
+    def __init__(self, what, total, *, on=True, done=0, delay=0.0, stream=None):
         self.stream = sys.stderr if stream is None else stream
         self.on = bool(on) and os.environ.get("T0NATIVE_PROGRESS") != "0"
         self.terminal = bool(getattr(self.stream, "isatty", lambda: False)())
         self.what, self.total, self.first = what, total, done
         self.started = time.monotonic()
         self.told = self.started if not self.terminal else 0.0
+        self.silent_until = self.started + delay
         self.line = ""
         self.shown = 0
 
@@ -41,7 +44,7 @@ class Progress:
             return
         now = time.monotonic()
         interval = TERMINAL_INTERVAL if self.terminal else PLAIN_INTERVAL
-        if now - self.told < interval and not (self.terminal and done == self.total):
+        if now < self.silent_until or now - self.told < interval and not (self.terminal and done == self.total):
             return
         self.told = now
         self.line = self._line(done, facts, now)

@@ -4,12 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 
-from t0native.arguments import check, whole
+from t0native.arguments import check, shown, whole
 from t0native.errors import ConfigError, DataError
 
 SECONDS_WORK = 3e9  # about the tokens x layers x d_model^2 that one processor does in a second
 
-__all__ = ["Sequences", "score_pairs", "usual_batch_tokens"]
+__all__ = ["Sequences", "concatenated", "inputs_of", "listed", "score_pairs", "usual_batch_tokens"]
+
+
+def inputs_of(inputs, what="inputs"):
+    """(whether it is a single one, list of inputs)."""
+    single = _is_one(inputs)
+    return single, [inputs] if single else listed(what, inputs)
+
+
+def listed(what, values):
+    """Generators and other iterables as lists."""
+    if not hasattr(values, "__iter__"):
+        raise ConfigError(f"{what} {shown(values)}: must be a text, a sequence of ids, or a list of them")
+    return values if hasattr(values, "__len__") and hasattr(values, "__getitem__") else list(values)
+
+
+def _is_one(inputs):
+    """True for a text or a sequence of ids, false for a list of them."""
+    if isinstance(inputs, str):
+        return True
+    if isinstance(inputs, np.ndarray):
+        return inputs.ndim == 1 and inputs.dtype.kind in "iu"
+    return isinstance(inputs, (list, tuple)) and len(inputs) > 0 and isinstance(inputs[0], (int, np.integer))
 
 
 class Sequences:

@@ -91,7 +91,7 @@ class FakeModel:
         picks = [self.answer(text, c) if self.answer else 0 for text, c in zip(inputs, choices)]
         return [SimpleNamespace(choice=c[i], index=i) for c, i in zip(choices, picks)]
 
-    def generate(self, inputs, max_new_tokens=20, truncate=False):
+    def generate(self, inputs, max_new_tokens=20, truncate=False, progress=None):
         return [" yes " for _ in inputs]
 
     def save(self, folder):

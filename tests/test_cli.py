@@ -104,6 +104,10 @@ def test_rank_and_generate(run, place):
     assert [line.split()[1] for line in out.splitlines()] == [["yes", "no"][i] for i in np.argsort(-ranking.scores)]
     code, out, _ = run("generate", "--model", "model", "Does Anna drink tea?", "--max-new-tokens", 3)
     assert (code, out) == (0, model.generate("Does Anna drink tea?", max_new_tokens=3) + "\n")
+    given = ("--max-new-tokens", 4, "--num-beams", 2, "--sample", "--temperature", 2.5, "--top-k", 9, "--top-p", 0.8, "--seed", 3)
+    wanted = dict(max_new_tokens=4, num_beams=2, do_sample=True, temperature=2.5, top_k=9, top_p=0.8, seed=3)
+    code, out, _ = run("generate", "--model", "model", "Does Anna drink tea?", *given)
+    assert (code, out) == (0, model.generate("Does Anna drink tea?", **wanted) + "\n")
 
 
 def test_long_inputs_can_be_cut_or_allowed(run):

@@ -72,8 +72,9 @@ def test_generation_goes_a_little_further_than_the_targets():
     asked = []
 
     class Echo(FakeModel):
-        def generate(self, inputs, max_new_tokens, truncate):
+        def generate(self, inputs, max_new_tokens, truncate, progress):
             asked.append((len(inputs), max_new_tokens))
+            progress(len(inputs), len(inputs))
             return [text.upper()[: max_new_tokens] for text in inputs]
 
     rows = [{"text": "a" * (1 + i * 7 % 300), "label": i % 2} for i in range(300)]

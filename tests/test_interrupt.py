@@ -24,6 +24,7 @@ calls = {
     "encode": lambda: model.core.encode(*many),
     "score": lambda: model.core.score(*many, *many, np.arange(600)),
     "generate": lambda: model.core.generate(np.tile(source, 2), np.arange(61) * 100, 500, 499),
+    "beams": lambda: model.generate([source[:100]] * 60, num_beams=4, max_new_tokens=500, min_new_tokens=499),
     "gradients": lambda: _core.Trainer(model.core, dropout=0.1).gradients(*many, *many, 1),
 }
 call = calls[sys.argv[1]]
@@ -80,7 +81,7 @@ sys.exit(cli.main())
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "t0native: stopped\n")
 
 
-@pytest.mark.parametrize("call", ["encode", "score", "generate", "gradients"])
+@pytest.mark.parametrize("call", ["encode", "score", "generate", "beams", "gradients"])
 def test_ctrl_c_stops_a_call_and_the_model_lives_on(call):
     environment = {**os.environ, "PYTHONPATH": str(Path(t0.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

@@ -166,6 +166,7 @@ static int add_exceptions(PyObject *module, t0py_state *state) {
 static int add_purposes(PyObject *module) {
     if (PyModule_AddIntConstant(module, "RANDOM_MIXTURE", T0_RANDOM_MIXTURE) < 0) return -1;
     if (PyModule_AddIntConstant(module, "RANDOM_ROW", T0_RANDOM_ROW) < 0) return -1;
+    if (PyModule_AddIntConstant(module, "RANDOM_SAMPLE", T0_RANDOM_SAMPLE) < 0) return -1;
     return PyModule_AddIntConstant(module, "RANDOM_BOOTSTRAP", T0_RANDOM_BOOTSTRAP);
 }
 

@@ -1,0 +1,669 @@
+"""Generation: the hub's token for token, what it may be asked, sampling's distribution, streams, batches."""
+
+import itertools
+import json
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import needed
+from fakes import Terminal, ctrl_c
+
+import t0native as t0
+from t0native import _core, generation
+from t0native.generation_options import Options, options_of
+from t0native.search import uniform
+from t0native.warpers import Rules, log_softmax, softmax, warp
+
+sys.path.insert(0, str(Path(__file__).parent / "golden"))
+import golden_models as golden  # noqa: E402
+
+END = 1
+
+
+class Decoder:
+    """Answers by a table: what follows a token, whatever stood before it and whatever the source is but its first id."""
+
+    def __init__(self, tables, ids, offsets):
+        self.tables, self.sources = tables, [ids[a:b] for a, b in zip(offsets, offsets[1:])]
+        self.rows, self.steps = 0, []
+
+    def step(self, ids, source_of, parents):
+        assert (ids.dtype, source_of.dtype, parents.dtype) == (np.int32, np.int32, np.int64) and (parents < self.rows).all()
+        self.steps.append(len(ids))
+        first, self.rows = self.rows, self.rows + len(ids)
+        logits = [self.tables[self.sources[source][0] % len(self.tables)][id] for id, source in zip(ids, source_of)]
+        return np.arange(first, self.rows), np.array(logits, np.float32)
+
+
+class Core:
+    """A core whose logits are a table's: [the last token, V]."""
+
+    kernels = "none"
+
+    def __init__(self, *tables):
+        self.tables, self.decoders = tables, []
+
+    def decoder(self, ids, offsets, threads):
+        self.decoders.append(Decoder(self.tables, ids, offsets))
+        return self.decoders[-1]
+
+    def generate(self, ids, offsets, most, least, threads):
+        found, lengths = np.zeros((len(offsets) - 1, most), np.int32), []
+        for row, first in zip(found, ids[offsets[:-1]]):
+            at, length = 0, 0
+            while length < most and (length == 0 or at != END):
+                at = row[length] = self.tables[first % len(self.tables)][at].argmax()
+                length += 1
+            lengths.append(length)
+        return found, np.array(lengths, np.int32), np.zeros(len(lengths))
+
+
+def table(rows, size=6):
+    """log p of tokens [size, size] from {token: {next: probability}}; what is not named has next to none, and 0 stands for <start>."""
+    found = np.full((size, size), -50.0)
+    for token, follow in rows.items():
+        for after, probability in follow.items():
+            found[token, after] = np.log(probability)
+    return found
+
+
+def model_of(*tables, **changes):
+    shape = dict(vocab_size=len(tables[0]), d_model=4, d_ff=4, num_layers=1, num_heads=1, d_kv=4)
+    return t0.Model(Core(*tables), t0.Config(**shape | changes))
+
+
+# The likeliest first token is 2 (0.5), but the best whole answer is 3 4 <end> (0.4 x 0.9 x 0.9).
+FORKED = table({0: {2: 0.5, 3: 0.4, 4: 0.1}, 2: {5: 0.4, END: 0.3, 2: 0.3}, 3: {4: 0.9, 5: 0.1}, 4: {END: 0.9, 5: 0.1}, 5: {END: 0.8, 2: 0.2}})
+
+
+def ids_of(answer):
+    return answer.tolist() if isinstance(answer, np.ndarray) else [one.tolist() for one in answer]
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A small T5 with the miniature's vocabulary, its weights large enough for decided answers of several lengths."""
+    config = t0.Config(vocab_size=t0.mini.tokenizer().vocab_size, d_model=16, d_ff=24, num_layers=1, num_heads=2, d_kv=8)
+    made = t0.Model.init(config, t0.mini.tokenizer(), seed=4)
+    made.core._writable("lm_head.weight")[...] *= 3
+    return made
+
+
+ASKED = ["Anna keeps a cat.", "Who drinks tea?", "Is it Ben?", "Tom and Nora walk home.", "Anna keeps a cat."]
+
+
+# ---- by hand -------------------------------------------------------------------------------------------------------------
+
+
+def test_greedy_follows_the_likeliest_token_and_beams_the_likeliest_answer():
+    model = model_of(FORKED)
+    assert ids_of(model.generate([3], max_new_tokens=5, stop_strings=None, repetition_penalty=1.0000001)) == [2, 5]
+    assert ids_of(model.generate([3], max_new_tokens=5, num_beams=2)) == [3, 4]
+    found = model.generate([3], max_new_tokens=3, num_beams=4, num_return_sequences=4, length_penalty=0.0, output_scores=True)
+    assert [one.ids.tolist() for one in found] == [[3, 4, END], [2, 5, END], [2, END], [2, 2, 5]]  # 4 END never was among the first four
+    assert [one.score for one in found] == pytest.approx(np.log([0.4 * 0.9 * 0.9, 0.5 * 0.4 * 0.8, 0.5 * 0.3, 0.5 * 0.3 * 0.4]), abs=1e-5)
+    assert all(one.text is None for one in found)
+
+
+def test_length_penalty_chooses_between_short_and_long():
+    two = table({0: {2: 0.55, 3: 0.45}, 2: {END: 1.0}, 3: {4: 1.0}, 4: {5: 1.0}, 5: {END: 1.0}})
+    for penalty, answer in ((0.0, [2]), (2.0, [3, 4, 5]), (-1.0, [2])):
+        assert ids_of(model_of(two).generate([3], max_new_tokens=6, num_beams=2, length_penalty=penalty)) == answer
+
+
+def test_early_stopping_takes_the_first_answers():
+    # After two short answers a longer one would be better by its length.
+    late = table({0: {2: 0.4, 3: 0.35, 4: 0.25}, 2: {END: 1.0}, 3: {END: 0.9, 5: 0.1}, 4: {5: 1.0}, 5: {5: 0.9, END: 0.1}})
+    options = dict(max_new_tokens=12, num_beams=2, length_penalty=3.0)
+    lengths = [len(model_of(late).generate([3], early_stopping=early, **options)) for early in (True, False, "never")]
+    assert lengths[0] < 3 and lengths[0] < lengths[2] == 12
+
+
+def test_the_rules_by_hand():
+    loop = table({0: {2: 0.9, 3: 0.1}, 2: {3: 0.8, 4: 0.2}, 3: {2: 0.7, 4: 0.2, END: 0.1}, 4: {2: 0.6, END: 0.4}})
+    asked = lambda **options: ids_of(model_of(loop).generate([3], max_new_tokens=6, **options))
+    assert asked(no_repeat_ngram_size=6) == [2, 3, 2, 3, 2, 3]
+    assert asked(no_repeat_ngram_size=2) == [2, 3, 2, 4, 2, 0]  # 2 3 and 2 4 were there, so 2 goes on by the first of the rest
+    assert asked(no_repeat_ngram_size=1) == [2, 3, 4]
+    assert asked(bad_words_ids=[[3]]) == [2, 4, 2, 4, 2, 4]
+    assert asked(bad_words_ids=[[2, 3], [END]]) == [2, 4, 2, 4, 2, 4]  # the end token alone cannot be forbidden, as in the hub
+    assert asked(bad_words_ids=[[3, 2]]) == [2, 3, 4, 2, 3, 4]
+    assert asked(repetition_penalty=20.0) == [2, 3, 4]
+    assert asked(min_new_tokens=3, no_repeat_ngram_size=1)[:3] == [2, 3, 4]
+    assert asked(prefix_allowed_tokens_fn=lambda number, ids: [3, 4, END] if len(ids) < 3 else [END]) == [3, 4]
+
+
+def test_the_function_is_told_the_input_and_the_ids_with_the_start():
+    told = []
+
+    def allow(number, ids):
+        told.append((number, ids.tolist()))
+        return np.array([2, 5, END])
+
+    model_of(FORKED).generate([[3], [4], [3]], max_new_tokens=2, prefix_allowed_tokens_fn=allow)
+    assert sorted(told) == [(0, [0]), (0, [0, 2]), (1, [0]), (1, [0, 2]), (2, [0]), (2, [0, 2])]
+
+
+def test_fewer_answers_where_the_rules_leave_fewer():
+    only = {(0,): [2, 3], (0, 2): [END], (0, 3): [END]}
+    found = model_of(FORKED).generate([3], num_beams=4, num_return_sequences=3, prefix_allowed_tokens_fn=lambda n, ids: only[tuple(ids.tolist())])
+    assert ids_of(found) == [[2], [3]]
+
+
+def test_lengths_as_the_hub_counts_them():
+    model = model_of(table({0: {2: 1.0}, 2: {2: 0.9, END: 0.1}}))
+    count = lambda **options: len(model.generate([3], decoder_input=[2, 2], no_repeat_ngram_size=99, **options)) - 2
+    assert count() == 20 and count(max_new_tokens=5) == 5
+    assert count(max_length=8) == 5  # with the start token and the beginning
+    assert count(max_length=4, max_new_tokens=5) == 5
+    ended = model_of(table({0: {END: 0.9, 2: 0.1}, 2: {END: 0.9, 2: 0.1}}))
+    for options, length in (({}, 0), ({"min_new_tokens": 3}, 3), ({"min_length": 3}, 2), ({"min_length": 9, "min_new_tokens": 1}, 1)):
+        assert len(ended.generate([3], no_repeat_ngram_size=99, **options)) == length
+    with pytest.raises(t0.ConfigError, match="max_length 3: must be above 3, the tokens that an answer begins with; max_new_tokens counts new ones"):
+        count(max_length=3)
+
+
+def test_other_ends_and_another_start():
+    model = model_of(FORKED)
+    assert ids_of(model.generate([3], eos_token_id=[5, END])) == [2] and ids_of(model.generate([3], eos_token_id=4, num_beams=2)) == [3]
+    assert ids_of(model.generate([3], decoder_start_token_id=3)) == [4]
+
+
+def test_an_answer_begins_as_it_is_told():
+    model = model_of(FORKED)
+    assert ids_of(model.generate([3], decoder_input=[3])) == [3, 4] == ids_of(model.generate([3], decoder_input=[0, 3], num_beams=3))
+    together = model.generate([[3], [3], [3]], decoder_input=[[3], [2, 2, 5], [3]], output_scores=True)
+    assert [one.ids.tolist() for one in together] == [[3, 4, END], [2, 2, 5, END], [3, 4, END]]
+    assert [one.score for one in together] == pytest.approx(np.log([0.81, 0.8, 0.81]), abs=1e-5)  # of the new tokens alone
+    assert len(model.core.decoders[-1].sources) == 1 and model.core.decoders[-1].steps[0] == 2  # equal ones are answered once
+    with pytest.raises(t0.ConfigError, match="decoder_input: 2 for 3 inputs; give one for each, or a text or ids for all"):
+        model.generate([[3], [3], [3]], decoder_input=[[3], [2]])
+
+
+def test_what_has_ended_leaves_the_batch():
+    long = table({0: {2: 1.0}, 2: {2: 0.9, END: 0.1}})
+    model = model_of(FORKED, long)  # the sources' first ids choose between them
+    model.generate([[2], [3], [4]], max_new_tokens=9, no_repeat_ngram_size=99)
+    assert model.core.decoders[0].steps == [3, 3, 3, 1, 1, 1, 1, 1, 1]
+
+
+def test_numbers_that_are_not_finite_and_rules_that_leave_nothing():
+    broken = FORKED.copy()
+    broken[2, 3] = np.nan
+    for options in ({"num_beams": 2}, {"do_sample": True, "top_k": 1}):
+        with pytest.raises(t0.NumericError, match="input 1: the logits are not finite"):
+            model_of(FORKED, broken).generate([[2], [3]], **options)
+    everything = [[i] for i in range(6)]
+    for options, place in (({}, ", token 0"), ({"num_beams": 2}, ""), ({"do_sample": True}, ", token 0"), ({"do_sample": True, "num_beams": 2}, "")):
+        with pytest.raises(t0.ConfigError, match=rf"input 0{place}: the rules of this call .* allow no token at all"):
+            model_of(FORKED).generate([3], bad_words_ids=everything, min_new_tokens=1, **options)
+
+
+@pytest.mark.parametrize(
+    "answer, message",
+    [([], "gave no id for input 0 behind 1 ids; allow the end token"), ([60], "gave something else than ids from 0 to 5"), (["a"], "gave something else"), ([-1], "gave some")],
+)
+def test_what_the_callers_function_may_give(answer, message):
+    with pytest.raises(t0.ConfigError, match=f"prefix_allowed_tokens_fn {message}"):
+        model_of(FORKED).generate([3], prefix_allowed_tokens_fn=lambda number, ids: answer)
+
+
+# ---- keywords and generation_config.json ---------------------------------------------------------------------------------
+
+REFUSED = [
+    ({"force_words_ids": [[5]]}, "force_words_ids=[[5]]: not available here; use prefix_allowed_tokens_fn, or begin the answer by decoder_input"),
+    ({"num_beam_groups": 2}, "num_beam_groups=2: not available here; use num_beams with num_return_sequences, or do_sample=True"),
+    ({"penalty_alpha": 0.6}, "penalty_alpha=0.6: not available here; use do_sample=True with top_k or typical_p"),
+    ({"return_dict_in_generate": True}, "return_dict_in_generate=True: not available here; use output_scores=True, which gives texts, ids and scores"),
+    ({"use_cache": False}, "use_cache=False: not available here; keys and values are always kept"),
+    ({"num_beams": 0}, "num_beams 0: must be a whole number from 1 to 1024"),
+    ({"num_beams": True}, "num_beams True: must be a whole number from 1 to 1024"),
+    ({"do_sample": 1}, "do_sample 1: must be true or false"),
+    ({"temperature": 0}, "temperature 0: must be a number above 0 (the most likely tokens: do_sample=False)"),
+    ({"top_k": -1}, "top_k -1: must be a whole number, at least 0"),
+    ({"top_p": 1.5}, "top_p 1.5: must be a number from 0 to 1"),
+    ({"min_p": float("nan")}, "min_p nan: must be a number from 0 to 1"),
+    ({"typical_p": 0}, "typical_p 0: must be a number above 0, at most 1"),
+    ({"repetition_penalty": 0.0}, "repetition_penalty 0.0: must be a number above 0"),
+    ({"no_repeat_ngram_size": 1.0}, "no_repeat_ngram_size 1.0: must be a whole number, at least 0"),
+    ({"length_penalty": float("inf")}, "length_penalty inf: must be a number from -5 to 5"),
+    ({"early_stopping": "always"}, "early_stopping 'always': must be True, False or 'never'"),
+    ({"bad_words_ids": [3]}, "bad_words_ids [3]: must be a list of lists of ids, none of them empty"),
+    ({"bad_words_ids": [[99999]]}, "bad_words_ids: the id 99999 is outside of the vocabulary, which has 6"),
+    ({"stop_strings": ""}, "stop_strings '': must be a text or a list of texts, none of them empty"),
+    ({"stop_strings": "a"}, "stop_strings: the model has no tokenizer, so its answers are no texts; give one to the model, or bad_words_ids"),
+    ({"prefix_allowed_tokens_fn": 3}, "prefix_allowed_tokens_fn 3: must be a function of an input's number and the ids so far that gives the ids allowed next"),
+    ({"seed": -1}, "seed -1: must be a whole number from 0 to 18446744073709551615"),
+    ({"num_return_sequences": 2}, "num_return_sequences=2: greedy generation has one answer; add num_beams=2 or do_sample=True"),
+    ({"num_return_sequences": 3, "num_beams": 2}, "num_return_sequences=3: must be at most num_beams, which is 2"),
+    ({"max_new_tokens": 2, "min_new_tokens": 3}, "min_new_tokens 3: must be a whole number from 0 to 2"),
+    ({"max_new_tokens": 2, "min_length": 4}, "min_length 4: must be a whole number from 0 to 3"),
+]
+
+
+@pytest.mark.parametrize("options, message", REFUSED, ids=[message[:40] for _, message in REFUSED])
+def test_refused_values(options, message):
+    with pytest.raises(t0.ConfigError) as error:
+        model_of(FORKED).generate([3], **options)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "name, near",
+    [("max_new_token", "max_new_tokens"), ("num_beam", "num_beams"), ("topk", "top_k"), ("decoder_inputs", "decoder_input"), ("add_eos", None), ("zzz", None)],
+)
+def test_unknown_keywords(name, near):
+    model = model_of(FORKED)
+    for call in (model.generate, model.stream):
+        with pytest.raises(TypeError) as error:
+            call([3], **{name: 3})
+        assert str(error.value) == f"generate has no keyword {name!r}" + (f"; did you mean {near!r}?" if near else "")
+
+
+def test_the_hubs_ways_to_say_off_are_taken():
+    off = dict(num_beam_groups=1, use_cache=True, return_dict_in_generate=False, force_words_ids=None, encoder_repetition_penalty=1.0, guidance_scale=None)
+    nothing = dict(top_k=None, temperature=None, num_beams=None, bad_words_ids=None, max_new_tokens=None, do_sample=None, min_p=None)
+    assert ids_of(model_of(FORKED).generate([3], no_repeat_ngram_size=np.int64(9), **off, **nothing)) == [2, 5]
+    options = options_of(model_of(FORKED), nothing)
+    assert (options.top_k, options.temperature, options.num_beams) == (0, 1.0, 1) and options_of(model_of(FORKED), {}).top_k == 50
+
+
+def test_the_models_file_goes_before_the_defaults_and_keywords_before_the_file(tmp_path):
+    config = t0.Config(vocab_size=20, d_model=8, d_ff=8, num_layers=1, num_heads=1, d_kv=8)
+    t0.Model.init(config).save(tmp_path)
+    file = tmp_path / "generation_config.json"
+    given = json.loads(file.read_text()) | {"num_beams": 3, "max_new_tokens": 7, "top_k": 9, "transformers_version": "5.24.0", "mine": [1], "bos_token_id": None}
+    file.write_text(json.dumps(given))
+    model = t0.Model.from_pretrained(tmp_path)
+    assert model.generation == given
+    options = options_of(model, {"num_beams": None, "max_length": 5, "min_new_tokens": 2})
+    assert (options.num_beams, options.max_new_tokens, options.max_length, options.top_k) == (1, None, 5, 9)
+    assert options_of(model, {}).num_beams == 3 and len(model.generate([4, 5], min_new_tokens=7)) == 7
+    model.save(tmp_path / "again")
+    assert t0.Model.from_pretrained(tmp_path / "again").generation == given
+
+
+@pytest.mark.parametrize(
+    "key, value, message",
+    [
+        ("num_beams", 0, "generation_config.json: num_beams 0: must be a whole number from 1 to 1024"),
+        ("forced_eos_token_id", 1, "generation_config.json: forced_eos_token_id=1: not available here; use prefix_allowed_tokens_fn"),
+        ("eos_token_id", [1, 99], "generation_config.json: eos_token_id: the id 99 is outside of the vocabulary, which has 6"),
+    ],
+)
+def test_what_the_file_asks_for_is_refused_when_it_is_used(key, value, message):
+    model = model_of(FORKED)
+    model.generation[key] = value
+    with pytest.raises(t0.ConfigError) as error:
+        model.generate([3])
+    assert str(error.value) == message
+    model.generate([3], **{key: None}, no_repeat_ngram_size=9)
+
+
+def test_a_broken_file_is_told(tmp_path):
+    t0.Model.init(t0.Config(vocab_size=20, d_model=8, d_ff=8, num_layers=1, num_heads=1, d_kv=8)).save(tmp_path)
+    (tmp_path / "generation_config.json").write_text("[]")
+    with pytest.raises(t0.FormatError, match=r"generation_config\.json: must hold an object"):
+        t0.Model.from_pretrained(tmp_path)
+
+
+def test_warnings_of_cut_answers_and_of_keywords_that_do_nothing(caplog):
+    def told(**options):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "t0native"):
+            model_of(FORKED).generate([[3], [4]], no_repeat_ngram_size=9, **options)
+        return [record.getMessage() for record in caplog.records]
+
+    assert told() == [] == told(temperature=1, top_k=50, early_stopping=False, length_penalty=1.0)
+    assert told(max_new_tokens=1) == ["2 of 2 answers reached max_new_tokens=1 and may be cut off"]
+    assert told(max_length=3) == ["2 of 2 answers reached max_length=3 and may be cut off"]
+    assert told(num_beams=2, max_new_tokens=2, num_return_sequences=2) == ["4 of 4 answers reached max_new_tokens=2 and may be cut off"]
+    assert told(temperature=0.5, top_p=0.5) == ["temperature=0.5 has no effect without do_sample=True", "top_p=0.5 has no effect without do_sample=True"]
+    assert told(length_penalty=2.0) == ["length_penalty=2.0 has no effect without num_beams above 1"]
+
+
+# ---- sampling ------------------------------------------------------------------------------------------------------------
+
+SPREAD = np.log(np.array([0.30, 0.02, 0.20, 0.15, 0.13, 0.09, 0.06, 0.05]))
+DRAWS = 2000
+
+
+def kept(order, share):
+    """The first of `order` that together have the share, as a set."""
+    sums = np.cumsum(np.exp(SPREAD)[order])
+    return set(order[: int(np.searchsorted(sums, share - 1e-9)) + 1].tolist())
+
+
+LIKELIEST = np.argsort(-SPREAD)
+ENTROPY = -(np.exp(SPREAD) * SPREAD).sum()
+WARPED = {  # keywords, and from which tokens they draw, by what temperature
+    "nothing": ({"top_k": 0}, set(range(8)), 1.0),
+    "temperature": ({"top_k": 0, "temperature": 2.5}, set(range(8)), 2.5),
+    "a low temperature": ({"temperature": 0.5}, set(range(8)), 0.5),
+    "top_k": ({"top_k": 3}, {0, 2, 3}, 1.0),
+    "top_p": ({"top_p": 0.7}, kept(LIKELIEST, 0.7), 1.0),
+    "min_p": ({"min_p": 0.4}, {0, 2, 3, 4}, 1.0),  # at least 0.4 x 0.30
+    "typical_p": ({"typical_p": 0.6}, kept(np.argsort(np.abs(-SPREAD - ENTROPY), kind="stable"), 0.6), 1.0),
+    "all": ({"temperature": 1.5, "top_k": 6, "top_p": 0.9, "min_p": 0.5}, {0, 2, 3, 4}, 1.5),  # 1 and 7, then 6, then 5 are removed
+}
+
+
+def p_value(counts, expected):
+    """Of Pearson's chi-square; 0 where something was drawn that cannot be."""
+    stats = needed("scipy.stats", "pip install '.[test]'")
+    if counts[expected == 0].any():
+        return 0.0
+    return stats.chisquare(counts[expected > 0], expected[expected > 0] * counts.sum()).pvalue
+
+
+@pytest.mark.parametrize("name", WARPED)
+def test_samples_follow_the_distribution(name):
+    options, tokens, temperature = WARPED[name]
+    model = model_of(np.tile(SPREAD, (8, 1)))
+    found = model.generate([[3], [3]], do_sample=True, max_new_tokens=1, num_return_sequences=DRAWS // 2, seed=1, output_scores=True, **options)
+    found = [*found[0], *found[1]]
+    counts = np.bincount([one.ids[0] for one in found], minlength=8)
+    expected = np.where([token in tokens for token in range(8)], np.exp(SPREAD / temperature), 0)
+    assert p_value(counts, expected / expected.sum()) > 1e-4
+    assert {one.ids[0]: one.score for one in found} == pytest.approx({token: SPREAD[token] for token in np.flatnonzero(counts)}, abs=1e-5)
+
+
+def test_a_wrong_distribution_is_noticed():
+    """The test above can fail."""
+    counts = np.round(np.exp(SPREAD) * DRAWS).astype(int)
+    assert p_value(counts, np.exp(SPREAD)) > 0.99
+    wrong = np.exp(SPREAD / 1.3)
+    assert p_value(counts, wrong / wrong.sum()) < 1e-4
+
+
+def test_samples_of_beams_follow_the_distribution():
+    """Of 2 x 2 candidates drawn without putting back, the best is the answer."""
+    p = np.exp(SPREAD[:6] - np.log(np.exp(SPREAD[:6]).sum()))
+    expected = np.zeros(6)
+    for drawn in itertools.permutations(range(6), 4):
+        left = 1 - np.concatenate([[0], np.cumsum(p[list(drawn[:3])])])
+        expected[max(drawn, key=lambda token: p[token])] += np.prod(p[list(drawn)] / left)
+    model = model_of(np.tile(np.log(p), (6, 1)))
+    found = model.generate([[3]] * DRAWS, do_sample=True, num_beams=2, max_new_tokens=1, top_k=0)
+    counts = np.bincount([one[0] if len(one) else 1 for one in found], minlength=6)
+    assert p_value(counts, expected) > 1e-4
+
+
+def test_a_sample_is_decided_by_seed_place_and_number_alone(model):
+    options = dict(do_sample=True, max_new_tokens=8, temperature=2.0, top_k=0)
+    first = model.generate(ASKED, num_return_sequences=3, seed=5, **options)
+    assert first == model.generate(ASKED, num_return_sequences=3, seed=5, **options)
+    assert len(set(first[0] + first[4])) == 6  # equal inputs at other places have answers of their own
+    for number in (1, 2, 5):
+        assert [row[:number] for row in first][0][0] == model.generate(ASKED[0], seed=5, **options)
+    company = model.generate([ASKED[0], "Who?", "Anna " * 30], num_return_sequences=3, seed=5, **options)
+    assert company[0] == first[0] and [len(row) for row in company] == [3, 3, 3]
+    assert model.generate(ASKED, num_return_sequences=3, seed=6, **options) != first
+    beams = dict(options, num_beams=3, num_return_sequences=2)
+    assert model.generate(ASKED, **beams)[0] == model.generate(ASKED[:1], **beams)[0]
+
+
+def test_uniform_numbers_keep_their_values():
+    """They decide what a seed gives, on every machine and in every version."""
+    assert [uniform(0, 0, 0, 0), uniform(1, 2, 3, 4)] == [0.5778082314447996, 0.9752827439147451]
+
+
+# ---- rules and warpers by themselves -------------------------------------------------------------------------------------
+
+
+def test_warpers_keep_what_beams_need():
+    for options in ({"top_k": 1}, {"top_p": 0.0}, {"min_p": 1.0}, {"typical_p": 0.01}):
+        for keep in (1, 2, 3):
+            assert np.isfinite(warp(SPREAD.astype(np.float32), Options(**options), keep)).sum() == keep
+    nothing = np.full(4, -np.inf, np.float32)
+    assert np.isneginf(warp(nothing, Options(top_k=2, top_p=0.5, min_p=0.5, typical_p=0.5), 1)).all()
+
+
+def test_log_softmax_of_large_numbers():
+    rows = np.array([[1e4, 1e4 - 1, -1e4], [-50, -50, -50]], np.float32)
+    assert log_softmax(rows) == pytest.approx(np.array([[-0.313262, -1.313262, -20000.313262], [-1.098612] * 3]), rel=1e-5)
+    assert softmax(rows[0]).tolist() == pytest.approx([0.731059, 0.268941, 0.0], abs=1e-6)
+
+
+# ---- texts ---------------------------------------------------------------------------------------------------------------
+
+
+class Bytes:
+    """A tokenizer of bytes: id 3 + byte. 0, 1 and 2 are silent."""
+
+    vocab_size, eos_id = 259, 1
+
+    def decode(self, ids):
+        return bytes(int(id) - 3 for id in ids if id > 2).decode(errors="replace")
+
+
+def writer(text, start=0):
+    """A model that writes this text, whose bytes all differ."""
+    rows = [start, *(3 + byte for byte in text.encode()), END]
+    assert len(set(rows)) == len(rows)
+    found = np.zeros((259, 259))
+    found[rows[:-1], rows[1:]] = 9.0
+    shape = dict(vocab_size=259, d_model=4, d_ff=4, num_layers=1, num_heads=1, d_kv=4)
+    return t0.Model(Core(found), t0.Config(**shape), Bytes())
+
+
+def test_stop_strings_end_an_answer_when_they_are_complete():
+    model = writer("one_day: €5!")
+    asked = lambda *strings, **more: model.generate([3], stop_strings=list(strings), **more)
+    assert asked("day") == "one_day" == asked("zzz", "day", "€") == model.generate([3], stop_strings="ay", num_beams=2)
+    assert asked("€") == "one_day: €" and asked("zzz") == "one_day: €5!"
+    assert asked("ne_d", decoder_input=[3 + ord("o"), 3 + ord("n")]) == "one_d"  # across the beginning, but not within it
+    assert asked("on", decoder_input=[3 + ord("o"), 3 + ord("n")]) == "one_day: €5!"
+
+
+def test_streams_never_end_inside_a_character(caplog):
+    model = writer("aé€\U0001f600\ufffd")
+    assert list(model.stream([3])) == ["a", "é", "€", "\U0001f600", "\ufffd"]
+    with caplog.at_level(logging.WARNING, "t0native"):
+        assert "".join(model.stream([3], max_new_tokens=4)) == model.generate([3], max_new_tokens=4) == "aé\ufffd"
+    assert caplog.text.count("1 of 1 answers reached max_new_tokens=4 and may be cut off") == 2
+    assert list(model.stream([3], decoder_input=[3 + ord("a")]))[0].startswith("a")
+
+
+@pytest.mark.parametrize("options", [{}, {"do_sample": True, "seed": 3}, {"repetition_penalty": 1.7}, {"stop_strings": "e"}, {"decoder_input": "Tom is"}], ids=str)
+def test_the_pieces_of_a_stream_are_what_generate_gives(model, options):
+    for text in ASKED:
+        pieces = list(model.stream(text, max_new_tokens=12, **options))
+        assert "".join(pieces) == model.generate(text, max_new_tokens=12, **options) and all(pieces)
+    bare = t0.Model(model.core, model.config)
+    options.pop("stop_strings", None), options.pop("decoder_input", None)
+    assert list(bare.stream([5, 6, 7], max_new_tokens=12, **options)) == bare.generate([5, 6, 7], max_new_tokens=12, **options).tolist()
+
+
+@pytest.mark.parametrize(
+    "arguments, options, message",
+    [
+        ([3], {"num_beams": 2}, "stream: num_beams=2: there is one text, given while it is written; use generate"),
+        ([3], {"do_sample": True, "num_return_sequences": 2}, "stream: num_return_sequences=2: there is one text"),
+        ([3], {"output_scores": True}, "stream: output_scores=True: there is one text"),
+        ([[3], [4]], {}, "stream: 2 inputs: it takes one; use generate"),
+    ],
+)
+def test_what_cannot_be_streamed_is_told_at_once(arguments, options, message):
+    with pytest.raises(t0.ConfigError, match=message):
+        model_of(FORKED).stream(arguments, **options)
+
+
+def test_answers_have_scores_on_request(model):
+    for options in ({}, {"num_beams": 3}, {"do_sample": True, "top_p": 0.5}, {"num_beams": 2, "do_sample": True, "temperature": 3.0}, {"repetition_penalty": 2.0}):
+        for text, found in zip(ASKED, model.generate(ASKED, max_new_tokens=6, output_scores=True, **options)):
+            assert isinstance(found, t0.Generation) and found.text == model.tokenizer.decode(found.ids) and isinstance(found.score, float)
+            assert found.score == pytest.approx(model.score(text, found.ids), abs=1e-3)
+        assert [found.text for found in model.generate(ASKED, max_new_tokens=6, output_scores=True, **options)] == model.generate(ASKED, max_new_tokens=6, **options)
+
+
+# ---- many at once --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"num_beams": 3, "num_return_sequences": 2}, {"do_sample": True, "temperature": 3.0}, {"no_repeat_ngram_size": 2}], ids=str)
+def test_batches_change_nothing(model, options, monkeypatch):
+    inputs = [" ".join(ASKED[: 1 + i % 3]) + " Who?" * (i % 7) for i in range(40)]
+    options = dict(options, max_new_tokens=7)
+    together, seen = model.generate(inputs, **options), []
+    a_row = 8 * model.config.num_decoder_layers * model.config.num_heads * model.config.d_kv
+    monkeypatch.setattr(generation, "MOST_BATCH_BYTES", 300_000 + 40 * a_row)
+    assert model.generate(inputs, progress=lambda done, total: seen.append((done, total)), **options) == together
+    assert seen[-1] == (40, 40) and seen == sorted(seen) and len(seen) > 3
+    if "do_sample" not in options:
+        assert together == [model.generate(text, **options) for text in inputs]
+
+
+def test_a_batch_stays_within_its_budget(monkeypatch):
+    long = table({0: {2: 1.0}, 2: {2: 0.9, END: 0.1}})
+    model = model_of(long)
+    a_row, a_search = 8 * 4, 16 * 6
+    monkeypatch.setattr(generation, "MOST_BATCH_BYTES", 10 * (a_row + 4 * 12 + 11 * a_row + a_search))
+    answers = model.generate([[2 + i % 4] for i in range(100)], max_new_tokens=10, no_repeat_ngram_size=99, do_sample=True, top_k=1)
+    assert ids_of(answers) == [[2] * 10] * 100
+    assert [decoder.rows for decoder in model.core.decoders] == [100] * 10
+
+
+def test_a_bar_is_shown_where_it_takes_long(model, monkeypatch):
+    monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    now = [100.0]
+    monkeypatch.setattr("t0native.progress.time.monotonic", lambda: now[0])
+    model.generate(ASKED, max_new_tokens=2, num_beams=2)
+    assert stream.getvalue() == ""
+
+    def slow(number, ids):
+        now[0] += 0.3
+        return range(model.config.vocab_size)
+
+    model.generate(ASKED, max_new_tokens=2, prefix_allowed_tokens_fn=slow)
+    assert stream.getvalue().endswith("\n") and "generate  [####################]  5/5" in stream.getvalue()
+    shown = len(stream.getvalue())
+    model.generate(ASKED, max_new_tokens=2, prefix_allowed_tokens_fn=slow, progress=lambda done, total: None)
+    assert len(stream.getvalue()) == shown
+
+
+def test_ctrl_c_leaves_the_model_usable(model):
+    before, reached = model.generate(ASKED, num_beams=2, max_new_tokens=5), []
+
+    def forever(number, ids):
+        reached.append(1)
+        return [5]
+
+    with pytest.raises(KeyboardInterrupt), ctrl_c(0.05, lambda: reached):
+        model.generate(ASKED, max_new_tokens=2**20, prefix_allowed_tokens_fn=forever)
+    assert model.generate(ASKED, num_beams=2, max_new_tokens=5) == before
+
+
+# ---- live comparisons ----------------------------------------------------------------------------------------------------
+
+LIVE = {
+    "gated": golden.config(53, 16, 2, 8, 24, 1, 1),
+    "prime, unequal depths": golden.config(37, 13, 3, 5, 17, 1, 2, 7, 20),
+    "relu, tied": golden.config(43, 16, 4, 4, 32, 1, 1, proj="relu", tied=True),
+}
+CONFIGURATIONS = 70  # drawn for each model
+
+
+def drawn(seed, vocabulary):
+    """(options of a call, the inputs, what the answers begin with or None), drawn by the seed."""
+    random = np.random.default_rng(seed)
+    pick = lambda *values: values[random.integers(len(values))]
+    often = lambda share: random.random() < share
+    options = {"max_new_tokens": int(random.integers(1, 13))}
+    if often(0.25):
+        options["min_new_tokens"] = int(random.integers(0, options["max_new_tokens"] + 1))
+    if (beams := pick(1, 1, 2, 3, 4, 5, 6)) > 1:
+        options |= {"num_beams": beams, "num_return_sequences": int(random.integers(1, beams + 1))}
+        options |= {"length_penalty": pick(1.0, 0.0, 0.6, 2.0, -1.0), "early_stopping": pick(True, False, "never")}
+    if often(0.35):
+        options["repetition_penalty"] = pick(1.3, 2.0, 0.7)
+    if often(0.35):
+        options["no_repeat_ngram_size"] = int(random.integers(1, 4))
+    if often(0.35):
+        options["bad_words_ids"] = [random.integers(0, vocabulary, size=pick(1, 2)).tolist() for _ in range(pick(1, 3, 5))]
+    if often(0.25):
+        most, key = pick(1, 2, 3), int(random.integers(1000))
+        options["prefix_allowed_tokens_fn"] = lambda number, ids: [t for t in range(vocabulary) if t == 1 or (7 * t + 3 * int(ids[-1]) + key) % 4 <= most]
+    inputs = [random.integers(3, vocabulary, size=random.integers(1, 9)).tolist() for _ in range(1 + seed % 2)]
+    begin = [random.integers(3, vocabulary, size=random.integers(1, 4)).tolist() for _ in inputs] if often(0.3) else None
+    return options, inputs, begin
+
+
+def theirs_of(theirs, source, begin, options):
+    """The hub's answers to one input: lists of ids up to their end, without the start token."""
+    import torch
+
+    more = {} if begin is None else {"decoder_input_ids": torch.tensor([[0, *begin]])}
+    with torch.no_grad():  # the hub's cache has places for the encoder's layers only, so it cannot be used for unequal depths
+        rows = theirs.generate(torch.tensor([source]), do_sample=False, use_cache=False, **options, **more)[:, 1:].tolist()
+    behind = 0 if begin is None else len(begin)
+    return [row[: row.index(END, behind) + 1] if END in row[behind:] else row for row in rows]
+
+
+@pytest.fixture
+def one_torch_thread():
+    """Models as small as these are several times slower with two."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", LIVE)
+def test_the_hubs_answers_token_for_token(name, tmp_path, one_torch_thread):
+    from transformers import T5ForConditionalGeneration
+
+    core = _core.Model(LIVE[name])
+    for tensor, shape in core.tensors():
+        core._writable(tensor)[...] = golden.weight(tensor, shape, 20 + list(LIVE).index(name))
+    model = t0.Model(core, t0.Config(**LIVE[name]))
+    model.save(tmp_path)
+    theirs = T5ForConditionalGeneration.from_pretrained(tmp_path).eval()
+    lengths = set()
+    for seed in range(CONFIGURATIONS):
+        options, inputs, begin = drawn(seed, model.config.vocab_size)
+        found = model.generate(inputs, decoder_input=begin, output_scores=True, **options)
+        for i, answers in enumerate(found):
+            answers = [one.ids.tolist() for one in (answers if options.get("num_return_sequences", 1) > 1 else [answers])]
+            assert answers == theirs_of(theirs, inputs[i], begin and begin[i], options), (seed, options)
+            lengths |= set(map(len, answers))
+    assert len(lengths) > 8  # they were not all of one length
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+def test_the_hubs_rules_and_warpers_on_random_scores():
+    import torch
+    from transformers.generation import logits_process as hub
+
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        scores = (random.normal(size=40) * random.choice([0.3, 2.0, 6.0])).astype(np.float32)
+        keep, share = int(random.integers(1, 4)), float(random.uniform(0.05, 0.95))
+        for options, theirs in (
+            ({"temperature": share}, hub.TemperatureLogitsWarper(share)),
+            ({"top_k": int(40 * share)}, hub.TopKLogitsWarper(int(40 * share), min_tokens_to_keep=keep)),
+            ({"top_p": share}, hub.TopPLogitsWarper(share, min_tokens_to_keep=keep)),
+            ({"min_p": share}, hub.MinPLogitsWarper(share, min_tokens_to_keep=keep)),
+            ({"typical_p": share}, hub.TypicalLogitsWarper(share, min_tokens_to_keep=keep)),
+        ):
+            expected = theirs(None, torch.tensor(scores[None]))[0].numpy()
+            assert np.allclose(warp(scores.copy(), Options(**options), keep), expected, rtol=1e-6), options
+        ids = random.integers(0, 8, size=(2, 9)).astype(np.int32)
+        for options, theirs in (
+            ({"repetition_penalty": 1.5}, hub.RepetitionPenaltyLogitsProcessor(1.5)),
+            ({"no_repeat_ngram_size": 2}, hub.NoRepeatNGramLogitsProcessor(2)),
+            ({"bad_words_ids": ((3,), (1,), (2, 5), (4, 4))}, hub.NoBadWordsLogitsProcessor([[3], [1], [2, 5], [4, 4]], eos_token_id=1)),
+        ):
+            found = np.stack([scores, scores])
+            Rules(Options(eos_token_id=(1,), **options), 0, 1, 0).apply(ids, found)
+            expected = theirs(torch.tensor(ids).long(), torch.tensor(np.stack([scores, scores]))).numpy()
+            assert np.allclose(found, expected, rtol=1e-6), options
