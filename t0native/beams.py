@@ -19,24 +19,12 @@ import numpy as np
 
 from t0native.errors import ConfigError
 from t0native.search import Answer, Search, uniform
-from t0native.warpers import log_softmax, softmax, warp
+from t0native.warpers import best, log_softmax, softmax, warp
 
 __all__ = ["Beams"]
 
 ABSENT = np.float32(-1e9)
 ALIVE = -5e8  # sums of log p are far above it, those of beams that do not exist below
-
-
-def best(scores, k):
-    """Indices of the k largest of scores [n], the largest first, of equal ones the first.
-
-    >>> best(np.array([1.0, 3.0, 2.0, 3.0]), 3).tolist()
-    [1, 3, 2]
-    """
-    least = np.partition(scores, len(scores) - k)[len(scores) - k]
-    above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
-    found = np.sort(np.concatenate([above, equal[: k - len(above)]]))
-    return found[np.argsort(-scores[found], kind="stable")]
 
 
 class Beams(Search):

@@ -16,9 +16,27 @@ import numpy as np
 
 from t0native.errors import ConfigError
 
-__all__ = ["Rules", "log_softmax", "softmax", "warp"]
+__all__ = ["Rules", "best", "log_softmax", "softmax", "warp"]
 
 NEVER = np.float32(-np.inf)
+BLOCK = 64
+
+
+def best(scores, k):
+    """Indices of the k largest of scores [n], the largest first, of equal ones the first.
+
+    >>> best(np.array([1.0, 3.0, 2.0, 3.0]), 3).tolist()
+    [1, 3, 2]
+    """
+    left = np.arange(len(scores))
+    if len(scores) >= 4 * BLOCK * k:  # k blocks have maxima above the bound, so none of the k best is below it
+        maxima = scores[: len(scores) // BLOCK * BLOCK].reshape(-1, BLOCK).max(axis=1)
+        left = np.flatnonzero(scores >= np.partition(maxima, len(maxima) - k)[len(maxima) - k])
+    values = scores[left]
+    least = np.partition(values, len(values) - k)[len(values) - k]
+    above, equal = np.flatnonzero(values > least), np.flatnonzero(values == least)
+    found = np.sort(np.concatenate([above, equal[: k - len(above)]]))
+    return left[found[np.argsort(-values[found], kind="stable")]]
 
 
 def log_softmax(rows):
@@ -120,7 +138,7 @@ def warp(scores, options, keep):
         scores /= np.float32(options.temperature)
     if options.top_k:
         k = min(max(options.top_k, keep), len(scores))
-        scores[scores < np.partition(scores, len(scores) - k)[len(scores) - k]] = NEVER
+        scores[scores < scores[best(scores, k)[-1]]] = NEVER
     for value, off, removed in ((options.top_p, 1, _beyond_top_p), (options.min_p, 0, _below_min_p), (options.typical_p, 1, _untypical)):
         left = np.flatnonzero(scores > NEVER)
         if value != off and len(left) > keep:
@@ -128,19 +146,31 @@ def warp(scores, options, keep):
     return scores
 
 
+def _until(ranks, probability, share):
+    """(indices by falling rank, their cumulated probability): as many as have the share, and some more."""
+    k = BLOCK
+    while True:
+        order = best(ranks, min(k, len(ranks)))
+        sums = np.cumsum(probability[order])
+        if sums[-1] >= share or k >= len(ranks):
+            return order, sums
+        k *= 64
+
+
 def _beyond_top_p(scores, share, keep):
     """All but the most likely, as few as have this share of the probability."""
-    order = np.argsort(scores, kind="stable")
-    remove = np.cumsum(softmax(scores)[order]) <= 1 - share
-    remove[len(remove) - keep :] = False
-    return order[remove]
+    probability, remove = softmax(scores), np.ones(len(scores), bool)
+    order, sums = _until(scores, probability, share)
+    remove[order[sums - probability[order] < share]] = False
+    remove[order[:keep]] = False
+    return np.flatnonzero(remove)
 
 
 def _below_min_p(scores, share, keep):
     """Those whose probability is below this share of the highest."""
     probability = softmax(scores)
     remove = probability < share * probability.max()
-    remove[np.argsort(-probability, kind="stable")[:keep]] = False
+    remove[best(scores, keep)] = False
     return np.flatnonzero(remove)
 
 
@@ -149,8 +179,7 @@ def _untypical(scores, share, keep):
     probability = softmax(scores)
     information = -np.log(np.maximum(probability, np.finfo(np.float64).tiny))
     distance = np.abs(information - (probability * information).sum())
-    order = np.argsort(distance, kind="stable")
-    last = min(int((np.cumsum(probability[order]) < share).sum()), len(order) - 1)
-    remove = distance[order] > distance[order[last]]
-    remove[:keep] = False
-    return order[remove]
+    order, sums = _until(-distance, probability, share)
+    remove = distance > distance[order[min(int((sums < share).sum()), len(order) - 1)]]
+    remove[order[:keep]] = False
+    return np.flatnonzero(remove)

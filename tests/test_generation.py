@@ -15,7 +15,7 @@ import t0native as t0
 from t0native import _core, generation
 from t0native.generation_options import Options, options_of
 from t0native.search import uniform
-from t0native.warpers import Rules, log_softmax, softmax, warp
+from t0native.warpers import Rules, best, log_softmax, softmax, warp
 
 sys.path.insert(0, str(Path(__file__).parent / "golden"))
 import golden_models as golden  # noqa: E402
@@ -422,6 +422,15 @@ def test_warpers_keep_what_beams_need():
     assert np.isneginf(warp(nothing, Options(top_k=2, top_p=0.5, min_p=0.5, typical_p=0.5), 1)).all()
 
 
+@pytest.mark.parametrize("n", [1, 7, 1000, 20_000])
+def test_the_best_of_many_are_those_of_a_sort(n):
+    random = np.random.default_rng(n)
+    for scores in (random.normal(size=n), random.integers(0, 5, size=n) * 1.0, np.where(random.random(n) < 0.999, -np.inf, 1.0), np.zeros(n)):
+        scores = scores.astype(np.float32)
+        for k in {1, min(5, n), min(60, n), n}:
+            assert best(scores, k).tolist() == np.argsort(-scores, kind="stable")[:k].tolist()
+
+
 def test_log_softmax_of_large_numbers():
     rows = np.array([[1e4, 1e4 - 1, -1e4], [-50, -50, -50]], np.float32)
     assert log_softmax(rows) == pytest.approx(np.array([[-0.313262, -1.313262, -20000.313262], [-1.098612] * 3]), rel=1e-5)
@@ -646,7 +655,8 @@ def test_the_hubs_rules_and_warpers_on_random_scores():
 
     for seed in range(100):
         random = np.random.default_rng(seed)
-        scores = (random.normal(size=40) * random.choice([0.3, 2.0, 6.0])).astype(np.float32)
+        size = random.choice([40, 900])
+        scores = (random.normal(size=size) * random.choice([0.3, 2.0, 6.0])).astype(np.float32)
         keep, share = int(random.integers(1, 4)), float(random.uniform(0.05, 0.95))
         for options, theirs in (
             ({"temperature": share}, hub.TemperatureLogitsWarper(share)),
