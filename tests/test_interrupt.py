@@ -68,12 +68,12 @@ def test_ctrl_c_while_the_command_is_loaded():
 def test_further_ctrl_c_does_not_change_how_the_command_ends():
     code = """
 import os, signal, atexit, t0native.cli as cli
-def info(args):
+def report(args):
     os.kill(os.getpid(), signal.SIGINT)
-cli._run_info = info
+cli._run_report = report
 atexit.register(os.kill, os.getpid(), signal.SIGINT)
 import sys
-sys.argv = ["t0native", "info", "x"]
+sys.argv = ["t0native", "report", "x"]
 sys.exit(cli.main())
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(t0.__file__).parent.parent)}
