@@ -53,5 +53,6 @@ int t0py_text_exec(PyObject *module, t0py_state *state);
 int t0py_template_exec(PyObject *module, t0py_state *state);
 int t0py_prompt_exec(PyObject *module, t0py_state *state);
 int t0py_model_exec(PyObject *module, t0py_state *state);
+int t0py_bench_exec(PyObject *module);
 
 #endif
