@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,12 @@ from t0native.entries import FLOATS, Entry, Problems, as_bfloat16, check_plain_n
 from t0native.errors import ConfigError, FormatError, NumericError
 from t0native.files import FileSet
 from t0native.jsontext import parse_json
+from t0native.packedfile import PACKED, add_packed, read_packed
 from t0native.safetensorfiles import header_of, read_header
 from t0native.t5x import TREE, derived_config, find_t5x, read_t5x
 from t0native.torchfiles import read_torch
 
-__all__ = ["READERS", "TOKENIZER", "Checkpoint", "add_weights", "config_json", "open_checkpoint", "save_files"]
+__all__ = ["READERS", "TOKENIZER", "Checkpoint", "add_weights", "check_place_of_weights", "config_json", "open_checkpoint", "save_files"]
 
 WEIGHTS, PICKLED, TOKENIZER = "model.safetensors", "pytorch_model.bin", "spiece.model"
 READERS = {WEIGHTS: read_header, PICKLED: read_torch}  # the first that is there is read; NAME.index.json stands for shards
@@ -121,16 +122,22 @@ def _same_values(one, other):
 # ---- finding and opening ---------------------------------------------------------------------------------------------
 
 
-def open_checkpoint(path, config=None):
-    """The Checkpoint at `path`: a folder in the hub's layout, or a checkpoint of T5X (t5x.py). Only headers are read.
+def open_checkpoint(path, config=None, packed=None):
+    """The Checkpoint at `path`: a folder in the hub's layout, or a checkpoint of T5X (t5x.py); or the PackedFile there. Only
+    headers are read.
 
-    config: a Config in the place of the files' own, or a mapping of keys that replace theirs. FormatError for what is broken,
+    config: a Config in the place of the files' own, or a mapping of keys that replace theirs.  packed: whether a packed file
+    is wanted where there is one; None: only where there is nothing else. FormatError for what is broken,
     FileNotFoundError for what is missing, ConfigError for a configuration that must be given."""
     if config is not None and not isinstance(config, (Config, Mapping)):
         raise ConfigError(f"config {shown(config)}: must be a Config, or a mapping of the keys of a config.json")
     if path.is_file() and path.suffix in (".safetensors", ".bin", ".json", ".model"):
         raise NotADirectoryError(f"{path}: a file; name the folder that holds it, with config.json, {WEIGHTS} and {TOKENIZER}")
-    of_hub = any((path / f"{name}{end}").is_file() for name in READERS for end in ("", ".index.json"))
+    of_hub, file = weights_in(path), path / PACKED if path.is_dir() else path
+    if file.suffix == Path(PACKED).suffix and file.is_file() and (packed or not of_hub):
+        if packed is False:
+            raise ConfigError(f'{path}: holds int8 weights, from which no others can be made; load it with dtype="int8", or take the model that it was made from')
+        return _configured(read_packed(file), config)
     t5x = None if of_hub else find_t5x(path)
     entries = read_t5x(t5x) if t5x else None
     folders = [path] if t5x is None else [t5x.parent, t5x.parent.parent] if t5x.name == TREE else [t5x.parent]
@@ -145,6 +152,22 @@ def open_checkpoint(path, config=None):
         raise FileNotFoundError(f"{path}: no config.json here; a model folder has config.json, {WEIGHTS} and {TOKENIZER}")
     home = next((folder for folder in folders if (folder / TOKENIZER).is_file()), folders[0])
     return Checkpoint(home, found, entries_of(path) if entries is None else entries)
+
+
+def _configured(found, config):
+    """A packed file with another configuration of the same shapes."""
+    if config is None:
+        return found
+    changed = config if isinstance(config, Config) else Config.from_dict({**found.config.to_dict(), **config})
+    if changed.tensors() != found.config.tensors():
+        raise ConfigError(f"{found.path}: config asks for tensors of other shapes than the packed ones")
+    return replace(found, config=changed)
+
+
+def weights_in(folder):
+    """Name of the file that holds or lists a folder's weights in the hub's layout, or None."""
+    names = (f"{name}{end}" for name in READERS for end in ("", ".index.json"))
+    return next((name for name in names if (folder / name).is_file()), None)
 
 
 def entries_of(folder):
@@ -207,16 +230,29 @@ def _raise_nonfinite(entry, row, chunk):
 
 
 def save_files(folder, core, config, others=()):
-    """Writes config.json, `others` (name, bytes) and model.safetensors, which is renamed last: where it is, all is."""
+    """Writes config.json, `others` (name, bytes) and the weights, which are renamed last: where they are, all is.
+
+    model.safetensors in float32 or bfloat16, as the core has them, or the packed file of an int8 core."""
+    check_place_of_weights(folder, core.dtype)
     with FileSet(folder) as files:
-        for name, content in [("config.json", config_json(config, "float32")), *others]:
+        for name, content in [("config.json", config_json(config, core.dtype)), *others]:
             files.add(name, content)
-        add_weights(files, config, "float32", lambda name: [core.tensor(name)])
+        if core.dtype == "int8":
+            add_packed(files, core, config)
+        else:
+            add_weights(files, config, core.dtype, lambda name: [core.tensor(name)])
+
+
+def check_place_of_weights(folder, dtype):
+    """ConfigError where weights of the other form would lie beside those to be written, and could be taken for the same."""
+    other = weights_in(Path(folder)) if dtype == "int8" else PACKED if (Path(folder) / PACKED).is_file() else None
+    if other is not None:
+        raise ConfigError(f"{folder}: holds {other}, which may be another model's: remove it, or choose another folder")
 
 
 def config_json(config, dtype):
     """Content of config.json. Where the hub's keys for the number type are there, they tell that of the file beside it."""
-    told = {key: dtype for key in ("dtype", "torch_dtype") if key in config.extra}
+    told = {key: dtype for key in ("dtype", "torch_dtype") if key in config.extra and dtype != "int8"}
     return (json.dumps(config.to_dict() | told, indent=2, sort_keys=True) + "\n").encode()
 
 

@@ -104,6 +104,7 @@ def _version():
 
 def _model_options(parser):
     parser.add_argument("--model", required=True, metavar="DIR", help="folder of a model (docs/checkpoints.md), or owner/name on the hub")
+    parser.add_argument("--dtype", default="float32", metavar="TYPE", help="of weights and products: float32 (default), bfloat16 or int8")
     parser.add_argument("--threads", type=int, metavar="N")
 
 
@@ -116,10 +117,10 @@ def _lengths(args):
     return {"max_input_length": args.max_input_length, "truncate": args.truncate}
 
 
-def _load_model(path):
+def _load_model(args):
     from t0native.model import Model
 
-    return Model.from_pretrained(path)
+    return Model.from_pretrained(args.model, args.dtype)
 
 
 # ---- demo -----------------------------------------------------------------------------------------------------------
@@ -305,7 +306,7 @@ def _rank(verbs):
 
 
 def _run_rank(args):
-    ranking = _load_model(args.model).rank(args.input, args.choices, **_lengths(args))
+    ranking = _load_model(args).rank(args.input, args.choices, **_lengths(args))
     scores, lengths = [float(score) for score in ranking.scores], [int(length) for length in ranking.lengths]
     if args.json:
         _print_json({"choice": ranking.choice, "index": int(ranking.index), "scores": scores, "lengths": lengths})
@@ -341,7 +342,7 @@ def _run_generate(args):
         raise DataError("generate: no input; give it as an argument or on stdin, one a line")
     names = ("max_new_tokens", "num_beams", "do_sample", "temperature", "top_k", "top_p", "seed")
     options = {name: value for name in names if (value := getattr(args, name)) is not None}
-    outputs = _load_model(args.model).generate(inputs, **options, **_lengths(args))
+    outputs = _load_model(args).generate(inputs, **options, **_lengths(args))
     if args.json:
         _print_json([{"input": text, "output": output} for text, output in zip(inputs, outputs)])
     else:
@@ -436,7 +437,7 @@ def _run_evaluate(args):
     tasks = list(_tasks_given(args))
     if not tasks:
         raise ConfigError("evaluate: no rows; give --task DATASET=FILE, or --data and --dataset")
-    report = evaluate(_load_model(args.model), tasks, seed=args.seed, limit=args.limit, label=args.label)
+    report = evaluate(_load_model(args), tasks, seed=args.seed, limit=args.limit, label=args.label)
     _show_report(report, args.json)
     if args.out is not None:
         report.save(Path(args.out) / "report.json")

@@ -1,30 +1,57 @@
-"""From any checkpoint to a folder in the hub's layout: weights go from file to file, chunk by chunk, and no model is made."""
+"""From any checkpoint to a folder in the hub's layout, or with a packed int8 file: chunk by chunk, whatever the size."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from t0native import _core
 from t0native.arguments import check, one_of
-from t0native.checkpoint import TOKENIZER, add_weights, config_json
+from t0native.checkpoint import TOKENIZER, add_weights, check_place_of_weights, config_json
 from t0native.entries import as_bfloat16
-from t0native.errors import NumericError
+from t0native.errors import ConfigError, NumericError
 from t0native.files import FileSet
+from t0native.memory import check_room, weights_bytes
+from t0native.packedfile import PackedFile, add_packed
 
 __all__ = ["convert"]
 
-DTYPE = one_of("float32", "bfloat16")
+DTYPE = one_of("float32", "bfloat16", "int8")
 _ALONG = (TOKENIZER, "tokenizer_config.json", "generation_config.json")
 
 
 def convert(found, folder, dtype):
-    """Writes a Checkpoint as config.json and model.safetensors of one number type, with the tokenizer's files beside them.
+    """Writes a Checkpoint as config.json and weights of one number type, with the tokenizer's files beside them.
 
-    Everything is checked as loading checks it, and where something is wrong nothing is written. float32 becomes bfloat16
-    by rounding to the nearest, ties to even; NumericError for a weight that is beyond bfloat16's range."""
+    "float32" and "bfloat16": model.safetensors, from file to file; float32 becomes bfloat16 by rounding to the nearest, ties
+    to even; NumericError for a weight that is beyond bfloat16's range. "int8": a packed file (packedfile.py), for which the
+    weights are held once in that form. Everything is checked as loading checks it, and where something is wrong nothing is
+    written. The folder may be the checkpoint's own."""
     check(DTYPE, "dtype", dtype)
+    if isinstance(found, PackedFile):
+        raise ConfigError(f"{found.path}: holds int8 weights, from which no others can be made; convert the model that it was made from")
     found.check()
+    if Path(folder).resolve() != found.folder.resolve():
+        check_place_of_weights(folder, dtype)
     along = [(name, (found.folder / name).read_bytes()) for name in _ALONG if (found.folder / name).is_file()]
+    with FileSet(folder) as files:
+        for name, content in [("config.json", config_json(found.config, dtype)), *along]:
+            files.add(name, content)
+        if dtype == "int8":
+            add_packed(files, _packed(found), found.config)
+        else:
+            _add_floats(files, found, dtype)
 
+
+def _packed(found):
+    check_room(weights_bytes(found.config, "int8"), "the weights take {} in int8", "close other programs")
+    core = _core.Model(found.config.core(), None, "int8")
+    found.load(core)
+    return core
+
+
+def _add_floats(files, found, dtype):
     def chunks_of(name):
         for row, chunk in found.chunks(name):
             if dtype == "bfloat16":
@@ -34,8 +61,5 @@ def convert(found, folder, dtype):
                 chunk = halves
             yield chunk
 
-    with FileSet(folder) as files:
-        for name, content in [("config.json", config_json(found.config, dtype)), *along]:
-            files.add(name, content)
-        add_weights(files, found.config, dtype, chunks_of)
-        found.check_copies()
+    add_weights(files, found.config, dtype, chunks_of)
+    found.check_copies()

@@ -4,7 +4,7 @@ An Entry says which file holds a tensor, with its dtype and shape; going through
 rows, so that nobody ever holds more than a few megabytes of a file:
 
     row = 0
-    for chunk in entry:                     # float32, float16, or uint16 that holds bfloat16; [rows, columns] or [elements]
+    for chunk in entry:                     # float32, float16, or uint16 that holds bfloat16; [rows, columns], or a whole vector
         core.put(name, row, chunk)
         row += len(chunk)
 
@@ -24,7 +24,7 @@ from t0native.errors import FormatError
 
 __all__ = ["CHUNK", "DTYPE_BYTES", "FLOATS", "Entry", "Problems", "as_bfloat16", "check_plain_names", "is_count", "read_exactly", "widened"]
 
-CHUNK = 4 << 20  # bytes of a chunk at most, except of a single row
+CHUNK = 4 << 20  # bytes of a chunk at most, except of a single row and of a vector
 STRIP = 32 << 20  # bytes gathered at once where a file holds a matrix by columns
 DTYPE_BYTES = {
     "F64": 8,
@@ -93,7 +93,7 @@ class Entry:
         return f"{self.path}: tensor {self.name}"
 
     def __iter__(self):
-        """Chunks of whole rows; of a vector, of elements. Only for the dtypes in FLOATS and one or two dimensions."""
+        """Chunks of whole rows; a vector comes whole. Only for the dtypes in FLOATS and one or two dimensions."""
         step = self.rows_of_a_chunk()
         with open(self.path, "rb", buffering=0) as file:
             by_columns = self.strides is not None and self.strides[-1] != 1
@@ -106,7 +106,7 @@ class Entry:
                     yield chunk.astype(chunk.dtype.newbyteorder("="), copy=False)
 
     def rows_of_a_chunk(self):
-        return max(1, CHUNK // self.row_bytes)
+        return self.shape[0] if len(self.shape) == 1 else max(1, CHUNK // self.row_bytes)
 
     @property
     def row_bytes(self):

@@ -4,6 +4,8 @@ too large is an error with numbers in it, not a machine that swaps or a process 
 import math
 from pathlib import Path
 
+from t0native import _core
+
 __all__ = ["DTYPES", "available_memory", "check_room", "scoring_bytes", "training_bytes", "weights_bytes"]
 
 DTYPES = ("float32", "bfloat16", "int8")  # what a model's weights can be held in
@@ -33,19 +35,13 @@ def check_room(needed, what, remedy):
 
 
 def weights_bytes(config, dtype):
-    """Bytes of a model's weights in memory, without the rounding of matrices to whole panels (below 1 % from d_model 512 on).
-
-    int8: a byte a weight and 8 bytes a row; an embedding that is not the head too stays bfloat16, for it is looked up.
+    """Bytes of a model's weights in the core.
 
     >>> from t0native.config import Config
     >>> [round(weights_bytes(Config.t5_v1_1("xl"), dtype) / 1e9, 2) for dtype in DTYPES]
     [11.4, 5.7, 2.93]
     """
-    weights = config.parameters
-    if dtype != "int8":
-        return {"float32": 4, "bfloat16": 2}[dtype] * weights
-    table = 0 if config.tie_word_embeddings else config.vocab_size * config.d_model
-    return weights + table + 8 * sum(shape[0] for shape in config.tensors().values() if len(shape) == 2)
+    return _core.model_bytes(config.core(), dtype)
 
 
 def scoring_bytes(config, tokens):

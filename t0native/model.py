@@ -26,6 +26,7 @@ from t0native.generation_options import GENERATION_FILE, options_of
 from t0native.hub import locate
 from t0native.jsontext import parse_json
 from t0native.memory import check_room
+from t0native.packedfile import PackedFile
 from t0native.sequences import Sequences, inputs_of, listed, score_pairs
 from t0native.threads import THREADS, get_num_threads
 
@@ -77,15 +78,20 @@ class Model:
     # ---- making and saving ---------------------------------------------------------------------------
 
     @classmethod
-    def from_pretrained(cls, path, dtype="float32", *, config=None, revision=None, kernels=None, threads=None, allow_nonfinite=False):
+    def from_pretrained(
+        cls, path, dtype="float32", *, config=None, revision=None, kernels=None, threads=None, allow_nonfinite=False, verify=False
+    ):
         """Loads a checkpoint: a folder in the hub's layout (config.json, spiece.model, and model.safetensors or
-        pytorch_model.bin, whole or in shards), one of T5X (its file, its folder, or a run's folder: then the last one), or a
-        model of the Hugging Face hub by its name "owner/name" (with the extra [hub]).
+        pytorch_model.bin, whole or in shards), one of T5X (its file, its folder, or a run's folder: then the last one), a
+        packed int8 file of `t0native convert` (or its folder), or a model of the Hugging Face hub by its name "owner/name"
+        (with the extra [hub]).
 
         dtype: of the weights and their products: "float32"; "bfloat16" (half the memory, and faster where the processor
-        multiplies it); "int8" (a quarter, fastest; one scale a row, sums exact). Files of any float type serve each.  config: a Config, or a mapping of keys that replace the
-        files' own.  revision: of a model of the hub.  kernels: a name of t0.kernels.available().  threads: for this model's
-        calls, else t0.get_num_threads().  allow_nonfinite: take weights that are not finite.
+        multiplies it); "int8" (a quarter, fastest; one scale a row, sums exact). Files of any float type serve each; a packed
+        file is mapped, and serves "int8" alone.  config: a Config, or a mapping of keys that replace the files' own.
+        revision: of a model of the hub.  kernels: a name of t0.kernels.available().  threads: for this model's calls, else
+        t0.get_num_threads().  allow_nonfinite: take weights that are not finite.  verify: go through a packed file and check
+        it again; other files are always checked.
         FileNotFoundError for a missing file, FormatError for a broken one, NumericError for weights that are not finite
         (with the tensor's name), ConfigError for an argument, MemoryError before more memory is asked for than there is.
 
@@ -95,12 +101,15 @@ class Model:
         """
         dtype = check(DTYPE, "dtype", dtype)
         place = locate(path, revision)
-        found = open_checkpoint(place, config)
+        found = open_checkpoint(place, config, dtype == "int8")
         tokenizer = _load_tokenizer(found.folder, found.config)
         generation = _mapping(found.folder / GENERATION_FILE)
         found.check()
-        core = _new_core(found.config, kernels, dtype)
-        found.load(core, allow_nonfinite=allow_nonfinite)
+        if isinstance(found, PackedFile):
+            core = found.open(_kernels_named(kernels), verify)
+        else:
+            core = _new_core(found.config, kernels, dtype)
+            found.load(core, allow_nonfinite=allow_nonfinite)
         name = place.resolve().name if Path(path).exists() else path
         return cls(core, found.config, tokenizer, name=name, threads=threads, generation=generation)
 
@@ -167,7 +176,8 @@ class Model:
         return model
 
     def save(self, folder):
-        """Writes the folder in the hub's layout; other libraries load it with no missing and no unexpected key.
+        """Writes the folder in the hub's layout; other libraries load it with no missing and no unexpected key. Weights are
+        written in the model's own float type; an int8 model's as a packed file, which from_pretrained alone reads.
         OSError where it cannot be written (a full disk); what was there before is then untouched.
 
         >>> from tempfile import TemporaryDirectory
@@ -373,8 +383,12 @@ def _new_core(config, kernels, dtype):
     """A core model with room for the weights; refused where the machine has no such memory, before it is asked for."""
     needed = _core.model_bytes(config.core(), dtype)
     check_room(needed, f"the weights take {{}} in {dtype.removesuffix('-flat')}", "close other programs, or take a smaller model or number type")
-    kernels = check(_KERNELS, "kernels" if kernels is not None else "T0NATIVE_KERNELS", kernels or kernel_sets.default())
-    return _core.Model(config.core(), kernels, dtype)
+    return _core.Model(config.core(), _kernels_named(kernels), dtype)
+
+
+def _kernels_named(kernels):
+    """The kernel set of this name, or for None the process's."""
+    return check(_KERNELS, "kernels" if kernels is not None else "T0NATIVE_KERNELS", kernels or kernel_sets.default())
 
 
 def _copy_weights(to, core):

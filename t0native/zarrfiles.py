@@ -69,7 +69,7 @@ class ZarrEntry(Entry):
 
     def __iter__(self):
         along = -1 if self.transposed else 0  # the axis of the stored array that counts our rows
-        at_once = max(1, min(self.grid[along], _STRIP // self.row_bytes))
+        at_once = self.shape[0] if len(self.shape) == 1 else max(1, min(self.grid[along], _STRIP // self.row_bytes))
         step = self.rows_of_a_chunk()
         for first in range(0, self.shape[0], at_once):
             strip = self._strip(along, first, min(first + at_once, self.shape[0]))

@@ -149,7 +149,8 @@ def test_memory_is_told_and_compared_with_what_there_is(tmp_path, monkeypatch, c
     model = t0.Model.init(CONFIG)
     model.save(tmp_path / "m")
     memory = describe_model(tmp_path / "m")["memory"]
-    assert memory["float32"]["weights"] == 4 * model.parameters == 2 * memory["bfloat16"]["weights"]
+    for dtype in ("float32", "bfloat16", "int8"):
+        assert memory[dtype]["weights"] == t0.Model.from_pretrained(tmp_path / "m", dtype).core.nbytes
     assert memory["training_adamw"] > memory["training_adafactor"] > memory["float32"]["weights"]
     for free, fits in ((10**12, "fits now"), (1000, "does not fit now")):
         monkeypatch.setattr(t0native.inspection, "available_memory", lambda free=free: free)
@@ -157,4 +158,4 @@ def test_memory_is_told_and_compared_with_what_there_is(tmp_path, monkeypatch, c
         main(["info", str(tmp_path / "m")])
         assert capsys.readouterr().out.count(f": {fits}\n") == 3
     xl = t0.Config.t5_v1_1("xl")
-    assert weights_bytes(xl, "float32") == 4 * xl.parameters and 1.02 < weights_bytes(xl, "int8") / xl.parameters < 1.03
+    assert weights_bytes(xl, "float32") == pytest.approx(4 * xl.parameters, rel=0.01) and 1.02 < weights_bytes(xl, "int8") / xl.parameters < 1.03
