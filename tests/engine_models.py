@@ -20,16 +20,17 @@ def golden_weights(case):
     return golden.weights(case, t0.Config(**golden.CASES[case][0]).tensors().items())
 
 
-def build(case, kernels=None):
+def build(case, kernels=None, dtype="float32-flat"):
     """t0.Model of a golden case."""
     shape = golden.CASES[case][0]
-    return t0.Model(core_with(shape, golden_weights(case), kernels), t0.Config(**shape))
+    return t0.Model(core_with(shape, golden_weights(case), kernels, dtype), t0.Config(**shape))
 
 
-def core_with(shape, weights, kernels=None):
-    core = _core.Model(shape, kernels)
+def core_with(shape, weights, kernels=None, dtype="float32-flat"):
+    """The core's model, its weights put in whole."""
+    core = _core.Model(shape, kernels, dtype)
     for name, _ in core.tensors():
-        core._writable(name)[...] = weights[name]
+        assert core.put(name, 0, np.atleast_2d(weights[name])) is None
     return core
 
 
