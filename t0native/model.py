@@ -146,7 +146,7 @@ class Model:
         """
         core = _new_core(self.config, self.core.kernels, check(DTYPE, "dtype", dtype))
         _copy_weights(core, self.core)
-        return Model(core, self.config, self.tokenizer, name=self.name, threads=self._threads)
+        return Model(core, self.config, self.tokenizer, name=self.name, threads=self._threads, generation=self.generation)
 
     def make_trainable(self):
         """Lays float32 weights out for training, in place; they are so after init. ConfigError for another number type.

@@ -509,6 +509,19 @@ def test_answers_have_scores_on_request(model):
         assert [found.text for found in model.generate(ASKED, max_new_tokens=6, output_scores=True, **options)] == model.generate(ASKED, max_new_tokens=6, **options)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
+def test_the_cores_own_greedy_loop_gives_the_tokens_and_scores_of_a_search(model, dtype):
+    inputs = [" ".join(ASKED[: 1 + i % 3]) + " Who?" * (i % 7) for i in range(20)]
+    for kernels in t0.kernels.available():
+        other = t0.Model.init(model.config, model.tokenizer, seed=5, dtype=dtype, kernels=kernels)
+        for least in (0, 4):
+            plain, searched = (
+                other.generate(inputs, max_new_tokens=8, min_new_tokens=least, output_scores=True, no_repeat_ngram_size=size) for size in (0, 99)
+            )
+            assert [one.ids.tolist() for one in plain] == [one.ids.tolist() for one in searched]
+            assert [one.score for one in plain] == pytest.approx([one.score for one in searched], abs=1e-4)
+
+
 # ---- many at once --------------------------------------------------------------------------------------------------------
 
 
