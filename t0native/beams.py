@@ -15,6 +15,8 @@ others. Here too, for they may end a search; but what such a beam says is never 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from t0native.errors import ConfigError
@@ -40,7 +42,7 @@ class Beams(Search):
         self.over = np.zeros(n, bool)  # beams that have ended, and only fill a place
         self.made = 0
         self.hopeful = True
-        self.answers = [_Ended(ABSENT, False, None)] * n
+        self.answers = [_Ended(ABSENT, False, False)] * n
         return n
 
     def choose(self, logits):
@@ -88,16 +90,12 @@ class Beams(Search):
         return taken[np.argsort(-scores[taken], kind="stable")]
 
     def _end(self, scores, beams, ids, sums, ended):
-        """Lets the candidates that end compete with the answers there are."""
-        n, options = self.options.num_beams, self.options
-        eligible = ended & (np.arange(len(ended)) < n)
-        full = options.early_stopping is True and all(answer.ended for answer in self.answers)
-        ranked = scores / np.float32(self.made**options.length_penalty)
-        ranked = ranked + ABSENT * full + ABSENT * (not self.hopeful) + ABSENT * ~eligible
-        found = self.answers + [
-            _Ended(rank, end, (row, sum, score > ALIVE)) for rank, end, row, sum, score in zip(ranked, eligible, ids, sums, scores)
-        ]
-        self.answers = [found[i] for i in best(np.array([answer.rank for answer in found]), n)]
+        """Lets the candidates that end, of the first B, compete with the answers there are; real ones go before others."""
+        n = self.options.num_beams
+        ranks = scores / np.float32(self.made**self.options.length_penalty)
+        found = self.answers + [_Ended(ranks[i], True, scores[i] > ALIVE, ids[i], sums[i]) for i in np.flatnonzero(ended[:n])]
+        order = np.lexsort(([-answer.rank for answer in found], [not answer.real for answer in found]))
+        self.answers = [found[i] for i in order[:n]]
 
     def _go_on(self, scores, beams, ids, sums, ended):
         """The next beams, and whether there is anything to hope for from them."""
@@ -114,16 +112,17 @@ class Beams(Search):
 
     def found(self):
         """The answers, the best first: num_return_sequences, or fewer where rules leave fewer."""
-        real = [answer.what for answer in self.answers if answer.ended and answer.what[2]]
+        real = [answer for answer in self.answers if answer.real]
         if not real:
             raise ConfigError(f"input {self.number}: {self.FORBIDDEN}")
-        return [Answer(ids, float(sum), self.complete(ids)) for ids, sum, _ in real[: self.options.num_return_sequences]]
+        return [Answer(one.ids, float(one.sum), self.complete(one.ids)) for one in real[: self.options.num_return_sequences]]
 
 
-class _Ended:
-    """rank: its place among the answers is by this.  ended: not a beam that only fills a place.  what: (ids, sum, real)."""
+class _Ended(NamedTuple):
+    """A place among the answers."""
 
-    __slots__ = ("ended", "rank", "what")
-
-    def __init__(self, rank, ended, what):
-        self.rank, self.ended, self.what = rank, ended, what
+    rank: np.float32
+    ended: bool  # false: nobody's place yet
+    real: bool  # false: of a beam that does not exist
+    ids: np.ndarray | None = None
+    sum: float = 0.0

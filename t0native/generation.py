@@ -1,6 +1,6 @@
 """Answers to many inputs at once: batches within a budget of memory, searches fed together, texts.
 
-    inputs -> jobs (identical ones once) -> batches, short inputs first -> searches in one decoder -> answers, as given
+    inputs -> jobs (identical ones once) -> batches -> searches in one decoder -> answers, in the order of the inputs
 
 A batch's decoder encodes its sources once; each step decodes one token of every search that goes on, and those that have
 ended leave. Greedy search without any rule is the core's own loop, which gives the same tokens."""
@@ -24,6 +24,7 @@ __all__ = ["Generation", "generate", "stream"]
 _log = logging.getLogger("t0native")
 
 MOST_BATCH_BYTES = 2**31  # of one batch's keys, values and logits
+MOST_BATCH_SEQUENCES = 128  # more make nothing faster, and all of a batch are done late
 BAR_DELAY = 2.0  # seconds that a call lasts before it shows how far it is
 
 
@@ -123,24 +124,22 @@ def _jobs(sources, beginnings, options):
 
 
 def _batches(model, sources, jobs, options):
-    """Lists of jobs' places, those with short inputs first, each list within the budget of memory."""
+    """Ranges of jobs, each within the budget of memory."""
     config, sequences = model.config, max(options.num_beams, options.num_return_sequences)
     row = 8 * config.num_decoder_layers * config.num_heads * config.d_kv  # bytes: float32 keys and values
     state = 4 * (2 * config.d_model + config.d_ff)  # of an encoder's row
     free = available_memory()
     budget = MOST_BATCH_BYTES if free is None else min(MOST_BATCH_BYTES, free // 4)
-    batch, taken = [], 0
-    for place in sorted(range(len(jobs)), key=lambda place: len(sources.entries[jobs[place].source])):
-        job = jobs[place]
+    first, taken, most = 0, 0, max(1, MOST_BATCH_SEQUENCES // sequences)
+    for place, job in enumerate(jobs):
         length, rows = len(sources.entries[job.source]), len(job.beginning) + sequences * job.most
         cost = length * (row + state) + rows * row + 16 * sequences * config.vocab_size
-        if batch and taken + cost > budget:
-            yield batch
-            batch, taken = [], 0
-        batch.append(place)
+        if place > first and (taken + cost > budget or place - first == most):
+            yield range(first, place)
+            first, taken = place, 0
         taken += cost
-    if batch:
-        yield batch
+    if jobs:
+        yield range(first, len(jobs))
 
 
 # ---- doing it ------------------------------------------------------------------------------------------------------------
@@ -156,7 +155,10 @@ def _is_plain(model, options, jobs):
 def _run_plain(model, sources, batch, options, ends, finish):
     ids, offsets = concatenated([sources.entries[job.source] for _, job in batch])
     first = batch[0][1]
-    tokens, lengths, scores = model.core.generate(ids, offsets, first.most, first.least, model.threads)
+    try:
+        tokens, lengths, scores = model.core.generate(ids, offsets, first.most, first.least, model.threads)
+    except NumericError as error:
+        raise NumericError(f"a batch of {len(batch)} from input {first.number} on: {error}") from None
     for (place, job), row, length, score in zip(batch, tokens, lengths, scores):
         found = np.concatenate([job.beginning, row[:length]])
         finish(place, [Answer(found, float(score), bool(found[-1] == model.config.eos_token_id))])

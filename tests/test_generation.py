@@ -114,6 +114,11 @@ def test_length_penalty_chooses_between_short_and_long():
         assert ids_of(model_of(two).generate([3], max_new_tokens=6, num_beams=2, length_penalty=penalty)) == answer
 
 
+def test_an_answer_that_a_penalty_puts_behind_all_is_an_answer():
+    model = model_of(table({0: {2: 1.0}, 2: {2: 1.0}}))
+    assert ids_of(model.generate([3], max_new_tokens=300, num_beams=2, length_penalty=-5.0)) == [2] * 300
+
+
 def test_early_stopping_takes_the_first_answers():
     # After two short answers a longer one would be better by its length.
     late = table({0: {2: 0.4, 3: 0.35, 4: 0.25}, 2: {END: 1.0}, 3: {END: 0.9, 5: 0.1}, 4: {5: 1.0}, 5: {5: 0.9, END: 0.1}})
