@@ -203,6 +203,6 @@ void t0_attend_forward(t0_exec *exec, const t0_attend *s, float *scratch, size_t
     room at;
     attend a = {.s = s, .exec = exec, .kernels = kernels, .scratch = scratch, .most_keys = most_keys};
     a.worker_floats = place(&at, NULL, s->head_dim, most_keys);
-    a.bfloat16 = s->bfloat16 && kernels->dense->native_bfloat16;
+    a.bfloat16 = s->bfloat16 && kernels->dense->tile_bfloat16;
     t0_exec_run(exec, run_head, &a, s->n_sequences * s->n_heads);
 }

@@ -17,12 +17,12 @@ typedef struct t0_adamw_pass {
  * most the set's rows. Rows of a have a_row elements between them; what a quantised row looks like is the set's own affair. */
 typedef struct t0_dense_kernels {
     size_t rows_bfloat16, rows_int8;
-    bool native_bfloat16; /* bfloat16 products are faster than float32's */
-    /* c = a panel in float32, whole depth in order, pairs first. a: [m][2 groups] bfloat16. */
+    /* c = the panel's products in float32. a: [m][2 groups] bfloat16. NULL where float32 is as fast: panels are then widened. */
     void (*tile_bfloat16)(float *c, const uint16_t *a, size_t a_row, const uint32_t *panel, size_t groups, size_t m);
     /* c = the exact integers plus offset times the sums of the panel's rows. */
     void (*tile_int8)(int32_t *c, const uint8_t *a, size_t a_row, const uint32_t *panel, size_t groups, size_t m);
     int32_t offset;
+    void (*widen_pairs)(float *y, const uint32_t *panel, size_t groups); /* [groups][32] words to [2 groups][32] floats */
     void (*to_bfloat16)(uint16_t *y, const float *x, size_t n); /* nearest, ties to even */
     void (*pair_bfloat16)(uint32_t *y, const float *low, const float *high, size_t n); /* both in a word; high NULL: zeros */
     /* y = round(x 127 / max|x|), symmetric; returns max|x| / 127, or NaN (and zeros) where an x is not finite. */

@@ -2,7 +2,7 @@
  *
  * int8, tile 4 x 16 twice: |a| (unsigned) times sign(w, a) (signed) by vpmaddubsw: both sides lie within 127, so the sum of two
  * products, at most 2 * 127 * 127 = 32,258, cannot saturate; vpmaddwd with ones adds pairs, vpaddd accumulates: exact integers.
- * bfloat16, tile 6 x 16 twice: a word holds two weights, widened to float32 by a shift and a mask. */
+ * bfloat16 is widened to float32 by a shift and a mask, a piece of a panel at a time, and multiplied so. */
 #include "nn/kernels.h"
 #include "nn/packed.h"
 
@@ -14,7 +14,7 @@
 
 #pragma GCC target("avx2,fma")
 
-enum { MR_INT = 4, MR_FLOAT = 5, W = 8, AHEAD = 16 * T0_PANEL };
+enum { MR_INT = 4, W = 8, AHEAD = 16 * T0_PANEL };
 
 static const int32_t WINDOW[2 * W] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 
@@ -24,7 +24,6 @@ static inline __m256i first_lanes(size_t n) { return _mm256_loadu_si256((const _
 #define ROWS_2(X) ROWS_1(X) X(1)
 #define ROWS_3(X) ROWS_2(X) X(2)
 #define ROWS_4(X) ROWS_3(X) X(3)
-#define ROWS_5(X) ROWS_4(X) X(4)
 
 #define WORD_AT(i) (*(const int32_t *)(const void *)(((i) < 3 ? p : q) + (i) % 3 * a_bytes))
 
@@ -68,54 +67,14 @@ static void tile_int8(int32_t *c, const uint8_t *a, size_t a_row, const uint32_t
 
 /* ---- bfloat16 ------------------------------------------------------------------------------------------------------- */
 
-#define CLEAR_FLOAT(i) __m256 s##i = _mm256_setzero_ps(), t##i = s##i;
-#define STEP_FLOAT(i)                                                                                                       \
-    {                                                                                                                       \
-        const __m256i e = _mm256_set1_epi32(WORD_AT(i));                                                                    \
-        const __m256 low = _mm256_castsi256_ps(_mm256_slli_epi32(e, 16)), high = _mm256_castsi256_ps(_mm256_and_si256(e, upper)); \
-        s##i = _mm256_fmadd_ps(high, high0, s##i);                                                                          \
-        t##i = _mm256_fmadd_ps(high, high1, t##i);                                                                          \
-        s##i = _mm256_fmadd_ps(low, low0, s##i);                                                                            \
-        t##i = _mm256_fmadd_ps(low, low1, t##i);                                                                            \
-    }
-#define STORE_FLOAT(i)                                       \
-    _mm256_storeu_ps(c + (i) * T0_PANEL, s##i);              \
-    _mm256_storeu_ps(c + (i) * T0_PANEL + W, t##i);
-
-#define FLOAT_FUNCTION(m)                                                                                                   \
-    static void float_##m(float *c, const uint8_t *a, size_t a_bytes, const uint32_t *panel, size_t groups) {               \
-        const uint8_t *p = a, *q = a + 3 * a_bytes;                                                                         \
-        const __m256i upper = _mm256_set1_epi32((int32_t)0xffff0000u);                                                      \
-        (void)q;                                                                                                            \
-        ROWS_##m(CLEAR_FLOAT) for (size_t k = 0; k < groups; k++, panel += T0_PANEL, p += 4, q += 4) {                      \
-            _mm_prefetch((const char *)(panel + AHEAD), _MM_HINT_T0);                                                       \
-            const __m256i b0 = _mm256_loadu_si256((const __m256i *)panel), b1 = _mm256_loadu_si256((const __m256i *)(panel + W)); \
-            const __m256 low0 = _mm256_castsi256_ps(_mm256_slli_epi32(b0, 16)), low1 = _mm256_castsi256_ps(_mm256_slli_epi32(b1, 16)); \
-            const __m256 high0 = _mm256_castsi256_ps(_mm256_and_si256(b0, upper)), high1 = _mm256_castsi256_ps(_mm256_and_si256(b1, upper)); \
-            ROWS_##m(STEP_FLOAT)                                                                                            \
-        }                                                                                                                   \
-        ROWS_##m(STORE_FLOAT)                                                                                               \
-    }
-
-FLOAT_FUNCTION(1)
-FLOAT_FUNCTION(2)
-FLOAT_FUNCTION(3)
-FLOAT_FUNCTION(4)
-FLOAT_FUNCTION(5)
-
-static void (*const FLOAT_TILES[MR_FLOAT + 1])(float *, const uint8_t *, size_t, const uint32_t *, size_t) = {NULL, float_1, float_2, float_3, float_4, float_5};
-
-static void tile_bfloat16(float *c, const uint16_t *a, size_t a_row, const uint32_t *panel, size_t groups, size_t m) {
-    FLOAT_TILES[m](c, (const uint8_t *)a, a_row * sizeof *a, panel, groups);
-    FLOAT_TILES[m](c + 2 * W, (const uint8_t *)a, a_row * sizeof *a, panel + 2 * W, groups);
-}
-
-static void to_bfloat16(uint16_t *y, const float *x, size_t n) {
-    for (size_t i = 0; i < n; i++) y[i] = t0_to_bfloat16(x[i]);
-}
-
-static void pair_bfloat16(uint32_t *y, const float *low, const float *high, size_t n) {
-    for (size_t i = 0; i < n; i++) y[i] = t0_to_bfloat16(low[i]) | (high ? (uint32_t)t0_to_bfloat16(high[i]) << 16 : 0);
+static void widen_pairs(float *y, const uint32_t *panel, size_t groups) {
+    const __m256i upper = _mm256_set1_epi32((int32_t)0xffff0000u);
+    for (size_t k = 0; k < groups; k++, panel += T0_PANEL, y += 2 * T0_PANEL)
+        for (size_t j = 0; j < T0_PANEL; j += W) {
+            const __m256i words = _mm256_loadu_si256((const __m256i *)(panel + j));
+            _mm256_storeu_ps(y + j, _mm256_castsi256_ps(_mm256_slli_epi32(words, 16)));
+            _mm256_storeu_ps(y + T0_PANEL + j, _mm256_castsi256_ps(_mm256_and_si256(words, upper)));
+        }
 }
 
 /* ---- int8's ends ---------------------------------------------------------------------------------------------------- */
@@ -172,14 +131,6 @@ static void finish_int8(float *y, size_t y_stride, const int32_t *c, size_t m, s
 }
 
 const t0_dense_kernels t0_dense_avx2 = {
-    .rows_bfloat16 = MR_FLOAT,
-    .rows_int8 = MR_INT,
-    .tile_bfloat16 = tile_bfloat16,
-    .tile_int8 = tile_int8,
-    .to_bfloat16 = to_bfloat16,
-    .pair_bfloat16 = pair_bfloat16,
-    .quantise = quantise,
-    .finish_int8 = finish_int8,
-};
+    .rows_int8 = MR_INT, .tile_int8 = tile_int8, .widen_pairs = widen_pairs, .quantise = quantise, .finish_int8 = finish_int8};
 
 #endif

@@ -156,7 +156,6 @@ static void finish_int8(float *y, size_t y_stride, const int32_t *c, size_t m, s
 const t0_dense_kernels t0_dense_avx512_vnni = {
     .rows_bfloat16 = MR,
     .rows_int8 = MR,
-    .native_bfloat16 = true,
     .tile_bfloat16 = tile_bfloat16,
     .tile_int8 = tile_int8,
     .offset = OFFSET,

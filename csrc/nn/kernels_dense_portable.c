@@ -7,21 +7,6 @@
 
 enum { MR = 4 };
 
-static void tile_bfloat16(float *c, const uint16_t *a, size_t a_row, const uint32_t *panel, size_t groups, size_t m) {
-    for (size_t i = 0; i < m; i++) {
-        float *out = c + i * T0_PANEL;
-        memset(out, 0, T0_PANEL * sizeof *out);
-        for (size_t k = 0; k < groups; k++) {
-            const float low = t0_from_bfloat16(a[i * a_row + 2 * k]), high = t0_from_bfloat16(a[i * a_row + 2 * k + 1]);
-            for (size_t j = 0; j < T0_PANEL; j++) {
-                const uint32_t word = panel[k * T0_PANEL + j];
-                out[j] += high * t0_from_bfloat16((uint16_t)(word >> 16));
-                out[j] += low * t0_from_bfloat16((uint16_t)word);
-            }
-        }
-    }
-}
-
 static void tile_int8(int32_t *c, const uint8_t *a, size_t a_row, const uint32_t *panel, size_t groups, size_t m) {
     for (size_t i = 0; i < m; i++) {
         int32_t *out = c + i * T0_PANEL;
@@ -36,12 +21,13 @@ static void tile_int8(int32_t *c, const uint8_t *a, size_t a_row, const uint32_t
     }
 }
 
-static void to_bfloat16(uint16_t *y, const float *x, size_t n) {
-    for (size_t i = 0; i < n; i++) y[i] = t0_to_bfloat16(x[i]);
-}
-
-static void pair_bfloat16(uint32_t *y, const float *low, const float *high, size_t n) {
-    for (size_t i = 0; i < n; i++) y[i] = t0_to_bfloat16(low[i]) | (high ? (uint32_t)t0_to_bfloat16(high[i]) << 16 : 0);
+static void widen_pairs(float *y, const uint32_t *panel, size_t groups) {
+    for (size_t k = 0; k < groups; k++)
+        for (size_t j = 0; j < T0_PANEL; j++) {
+            const uint32_t word = panel[k * T0_PANEL + j];
+            y[2 * k * T0_PANEL + j] = t0_from_bfloat16((uint16_t)word);
+            y[(2 * k + 1) * T0_PANEL + j] = t0_from_bfloat16((uint16_t)(word >> 16));
+        }
 }
 
 static float quantise(uint8_t *y, const float *x, size_t n) {
@@ -72,12 +58,4 @@ static void finish_int8(float *y, size_t y_stride, const int32_t *c, size_t m, s
 }
 
 const t0_dense_kernels t0_dense_portable = {
-    .rows_bfloat16 = MR,
-    .rows_int8 = MR,
-    .tile_bfloat16 = tile_bfloat16,
-    .tile_int8 = tile_int8,
-    .to_bfloat16 = to_bfloat16,
-    .pair_bfloat16 = pair_bfloat16,
-    .quantise = quantise,
-    .finish_int8 = finish_int8,
-};
+    .rows_int8 = MR, .tile_int8 = tile_int8, .widen_pairs = widen_pairs, .quantise = quantise, .finish_int8 = finish_int8};

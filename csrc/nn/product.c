@@ -16,13 +16,18 @@
 enum {
     BLOCK = 4,             /* panels of a block: even, for gates come in pairs */
     LIKELIHOOD_BLOCK = 8,  /* fixed, since the order of a sum depends on it */
-    MOST_ROWS = 12,        /* of a tile of any kernel set */
+    MOST_ROWS = 96,        /* that a block's results are held of: tiles of any kernel set */
+    WIDENED = 192,         /* depth of a widened piece: 24 KB */
     LINE = 64,
     SPLIT = 1 << 18,       /* words times rows worth waking another thread */
     NORM_GRAIN = 8192
 };
 
 /* ---- rows ----------------------------------------------------------------------------------------------------------- */
+
+t0_dtype t0_rows_dtype(const t0_kernels *kernels, t0_dtype weights) {
+    return weights == T0_BFLOAT16 && !kernels->dense->tile_bfloat16 ? T0_FLOAT32 : weights;
+}
 
 static size_t row_bytes(t0_dtype dtype, size_t in) {
     const size_t size = dtype == T0_FLOAT32 ? 4 : dtype == T0_BFLOAT16 ? 2 : 1;
@@ -127,11 +132,17 @@ typedef struct product {
 typedef struct tile {
     _Alignas(LINE) float values[LIKELIHOOD_BLOCK][MOST_ROWS * T0_PANEL];
     _Alignas(LINE) int32_t integers[MOST_ROWS * T0_PANEL];
+    float *scratch; /* the worker's */
 } tile;
 
 static size_t divide_up(size_t n, size_t by) { return (n + by - 1) / by; }
 
+/* Panels of fewer bits than the rows: widened as they come. */
+static bool widens(const product *p) { return p->x->dtype == T0_FLOAT32 && p->w->dtype == T0_BFLOAT16; }
+
+/* Rows of a tile; of several, where a widened piece of a panel should serve more of them. */
 static size_t tile_rows(const product *p) {
+    if (widens(p)) return MOST_ROWS / p->kernels->mr * p->kernels->mr;
     switch (p->x->dtype) {
     case T0_INT8: return p->kernels->dense->rows_int8;
     case T0_BFLOAT16: return p->kernels->dense->rows_bfloat16;
@@ -139,15 +150,32 @@ static size_t tile_rows(const product *p) {
     }
 }
 
-/* Panel j times rows first .. first + m - 1 in float32, in the steps of nn/gemm.c. */
-static void float_tile(const product *p, float *c, size_t first, size_t m, size_t j) {
-    const size_t stride = p->x->stride / sizeof(float), depth = p->x->in, blocks = divide_up(depth, T0_GEMM_K), nr = p->kernels->nr;
-    const float *a = (const float *)(const void *)p->x->data + first * stride, *panel = (const float *)(const void *)t0_packed_panel(p->w, j);
-    for (size_t block = 0; block < blocks; block++) {
-        const t0_range k = t0_range_of(depth, blocks, block);
+/* c (+)= a piece of a panel, [k][32] floats, times m rows of it. */
+static void float_piece(const product *p, float *c, const float *a, size_t stride, const float *piece, size_t k, size_t m, bool add) {
+    const size_t nr = p->kernels->nr, tiles = divide_up(m, p->kernels->mr);
+    for (size_t i = 0; i < tiles; i++) {
+        const t0_range rows = t0_range_of(m, tiles, i);
         for (size_t column = 0; column < T0_PANEL; column += nr)
-            p->kernels->gemm_tile(c + column, T0_PANEL, a + k.begin, stride, 1, panel + k.begin * T0_PANEL + column, T0_PANEL,
-                                  k.end - k.begin, m, nr, block > 0);
+            p->kernels->gemm_tile(c + rows.begin * T0_PANEL + column, T0_PANEL, a + rows.begin * stride, stride, 1, piece + column, T0_PANEL,
+                                  k, rows.end - rows.begin, nr, add);
+    }
+}
+
+/* Panel j times rows first .. first + m - 1 in float32, in the steps of nn/gemm.c; a bfloat16 panel through `scratch`. */
+static void float_tile(const product *p, float *c, size_t first, size_t m, size_t j, float *scratch) {
+    const size_t stride = p->x->stride / sizeof(float), depth = p->x->in;
+    const size_t blocks = divide_up(depth, widens(p) ? WIDENED : T0_GEMM_K);
+    const float *a = (const float *)(const void *)p->x->data + first * stride;
+    const uint32_t *panel = t0_packed_panel(p->w, j);
+    for (size_t block = 0; block < blocks; block++) {
+        t0_range k = t0_range_of(depth, blocks, block);
+        const float *piece = (const float *)(const void *)panel + k.begin * T0_PANEL;
+        if (widens(p)) { /* whole words */
+            k = (t0_range){k.begin + k.begin % 2, block + 1 < blocks ? k.end + k.end % 2 : k.end};
+            p->kernels->dense->widen_pairs(scratch, panel + k.begin / 2 * T0_PANEL, (k.end - k.begin + 1) / 2);
+            piece = scratch;
+        }
+        float_piece(p, c, a + k.begin, stride, piece, k.end - k.begin, m, block > 0);
     }
 }
 
@@ -157,7 +185,7 @@ static void run_tile(const product *p, tile *t, float *to, size_t to_stride, siz
     const t0_dense_kernels *dense = p->kernels->dense;
     const size_t groups = t0_packed_groups(p->w);
     if (x->dtype == T0_FLOAT32) {
-        float_tile(p, to, first, m, j);
+        float_tile(p, to, first, m, j, t->scratch);
     } else if (x->dtype == T0_BFLOAT16) {
         const size_t stride = x->stride / sizeof(uint16_t);
         dense->tile_bfloat16(to, (const uint16_t *)(const void *)x->data + first * stride, stride, t0_packed_panel(p->w, j), groups, m);
@@ -209,6 +237,7 @@ static void take_likelihoods(const product *p, const tile *t, size_t first, size
 
 static void run_blocks(const product *p, t0_range blocks, t0_range rows, size_t worker) {
     tile t;
+    t.scratch = t0_exec_scratch(p->exec, worker);
     const size_t wide = p->likelihood ? LIKELIHOOD_BLOCK : BLOCK, panels = t0_packed_panels(p->w);
     const size_t n_rows = rows.end - rows.begin, tiles = divide_up(n_rows, tile_rows(p));
     for (size_t block = blocks.begin; block < blocks.end; block++) {

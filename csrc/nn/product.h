@@ -10,6 +10,10 @@
 #include "nn/exec.h"
 #include "nn/packed.h"
 
+/* The number type in which a kernel set takes activations for weights of this one: float32 for bfloat16 where there are no
+ * bfloat16 products. */
+t0_dtype t0_rows_dtype(const t0_kernels *kernels, t0_dtype weights);
+
 /* Activations ready to be multiplied; strides keep rows out of each other's cache lines. */
 typedef struct t0_rows {
     t0_dtype dtype;

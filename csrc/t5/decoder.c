@@ -45,7 +45,7 @@ static t0_infer encoder_pass(const t0_decoder *d, t0_exec *exec, t0_range *rows,
 static t0_status encode(t0_decoder *d, t0_exec *exec, const t0_ragged *sources, t0_range *rows, t0_error *err) {
     const size_t dim = (size_t)d->model->config.d_model, limit = t0_pass_rows(d->model);
     t0_carver size = {0};
-    size_t most = t0_infer_rows_floats(d->model, d->n_source_rows);
+    size_t most = t0_infer_rows_floats(d->model, exec, d->n_source_rows);
     for (size_t first = 0, end; first < d->n_sources; first = end) {
         end = t0_group_end(sources->offsets, d->n_sources, first, limit);
         t0_infer run = encoder_pass(d, exec, rows, first, end);

@@ -19,7 +19,11 @@ static size_t dim_of(const t0_model *model) { return (size_t)model->config.d_mod
 
 /* ---- products with either form of weights --------------------------------------------------------------------------- */
 
-static t0_rows rows_at(const t0_model *model, size_t n, size_t in, float *memory) { return t0_rows_at(model->dtype, n, in, memory); }
+static t0_dtype rows_dtype(const t0_model *model, const t0_exec *exec) { return t0_rows_dtype(t0_exec_kernels(exec), model->dtype); }
+
+static t0_rows rows_at(const t0_model *model, const t0_exec *exec, size_t n, size_t in, float *memory) {
+    return t0_rows_at(rows_dtype(model, exec), n, in, memory);
+}
 
 /* y[n, out] (+)= rows W^T. weight: how the model finds it. */
 static void multiply(const t0_model *model, t0_exec *exec, float *y, size_t out, const t0_rows *rows, size_t weight, bool add) {
@@ -34,14 +38,16 @@ static void multiply(const t0_model *model, t0_exec *exec, float *y, size_t out,
 
 /* rows = x as the products take it. */
 static t0_rows take(const t0_infer *run, const float *x, size_t in) {
-    t0_rows rows = rows_at(run->model, run->n_rows, in, run->rows);
+    t0_rows rows = rows_at(run->model, run->exec, run->n_rows, in, run->rows);
     t0_rows_fill(run->exec, &rows, x, in);
     return rows;
 }
 
 /* ---- places --------------------------------------------------------------------------------------------------------- */
 
-size_t t0_infer_rows_floats(const t0_model *model, size_t n_rows) { return t0_rows_floats(model->dtype, n_rows, dim_of(model)); }
+size_t t0_infer_rows_floats(const t0_model *model, const t0_exec *exec, size_t n_rows) {
+    return t0_rows_floats(rows_dtype(model, exec), n_rows, dim_of(model));
+}
 
 size_t t0_infer_place(t0_infer *run, float *memory) {
     const t0_config *c = &run->model->config;
@@ -51,7 +57,7 @@ size_t t0_infer_place(t0_infer *run, float *memory) {
     run->bias_width = run->decoder ? keys : 2 * keys - 1;
     t0_carver at = {.base = memory};
     run->x = t0_carve(&at, n, d);
-    run->rows = t0_carve(&at, 1, t0_rows_floats(run->model->dtype, n, widest));
+    run->rows = t0_carve(&at, 1, t0_rows_floats(rows_dtype(run->model, run->exec), n, widest));
     t0_carver attention = at, feed_forward = at;
     run->qkv = t0_carve(&attention, n, 3 * inner);
     run->o = t0_carve(&attention, n, inner);
@@ -72,7 +78,7 @@ static t0_status not_finite(const t0_infer *run, size_t block, const char *layer
 
 /* rows = norm(x); false where x is not finite. */
 static bool norm(const t0_infer *run, t0_rows *rows, size_t gain) {
-    *rows = rows_at(run->model, run->n_rows, dim_of(run->model), run->rows);
+    *rows = rows_at(run->model, run->exec, run->n_rows, dim_of(run->model), run->rows);
     return t0_rows_norm(run->exec, rows, run->x, run->model->weights + gain, run->model->config.norm_epsilon);
 }
 
@@ -196,7 +202,7 @@ t0_status t0_infer_run(t0_infer *run, float *out, const int32_t *ids, t0_error *
 
 void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const float *states, size_t n_rows, float *memory) {
     const size_t wide = 2 * t0_config_inner(&model->config);
-    t0_rows rows = rows_at(model, n_rows, dim_of(model), memory);
+    t0_rows rows = rows_at(model, exec, n_rows, dim_of(model), memory);
     t0_rows_fill(exec, &rows, states, dim_of(model));
     for (size_t l = 0; l < model->decoder.n_blocks; l++)
         multiply(model, exec, cross_kv + l * n_rows * wide, wide, &rows, model->decoder.blocks[l].cross_kv, false);
@@ -205,7 +211,7 @@ void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const
 /* ---- the head ------------------------------------------------------------------------------------------------------- */
 
 void t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows, float *memory) {
-    t0_rows rows = rows_at(model, n_rows, dim_of(model), memory);
+    t0_rows rows = rows_at(model, exec, n_rows, dim_of(model), memory);
     t0_rows_fill(exec, &rows, states, dim_of(model));
     multiply(model, exec, logits, (size_t)model->config.vocab_size, &rows, model->head, false);
 }
@@ -216,19 +222,19 @@ typedef struct head_memory {
     size_t used;
 } head_memory;
 
-static head_memory place_head(const t0_model *model, size_t n_rows, float *memory) {
+static head_memory place_head(const t0_model *model, const t0_exec *exec, size_t n_rows, float *memory) {
     const size_t vocab = (size_t)model->config.vocab_size;
     t0_carver at = {.base = memory};
     head_memory head;
     head.lse = t0_carve(&at, n_rows, 1);
     head.parts = t0_carve(&at, model->packed ? n_rows : 1, t0_likelihood_parts(vocab));
-    head.rows = t0_carve(&at, 1, t0_infer_rows_floats(model, n_rows));
+    head.rows = t0_carve(&at, 1, t0_infer_rows_floats(model, exec, n_rows));
     head.logits = model->packed ? NULL : t0_carve(&at, t0_logit_rows(model, n_rows), vocab);
     head.used = at.used;
     return head;
 }
 
-size_t t0_infer_likelihood_floats(const t0_model *model, size_t n_rows) { return place_head(model, n_rows, NULL).used; }
+size_t t0_infer_likelihood_floats(const t0_model *model, const t0_exec *exec, size_t n_rows) { return place_head(model, exec, n_rows, NULL).used; }
 
 static void flat_likelihood(const t0_model *model, t0_exec *exec, const head_memory *at, float *log_p, const float *states, size_t n_rows,
                             const int64_t *label_offsets, const int32_t *labels) {
@@ -246,9 +252,9 @@ static void flat_likelihood(const t0_model *model, t0_exec *exec, const head_mem
 
 t0_status t0_infer_likelihood(const t0_model *model, t0_exec *exec, float *log_p, const float *states, size_t n_rows,
                               const int64_t *label_offsets, const int32_t *labels, float *memory, t0_error *err) {
-    const head_memory at = place_head(model, n_rows, memory);
+    const head_memory at = place_head(model, exec, n_rows, memory);
     if (model->packed) {
-        t0_rows rows = rows_at(model, n_rows, dim_of(model), at.rows);
+        t0_rows rows = rows_at(model, exec, n_rows, dim_of(model), at.rows);
         t0_rows_fill(exec, &rows, states, dim_of(model));
         t0_product_likelihood(exec, at.lse, log_p, at.parts, &rows, &model->matrices[model->head], label_offsets, labels);
     } else {

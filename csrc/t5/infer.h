@@ -41,7 +41,7 @@ size_t t0_infer_place(t0_infer *run, float *memory);
 t0_status t0_infer_run(t0_infer *run, float *out, const int32_t *ids, t0_error *err);
 
 /* What every pass over `n_rows` states needs to multiply them: t0_infer_rows_floats of `memory`. */
-size_t t0_infer_rows_floats(const t0_model *model, size_t n_rows);
+size_t t0_infer_rows_floats(const t0_model *model, const t0_exec *exec, size_t n_rows);
 /* cross_kv [decoder layers][n_rows][2I] from encoder states [n_rows, D]. */
 void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const float *states, size_t n_rows, float *memory);
 /* logits [n_rows, V]. */
@@ -49,7 +49,7 @@ void t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const 
 
 /* log p of some tokens given the rows before them: log_p[i] = z[n, labels[i]] - log sum exp z[n], for
  * label_offsets[n] <= i < label_offsets[n+1]. memory: t0_infer_likelihood_floats. */
-size_t t0_infer_likelihood_floats(const t0_model *model, size_t n_rows);
+size_t t0_infer_likelihood_floats(const t0_model *model, const t0_exec *exec, size_t n_rows);
 t0_status t0_infer_likelihood(const t0_model *model, t0_exec *exec, float *log_p, const float *states, size_t n_rows,
                               const int64_t *label_offsets, const int32_t *labels, float *memory, t0_error *err);
 

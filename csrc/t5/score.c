@@ -143,7 +143,7 @@ static size_t place_group(score_call *call, group_memory *memory, float *base, s
     const t0_model *model = call->model;
     const size_t dim = (size_t)model->config.d_model, last = call->first_of_source[end];
     t0_infer encoder = encoder_pass(call, first, end);
-    size_t run_floats = t0_size_max(t0_infer_place(&encoder, NULL), t0_infer_rows_floats(model, encoder.n_rows)), target_rows = 0;
+    size_t run_floats = t0_size_max(t0_infer_place(&encoder, NULL), t0_infer_rows_floats(model, call->exec, encoder.n_rows)), target_rows = 0;
     for (size_t k = call->first_of_source[first], stop; k < last; k = stop) {
         stop = t0_group_end(call->offsets, last, k, t0_pass_rows(model));
         t0_infer decoder = decoder_pass(call, k, stop, first);
@@ -155,7 +155,7 @@ static size_t place_group(score_call *call, group_memory *memory, float *base, s
     memory->cross = t0_carve(&carver, 1, t0_cross_size(model, encoder.n_rows));
     memory->run = t0_carve(&carver, 1, run_floats);
     memory->decoded = t0_carve(&carver, target_rows, dim);
-    memory->head = t0_carve(&carver, 1, t0_infer_likelihood_floats(model, target_rows));
+    memory->head = t0_carve(&carver, 1, t0_infer_likelihood_floats(model, call->exec, target_rows));
     return carver.used;
 }
 

@@ -76,7 +76,7 @@ static t0_status logits_pass(const t0_model *model, t0_exec *exec, t0_workspace 
     t0_carver carver = {0};
     float *states = NULL, *cross = NULL, *decoded = NULL, *memory = NULL;
     const size_t run_floats = t0_size_max(t0_infer_place(&encoder, NULL), t0_infer_place(&decoder, NULL));
-    const size_t rows_floats = t0_infer_rows_floats(model, t0_size_max(encoder.n_rows, n_rows));
+    const size_t rows_floats = t0_infer_rows_floats(model, exec, t0_size_max(encoder.n_rows, n_rows));
     for (int placing = 0; placing < 2; placing++) { /* sizes first, addresses then */
         states = t0_carve(&carver, encoder.n_rows, dim);
         cross = t0_carve(&carver, 1, t0_cross_size(model, encoder.n_rows));
