@@ -19,7 +19,7 @@ static void forward_rows(void *context, size_t index, size_t worker) {
     if (s->gated) {
         for (size_t n = rows.begin; n < rows.end; n++) s->kernels->gelu_gate(s->a + n * f, s->h + n * 2 * f, s->h + n * 2 * f + f, f);
     } else {
-        for (size_t i = rows.begin * f; i < rows.end * f; i++) s->a[i] = s->h[i] > 0.0f ? s->h[i] : 0.0f;
+        for (size_t i = rows.begin * f; i < rows.end * f; i++) s->a[i] = s->h[i] < 0.0f ? 0.0f : s->h[i]; /* NaN stays */
     }
 }
 

@@ -150,19 +150,20 @@ static size_t tile_rows(const product *p) {
     }
 }
 
-/* c (+)= a piece of a panel, [k][32] floats, times m rows of it. */
-static void float_piece(const product *p, float *c, const float *a, size_t stride, const float *piece, size_t k, size_t m, bool add) {
+/* c[m, n] (+)= m rows of a times a piece of a panel, [k][32] floats. */
+static void float_piece(const product *p, float *c, size_t c_stride, size_t n, const float *a, size_t stride, const float *piece, size_t k,
+                        size_t m, bool add) {
     const size_t nr = p->kernels->nr, tiles = divide_up(m, p->kernels->mr);
     for (size_t i = 0; i < tiles; i++) {
         const t0_range rows = t0_range_of(m, tiles, i);
-        for (size_t column = 0; column < T0_PANEL; column += nr)
-            p->kernels->gemm_tile(c + rows.begin * T0_PANEL + column, T0_PANEL, a + rows.begin * stride, stride, 1, piece + column, T0_PANEL,
-                                  k, rows.end - rows.begin, nr, add);
+        for (size_t column = 0; column < n; column += nr)
+            p->kernels->gemm_tile(c + rows.begin * c_stride + column, c_stride, a + rows.begin * stride, stride, 1, piece + column, T0_PANEL,
+                                  k, rows.end - rows.begin, n - column < nr ? n - column : nr, add);
     }
 }
 
 /* Panel j times rows first .. first + m - 1 in float32, in the steps of nn/gemm.c; a bfloat16 panel through `scratch`. */
-static void float_tile(const product *p, float *c, size_t first, size_t m, size_t j, float *scratch) {
+static void float_tile(const product *p, float *scratch, float *c, size_t c_stride, size_t n, bool add, size_t first, size_t m, size_t j) {
     const size_t stride = p->x->stride / sizeof(float), depth = p->x->in;
     const size_t blocks = divide_up(depth, widens(p) ? WIDENED : T0_GEMM_K);
     const float *a = (const float *)(const void *)p->x->data + first * stride;
@@ -175,17 +176,17 @@ static void float_tile(const product *p, float *c, size_t first, size_t m, size_
             p->kernels->dense->widen_pairs(scratch, panel + k.begin / 2 * T0_PANEL, (k.end - k.begin + 1) / 2);
             piece = scratch;
         }
-        float_piece(p, c, a + k.begin, stride, piece, k.end - k.begin, m, block > 0);
+        float_piece(p, c, c_stride, n, a + k.begin, stride, piece, k.end - k.begin, m, add || block > 0);
     }
 }
 
-/* Panel j of rows first .. first + m - 1 to [m][n] floats at `to`; with add (int8 only) added to them. */
+/* Panel j of rows first .. first + m - 1 to [m][n] floats at `to`, or added to them; bfloat16 products have n 32 and no add. */
 static void run_tile(const product *p, tile *t, float *to, size_t to_stride, size_t n, bool add, size_t first, size_t m, size_t j) {
     const t0_rows *x = p->x;
     const t0_dense_kernels *dense = p->kernels->dense;
     const size_t groups = t0_packed_groups(p->w);
     if (x->dtype == T0_FLOAT32) {
-        float_tile(p, to, first, m, j, t->scratch);
+        float_tile(p, t->scratch, to, to_stride, n, add, first, m, j);
     } else if (x->dtype == T0_BFLOAT16) {
         const size_t stride = x->stride / sizeof(uint16_t);
         dense->tile_bfloat16(to, (const uint16_t *)(const void *)x->data + first * stride, stride, t0_packed_panel(p->w, j), groups, m);
@@ -199,7 +200,7 @@ static void run_tile(const product *p, tile *t, float *to, size_t to_stride, siz
 static void run_plain(const product *p, tile *t, size_t first, size_t m, size_t j) {
     const size_t n = p->out - j * T0_PANEL < T0_PANEL ? p->out - j * T0_PANEL : T0_PANEL;
     float *y = p->y + first * p->y_stride + j * T0_PANEL, *c = t->values[0];
-    if (p->x->dtype == T0_INT8 && p->finish != T0_RELU) {
+    if (p->x->dtype != T0_BFLOAT16 && p->finish != T0_RELU) {
         run_tile(p, t, y, p->y_stride, n, p->finish == T0_ADD, first, m, j);
         return;
     }
@@ -208,7 +209,7 @@ static void run_plain(const product *p, tile *t, size_t first, size_t m, size_t 
         if (p->finish == T0_ADD)
             for (size_t e = 0; e < n; e++) y[e] += c[e];
         else if (p->finish == T0_RELU)
-            for (size_t e = 0; e < n; e++) y[e] = c[e] > 0.0f ? c[e] : 0.0f;
+            for (size_t e = 0; e < n; e++) y[e] = c[e] < 0.0f ? 0.0f : c[e]; /* NaN stays */
         else
             memcpy(y, c, n * sizeof *y);
     }
@@ -302,4 +303,15 @@ float t0_row_log_sum_exp(const t0_kernels *kernels, const float *z, size_t vocab
     const size_t wide = LIKELIHOOD_BLOCK * T0_PANEL, n = t0_likelihood_parts(vocab);
     for (size_t i = 0; i < n; i++) parts[i] = kernels->log_sum_exp(z + i * wide, vocab - i * wide < wide ? vocab - i * wide : wide);
     return kernels->log_sum_exp(parts, n);
+}
+
+/* On bit patterns: an exponent of all ones is a NaN or an infinity. Compiles to vector code, unlike a float sum. */
+bool t0_all_finite(const float *x, size_t n) {
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bad |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return !bad;
 }

@@ -198,8 +198,7 @@ static t0_status run_step(t0_decoder *d, t0_exec *exec, float *logits, size_t n,
     float *memory = t0_carve(&at, 1, floats), *decoded = t0_carve(&at, n, dim);
     t0_infer_place(&run, memory);
     T0_TRY(t0_infer_run(&run, decoded, ids, err));
-    t0_infer_logits(d->model, exec, logits, decoded, n, memory);
-    return t0_exec_check(exec, err);
+    return t0_infer_logits(d->model, exec, logits, decoded, n, memory, err);
 }
 
 t0_status t0_decoder_step(t0_decoder *decoder, t0_exec *exec, float *logits, size_t n, const int32_t *ids, const int32_t *source_of,

@@ -6,8 +6,6 @@
 #include "t5/decoder.h"
 #include "t5/groups.h"
 
-#include <math.h>
-
 typedef struct generate_call {
     const t0_model *model;
     t0_exec *exec;
@@ -26,8 +24,8 @@ typedef struct generate_call {
 
 static size_t new_tokens(const generate_call *call) { return (size_t)call->options->max_new_tokens; }
 
-/* The best token of one row of logits and its log p. False if a logit is not a number or the row has no finite maximum. */
-static bool pick(const generate_call *call, const float *logits, bool may_end, int32_t *id, double *score) {
+/* The best token of one row of logits and its log p. */
+static void pick(const generate_call *call, const float *logits, bool may_end, int32_t *id, double *score) {
     const t0_config *config = &call->model->config;
     int32_t best = -1;
     for (int32_t v = 0; v < config->vocab_size; v++) {
@@ -38,19 +36,17 @@ static bool pick(const generate_call *call, const float *logits, bool may_end, i
     const float norm = t0_exec_kernels(call->exec)->log_sum_exp(logits, (size_t)config->vocab_size);
     *id = best;
     *score = (double)logits[best] - (double)norm;
-    return isfinite(*score);
 }
 
 /* Takes the step's tokens of sequences begin .. end - 1, whose new rows begin at `row`; those that go on stay. */
-static t0_status take_tokens(generate_call *call, size_t first, size_t begin, size_t end, size_t row, size_t t, size_t *stay, t0_error *err) {
+static void take_tokens(generate_call *call, size_t first, size_t begin, size_t end, size_t row, size_t t, size_t *stay) {
     const t0_config *config = &call->model->config;
     const bool may_end = t >= (size_t)call->options->min_new_tokens;
     for (size_t a = begin; a < end; a++) {
         const size_t b = first + (size_t)call->active[a];
         int32_t id;
         double score;
-        if (!pick(call, call->logits + (a - begin) * (size_t)config->vocab_size, may_end, &id, &score))
-            return t0_fail(err, T0_ENUMERIC, "sequence %zu, position %zu: the logits are not finite", b, t);
+        pick(call, call->logits + (a - begin) * (size_t)config->vocab_size, may_end, &id, &score);
         call->ids_out[b * new_tokens(call) + t] = id;
         call->lengths_out[b] = (int32_t)(t + 1);
         call->scores_out[b] += score;
@@ -59,7 +55,6 @@ static t0_status take_tokens(generate_call *call, size_t first, size_t begin, si
         call->parents[*stay] = (int64_t)(row + a - begin);
         call->active[(*stay)++] = call->active[a];
     }
-    return T0_OK;
 }
 
 static t0_status generate_steps(generate_call *call, t0_decoder *decoder, size_t first, t0_error *err) {
@@ -70,7 +65,7 @@ static t0_status generate_steps(generate_call *call, t0_decoder *decoder, size_t
             const size_t n = call->n_active - begin < most ? call->n_active - begin : most, row = t0_decoder_rows(decoder);
             T0_TRY(t0_decoder_step(decoder, call->exec, call->logits, n, call->ids + begin, call->active + begin, call->parents + begin,
                                    call->poll, err));
-            T0_TRY(take_tokens(call, first, begin, begin + n, row, t, &stay, err));
+            take_tokens(call, first, begin, begin + n, row, t, &stay);
         }
         call->n_active = stay;
     }

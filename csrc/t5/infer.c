@@ -196,6 +196,7 @@ t0_status t0_infer_run(t0_infer *run, float *out, const int32_t *ids, t0_error *
     rows.stride = d * sizeof *out;
     if (!t0_rows_norm(run->exec, &rows, run->x, model->weights + stack->final_norm, c->norm_epsilon))
         return not_finite(run, stack->n_blocks - 1, "feed-forward", err);
+    if (!t0_all_finite(out, n * d)) return t0_fail(err, T0_ENUMERIC, "%s, final norm: its result is not finite; its weights are not", run->decoder ? "decoder" : "encoder");
     if (run->decoder && c->tied) t0_scale(run->exec, out, n * d, 1.0f / sqrtf((float)d));
     return T0_OK;
 }
@@ -210,10 +211,18 @@ void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const
 
 /* ---- the head ------------------------------------------------------------------------------------------------------- */
 
-void t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows, float *memory) {
+static const char NOT_FINITE[] = "head: a logit is not finite; its weights are not";
+
+static void head_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows, float *memory) {
     t0_rows rows = rows_at(model, exec, n_rows, dim_of(model), memory);
     t0_rows_fill(exec, &rows, states, dim_of(model));
     multiply(model, exec, logits, (size_t)model->config.vocab_size, &rows, model->head, false);
+}
+
+t0_status t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows, float *memory, t0_error *err) {
+    head_logits(model, exec, logits, states, n_rows, memory);
+    T0_TRY(t0_exec_check(exec, err));
+    return t0_all_finite(logits, n_rows * (size_t)model->config.vocab_size) ? T0_OK : t0_fail(err, T0_ENUMERIC, NOT_FINITE);
 }
 
 /* lse[n] | sums of parts of the vocabulary, [n] packed, [1] flat | rows of the head | flat: some logits */
@@ -241,7 +250,7 @@ static void flat_likelihood(const t0_model *model, t0_exec *exec, const head_mem
     const size_t step = t0_logit_rows(model, n_rows), vocab = (size_t)model->config.vocab_size;
     for (size_t first = 0; first < n_rows; first += step) {
         const size_t some = n_rows - first < step ? n_rows - first : step;
-        t0_infer_logits(model, exec, at->logits, states + first * dim_of(model), some, at->rows);
+        head_logits(model, exec, at->logits, states + first * dim_of(model), some, at->rows);
         for (size_t n = first; n < first + some; n++) {
             const float *z = at->logits + (n - first) * vocab;
             at->lse[n] = t0_row_log_sum_exp(t0_exec_kernels(exec), z, vocab, at->parts);
@@ -264,7 +273,7 @@ t0_status t0_infer_likelihood(const t0_model *model, t0_exec *exec, float *log_p
     for (size_t n = 0; n < n_rows; n++)
         for (int64_t i = label_offsets[n]; i < label_offsets[n + 1]; i++) {
             log_p[i] -= at.lse[n];
-            if (!isfinite(log_p[i])) return t0_fail(err, T0_ENUMERIC, "head: a log-likelihood is %f; its weights or the decoder's states are not finite", (double)log_p[i]);
+            if (!isfinite(log_p[i])) return t0_fail(err, T0_ENUMERIC, NOT_FINITE);
         }
     return T0_OK;
 }

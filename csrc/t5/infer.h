@@ -45,7 +45,7 @@ size_t t0_infer_rows_floats(const t0_model *model, const t0_exec *exec, size_t n
 /* cross_kv [decoder layers][n_rows][2I] from encoder states [n_rows, D]. */
 void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const float *states, size_t n_rows, float *memory);
 /* logits [n_rows, V]. */
-void t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows, float *memory);
+t0_status t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows, float *memory, t0_error *err);
 
 /* log p of some tokens given the rows before them: log_p[i] = z[n, labels[i]] - log sum exp z[n], for
  * label_offsets[n] <= i < label_offsets[n+1]. memory: t0_infer_likelihood_floats. */

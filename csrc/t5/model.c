@@ -8,6 +8,8 @@
  * The same walk is made twice: first to count tensors and bytes, then to fill the tables. */
 #include "t5/model.h"
 
+#include "nn/product.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -322,22 +324,10 @@ const t0_tensor *t0_model_find(const t0_model *model, const char *name) {
     return NULL;
 }
 
-/* On bit patterns: an exponent of all ones is a NaN or an infinity. Compiles to vector code, unlike a float sum. */
-static bool all_finite(const float *x, size_t n) {
-    const uint32_t exponent = 0x7f800000u;
-    uint32_t bad = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        bad |= (bits & exponent) == exponent;
-    }
-    return !bad;
-}
-
 const t0_tensor *t0_model_find_nonfinite(const t0_model *model) {
     for (size_t i = 0; i < model->n_tensors; i++) {
         const t0_tensor *tensor = &model->tensors[i];
-        if (!all_finite(model->weights + tensor->offset, tensor->rows * tensor->columns)) return tensor;
+        if (!t0_all_finite(model->weights + tensor->offset, tensor->rows * tensor->columns)) return tensor;
     }
     return NULL;
 }

@@ -92,8 +92,7 @@ static t0_status logits_pass(const t0_model *model, t0_exec *exec, t0_workspace 
     t0_infer_place(&decoder, memory);
     decoder.cross_kv = cross;
     T0_TRY(t0_infer_run(&decoder, decoded, inputs->ids, err));
-    t0_infer_logits(model, exec, out, decoded, n_rows, memory);
-    return T0_OK;
+    return t0_infer_logits(model, exec, out, decoded, n_rows, memory, err);
 }
 
 t0_status t0_logits(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_ragged *decoder_inputs,
