@@ -8,14 +8,13 @@ import threading
 import numpy as np
 import pytest
 from conftest import needed
-from engine_models import build, golden, ragged, shifted
+from engine_models import build, golden, ragged
 from engine_models import stored as stored_results
 
 import t0native as t0
 from t0native import _core
 from t0native.memory import available_memory
 
-CASES = list(golden.CASES)
 WORDS = [f"{a}{b}{c}" for a in "bdk" for b in "aeiou" for c in ("", "n", "r")]
 
 
@@ -50,19 +49,7 @@ def stored():
 # ---- the golden models ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_ragged_batch_equals_its_rows_one_by_one(case):
-    model = build(case)
-    sources, targets = golden.batch(case)
-    together = model.core.logits(*ragged(sources), *ragged(shifted(targets)))
-    alone = np.concatenate([model.logits(source, inputs) for source, inputs in zip(sources, shifted(targets))])
-    assert np.abs(together - alone).max() <= 1e-5
-    states = model.encode(sources)
-    for source, state in zip(sources, states):
-        assert state.shape == (len(source), model.config.d_model) and np.abs(state - model.encode(source)).max() <= 1e-5
-
-
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", golden.CASES)
 def test_greedy_generation_token_for_token(stored, case):
     model = build(case)
     sources, _ = golden.batch(case)
@@ -73,35 +60,6 @@ def test_greedy_generation_token_for_token(stored, case):
         assert scores[b] == pytest.approx(
             float(model.core.score(*ragged([sources[b]]), *ragged([expected]), [0])[0][0]), abs=1e-4
         )
-
-
-@pytest.mark.parametrize("threads", [2, 3])
-def test_threads_do_not_change_results(threads):
-    for case in CASES:
-        model = build(case)
-        sources, targets = golden.batch(case)
-        one = model.core.logits(*ragged(sources), *ragged(shifted(targets)), threads=1)
-        assert (
-            np.abs(model.core.logits(*ragged(sources), *ragged(shifted(targets)), threads=threads) - one).max() <= 1e-5
-        )
-
-
-@pytest.mark.parametrize("kernels", t0.kernels.all())
-def test_a_score_has_the_same_bits_alone_and_in_any_batch_on_any_threads(kernels):
-    if kernels not in t0.kernels.available():
-        pytest.skip(f"no {kernels} on this machine")
-    config = t0.Config(vocab_size=500, d_model=96, d_ff=160, num_layers=2, num_heads=3, d_kv=32)
-    lengths = [int(n) for n in golden.bits("lengths", 12, 1) % np.uint64(150) + np.uint64(1)]
-    sources = golden.sequences("bits", lengths, 500, 1)
-    choices = [golden.sequences(f"choice {i}", (1, 7, 3), 500, 1) for i in range(len(sources))]
-    alone = t0.Model.init(config, kernels=kernels, threads=1)
-    expected = [alone.rank(source, row).scores for source, row in zip(sources, choices)]
-    for threads, batch_tokens in ((1, 10_000), (2, 10_000), (3, 300)):
-        together = t0.Model(alone.core, config, threads=threads).rank(sources, choices, batch_tokens=batch_tokens)
-        if kernels == "portable":  # its larger products may go to OpenBLAS, which sums in its own order
-            assert max(np.abs(a.scores - b).max() for a, b in zip(together, expected)) <= 1e-5
-        else:
-            assert all(np.array_equal(a.scores, b) for a, b in zip(together, expected))
 
 
 # ---- rank classification and likelihoods ---------------------------------------------------------
