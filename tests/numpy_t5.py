@@ -1,9 +1,10 @@
 """T5 once more, in plain NumPy and float64, one sequence at a time: what bfloat16 and int8 models are to compute.
 
-    bfloat16   x and W are rounded to 8 bits of mantissa (ties to even), products and sums are exact
+    bfloat16   W is rounded to 8 bits of mantissa (ties to even); products and sums are exact
     int8       W's row o is rounded to integers q with scale max|W_o| / 127, x's row likewise:  y = scale_x scale_o sum q_x q_o
                untied embeddings are a table in bfloat16
-    halves     attention multiplies bfloat16s too (queries, keys, the softmax's weights, values)
+    halves     where the processor multiplies bfloat16s: a bfloat16 model rounds x too, and attention, in int8 models as well,
+               rounds queries, keys, the softmax's weights and values
 
 All else (residual stream, norms, softmax, biases, gates) is not rounded. Where the core, in float32, computes the number that is
 to be rounded with a small error, it may go to the other neighbour. So each rounding notes how far it was from doing so; `clear`
@@ -47,10 +48,8 @@ class NumpyT5:
 
     def rounded(self, x):
         """x as a product takes it."""
-        if self.dtype == "float32":
-            return x
-        if self.dtype == "bfloat16":
-            return self.half(x)
+        if self.dtype != "int8":
+            return self.half(x) if self.halves else x
         step = np.abs(x).max(-1, keepdims=True) / 127
         rounded = np.rint(x / np.where(step > 0, step, 1.0)) * step
         self._note(x, rounded, step * np.ones_like(x))

@@ -16,7 +16,7 @@ import t0native as t0
 
 DTYPES = ("bfloat16", "int8")
 CASES = [case for case in golden.CASES if case != "long-inputs"]  # slow in NumPy; "beyond-the-distance" has 150 tokens
-HALVES = {"avx512-vnni"}  # kernel sets whose attention multiplies bfloat16s
+HALVES = {"avx512-vnni"}  # kernel sets that multiply bfloat16s
 KERNELS = [pytest.param(name, marks=[] if name in t0.kernels.available() else pytest.mark.skip(f"no {name} on this machine")) for name in t0.kernels.all()]
 
 
