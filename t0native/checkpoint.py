@@ -8,7 +8,9 @@ before memory for weights is asked for, and weights go into the core chunk by ch
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,12 +86,25 @@ class Checkpoint:
             yield row, chunk
             row += len(chunk)
 
-    def load(self, core, *, allow_nonfinite=False):
-        """Fills the tensors of the core model, which is of this configuration. Errors as those of `chunks`."""
-        for name in self.config.tensors():
-            for row, chunk in self.chunks(name, allow_nonfinite=True):
-                if core.put(name, row, chunk) is not None and not allow_nonfinite:
-                    _raise_nonfinite(self.entries[name], row, chunk)
+    def load(self, core, *, allow_nonfinite=False, threads=1):
+        """Fills the tensors of the core model, which is of this configuration: files are read in their own order, while
+        `threads` others pack what was read. Errors as those of `chunks`."""
+        order = sorted(self.config.tensors(), key=lambda name: (self.entries[name].path, self.entries[name].places))
+        chunks = ((name, row, chunk) for name in order for row, chunk in self.chunks(name, allow_nonfinite=True))
+        waiting = deque()
+
+        def finish():
+            (name, row, chunk), packing = waiting.popleft()
+            if packing.result() is not None and not allow_nonfinite:
+                _raise_nonfinite(self.entries[name], row, chunk)
+
+        with ThreadPoolExecutor(threads) as pool:  # rows may be put in any order, by several threads at once
+            for chunk in chunks:
+                waiting.append((chunk, pool.submit(core.put, *chunk)))
+                if len(waiting) > 2 * threads:
+                    finish()
+            while waiting:
+                finish()
         self.check_copies()
 
     def check_copies(self):

@@ -14,6 +14,7 @@ from t0native.errors import ConfigError, NumericError
 from t0native.files import FileSet
 from t0native.memory import check_room, weights_bytes
 from t0native.packedfile import PackedFile, add_packed
+from t0native.threads import get_num_threads
 
 __all__ = ["convert"]
 
@@ -47,7 +48,7 @@ def convert(found, folder, dtype):
 def _packed(found):
     check_room(weights_bytes(found.config, "int8"), "the weights take {} in int8", "close other programs")
     core = _core.Model(found.config.core(), None, "int8")
-    found.load(core)
+    found.load(core, threads=get_num_threads())
     return core
 
 

@@ -99,7 +99,7 @@ class Model:
         Traceback (most recent call last):
         FileNotFoundError: my-t0: no such folder; a model is a folder with config.json, model.safetensors and spiece.model
         """
-        dtype = check(DTYPE, "dtype", dtype)
+        dtype, workers = check(DTYPE, "dtype", dtype), get_num_threads() if threads is None else check(THREADS, "threads", threads)
         place = locate(path, revision)
         found = open_checkpoint(place, config, dtype == "int8")
         tokenizer = _load_tokenizer(found.folder, found.config)
@@ -109,7 +109,7 @@ class Model:
             core = found.open(_kernels_named(kernels), verify)
         else:
             core = _new_core(found.config, kernels, dtype)
-            found.load(core, allow_nonfinite=allow_nonfinite)
+            found.load(core, allow_nonfinite=allow_nonfinite, threads=workers)
         name = place.resolve().name if Path(path).exists() else path
         return cls(core, found.config, tokenizer, name=name, threads=threads, generation=generation)
 

@@ -364,3 +364,32 @@ def test_broken_zarr(tmp_path, name):
     change(tmp_path / "m" / KERNEL)
     with pytest.raises((t0.FormatError, t0.NumericError), match=message):
         load(tmp_path / "m", config=UNTIED)
+
+
+def test_no_layout_is_held_in_memory(tmp_path, monkeypatch):
+    """What loading takes beside the model is a few chunks, whatever the size of the checkpoint."""
+    import tracemalloc
+
+    from t0native import entries, zarrfiles
+    from t0native.checkpoint import open_checkpoint
+
+    monkeypatch.setattr(entries, "CHUNK", 1 << 16)
+    monkeypatch.setattr(entries, "STRIP", 1 << 17)
+    monkeypatch.setattr(zarrfiles, "_STRIP", 1 << 17)
+    monkeypatch.setattr(zarrfiles, "_PIECE", 1 << 16)
+    config = t0.Config(vocab_size=4000, d_model=64, d_ff=256, num_layers=1, num_heads=2, d_kv=32)
+    model = t0.Model.init(config, seed=3)
+    tensors = weights_of(model)
+    save_t5x(tmp_path / "one", tensors)
+    save_t5x_folder(tmp_path / "many", tensors, grid=(2000, 64))
+    (tmp_path / "bin").mkdir()
+    save_torch(tmp_path / "bin/pytorch_model.bin", tensors)
+    model.save(tmp_path / "safetensors")
+    for name in ("one", "many", "bin", "safetensors"):
+        again = t0.Model.init(config, seed=4)
+        tracemalloc.start()
+        open_checkpoint(tmp_path / name, config).load(again.core)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert 2 * peak < 4 * model.parameters, (name, peak)  # half of the weights' bytes
+        assert all(np.array_equal(again.core.tensor(name), value) for name, value in tensors.items()), name
