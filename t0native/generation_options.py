@@ -143,9 +143,14 @@ _UNAVAILABLE = {
     "dola_layers": ((None,), _NOTHING),
     "prompt_lookup_num_tokens": ((None,), _NOTHING),
     "assistant_model": ((None,), _NOTHING),
+    "assistant_early_exit": ((None,), _NOTHING),
+    "assistant_ensemble_weight": ((None,), _NOTHING),
+    "speculation_type": ((None,), _NOTHING),
     "use_mtp": ((False, None), _NOTHING),
+    "custom_generate": ((None,), _NOTHING),
+    "negative_prompt_ids": ((None,), _NOTHING),
+    "negative_prompt_attention_mask": ((None,), _NOTHING),
     "low_memory": ((False, None), "inputs are cut into batches that fit"),
-    "use_cache": ((True, None), "keys and values are always kept"),
     "return_dict_in_generate": ((False, None), "use output_scores=True, which gives texts, ids and scores"),
     "output_logits": ((False, None), "use Model.logits"),
     "output_attentions": ((False, None), _NOTHING),
@@ -158,6 +163,10 @@ _UNAVAILABLE = {
     "decoder_input_ids": ((None,), "use decoder_input"),
     "attention_mask": ((None,), "inputs are not padded, so there is nothing to mask"),
 }
+# Those that change how the hub computes, not what: taken, and nothing is done. Nothing is padded here, keys and values are always kept.
+_IDLE = {"pad_token_id", "bos_token_id", "use_cache", "synced_gpus", "cache_implementation", "cache_config", "max_cache_len", "compile_config"}
+_IDLE |= {"disable_compile", "prefill_chunk_size", "continuous_batching_config", "is_assistant", "num_assistant_tokens", "num_assistant_tokens_schedule"}
+_IDLE |= {"assistant_confidence_threshold", "assistant_lookbehind", "target_lookbehind", "max_matching_ngram_size"}
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 _BEAMS = ("length_penalty", "early_stopping")
 
@@ -169,7 +178,7 @@ def options_of(model, given):
     4
     """
     for name in given:
-        if name not in _KINDS and name not in _UNAVAILABLE:
+        if not (name in _KINDS or name in _UNAVAILABLE or name in _IDLE):
             near = nearest(name, [*_KINDS, *_UNAVAILABLE, *_PLACES])
             raise TypeError(f"generate has no keyword {name!r}" + (f"; did you mean {near!r}?" if near else ""))
     config = model.config

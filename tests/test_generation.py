@@ -1,98 +1,22 @@
-"""Generation: the hub's token for token, what it may be asked, sampling's distribution, streams, batches."""
+"""Generation by hand: searches, rules, keywords, texts, batches. tests/test_generation_hub.py compares with transformers."""
 
-import itertools
 import json
 import logging
-import sys
-from pathlib import Path
+import re
 
 import numpy as np
 import pytest
-from conftest import needed
 from fakes import Terminal, ctrl_c
+from table_models import ASKED, END, FORKED, Core, ids_of, model_of, small_t5, table
 
 import t0native as t0
-from t0native import _core, generation
-from t0native.generation_options import Options, options_of
-from t0native.search import uniform
-from t0native.warpers import Rules, best, log_softmax, softmax, warp
-
-sys.path.insert(0, str(Path(__file__).parent / "golden"))
-import golden_models as golden  # noqa: E402
-
-END = 1
-
-
-class Decoder:
-    """Answers by a table: what follows a token, whatever stood before it and whatever the source is but its first id."""
-
-    def __init__(self, tables, ids, offsets):
-        self.tables, self.sources = tables, [ids[a:b] for a, b in zip(offsets, offsets[1:])]
-        self.rows, self.steps = 0, []
-
-    def step(self, ids, source_of, parents):
-        assert (ids.dtype, source_of.dtype, parents.dtype) == (np.int32, np.int32, np.int64) and (parents < self.rows).all()
-        self.steps.append(len(ids))
-        first, self.rows = self.rows, self.rows + len(ids)
-        logits = [self.tables[self.sources[source][0] % len(self.tables)][id] for id, source in zip(ids, source_of)]
-        return np.arange(first, self.rows), np.array(logits, np.float32)
-
-
-class Core:
-    """A core whose logits are a table's: [the last token, V]."""
-
-    kernels = "none"
-
-    def __init__(self, *tables):
-        self.tables, self.decoders = tables, []
-
-    def decoder(self, ids, offsets, threads):
-        self.decoders.append(Decoder(self.tables, ids, offsets))
-        return self.decoders[-1]
-
-    def generate(self, ids, offsets, most, least, threads):
-        found, lengths = np.zeros((len(offsets) - 1, most), np.int32), []
-        for row, first in zip(found, ids[offsets[:-1]]):
-            at, length = 0, 0
-            while length < most and (length == 0 or at != END):
-                at = row[length] = self.tables[first % len(self.tables)][at].argmax()
-                length += 1
-            lengths.append(length)
-        return found, np.array(lengths, np.int32), np.zeros(len(lengths))
-
-
-def table(rows, size=6):
-    """log p of tokens [size, size] from {token: {next: probability}}; what is not named has next to none, and 0 stands for <start>."""
-    found = np.full((size, size), -50.0)
-    for token, follow in rows.items():
-        for after, probability in follow.items():
-            found[token, after] = np.log(probability)
-    return found
-
-
-def model_of(*tables, **changes):
-    shape = dict(vocab_size=len(tables[0]), d_model=4, d_ff=4, num_layers=1, num_heads=1, d_kv=4)
-    return t0.Model(Core(*tables), t0.Config(**shape | changes))
-
-
-# The likeliest first token is 2 (0.5), but the best whole answer is 3 4 <end> (0.4 x 0.9 x 0.9).
-FORKED = table({0: {2: 0.5, 3: 0.4, 4: 0.1}, 2: {5: 0.4, END: 0.3, 2: 0.3}, 3: {4: 0.9, 5: 0.1}, 4: {END: 0.9, 5: 0.1}, 5: {END: 0.8, 2: 0.2}})
-
-
-def ids_of(answer):
-    return answer.tolist() if isinstance(answer, np.ndarray) else [one.tolist() for one in answer]
+from t0native import generation, generation_options
+from t0native.generation_options import options_of
 
 
 @pytest.fixture(scope="module")
 def model():
-    """A small T5 with the miniature's vocabulary, its weights large enough for decided answers of several lengths."""
-    config = t0.Config(vocab_size=t0.mini.tokenizer().vocab_size, d_model=16, d_ff=24, num_layers=1, num_heads=2, d_kv=8)
-    made = t0.Model.init(config, t0.mini.tokenizer(), seed=4)
-    made.core._writable("lm_head.weight")[...] *= 3
-    return made
-
-
-ASKED = ["Anna keeps a cat.", "Who drinks tea?", "Is it Ben?", "Tom and Nora walk home.", "Anna keeps a cat."]
+    return small_t5()
 
 
 # ---- by hand -------------------------------------------------------------------------------------------------------------
@@ -223,7 +147,7 @@ REFUSED = [
     ({"num_beam_groups": 2}, "num_beam_groups=2: not available here; use num_beams with num_return_sequences, or do_sample=True"),
     ({"penalty_alpha": 0.6}, "penalty_alpha=0.6: not available here; use do_sample=True with top_k or typical_p"),
     ({"return_dict_in_generate": True}, "return_dict_in_generate=True: not available here; use output_scores=True, which gives texts, ids and scores"),
-    ({"use_cache": False}, "use_cache=False: not available here; keys and values are always kept"),
+    ({"assistant_model": 5}, "assistant_model=5: not available here; leave it out"),
     ({"num_beams": 0}, "num_beams 0: must be a whole number from 1 to 1024"),
     ({"num_beams": True}, "num_beams True: must be a whole number from 1 to 1024"),
     ({"do_sample": 1}, "do_sample 1: must be true or false"),
@@ -256,6 +180,20 @@ def test_refused_values(options, message):
     assert str(error.value) == message
 
 
+@pytest.mark.parametrize("name", generation_options._UNAVAILABLE)
+def test_every_other_option_of_the_hub_is_refused_or_off(name):
+    off, remedy = generation_options._UNAVAILABLE[name]
+    for value in (True, 7, "x", [[3]]):
+        if value not in off:
+            with pytest.raises(t0.ConfigError) as error:
+                options_of(model_of(FORKED), {name: value})
+            assert str(error.value) == f"{name}={value!r}: not available here; {remedy}"
+    for value in off:
+        options_of(model_of(FORKED), {name: value})
+    for other in re.findall(r"[a-z]+_[a-z_]+", remedy):  # what it says to use is there
+        assert other in {*generation_options._KINDS, "decoder_input", "generation_config"}
+
+
 @pytest.mark.parametrize(
     "name, near",
     [("max_new_token", "max_new_tokens"), ("num_beam", "num_beams"), ("topk", "top_k"), ("decoder_inputs", "decoder_input"), ("add_eos", None), ("zzz", None)],
@@ -269,7 +207,7 @@ def test_unknown_keywords(name, near):
 
 
 def test_the_hubs_ways_to_say_off_are_taken():
-    off = dict(num_beam_groups=1, use_cache=True, return_dict_in_generate=False, force_words_ids=None, encoder_repetition_penalty=1.0, guidance_scale=None)
+    off = dict(num_beam_groups=1, use_cache=False, pad_token_id=0, return_dict_in_generate=False, force_words_ids=None, encoder_repetition_penalty=1.0, guidance_scale=None)
     nothing = dict(top_k=None, temperature=None, num_beams=None, bad_words_ids=None, max_new_tokens=None, do_sample=None, min_p=None)
     assert ids_of(model_of(FORKED).generate([3], no_repeat_ngram_size=np.int64(9), **off, **nothing)) == [2, 5]
     options = options_of(model_of(FORKED), nothing)
@@ -328,118 +266,6 @@ def test_warnings_of_cut_answers_and_of_keywords_that_do_nothing(caplog):
     assert told(num_beams=2, max_new_tokens=2, num_return_sequences=2) == ["4 of 4 answers reached max_new_tokens=2 and may be cut off"]
     assert told(temperature=0.5, top_p=0.5) == ["temperature=0.5 has no effect without do_sample=True", "top_p=0.5 has no effect without do_sample=True"]
     assert told(length_penalty=2.0) == ["length_penalty=2.0 has no effect without num_beams above 1"]
-
-
-# ---- sampling ------------------------------------------------------------------------------------------------------------
-
-SPREAD = np.log(np.array([0.30, 0.02, 0.20, 0.15, 0.13, 0.09, 0.06, 0.05]))
-DRAWS = 2000
-
-
-def kept(order, share):
-    """The first of `order` that together have the share, as a set."""
-    sums = np.cumsum(np.exp(SPREAD)[order])
-    return set(order[: int(np.searchsorted(sums, share - 1e-9)) + 1].tolist())
-
-
-LIKELIEST = np.argsort(-SPREAD)
-ENTROPY = -(np.exp(SPREAD) * SPREAD).sum()
-WARPED = {  # keywords, and from which tokens they draw, by what temperature
-    "nothing": ({"top_k": 0}, set(range(8)), 1.0),
-    "temperature": ({"top_k": 0, "temperature": 2.5}, set(range(8)), 2.5),
-    "a low temperature": ({"temperature": 0.5}, set(range(8)), 0.5),
-    "top_k": ({"top_k": 3}, {0, 2, 3}, 1.0),
-    "top_p": ({"top_p": 0.7}, kept(LIKELIEST, 0.7), 1.0),
-    "min_p": ({"min_p": 0.4}, {0, 2, 3, 4}, 1.0),  # at least 0.4 x 0.30
-    "typical_p": ({"typical_p": 0.6}, kept(np.argsort(np.abs(-SPREAD - ENTROPY), kind="stable"), 0.6), 1.0),
-    "all": ({"temperature": 1.5, "top_k": 6, "top_p": 0.9, "min_p": 0.5}, {0, 2, 3, 4}, 1.5),  # 1 and 7, then 6, then 5 are removed
-}
-
-
-def p_value(counts, expected):
-    """Of Pearson's chi-square; 0 where something was drawn that cannot be."""
-    stats = needed("scipy.stats", "pip install '.[test]'")
-    if counts[expected == 0].any():
-        return 0.0
-    return stats.chisquare(counts[expected > 0], expected[expected > 0] * counts.sum()).pvalue
-
-
-@pytest.mark.parametrize("name", WARPED)
-def test_samples_follow_the_distribution(name):
-    options, tokens, temperature = WARPED[name]
-    model = model_of(np.tile(SPREAD, (8, 1)))
-    found = model.generate([[3], [3]], do_sample=True, max_new_tokens=1, num_return_sequences=DRAWS // 2, seed=1, output_scores=True, **options)
-    found = [*found[0], *found[1]]
-    counts = np.bincount([one.ids[0] for one in found], minlength=8)
-    expected = np.where([token in tokens for token in range(8)], np.exp(SPREAD / temperature), 0)
-    assert p_value(counts, expected / expected.sum()) > 1e-4
-    assert {one.ids[0]: one.score for one in found} == pytest.approx({token: SPREAD[token] for token in np.flatnonzero(counts)}, abs=1e-5)
-
-
-def test_a_wrong_distribution_is_noticed():
-    """The test above can fail."""
-    counts = np.round(np.exp(SPREAD) * DRAWS).astype(int)
-    assert p_value(counts, np.exp(SPREAD)) > 0.99
-    wrong = np.exp(SPREAD / 1.3)
-    assert p_value(counts, wrong / wrong.sum()) < 1e-4
-
-
-def test_samples_of_beams_follow_the_distribution():
-    """Of 2 x 2 candidates drawn without putting back, the best is the answer."""
-    p = np.exp(SPREAD[:6] - np.log(np.exp(SPREAD[:6]).sum()))
-    expected = np.zeros(6)
-    for drawn in itertools.permutations(range(6), 4):
-        left = 1 - np.concatenate([[0], np.cumsum(p[list(drawn[:3])])])
-        expected[max(drawn, key=lambda token: p[token])] += np.prod(p[list(drawn)] / left)
-    model = model_of(np.tile(np.log(p), (6, 1)))
-    found = model.generate([[3]] * DRAWS, do_sample=True, num_beams=2, max_new_tokens=1, top_k=0)
-    counts = np.bincount([one[0] if len(one) else 1 for one in found], minlength=6)
-    assert p_value(counts, expected) > 1e-4
-
-
-def test_a_sample_is_decided_by_seed_place_and_number_alone(model):
-    options = dict(do_sample=True, max_new_tokens=8, temperature=2.0, top_k=0)
-    first = model.generate(ASKED, num_return_sequences=3, seed=5, **options)
-    assert first == model.generate(ASKED, num_return_sequences=3, seed=5, **options)
-    assert len(set(first[0] + first[4])) == 6  # equal inputs at other places have answers of their own
-    for number in (1, 2, 5):
-        assert [row[:number] for row in first][0][0] == model.generate(ASKED[0], seed=5, **options)
-    company = model.generate([ASKED[0], "Who?", "Anna " * 30], num_return_sequences=3, seed=5, **options)
-    assert company[0] == first[0] and [len(row) for row in company] == [3, 3, 3]
-    assert model.generate(ASKED, num_return_sequences=3, seed=6, **options) != first
-    beams = dict(options, num_beams=3, num_return_sequences=2)
-    assert model.generate(ASKED, **beams)[0] == model.generate(ASKED[:1], **beams)[0]
-
-
-def test_uniform_numbers_keep_their_values():
-    """They decide what a seed gives, on every machine and in every version."""
-    assert [uniform(0, 0, 0, 0), uniform(1, 2, 3, 4)] == [0.5778082314447996, 0.9752827439147451]
-
-
-# ---- rules and warpers by themselves -------------------------------------------------------------------------------------
-
-
-def test_warpers_keep_what_beams_need():
-    for options in ({"top_k": 1}, {"top_p": 0.0}, {"min_p": 1.0}, {"typical_p": 0.01}):
-        for keep in (1, 2, 3):
-            assert np.isfinite(warp(SPREAD.astype(np.float32), Options(**options), keep)).sum() == keep
-    nothing = np.full(4, -np.inf, np.float32)
-    assert np.isneginf(warp(nothing, Options(top_k=2, top_p=0.5, min_p=0.5, typical_p=0.5), 1)).all()
-
-
-@pytest.mark.parametrize("n", [1, 7, 1000, 20_000])
-def test_the_best_of_many_are_those_of_a_sort(n):
-    random = np.random.default_rng(n)
-    for scores in (random.normal(size=n), random.integers(0, 5, size=n) * 1.0, np.where(random.random(n) < 0.999, -np.inf, 1.0), np.zeros(n)):
-        scores = scores.astype(np.float32)
-        for k in {1, min(5, n), min(60, n), n}:
-            assert best(scores, k).tolist() == np.argsort(-scores, kind="stable")[:k].tolist()
-
-
-def test_log_softmax_of_large_numbers():
-    rows = np.array([[1e4, 1e4 - 1, -1e4], [-50, -50, -50]], np.float32)
-    assert log_softmax(rows) == pytest.approx(np.array([[-0.313262, -1.313262, -20000.313262], [-1.098612] * 3]), rel=1e-5)
-    assert softmax(rows[0]).tolist() == pytest.approx([0.731059, 0.268941, 0.0], abs=1e-6)
 
 
 # ---- texts ---------------------------------------------------------------------------------------------------------------
@@ -583,115 +409,3 @@ def test_ctrl_c_leaves_the_model_usable(model):
     with pytest.raises(KeyboardInterrupt), ctrl_c(0.05, lambda: reached):
         model.generate(ASKED, max_new_tokens=2**20, prefix_allowed_tokens_fn=forever)
     assert model.generate(ASKED, num_beams=2, max_new_tokens=5) == before
-
-
-# ---- live comparisons ----------------------------------------------------------------------------------------------------
-
-LIVE = {
-    "gated": golden.config(53, 16, 2, 8, 24, 1, 1),
-    "prime, unequal depths": golden.config(37, 13, 3, 5, 17, 1, 2, 7, 20),
-    "relu, tied": golden.config(43, 16, 4, 4, 32, 1, 1, proj="relu", tied=True),
-}
-CONFIGURATIONS = 70  # drawn for each model
-
-
-def drawn(seed, vocabulary):
-    """(options of a call, the inputs, what the answers begin with or None), drawn by the seed."""
-    random = np.random.default_rng(seed)
-    pick = lambda *values: values[random.integers(len(values))]
-    often = lambda share: random.random() < share
-    options = {"max_new_tokens": int(random.integers(1, 13))}
-    if often(0.25):
-        options["min_new_tokens"] = int(random.integers(0, options["max_new_tokens"] + 1))
-    if (beams := pick(1, 1, 2, 3, 4, 5, 6)) > 1:
-        options |= {"num_beams": beams, "num_return_sequences": int(random.integers(1, beams + 1))}
-        options |= {"length_penalty": pick(1.0, 0.0, 0.6, 2.0, -1.0), "early_stopping": pick(True, False, "never")}
-    if often(0.35):
-        options["repetition_penalty"] = pick(1.3, 2.0, 0.7)
-    if often(0.35):
-        options["no_repeat_ngram_size"] = int(random.integers(1, 4))
-    if often(0.35):
-        options["bad_words_ids"] = [random.integers(0, vocabulary, size=pick(1, 2)).tolist() for _ in range(pick(1, 3, 5))]
-    if often(0.25):
-        most, key = pick(1, 2, 3), int(random.integers(1000))
-        options["prefix_allowed_tokens_fn"] = lambda number, ids: [t for t in range(vocabulary) if t == 1 or (7 * t + 3 * int(ids[-1]) + key) % 4 <= most]
-    inputs = [random.integers(3, vocabulary, size=random.integers(1, 9)).tolist() for _ in range(1 + seed % 2)]
-    begin = [random.integers(3, vocabulary, size=random.integers(1, 4)).tolist() for _ in inputs] if often(0.3) else None
-    return options, inputs, begin
-
-
-def theirs_of(theirs, source, begin, options):
-    """The hub's answers to one input: lists of ids up to their end, without the start token."""
-    import torch
-
-    more = {} if begin is None else {"decoder_input_ids": torch.tensor([[0, *begin]])}
-    with torch.no_grad():  # the hub's cache has places for the encoder's layers only, so it cannot be used for unequal depths
-        rows = theirs.generate(torch.tensor([source]), do_sample=False, use_cache=False, **options, **more)[:, 1:].tolist()
-    behind = 0 if begin is None else len(begin)
-    return [row[: row.index(END, behind) + 1] if END in row[behind:] else row for row in rows]
-
-
-@pytest.fixture
-def one_torch_thread():
-    """Models as small as these are several times slower with two."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.parity
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", LIVE)
-def test_the_hubs_answers_token_for_token(name, tmp_path, one_torch_thread):
-    from transformers import T5ForConditionalGeneration
-
-    core = _core.Model(LIVE[name])
-    for tensor, shape in core.tensors():
-        core._writable(tensor)[...] = golden.weight(tensor, shape, 20 + list(LIVE).index(name))
-    model = t0.Model(core, t0.Config(**LIVE[name]))
-    model.save(tmp_path)
-    theirs = T5ForConditionalGeneration.from_pretrained(tmp_path).eval()
-    lengths = set()
-    for seed in range(CONFIGURATIONS):
-        options, inputs, begin = drawn(seed, model.config.vocab_size)
-        found = model.generate(inputs, decoder_input=begin, output_scores=True, **options)
-        for i, answers in enumerate(found):
-            answers = [one.ids.tolist() for one in (answers if options.get("num_return_sequences", 1) > 1 else [answers])]
-            assert answers == theirs_of(theirs, inputs[i], begin and begin[i], options), (seed, options)
-            lengths |= set(map(len, answers))
-    assert len(lengths) > 8  # they were not all of one length
-
-
-@pytest.mark.parity
-@pytest.mark.filterwarnings("ignore")
-def test_the_hubs_rules_and_warpers_on_random_scores():
-    import torch
-    from transformers.generation import logits_process as hub
-
-    for seed in range(100):
-        random = np.random.default_rng(seed)
-        size = random.choice([40, 900])
-        scores = (random.normal(size=size) * random.choice([0.3, 2.0, 6.0])).astype(np.float32)
-        keep, share = int(random.integers(1, 4)), float(random.uniform(0.05, 0.95))
-        for options, theirs in (
-            ({"temperature": share}, hub.TemperatureLogitsWarper(share)),
-            ({"top_k": int(40 * share)}, hub.TopKLogitsWarper(int(40 * share), min_tokens_to_keep=keep)),
-            ({"top_p": share}, hub.TopPLogitsWarper(share, min_tokens_to_keep=keep)),
-            ({"min_p": share}, hub.MinPLogitsWarper(share, min_tokens_to_keep=keep)),
-            ({"typical_p": share}, hub.TypicalLogitsWarper(share, min_tokens_to_keep=keep)),
-        ):
-            expected = theirs(None, torch.tensor(scores[None]))[0].numpy()
-            assert np.allclose(warp(scores.copy(), Options(**options), keep), expected, rtol=1e-6), options
-        ids = random.integers(0, 8, size=(2, 9)).astype(np.int32)
-        for options, theirs in (
-            ({"repetition_penalty": 1.5}, hub.RepetitionPenaltyLogitsProcessor(1.5)),
-            ({"no_repeat_ngram_size": 2}, hub.NoRepeatNGramLogitsProcessor(2)),
-            ({"bad_words_ids": ((3,), (1,), (2, 5), (4, 4))}, hub.NoBadWordsLogitsProcessor([[3], [1], [2, 5], [4, 4]], eos_token_id=1)),
-        ):
-            found = np.stack([scores, scores])
-            Rules(Options(eos_token_id=(1,), **options), 0, 1, 0).apply(ids, found)
-            expected = theirs(torch.tensor(ids).long(), torch.tensor(np.stack([scores, scores]))).numpy()
-            assert np.allclose(found, expected, rtol=1e-6), options
