@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from t0native.arguments import shown
-from t0native.config import Config
+from t0native.config import Config, stays_float32
 from t0native.entries import FLOATS, Entry, Problems, as_bfloat16, check_plain_names, widened
 from t0native.errors import ConfigError, FormatError, NumericError
 from t0native.files import FileSet
@@ -272,11 +272,13 @@ def config_json(config, dtype):
 
 
 def add_weights(files, config, dtype, chunks_of):
-    """Adds model.safetensors to a FileSet. dtype: "float32" or "bfloat16".  chunks_of(name): arrays that make the tensor."""
-    stored, turned = {"float32": ("F32", widened), "bfloat16": ("BF16", as_bfloat16)}[dtype]
-    shapes = config.tensors()
+    """Adds model.safetensors to a FileSet. dtype: "float32", or "bfloat16" for all but what stays float32.  chunks_of(name):
+    arrays that make the tensor."""
+    shapes, half = config.tensors(), dtype == "bfloat16"
+    stored = {name: "BF16" if half and not stays_float32(name) else "F32" for name in shapes}
     with files.opened(WEIGHTS) as file:
-        file.write(header_of(shapes, stored))
+        file.write(header_of({name: (stored[name], shape) for name, shape in shapes.items()}))
         for name in shapes:
             for chunk in chunks_of(name):
-                file.write(memoryview(turned(chunk)).cast("B"))
+                turned = as_bfloat16(chunk) if stored[name] == "BF16" else widened(chunk)
+                file.write(memoryview(turned).cast("B"))

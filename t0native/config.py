@@ -17,7 +17,7 @@ from t0native.arguments import FLAG, Kind, check, number, one_of, shown, whole
 from t0native.errors import ConfigError, FormatError
 from t0native.jsontext import parse_json
 
-__all__ = ["Config"]
+__all__ = ["Config", "stays_float32"]
 
 # The sizes of T5 1.1: d_model, d_ff, heads, layers of each stack.
 _T5_V1_1 = {
@@ -241,6 +241,15 @@ class Config:
     def core(self):
         """The dict that the C core's Model takes."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
+
+
+def stays_float32(name):
+    """Whether a tensor is a norm or a table of position biases, which are float32 in a model of any number type.
+
+    >>> stays_float32("encoder.final_layer_norm.weight"), stays_float32("shared.weight")
+    (True, False)
+    """
+    return name.endswith(("layer_norm.weight", "relative_attention_bias.weight"))
 
 
 def _refuse_what_matters(data):

@@ -9,6 +9,7 @@ import numpy as np
 from t0native import _core
 from t0native.arguments import check, one_of
 from t0native.checkpoint import TOKENIZER, add_weights, check_place_of_weights, config_json
+from t0native.config import stays_float32
 from t0native.entries import as_bfloat16
 from t0native.errors import ConfigError, NumericError
 from t0native.files import FileSet
@@ -26,9 +27,9 @@ def convert(found, folder, dtype):
     """Writes a Checkpoint as config.json and weights of one number type, with the tokenizer's files beside them.
 
     "float32" and "bfloat16": model.safetensors, from file to file; float32 becomes bfloat16 by rounding to the nearest, ties
-    to even; NumericError for a weight that is beyond bfloat16's range. "int8": a packed file (packedfile.py), for which the
-    weights are held once in that form. Everything is checked as loading checks it, and where something is wrong nothing is
-    written. The folder may be the checkpoint's own."""
+    to even, but for norms and position biases, which stay float32 as in the core. NumericError for a weight that is beyond
+    bfloat16's range. "int8": a packed file (packedfile.py), for which the weights are held once in that form. Everything is
+    checked as loading checks it, and where something is wrong nothing is written. The folder may be the checkpoint's own."""
     check(DTYPE, "dtype", dtype)
     if isinstance(found, PackedFile):
         raise ConfigError(f"{found.path}: holds int8 weights, from which no others can be made; convert the model that it was made from")
@@ -55,7 +56,7 @@ def _packed(found):
 def _add_floats(files, found, dtype):
     def chunks_of(name):
         for row, chunk in found.chunks(name):
-            if dtype == "bfloat16":
+            if dtype == "bfloat16" and not stays_float32(name):
                 halves = as_bfloat16(chunk)
                 if (halves & 0x7FFF).max() == 0x7F80:  # infinite, which the chunk is not
                     raise NumericError(f"{found.entries[name].what}, rows from {row} on: a weight of {np.abs(chunk).max():.4g} is beyond bfloat16; take float32")

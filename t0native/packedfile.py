@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from t0native import _core
-from t0native.config import Config
+from t0native.config import Config, stays_float32
 from t0native.entries import Entry
 from t0native.errors import FormatError, NumericError
 from t0native.jsontext import parse_json
@@ -53,12 +53,11 @@ class PackedFile:
     def entries(self):
         """{tensor name: Entry}, for what is told of a model: nothing is read through them."""
 
-        def dtype(name, shape):
-            floats = len(shape) == 1 or name.endswith("relative_attention_bias.weight")
+        def dtype(name):
             table = name == "shared.weight" and not self.config.tie_word_embeddings
-            return "F32" if floats else "BF16" if table else "I8"
+            return "F32" if stays_float32(name) else "BF16" if table else "I8"
 
-        return {name: Entry(self.path, name, dtype(name, shape), shape, ()) for name, shape in self.config.tensors().items()}
+        return {name: Entry(self.path, name, dtype(name), shape, ()) for name, shape in self.config.tensors().items()}
 
     def check(self):
         """Nothing is left to check: the core compares the block's size with the configuration."""

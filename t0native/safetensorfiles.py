@@ -88,10 +88,10 @@ def _check_no_gap(entries, start, file_size, problems):
     problems.check()
 
 
-def header_of(shapes, dtype):
-    """The bytes before the data of tensors of one dtype in this order; padded with spaces so that the data is 8-aligned."""
+def header_of(tensors):
+    """The bytes before the data of tensors {name: (dtype, shape)} in this order; padded so that the data is 8-aligned."""
     header, at = {"__metadata__": {"format": "pt"}}, 0
-    for name, shape in shapes.items():
+    for name, (dtype, shape) in tensors.items():
         size = DTYPE_BYTES[dtype] * math.prod(shape)
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + size]}
         at += size

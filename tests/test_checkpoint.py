@@ -9,6 +9,7 @@ import struct
 import numpy as np
 import pytest
 from conftest import needed
+from fuzz_checkpoints import fuzz
 
 import t0native as t0
 from t0native.checkpoint import Checkpoint
@@ -396,3 +397,29 @@ def test_a_failed_first_save_leaves_no_folder(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="o space left"):
         model.save(tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_shapes_are_compared_before_memory_is_asked_for(saved):
+    """A configuration of 2^48 weights beside a small file is told as what it is, not as a lack of memory."""
+    _, folder = saved
+    config = json.loads((folder / "config.json").read_text()) | {"vocab_size": 2**28, "d_model": 2**20}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(t0.FormatError, match=r"shared\.weight: expected shape \[268435456, 1048576\], found \[19, 6\]"):
+        load(folder)
+
+
+def test_a_model_is_saved_in_its_own_float_type(saved, tmp_path):
+    _, folder = saved
+    load(folder).save(tmp_path / "float")
+    assert (tmp_path / "float/model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    half = load(folder, dtype="bfloat16")
+    half.save(tmp_path / "half")
+    assert {entry.dtype for entry in read_header(tmp_path / "half/model.safetensors")} == {"BF16", "F32"}
+    again = load(tmp_path / "half", dtype="bfloat16")
+    assert all(np.array_equal(again.core.tensor(name), value) for name, value in weights_of(half).items())
+
+
+def test_changed_files_are_read_or_refused(tmp_path):
+    """tests/fuzz_checkpoints.py changes 200,000."""
+    met = fuzz(tmp_path, 700, 1)
+    assert {kind for kind, what in met if what == "FormatError"} == {"state dict", "torch", "msgpack", "safetensors", "packed", "zarray", "chunk"}

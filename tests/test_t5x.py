@@ -83,13 +83,15 @@ def in_every_layout(model, root):
     return places
 
 
-def test_loaders_agree_bit_for_bit(model, tmp_path):
-    tensors = weights_of(model)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
+def test_loaders_agree_bit_for_bit(model, tmp_path, dtype):
+    as_loaded = model.to(dtype)
+    tensors = weights_of(as_loaded)
     inputs, choices = [[3, 4, 5, 6], [7]], [[[8], [9, 10]], [[11, 2], [4]]]
-    expected = [ranking.scores for ranking in model.rank(inputs, choices)]
+    expected = [ranking.scores for ranking in as_loaded.rank(inputs, choices)]
     for layout, path in in_every_layout(model, tmp_path).items():
-        again = load(path)
-        assert again.config == model.config, layout
+        again = load(path, dtype=dtype)
+        assert again.config == model.config and again.dtype == dtype, layout
         for name, value in tensors.items():
             assert np.array_equal(again.core.tensor(name).view(np.uint32), value.view(np.uint32)), (layout, name)
         assert all(np.array_equal(a, b.scores) for a, b in zip(expected, again.rank(inputs, choices))), layout

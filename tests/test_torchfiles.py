@@ -105,6 +105,14 @@ def test_safetensors_come_first_and_a_tied_head_may_share_its_storage(tmp_path):
         t0.Model.from_pretrained(tmp_path)
 
 
+def test_sizes_beyond_four_gigabytes_are_told_in_zip64(model, tmp_path, monkeypatch):
+    """Python's writer takes the long form from a limit on, here a small one; the sizes stand in extra fields then."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 20)
+    folder = folder_of(tmp_path / "m", model.config)
+    save_torch(folder / "pytorch_model.bin", weights_of(model))
+    assert b"PK\6\6" in (folder / "pytorch_model.bin").read_bytes() and same(model, folder)
+
+
 # ---- files that lie ---------------------------------------------------------------------------------------------------
 
 GOOD = tensor_program("float32", "0", 6, (2, 3))
