@@ -7,8 +7,7 @@
  * dk and dv in order on one thread. Queries go in blocks of 64, so a score block stays in the second-level cache.
  * Bias gradients are first kept apart for each key sequence, then added in order, so no result depends on threads.
  *
- * Scratch, floats:  forward without p   [threads][64][longest keys]
- *                   backward            [threads][2][64][longest keys]  and, with a bias, [key sequences][H][bias_width] */
+ * Scratch of a backward pass, floats: [threads][2][64][longest keys] and, with a bias, [key sequences][H][bias_width] */
 #include "nn/gemm.h"
 #include "nn/layers.h"
 
@@ -59,10 +58,10 @@ static size_t p_offset(const t0_attention *s, size_t b) {
     return at;
 }
 
-static sequence sequence_of(const t0_attention *s, size_t b, bool with_p) {
+static sequence sequence_of(const t0_attention *s, size_t b) {
     const size_t c = key_of(s, b);
     return (sequence){(size_t)s->query_offsets[b], count(s->query_offsets, b), (size_t)s->key_offsets[c], count(s->key_offsets, c),
-                      with_p ? p_offset(s, b) : 0};
+                      p_offset(s, b)};
 }
 
 /* How many keys query i may see. */
@@ -73,8 +72,6 @@ static size_t visible(const t0_attention *s, const sequence *at, size_t i) {
 }
 
 size_t t0_attention_p_size(const t0_attention *s) { return p_offset(s, s->n_sequences); }
-
-size_t t0_attention_scratch_size(const t0_attention *s, size_t n_threads) { return n_threads * BLOCK * longest_keys(s); }
 
 size_t t0_attention_backward_scratch_size(const t0_attention *s, size_t n_threads) {
     const size_t bias = s->bias ? key_sequences(s) * s->n_heads * s->bias_width : 0;
@@ -88,7 +85,6 @@ static void finish_scores(const attention *a, const sequence *at, size_t h, floa
         const size_t i = first + r, n = visible(s, at, i);
         float *row = p + r * at->keys;
         if (s->bias) {
-            /* With cached keys, query i stands at position i + keys - queries. */
             const size_t position = s->causal ? i + at->keys - at->queries : i;
             a->kernels->axpy(row, 1.0f, s->bias + h * s->bias_width + s->bias_center - position, n);
         }
@@ -134,14 +130,14 @@ static void forward_head(void *context, size_t index, size_t worker) {
     const attention *a = context;
     const t0_attention *s = a->s;
     const size_t b = index / s->n_heads, h = index % s->n_heads, d = s->head_dim;
-    const sequence at = sequence_of(s, b, a->p != NULL || s->dropout > 0.0f);
-    float *pack = t0_exec_scratch(a->exec, worker), *block = a->scratch ? a->scratch + worker * BLOCK * a->longest : NULL;
+    const sequence at = sequence_of(s, b);
+    float *pack = t0_exec_scratch(a->exec, worker);
     const float *k = a->k + at.key_row * s->k_stride + h * d, *v = a->v + at.key_row * s->v_stride + h * d;
     for (size_t first = 0; first < at.queries; first += BLOCK) {
         if ((first > 0 || index % POLL_HEADS == 0) && t0_exec_stops(a->exec, worker)) return;
         const size_t rows = at.queries - first < BLOCK ? at.queries - first : BLOCK, row = at.query_row + first;
         const size_t keys = visible(s, &at, first + rows - 1), e = at.p_at + (h * at.queries + first) * at.keys;
-        float *p = a->p ? a->p + e : block;
+        float *p = a->p + e;
         t0_gemm_serial(a->kernels, pack, p, at.keys, (t0_operand){a->q + row * s->q_stride + h * d, s->q_stride, 1},
                        (t0_operand){k, 1, s->k_stride}, rows, keys, d, false);
         finish_scores(a, &at, h, p, first, rows);
@@ -149,10 +145,8 @@ static void forward_head(void *context, size_t index, size_t worker) {
     }
 }
 
-void t0_attention_forward(t0_exec *exec, const t0_attention *s, float *o, float *p, float *scratch, const float *q, const float *k,
-                          const float *v) {
-    attention a = {.s = s, .exec = exec, .kernels = t0_exec_kernels(exec), .o = o, .p = p, .scratch = scratch, .q = q, .k = k, .v = v};
-    a.longest = longest_keys(s);
+void t0_attention_forward(t0_exec *exec, const t0_attention *s, float *o, float *p, const float *q, const float *k, const float *v) {
+    attention a = {.s = s, .exec = exec, .kernels = t0_exec_kernels(exec), .o = o, .p = p, .q = q, .k = k, .v = v};
     t0_exec_run(exec, forward_head, &a, s->n_sequences * s->n_heads);
 }
 
@@ -173,7 +167,7 @@ static void finish_gradients(const attention *a, const sequence *at, float *dbia
 static void backward_sequence(const attention *a, size_t b, size_t h, float *dbias, size_t worker) {
     const t0_attention *s = a->s;
     const size_t d = s->head_dim;
-    const sequence at = sequence_of(s, b, true);
+    const sequence at = sequence_of(s, b);
     float *pack = t0_exec_scratch(a->exec, worker), *ds = a->scratch + 2 * worker * BLOCK * a->longest, *dropped = ds + BLOCK * a->longest;
     const size_t k_at = at.key_row * s->k_stride + h * d, v_at = at.key_row * s->v_stride + h * d;
     for (size_t first = 0; first < at.queries; first += BLOCK) {

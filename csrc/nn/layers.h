@@ -44,8 +44,7 @@ void t0_dropout(t0_exec *exec, float *y, const float *x, size_t n, float rate, u
  * Query sequence b has rows query_offsets[b] .. query_offsets[b+1]-1 and attends to key sequence key_of[b] (or b, where
  * key_of is NULL), rows key_offsets[..]. Row n of q starts at q + n * q_stride, head h at column h * head_dim.
  * bias: [H][bias_width]: distance j - i stands at column bias_center + (j - i); NULL for none (cross-attention).
- * Causal with cached keys: query i of a sequence has absolute position i + (keys - queries), which is the i of j - i and
- * of j <= i above. p of query sequence b: [H][queries][keys], sequences end to end; kept undropped. */
+ * Causal: a sequence's last query stands at its last key. p of query sequence b: [H][queries][keys], sequences end to end; kept undropped. */
 typedef struct t0_attention {
     size_t n_sequences, n_heads, head_dim;
     const int64_t *query_offsets, *key_offsets; /* [n_sequences + 1], [number of key sequences + 1] */
@@ -60,10 +59,7 @@ typedef struct t0_attention {
 
 /* Floats that p needs: sum over query sequences of H * queries * keys. */
 size_t t0_attention_p_size(const t0_attention *s);
-/* Floats of scratch that a forward without p needs (p NULL: nothing is kept for a backward pass). With p it needs none. */
-size_t t0_attention_scratch_size(const t0_attention *s, size_t n_threads);
-void t0_attention_forward(t0_exec *exec, const t0_attention *s, float *o, float *p, float *scratch, const float *q, const float *k,
-                          const float *v);
+void t0_attention_forward(t0_exec *exec, const t0_attention *s, float *o, float *p, const float *q, const float *k, const float *v);
 /* dq overwritten; dk, dv += (several query sequences may share keys); dbias[H][bias_width] += (NULL with no bias).
  * scratch: t0_attention_backward_scratch_size floats. */
 size_t t0_attention_backward_scratch_size(const t0_attention *s, size_t n_threads);

@@ -122,7 +122,7 @@ static t0_status blocks_backward(const t0_backward_run *run, float *gradients, f
     const t0_stack_run *forward = run->forward;
     const t0_stack_shape *shape = forward->shape;
     const size_t inner = t0_config_inner(&forward->pass->model->config);
-    const size_t stride = shape->decoder ? (size_t)shape->source_offsets[shape->n_sources] * 2 * inner : 0;
+    const size_t stride = shape->decoder ? (size_t)shape->source_offsets[shape->n_sequences] * 2 * inner : 0;
     for (size_t l = forward->stack->n_blocks; l-- > 0;) {
         const t0_block_buffers b = t0_stack_block(forward, l);
         T0_TRY(t0_exec_check(forward->pass->exec, err));
@@ -165,7 +165,7 @@ t0_status t0_decoder_backward(t0_backward_run *run, float *gradients, float *dcr
     const t0_model *model = forward->pass->model;
     const size_t d = (size_t)model->config.d_model;
     if (model->config.tied) t0_scale(forward->pass->exec, dout, forward->n_rows * d, 1.0f / sqrtf((float)d));
-    memset(dcross_kv, 0, t0_cross_size(model, (size_t)forward->shape->source_offsets[forward->shape->n_sources]) * sizeof *dcross_kv);
+    memset(dcross_kv, 0, t0_cross_size(model, (size_t)forward->shape->source_offsets[forward->shape->n_sequences]) * sizeof *dcross_kv);
     return stack_backward(run, gradients, dcross_kv, dout, ids, cross_kv, err);
 }
 

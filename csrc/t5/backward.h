@@ -1,4 +1,4 @@
-/* The backward pass of the two stacks, behind a forward pass that kept its activations (t0_stack_shape.keep).
+/* The backward pass of the two stacks, behind a forward pass, whose activations it reads.
  * Only csrc/t5 includes this. Gradients of weights are added to `gradients` [n_weights], at the model's offsets. */
 #ifndef T0_T5_BACKWARD_H
 #define T0_T5_BACKWARD_H

@@ -1,4 +1,4 @@
-/* The forward pass of both stacks (Raffel et al. 2020; T5 1.1 where gated): pre-norm, no biases, no absolute positions.
+/* The forward pass of training through both stacks (Raffel et al. 2020; T5 1.1 where gated): pre-norm, no biases, no absolute positions.
  *
  *     x0 = drop(shared[ids])
  *     x += drop(Wo drop-attention(Wqkv norm(x)))            self; the bias table of block 0 serves all blocks
@@ -6,8 +6,7 @@
  *     x += drop(wo drop(gelu(wi_0 norm(x)) * wi_1 norm(x))) or, not gated, drop(wo drop(max(0, wi norm(x))))
  *     out = drop(norm(x)), in a decoder with a tied head times D^-0.5
  *
- * q|k|v, cross k|v and wi_0|wi_1 are one product each. Without `keep` all blocks share one set of buffers and the
- * residual stream is updated in place. */
+ * q|k|v, cross k|v and wi_0|wi_1 are one product each. Inference has a pass of its own, infer.c. */
 #include "t5/forward.h"
 
 #include "nn/optimizer.h"
@@ -47,100 +46,82 @@ float *t0_carve(t0_carver *carver, size_t rows, size_t columns) {
 
 /* ---- plan -------------------------------------------------------------------------------------------------------- */
 
-/* Buffers of one block, cut from `at`; without `keep`, those of all blocks. */
+/* Buffers of one block, cut from `at`. */
 static t0_block_buffers carve_block(const t0_stack_run *run, t0_carver *at) {
     const t0_config *c = &run->pass->model->config;
-    const bool keep = run->shape->keep;
     const size_t n = run->n_rows, d = (size_t)c->d_model, inner = t0_config_inner(c);
     t0_block_buffers b = {0};
-    b.self_x = keep ? t0_carve(at, n, d) : run->x;
+    b.self_x = t0_carve(at, n, d);
     b.self_r = t0_carve(at, n, 1);
     b.self_y = t0_carve(at, n, d);
     b.qkv = t0_carve(at, n, 3 * inner);
-    b.self_p = keep ? t0_carve(at, run->self_p_size, 1) : NULL;
+    b.self_p = t0_carve(at, run->self_p_size, 1);
     b.self_o = t0_carve(at, n, inner);
     if (run->shape->decoder) {
-        b.cross_x = keep ? t0_carve(at, n, d) : run->x;
-        b.cross_r = keep ? t0_carve(at, n, 1) : b.self_r;
-        b.cross_y = keep ? t0_carve(at, n, d) : b.self_y;
-        b.cross_q = keep ? t0_carve(at, n, inner) : b.qkv;
-        b.cross_p = keep ? t0_carve(at, run->cross_p_size, 1) : NULL;
-        b.cross_o = keep ? t0_carve(at, n, inner) : b.self_o;
+        b.cross_x = t0_carve(at, n, d);
+        b.cross_r = t0_carve(at, n, 1);
+        b.cross_y = t0_carve(at, n, d);
+        b.cross_q = t0_carve(at, n, inner);
+        b.cross_p = t0_carve(at, run->cross_p_size, 1);
+        b.cross_o = t0_carve(at, n, inner);
     }
-    b.ffn_x = keep ? t0_carve(at, n, d) : run->x;
-    b.ffn_r = keep ? t0_carve(at, n, 1) : b.self_r;
-    b.ffn_y = keep ? t0_carve(at, n, d) : b.self_y;
+    b.ffn_x = t0_carve(at, n, d);
+    b.ffn_r = t0_carve(at, n, 1);
+    b.ffn_y = t0_carve(at, n, d);
     b.h = t0_carve(at, n, t0_config_hidden(c));
     b.a = t0_carve(at, n, (size_t)c->d_ff);
     return b;
 }
 
 t0_block_buffers t0_stack_block(const t0_stack_run *run, size_t block) {
-    t0_carver at = {.base = run->blocks + (run->shape->keep ? block * run->block_size : 0)};
+    t0_carver at = {.base = run->blocks + block * run->block_size};
     return carve_block(run, &at);
 }
 
 /* Everything of a run behind `at`; with a NULL base only counts. */
-static void carve_run(t0_stack_run *run, t0_carver *at, size_t scratch_size) {
+static void carve_run(t0_stack_run *run, t0_carver *at) {
     const t0_config *c = &run->pass->model->config;
-    const size_t d = (size_t)c->d_model, n_blocks = run->shape->keep ? run->stack->n_blocks : 1;
+    const size_t d = (size_t)c->d_model;
     run->x = t0_carve(at, run->n_rows, d);
     run->final_r = t0_carve(at, run->n_rows, 1);
     run->dropped = run->pass->dropout > 0.0f ? t0_carve(at, run->n_rows, d) : NULL;
     run->bias = t0_carve(at, (size_t)c->n_heads, run->bias_width);
-    run->scratch = t0_carve(at, scratch_size, 1);
-    run->blocks = t0_carve(at, n_blocks, run->block_size);
+    run->blocks = t0_carve(at, run->stack->n_blocks, run->block_size);
 }
 
-/* Most keys that any query sequence sees. */
-static size_t most_keys(const t0_stack_shape *s) {
+static size_t longest_sequence(const t0_stack_shape *s) {
     int64_t most = 1;
-    for (size_t b = 0; b < s->n_sequences; b++) {
-        const int64_t *at = s->cache ? &s->cache->key_offsets[s->cache->key_of[b]] : &s->offsets[b];
-        if (at[1] - at[0] > most) most = at[1] - at[0];
-    }
+    for (size_t b = 0; b < s->n_sequences; b++)
+        if (s->offsets[b + 1] - s->offsets[b] > most) most = s->offsets[b + 1] - s->offsets[b];
     return (size_t)most;
-}
-
-static size_t scratch_size(const t0_stack_run *run) {
-    const size_t n_threads = t0_exec_threads(run->pass->exec);
-    const t0_attention self = t0_stack_self_attention(run, 0);
-    size_t size = t0_attention_scratch_size(&self, n_threads);
-    if (run->shape->decoder) {
-        const t0_attention cross = t0_stack_cross_attention(run, 0);
-        size = t0_size_max(size, t0_attention_scratch_size(&cross, n_threads));
-    }
-    return size;
 }
 
 void t0_stack_plan(t0_stack_run *run, const t0_pass *pass, const t0_stack_shape *shape) {
     const t0_model *model = pass->model;
     *run = (t0_stack_run){.pass = pass, .shape = shape, .stack = shape->decoder ? &model->decoder : &model->encoder};
     run->n_rows = (size_t)shape->offsets[shape->n_sequences];
-    const size_t keys = most_keys(shape);
+    const size_t keys = longest_sequence(shape);
     run->bias_center = keys - 1;
     run->bias_width = shape->decoder ? keys : 2 * keys - 1;
-    if (shape->keep) {
-        const t0_attention self = t0_stack_self_attention(run, 0);
-        run->self_p_size = t0_attention_p_size(&self);
-    }
-    if (shape->keep && shape->decoder) {
+    const t0_attention self = t0_stack_self_attention(run, 0);
+    run->self_p_size = t0_attention_p_size(&self);
+    if (shape->decoder) {
         const t0_attention cross = t0_stack_cross_attention(run, 0);
         run->cross_p_size = t0_attention_p_size(&cross);
     }
     t0_carver block = {0}, all = {0};
     carve_block(run, &block);
     run->block_size = block.used;
-    carve_run(run, &all, scratch_size(run));
+    carve_run(run, &all);
     run->n_floats = all.used;
 }
 
 void t0_stack_place(t0_stack_run *run, float *memory) {
     t0_carver at = {.base = memory};
-    carve_run(run, &at, scratch_size(run));
+    carve_run(run, &at);
 }
 
-/* Stands for the bias while a run is only planned: how much scratch attention needs depends on there being one. */
+/* Stands for the bias while a run is only planned: how much scratch the backward pass needs depends on there being one. */
 static const float NOT_PLACED;
 
 /* ---- attention and dropout by place ------------------------------------------------------------------------------ */
@@ -172,12 +153,9 @@ static t0_attention attention_of(const t0_stack_run *run, size_t block, t0_dropo
 
 t0_attention t0_stack_self_attention(const t0_stack_run *run, size_t block) {
     const size_t inner = t0_config_inner(&run->pass->model->config);
-    const t0_key_cache *cache = run->shape->cache;
     t0_attention s = attention_of(run, block, T0_DROP_SELF_P);
-    s.key_offsets = cache ? cache->key_offsets : run->shape->offsets;
-    s.key_of = cache ? cache->key_of : NULL;
-    s.q_stride = 3 * inner;
-    s.k_stride = s.v_stride = cache ? 2 * inner : 3 * inner;
+    s.key_offsets = run->shape->offsets;
+    s.q_stride = s.k_stride = s.v_stride = 3 * inner;
     s.first = run->first_self_p;
     s.causal = run->shape->decoder;
     s.bias = run->bias ? run->bias : &NOT_PLACED;
@@ -190,14 +168,13 @@ t0_attention t0_stack_cross_attention(const t0_stack_run *run, size_t block) {
     const size_t inner = t0_config_inner(&run->pass->model->config);
     t0_attention s = attention_of(run, block, T0_DROP_CROSS_P);
     s.key_offsets = run->shape->source_offsets;
-    s.key_of = run->shape->source_of;
     s.first = run->first_cross_p;
     s.q_stride = inner;
     s.k_stride = s.v_stride = 2 * inner;
     return s;
 }
 
-/* ---- sub-layers: each reads x and leaves the next x in `out` (the same buffer without `keep`) ------------------- */
+/* ---- sub-layers: each reads x and leaves the next x in `out` ----------------------------------------------------- */
 
 static void norm(const t0_stack_run *run, float *y, float *r, const float *x, size_t gain) {
     const t0_model *model = run->pass->model;
@@ -214,7 +191,7 @@ static void linear(const t0_pass *pass, float *y, const float *x, size_t weight,
 static void add_residual(const t0_stack_run *run, float *out, const float *x, const float *in, size_t weight, size_t columns,
                          size_t block, t0_dropout_place place) {
     const size_t d = (size_t)run->pass->model->config.d_model, n = run->n_rows * d;
-    if (out != x) memcpy(out, x, n * sizeof *out);
+    memcpy(out, x, n * sizeof *out);
     if (run->pass->dropout > 0.0f) {
         linear(run->pass, run->dropped, in, weight, run->n_rows, columns, d, false);
         t0_stack_dropout(run, run->dropped, run->dropped, d, block, place);
@@ -224,28 +201,13 @@ static void add_residual(const t0_stack_run *run, float *out, const float *x, co
     }
 }
 
-/* New keys and values to their rows of the cache. */
-static void store_keys(const t0_stack_run *run, const float *qkv, size_t block) {
-    const t0_key_cache *cache = run->shape->cache;
-    const size_t inner = t0_config_inner(&run->pass->model->config);
-    float *kv = cache->kv + block * cache->layer_stride;
-    for (size_t n = 0; n < run->n_rows; n++)
-        memcpy(kv + (size_t)cache->write_rows[n] * 2 * inner, qkv + n * 3 * inner + inner, 2 * inner * sizeof *kv);
-}
-
 static void self_forward(const t0_stack_run *run, const t0_block_buffers *b, float *out, size_t block) {
     const t0_block *w = &run->stack->blocks[block];
     const size_t d = (size_t)run->pass->model->config.d_model, inner = t0_config_inner(&run->pass->model->config);
     norm(run, b->self_y, b->self_r, b->self_x, w->self_norm);
     linear(run->pass, b->qkv, b->self_y, w->self_qkv, run->n_rows, d, 3 * inner, false);
-    const float *k = b->qkv + inner, *v = b->qkv + 2 * inner;
-    if (run->shape->cache) {
-        store_keys(run, b->qkv, block);
-        k = run->shape->cache->kv + block * run->shape->cache->layer_stride;
-        v = k + inner;
-    }
     const t0_attention s = t0_stack_self_attention(run, block);
-    t0_attention_forward(run->pass->exec, &s, b->self_o, b->self_p, run->scratch, b->qkv, k, v);
+    t0_attention_forward(run->pass->exec, &s, b->self_o, b->self_p, b->qkv, b->qkv + inner, b->qkv + 2 * inner);
     add_residual(run, out, b->self_x, b->self_o, w->self_o, inner, block, T0_DROP_SELF);
 }
 
@@ -255,7 +217,7 @@ static void cross_forward(const t0_stack_run *run, const t0_block_buffers *b, fl
     norm(run, b->cross_y, b->cross_r, b->cross_x, w->cross_norm);
     linear(run->pass, b->cross_q, b->cross_y, w->cross_q, run->n_rows, d, inner, false);
     const t0_attention s = t0_stack_cross_attention(run, block);
-    t0_attention_forward(run->pass->exec, &s, b->cross_o, b->cross_p, run->scratch, b->cross_q, kv, kv + inner);
+    t0_attention_forward(run->pass->exec, &s, b->cross_o, b->cross_p, b->cross_q, kv, kv + inner);
     add_residual(run, out, b->cross_x, b->cross_o, w->cross_o, inner, block, T0_DROP_CROSS);
 }
 
@@ -291,7 +253,7 @@ static t0_status block_forward(const t0_stack_run *run, const float *cross_kv, s
 static const float *cross_of(const t0_stack_run *run, const float *cross_kv, size_t block) {
     const t0_stack_shape *shape = run->shape;
     if (!shape->decoder) return NULL;
-    return cross_kv + block * (size_t)shape->source_offsets[shape->n_sources] * 2 * t0_config_inner(&run->pass->model->config);
+    return cross_kv + block * (size_t)shape->source_offsets[shape->n_sequences] * 2 * t0_config_inner(&run->pass->model->config);
 }
 
 static t0_status stack_forward(t0_stack_run *run, float *out, const int32_t *ids, const float *cross_kv, t0_error *err) {

@@ -1,4 +1,4 @@
-/* The two stacks on ragged rows, for inference and for training. Only csrc/t5 includes this.
+/* The two stacks on ragged rows, for training: everything that a backward pass needs is kept. Only csrc/t5 includes this.
  *
  *     t0_stack_run run;
  *     t0_stack_plan(&run, &pass, &shape);                        sizes only: nothing is computed, run.n_floats is known
@@ -50,27 +50,11 @@ typedef struct t0_pass {
     uint64_t seed;       /* of this step's masks */
 } t0_pass;
 
-/* Keys and values of earlier steps of a decoder. Layer l's rows are at kv + l * layer_stride, each k|v, [2I].
- * New row n of the pass is stored at row write_rows[n], then its sequence b attends to rows
- * key_offsets[key_of[b]] .. key_offsets[key_of[b] + 1] - 1, of which the sequence's new rows are the last. */
-typedef struct t0_key_cache {
-    float *kv;
-    size_t layer_stride;
-    const int64_t *write_rows;  /* [rows of the pass] */
-    const int64_t *key_offsets;
-    const int32_t *key_of;      /* [n_sequences] */
-} t0_key_cache;
-
 typedef struct t0_stack_shape {
     bool decoder;
-    bool keep;              /* keeps what a backward pass needs: then each block has buffers of its own */
     size_t n_sequences;
-    const int64_t *offsets; /* [n_sequences + 1], from 0 */
-    /* Decoder only: sequence b attends to source source_of[b] (b where source_of is NULL). */
-    size_t n_sources;
-    const int64_t *source_offsets; /* [n_sources + 1] */
-    const int32_t *source_of;
-    const t0_key_cache *cache; /* NULL: keys are the rows of the pass; not with keep */
+    const int64_t *offsets;        /* [n_sequences + 1], from 0 */
+    const int64_t *source_offsets; /* [n_sequences + 1], decoder only: sequence b attends to source b */
 } t0_stack_shape;
 
 /* What one block leaves behind, N rows. x: the residual stream before the sub-layer; r: 1 / RMS of x; y: normed x. */
@@ -90,12 +74,11 @@ typedef struct t0_stack_run {
     size_t n_rows, n_floats;
     size_t self_p_size, cross_p_size;        /* floats of the attention weights of one block */
     size_t block_size;                       /* floats of one block's buffers */
-    float *blocks;                           /* keep: [n_blocks][block_size], else [block_size] */
+    float *blocks;                           /* [n_blocks][block_size] */
     float *bias;                             /* [H, bias_width] */
     size_t bias_width, bias_center;
     float *x, *final_r;                      /* [N,D] before the final norm, [N] */
     float *dropped;                          /* [N,D], only with dropout */
-    float *scratch;                          /* of attention */
     /* Numbers of this run's first row and attention weights in the whole step's, for dropout masks; 0 from the plan. */
     uint64_t first_row, first_self_p, first_cross_p;
 } t0_stack_run;

@@ -33,7 +33,3 @@ size_t t0_logit_rows(const t0_model *model, size_t n_rows) {
     const size_t rows = fitting > 0 ? fitting : 1;
     return rows < n_rows ? rows : n_rows;
 }
-
-t0_stack_shape t0_encoder_shape(const int64_t *offsets, size_t n_sequences) {
-    return (t0_stack_shape){.n_sequences = n_sequences, .offsets = offsets};
-}

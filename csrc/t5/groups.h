@@ -1,5 +1,4 @@
-/* What inference and training share: cutting a ragged batch into groups, and how many rows are worth holding.
- * Only csrc/t5 includes this.
+/* Cutting a ragged batch into groups, and how many rows are worth holding. Only csrc/t5 includes this.
  *
  * A group is a run of consecutive sequences whose tokens fit a bound, or a single longer one. Each sequence depends on
  * itself alone, so where the cuts fall changes memory and speed, never a result. */
@@ -35,8 +34,5 @@ size_t t0_held_tokens(const t0_model *model);
 
 /* Rows of logits computed at a time, at least 1 and at most n_rows. */
 size_t t0_logit_rows(const t0_model *model, size_t n_rows);
-
-/* The shape of a pass over sequences with these offsets, nothing kept. */
-t0_stack_shape t0_encoder_shape(const int64_t *offsets, size_t n_sequences);
 
 #endif

@@ -38,12 +38,10 @@ static void carve_sequences(t0_piece *piece, t0_carver *at, size_t n, size_t n_t
 
 static void plan(t0_shard *shard) {
     t0_piece *p = &shard->piece;
-    p->encoder_shape = (t0_stack_shape){.keep = true, .n_sequences = p->n_examples, .offsets = p->source_offsets};
+    p->encoder_shape = (t0_stack_shape){.n_sequences = p->n_examples, .offsets = p->source_offsets};
     p->decoder_shape = (t0_stack_shape){.decoder = true,
-                                        .keep = true,
                                         .n_sequences = p->n_examples,
                                         .offsets = p->target_offsets,
-                                        .n_sources = p->n_examples,
                                         .source_offsets = p->source_offsets};
     t0_stack_plan(&p->encoder, &shard->pass, &p->encoder_shape);
     t0_stack_plan(&p->decoder, &shard->pass, &p->decoder_shape);

@@ -7,15 +7,6 @@
 
 #include <stdlib.h>
 
-static double largest_difference(const float *x, const float *y, size_t n) {
-    double most = 0;
-    for (size_t i = 0; i < n; i++) {
-        const double d = fabs((double)x[i] - y[i]);
-        if (!(d <= most)) most = d;
-    }
-    return most;
-}
-
 /* ---- products ------------------------------------------------------------------------------------------------------ */
 
 static void check_product(t0_exec *exec, size_t m, size_t n, size_t k, bool a_turned, bool b_turned, bool add) {
@@ -386,16 +377,13 @@ static void check_attention(const t0_kernels *kernels, batch *b, bool slopes) {
     float *kept[4] = {0};
     for (size_t threads = 1; threads <= 3; threads += 2) {
         t0_exec *exec = make_exec(kernels, threads);
-        float *o = draw(nq * b->inner), *p = draw(b->p_size), *o2 = draw(nq * b->inner);
-        float *scratch = draw(t0_attention_scratch_size(&b->s, threads)), *scratch2 = draw(t0_attention_backward_scratch_size(&b->s, threads));
-        t0_attention_forward(exec, &b->s, o, p, NULL, b->q, b->k, b->v);
-        t0_attention_forward(exec, &b->s, o2, NULL, scratch, b->q, b->k, b->v);
-        CHECK(same_bits(o, o2, nq * b->inner));
+        float *o = draw(nq * b->inner), *p = draw(b->p_size), *scratch = draw(t0_attention_backward_scratch_size(&b->s, threads));
+        t0_attention_forward(exec, &b->s, o, p, b->q, b->k, b->v);
         for (size_t i = 0; i < nq * b->inner; i++) CHECK_NEAR(o[i], expected[i], 1e-5, 1e-5);
         float *dq = draw(nq * (b->inner + 1)), *dk = t0_alloc_zero(nk * sizeof *dk), *dv = t0_alloc_zero(nk * sizeof *dv);
         float *dbias = t0_alloc_zero((n_bias + 1) * sizeof *dbias);
         for (size_t i = 0; i < nq; i++) dq[i * (b->inner + 1) + b->inner] = 0;
-        t0_attention_backward(exec, &b->s, dq, dk, dv, b->s.bias ? dbias : NULL, scratch2, b->d_o, p, b->q, b->k, b->v);
+        t0_attention_backward(exec, &b->s, dq, dk, dv, b->s.bias ? dbias : NULL, scratch, b->d_o, p, b->q, b->k, b->v);
         float *got[4] = {dq, dk, dv, dbias};
         const size_t size[4] = {nq * (b->inner + 1), nk, nk, n_bias};
         if (threads == 1 && slopes) {
@@ -412,7 +400,7 @@ static void check_attention(const t0_kernels *kernels, batch *b, bool slopes) {
             CHECK(same_bits(kept[i], got[i], size[i]));
             t0_free(got[i]), t0_free(kept[i]);
         }
-        t0_free(o), t0_free(o2), t0_free(p), t0_free(scratch), t0_free(scratch2);
+        t0_free(o), t0_free(p), t0_free(scratch);
         t0_exec_free(exec);
     }
     free(expected);
@@ -428,24 +416,6 @@ static void attention_agrees_with_its_definition(void) {
             free_batch(&b);
         }
     }
-}
-
-/* A new query with its keys in the cache gets what it gets in the whole sequence. */
-static void cached_queries_stand_at_the_end(void) {
-    enum { T = 21, D = 8 };
-    const int64_t whole[2] = {0, T}, one[2] = {0, 1};
-    float *q = draw(T * D), *k = draw(T * D), *v = draw(T * D), *bias = draw(64), *o = draw(T * D), last[D], scratch[64 * T];
-    FOR_KERNELS(kernels) {
-        t0_exec *exec = make_exec(kernels, 1);
-        t0_attention s = {.n_sequences = 1, .n_heads = 1, .head_dim = D, .query_offsets = whole, .key_offsets = whole, .q_stride = D,
-                          .k_stride = D, .v_stride = D, .o_stride = D, .causal = true, .bias = bias, .bias_width = 64, .bias_center = 32};
-        t0_attention_forward(exec, &s, o, NULL, scratch, q, k, v);
-        s.query_offsets = one;
-        t0_attention_forward(exec, &s, last, NULL, scratch, q + (T - 1) * D, k, v);
-        CHECK(largest_difference(last, o + (T - 1) * D, D) <= 1e-6);
-        t0_exec_free(exec);
-    }
-    t0_free(q), t0_free(k), t0_free(v), t0_free(bias), t0_free(o);
 }
 
 /* Buckets of the reference models (32, 128): sampled from the published rule, worked by hand at the edges. */
@@ -491,7 +461,6 @@ int main(void) {
     T0_RUN(embeddings_gather_and_collect);
     T0_RUN(cross_entropy_agrees_with_double);
     T0_RUN(attention_agrees_with_its_definition);
-    T0_RUN(cached_queries_stand_at_the_end);
     T0_RUN(buckets_are_the_reference_models);
     return t0_report();
 }

@@ -137,13 +137,11 @@ typedef struct passed {
     float *states, *out;
 } passed;
 
-static passed forward(const t0_model *model, t0_exec *exec, const t0_ragged *sources, const t0_ragged *inputs, const int32_t *source_of,
-                      bool keep) {
+static passed forward(const t0_model *model, t0_exec *exec, const t0_ragged *sources, const t0_ragged *inputs) {
     const t0_pass pass = {.model = model, .exec = exec};
     const size_t s = (size_t)sources->offsets[sources->n], t = (size_t)inputs->offsets[inputs->n], d = (size_t)model->config.d_model;
-    const t0_stack_shape encoder_shape = {.keep = keep, .n_sequences = sources->n, .offsets = sources->offsets};
-    const t0_stack_shape decoder_shape = {.decoder = true, .keep = keep, .n_sequences = inputs->n, .offsets = inputs->offsets,
-                                          .n_sources = sources->n, .source_offsets = sources->offsets, .source_of = source_of};
+    const t0_stack_shape encoder_shape = {.n_sequences = sources->n, .offsets = sources->offsets};
+    const t0_stack_shape decoder_shape = {.decoder = true, .n_sequences = inputs->n, .offsets = inputs->offsets, .source_offsets = sources->offsets};
     t0_stack_run encoder, decoder;
     t0_workspace first = {0}, second = {0};
     t0_error err;
@@ -167,79 +165,27 @@ static passed forward(const t0_model *model, t0_exec *exec, const t0_ragged *sou
 
 static void rows_together_are_rows_one_by_one(void) {
     static sequences sources, targets;
-    const size_t n = 7, n_targets = 11;
-    int32_t source_of[11];
+    const size_t n = 7;
     draw(&sources, n, 1, 9, 29, 1);
-    draw(&targets, n_targets, 1, 6, 29, 2);
-    for (size_t b = 0; b < n_targets; b++) source_of[b] = (int32_t)(b * 5 % n);
+    draw(&targets, n, 1, 6, 29, 2);
     t0_model *model = make_model(varied(true, true, 3, 2, 3), 4);
     const size_t d = (size_t)model->config.d_model;
     FOR_KERNELS(kernels) {
         t0_exec *exec = make_exec(kernels, 1), *two = make_exec(kernels, 2);
-        passed all = forward(model, exec, &sources.batch, &targets.batch, source_of, false);
-        passed kept = forward(model, two, &sources.batch, &targets.batch, source_of, true);
-        CHECK(same_bits(all.states, kept.states, (size_t)sources.offsets[n] * d));
-        const size_t rows = (size_t)targets.offsets[n_targets] * d;
-        for (size_t i = 0; i < rows; i++) CHECK_NEAR(kept.out[i], all.out[i], 1e-5, 1e-5);
-        for (size_t b = 0; b < n_targets; b++) {
+        passed all = forward(model, exec, &sources.batch, &targets.batch), again = forward(model, two, &sources.batch, &targets.batch);
+        CHECK(same_bits(all.states, again.states, (size_t)sources.offsets[n] * d));
+        CHECK(same_bits(all.out, again.out, (size_t)targets.offsets[n] * d));
+        for (size_t b = 0; b < n; b++) {
             int64_t at_source[2], at_target[2];
-            const t0_ragged source = one_of(&sources.batch, (size_t)source_of[b], at_source), target = one_of(&targets.batch, b, at_target);
-            passed alone = forward(model, exec, &source, &target, NULL, false);
-            CHECK(same_bits(alone.states, all.states + (size_t)sources.offsets[source_of[b]] * d, (size_t)at_source[1] * d));
+            const t0_ragged source = one_of(&sources.batch, b, at_source), target = one_of(&targets.batch, b, at_target);
+            passed alone = forward(model, exec, &source, &target);
+            CHECK(same_bits(alone.states, all.states + (size_t)sources.offsets[b] * d, (size_t)at_source[1] * d));
             CHECK(same_bits(alone.out, all.out + (size_t)targets.offsets[b] * d, (size_t)at_target[1] * d));
             t0_free(alone.states), t0_free(alone.out);
         }
-        t0_free(all.states), t0_free(all.out), t0_free(kept.states), t0_free(kept.out);
+        t0_free(all.states), t0_free(all.out), t0_free(again.states), t0_free(again.out);
         t0_exec_free(exec), t0_exec_free(two);
     }
-    t0_model_free(model);
-}
-
-/* One token of each sequence at a time, keys and values from the cache, equals the whole sequences at once. */
-static void cached_steps_equal_the_whole_pass(void) {
-    enum { N = 3, STEPS = 6, D = 11, INNER = 15, LAYERS = 3 };
-    static sequences sources;
-    draw(&sources, N, 2, 7, 29, 5);
-    int32_t ids[N * STEPS];
-    int64_t offsets[N + 1] = {0, STEPS, 2 * STEPS, 3 * STEPS};
-    for (int i = 0; i < N * STEPS; i++) ids[i] = i * 7 % 29;
-    t0_model *model = make_model(PRIMES, 6);
-    t0_exec *exec = make_exec(t0_kernels_at(0), 1);
-    const t0_ragged inputs = {ids, offsets, N};
-    passed whole = forward(model, exec, &sources.batch, &inputs, NULL, false);
-    const t0_pass pass = {.model = model, .exec = exec};
-    float *cross = t0_alloc(t0_cross_size(model, (size_t)sources.offsets[N]) * sizeof(float));
-    t0_cross_forward(&pass, cross, whole.states, (size_t)sources.offsets[N]);
-    /* Sequence b's rows begin at b * STEPS; key sequence 2b is what is filled, 2b + 1 the rest. */
-    static float kv[LAYERS * N * STEPS * 2 * INNER];
-    for (int step = 0; step < STEPS; step++) {
-        int64_t write_rows[N], key_offsets[2 * N + 1], one_each[N + 1] = {0, 1, 2, 3};
-        int32_t key_of[N], now[N];
-        for (int b = 0; b < N; b++) {
-            write_rows[b] = b * STEPS + step;
-            key_of[b] = 2 * b;
-            key_offsets[2 * b] = b * STEPS;
-            key_offsets[2 * b + 1] = b * STEPS + step + 1;
-            now[b] = ids[b * STEPS + step];
-        }
-        key_offsets[2 * N] = N * STEPS;
-        const t0_key_cache cache = {kv, N * STEPS * 2 * INNER, write_rows, key_offsets, key_of};
-        const t0_stack_shape shape = {.decoder = true, .n_sequences = N, .offsets = one_each, .n_sources = N,
-                                      .source_offsets = sources.offsets, .cache = &cache};
-        t0_stack_run run;
-        t0_workspace workspace = {0};
-        t0_error err;
-        float out[N * D];
-        t0_stack_plan(&run, &pass, &shape);
-        CHECK(t0_workspace_reserve(&workspace, run.n_floats, &err) == T0_OK);
-        t0_stack_place(&run, workspace.data);
-        CHECK(t0_decoder_forward(&run, out, now, cross, &err) == T0_OK);
-        for (int b = 0; b < N; b++)
-            for (int i = 0; i < D; i++) CHECK_NEAR(out[b * D + i], whole.out[(b * STEPS + step) * D + i], 1e-5, 1e-5);
-        t0_workspace_free(&workspace);
-    }
-    t0_free(cross), t0_free(whole.states), t0_free(whole.out);
-    t0_exec_free(exec);
     t0_model_free(model);
 }
 
@@ -251,7 +197,7 @@ static void dropout_masks_are_keyed_by_place_and_have_mean_one(void) {
     t0_model *model = make_model(PRIMES, 8);
     t0_exec *exec = make_exec(t0_kernels_at(0), 1);
     const t0_pass pass = {.model = model, .exec = exec, .dropout = 0.3f, .seed = 12};
-    const t0_stack_shape shape = {.keep = true, .n_sequences = 1, .offsets = offsets};
+    const t0_stack_shape shape = {.n_sequences = 1, .offsets = offsets};
     t0_stack_run run;
     t0_stack_plan(&run, &pass, &shape);
     t0_stack_dropout(&run, y, ones, D, 1, T0_DROP_SELF);
@@ -292,7 +238,6 @@ int main(void) {
     T0_RUN(initial_weights_have_the_stated_deviations);
     T0_RUN(matching_heads_find_the_same_word);
     T0_RUN(rows_together_are_rows_one_by_one);
-    T0_RUN(cached_steps_equal_the_whole_pass);
     T0_RUN(dropout_masks_are_keyed_by_place_and_have_mean_one);
     T0_RUN(broken_batches_are_refused_with_their_place);
     return t0_report();
