@@ -76,11 +76,11 @@ class Beams(Search):
         return scores
 
     def _drawn(self, scores, k):
-        """k different indices drawn by softmax(scores), the best of them first; without probability, the best are taken."""
+        """k different indices drawn by softmax(scores), the best of them first; when no probability is left, the best of the rest."""
         left, taken = softmax(scores) if scores.max() > -np.inf else np.zeros(len(scores)), []
         for draw in range(k):
             total = np.cumsum(left)
-            if total[-1] <= 0:
+            if total[-1] < np.finfo(np.float64).tiny:
                 rest = np.setdiff1d(np.arange(len(scores)), taken, assume_unique=True)
                 taken += rest[best(scores[rest], k - draw)].tolist()
                 break

@@ -12,6 +12,7 @@ from table_models import ASKED, END, FORKED, Core, ids_of, model_of, small_t5, t
 import t0native as t0
 from t0native import generation, generation_options
 from t0native.generation_options import options_of
+from t0native.warpers import log_softmax
 
 
 @pytest.fixture(scope="module")
@@ -409,3 +410,62 @@ def test_ctrl_c_leaves_the_model_usable(model):
     with pytest.raises(KeyboardInterrupt), ctrl_c(0.05, lambda: reached):
         model.generate(ASKED, max_new_tokens=2**20, prefix_allowed_tokens_fn=forever)
     assert model.generate(ASKED, num_beams=2, max_new_tokens=5) == before
+
+
+# ---- whatever the options ------------------------------------------------------------------------------------------------
+
+
+def any_options(random, size):
+    """Options as they come, the extreme ones too."""
+    pick = lambda *values: values[random.integers(len(values))]
+    often = lambda share: random.random() < share
+    sample, beams, most = pick(True, False), pick(1, 1, 2, 3, 7, 16), int(random.integers(1, 15))
+    options = {"do_sample": sample, "num_beams": beams, "max_new_tokens": most, "seed": int(random.integers(99))}
+    if sample or beams > 1:
+        options["num_return_sequences"] = int(random.integers(1, (beams if beams > 1 else 4) + 1))
+    if sample:
+        options |= {"temperature": pick(0.01, 0.7, 1.0, 100.0), "top_k": pick(0, 1, 2, 50), "top_p": pick(0.0, 0.1, 0.9, 1.0)}
+        options |= {"min_p": pick(0.0, 0.5, 1.0), "typical_p": pick(0.01, 0.5, 1.0)}
+    if beams > 1:
+        options |= {"length_penalty": pick(-5.0, -1.0, 0.0, 1.0, 5.0), "early_stopping": pick(True, False, "never")}
+    if often(0.4):
+        options["min_new_tokens"] = int(random.integers(0, most + 1))
+    if often(0.5):
+        options["repetition_penalty"] = pick(0.01, 0.5, 1.5, 100.0)
+    if often(0.5):
+        options["no_repeat_ngram_size"] = pick(1, 2, 3)
+    if often(0.5):
+        options["bad_words_ids"] = [random.integers(2, size, size=random.integers(1, 4)).tolist() for _ in range(pick(1, 10, 20))]
+    return options
+
+
+def holds(options, begin, ids):
+    """Whether the ids of an answer, which begins so, keep to the options."""
+    new, full = ids[len(begin) :], [0, *ids]
+    words, n = options.get("bad_words_ids", []), options.get("no_repeat_ngram_size", 0)
+    spelt = [full[at - len(word) : at] == word for word in words for at in range(len(begin) + 2, len(full) + 1) if at >= len(word)]
+    grams = [tuple(full[at : at + n]) for at in range(len(full) - n + 1)] if n else []
+    repeated = [gram in grams[:at] for at, gram in enumerate(grams) if at + n - 1 > len(begin)]
+    long_enough = len(new) - (new[-1] == END) >= options.get("min_new_tokens", 0)
+    ended = new[-1] == END or len(new) == options["max_new_tokens"]
+    return ids[: len(begin)] == begin and END not in new[:-1] and ended and long_enough and not any(spelt) and not any(repeated)
+
+
+def test_answers_keep_to_any_options_and_do_not_see_each_other():
+    config = t0.Config(vocab_size=30, d_model=16, d_ff=24, num_layers=1, num_heads=2, d_kv=8)
+    model = t0.Model.init(config, seed=4)
+    model.core._writable("lm_head.weight")[...] *= 3
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        options = any_options(random, 30)
+        inputs, begins = ([random.integers(2, 30, size=random.integers(1, 6)).tolist() for _ in range(3)] for _ in range(2))
+        as_list = (lambda found: [found]) if options.get("num_return_sequences", 1) == 1 else list
+        found = [as_list(answers) for answers in model.generate(inputs, decoder_input=begins, output_scores=True, **options)]
+        for source, begin, answers in zip(inputs, begins, found):
+            assert 1 <= len(answers) <= options.get("num_return_sequences", 1)
+            for answer in answers:
+                assert holds(options, begin, answer.ids.tolist()), (seed, options, answer.ids)
+                log_p = log_softmax(model.logits(source, [0, *answer.ids[:-1]]))[np.arange(len(answer.ids)), answer.ids]
+                assert answer.score == pytest.approx(log_p[len(begin) :].sum(), rel=1e-3, abs=1e-3)
+        alone = as_list(model.generate(inputs[0], decoder_input=begins[0], output_scores=True, **options))
+        assert [one.ids.tolist() for one in alone] == [one.ids.tolist() for one in found[0]]
