@@ -72,7 +72,7 @@ static void finish_row(const attend *a, t0_range queries, t0_range keys, size_t 
 /* keys: panels [d][nr] of nr keys; values: [n][d]. */
 static void pack_floats(const attend *a, const room *at, t0_range keys, size_t h) {
     const t0_attend *s = a->s;
-    const size_t d = s->head_dim, nr = a->kernels->nr, n = keys.end - keys.begin, column = h * d;
+    const size_t d = s->head_dim, nr = a->kernels->nr, n = keys.end - keys.begin, column = h * s->kv_head;
     for (size_t j = 0; j < n; j += nr) {
         const size_t width = n - j < nr ? n - j : nr;
         const float *from = row_of(s, s->k, keys.begin + j) + column;
@@ -110,7 +110,7 @@ static void float_tile(const attend *a, const room *at, t0_range queries, t0_ran
 /* keys: panels [ceil(d / 2)][32] words of 32 keys; values: panels [ceil(n / 2)][32] words of 32 columns, pairs of keys in a word. */
 static void pack_halves(const attend *a, const room *at, t0_range keys, size_t h) {
     const t0_attend *s = a->s;
-    const size_t d = s->head_dim, words = (d + 1) / 2, n = keys.end - keys.begin, pairs = (n + 1) / 2, column = h * d;
+    const size_t d = s->head_dim, words = (d + 1) / 2, n = keys.end - keys.begin, pairs = (n + 1) / 2, column = h * s->kv_head;
     float *rows = at->values; /* 32 keys as bfloat16s, before the values come */
     for (size_t j = 0; j < n; j += T0_PANEL) {
         const size_t width = n - j < T0_PANEL ? n - j : T0_PANEL;
@@ -165,10 +165,10 @@ static void single_query(const attend *a, const room *at, t0_range queries, t0_r
     const size_t d = s->head_dim, n = keys.end - keys.begin;
     const float *q = s->q + queries.begin * s->q_stride + h * d;
     float *o = s->o + queries.begin * s->o_stride + h * d;
-    for (size_t j = 0; j < n; j++) at->scores[j] = a->kernels->dot(q, row_of(s, s->k, keys.begin + j) + h * d, d);
+    for (size_t j = 0; j < n; j++) at->scores[j] = a->kernels->dot(q, row_of(s, s->k, keys.begin + j) + h * s->kv_head, d);
     finish_row(a, queries, keys, h, 0, at->scores, n);
     memset(o, 0, d * sizeof *o);
-    for (size_t j = 0; j < n; j++) a->kernels->axpy(o, at->scores[j], row_of(s, s->v, keys.begin + j) + h * d, d);
+    for (size_t j = 0; j < n; j++) a->kernels->axpy(o, at->scores[j], row_of(s, s->v, keys.begin + j) + h * s->kv_head, d);
 }
 
 static void run_head(void *context, size_t index, size_t worker) {

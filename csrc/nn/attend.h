@@ -12,9 +12,9 @@ typedef struct t0_attend {
     size_t n_sequences, n_heads, head_dim;
     const t0_range *queries, *keys; /* [n_sequences] */
     const int64_t *key_rows;        /* or NULL */
-    const float *q, *k, *v;         /* head h of a row at column h * head_dim */
+    const float *q, *k, *v;         /* head h of a row of q at column h * head_dim, of k and v at h * kv_head */
     float *o;
-    size_t q_stride, kv_stride, o_stride;
+    size_t q_stride, kv_stride, kv_head, o_stride;
     bool causal;
     const float *bias; /* [H][bias_width], distance j - i at column bias_center + j - i; NULL: none */
     size_t bias_width, bias_center;

@@ -11,7 +11,7 @@ struct t0_decoder {
     const t0_model *model; /* borrowed */
     size_t n_sources, n_source_rows, longest_source;
     t0_range *sources;     /* [n_sources] rows of cross_kv */
-    t0_workspace cross;    /* [layers][n_source_rows][2I] */
+    t0_workspace cross;    /* [layers][k, v][H][n_source_rows][K] */
     t0_workspace memory;   /* of a pass, with its states */
     size_t n_rows, capacity;
     float *store;          /* [capacity][layers][2I] */
@@ -41,11 +41,24 @@ static t0_infer encoder_pass(const t0_decoder *d, t0_exec *exec, t0_range *rows,
     return run;
 }
 
+/* Keys and values of all layers, turned one by one through the memory of the pass, which is free by then. */
+static t0_status project(t0_decoder *d, t0_exec *exec, const float *states, float *memory, t0_error *err) {
+    const size_t layer = t0_cross_size(d->model, d->n_source_rows) / d->model->decoder.n_blocks;
+    T0_TRY(t0_workspace_reserve(&d->cross, layer * d->model->decoder.n_blocks, err));
+    t0_infer_cross(d->model, exec, d->cross.data, states, d->n_source_rows, memory);
+    T0_TRY(t0_exec_check(exec, err));
+    for (size_t l = 0; l < d->model->decoder.n_blocks; l++) {
+        memcpy(memory, d->cross.data + l * layer, layer * sizeof *memory);
+        t0_infer_turn_cross(d->model, d->cross.data + l * layer, memory, d->n_source_rows);
+    }
+    return T0_OK;
+}
+
 /* Encoder states [n_source_rows, D] lie at the end of the pass's memory. */
 static t0_status encode(t0_decoder *d, t0_exec *exec, const t0_ragged *sources, t0_range *rows, t0_error *err) {
     const size_t dim = (size_t)d->model->config.d_model, limit = t0_pass_rows(d->model);
     t0_carver size = {0};
-    size_t most = t0_infer_rows_floats(d->model, exec, d->n_source_rows);
+    size_t most = t0_size_max(t0_infer_rows_floats(d->model, exec, d->n_source_rows), t0_cross_size(d->model, d->n_source_rows) / d->model->decoder.n_blocks);
     for (size_t first = 0, end; first < d->n_sources; first = end) {
         end = t0_group_end(sources->offsets, d->n_sources, first, limit);
         t0_infer run = encoder_pass(d, exec, rows, first, end);
@@ -62,9 +75,7 @@ static t0_status encode(t0_decoder *d, t0_exec *exec, const t0_ragged *sources, 
         t0_infer_place(&run, memory);
         T0_TRY(t0_infer_run(&run, states + d->sources[first].begin * dim, sources->ids + sources->offsets[first], err));
     }
-    T0_TRY(t0_workspace_reserve(&d->cross, t0_cross_size(d->model, d->n_source_rows), err));
-    t0_infer_cross(d->model, exec, d->cross.data, states, d->n_source_rows, memory);
-    return t0_exec_check(exec, err);
+    return project(d, exec, states, memory, err);
 }
 
 static t0_status prepare(t0_decoder *d, t0_exec *exec, const t0_ragged *sources, t0_error *err) {
@@ -188,7 +199,7 @@ static t0_status run_step(t0_decoder *d, t0_exec *exec, float *logits, size_t n,
     t0_infer run = {.model = d->model, .exec = exec, .decoder = true, .single = true, .n_rows = n, .n_sequences = n, .queries = s.queries,
                     .keys = s.keys, .key_rows = s.key_rows, .most_keys = most, .most_sources = d->longest_source, .store = d->store,
                     .write_rows = s.write_rows, .n_cross = n, .n_source_rows = d->n_source_rows, .cross_queries = s.queries,
-                    .cross_keys = s.source_rows, .cross_kv = d->cross.data};
+                    .cross_keys = s.source_rows, .cross_kv = d->cross.data, .cross_heads = true};
     const size_t floats = t0_infer_place(&run, NULL);
     t0_carver size = {0};
     t0_carve(&size, 1, floats);

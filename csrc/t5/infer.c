@@ -85,7 +85,7 @@ static bool norm(const t0_infer *run, t0_rows *rows, size_t gain) {
 static t0_attend attention(const t0_infer *run, const float *q, size_t q_stride) {
     const t0_config *c = &run->model->config;
     return (t0_attend){.n_heads = (size_t)c->n_heads, .head_dim = (size_t)c->d_kv, .q = q, .q_stride = q_stride, .o = run->o,
-                       .o_stride = t0_config_inner(c), .bfloat16 = run->model->dtype != T0_FLOAT32, .single = run->single};
+                       .o_stride = t0_config_inner(c), .kv_head = (size_t)c->d_kv, .bfloat16 = run->model->dtype != T0_FLOAT32, .single = run->single};
 }
 
 /* New keys and values to their rows of the store. */
@@ -124,8 +124,9 @@ static void attend_to_source(const t0_infer *run, size_t block) {
     s.queries = run->cross_queries;
     s.keys = run->cross_keys;
     s.k = run->cross_kv + block * run->n_source_rows * 2 * inner;
-    s.v = s.k + inner;
-    s.kv_stride = 2 * inner;
+    s.v = s.k + (run->cross_heads ? run->n_source_rows : 1) * inner;
+    s.kv_stride = run->cross_heads ? s.head_dim : 2 * inner;
+    s.kv_head = run->cross_heads ? run->n_source_rows * s.head_dim : s.head_dim;
     t0_attend_forward(run->exec, &s, run->scratch, run->most_sources);
 }
 
@@ -207,6 +208,12 @@ void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const
     t0_rows_fill(exec, &rows, states, dim_of(model));
     for (size_t l = 0; l < model->decoder.n_blocks; l++)
         multiply(model, exec, cross_kv + l * n_rows * wide, wide, &rows, model->decoder.blocks[l].cross_kv, false);
+}
+
+void t0_infer_turn_cross(const t0_model *model, float *turned, const float *cross, size_t n_rows) {
+    const size_t d = (size_t)model->config.d_kv, blocks = 2 * t0_config_inner(&model->config) / d;
+    for (size_t h = 0; h < blocks; h++)
+        for (size_t n = 0; n < n_rows; n++) memcpy(turned + (h * n_rows + n) * d, cross + (n * blocks + h) * d, d * sizeof *turned);
 }
 
 /* ---- the head ------------------------------------------------------------------------------------------------------- */

@@ -30,7 +30,8 @@ typedef struct t0_infer {
     const int64_t *write_rows;      /* [n_rows] of the store */
     size_t n_cross, n_source_rows;
     const t0_range *cross_queries, *cross_keys; /* [n_cross] */
-    const float *cross_kv;          /* [layers][n_source_rows][2I] */
+    const float *cross_kv;          /* [layers][n_source_rows][2I], with cross_heads [layers][k, v][H][n_source_rows][K] */
+    bool cross_heads;
 
     float *x, *rows, *qkv, *o, *h, *a, *bias, *scratch; /* places */
     size_t bias_width, bias_center;
@@ -44,6 +45,9 @@ t0_status t0_infer_run(t0_infer *run, float *out, const int32_t *ids, t0_error *
 size_t t0_infer_rows_floats(const t0_model *model, const t0_exec *exec, size_t n_rows);
 /* cross_kv [decoder layers][n_rows][2I] from encoder states [n_rows, D]. */
 void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const float *states, size_t n_rows, float *memory);
+/* The same turned for decoding token by token, when each head's keys are read in a row: one layer, from [n_rows][2I] to
+ * [k, v][H][n_rows][K]. */
+void t0_infer_turn_cross(const t0_model *model, float *turned, const float *cross, size_t n_rows);
 /* logits [n_rows, V]. */
 t0_status t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows, float *memory, t0_error *err);
 
