@@ -18,14 +18,13 @@ from t0native.generation_options import MOST_NEW_TOKENS, NEW_TOKENS
 from t0native.memory import available_memory
 from t0native.progress import Progress
 from t0native.search import Answer, Chains, Ends, Job
-from t0native.sequences import Sequences, concatenated, inputs_of
+from t0native.sequences import BAR_DELAY, Sequences, concatenated, inputs_of
 
 __all__ = ["Generation", "generate", "stream"]
 _log = logging.getLogger("t0native")
 
 MOST_BATCH_BYTES = 2**31  # of one batch's keys, values and logits
 MOST_BATCH_SEQUENCES = 128  # more make nothing faster, and all of a batch are done late
-BAR_DELAY = 2.0  # seconds that a call lasts before it shows how far it is
 
 
 @dataclass(frozen=True, eq=False)

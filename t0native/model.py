@@ -17,7 +17,7 @@ import numpy as np
 
 from t0native import _core
 from t0native import kernels as kernel_sets
-from t0native.arguments import SEED, Kind, check, one_of, shown, whole
+from t0native.arguments import FLAG, SEED, Kind, check, one_of, shown, whole
 from t0native.checkpoint import TOKENIZER, open_checkpoint, save_files
 from t0native.config import Config
 from t0native.errors import ConfigError, FormatError, suggest
@@ -44,7 +44,8 @@ MINI = Path(__file__).parent / "mini" / "baselines"  # a folder a carried model
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """The choices of one input, judged. Scores are summed log-likelihoods (nats), lengths count tokens with the end token.
+    """The choices of one input, judged. Scores are summed log-likelihoods (nats), lengths count tokens with the end token;
+    normalized: scores divided by lengths.
 
     >>> found = t0.mini.new_model(0).rank("Does Anna drink tea?", ["Yes", "No"])
     >>> found.choice == ["Yes", "No"][found.index], found.scores.shape, found.lengths.tolist()
@@ -55,6 +56,17 @@ class Ranking:
     index: int
     scores: np.ndarray  # float64 [choices]
     lengths: np.ndarray  # int64 [choices]
+    token_scores: list | None = None  # on request: of each choice, float32 [length], the log-likelihoods of its tokens
+
+    @property
+    def normalized(self):
+        """float64 [choices]: mean log-likelihood of a choice's tokens.
+
+        >>> found = t0.mini.new_model(0).rank("Is it tea?", ["Yes", "No"])
+        >>> (found.normalized * found.lengths == found.scores).all().item()
+        True
+        """
+        return self.scores / self.lengths
 
 
 class Model:
@@ -211,6 +223,9 @@ class Model:
         max_input_length=MAX_INPUT_LENGTH,
         max_target_length=MAX_TARGET_LENGTH,
         truncate=False,
+        sentinels=False,
+        length_normalize=False,
+        token_scores=False,
         batch_tokens=None,
         progress=None,
     ):
@@ -218,8 +233,10 @@ class Model:
 
         Every input is encoded once, whatever the number of choices, and identical inputs once in all; results come in
         the order of inputs and do not depend on the company.  truncate: cut longer texts as T0 does (the end token is
-        appended first) instead of refusing them.  batch_tokens: tokens of one call of the core (None: about a second's work).
-        progress(done, total) is called as inputs are finished.  DataError for a text that is too long or cannot be
+        appended first) instead of refusing them.  sentinels: <extra_id_k> in a text is T5's sentinel k.  length_normalize: the
+        best choice is that of the highest score a token (T0: of the highest score); scores stay sums.  token_scores: keep those
+        of each token.  batch_tokens: tokens of one call of the core (None: about a second's work).  progress(done, total) is
+        called as inputs are finished; None shows a bar on stderr where that takes more than two seconds.  DataError for a text that is too long or cannot be
         tokenized, ConfigError for an input without choices, NumericError where a score is not finite.  Method: Sanh et al. 2022, section 4.
 
         >>> found = t0.mini.new_model(0).rank(["Is it tea?", "Who?"], [["Yes", "No"], ["Anna", "Ben", "Tom"]])
@@ -230,17 +247,17 @@ class Model:
         if single:
             choices = [choices]
         choices = _checked_choices(inputs, choices)
-        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
+        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         flat = [choice for row in choices for choice in row]
-        targets = Sequences(self, "choice", flat, True, max_target_length, truncate)
+        targets = Sequences(self, "choice", flat, True, max_target_length, truncate, sentinels)
         owners = np.repeat(np.arange(len(inputs)), [len(row) for row in choices])
-        scores = score_pairs(self, sources, targets, owners, batch_tokens, progress)
+        scores, tokens = score_pairs(self, sources, targets, owners, batch_tokens, progress)
         rankings, at = [], 0
         for row in choices:
-            part, lengths = scores[at : at + len(row)], targets.lengths[at : at + len(row)]
-            best = int(np.argmax(part))
-            rankings.append(Ranking(row[best], best, part, lengths))
-            at += len(row)
+            own = slice(at, at := at + len(row))
+            part, lengths = scores[own], targets.lengths[own]
+            best = int(np.argmax(part / lengths if length_normalize else part))
+            rankings.append(Ranking(row[best], best, part, lengths, tokens[own] if token_scores else None))
         return rankings[0] if single else rankings
 
     def score(
@@ -252,11 +269,15 @@ class Model:
         max_input_length=MAX_INPUT_LENGTH,
         max_target_length=MAX_TARGET_LENGTH,
         truncate=False,
+        sentinels=False,
+        length_normalize=False,
+        token_scores=False,
         batch_tokens=None,
         progress=None,
     ):
         """Summed log-likelihood (nats) of each target given its input: float64 [inputs], or a float for a single pair.
-        Keywords and errors as `rank`'s.
+        length_normalize: divided by the target's tokens.  token_scores: a pair, scores and those of each token (float32 arrays).
+        Other keywords and errors as `rank`'s.
 
         >>> model = t0.mini.new_model(0)
         >>> model.rank("Is it tea?", ["Yes", "No"]).scores.tolist()[0] == model.score("Is it tea?", "Yes")
@@ -268,15 +289,27 @@ class Model:
         targets = [targets] if single else listed("targets", targets)
         if len(inputs) != len(targets):
             raise ConfigError(f"{len(targets)} targets for {len(inputs)} inputs: there must be one for each")
-        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
-        ends = Sequences(self, "target", targets, True, max_target_length, truncate)
-        scores = score_pairs(self, sources, ends, np.arange(len(inputs)), batch_tokens, progress)
-        return float(scores[0]) if single else scores
+        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        ends = Sequences(self, "target", targets, True, max_target_length, truncate, sentinels)
+        scores, tokens = score_pairs(self, sources, ends, np.arange(len(inputs)), batch_tokens, progress)
+        if check(FLAG, "length_normalize", length_normalize):
+            scores = scores / ends.lengths
+        scores, tokens = (float(scores[0]), tokens[0]) if single else (scores, tokens)
+        return (scores, tokens) if check(FLAG, "token_scores", token_scores) else scores
 
     # ---- generation ----------------------------------------------------------------------------------
 
     def generate(
-        self, inputs, *, decoder_input=None, add_eos_to_inputs=False, max_input_length=MAX_INPUT_LENGTH, truncate=False, progress=None, **options
+        self,
+        inputs,
+        *,
+        decoder_input=None,
+        add_eos_to_inputs=False,
+        max_input_length=MAX_INPUT_LENGTH,
+        truncate=False,
+        sentinels=False,
+        progress=None,
+        **options,
     ):
         """The answer to an input, or to each input of a list: the most likely token after another, unless options say else.
 
@@ -287,7 +320,7 @@ class Model:
         max_length and min_length. Besides, seed (0): of sampling; output_scores=True: a Generation instead of a text.
         What model.generation says of them, the content of generation_config.json, goes before the defaults. docs/generation.md.
         decoder_input: what the answer begins with (a text, or ids; or a list of them, one an input); it is not among the new
-        tokens.  add_eos_to_inputs, max_input_length, truncate: as in `rank`.  progress(done, total) is called as inputs are
+        tokens.  add_eos_to_inputs, max_input_length, truncate, sentinels: as in `rank`.  progress(done, total) is called as inputs are
         finished; None shows a bar on stderr where that takes more than two seconds.
         An answer does not depend on the company of its input, and neither does a sample, which (seed, place of the input,
         number of the answer) decide. A model without a tokenizer gives ids. Where the length cut an answer, the logger
@@ -300,13 +333,23 @@ class Model:
         """
         options = options_of(self, options)
         single, inputs = inputs_of(inputs)
-        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
+        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         found = generate(self, sources, decoder_input, options, progress)
         tell_cut(found, options)
         answers = [given_back(self, row, options) for row in found]
         return answers[0] if single else answers
 
-    def stream(self, input, *, decoder_input=None, add_eos_to_inputs=False, max_input_length=MAX_INPUT_LENGTH, truncate=False, **options):
+    def stream(
+        self,
+        input,
+        *,
+        decoder_input=None,
+        add_eos_to_inputs=False,
+        max_input_length=MAX_INPUT_LENGTH,
+        truncate=False,
+        sentinels=False,
+        **options,
+    ):
         """The answer to one input in pieces of text, each given as soon as its tokens are chosen: together they are what
         `generate` gives. Keywords and errors as `generate`'s, without beams, several answers and scores. Of a model without a
         tokenizer the pieces are ids.
@@ -322,19 +365,19 @@ class Model:
         single, inputs = inputs_of(input)
         if not single:
             raise ConfigError(f"stream: {len(inputs)} inputs: it takes one; use generate")
-        source = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
+        source = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         return stream(self, source, decoder_input, options)
 
     # ---- inside --------------------------------------------------------------------------------------
 
-    def encode(self, inputs, *, add_eos_to_inputs=False, max_input_length=MAX_INPUT_LENGTH, truncate=False):
+    def encode(self, inputs, *, add_eos_to_inputs=False, max_input_length=MAX_INPUT_LENGTH, truncate=False, sentinels=False):
         """Encoder states: a float32 array [S, D] for an input of S tokens, a list of them for a list.
 
         >>> t0.mini.new_model(0).encode("Anna keeps a cat.").shape
         (5, 64)
         """
         single, inputs = inputs_of(inputs)
-        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate)
+        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         ids, offsets = sources.ragged(range(len(sources)))
         states = self.core.encode(ids, offsets, self.threads)
         parts = np.split(states, offsets[1:-1])[: len(sources)]

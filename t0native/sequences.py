@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from t0native.arguments import check, shown, whole
+from t0native.arguments import FLAG, check, shown, whole
 from t0native.errors import ConfigError, DataError
+from t0native.progress import Progress
 
 SECONDS_WORK = 3e9  # about the tokens x layers x d_model^2 that one processor does in a second
+BAR_DELAY = 2.0  # seconds that a call lasts before it shows how far it is
 
-__all__ = ["Sequences", "concatenated", "inputs_of", "listed", "score_pairs", "usual_batch_tokens"]
+__all__ = ["BAR_DELAY", "Sequences", "concatenated", "inputs_of", "listed", "score_pairs", "usual_batch_tokens"]
 
 
 def inputs_of(inputs, what="inputs"):
@@ -39,9 +41,10 @@ class Sequences:
 
     items[i] is entry number[i]; entries are int32 arrays. add_eos appends the end token to texts (never to ids).
     Longer than `most`: DataError, or with `truncate` cut there, after the end token was appended, as T0 does.
+    sentinels: <extra_id_k> in a text is that sentinel.
     """
 
-    def __init__(self, model, what, items, add_eos, most, truncate):
+    def __init__(self, model, what, items, add_eos, most, truncate, sentinels=False):
         check(whole(1), "max_input_length" if what == "input" else "max_target_length", most)
         self.entries, self.number = [], np.empty(len(items), np.int64)
         seen, texts = {}, []
@@ -54,7 +57,7 @@ class Sequences:
                 if isinstance(item, str):
                     texts.append((place, i, item))
             self.number[i] = place
-        self._tokenize(model, what, texts, add_eos)
+        self._tokenize(model, what, texts, add_eos, check(FLAG, "sentinels", sentinels))
         self._check(what, most, truncate)
         self.lengths = (
             np.array([len(entry) for entry in self.entries], np.int64)[self.number]
@@ -65,7 +68,7 @@ class Sequences:
     def __len__(self):
         return len(self.number)
 
-    def _tokenize(self, model, what, texts, add_eos):
+    def _tokenize(self, model, what, texts, add_eos, sentinels):
         if not texts:
             return
         if model.tokenizer is None:
@@ -74,7 +77,7 @@ class Sequences:
             )
         threads = model.threads
         try:
-            ragged = model.tokenizer.encode_batch([text for _, _, text in texts], threads=threads)
+            ragged = model.tokenizer.encode_batch([text for _, _, text in texts], threads=threads, sentinels=sentinels)
         except ValueError as error:
             raise _first_failure(model.tokenizer, what, texts, error) from None
         end = np.array([model.config.eos_token_id] if add_eos else [], np.int32)
@@ -135,34 +138,37 @@ def usual_batch_tokens(config):
 
 
 def score_pairs(model, sources, targets, owners, batch_tokens, progress):
-    """Log-likelihood of every target given its source: float64 [targets].
+    """(log-likelihood of every target given its source, float64 [targets]; the same of its tokens, a list of float32 arrays).
 
     owners[t]: the source of target t, non-decreasing. Identical pairs are computed once; sources go in order of length,
-    in calls of at most batch_tokens tokens, or of one source.
+    in calls of at most batch_tokens tokens, or of one source. progress(done, total); None: a bar for what lasts.
     """
     if batch_tokens is None:
         batch_tokens = usual_batch_tokens(model.config)
     check(whole(1), "batch_tokens", batch_tokens)
     if len(owners) == 0:
-        return np.empty(0)
+        return np.empty(0), []
     pairs = np.stack([sources.number[owners], targets.number], axis=1).reshape(-1, 2)
     distinct, back = np.unique(pairs, axis=0, return_inverse=True)  # ordered by source entry
     first = np.searchsorted(distinct[:, 0], np.arange(len(sources.entries) + 1))
-    scores = np.empty(len(distinct))
+    scores, tokens = np.empty(len(distinct)), [None] * len(distinct)
     done, total = 0, len(sources)
     times = np.bincount(sources.number, minlength=len(sources.entries))  # how many items an entry serves
-    for group in _groups(sources, targets, distinct, first, batch_tokens):
-        rows = np.concatenate([np.arange(first[s], first[s + 1]) for s in group])
-        source_ids, source_offsets = concatenated([sources.entries[s] for s in group])
-        target_ids, target_offsets = concatenated([targets.entries[t] for t in distinct[rows, 1]])
-        source_of = np.repeat(np.arange(len(group), dtype=np.int32), [first[s + 1] - first[s] for s in group])
-        scores[rows], _ = model.core.score(
-            source_ids, source_offsets, target_ids, target_offsets, source_of, model.threads
-        )
-        done += int(times[list(group)].sum())
-        if progress is not None:
-            progress(done, total)
-    return scores[back.reshape(-1)]
+    with Progress("score", total, on=progress is None, delay=BAR_DELAY) as bar:
+        for group in _groups(sources, targets, distinct, first, batch_tokens):
+            rows = np.concatenate([np.arange(first[s], first[s + 1]) for s in group])
+            source_ids, source_offsets = concatenated([sources.entries[s] for s in group])
+            target_ids, target_offsets = concatenated([targets.entries[t] for t in distinct[rows, 1]])
+            source_of = np.repeat(np.arange(len(group), dtype=np.int32), [first[s + 1] - first[s] for s in group])
+            scores[rows], of_tokens = model.core.score(
+                source_ids, source_offsets, target_ids, target_offsets, source_of, model.threads
+            )
+            for row, part in zip(rows, np.split(of_tokens, target_offsets[1:-1])):
+                tokens[row] = part
+            done += int(times[list(group)].sum())
+            bar.update(done) if progress is None else progress(done, total)
+    back = back.reshape(-1)
+    return scores[back], [tokens[row] for row in back]
 
 
 def _groups(sources, targets, distinct, first, batch_tokens):

@@ -529,3 +529,30 @@ def test_signals_are_python_again_after_a_call(model):
     before = signal.getsignal(signal.SIGINT)
     model.rank("ba", ["bo"])
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_scores_of_tokens_and_by_length(model):
+    inputs, choices = ["ba bo", "ken"], [["bo", "ken ba ba"], ["ba", "bo", "ba"]]
+    plain, full = model.rank(inputs, choices), model.rank(inputs, choices, token_scores=True, length_normalize=True)
+    for one, other in zip(plain, full):
+        assert one.token_scores is None and (one.scores == other.scores).all()
+        assert [len(part) for part in other.token_scores] == other.lengths.tolist()
+        assert np.allclose([part.sum(dtype=float) for part in other.token_scores], other.scores, rtol=1e-6)
+        assert other.index == np.argmax(other.normalized) and one.index == np.argmax(one.scores)
+    mean, parts = model.score(inputs, ["bo", "ba"], length_normalize=True, token_scores=True)
+    assert np.allclose(mean, [part.mean(dtype=float) for part in parts], rtol=1e-6)
+    alone, part = model.score("ken", "ba", token_scores=True)
+    assert alone == model.score("ken", "ba") and (part == parts[1]).all()
+    with pytest.raises(t0.ConfigError, match="length_normalize 'yes': must be true or false"):
+        model.score("ken", "ba", length_normalize="yes")
+
+
+def test_sentinels_are_taken_on_request(model, tmp_path):
+    model.save(tmp_path)
+    with_three = t0.Tokenizer.from_file(tmp_path / "spiece.model", extra_ids=3)
+    model = t0.Model(model.core, model.config, with_three)
+    ids = with_three.encode_batch(["ba <extra_id_0> bo"], sentinels=True).ids
+    assert with_three.vocab_size - 1 in ids
+    assert model.score("ba <extra_id_0> bo", "ken", sentinels=True) == model.score(ids, "ken") != model.score("ba <extra_id_0> bo", "ken")
+    taken = [model.encode("ba <extra_id_0> bo", sentinels=True), model.generate("ba <extra_id_0> bo", sentinels=True, max_new_tokens=3)]
+    assert (taken[0] == model.encode(ids)).all() and taken[1] == model.generate(ids, max_new_tokens=3)
