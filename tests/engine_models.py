@@ -63,3 +63,18 @@ def inference(model, sources, targets, choices):
         "logits": core.logits(*ragged(sources), *ragged(shifted(targets, start))),
         "scores": scores.reshape(len(sources), -1),
     }
+
+
+def decoded(core, sources, inputs, threads=1, rng=None):
+    """Logits [T, V] of each source's decoder inputs, by a decoder that takes them token by token: all sequences abreast, or with
+    rng some of them at a time, in any order."""
+    decoder = core.decoder(*ragged(sources), threads)
+    rows, logits = [[-1] for _ in inputs], [[] for _ in inputs]
+    while left := [b for b, ids in enumerate(inputs) if len(logits[b]) < len(ids)]:
+        if rng is not None:
+            left = rng.permutation(left)[: rng.integers(1, len(left) + 1)].tolist()
+        new, found = decoder.step([inputs[b][len(logits[b])] for b in left], left, [rows[b][-1] for b in left])
+        for b, row, z in zip(left, new, found):
+            rows[b].append(row)
+            logits[b].append(z)
+    return [np.array(part) for part in logits]

@@ -1,5 +1,5 @@
 """Random batches: a score, a state, a logit has the bits that it has alone, whatever the batch, its order, the neighbours, the
-other choices, the threads or where the batch is cut.
+other choices, the threads, where the batch is cut, or which rows a decoder is given together.
 
     python tests/fuzz_batches.py [--batches 10000] [--dtypes float32,trainable,bfloat16,int8] [--kernels portable,avx2] [--seed 0]
 
@@ -12,6 +12,7 @@ import time
 from collections import Counter
 
 import numpy as np
+from engine_models import decoded, ragged
 
 import t0native as t0
 
@@ -35,12 +36,13 @@ class Bits:
         first = t0.Model.init(config, seed=seed, kernels=kernels, threads=1)
         first = first if dtype == "trainable" else first.to(dtype)
         self.by_threads = {n: t0.Model(first.core, config, threads=n) for n in (1, 2)}
-        lengths = np.where(rng.random(inputs) < 0.1, rng.integers(60, 200, inputs), rng.integers(1, 24, inputs))
+        lengths = np.where(rng.random(inputs) < 0.04, rng.integers(40, 160, inputs), rng.integers(1, 24, inputs))
         self.inputs = [self.ids(rng, n) for n in lengths]
         self.choices = [[self.ids(rng, n) for n in rng.integers(1, 9, rng.integers(1, 6))] for _ in self.inputs]
         self.scores = [first.rank(*pair).scores for pair in zip(self.inputs, self.choices)]
         self.states = [first.encode(ids) for ids in self.inputs]
         self.logits = [first.logits(ids, choices[0]) for ids, choices in zip(self.inputs, self.choices)]
+        self.steps = [decoded(first.core, [ids], [choices[0]])[0] for ids, choices in zip(self.inputs, self.choices)]
 
     def ids(self, rng, n):
         return rng.integers(2, self.by_threads[1].config.vocab_size, n).astype(np.int32)
@@ -48,7 +50,7 @@ class Bits:
     def check(self, rng):
         """(what a random batch was, whether every bit is right)"""
         threads, picked = int(rng.integers(1, 3)), rng.integers(0, len(self.inputs), rng.integers(1, MOST + 1))
-        what = ("rank", "rank", "rank", "rank", "one token", "encode", "logits")[rng.integers(7)]
+        what = ("rank", "rank", "rank", "rank", "one token", "encode", "logits", "decoder")[rng.integers(8)]
         model, inputs = self.by_threads[threads], [self.inputs[i] for i in picked]
         batch_tokens = (None, None, int(rng.integers(1, 100)), int(rng.integers(100, 2000)))[rng.integers(4)]
         if what == "encode":
@@ -57,6 +59,9 @@ class Bits:
             decoder = [self.choices[i][0] for i in picked]
             found = model.core.logits(*ragged(inputs), *ragged(decoder), threads)
             equal = np.array_equal(found, np.concatenate([self.logits[i] for i in picked]))
+        elif what == "decoder":
+            found = decoded(model.core, inputs, [self.choices[i][0] for i in picked], threads, rng)
+            equal = all(map(np.array_equal, found, [self.steps[i] for i in picked]))
         else:
             chosen = [self.some_choices(rng, i, what == "one token") for i in picked]
             pairs = [(i, rows) for i, rows in zip(picked, chosen) if len(rows)]
@@ -68,10 +73,6 @@ class Bits:
         """Numbers of some choices of input i, in a random order."""
         fitting = [c for c, choice in enumerate(self.choices[i]) if len(choice) == 1 or not of_one_token]
         return rng.permutation(fitting)[: rng.integers(1, len(fitting) + 1)] if fitting else np.empty(0, int)
-
-
-def ragged(rows):
-    return np.concatenate(rows), np.cumsum([0, *map(len, rows)])
 
 
 def fuzz(batches, dtype, kernels, seed=0, inputs=INPUTS):

@@ -4,7 +4,8 @@
     int8       W's row o is rounded to integers q with scale max|W_o| / 127, x's row likewise:  y = scale_x scale_o sum q_x q_o
                untied embeddings are a table in bfloat16
     halves     where the processor multiplies bfloat16s: a bfloat16 model rounds x too, and attention, in int8 models as well,
-               rounds queries, keys, the softmax's weights and values
+               rounds queries, keys, the softmax's weights and values; but `by_token`, where a decoder takes one token after the
+               other, its attention rounds nothing
 
 All else (residual stream, norms, softmax, biases, gates) is not rounded. Where the core, in float32, computes the number that is
 to be rounded with a small error, it may go to the other neighbour. So each rounding notes how far it was from doing so; `clear`
@@ -21,6 +22,7 @@ class NumpyT5:
 
     def __init__(self, shape, weights, dtype, halves=False):
         self.shape, self.dtype, self.halves, self.clear = shape, dtype, halves and dtype != "float32", np.inf
+        self.by_token = False
         self.weights = {name: self._stored(name, value) for name, value in weights.items()}
         self.table = self.weights["shared.weight"]
         if dtype == "int8" and not shape["tie_word_embeddings"]:
@@ -64,7 +66,8 @@ class NumpyT5:
         return x / np.sqrt((x * x).mean(-1, keepdims=True) + self.shape["layer_norm_epsilon"]) * self.weights[name + ".weight"]
 
     def attention(self, x, sources, name, bias, causal):
-        heads, half = self.shape["num_heads"], self.half if self.halves else lambda value: value
+        heads, halves = self.shape["num_heads"], self.halves and not (self.by_token and name.startswith("decoder"))
+        half = self.half if halves else lambda value: value
         parts = (("q", x), ("k", sources), ("v", sources))
         q, k, v = (self.linear(rows, f"{name}.{part}").reshape(len(rows), heads, -1).swapaxes(0, 1) for part, rows in parts)
         z = half(q) @ half(k).swapaxes(1, 2) + bias

@@ -12,8 +12,8 @@ import t0native as t0
 def test_bits_do_not_depend_on_the_batch_or_the_threads(dtype, kernels):
     if kernels not in t0.kernels.available():
         pytest.skip(f"no {kernels} on this machine")
-    kinds, different = fuzz(16, dtype, kernels, inputs=20)
-    assert different == [] and len(kinds) == 4
+    kinds, different = fuzz(24, dtype, kernels, inputs=20)
+    assert different == [] and len(kinds) == 5
 
 
 def test_the_fuzzer_sees_one_bit():

@@ -45,6 +45,16 @@ def test_states_logits_and_scores_are_those_of_transformers(stored, case, kernel
         assert golden.error(found[what], stored[f"{case}/{what}"]) <= golden.TOLERANCE, what
 
 
+@pytest.mark.parametrize("kernels", t0.kernels.all())
+@pytest.mark.parametrize("case", golden.CASES)
+def test_a_decoder_that_takes_token_by_token(stored, case, kernels):
+    here(kernels)
+    model, (sources, targets) = engine.build(case, kernels, "float32"), golden.batch(case)
+    found = engine.decoded(model.core, sources, engine.shifted(targets, model.config.decoder_start_token_id))
+    found = np.concatenate(found)[:, golden.columns(model.config.vocab_size)]
+    assert golden.error(found, stored[f"{case}/logits"]) <= golden.TOLERANCE
+
+
 def test_the_cases_cover_what_t5_checkpoints_vary_in():
     configs = [shape for shape, *_ in golden.CASES.values()]
     assert len(configs) >= 12

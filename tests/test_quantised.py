@@ -76,6 +76,25 @@ def test_many_scores_are_clear_and_most_others_agree_as_well(dtype, least, kerne
     assert (error <= golden.TOLERANCE / 10).mean() >= 0.75  # near ties are many, but few of them are decided the other way
 
 
+@pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", ("gated-untied", "gated-tied-few-buckets", "one-of-each", "least-distance"))
+def test_a_decoder_that_takes_token_by_token(case, dtype, kernels):
+    """Rows of logits that are clear up to there, as above."""
+    model, oracle = engine.build(case, kernels, dtype), NumpyT5(golden.CASES[case][0], engine.golden_weights(case), dtype, kernels in HALVES)
+    oracle.by_token, n_clear = True, 0
+    inputs = [[0, 3 + token % 5] for token in range(2, 18)]
+    sources = [[token] for token in range(2, 18)]
+    for source, ids, found in zip(sources, inputs, engine.decoded(model.core, sources, inputs)):
+        for length in (1, 2):
+            oracle.clear = np.inf
+            expected = oracle.logits(source, ids[:length])[-1]
+            if oracle.clear > CLEAR:
+                assert golden.error(found[length - 1], expected) <= golden.TOLERANCE / 10
+                n_clear += 1
+    assert n_clear >= 1
+
+
 @pytest.mark.parametrize("case", ("primes", "relu-tied"))
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_weights_read_back_are_the_restatements(case, dtype):
