@@ -31,6 +31,7 @@ __all__ = ["READERS", "TOKENIZER", "Checkpoint", "add_weights", "check_place_of_
 
 WEIGHTS, PICKLED, TOKENIZER = "model.safetensors", "pytorch_model.bin", "spiece.model"
 READERS = {WEIGHTS: read_header, PICKLED: read_torch}  # the first that is there is read; NAME.index.json stands for shards
+_MOST_PACKERS = 16  # each may have two chunks waiting
 _COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")  # the hub may store shared.weight again
 _IGNORED = ("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",)  # of 2020, never used by any T5
 
@@ -98,6 +99,7 @@ class Checkpoint:
             if packing.result() is not None and not allow_nonfinite:
                 _raise_nonfinite(self.entries[name], row, chunk)
 
+        threads = min(threads, _MOST_PACKERS)
         with ThreadPoolExecutor(threads) as pool:  # rows may be put in any order, by several threads at once
             for chunk in chunks:
                 waiting.append((chunk, pool.submit(core.put, *chunk)))
@@ -108,21 +110,23 @@ class Checkpoint:
         self.check_copies()
 
     def check_copies(self):
-        """Second copies of shared.weight are accepted only when they are copies."""
+        """Second copies of shared.weight are accepted only when they are copies, and a head of its own only when it is none."""
+        shared = self.entries["shared.weight"]
         for name in self.copies():
-            self._check_copy(name)
-
-    def _check_copy(self, name):
-        shared, copy = self.entries["shared.weight"], self.entries[name]
-        if (copy.path, copy.places, copy.strides, copy.dtype) == (shared.path, shared.places, shared.strides, shared.dtype):
-            return  # PyTorch's files hold tied weights once
-        if not _same_values(shared, copy):
-            why = ", and the configuration ties the head to it" if name == "lm_head.weight" else ""
-            raise FormatError(f"{copy.what}: expected the same values as shared.weight{why}, found others")
+            if not _same_values(shared, self.entries[name]):
+                why = ", and the configuration ties the head to it" if name == "lm_head.weight" else ""
+                raise FormatError(f"{self.entries[name].what}: expected the same values as shared.weight{why}, found others")
+        if not self.config.tie_word_embeddings and _same_values(shared, self.entries["lm_head.weight"]):
+            raise FormatError(
+                f"{self.entries['lm_head.weight'].what}: the head holds the values of shared.weight, though the configuration gives it weights of "
+                'its own: they were lost when this was saved; if it was trained so, give config={"tie_word_embeddings": True}'
+            )
 
 
 def _same_values(one, other):
-    """Whether two entries of one shape hold the same bits, once in float32."""
+    """Whether two entries of one shape hold the same bits, once in float32. PyTorch's files hold tied weights in one place."""
+    if one.places and (one.path, one.places, one.strides, one.dtype) == (other.path, other.places, other.strides, other.dtype):
+        return True
     others, rest = iter(other), None
     for chunk in one:
         while len(chunk):

@@ -24,7 +24,8 @@ from t0native.errors import FormatError
 
 __all__ = ["CHUNK", "DTYPE_BYTES", "FLOATS", "Entry", "Problems", "as_bfloat16", "check_plain_names", "is_count", "read_exactly", "widened"]
 
-CHUNK = 4 << 20  # bytes of a chunk at most, except of a single row and of a vector
+CHUNK = 1 << 20  # bytes of a chunk at most, except of a single row and of a vector
+AHEAD = 16 << 20  # bytes behind a chunk that the system is asked to read on
 STRIP = 32 << 20  # bytes gathered at once where a file holds a matrix by columns
 DTYPE_BYTES = {
     "F64": 8,
@@ -164,8 +165,8 @@ def read_exactly(file, offset, view, what):
         if not count:
             raise FormatError(f"{what}: the file ends {len(view) - done} bytes too early")
         done += count
-    if done == CHUNK and hasattr(os, "posix_fadvise"):  # the system reads on while the chunk is used
-        os.posix_fadvise(file.fileno(), offset + done, 4 * CHUNK, os.POSIX_FADV_WILLNEED)
+    if done > CHUNK // 2 and hasattr(os, "posix_fadvise"):  # while the chunk is used
+        os.posix_fadvise(file.fileno(), offset + done, AHEAD, os.POSIX_FADV_WILLNEED)
 
 
 def is_count(value):

@@ -54,7 +54,12 @@ def find_t5x(path):
     if (path / TREE).is_file():
         return path / TREE
     steps = {int(match[1]): file for file in path.iterdir() if (match := _STEP.fullmatch(file.name))}
-    return find_t5x(steps[max(steps)]) if steps else None
+    if not steps:
+        return None
+    last = steps[max(steps)]
+    if not last.is_dir():
+        return last
+    return last / TREE if (last / TREE).is_file() else None
 
 
 def read_t5x(file):

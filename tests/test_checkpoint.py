@@ -193,6 +193,15 @@ def test_a_head_beside_a_tied_one_must_equal_it(tmp_path):
         load(tmp_path)
 
 
+def test_a_head_that_took_the_embedding_is_an_error(tmp_path):
+    """What a library leaves that tied the head of an untied model and saved it."""
+    t0.Model.init(UNTIED).save(tmp_path)
+    rewrite(tmp_path, lambda tensors: tensors.update({"lm_head.weight": tensors["shared.weight"].copy()}))
+    with pytest.raises(t0.FormatError, match=r"the head holds the values of shared\.weight.*they were lost when this was saved"):
+        load(tmp_path)
+    assert load(tmp_path, config={"tie_word_embeddings": True}).config.tie_word_embeddings
+
+
 def test_every_wrong_tensor_is_listed_up_to_ten(saved):
     _, folder = saved
 
