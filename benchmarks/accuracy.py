@@ -82,8 +82,8 @@ def compare(cases, dtypes):
 
 
 def timed(model, inputs, choices, before):
-    start = time.perf_counter()
-    return model.rank(inputs, choices), before + time.perf_counter() - start
+    start = time.process_time()
+    return model.rank(inputs, choices), before + time.process_time() - start
 
 
 def root_mean_square(values):
@@ -101,7 +101,7 @@ def main():
     print(sidebyside.machine())
     sidebyside.pin()
     kernels = options.kernels or t0.Model.mini().core.kernels
-    print(f"kernels {kernels}\n\n| model | dtype | inputs | agree | left out | of all | largest error | RMS | RMS in deviations | seconds (float32) |")
+    print(f"kernels {kernels}\n\n| model | dtype | inputs | agree | left out | of all | largest error | RMS | RMS in deviations | processor seconds (float32) |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     short = []
     for name in options.models.split(","):

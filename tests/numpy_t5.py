@@ -22,7 +22,7 @@ class NumpyT5:
 
     def __init__(self, shape, weights, dtype, halves=False):
         self.shape, self.dtype, self.halves, self.clear = shape, dtype, halves and dtype != "float32", np.inf
-        self.by_token = False
+        self.by_token, self.encoded = False, {}
         self.weights = {name: self._stored(name, value) for name, value in weights.items()}
         self.table = self.weights["shared.weight"]
         if dtype == "int8" and not shape["tie_word_embeddings"]:
@@ -103,7 +103,14 @@ class NumpyT5:
         return self.norm(x, f"{stack}.final_layer_norm")
 
     def encode(self, source):
-        return self.stack("encoder", source)
+        """States [S, D]; each source is encoded once, and counts in `clear` each time."""
+        if (key := tuple(source)) not in self.encoded:
+            before, self.clear = self.clear, np.inf
+            self.encoded[key] = self.stack("encoder", source), self.clear
+            self.clear = before
+        states, clear = self.encoded[key]
+        self.clear = min(self.clear, clear)
+        return states
 
     def logits(self, source, inputs):
         """[T, V] of decoder inputs, the start token among them."""
