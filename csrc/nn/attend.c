@@ -22,7 +22,7 @@ typedef struct attend {
     bool bfloat16;
 } attend;
 
-/* A worker's pieces. keys_up: keys filled up to whole panels. */
+/* A worker's pieces. */
 typedef struct room {
     float *keys, *values, *scores, *weights, *queries, *results;
 } room;
@@ -30,7 +30,8 @@ typedef struct room {
 static size_t up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 static size_t place(room *at, float *base, size_t head_dim, size_t most_keys) {
-    const size_t keys = up(most_keys, T0_PANEL), dim = up(head_dim, T0_PANEL), sizes[] = {keys * dim, keys * dim, MOST_ROWS * (keys + PAD), MOST_ROWS * (keys + PAD) / 2, MOST_ROWS * (dim + PAD), MOST_ROWS * T0_PANEL};
+    const size_t keys = up(most_keys, T0_PANEL), dim = up(head_dim, T0_PANEL), row = keys + PAD;
+    const size_t sizes[] = {keys * dim, keys * dim, MOST_ROWS * row, MOST_ROWS * row / 2, MOST_ROWS * (dim + PAD), MOST_ROWS * T0_PANEL};
     float **pieces[] = {&at->keys, &at->values, &at->scores, &at->weights, &at->queries, &at->results};
     size_t used = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {

@@ -58,7 +58,8 @@ static t0_status project(t0_decoder *d, t0_exec *exec, const float *states, floa
 static t0_status encode(t0_decoder *d, t0_exec *exec, const t0_ragged *sources, t0_range *rows, t0_error *err) {
     const size_t dim = (size_t)d->model->config.d_model, limit = t0_pass_rows(d->model);
     t0_carver size = {0};
-    size_t most = t0_size_max(t0_infer_rows_floats(d->model, exec, d->n_source_rows), t0_cross_size(d->model, d->n_source_rows) / d->model->decoder.n_blocks);
+    size_t most = t0_size_max(t0_infer_rows_floats(d->model, exec, d->n_source_rows),
+                              t0_cross_size(d->model, d->n_source_rows) / d->model->decoder.n_blocks);
     for (size_t first = 0, end; first < d->n_sources; first = end) {
         end = t0_group_end(sources->offsets, d->n_sources, first, limit);
         t0_infer run = encoder_pass(d, exec, rows, first, end);

@@ -72,8 +72,11 @@ size_t t0_infer_place(t0_infer *run, float *memory) {
 
 /* ---- sub-layers ----------------------------------------------------------------------------------------------------- */
 
+static const char *stack_name(const t0_infer *run) { return run->decoder ? "decoder" : "encoder"; }
+
 static t0_status not_finite(const t0_infer *run, size_t block, const char *layer, t0_error *err) {
-    return t0_fail(err, T0_ENUMERIC, "%s, block %zu, %s: its result is not finite; the model's weights or activations are not", run->decoder ? "decoder" : "encoder", block, layer);
+    return t0_fail(err, T0_ENUMERIC, "%s, block %zu, %s: its result is not finite; the model's weights or activations are not",
+                   stack_name(run), block, layer);
 }
 
 /* rows = norm(x); false where x is not finite. */
@@ -151,7 +154,7 @@ static t0_status run_block(const t0_infer *run, const t0_block *w, size_t block,
     t0_rows rows;
     T0_TRY(t0_exec_check(run->exec, err));
     if (!norm(run, &rows, w->self_norm))
-        return block == 0 ? t0_fail(err, T0_ENUMERIC, "%s, embedding: a token's vector is not finite", run->decoder ? "decoder" : "encoder")
+        return block == 0 ? t0_fail(err, T0_ENUMERIC, "%s, embedding: a token's vector is not finite", stack_name(run))
                           : not_finite(run, block - 1, "feed-forward", err);
     multiply(model, run->exec, run->qkv, 3 * inner, &rows, w->self_qkv, false);
     attend_to_self(run, block);
@@ -197,7 +200,8 @@ t0_status t0_infer_run(t0_infer *run, float *out, const int32_t *ids, t0_error *
     rows.stride = d * sizeof *out;
     if (!t0_rows_norm(run->exec, &rows, run->x, model->weights + stack->final_norm, c->norm_epsilon))
         return not_finite(run, stack->n_blocks - 1, "feed-forward", err);
-    if (!t0_all_finite(out, n * d)) return t0_fail(err, T0_ENUMERIC, "%s, final norm: its result is not finite; its weights are not", run->decoder ? "decoder" : "encoder");
+    if (!t0_all_finite(out, n * d))
+        return t0_fail(err, T0_ENUMERIC, "%s, final norm: its result is not finite; its weights are not", stack_name(run));
     if (run->decoder && c->tied) t0_scale(run->exec, out, n * d, 1.0f / sqrtf((float)d));
     return T0_OK;
 }
@@ -226,7 +230,8 @@ static void head_logits(const t0_model *model, t0_exec *exec, float *logits, con
     multiply(model, exec, logits, (size_t)model->config.vocab_size, &rows, model->head, false);
 }
 
-t0_status t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows, float *memory, t0_error *err) {
+t0_status t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows, float *memory,
+                          t0_error *err) {
     head_logits(model, exec, logits, states, n_rows, memory);
     T0_TRY(t0_exec_check(exec, err));
     return t0_all_finite(logits, n_rows * (size_t)model->config.vocab_size) ? T0_OK : t0_fail(err, T0_ENUMERIC, NOT_FINITE);

@@ -236,8 +236,9 @@ static t0_status lay_out(t0_model *model, t0_error *err) {
 
 static t0_status take_block(t0_model *model, const uint8_t *memory, size_t n_bytes, t0_error *err) {
     if (memory && (n_bytes != model->n_bytes || (uintptr_t)memory % T0_ALIGN != 0))
-        return t0_fail(err, T0_EVALUE, "packed weights: %zu bytes at an address that is %zu beyond a multiple of %d: this configuration takes %zu bytes on a multiple",
-                       n_bytes, (size_t)((uintptr_t)memory % T0_ALIGN), T0_ALIGN, model->n_bytes);
+        return t0_fail(err, T0_EVALUE,
+                       "packed weights: %zu bytes, %zu beyond a multiple of %d: this configuration takes %zu bytes on a multiple", n_bytes,
+                       (size_t)((uintptr_t)memory % T0_ALIGN), T0_ALIGN, model->n_bytes);
     model->borrowed = memory != NULL;
     model->block = memory ? (uint8_t *)(uintptr_t)memory : t0_alloc_zero(model->n_bytes);
     if (!model->block) return t0_fail_memory(err, model->n_bytes);

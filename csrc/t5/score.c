@@ -126,7 +126,8 @@ static t0_infer decoder_pass(score_call *call, size_t first, size_t end, size_t 
         while (call->first_of_source[source + 1] <= k) source++;
         stop = call->first_of_source[source + 1] < end ? call->first_of_source[source + 1] : end;
         add_source(call, k, stop);
-        c->cross_keys[c->n_cross] = (t0_range){(size_t)(sources[source] - sources[first_source]), (size_t)(sources[source + 1] - sources[first_source])};
+        c->cross_keys[c->n_cross] = (t0_range){(size_t)(sources[source] - sources[first_source]),
+                                               (size_t)(sources[source + 1] - sources[first_source])};
         c->most_sources = t0_size_max(c->most_sources, (size_t)(sources[source + 1] - sources[source]));
     }
     c->label_offsets[c->n_rows] = (int64_t)c->n_labels;
