@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 from checkpoint_files import Ext, array_ext, in_pieces, pack, save_t5x, save_t5x_folder, save_torch, t5x_arrays, t5x_tree
-from conftest import lacking
+from conftest import lacking, needed
 
 import t0native as t0
 from t0native.msgpackfiles import Array, read_msgpack
@@ -60,7 +60,7 @@ def shards(folder, write, end, tensors):
 
 def in_every_layout(model, root):
     """{layout: path} of one model's weights."""
-    from safetensors.numpy import save_file
+    save_file = needed("safetensors.numpy", "pip install '.[test]'").save_file
 
     tensors, about = weights_of(model), json.dumps(model.config.to_dict())
     places = {name: root / name for name in ("one safetensors", "safetensors", "one bin", "bin", "msgpack", "pieces", "zarr gzip", "zarr plain", "zarr placeholders")}
