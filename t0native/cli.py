@@ -10,6 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
+from t0native.cli_bench import add_bench as _bench
 from t0native.cli_checkpoints import add_convert as _convert
 from t0native.cli_checkpoints import add_info as _info
 from t0native.errors import ConfigError, DataError, Error, suggest
@@ -91,7 +92,7 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=_version())
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for add in (_demo, _prompt, _rank, _generate, _train, _evaluate, _report, _info, _convert, _vocab):
+    for add in (_demo, _prompt, _rank, _generate, _train, _evaluate, _report, _info, _convert, _bench, _vocab):
         add(verbs)
     return parser
 

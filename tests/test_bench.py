@@ -1,12 +1,14 @@
 """The probes of the machine and the verb `bench`. Rates are only held against what no processor can do: tests do not time."""
 
+import json
+
 import numpy as np
 import pytest
 
 import t0native as t0
-from t0native import _core
-
-DTYPES = ("float32", "bfloat16", "int8")
+from t0native import _core, bench
+from t0native.cli import main
+from t0native.memory import DTYPES
 
 
 @pytest.mark.parametrize("kernels", t0.kernels.all())
@@ -30,6 +32,8 @@ def test_reading_gives_a_rate():
     [
         (lambda: _core.probe("float16"), "must be 'float32', 'bfloat16' or 'int8'"),
         (lambda: _core.probe("int8", "mmx"), "there is no such set"),
+        (lambda: _core.probe_product("int8", 0, 8, 8), "rows 0, inputs 8, outputs 8: from 1"),
+        (lambda: _core.probe_product("int4", 1, 8, 8), "must be 'float32', 'bfloat16' or 'int8'"),
         (lambda: _core.probe("int8", seconds=0.0), "above 0"),
         (lambda: _core.probe("int8", seconds=float("nan")), "above 0"),
         (lambda: _core.probe_read(b"x" * 500), "at least 1024"),
@@ -39,3 +43,51 @@ def test_reading_gives_a_rate():
 def test_wrong_arguments_are_told(call, told):
     with pytest.raises(ValueError, match=told):
         call()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_run_at_a_rate(dtype):
+    for kernels in t0.kernels.available():
+        assert 1e5 < _core.probe_product(dtype, 3, 37, 41, kernels, 0.001) < 1e14
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench") / "tiny"
+    config = t0.Config(vocab_size=64, d_model=16, d_kv=4, d_ff=24, num_layers=1, num_decoder_layers=1, num_heads=2)
+    t0.Model.init(config, seed=1).save(folder)
+    return folder
+
+
+def test_the_verb_measures_machine_and_model(tiny, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "MATRIX_BYTES", 1 << 16)
+    monkeypatch.setattr(bench, "SECONDS", 0.001)
+    command = ["bench", "--model", str(tiny), "--threads", "1", "--dtype", "int8", "float32"]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    machine = found["machine"]
+    assert set(machine["peaks"]) == set(t0.kernels.available()) and machine["read_gb"] > 0.01
+    assert set(machine["products"]) == {"int8", "float32"}
+    assert all(0 < entry["share"] < 10 for rates in machine["products"].values() for entry in rates.values())
+    assert [model["dtype"] for model in found["models"]] == ["int8", "float32"]
+    assert all(model["encoded_tokens"] > 0 and model["scored_examples"] > 0 and model["threads"] == 1 for model in found["models"])
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "one core reads" in told and all(name in told for name in t0.kernels.available())
+    assert told.count("scores ") == 2 and ", int8, " in told
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--model", "x", "--size", "small"], "give one of them"),
+        (["--dtype", "int4"], "--dtype 'int4'"),
+        (["--kernels", "mmx"], "--kernels 'mmx'"),
+        (["--size", "huge"], "size 'huge'"),
+        (["--model", "nowhere/at/all"], "no such folder"),
+    ],
+)
+def test_the_verb_refuses_before_it_measures(given, told, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "measure_machine", lambda *_: pytest.fail("measured"))
+    assert main(["bench", *given]) == 2
+    assert told in capsys.readouterr().err

@@ -1,8 +1,9 @@
-/* What `t0native bench` asks of the core: peaks and read bandwidth (nn/probe.h), by the thread's own processor time, so that
- * other work on the machine does not count. */
+/* What `t0native bench` asks of the core: peaks and read bandwidth (nn/probe.h) and the rate of products (nn/product.h), by the
+ * thread's own processor time, so that other work on the machine does not count. */
 #include "py/py.h"
 
 #include "nn/probe.h"
+#include "nn/product.h"
 #include "py/py_model.h"
 
 #include <time.h>
@@ -16,6 +17,19 @@ static double processor_seconds(void) {
 static bool seconds_valid(double seconds) {
     if (seconds > 0.0 && seconds <= 60.0) return true;
     PyErr_SetString(PyExc_ValueError, "seconds: must be above 0 and at most 60");
+    return false;
+}
+
+static bool dtype_named(const char *name, t0_dtype *dtype) {
+    static const char *const NAMES[] = {"float32", "bfloat16", "int8"};
+    static const t0_dtype DTYPES[] = {T0_FLOAT32, T0_BFLOAT16, T0_INT8};
+    for (size_t i = 0; i < 3; i++) {
+        if (strcmp(NAMES[i], name) == 0) {
+            *dtype = DTYPES[i];
+            return true;
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "dtype '%s': must be 'float32', 'bfloat16' or 'int8'", name);
     return false;
 }
 
@@ -34,23 +48,20 @@ static double rate_of(const t0_probe_rate *probe, double seconds, const t0_poll 
     return (double)calls * ROUNDS * (double)probe->operations / spent;
 }
 
-PyDoc_STRVAR(probe_doc, "probe(what, kernels=None, seconds=0.05)\n--\n\n"
+PyDoc_STRVAR(probe_doc, "probe(dtype, kernels=None, seconds=0.05)\n--\n\n"
                         "Operations a second that one thread can do at most, 2 a multiplication with its addition, by its processor time.\n"
-                        "what: 'float32', 'bfloat16' or 'int8'. None where the kernel set has no instruction of its own for it.");
+                        "dtype: 'float32', 'bfloat16' or 'int8'. None where the kernel set has no instruction of its own for it.");
 static PyObject *probe(PyObject *module, PyObject *args, PyObject *kwargs) {
     (void)module;
-    static char *names[] = {"what", "kernels", "seconds", NULL};
-    const char *what, *kernels_name = NULL;
+    static char *names[] = {"dtype", "kernels", "seconds", NULL};
+    const char *dtype_name, *kernels_name = NULL;
     double seconds = 0.05;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|zd:probe", names, &what, &kernels_name, &seconds)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|zd:probe", names, &dtype_name, &kernels_name, &seconds)) return NULL;
     const t0_kernels *kernels = t0py_kernels_named(kernels_name);
-    if (!kernels || !seconds_valid(seconds)) return NULL;
+    t0_dtype dtype;
+    if (!kernels || !seconds_valid(seconds) || !dtype_named(dtype_name, &dtype)) return NULL;
     const t0_probe *found = t0_probe_find(kernels->name);
-    const t0_probe_rate *chosen = strcmp(what, "float32") == 0    ? &found->float32
-                                  : strcmp(what, "bfloat16") == 0 ? &found->bfloat16
-                                  : strcmp(what, "int8") == 0     ? &found->int8
-                                                                  : NULL;
-    if (!chosen) return PyErr_Format(PyExc_ValueError, "what '%s': must be 'float32', 'bfloat16' or 'int8'", what);
+    const t0_probe_rate *chosen = dtype == T0_INT8 ? &found->int8 : dtype == T0_BFLOAT16 ? &found->bfloat16 : &found->float32;
     if (!chosen->run) Py_RETURN_NONE;
     t0py_interrupt interrupt;
     const t0_poll poll = t0py_poll(&interrupt);
@@ -110,9 +121,106 @@ static PyObject *probe_read(PyObject *module, PyObject *args, PyObject *kwargs) 
     return rate < 0.0 ? NULL : PyFloat_FromDouble(rate);
 }
 
+/* ---- products ------------------------------------------------------------------------------------------------------- */
+
+/* y[rows, out] = x[rows, in] W^T with everything it needs. */
+typedef struct bench_product {
+    t0_exec *exec;
+    t0_packed weights;
+    t0_rows rows;
+    float *x, *y; /* [rows, in], [rows, out] */
+    uint8_t *memory;
+    float *row_memory;
+} bench_product;
+
+static void product_free(bench_product *p) {
+    if (p->exec) t0_exec_free(p->exec);
+    t0_free(p->memory);
+    t0_free(p->row_memory);
+    t0_free(p->x);
+    t0_free(p->y);
+}
+
+/* Numbers from -1 to 1 that are no pattern to any kernel. */
+static void fill(float *x, size_t n, uint32_t seed) {
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        x[i] = (float)(int32_t)seed * 0x1p-31f;
+    }
+}
+
+static t0_status product_new(bench_product *p, const t0_kernels *kernels, t0_dtype dtype, size_t rows, size_t in, size_t out,
+                             t0_error *err) {
+    memset(p, 0, sizeof *p);
+    T0_TRY(t0_exec_new(&p->exec, kernels, 1, false, err));
+    p->weights = (t0_packed){.dtype = dtype, .out = out, .in = in};
+    p->memory = t0_alloc_zero(t0_packed_bytes(&p->weights));
+    const t0_dtype row_dtype = t0_rows_dtype(kernels, dtype);
+    p->row_memory = t0_alloc(t0_rows_floats(row_dtype, rows, in) * sizeof(float));
+    p->x = t0_alloc(rows * in * sizeof(float));
+    p->y = t0_alloc(rows * out * sizeof(float));
+    if (!p->memory || !p->row_memory || !p->x || !p->y) return t0_fail_memory(err, t0_packed_bytes(&p->weights));
+    t0_packed_at(&p->weights, p->memory);
+    for (size_t r = 0; r < out; r++) {
+        fill(p->x, in, (uint32_t)r);
+        t0_packed_put(&p->weights, (t0_packed_place){0, 1}, r, 1, p->x, T0_FLOAT32);
+    }
+    fill(p->x, rows * in, (uint32_t)out);
+    p->rows = t0_rows_at(row_dtype, rows, in, p->row_memory);
+    return T0_OK;
+}
+
+static t0_status product_rate(bench_product *p, double seconds, double *rate, const t0_poll *poll, t0_error *err) {
+    t0_exec_watch(p->exec, poll);
+    double start = 0.0, spent = 0.0;
+    size_t calls = 0;
+    for (bool warm = false; !warm || spent < seconds; warm = true) {
+        if (warm && calls == 0) start = processor_seconds();
+        t0_rows_fill(p->exec, &p->rows, p->x, p->rows.in);
+        t0_product(p->exec, p->y, p->weights.out, p->weights.out, &p->rows, &p->weights, T0_STORE);
+        const t0_status status = t0_exec_check(p->exec, err);
+        if (status != T0_OK) return t0_exec_unwatch(p->exec, status, err);
+        if (!warm) continue;
+        calls++;
+        spent = processor_seconds() - start;
+    }
+    *rate = 2.0 * (double)calls * (double)p->rows.n * (double)p->rows.in * (double)p->weights.out / spent;
+    return t0_exec_unwatch(p->exec, T0_OK, err);
+}
+
+PyDoc_STRVAR(probe_product_doc, "probe_product(dtype, rows, inputs, outputs, kernels=None, seconds=0.05)\n--\n\n"
+                                "Operations a second, by its processor time, at which one thread multiplies `rows` rows of `inputs` floats by a packed\n"
+                                "matrix of a number type, bringing the rows into that type first. A matrix larger than the caches is read from memory.");
+static PyObject *probe_product(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"dtype", "rows", "inputs", "outputs", "kernels", "seconds", NULL};
+    enum { MOST = 1 << 20 };
+    const char *dtype_name, *kernels_name = NULL;
+    Py_ssize_t rows, in, out;
+    double seconds = 0.05, rate = 0.0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "snnn|zd:probe_product", names, &dtype_name, &rows, &in, &out, &kernels_name, &seconds))
+        return NULL;
+    t0_dtype dtype;
+    const t0_kernels *kernels = t0py_kernels_named(kernels_name);
+    if (!kernels || !seconds_valid(seconds) || !dtype_named(dtype_name, &dtype)) return NULL;
+    if (rows < 1 || in < 1 || out < 1 || rows > MOST || in > T0_INT8_DEPTH || out > MOST)
+        return PyErr_Format(PyExc_ValueError, "rows %zd, inputs %zd, outputs %zd: from 1 to %d, %d, %d", rows, in, out, MOST, T0_INT8_DEPTH, MOST);
+    t0py_interrupt interrupt;
+    const t0_poll poll = t0py_poll(&interrupt);
+    bench_product product;
+    t0_error err;
+    t0_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = product_new(&product, kernels, dtype, (size_t)rows, (size_t)in, (size_t)out, &err);
+    if (status == T0_OK) status = product_rate(&product, seconds, &rate, &poll, &err);
+    product_free(&product);
+    Py_END_ALLOW_THREADS
+    return status == T0_OK ? PyFloat_FromDouble(rate) : t0py_raise(t0py_state_of(module), &err);
+}
+
 #define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
 static PyMethodDef functions[] = {
     {"probe", WITH_KEYWORDS(probe), METH_VARARGS | METH_KEYWORDS, probe_doc},
+    {"probe_product", WITH_KEYWORDS(probe_product), METH_VARARGS | METH_KEYWORDS, probe_product_doc},
     {"probe_read", WITH_KEYWORDS(probe_read), METH_VARARGS | METH_KEYWORDS, probe_read_doc},
     {0},
 };
