@@ -155,7 +155,8 @@ def open_checkpoint(path, config=None, packed=None):
     of_hub, file = weights_in(path), path / PACKED if path.is_dir() else path
     if file.suffix == Path(PACKED).suffix and file.is_file() and (packed or not of_hub):
         if packed is False:
-            raise ConfigError(f'{path}: holds int8 weights, from which no others can be made; load it with dtype="int8", or take the model that it was made from')
+            told = f"{path}: holds int8 weights, from which no others can be made"
+            raise ConfigError(f'{told}; load it with dtype="int8", or take the model that it was made from')
         return _configured(read_packed(file), config)
     t5x = None if of_hub else find_t5x(path)
     entries = read_t5x(t5x) if t5x else None

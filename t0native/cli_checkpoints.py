@@ -52,7 +52,8 @@ def add_convert(verbs):
     parser = verb(verbs, "convert", _run_convert, "write a checkpoint of any kind as a folder in the hub's layout", examples)
     _source_options(parser)
     parser.add_argument("out", metavar="DIR", help="the folder to write")
-    parser.add_argument("--dtype", default="bfloat16", metavar="TYPE", help="float32, bfloat16 (the default), or int8: a packed file that is mapped, for this program alone")
+    help = "float32, bfloat16 (the default), or int8: a packed file that is mapped, for this program alone"
+    parser.add_argument("--dtype", default="bfloat16", metavar="TYPE", help=help)
 
 
 def _run_convert(args):

@@ -59,7 +59,8 @@ def _add_floats(files, found, dtype):
             if dtype == "bfloat16" and not stays_float32(name):
                 halves = as_bfloat16(chunk)
                 if (halves & 0x7FFF).max() == 0x7F80:  # infinite, which the chunk is not
-                    raise NumericError(f"{found.entries[name].what}, rows from {row} on: a weight of {np.abs(chunk).max():.4g} is beyond bfloat16; take float32")
+                    most = f"a weight of {np.abs(chunk).max():.4g} is beyond bfloat16"
+                    raise NumericError(f"{found.entries[name].what}, rows from {row} on: {most}; take float32")
                 chunk = halves
             yield chunk
 

@@ -202,7 +202,8 @@ def _from_gin(path, shapes):
         if value is not None and value != found:
             problems.add(f"T5Config.{name} = {value!r}: the tensors have {found}")
     if told.get("logits_via_embedding", shapes["tie_word_embeddings"]) != shapes["tie_word_embeddings"]:
-        problems.add(f"T5Config.logits_via_embedding = {told['logits_via_embedding']}, but decoder.logits_dense is {'not ' * shapes['tie_word_embeddings']}here")
+        there = "not here" if shapes["tie_word_embeddings"] else "here"
+        problems.add(f"T5Config.logits_via_embedding = {told['logits_via_embedding']}, but decoder.logits_dense is {there}")
     activations = told.get("mlp_activations", ("relu",))  # T5X's default
     proj = _ACTIVATIONS.get(tuple(activations) if isinstance(activations, (list, tuple)) else None)
     if proj is None:
