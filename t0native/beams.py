@@ -6,9 +6,9 @@ best K = max(2, 1 + end tokens) B are looked at (or K are drawn by their probabi
     those that end and are among the first B    compete for the B answers by  score / length ^ length_penalty
     the best B of those that do not end         are the next beams
 
-It goes on while a beam may still overtake the worst answer: while  best beam / length ^ length_penalty  is above it, length
-being the present one, or the most there may be where early_stopping is "never" and length_penalty above 0. early_stopping
-True ends it with the B-th answer. Of equal scores the first wins.
+It goes on until there are B answers, and then, unless early_stopping is True, while a beam may still overtake the worst of
+them: while  best beam / length ^ length_penalty  is above it, length being the present one, or the most there may be where
+early_stopping is "never" and length_penalty above 0. Of equal scores the first wins.
 
 The hub gives beams that do not exist (all but one, at first) a score of -1e9, so they are taken where rules leave too few
 others. Here too, for they may end a search; but what such a beam says is never given as an answer."""
@@ -41,7 +41,6 @@ class Beams(Search):
         self.sums = np.zeros(n)  # of log p under the model itself
         self.over = np.zeros(n, bool)  # beams that have ended, and only fill a place
         self.made = 0
-        self.hopeful = True
         self.answers = [_Ended(ABSENT, False, False)] * n
         return n
 
@@ -105,10 +104,9 @@ class Beams(Search):
         self.scores, self.ids, self.sums, self.rows, self.over = running[kept], ids[kept], sums[kept], self.rows[beams[kept]], over[kept]
         length = self.most if options.early_stopping == "never" and options.length_penalty > 0 else self.made
         reach = self.scores[0] / np.float32(length**options.length_penalty)
-        worst = min(answer.rank for answer in self.answers)
-        self.hopeful = self.hopeful and any(reach > (worst if answer.ended else ABSENT) for answer in self.answers)
-        full = options.early_stopping is True and all(answer.ended for answer in self.answers)
-        self.done = not self.hopeful or full or not ((self.scores > ALIVE) & ~self.over).any()
+        full = all(answer.ended for answer in self.answers)
+        hopeful = not full or options.early_stopping is not True and reach > min(answer.rank for answer in self.answers)
+        self.done = not hopeful or self.scores[0] < ALIVE
 
     def found(self):
         """The answers, the best first: num_return_sequences, or fewer where rules leave fewer."""

@@ -50,7 +50,7 @@ def generate(model, sources, decoder_input, options, progress):
     jobs, job_of = _jobs(sources, _beginnings(model, decoder_input, len(sources), options), options)
     served = np.bincount(job_of, minlength=len(jobs))  # inputs for which a job stands
     found = [None] * len(jobs)
-    with Progress("generate", len(sources), on=progress is None, delay=BAR_DELAY) as bar:
+    with Progress("generate", len(sources), delay=BAR_DELAY) as bar:
         done = 0
 
         def finish(place, answers):

@@ -40,16 +40,17 @@ def test_length_penalty_chooses_between_short_and_long():
 
 
 def test_an_answer_that_a_penalty_puts_behind_all_is_an_answer():
-    model = model_of(table({0: {2: 1.0}, 2: {2: 1.0}}))
+    model = model_of(table({0: {2: 0.9, 3: 0.1}, 2: {2: 0.9, 3: 0.1}, 3: {2: 0.9, 3: 0.1}}))
     assert ids_of(model.generate([3], max_new_tokens=300, num_beams=2, length_penalty=-5.0)) == [2] * 300
 
 
 def test_early_stopping_takes_the_first_answers():
-    # After two short answers a longer one would be better by its length.
+    # Longer answers are better by their length: by so much that a search goes on, or by what only "never" waits for.
+    soon = table({0: {2: 0.34, 3: 0.33, 4: 0.33}, 2: {END: 1.0}, 3: {END: 0.9, 5: 0.1}, 4: {5: 1.0}, 5: {5: 0.9, END: 0.1}})
     late = table({0: {2: 0.4, 3: 0.35, 4: 0.25}, 2: {END: 1.0}, 3: {END: 0.9, 5: 0.1}, 4: {5: 1.0}, 5: {5: 0.9, END: 0.1}})
-    options = dict(max_new_tokens=12, num_beams=2, length_penalty=3.0)
-    lengths = [len(model_of(late).generate([3], early_stopping=early, **options)) for early in (True, False, "never")]
-    assert lengths[0] < 3 and lengths[0] < lengths[2] == 12
+    for follow, beams, lengths in ((soon, 3, [2, 12, 12]), (late, 2, [1, 1, 12])):
+        options = dict(max_new_tokens=12, num_beams=beams, length_penalty=3.0)
+        assert [len(model_of(follow).generate([3], early_stopping=early, **options)) for early in (True, False, "never")] == lengths
 
 
 def test_the_rules_by_hand():
@@ -59,11 +60,16 @@ def test_the_rules_by_hand():
     assert asked(no_repeat_ngram_size=2) == [2, 3, 2, 4, 2, 0]  # 2 3 and 2 4 were there, so 2 goes on by the first of the rest
     assert asked(no_repeat_ngram_size=1) == [2, 3, 4]
     assert asked(bad_words_ids=[[3]]) == [2, 4, 2, 4, 2, 4]
-    assert asked(bad_words_ids=[[2, 3], [END]]) == [2, 4, 2, 4, 2, 4]  # the end token alone cannot be forbidden, as in the hub
+    assert asked(bad_words_ids=[[2, 3]]) == [2, 4, 2, 4, 2, 4]
+    assert asked(bad_words_ids=[[END]], no_repeat_ngram_size=1) == [2, 3, 4]  # the end token alone cannot be forbidden, as in the hub
     assert asked(bad_words_ids=[[3, 2]]) == [2, 3, 4, 2, 3, 4]
     assert asked(repetition_penalty=20.0) == [2, 3, 4]
     assert asked(min_new_tokens=3, no_repeat_ngram_size=1)[:3] == [2, 3, 4]
-    assert asked(prefix_allowed_tokens_fn=lambda number, ids: [3, 4, END] if len(ids) < 3 else [END]) == [3, 4]
+    one_of_two = lambda number, ids: [3, 4, END] if len(ids) < 3 else [END]
+    assert asked(prefix_allowed_tokens_fn=one_of_two) == [3, 4]
+    assert asked(prefix_allowed_tokens_fn=lambda number, ids: [4] if len(ids) < 3 else [END], bad_words_ids=[[4]]) == [4, 4]  # it wins over the others
+    stuck = model_of(table({0: {0: 0.9, 2: 0.1}, 2: {END: 1.0}}))
+    assert ids_of(stuck.generate([3], no_repeat_ngram_size=1)) == [2]  # 0, the start token, was there
 
 
 def test_the_function_is_told_the_input_and_the_ids_with_the_start():
@@ -81,6 +87,15 @@ def test_fewer_answers_where_the_rules_leave_fewer():
     only = {(0,): [2, 3], (0, 2): [END], (0, 3): [END]}
     found = model_of(FORKED).generate([3], num_beams=4, num_return_sequences=3, prefix_allowed_tokens_fn=lambda n, ids: only[tuple(ids.tolist())])
     assert ids_of(found) == [[2], [3]]
+
+
+def test_the_function_is_never_asked_behind_an_end():
+    def one_short_one_long(number, ids):
+        assert END not in ids
+        return {0: [2, 3], 2: [END]}.get(int(ids[-1]), [3] if len(ids) < 7 else [END])
+
+    found = model_of(FORKED).generate([3], num_beams=4, num_return_sequences=4, prefix_allowed_tokens_fn=one_short_one_long)
+    assert sorted(ids_of(found)) == [[2], [3] * 6]
 
 
 def test_lengths_as_the_hub_counts_them():
@@ -374,6 +389,9 @@ def test_a_batch_stays_within_its_budget(monkeypatch):
     long = table({0: {2: 1.0}, 2: {2: 0.9, END: 0.1}})
     model = model_of(long)
     a_row, a_search = 8 * 4, 16 * 6
+    model.generate([[2]] * 300, max_new_tokens=1, do_sample=True)
+    assert [decoder.rows for decoder in model.core.decoders] == [128, 128, 44]
+    model.core.decoders.clear()
     monkeypatch.setattr(generation, "MOST_BATCH_BYTES", 10 * (a_row + 4 * 12 + 11 * a_row + a_search))
     answers = model.generate([[2 + i % 4] for i in range(100)], max_new_tokens=10, no_repeat_ngram_size=99, do_sample=True, top_k=1)
     assert ids_of(answers) == [[2] * 10] * 100

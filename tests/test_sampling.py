@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from conftest import needed
-from table_models import ASKED, model_of, small_t5
+from table_models import ASKED, ids_of, model_of, small_t5
 
 from t0native.generation_options import Options
 from t0native.search import uniform
@@ -80,6 +80,17 @@ def test_samples_of_beams_follow_the_distribution():
     found = model.generate([[3]] * DRAWS, do_sample=True, num_beams=2, max_new_tokens=1, top_k=0)
     counts = np.bincount([one[0] if len(one) else 1 for one in found], minlength=6)
     assert p_value(counts, expected) > 1e-4
+
+
+def test_beams_that_are_drawn_have_two_tokens_to_go_on_with():
+    found = model_of(np.tile(SPREAD, (8, 1))).generate([3], do_sample=True, num_beams=2, num_return_sequences=2, top_k=1, max_new_tokens=1)
+    assert sorted(ids_of(found)) == [[0], [2]]
+
+
+def test_each_of_several_samples_keeps_to_the_rules_by_itself():
+    options = dict(do_sample=True, top_k=0, temperature=9.0, num_return_sequences=9, no_repeat_ngram_size=1, max_new_tokens=6)
+    for answer in model_of(np.tile(SPREAD, (8, 1))).generate([3], **options):
+        assert len(set(answer.tolist())) == len(answer) and 0 not in answer
 
 
 def test_a_sample_is_decided_by_seed_place_and_number_alone(model):
