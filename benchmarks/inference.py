@@ -8,7 +8,7 @@ Needs torch, transformers and ctranslate2 for what it compares with (sides.py). 
 turns (ours, a rival, the next, ours again); the machine's peak is probed between them, and a pair around which it moved
 more than 5 % is dropped and another is run. One-thread times are of the processor, so that other work beside them does not count. Where two
 engines do not fit memory together, one does all its runs before the next. With kernels avx2, the rivals' libraries are told to keep to
-AVX2 too. Models are made in --cache (default: a folder that is removed): 4 GB for large, 12 GB for xl.
+AVX2 too. Models are made in --cache (default: a folder that is removed): 4 GB for large, 15 GB for xl.
 
 Shares of peak count the operations that the work needs (2 a multiplication with its addition), done the short way."""
 
@@ -48,6 +48,7 @@ SCORE_REACH = {
 ENCODE_REACH = {SLOW: {"float32": 88, "int8": 85}, FAST: {"float32": 88, "bfloat16": 85, "int8": 80}}
 DECODE_REACH = {1: 2.5, 8: 1.7}
 MEMORY_REACH = {"int8": 3.3, "bfloat16": 6.2}
+FORMS = {"t0native": "safetensors in bfloat16", "packed": "packed file"}
 
 
 # ---- the machine ----------------------------------------------------------------------------------------------------
@@ -167,17 +168,17 @@ class Bench:
         self.options, self.cache = options, cache
         self.machine = Machine(options.kernels)
 
-    def folder(self, size, rivals=()):
+    def folder(self, size, others=()):
         folder = self.cache / size
-        make_models(folder, size, rivals)
-        return folder
+        make_models(folder, size, others)
+        return folder.with_name(f"{size}-packed") if "packed" in others else folder
 
     def config(self, size):
         return t0.Config.t5_v1_1(size)
 
     def side(self, name, size, dtype, **more):
         engine, keywords = {
-            "t0native": (Ours, {}), "ours": (Ours, {}), "ct2": (CTranslate2, {}), "hf": (Transformers, {}), "reused": (Transformers, {"reuse": True}),
+            "t0native": (Ours, {}), "packed": (Ours, {}), "ours": (Ours, {}), "ct2": (CTranslate2, {}), "hf": (Transformers, {}), "reused": (Transformers, {"reuse": True}),
         }[name]  # fmt: skip
         keywords |= {"kernels": self.options.kernels, "avx2_only": self.options.kernels == SLOW} | more
         label = {"ct2": f"CTranslate2 {dtype}", "hf": f"transformers {dtype}", "reused": f"transformers {dtype}, encoder reused by hand"}
@@ -306,38 +307,45 @@ class Bench:
     # ---- memory and loading
 
     def memory(self):
-        yield "shape", "ours", "weights, GB", "peak of the process, GB, loading and scoring", "resident after", "reach"
-        for size in self.options.size:
-            for dtype in self.options.dtype:
-                side = self.side("t0native", size, dtype).start()
-                for _, work in self.works():
-                    side.call("rank", work)
-                peak, now = side.memory()
-                reach = MEMORY_REACH.get(dtype) if size == "xl" else None
-                yield size, dtype, *(f"{value / 1e9:.2f}" for value in (side.facts["bytes"], peak, now)), f"{reach} GB" if reach else "-"
-                side.close()
+        yield "shape", "ours", "from", "weights, GB", "peak of the process, GB, loading and scoring", "resident after", "reach"
+        for size, dtype, name in self._forms():
+            side = self.side(name, size, dtype).start()
+            for _, work in self.works():
+                side.call("rank", work)
+            reach = MEMORY_REACH.get(dtype) if size == "xl" else None
+            told = (f"{value / 1e9:.2f}" for value in (side.facts["bytes"], *side.memory()))
+            yield size, dtype, FORMS[name], *told, f"{reach} GB" if reach else "-"
+            side.close()
 
     def load(self):
-        yield "shape", "from", "into", "file, GB", "reading the file, s", "loading, s", "ratio", "reach"
-        for size in self.options.size:
-            folder = self.folder(size)
+        yield "shape", "from", "into", "file, GB", "reading it, s", "loading, s", "of the processor, s", "ratio", "reach"
+        os.sched_setaffinity(0, self.options.cores)  # files are read beside the packing
+        for size, dtype, name in self._forms():
             for warm in (True, False):
-                for dtype in self.options.dtype:
-                    yield self._load(size, folder, dtype, warm, "1.3 x")
+                yield self._load(size, dtype, name, warm)
+        sidebyside.pin()
 
-    def _load(self, size, folder, dtype, warm, reach):
-        file = folder / "model.safetensors"
+    def _forms(self):
+        for size in self.options.size:
+            for dtype in self.options.dtype:
+                yield size, dtype, "t0native"
+                if dtype == "int8":
+                    yield size, dtype, "packed"
+
+    def _load(self, size, dtype, name, warm):
+        file = next(self.folder(size, [name]).glob("model.*"))
         times = []
         for _ in range(3):
             prepare(file, warm)
             read = read_file(file)
             prepare(file, warm)
-            side = self.side("t0native", size, dtype).start()
-            times.append((read, side.load_seconds))
+            side = self.side(name, size, dtype).start()
+            times.append((read, *side.load_seconds))
             side.close()
-        read, loaded = (statistics.median(column) for column in zip(*times))
-        kind = "safetensors bfloat16, " + ("cached by the system" if warm else "not cached")
-        return size, kind, dtype, f"{file.stat().st_size / 1e9:.2f}", f"{read:.2f}", f"{loaded:.2f}", f"{loaded / read:.2f} x", reach
+        read, processor, loaded = (statistics.median(column) for column in zip(*times))
+        kind = f"{FORMS[name]}, {'cached by the system' if warm else 'not cached'}"
+        reach = "1 s" if name == "packed" else "1.3 x"
+        return size, kind, dtype, f"{file.stat().st_size / 1e9:.2f}", f"{read:.2f}", f"{loaded:.2f}", f"{processor:.2f}", f"{loaded / read:.2f} x", reach
 
 
 def prepare(file, warm):
@@ -373,7 +381,7 @@ def show(rows):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     several = {
-        "part": (PARTS, ["score", "encode", "decode", "threads", "memory", "load"]),
+        "part": (PARTS, PARTS),
         "size": (("small", "base", "large", "xl"), ["large"]),
         "work": (tuple(WORKS), list(WORKS)),
         "dtype": (tuple(BYTES), ["int8", "float32", "bfloat16"]),

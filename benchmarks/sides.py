@@ -4,6 +4,7 @@ All hold the same weights: t0native draws them once, in bfloat16, which float32 
 CTranslate2's own converter makes its model from it (kept in bfloat16, brought into its number type when it is loaded).
 A side is called as its users call it, and answers with what it cost: processor seconds and seconds on the wall."""
 
+import logging
 import multiprocessing
 import os
 import time
@@ -51,6 +52,7 @@ class Work(NamedTuple):
 
 class Ours:
     def __init__(self, folder, dtype, threads, kernels):
+        logging.getLogger("t0native").setLevel(logging.ERROR)  # no tokenizer, answers cut at their length: as meant here
         t0.set_num_threads(threads)
         self.model = t0.Model.from_pretrained(folder, dtype, kernels=kernels)
 
@@ -138,9 +140,9 @@ def _tokens(ids):
 
 def _serve(pipe, engine, arguments):
     try:
-        began = time.perf_counter()
+        began, before = time.perf_counter(), time.process_time()
         side = engine(**arguments)
-        pipe.send(("ok", time.process_time(), time.perf_counter() - began, side.facts()))
+        pipe.send(("ok", time.process_time() - before, time.perf_counter() - began, side.facts()))
         while (call := pipe.recv()) is not None:
             wall, processor = time.perf_counter(), time.process_time()
             result = getattr(side, call[0])(*call[1:])
@@ -159,7 +161,7 @@ class Side:
         self.process = None
 
     def start(self):
-        """Loads the model; seconds on the wall."""
+        """Loads the model: load_seconds, of the processor and on the wall."""
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         before = {name: os.environ.get(name) for name in self._environment}
@@ -169,7 +171,7 @@ class Side:
         theirs.close()
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-        _, self.load_seconds, self.facts = self._answer()
+        *self.load_seconds, self.facts = self._answer()
         return self
 
     def _answer(self):
@@ -201,12 +203,15 @@ class Side:
 # ---- models ---------------------------------------------------------------------------------------------------------
 
 
-def make_models(folder, size, rivals):
-    """The hub's folder of random weights and, for it, CTranslate2's; made where they are not there yet."""
+def make_models(folder, size, others=()):
+    """The hub's folder of random weights and, where `others` has "ct2" or "packed", CTranslate2's of it and our packed int8 file;
+    made where they are not there yet."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     if not (folder / "model.safetensors").is_file():
         _apart(_make_hub, folder, size)
-    if "ct2" in rivals and not Path(f"{folder}-ctranslate2", "model.bin").is_file():
+    if "packed" in others and not Path(f"{folder}-packed", "model.t0packed").is_file():
+        _apart(_make_packed, folder)
+    if "ct2" in others and not Path(f"{folder}-ctranslate2", "model.bin").is_file():
         _apart(_make_ctranslate2, folder)
 
 
@@ -221,13 +226,21 @@ def _apart(function, *arguments):
 
 def _make_hub(folder, size):
     from t0native.checkpoint import add_weights, config_json
+    from t0native.entries import as_bfloat16, widened
     from t0native.files import FileSet
 
     model = t0.Model.init(t0.Config.t5_v1_1(size), seed=1, dtype="bfloat16")
     config = t0.Config.from_dict(model.config.to_dict() | {"dtype": "bfloat16"})
     with FileSet(folder) as files:
         files.add("config.json", config_json(config, "bfloat16"))
-        add_weights(files, config, "bfloat16", lambda name: [model.core.tensor(name)])
+        add_weights(files, config, "bfloat16", lambda name: [widened(as_bfloat16(model.core.tensor(name)))])
+
+
+def _make_packed(folder):
+    from t0native.checkpoint import open_checkpoint
+    from t0native.convert import convert
+
+    convert(open_checkpoint(folder), f"{folder}-packed", "int8")
 
 
 def _make_ctranslate2(folder):
