@@ -17,7 +17,7 @@ import numpy as np
 import t0native as t0
 from t0native import _core
 config = t0.Config(vocab_size=500, d_model=256, d_ff=512, num_layers=8, num_heads=4)
-model = t0.Model.init(config, threads=1)
+model = t0.Model.init(config, threads=1, dtype=sys.argv[2])
 source = (np.arange(3000) % 400 + 2).astype(np.int32)
 many = (np.tile(source, 20), np.arange(601) * 100)
 calls = {
@@ -81,11 +81,14 @@ sys.exit(cli.main())
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "t0native: stopped\n")
 
 
-@pytest.mark.parametrize("call", ["encode", "score", "generate", "beams", "gradients"])
-def test_ctrl_c_stops_a_call_and_the_model_lives_on(call):
+CALLS = [(call, "float32") for call in ("encode", "score", "generate", "beams", "gradients")] + [("score", "int8"), ("generate", "bfloat16")]
+
+
+@pytest.mark.parametrize(("call", "dtype"), CALLS)
+def test_ctrl_c_stops_a_call_and_the_model_lives_on(call, dtype):
     environment = {**os.environ, "PYTHONPATH": str(Path(t0.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-P", "-c", INTERRUPTED, call], capture_output=True, text=True, env=environment, timeout=120
+        [sys.executable, "-P", "-c", INTERRUPTED, call, dtype], capture_output=True, text=True, env=environment, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 0.1

@@ -18,6 +18,7 @@ enum {
     LIKELIHOOD_BLOCK = 8,  /* fixed, since the order of a sum depends on it */
     MOST_ROWS = 96,        /* that a block's results are held of: tiles of any kernel set */
     WIDENED = 192,         /* depth of a widened piece: 24 KB */
+    POLL_TILES = 8,        /* between two polls: less than a millisecond of a vector kernel */
     LINE = 64,
     SPLIT = 1 << 18,       /* words times rows worth waking another thread */
     NORM_GRAIN = 8192
@@ -242,9 +243,9 @@ static void run_blocks(const product *p, t0_range blocks, t0_range rows, size_t 
     const size_t wide = p->likelihood ? LIKELIHOOD_BLOCK : BLOCK, panels = t0_packed_panels(p->w);
     const size_t n_rows = rows.end - rows.begin, tiles = divide_up(n_rows, tile_rows(p));
     for (size_t block = blocks.begin; block < blocks.end; block++) {
-        if (t0_exec_stops(p->exec, worker)) return;
         const size_t first_panel = block * wide, n = panels - first_panel < wide ? panels - first_panel : wide;
         for (size_t i = 0; i < tiles; i++) {
+            if (i % POLL_TILES == 0 && t0_exec_stops(p->exec, worker)) return;
             const t0_range part = t0_range_of(n_rows, tiles, i);
             const size_t first = rows.begin + part.begin, m = part.end - part.begin;
             const bool plain = !p->likelihood && p->finish != T0_GATE;
