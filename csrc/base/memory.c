@@ -1,11 +1,12 @@
 /* Aligned blocks from posix_memalign; arena and buffer are built on them, so all can be made to fail.
  *
  *     arena block: header, padding to T0_ALIGN, size bytes of which the first `used` are handed out */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE
 #include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* The countdown of a test. Beside the lock around OpenBLAS (nn/blas.c), the only mutable global of the core. */
 static long fail_countdown = -1;
@@ -40,6 +41,26 @@ void *t0_realloc(void *block, size_t old_size, size_t size) {
 }
 
 void t0_free(void *block) { free(block); }
+
+#if defined(__SANITIZE_ADDRESS__)
+/* AddressSanitizer knows the ends of the allocator's blocks alone. */
+void *t0_map_zero(size_t size) { return t0_alloc_zero(size); }
+
+void t0_unmap(void *block, size_t size) {
+    (void)size;
+    t0_free(block);
+}
+#else
+void *t0_map_zero(size_t size) {
+    if (test_wants_failure() || size > SIZE_MAX / 2) return NULL;
+    void *block = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return block == MAP_FAILED ? NULL : block;
+}
+
+void t0_unmap(void *block, size_t size) {
+    if (block) munmap(block, size ? size : 1);
+}
+#endif
 
 struct t0_arena_block {
     t0_arena_block *older;

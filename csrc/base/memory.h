@@ -20,6 +20,10 @@ void *t0_alloc_zero(size_t size);          /* the same, cleared */
 void *t0_realloc(void *block, size_t old_size, size_t size); /* keeps the first min(old_size, size) bytes; on NULL `block` lives on */
 void t0_free(void *block);                 /* NULL is fine */
 
+/* Zeroed pages of the system, for large blocks: memory is taken when a page is first written, not now. NULL when there is none. */
+void *t0_map_zero(size_t size);
+void t0_unmap(void *block, size_t size); /* NULL is fine */
+
 /* Test hook: after `countdown` more allocations every t0_alloc fails; negative: never. Not for use with threads. */
 void t0_alloc_fail_after(long countdown);
 

@@ -240,7 +240,7 @@ static t0_status take_block(t0_model *model, const uint8_t *memory, size_t n_byt
                        "packed weights: %zu bytes, %zu beyond a multiple of %d: this configuration takes %zu bytes on a multiple", n_bytes,
                        (size_t)((uintptr_t)memory % T0_ALIGN), T0_ALIGN, model->n_bytes);
     model->borrowed = memory != NULL;
-    model->block = memory ? (uint8_t *)(uintptr_t)memory : t0_alloc_zero(model->n_bytes);
+    model->block = memory ? (uint8_t *)(uintptr_t)memory : t0_map_zero(model->n_bytes);
     if (!model->block) return t0_fail_memory(err, model->n_bytes);
     model->weights = (float *)(void *)model->block;
     uint8_t *at = model->block + (model->n_floats * sizeof(float) + T0_ALIGN - 1) / T0_ALIGN * T0_ALIGN;
@@ -301,7 +301,7 @@ void t0_model_free(t0_model *model) {
     t0_free(model->decoder.blocks);
     t0_free(model->tensors);
     t0_free(model->matrices);
-    if (!model->borrowed) t0_free(model->block);
+    if (!model->borrowed) t0_unmap(model->block, model->n_bytes);
     t0_free(model);
 }
 

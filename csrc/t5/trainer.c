@@ -98,7 +98,7 @@ static t0_status check_options(const t0_trainer_options *o, t0_error *err) {
 }
 
 static t0_status allocate_floats(float **out, size_t n, t0_error *err) {
-    *out = n <= SIZE_MAX / sizeof **out ? t0_alloc_zero(n * sizeof **out) : NULL;
+    *out = n <= SIZE_MAX / sizeof **out ? t0_map_zero(n * sizeof **out) : NULL;
     return *out ? T0_OK : t0_fail_memory(err, n * sizeof **out);
 }
 
@@ -157,9 +157,9 @@ void t0_trainer_free(t0_trainer *trainer) {
         if (trainer->shards[i].exec && trainer->shards[i].exec != trainer->exec) t0_exec_free(trainer->shards[i].exec);
     }
     if (trainer->exec) t0_exec_free(trainer->exec);
-    t0_free(trainer->gradients);
-    t0_free(trainer->shard_block);
-    t0_free(trainer->states);
+    t0_unmap(trainer->gradients, trainer->model->n_weights * sizeof *trainer->gradients);
+    t0_unmap(trainer->shard_block, (trainer->n_shards - 1) * trainer->model->n_weights * sizeof *trainer->shard_block);
+    t0_unmap(trainer->states, trainer->n_states * sizeof *trainer->states);
     t0_free(trainer->state_offsets);
     t0_free(trainer->norms);
     t0_free(trainer);
