@@ -5,6 +5,7 @@
  *
  * exp x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2, e^r by a polynomial of degree 6: relative error below 1e-7;
  * 2^n in two factors, so that results below the normal range come out right. */
+#include "nn/kernel_rows.h"
 #include "nn/kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -35,13 +36,6 @@ static inline void store(float *x, size_t left, __m256 value) {
 }
 
 /* ---- product ------------------------------------------------------------------------------------------------------ */
-
-#define ROWS_1(X) X(0)
-#define ROWS_2(X) ROWS_1(X) X(1)
-#define ROWS_3(X) ROWS_2(X) X(2)
-#define ROWS_4(X) ROWS_3(X) X(3)
-#define ROWS_5(X) ROWS_4(X) X(4)
-#define ROWS_6(X) ROWS_5(X) X(5)
 
 /* Rows 0, 1, 2 of A stand behind p, rows 3, 4, 5 behind q. */
 #define A_AT(i) a##i

@@ -3,6 +3,7 @@
  * int8, tile 4 x 16 twice: |a| (unsigned) times sign(w, a) (signed) by vpmaddubsw: both sides lie within 127, so the sum of two
  * products, at most 2 * 127 * 127 = 32,258, cannot saturate; vpmaddwd with ones adds pairs, vpaddd accumulates: exact integers.
  * bfloat16 is widened to float32 by a shift and a mask, a piece of a panel at a time, and multiplied so. */
+#include "nn/kernel_rows.h"
 #include "nn/kernels.h"
 #include "nn/packed.h"
 
@@ -19,11 +20,6 @@ enum { MR_INT = 4, W = 8, AHEAD = 16 * T0_PANEL };
 static const int32_t WINDOW[2 * W] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 
 static inline __m256i first_lanes(size_t n) { return _mm256_loadu_si256((const __m256i *)(WINDOW + W - (n < W ? n : W))); }
-
-#define ROWS_1(X) X(0)
-#define ROWS_2(X) ROWS_1(X) X(1)
-#define ROWS_3(X) ROWS_2(X) X(2)
-#define ROWS_4(X) ROWS_3(X) X(3)
 
 #define WORD_AT(i) (*(const int32_t *)(const void *)(((i) < 3 ? p : q) + (i) % 3 * a_bytes))
 

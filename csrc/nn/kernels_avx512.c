@@ -4,6 +4,7 @@
  * named one by one: compilers put arrays of them on the stack. Each count of rows has a function of its own.
  *
  * exp x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2, e^r by a polynomial of degree 6: relative error below 1e-7. */
+#include "nn/kernel_rows.h"
 #include "nn/kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -19,19 +20,6 @@ enum { MR = 12, NR = 32, W = 16, AHEAD = 12 };
 static inline __mmask16 first_lanes(size_t n) { return n >= W ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1); }
 
 /* ---- product ------------------------------------------------------------------------------------------------------ */
-
-#define ROWS_1(X) X(0)
-#define ROWS_2(X) ROWS_1(X) X(1)
-#define ROWS_3(X) ROWS_2(X) X(2)
-#define ROWS_4(X) ROWS_3(X) X(3)
-#define ROWS_5(X) ROWS_4(X) X(4)
-#define ROWS_6(X) ROWS_5(X) X(5)
-#define ROWS_7(X) ROWS_6(X) X(6)
-#define ROWS_8(X) ROWS_7(X) X(7)
-#define ROWS_9(X) ROWS_8(X) X(8)
-#define ROWS_10(X) ROWS_9(X) X(9)
-#define ROWS_11(X) ROWS_10(X) X(10)
-#define ROWS_12(X) ROWS_11(X) X(11)
 
 /* Row i of A stands at base i / 3 plus i % 3 rows: four pointers and two offsets serve twelve rows. */
 #define A_AT(i) *(a##i##_base + a##i##_row)

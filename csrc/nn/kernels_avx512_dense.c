@@ -3,6 +3,7 @@
  * Tile 12 x 32: 24 accumulators of 16 words, two vectors of the panel and one broadcast word of a row fill the registers; per
  * word of depth 24 vpdpbusd (int8) or vdpbf16ps (bfloat16). vpdpbusd takes unsigned by signed bytes: a row holds its
  * integers plus 128, and what that adds, 128 times the sum of the weights' integers, is taken off at the end. */
+#include "nn/kernel_rows.h"
 #include "nn/kernels.h"
 #include "nn/packed.h"
 
@@ -17,19 +18,6 @@
 enum { MR = 12, W = 16, OFFSET = 128, AHEAD = 16 * T0_PANEL }; /* words fetched ahead: 2 KB */
 
 static inline __mmask16 first_lanes(size_t n) { return n >= W ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1); }
-
-#define ROWS_1(X) X(0)
-#define ROWS_2(X) ROWS_1(X) X(1)
-#define ROWS_3(X) ROWS_2(X) X(2)
-#define ROWS_4(X) ROWS_3(X) X(3)
-#define ROWS_5(X) ROWS_4(X) X(4)
-#define ROWS_6(X) ROWS_5(X) X(5)
-#define ROWS_7(X) ROWS_6(X) X(6)
-#define ROWS_8(X) ROWS_7(X) X(7)
-#define ROWS_9(X) ROWS_8(X) X(8)
-#define ROWS_10(X) ROWS_9(X) X(9)
-#define ROWS_11(X) ROWS_10(X) X(10)
-#define ROWS_12(X) ROWS_11(X) X(11)
 
 /* Row i of a: four pointers and two offsets serve twelve rows. The index is a constant in every use. */
 #define WORD_AT(i) (*(const int32_t *)(const void *)(((i) < 3 ? p0 : (i) < 6 ? p1 : (i) < 9 ? p2 : p3) + (i) % 3 * a_bytes))
