@@ -135,7 +135,7 @@ typedef struct bench_product {
 
 static void product_free(bench_product *p) {
     if (p->exec) t0_exec_free(p->exec);
-    t0_free(p->memory);
+    t0_unmap(p->memory, t0_packed_bytes(&p->weights));
     t0_free(p->row_memory);
     t0_free(p->x);
     t0_free(p->y);
@@ -154,7 +154,7 @@ static t0_status product_new(bench_product *p, const t0_kernels *kernels, t0_dty
     memset(p, 0, sizeof *p);
     T0_TRY(t0_exec_new(&p->exec, kernels, 1, false, err));
     p->weights = (t0_packed){.dtype = dtype, .out = out, .in = in};
-    p->memory = t0_alloc_zero(t0_packed_bytes(&p->weights));
+    p->memory = t0_map_zero(t0_packed_bytes(&p->weights)); /* as a model's */
     const t0_dtype row_dtype = t0_rows_dtype(kernels, dtype);
     p->row_memory = t0_alloc(t0_rows_floats(row_dtype, rows, in) * sizeof(float));
     p->x = t0_alloc(rows * in * sizeof(float));
