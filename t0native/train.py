@@ -238,6 +238,6 @@ def _check_model(model):
     if not hasattr(model, "config"):
         raise ConfigError(f"model {shown(model)}: must be a Model, as t0native.Model.from_pretrained(folder) gives")
     if getattr(model, "dtype", "float32") != "float32":
-        raise ConfigError(f"a {model.dtype} model cannot be trained; load it with dtype='float32'")
+        raise ConfigError(f"a model in {model.dtype} cannot be trained; load it with dtype='float32'")
     if getattr(model, "tokenizer", None) is None:
         raise ConfigError(NO_TOKENIZER)

@@ -382,7 +382,7 @@ def test_arguments_out_of_range(options, message):
 def test_models_that_cannot_be_trained():
     model = FakeModel()
     model.dtype = "int8"
-    with pytest.raises(t0.ConfigError, match="a int8 model cannot be trained; load it with dtype='float32'"):
+    with pytest.raises(t0.ConfigError, match="a model in int8 cannot be trained; load it with dtype='float32'"):
         run(model)
     model = FakeModel()
     model.tokenizer = None
