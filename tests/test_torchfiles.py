@@ -434,7 +434,7 @@ def test_nothing_is_executed_or_imported(tmp_path):
     assert told["refused"] == len(programs) + 1 >= 70
     assert {"os.system", "import"} <= set(told["control"])
     events = {tuple(event) for event in told["loading"]}
-    assert {kind for kind, _ in events} == {"open", "os.listdir"}
+    assert {kind for kind, _ in events} - {"os.listdir", "os.scandir"} == {"open"}  # folders are listed one way or the other
     assert {name.split("/")[0] for _, name in events} == {"bad"}
     assert not list(tmp_path.rglob("ran"))
 
