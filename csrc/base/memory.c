@@ -54,7 +54,11 @@ void t0_unmap(void *block, size_t size) {
 void *t0_map_zero(size_t size) {
     if (test_wants_failure() || size > SIZE_MAX / 2) return NULL;
     void *block = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return block == MAP_FAILED ? NULL : block;
+    if (block == MAP_FAILED) return NULL;
+#if defined(MADV_HUGEPAGE)
+    madvise(block, size, MADV_HUGEPAGE); /* a wish: weights in small pages are read at the rate of page tables, half of the memory's */
+#endif
+    return block;
 }
 
 void t0_unmap(void *block, size_t size) {

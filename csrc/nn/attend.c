@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_ROWS = 12, PAD = 16, POLL_TASKS = 16 };
+enum { MOST_ROWS = 12, HEADS = 8 /* of a single query at a time, at most MOST_ROWS */, PAD = 16, POLL_TASKS = 16 };
 
 typedef struct attend {
     const t0_attend *s;
@@ -161,15 +161,54 @@ static void half_tile(const attend *a, const room *at, t0_range queries, t0_rang
 
 /* ---- tasks ---------------------------------------------------------------------------------------------------------- */
 
-static void single_query(const attend *a, const room *at, t0_range queries, t0_range keys, size_t h) {
+/* Heads first .. end - 1 of one query, key after key: a key's heads lie side by side. */
+static void single_query(const attend *a, const room *at, t0_range queries, t0_range keys, t0_range heads) {
     const t0_attend *s = a->s;
-    const size_t d = s->head_dim, n = keys.end - keys.begin;
-    const float *q = s->q + queries.begin * s->q_stride + h * d;
+    const size_t d = s->head_dim, n = keys.end - keys.begin, stride = up(n, T0_PANEL) + PAD;
+    const float *q = s->q + queries.begin * s->q_stride;
+    float *o = s->o + queries.begin * s->o_stride;
+    for (size_t j = 0; j < n; j++) {
+        const float *k = row_of(s, s->k, keys.begin + j);
+        for (size_t h = heads.begin; h < heads.end; h++)
+            at->scores[(h - heads.begin) * stride + j] = a->kernels->dot(q + h * d, k + h * s->kv_head, d);
+    }
+    for (size_t h = heads.begin; h < heads.end; h++) finish_row(a, queries, keys, h, 0, at->scores + (h - heads.begin) * stride, n);
+    memset(o + heads.begin * d, 0, (heads.end - heads.begin) * d * sizeof *o);
+    for (size_t j = 0; j < n; j++) {
+        const float *v = row_of(s, s->v, keys.begin + j);
+        for (size_t h = heads.begin; h < heads.end; h++)
+            a->kernels->axpy(o + h * d, at->scores[(h - heads.begin) * stride + j], v + h * s->kv_head, d);
+    }
+}
+
+/* The tile's sums for one query on keys that were packed before. */
+static void panel_query(const attend *a, const room *at, t0_range queries, t0_range keys, size_t h) {
+    const t0_attend *s = a->s;
+    const size_t d = s->head_dim, n = keys.end - keys.begin, nr = a->kernels->nr;
+    const float *q = s->q + queries.begin * s->q_stride + h * d, *k = s->k + h * s->kv_head + keys.begin * d;
+    const float *v = s->v + h * s->kv_head + keys.begin * s->kv_stride;
     float *o = s->o + queries.begin * s->o_stride + h * d;
-    for (size_t j = 0; j < n; j++) at->scores[j] = a->kernels->dot(q, row_of(s, s->k, keys.begin + j) + h * s->kv_head, d);
+    for (size_t j = 0; j < n; j += nr)
+        a->kernels->gemm_tile(at->scores + j, 0, q, 0, 1, k + j * d, nr, d, 1, n - j < nr ? n - j : nr, false);
     finish_row(a, queries, keys, h, 0, at->scores, n);
-    memset(o, 0, d * sizeof *o);
-    for (size_t j = 0; j < n; j++) a->kernels->axpy(o, at->scores[j], row_of(s, s->v, keys.begin + j) + h * s->kv_head, d);
+    for (size_t c = 0; c < d; c += nr)
+        a->kernels->gemm_tile(o + c, 0, at->scores, 0, 1, v + c, s->kv_stride, n, 1, d - c < nr ? d - c : nr, false);
+}
+
+/* One query a sequence: a task is some of its heads. */
+static void run_single(void *context, size_t index, size_t worker) {
+    const attend *a = context;
+    const t0_attend *s = a->s;
+    const size_t groups = (s->n_heads + HEADS - 1) / HEADS, b = index / groups, first = index % groups * HEADS;
+    const t0_range heads = {first, first + HEADS < s->n_heads ? first + HEADS : s->n_heads};
+    room at;
+    if (index % POLL_TASKS == 0 && t0_exec_stops(a->exec, worker)) return;
+    place(&at, a->scratch + worker * a->worker_floats, s->head_dim, a->most_keys);
+    if (!s->panels) {
+        single_query(a, &at, s->queries[b], s->keys[b], heads);
+        return;
+    }
+    for (size_t h = heads.begin; h < heads.end; h++) panel_query(a, &at, s->queries[b], s->keys[b], h);
 }
 
 static void run_head(void *context, size_t index, size_t worker) {
@@ -180,10 +219,6 @@ static void run_head(void *context, size_t index, size_t worker) {
     room at;
     if (n == 0 || (index % POLL_TASKS == 0 && t0_exec_stops(a->exec, worker))) return;
     place(&at, a->scratch + worker * a->worker_floats, s->head_dim, a->most_keys);
-    if (s->single) {
-        single_query(a, &at, queries, keys, h);
-        return;
-    }
     if (a->bfloat16)
         pack_halves(a, &at, keys, h);
     else
@@ -205,5 +240,8 @@ void t0_attend_forward(t0_exec *exec, const t0_attend *s, float *scratch, size_t
     attend a = {.s = s, .exec = exec, .kernels = kernels, .scratch = scratch, .most_keys = most_keys};
     a.worker_floats = place(&at, NULL, s->head_dim, most_keys);
     a.bfloat16 = s->bfloat16 && kernels->dense->tile_bfloat16;
-    t0_exec_run(exec, run_head, &a, s->n_sequences * s->n_heads);
+    if (s->single)
+        t0_exec_run(exec, run_single, &a, s->n_sequences * ((s->n_heads + HEADS - 1) / HEADS));
+    else
+        t0_exec_run(exec, run_head, &a, s->n_sequences * s->n_heads);
 }

@@ -20,6 +20,8 @@ typedef struct t0_attend {
     size_t bias_width, bias_center;
     bool bfloat16; /* products of bfloat16s where the kernel set has them; sums and softmax in float32 all the same */
     bool single;   /* each sequence has one query: keys are read once and never packed (sums in another order) */
+    bool panels;   /* single, with keys that lie packed: keys[b] begin at a multiple of the set's nr, and k holds, for each nr of them,
+                    * a panel [K][nr] where their rows would stand */
 } t0_attend;
 
 size_t t0_attend_scratch(size_t n_threads, size_t head_dim, size_t most_keys); /* floats; SIZE_MAX on overflow */

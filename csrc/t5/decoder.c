@@ -10,8 +10,10 @@
 struct t0_decoder {
     const t0_model *model; /* borrowed */
     size_t n_sources, n_source_rows, longest_source;
-    t0_range *sources;     /* [n_sources] rows of cross_kv */
-    t0_workspace cross;    /* [layers][k, v][H][n_source_rows][K] */
+    t0_range *sources;     /* [n_sources] rows of the encoder's states */
+    size_t n_packed_rows;
+    t0_range *packed;      /* [n_sources] rows of cross */
+    t0_workspace cross;    /* [layers][k, v][H][n_packed_rows][K], keys as panels */
     t0_workspace memory;   /* of a pass, with its states */
     size_t n_rows, capacity;
     float *store;          /* [capacity][layers][2I] */
@@ -41,55 +43,65 @@ static t0_infer encoder_pass(const t0_decoder *d, t0_exec *exec, t0_range *rows,
     return run;
 }
 
-/* Keys and values of all layers, turned one by one through the memory of the pass, which is free by then. */
-static t0_status project(t0_decoder *d, t0_exec *exec, const float *states, float *memory, t0_error *err) {
-    const size_t layer = t0_cross_size(d->model, d->n_source_rows) / d->model->decoder.n_blocks;
-    T0_TRY(t0_workspace_reserve(&d->cross, layer * d->model->decoder.n_blocks, err));
-    t0_infer_cross(d->model, exec, d->cross.data, states, d->n_source_rows, memory);
-    T0_TRY(t0_exec_check(exec, err));
+/* Keys and values of all layers, each projected into `layer`, [n_source_rows][2I], and packed from there. */
+static t0_status project(t0_decoder *d, t0_exec *exec, const float *states, float *layer, float *memory, t0_error *err) {
+    const size_t size = d->n_packed_rows * row_floats(d->model) / d->model->decoder.n_blocks;
+    const t0_rows rows = t0_infer_cross_rows(d->model, exec, states, d->n_source_rows, memory);
     for (size_t l = 0; l < d->model->decoder.n_blocks; l++) {
-        memcpy(memory, d->cross.data + l * layer, layer * sizeof *memory);
-        t0_infer_turn_cross(d->model, d->cross.data + l * layer, memory, d->n_source_rows);
+        t0_infer_cross_layer(d->model, exec, layer, &rows, l);
+        T0_TRY(t0_exec_check(exec, err));
+        t0_infer_pack_cross(d->model, exec, d->cross.data + l * size, layer, d->n_packed_rows, d->n_sources, d->sources, d->packed);
     }
     return T0_OK;
 }
 
-/* Encoder states [n_source_rows, D] lie at the end of the pass's memory. */
+/* Behind the memory of a pass lie all encoder states, [n_source_rows, D], and one layer's keys and values. */
 static t0_status encode(t0_decoder *d, t0_exec *exec, const t0_ragged *sources, t0_range *rows, t0_error *err) {
     const size_t dim = (size_t)d->model->config.d_model, limit = t0_pass_rows(d->model);
-    t0_carver size = {0};
-    size_t most = t0_size_max(t0_infer_rows_floats(d->model, exec, d->n_source_rows),
-                              t0_cross_size(d->model, d->n_source_rows) / d->model->decoder.n_blocks);
+    const size_t layer = t0_cross_size(d->model, d->n_source_rows) / d->model->decoder.n_blocks;
+    size_t most = t0_infer_rows_floats(d->model, exec, d->n_source_rows);
     for (size_t first = 0, end; first < d->n_sources; first = end) {
         end = t0_group_end(sources->offsets, d->n_sources, first, limit);
         t0_infer run = encoder_pass(d, exec, rows, first, end);
         most = t0_size_max(most, t0_infer_place(&run, NULL));
     }
+    t0_carver size = {0};
     t0_carve(&size, 1, most);
     t0_carve(&size, d->n_source_rows, dim);
+    t0_carve(&size, 1, layer);
     T0_TRY(t0_workspace_reserve(&d->memory, size.used, err));
+    T0_TRY(t0_workspace_reserve(&d->cross, t0_cross_size(d->model, d->n_packed_rows), err));
     t0_carver at = {.base = d->memory.data};
-    float *memory = t0_carve(&at, 1, most), *states = t0_carve(&at, d->n_source_rows, dim);
+    float *memory = t0_carve(&at, 1, most), *states = t0_carve(&at, d->n_source_rows, dim), *kv = t0_carve(&at, 1, layer);
     for (size_t first = 0, end; first < d->n_sources; first = end) {
         end = t0_group_end(sources->offsets, d->n_sources, first, limit);
         t0_infer run = encoder_pass(d, exec, rows, first, end);
         t0_infer_place(&run, memory);
         T0_TRY(t0_infer_run(&run, states + d->sources[first].begin * dim, sources->ids + sources->offsets[first], err));
     }
-    return project(d, exec, states, memory, err);
+    return project(d, exec, states, kv, memory, err);
+}
+
+/* Where each source's rows lie among the states, and packed: there they begin at multiples of nr. */
+static void take_sources(t0_decoder *d, const t0_ragged *sources, size_t nr) {
+    for (size_t s = 0; s < sources->n; s++) {
+        const size_t begin = (size_t)sources->offsets[s], end = (size_t)sources->offsets[s + 1], n = end - begin;
+        d->sources[s] = (t0_range){begin, end};
+        d->packed[s] = (t0_range){d->n_packed_rows, d->n_packed_rows + n};
+        d->n_packed_rows += (n + nr - 1) / nr * nr;
+        d->longest_source = t0_size_max(d->longest_source, n);
+    }
 }
 
 static t0_status prepare(t0_decoder *d, t0_exec *exec, const t0_ragged *sources, t0_error *err) {
     d->n_sources = sources->n;
     d->n_source_rows = (size_t)sources->offsets[sources->n];
     d->sources = t0_alloc(sources->n * sizeof *d->sources);
+    d->packed = t0_alloc(sources->n * sizeof *d->packed);
     t0_range *rows = t0_alloc(sources->n * sizeof *rows);
-    t0_status status = d->sources && rows ? T0_OK : t0_fail_memory(err, sources->n * sizeof *rows);
+    t0_status status = d->sources && d->packed && rows ? T0_OK : t0_fail_memory(err, sources->n * sizeof *rows);
     if (status == T0_OK) {
-        for (size_t s = 0; s < sources->n; s++) {
-            d->sources[s] = (t0_range){(size_t)sources->offsets[s], (size_t)sources->offsets[s + 1]};
-            d->longest_source = t0_size_max(d->longest_source, d->sources[s].end - d->sources[s].begin);
-        }
+        take_sources(d, sources, t0_exec_kernels(exec)->nr);
         status = encode(d, exec, sources, rows, err);
     }
     t0_free(rows);
@@ -113,6 +125,7 @@ t0_status t0_decoder_new(t0_decoder **out, const t0_model *model, t0_exec *exec,
 void t0_decoder_free(t0_decoder *decoder) {
     if (!decoder) return;
     t0_free(decoder->sources);
+    t0_free(decoder->packed);
     t0_workspace_free(&decoder->cross);
     t0_workspace_free(&decoder->memory);
     t0_free(decoder->store);
@@ -180,7 +193,7 @@ static t0_status make_lists(t0_decoder *d, step *s, size_t *most, size_t n, cons
         const size_t depth = depth_of(d, parents[i]);
         s->queries[i] = (t0_range){i, i + 1};
         s->keys[i] = (t0_range){at, at + depth};
-        s->source_rows[i] = d->sources[source_of[i]];
+        s->source_rows[i] = d->packed[source_of[i]];
         s->write_rows[i] = (int64_t)(d->n_rows + i);
         at += depth;
         s->key_rows[at - 1] = s->write_rows[i];
@@ -199,8 +212,8 @@ static t0_status run_step(t0_decoder *d, t0_exec *exec, float *logits, size_t n,
     const size_t dim = (size_t)d->model->config.d_model;
     t0_infer run = {.model = d->model, .exec = exec, .decoder = true, .single = true, .n_rows = n, .n_sequences = n, .queries = s.queries,
                     .keys = s.keys, .key_rows = s.key_rows, .most_keys = most, .most_sources = d->longest_source, .store = d->store,
-                    .write_rows = s.write_rows, .n_cross = n, .n_source_rows = d->n_source_rows, .cross_queries = s.queries,
-                    .cross_keys = s.source_rows, .cross_kv = d->cross.data, .cross_heads = true};
+                    .write_rows = s.write_rows, .n_cross = n, .n_source_rows = d->n_packed_rows, .cross_queries = s.queries,
+                    .cross_keys = s.source_rows, .cross_kv = d->cross.data, .cross_packed = true};
     const size_t floats = t0_infer_place(&run, NULL);
     t0_carver size = {0};
     t0_carve(&size, 1, floats);

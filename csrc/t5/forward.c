@@ -16,19 +16,26 @@
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
+/* From this size on a workspace is pages of its own, large ones where the system has them. */
+enum { MAPPED_FLOATS = 1 << 21 };
+
 t0_status t0_workspace_reserve(t0_workspace *workspace, size_t n_floats, t0_error *err) {
     if (n_floats <= workspace->capacity) return T0_OK;
     if (n_floats > SIZE_MAX / 2 / sizeof(float)) return t0_fail_memory(err, SIZE_MAX);
-    float *data = t0_alloc(n_floats * sizeof *data);
-    if (!data) return t0_fail_memory(err, n_floats * sizeof *data);
-    t0_free(workspace->data);
+    const size_t size = n_floats * sizeof(float);
+    float *data = n_floats < MAPPED_FLOATS ? t0_alloc(size) : t0_map_zero(size);
+    if (!data) return t0_fail_memory(err, size);
+    t0_workspace_free(workspace);
     workspace->data = data;
     workspace->capacity = n_floats;
     return T0_OK;
 }
 
 void t0_workspace_free(t0_workspace *workspace) {
-    t0_free(workspace->data);
+    if (workspace->capacity < MAPPED_FLOATS)
+        t0_free(workspace->data);
+    else
+        t0_unmap(workspace->data, workspace->capacity * sizeof(float));
     *workspace = (t0_workspace){0};
 }
 

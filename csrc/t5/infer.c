@@ -127,9 +127,10 @@ static void attend_to_source(const t0_infer *run, size_t block) {
     s.queries = run->cross_queries;
     s.keys = run->cross_keys;
     s.k = run->cross_kv + block * run->n_source_rows * 2 * inner;
-    s.v = s.k + (run->cross_heads ? run->n_source_rows : 1) * inner;
-    s.kv_stride = run->cross_heads ? s.head_dim : 2 * inner;
-    s.kv_head = run->cross_heads ? run->n_source_rows * s.head_dim : s.head_dim;
+    s.panels = run->cross_packed;
+    s.v = s.k + (s.panels ? run->n_source_rows : 1) * inner;
+    s.kv_stride = s.panels ? s.head_dim : 2 * inner;
+    s.kv_head = s.panels ? run->n_source_rows * s.head_dim : s.head_dim;
     t0_attend_forward(run->exec, &s, run->scratch, run->most_sources);
 }
 
@@ -206,18 +207,35 @@ t0_status t0_infer_run(t0_infer *run, float *out, const int32_t *ids, t0_error *
     return T0_OK;
 }
 
-void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const float *states, size_t n_rows, float *memory) {
-    const size_t wide = 2 * t0_config_inner(&model->config);
+t0_rows t0_infer_cross_rows(const t0_model *model, t0_exec *exec, const float *states, size_t n_rows, float *memory) {
     t0_rows rows = rows_at(model, exec, n_rows, dim_of(model), memory);
     t0_rows_fill(exec, &rows, states, dim_of(model));
-    for (size_t l = 0; l < model->decoder.n_blocks; l++)
-        multiply(model, exec, cross_kv + l * n_rows * wide, wide, &rows, model->decoder.blocks[l].cross_kv, false);
+    return rows;
 }
 
-void t0_infer_turn_cross(const t0_model *model, float *turned, const float *cross, size_t n_rows) {
-    const size_t d = (size_t)model->config.d_kv, blocks = 2 * t0_config_inner(&model->config) / d;
-    for (size_t h = 0; h < blocks; h++)
-        for (size_t n = 0; n < n_rows; n++) memcpy(turned + (h * n_rows + n) * d, cross + (n * blocks + h) * d, d * sizeof *turned);
+void t0_infer_cross_layer(const t0_model *model, t0_exec *exec, float *kv, const t0_rows *rows, size_t layer) {
+    multiply(model, exec, kv, 2 * t0_config_inner(&model->config), rows, model->decoder.blocks[layer].cross_kv, false);
+}
+
+void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const float *states, size_t n_rows, float *memory) {
+    const t0_rows rows = t0_infer_cross_rows(model, exec, states, n_rows, memory);
+    const size_t size = n_rows * 2 * t0_config_inner(&model->config);
+    for (size_t l = 0; l < model->decoder.n_blocks; l++) t0_infer_cross_layer(model, exec, cross_kv + l * size, &rows, l);
+}
+
+void t0_infer_pack_cross(const t0_model *model, const t0_exec *exec, float *packed, const float *cross, size_t n_rows, size_t n_sources,
+                         const t0_range *from, const t0_range *to) {
+    const t0_kernels *kernels = t0_exec_kernels(exec);
+    const size_t d = (size_t)model->config.d_kv, inner = t0_config_inner(&model->config), nr = kernels->nr;
+    for (size_t s = 0; s < n_sources; s++) {
+        const size_t n = from[s].end - from[s].begin;
+        for (size_t h = 0; h < (size_t)model->config.n_heads; h++) {
+            const float *k = cross + from[s].begin * 2 * inner + h * d, *v = k + inner;
+            float *keys = packed + (h * n_rows + to[s].begin) * d, *values = keys + inner * n_rows;
+            for (size_t j = 0; j < n; j += nr) kernels->pack_transposed(keys + j * d, k + j * 2 * inner, 2 * inner, d, n - j < nr ? n - j : nr);
+            for (size_t j = 0; j < n; j++) memcpy(values + j * d, v + j * 2 * inner, d * sizeof *values);
+        }
+    }
 }
 
 /* ---- the head ------------------------------------------------------------------------------------------------------- */

@@ -30,8 +30,8 @@ typedef struct t0_infer {
     const int64_t *write_rows;      /* [n_rows] of the store */
     size_t n_cross, n_source_rows;
     const t0_range *cross_queries, *cross_keys; /* [n_cross] */
-    const float *cross_kv;          /* [layers][n_source_rows][2I], with cross_heads [layers][k, v][H][n_source_rows][K] */
-    bool cross_heads;
+    const float *cross_kv;          /* [layers][n_source_rows][2I], or as t0_infer_pack_cross leaves it */
+    bool cross_packed;
 
     float *x, *rows, *qkv, *o, *h, *a, *bias, *scratch; /* places */
     size_t bias_width, bias_center;
@@ -43,11 +43,15 @@ t0_status t0_infer_run(t0_infer *run, float *out, const int32_t *ids, t0_error *
 
 /* What every pass over `n_rows` states needs to multiply them: t0_infer_rows_floats of `memory`. */
 size_t t0_infer_rows_floats(const t0_model *model, const t0_exec *exec, size_t n_rows);
-/* cross_kv [decoder layers][n_rows][2I] from encoder states [n_rows, D]. */
+/* Encoder states [n_rows, D] as rows for the cross-attention products, and one layer's keys and values of them, [n_rows][2I]. */
+t0_rows t0_infer_cross_rows(const t0_model *model, t0_exec *exec, const float *states, size_t n_rows, float *memory);
+void t0_infer_cross_layer(const t0_model *model, t0_exec *exec, float *kv, const t0_rows *rows, size_t layer);
+/* The two for all layers: cross_kv [decoder layers][n_rows][2I]. */
 void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const float *states, size_t n_rows, float *memory);
-/* The same turned for decoding token by token, when each head's keys are read in a row: one layer, from [n_rows][2I] to
- * [k, v][H][n_rows][K]. */
-void t0_infer_turn_cross(const t0_model *model, float *turned, const float *cross, size_t n_rows);
+/* One layer of the same, laid out for decoding token by token: from [rows][2I] to [k, v][H][n_rows][K], source s's rows from[s]
+ * becoming rows to[s], which begin at multiples of the set's nr; k as panels of nr keys (nn/attend.h). */
+void t0_infer_pack_cross(const t0_model *model, const t0_exec *exec, float *packed, const float *cross, size_t n_rows, size_t n_sources,
+                         const t0_range *from, const t0_range *to);
 /* logits [n_rows, V]. */
 t0_status t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows, float *memory, t0_error *err);
 
