@@ -181,18 +181,27 @@ static void single_query(const attend *a, const room *at, t0_range queries, t0_r
     }
 }
 
+void t0_attend_pack(const t0_kernels *kernels, float *packed, const float *k, const float *v, size_t stride, size_t n, size_t d) {
+    const size_t nr = kernels->nr, whole = up(n, nr);
+    for (size_t j = 0; j < n; j += nr) kernels->pack_transposed(packed + j * d, k + j * stride, stride, d, n - j < nr ? n - j : nr);
+    for (size_t c = 0; c < d; c += nr) {
+        float *values = packed + whole * (d + c);
+        for (size_t j = 0; j < n; j++) memcpy(values + j * nr, v + j * stride + c, (d - c < nr ? d - c : nr) * sizeof *values);
+    }
+}
+
 /* The tile's sums for one query on keys that were packed before. */
 static void panel_query(const attend *a, const room *at, t0_range queries, t0_range keys, size_t h) {
     const t0_attend *s = a->s;
-    const size_t d = s->head_dim, n = keys.end - keys.begin, nr = a->kernels->nr;
-    const float *q = s->q + queries.begin * s->q_stride + h * d, *k = s->k + h * s->kv_head + keys.begin * d;
-    const float *v = s->v + h * s->kv_head + keys.begin * s->kv_stride;
+    const size_t d = s->head_dim, n = keys.end - keys.begin, nr = a->kernels->nr, whole = up(n, nr);
+    const float *q = s->q + queries.begin * s->q_stride + h * d;
+    const float *k = s->k + (keys.begin * s->n_heads + h * whole) * t0_attend_packed(a->kernels, d), *v = k + whole * d;
     float *o = s->o + queries.begin * s->o_stride + h * d;
     for (size_t j = 0; j < n; j += nr)
         a->kernels->gemm_tile(at->scores + j, 0, q, 0, 1, k + j * d, nr, d, 1, n - j < nr ? n - j : nr, false);
     finish_row(a, queries, keys, h, 0, at->scores, n);
     for (size_t c = 0; c < d; c += nr)
-        a->kernels->gemm_tile(o + c, 0, at->scores, 0, 1, v + c, s->kv_stride, n, 1, d - c < nr ? d - c : nr, false);
+        a->kernels->gemm_tile(o + c, 0, at->scores, 0, 1, v + whole * c, nr, n, 1, d - c < nr ? d - c : nr, false);
 }
 
 /* One query a sequence: a task is some of its heads. */

@@ -20,9 +20,19 @@ typedef struct t0_attend {
     size_t bias_width, bias_center;
     bool bfloat16; /* products of bfloat16s where the kernel set has them; sums and softmax in float32 all the same */
     bool single;   /* each sequence has one query: keys are read once and never packed (sums in another order) */
-    bool panels;   /* single, with keys that lie packed: keys[b] begin at a multiple of the set's nr, and k holds, for each nr of them,
-                    * a panel [K][nr] where their rows would stand */
+    bool panels;   /* single, with k as t0_attend_pack leaves it; v, kv_stride and kv_head are not used */
 } t0_attend;
+
+/* Keys and values for single queries, in the order in which these read them. n: a sequence's keys; N: n rounded up to the set's
+ * nr; keys[b] begin at multiples of nr. Head h of sequence b lies from (keys[b].begin H + h N) t0_attend_packed on:
+ *
+ *     keys, [N / nr][K][nr] | values, [ceil(K / nr)][N][nr]
+ */
+static inline size_t t0_attend_packed(const t0_kernels *kernels, size_t head_dim) { /* floats of a key with its value */
+    return head_dim + (head_dim + kernels->nr - 1) / kernels->nr * kernels->nr;
+}
+/* One head of one sequence to where it lies; k and v: rows `stride` apart. */
+void t0_attend_pack(const t0_kernels *kernels, float *packed, const float *k, const float *v, size_t stride, size_t n, size_t head_dim);
 
 size_t t0_attend_scratch(size_t n_threads, size_t head_dim, size_t most_keys); /* floats; SIZE_MAX on overflow */
 void t0_attend_forward(t0_exec *exec, const t0_attend *s, float *scratch, size_t most_keys);

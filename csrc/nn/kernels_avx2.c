@@ -16,7 +16,7 @@
 
 #include "nn/kernel_loops.h"
 
-enum { MR = 6, NR = 16, W = 8 };
+enum { MR = 6, NR = 16, W = 8, AHEAD = 64 };
 
 /* Lanes below n, all of them from n = 8 on: a window on eight times -1, eight times 0. */
 static const int32_t WINDOW[2 * W] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
@@ -83,6 +83,7 @@ static inline void store(float *x, size_t left, __m256 value) {
         const float *p = a, *q = a + 3 * a_row;                                                                                 \
         ROWS_##m(CLEAR) if (n == NR) {                                                                                          \
             for (size_t kk = 0; kk < k; kk++, p += a_k, q += a_k, b += b_k) {                                                   \
+                _mm_prefetch((const char *)(b + AHEAD * b_k), _MM_HINT_T1);                                                     \
                 const __m256 b0 = _mm256_loadu_ps(b), b1 = _mm256_loadu_ps(b + W);                                              \
                 ROWS_##m(STEP)                                                                                                  \
             }                                                                                                                   \

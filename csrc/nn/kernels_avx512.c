@@ -80,10 +80,10 @@ static inline __mmask16 first_lanes(size_t n) { return n >= W ? (__mmask16)0xfff
 
 /* Ask for the vectors of a later step, sooner where steps are short and B comes from memory: tiles of few rows. An address behind
  * the end does no harm. */
-#define AHEAD(m) ((m) > 4 ? 12 : 64)
+#define AHEAD(m) 64
 #define PREFETCH(m)                                                  \
-    _mm_prefetch((const char *)(b + AHEAD(m) * b_k), _MM_HINT_T0);   \
-    _mm_prefetch((const char *)(b + AHEAD(m) * b_k + W), _MM_HINT_T0);
+    _mm_prefetch((const char *)(b + AHEAD(m) * b_k), (m) > 4 ? _MM_HINT_T1 : _MM_HINT_T0);   \
+    _mm_prefetch((const char *)(b + AHEAD(m) * b_k + W), (m) > 4 ? _MM_HINT_T1 : _MM_HINT_T0);
 
 #define ADVANCE            \
     p0 += a_k, p1 += a_k;  \

@@ -15,7 +15,11 @@
 
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,prefer-vector-width=512")
 
-enum { MR = 12, W = 16, OFFSET = 128, AHEAD = 64 * T0_PANEL }; /* words fetched ahead: 8 KB, for weights that come from memory */
+enum { MR = 12, W = 16, OFFSET = 128 };
+
+/* Weights that come from memory are fetched 8 KB ahead: by few rows, which only read, into the first cache; by more, whose
+ * products would wait for its few open lines, into the second. An address behind the panel does no harm. */
+#define FETCH(m, at) _mm_prefetch((const char *)((at) + 64 * T0_PANEL), (m) > 4 ? _MM_HINT_T1 : _MM_HINT_T0);
 
 static inline __mmask16 first_lanes(size_t n) { return n >= W ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1); }
 
@@ -44,13 +48,12 @@ static inline __mmask16 first_lanes(size_t n) { return n >= W ? (__mmask16)0xfff
     _mm512_storeu_ps(c + (i) * T0_PANEL, s##i);           \
     _mm512_storeu_ps(c + (i) * T0_PANEL + W, t##i);
 
-/* An address behind the panel does no harm to a prefetch. */
 #define TILE_FUNCTION(m, kind, type)                                                                                        \
     static void kind##_##m(type *c, const uint8_t *a, size_t a_bytes, const uint32_t *panel, size_t groups) {               \
         const uint8_t *p0 = a, *p1 = a + 3 * a_bytes, *p2 = a + 6 * a_bytes, *p3 = a + 9 * a_bytes;                         \
         ROWS_##m(CLEAR_##kind) for (size_t k = 0; k < groups; k++) {                                                        \
-            _mm_prefetch((const char *)(panel + AHEAD), _MM_HINT_T0);                                                       \
-            _mm_prefetch((const char *)(panel + AHEAD + W), _MM_HINT_T0);                                                   \
+            FETCH(m, panel)                                                                                                 \
+            FETCH(m, panel + W)                                                                                             \
             const __m512i b0 = _mm512_loadu_si512(panel), b1 = _mm512_loadu_si512(panel + W);                               \
             ROWS_##m(STEP_##kind)                                                                                           \
             panel += T0_PANEL;                                                                                              \

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { WORDS = 256, ALIGN = 64 };
+enum { WORDS = 256, BLOCK = 16, ALIGN = 64 };
 
 static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -25,9 +25,8 @@ static uint32_t bits_of(float value) {
 }
 
 uint16_t t0_to_bfloat16(float x) {
-    const uint32_t bits = bits_of(x);
-    if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(bits >> 16 | 0x40);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    const uint32_t bits = bits_of(x), quiet = bits | 0x400000, nearest = bits + 0x7fff + (bits >> 16 & 1);
+    return (uint16_t)(((int32_t)(bits & 0x7fffffffu) > 0x7f800000 ? quiet : nearest) >> 16);
 }
 
 /* 5 bits of exponent become 8 by a multiplication with 2^112, which puts subnormals right too. */
@@ -39,22 +38,49 @@ static float from_float16(uint16_t x) {
 
 static bool finite_bits(float x) { return (bits_of(x) & 0x7f800000u) != 0x7f800000u; }
 
-size_t t0_widen(float *y, const void *x, t0_dtype from, size_t n) {
-    uint32_t bad = 0;
-    if (from == T0_FLOAT32) {
+static void convert(float *y, const void *x, t0_dtype from, size_t n) {
+    const uint16_t *half = x;
+    if (from == T0_FLOAT32)
         memcpy(y, x, n * sizeof *y);
-    } else {
-        const uint16_t *half = x;
-        if (from == T0_BFLOAT16)
-            for (size_t i = 0; i < n; i++) y[i] = t0_from_bfloat16(half[i]);
-        else
-            for (size_t i = 0; i < n; i++) y[i] = from_float16(half[i]);
-    }
-    for (size_t i = 0; i < n; i++) bad |= (bits_of(y[i]) & 0x7f800000u) == 0x7f800000u;
+    else if (from == T0_BFLOAT16)
+        for (size_t i = 0; i < n; i++) y[i] = t0_from_bfloat16(half[i]);
+    else
+        for (size_t i = 0; i < n; i++) y[i] = from_float16(half[i]);
+}
+
+/* Index of the first element that is not finite, or n. */
+static size_t first_bad(const float *x, size_t n) {
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i++) bad |= (bits_of(x[i]) & 0x7f800000u) == 0x7f800000u;
     if (!bad) return n;
     size_t i = 0;
-    while (finite_bits(y[i])) i++;
+    while (finite_bits(x[i])) i++;
     return i;
+}
+
+size_t t0_widen(float *y, const void *x, t0_dtype from, size_t n) {
+    convert(y, x, from, n);
+    return first_bad(y, n);
+}
+
+/* max|x|. Bit patterns of |x| are ordered as the numbers, and what is not finite stands above. */
+static float largest_of(const void *x, t0_dtype from, size_t n) {
+    if (from == T0_FLOAT32) {
+        const float *values = x;
+        int32_t most = 0;
+        for (size_t i = 0; i < n; i++) {
+            const int32_t size = (int32_t)(bits_of(values[i]) & 0x7fffffffu);
+            most = size > most ? size : most;
+        }
+        return float_of((uint32_t)most);
+    }
+    const uint16_t *half = x;
+    int16_t most = 0;
+    for (size_t i = 0; i < n; i++) {
+        const int16_t size = (int16_t)(half[i] & 0x7fff);
+        most = size > most ? size : most;
+    }
+    return from == T0_BFLOAT16 ? t0_from_bfloat16((uint16_t)most) : from_float16((uint16_t)most);
 }
 
 static size_t element_size(t0_dtype dtype) { return dtype == T0_FLOAT32 ? 4 : dtype == T0_INT8 ? 1 : 2; }
@@ -100,67 +126,67 @@ typedef struct row_run {
 
 static const uint8_t *element(const row_run *run, size_t r, size_t i) { return run->src + (r * run->w->in + i) * element_size(run->from); }
 
-static void note_bad(row_run *run, size_t r, size_t i) {
-    const size_t at = r * run->w->in + i;
-    if (at < run->bad) run->bad = at;
+/* Notes the first of row r's n elements from i on, x, that is not finite. Of int8 rows the scale has told. */
+static void note_bad(row_run *run, size_t r, size_t i, const float *x, size_t n) {
+    if (run->w->dtype == T0_INT8 && !isnan(run->w->scale[run->row + r])) return;
+    const size_t bad = first_bad(x, n), at = r * run->w->in + i + bad;
+    if (bad < n && at < run->bad) run->bad = at;
 }
 
-/* Scales of the run's rows. */
+/* Scales of the run's rows. A row of subnormals is a row of zeros; one that is not finite has the scale NaN and zeros. */
 static void measure(row_run *run) {
-    float x[WORDS];
     for (size_t r = 0; r < run->n; r++) {
-        uint32_t most = 0; /* bit patterns of |x| are ordered as the numbers, and what is not finite stands above */
-        for (size_t i = 0; i < run->w->in; i += WORDS) {
-            const size_t n = run->w->in - i < WORDS ? run->w->in - i : WORDS;
-            t0_widen(x, element(run, r, i), run->from, n);
-            for (size_t e = 0; e < n; e++) {
-                const uint32_t size = bits_of(x[e]) & 0x7fffffffu;
-                most = size > most ? size : most;
-            }
-        }
-        const float largest = float_of(most);
-        const bool finite = finite_bits(largest);
-        run->factor[r] = finite && largest > 0.0f ? 127.0f / largest : 0.0f;
-        if (!finite_bits(run->factor[r])) run->factor[r] = 0.0f; /* a row of subnormals is a row of zeros */
-        run->w->scale[run->row + r] = finite ? (run->factor[r] > 0.0f ? largest / 127.0f : 0.0f) : NAN;
+        const float largest = largest_of(element(run, r, 0), run->from, run->w->in), factor = 127.0f / largest;
+        const bool usable = finite_bits(largest) && largest > 0.0f && finite_bits(factor);
+        run->factor[r] = usable ? factor : 0.0f;
+        run->w->scale[run->row + r] = !finite_bits(largest) ? NAN : usable ? largest / 127.0f : 0.0f;
         run->w->sum[run->row + r] = 0;
     }
 }
 
+/* Four integers a word: the nearest to x factor, ties to even, as the sum with 1.5 * 2^23 leaves it in the low bits; what is not
+ * finite has factor 0 and gives 0. Returns their sum. Written for compilers that make vector code of it. */
+static int32_t quantise(uint32_t *words, const float *x, size_t n, float factor) {
+    int32_t q[WORDS * 4 + 3], sum = 0;
+    for (size_t i = 0; i < n; i++) q[i] = factor > 0.0f ? (int32_t)bits_of(x[i] * factor + 0x1.8p23f) - 0x4b400000 : 0;
+    for (size_t i = 0; i < n; i++) sum += q[i];
+    for (size_t i = n; i < n + 3; i++) q[i] = 0;
+    for (size_t k = 0; k < (n + 3) / 4; k++) {
+        const int32_t *e = q + 4 * k;
+        words[k] = ((uint32_t)e[0] & 0xff) | ((uint32_t)e[1] & 0xff) << 8 | ((uint32_t)e[2] & 0xff) << 16 | (uint32_t)e[3] << 24;
+    }
+    return sum;
+}
+
 /* Words of n elements (the last filled up with zeros). */
 static void encode(row_run *run, uint32_t *words, const float *x, size_t n, size_t r) {
-    const size_t group = t0_packed_group(run->w->dtype);
     if (run->w->dtype == T0_FLOAT32) {
         memcpy(words, x, n * sizeof *words);
     } else if (run->w->dtype == T0_BFLOAT16) {
-        for (size_t i = 0; i < n; i += group)
-            words[i / group] = t0_to_bfloat16(x[i]) | (i + 1 < n ? (uint32_t)t0_to_bfloat16(x[i + 1]) << 16 : 0);
+        for (size_t k = 0; k < n / 2; k++) words[k] = t0_to_bfloat16(x[2 * k]) | (uint32_t)t0_to_bfloat16(x[2 * k + 1]) << 16;
+        if (n % 2) words[n / 2] = t0_to_bfloat16(x[n - 1]);
     } else {
-        int8_t q[WORDS * 4] = {0};
-        int32_t sum = 0;
-        const float factor = run->factor[r];
-        for (size_t i = 0; i < n; i++) q[i] = factor > 0.0f ? (int8_t)lrintf(x[i] * factor) : 0;
-        for (size_t i = 0; i < n; i++) sum += q[i];
-        memcpy(words, q, (n + group - 1) / group * sizeof *words);
-        run->w->sum[run->row + r] += sum;
+        run->w->sum[run->row + r] += quantise(words, x, n, run->factor[r]);
     }
 }
 
 static void put_run(row_run *run) {
-    uint32_t words[T0_PANEL][WORDS];
+    uint32_t words[T0_PANEL][WORDS + ALIGN / 4]; /* rows that begin in different sets of the cache */
     float x[WORDS * 4];
     const size_t group = t0_packed_group(run->w->dtype);
     if (run->w->dtype == T0_INT8) measure(run);
     for (size_t i = 0; i < run->w->in; i += WORDS * group) {
         const size_t n = run->w->in - i < WORDS * group ? run->w->in - i : WORDS * group;
         for (size_t r = 0; r < run->n; r++) {
-            const size_t bad = t0_widen(x, element(run, r, i), run->from, n);
-            if (bad < n) note_bad(run, r, i + bad);
+            convert(x, element(run, r, i), run->from, n);
+            note_bad(run, r, i, x, n);
             encode(run, words[r], x, n, r);
         }
+        const size_t n_words = (n + group - 1) / group;
         uint32_t *to = run->panel + i / group * T0_PANEL + run->column;
-        for (size_t k = 0; k < (n + group - 1) / group; k++)
-            for (size_t r = 0; r < run->n; r++) to[k * T0_PANEL + r] = words[r][k];
+        for (size_t first = 0; first < n_words; first += BLOCK)
+            for (size_t r = 0; r < run->n; r++)
+                for (size_t k = first; k < n_words && k < first + BLOCK; k++) to[k * T0_PANEL + r] = words[r][k];
     }
 }
 

@@ -13,7 +13,7 @@ struct t0_decoder {
     t0_range *sources;     /* [n_sources] rows of the encoder's states */
     size_t n_packed_rows;
     t0_range *packed;      /* [n_sources] rows of cross */
-    t0_workspace cross;    /* [layers][k, v][H][n_packed_rows][K], keys as panels */
+    t0_workspace cross;    /* [layers][n_packed_rows], as t0_infer_pack_cross leaves them */
     t0_workspace memory;   /* of a pass, with its states */
     size_t n_rows, capacity;
     float *store;          /* [capacity][layers][2I] */
@@ -45,12 +45,12 @@ static t0_infer encoder_pass(const t0_decoder *d, t0_exec *exec, t0_range *rows,
 
 /* Keys and values of all layers, each projected into `layer`, [n_source_rows][2I], and packed from there. */
 static t0_status project(t0_decoder *d, t0_exec *exec, const float *states, float *layer, float *memory, t0_error *err) {
-    const size_t size = d->n_packed_rows * row_floats(d->model) / d->model->decoder.n_blocks;
+    const size_t size = d->n_packed_rows * t0_infer_packed_row(d->model, exec);
     const t0_rows rows = t0_infer_cross_rows(d->model, exec, states, d->n_source_rows, memory);
     for (size_t l = 0; l < d->model->decoder.n_blocks; l++) {
         t0_infer_cross_layer(d->model, exec, layer, &rows, l);
         T0_TRY(t0_exec_check(exec, err));
-        t0_infer_pack_cross(d->model, exec, d->cross.data + l * size, layer, d->n_packed_rows, d->n_sources, d->sources, d->packed);
+        t0_infer_pack_cross(d->model, exec, d->cross.data + l * size, layer, d->n_sources, d->sources, d->packed);
     }
     return T0_OK;
 }
@@ -70,7 +70,7 @@ static t0_status encode(t0_decoder *d, t0_exec *exec, const t0_ragged *sources, 
     t0_carve(&size, d->n_source_rows, dim);
     t0_carve(&size, 1, layer);
     T0_TRY(t0_workspace_reserve(&d->memory, size.used, err));
-    T0_TRY(t0_workspace_reserve(&d->cross, t0_cross_size(d->model, d->n_packed_rows), err));
+    T0_TRY(t0_workspace_reserve(&d->cross, d->model->decoder.n_blocks * d->n_packed_rows * t0_infer_packed_row(d->model, exec), err));
     t0_carver at = {.base = d->memory.data};
     float *memory = t0_carve(&at, 1, most), *states = t0_carve(&at, d->n_source_rows, dim), *kv = t0_carve(&at, 1, layer);
     for (size_t first = 0, end; first < d->n_sources; first = end) {
@@ -158,7 +158,7 @@ static t0_status check_step(const t0_decoder *d, size_t n, const int32_t *ids, c
 static t0_status reserve_rows(t0_decoder *d, size_t n, t0_error *err) {
     const size_t wanted = d->n_rows + n, size = row_floats(d->model) * sizeof *d->store, old = d->capacity;
     if (wanted <= old) return T0_OK;
-    const size_t capacity = wanted > old + old / 2 ? wanted + 8 * n : old + old / 2;
+    const size_t capacity = old ? t0_size_max(wanted, 2 * old) : wanted + 31 * n; /* what is never touched costs nothing */
     size_t bytes;
     if (!t0_size_mul(capacity, size, &bytes)) return t0_fail_memory(err, SIZE_MAX);
     float *store = t0_realloc(d->store, old * size, bytes);

@@ -126,11 +126,10 @@ static void attend_to_source(const t0_infer *run, size_t block) {
     s.n_sequences = run->n_cross;
     s.queries = run->cross_queries;
     s.keys = run->cross_keys;
-    s.k = run->cross_kv + block * run->n_source_rows * 2 * inner;
     s.panels = run->cross_packed;
-    s.v = s.k + (s.panels ? run->n_source_rows : 1) * inner;
-    s.kv_stride = s.panels ? s.head_dim : 2 * inner;
-    s.kv_head = s.panels ? run->n_source_rows * s.head_dim : s.head_dim;
+    s.k = run->cross_kv + block * run->n_source_rows * (s.panels ? t0_infer_packed_row(run->model, run->exec) : 2 * inner);
+    s.v = s.k + inner;
+    s.kv_stride = 2 * inner;
     t0_attend_forward(run->exec, &s, run->scratch, run->most_sources);
 }
 
@@ -223,17 +222,20 @@ void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const
     for (size_t l = 0; l < model->decoder.n_blocks; l++) t0_infer_cross_layer(model, exec, cross_kv + l * size, &rows, l);
 }
 
-void t0_infer_pack_cross(const t0_model *model, const t0_exec *exec, float *packed, const float *cross, size_t n_rows, size_t n_sources,
-                         const t0_range *from, const t0_range *to) {
+size_t t0_infer_packed_row(const t0_model *model, const t0_exec *exec) {
+    return (size_t)model->config.n_heads * t0_attend_packed(t0_exec_kernels(exec), (size_t)model->config.d_kv);
+}
+
+void t0_infer_pack_cross(const t0_model *model, const t0_exec *exec, float *packed, const float *cross, size_t n_sources, const t0_range *from,
+                         const t0_range *to) {
     const t0_kernels *kernels = t0_exec_kernels(exec);
-    const size_t d = (size_t)model->config.d_kv, inner = t0_config_inner(&model->config), nr = kernels->nr;
+    const size_t d = (size_t)model->config.d_kv, inner = t0_config_inner(&model->config), row = t0_infer_packed_row(model, exec);
     for (size_t s = 0; s < n_sources; s++) {
-        const size_t n = from[s].end - from[s].begin;
+        const size_t n = from[s].end - from[s].begin, whole = (n + kernels->nr - 1) / kernels->nr * kernels->nr;
         for (size_t h = 0; h < (size_t)model->config.n_heads; h++) {
-            const float *k = cross + from[s].begin * 2 * inner + h * d, *v = k + inner;
-            float *keys = packed + (h * n_rows + to[s].begin) * d, *values = keys + inner * n_rows;
-            for (size_t j = 0; j < n; j += nr) kernels->pack_transposed(keys + j * d, k + j * 2 * inner, 2 * inner, d, n - j < nr ? n - j : nr);
-            for (size_t j = 0; j < n; j++) memcpy(values + j * d, v + j * 2 * inner, d * sizeof *values);
+            const float *k = cross + from[s].begin * 2 * inner + h * d;
+            float *head = packed + to[s].begin * row + h * whole * t0_attend_packed(kernels, d);
+            t0_attend_pack(kernels, head, k, k + inner, 2 * inner, n, d);
         }
     }
 }

@@ -48,10 +48,11 @@ t0_rows t0_infer_cross_rows(const t0_model *model, t0_exec *exec, const float *s
 void t0_infer_cross_layer(const t0_model *model, t0_exec *exec, float *kv, const t0_rows *rows, size_t layer);
 /* The two for all layers: cross_kv [decoder layers][n_rows][2I]. */
 void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const float *states, size_t n_rows, float *memory);
-/* One layer of the same, laid out for decoding token by token: from [rows][2I] to [k, v][H][n_rows][K], source s's rows from[s]
- * becoming rows to[s], which begin at multiples of the set's nr; k as panels of nr keys (nn/attend.h). */
-void t0_infer_pack_cross(const t0_model *model, const t0_exec *exec, float *packed, const float *cross, size_t n_rows, size_t n_sources,
-                         const t0_range *from, const t0_range *to);
+/* One layer of the same, laid out for decoding token by token (t0_attend_pack): source s's rows from[s] become rows to[s], of
+ * t0_infer_packed_row floats each, which begin at multiples of the set's nr. */
+size_t t0_infer_packed_row(const t0_model *model, const t0_exec *exec);
+void t0_infer_pack_cross(const t0_model *model, const t0_exec *exec, float *packed, const float *cross, size_t n_sources, const t0_range *from,
+                         const t0_range *to);
 /* logits [n_rows, V]. */
 t0_status t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows, float *memory, t0_error *err);
 

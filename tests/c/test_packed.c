@@ -300,13 +300,13 @@ static void attention_agrees_with_its_definition(void) {
     }
 }
 
-/* Keys packed as panels, each sequence's from a multiple of nr on, give what their rows give. */
+/* Packed keys, each sequence's from a multiple of nr on, give what their rows give. */
 static void packed_keys_give_what_rows_give(void) {
     enum { D = 19, MOST = 50 };
     const t0_range singles[SEQUENCES] = {{0, 1}, {1, 2}, {2, 3}}, rows[SEQUENCES] = {{0, 1}, {1, 34}, {34, 84}};
     FOR_KERNELS(kernels) {
-        const size_t nr = kernels->nr, n_rows = 5 * T0_PANEL; /* 1, 33 and 50 keys fill 1, 2 and 2 panels of the widest set */
-        float *q = draw(SEQUENCES * HEADS * D), *k = draw(84 * HEADS * D), *v = draw(84 * HEADS * D), *packed = draw(2 * HEADS * n_rows * D);
+        const size_t nr = kernels->nr, packed_row = HEADS * t0_attend_packed(kernels, D);
+        float *q = draw(SEQUENCES * HEADS * D), *k = draw(84 * HEADS * D), *v = draw(84 * HEADS * D), *packed = draw((84 + SEQUENCES * nr) * packed_row);
         float expected[SEQUENCES * HEADS * D], o[SEQUENCES * HEADS * D], *scratch = t0_alloc(t0_attend_scratch(2, D, MOST) * sizeof *scratch);
         t0_exec *exec = make_exec(kernels, 2);
         t0_attend s = {.n_sequences = SEQUENCES, .n_heads = HEADS, .head_dim = D, .queries = singles, .keys = rows, .q = q, .k = k, .v = v, .o = expected,
@@ -314,18 +314,13 @@ static void packed_keys_give_what_rows_give(void) {
         t0_attend_forward(exec, &s, scratch, MOST);
         t0_range at[SEQUENCES];
         for (size_t b = 0, begin = 0; b < SEQUENCES; b++) {
-            const size_t n = rows[b].end - rows[b].begin;
+            const size_t n = rows[b].end - rows[b].begin, whole = (n + nr - 1) / nr * nr, from = rows[b].begin * s.kv_stride;
             at[b] = (t0_range){begin, begin + n};
-            for (size_t h = 0; h < HEADS; h++) {
-                const float *from = k + rows[b].begin * s.kv_stride + h * D;
-                for (size_t j = 0; j < n; j += nr)
-                    kernels->pack_transposed(packed + (h * n_rows + begin + j) * D, from + j * s.kv_stride, s.kv_stride, D, n - j < nr ? n - j : nr);
-                for (size_t j = 0; j < n; j++)
-                    memcpy(packed + ((HEADS + h) * n_rows + begin + j) * D, v + (rows[b].begin + j) * s.kv_stride + h * D, D * sizeof *v);
-            }
-            begin += (n + nr - 1) / nr * nr;
+            for (size_t h = 0; h < HEADS; h++)
+                t0_attend_pack(kernels, packed + begin * packed_row + h * whole * packed_row / HEADS, k + from + h * D, v + from + h * D, s.kv_stride, n, D);
+            begin += whole;
         }
-        s.panels = true, s.keys = at, s.k = packed, s.v = packed + HEADS * n_rows * D, s.o = o, s.kv_stride = D, s.kv_head = n_rows * D;
+        s.panels = true, s.keys = at, s.k = packed, s.o = o;
         t0_attend_forward(exec, &s, scratch, MOST);
         for (size_t i = 0; i < SEQUENCES * HEADS * D; i++) CHECK_NEAR(o[i], expected[i], 1e-5, 1e-5);
         t0_free(q), t0_free(k), t0_free(v), t0_free(packed), t0_free(scratch), t0_exec_free(exec);
