@@ -78,7 +78,7 @@ CHOICE_LENGTHS = (1, 2, 3, 2, 5)  # choices of every source, for rank classifica
 
 # All dimensions >= 128, so that Adafactor factors the same tensors everywhere; one layer, to keep it small.
 LARGE = config(131, 128, 128, 1, 129, 1, 1, 128, 256)
-OPTIMIZER_STEPS = 4
+OPTIMIZER_STEPS = 20
 SAMPLED = 64  # weights kept of each tensor
 
 
