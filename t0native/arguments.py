@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from t0native.errors import ConfigError
 
-__all__ = ["FLAG", "MAPPING", "NUMBER", "SEED", "TEXT", "Kind", "check", "number", "one_of", "shown", "whole"]
+__all__ = ["FLAG", "MAPPING", "NAMES", "NUMBER", "SEED", "TEXT", "Kind", "check", "number", "one_of", "shown", "whole"]
 
 _short = reprlib.Repr()
 _short.maxlevel, _short.maxstring, _short.maxother, _short.maxlong = 2, 80, 80, 40
@@ -88,5 +88,6 @@ def one_of(*values):
 TEXT = Kind(lambda value: isinstance(value, str), "text")
 FLAG = Kind(lambda value: isinstance(value, bool), "true or false")
 NUMBER = number(lambda value: True, "a number")
+NAMES = Kind(lambda value: isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value), "a list of names")
 MAPPING = Kind(lambda value: isinstance(value, dict), "a mapping of names to values")
 SEED = whole(0, 2**64 - 1)  # what the counter-based generator takes

@@ -52,16 +52,19 @@ def scoring_bytes(config, tokens):
     return 4 * tokens * (layer + keys_and_values)
 
 
-def training_bytes(shapes, optimizer):
+def training_bytes(shapes, optimizer, *, momentum=0.0, frozen=()):
     """Bytes of gradients and optimiser state beside weights of these shapes, activations aside.
 
-    AdamW: two floats a weight. Adafactor: rows + columns of matrices with both at least 128, else a float a weight.
+    AdamW: two floats a weight. SGD: one with momentum, none without. Adafactor: rows + columns of matrices with both at least
+    128, else a float a weight. frozen: those of the shapes that are not trained; they have gradients, but no state.
 
     >>> training_bytes([(256, 1000), (256,)], "adafactor") // 4 == 256 * 1000 + 256 + (256 + 1000) + 256
     True
     """
-    weights = sum(map(math.prod, shapes))
-    if optimizer == "adamw":
-        return 4 * (weights + 2 * weights)
-    factored = (sum(shape) if len(shape) == 2 and min(shape) >= MIN_FACTORED else math.prod(shape) for shape in shapes)
-    return 4 * (weights + sum(factored))
+
+    def state(shape):
+        if optimizer == "adafactor":
+            return sum(shape) if len(shape) == 2 and min(shape) >= MIN_FACTORED else math.prod(shape)
+        return math.prod(shape) * (2 if optimizer == "adamw" else momentum > 0)
+
+    return 4 * (sum(map(math.prod, shapes)) + sum(map(state, shapes)) - sum(map(state, frozen)))

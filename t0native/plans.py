@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 
-from t0native.arguments import FLAG, MAPPING, NUMBER, SEED, Kind, check, number, one_of, whole
+from t0native.arguments import FLAG, MAPPING, NAMES, NUMBER, SEED, Kind, check, number, one_of, whole
 from t0native.errors import ConfigError, suggest
 from t0native.schedules import SCHEDULE
 from t0native.threads import THREADS
@@ -19,7 +19,7 @@ SETTINGS = {  # keyword of train -> what it must be
     **dict.fromkeys(("checkpoint_every", "validate_every"), _COUNT.or_none()),
     "out": Kind(lambda value: isinstance(value, (str, os.PathLike)), "the name of a folder").or_none(),
     "resume": Kind(one_of("auto", "must", "never", True, False).fits, "'auto', 'must' or 'never'"),
-    "optimizer": one_of("adafactor", "adamw"),
+    "optimizer": one_of("adafactor", "adamw", "sgd"),
     "optimizer_options": MAPPING.or_none(),
     "learning_rate": number(lambda value: value > 0, "a positive number"),
     "schedule": SCHEDULE,
@@ -27,16 +27,17 @@ SETTINGS = {  # keyword of train -> what it must be
     "clip": _AT_LEAST_0,
     "seed": SEED,
     "dropout": NUMBER.or_none(),
+    "freeze": NAMES.or_none(),
     "threads": THREADS.or_none(),
     "progress": FLAG,
 }
 OPTIONS = {  # keyword of the optimiser -> what it must be
-    **dict.fromkeys(("beta1", "beta2", "epsilon", "weight_decay", "label_smoothing", "z_loss"), NUMBER),
+    **dict.fromkeys(("beta1", "beta2", "epsilon", "weight_decay", "momentum", "label_smoothing", "z_loss"), NUMBER),
     "scale_parameter": FLAG,
     "step_offset": whole(0, 2**63 - 1),
 }
 _PLANNED = (
-    "batch_size", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout", "max_source", "max_target",
+    "batch_size", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout", "freeze", "max_source", "max_target",
 )  # fmt: skip
 
 

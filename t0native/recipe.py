@@ -23,7 +23,6 @@ from t0native.arguments import SEED, TEXT, Kind, check, number
 from t0native.batches import make_batch
 from t0native.config import T5_V1_1_SIZE, Config
 from t0native.errors import ConfigError, suggest
-from t0native.memory import training_bytes
 from t0native.mixture import Mixture
 from t0native.model import INITIALIZER, Model
 from t0native.plans import SETTINGS, check_settings
@@ -31,6 +30,7 @@ from t0native.rows import read_rows
 from t0native.tasks import Task
 from t0native.tokenizer import Tokenizer
 from t0native.train import train
+from t0native.trainer import needed_bytes
 from t0native.yamltext import parse_yaml
 
 __all__ = ["Recipe", "dataset_name", "load_prompts", "prompts_of", "read_recipe"]
@@ -94,7 +94,8 @@ class Recipe:
         model, o = self.model(), _DEFAULTS | self.options
         how = {name: o[name] for name in ("seed", "max_source", "max_target")}
         sample = make_batch(self.mixture, model.tokenizer, 0, batch_size=PLAN_SAMPLE, **how)
-        needed = 4 * model.parameters + training_bytes([shape for _, shape in model.core.tensors()], o["optimizer"])
+        how_trained = {"optimizer": o["optimizer"], "options": o["optimizer_options"], "freeze": o["freeze"]}
+        needed = 4 * model.parameters + needed_bytes(dict(model.core.tensors()), **how_trained)
         tokens = round(sample.n_tokens / PLAN_SAMPLE * o["batch_size"])
         return {
             "model": repr(model),

@@ -1,6 +1,6 @@
 """Multitask prompted training (Sanh et al. 2022, section 5; t-zero's recipe): maximum likelihood of targets given inputs.
 
-    step:  batch of (seed, step) --gradients--> clip --Adafactor or AdamW--> weights, in place
+    step:  batch of (seed, step) --gradients--> clip --Adafactor, AdamW or SGD--> weights, in place
 
 The next batch is prepared on a background thread. Every number is a function of the plan: a run that was stopped (Ctrl-C,
 kill -9, a full disk) goes on bit for bit from its last checkpoint.
@@ -74,6 +74,7 @@ def train(
     clip=1.0,
     seed=0,
     dropout=None,
+    freeze=None,
     max_source=1024,
     max_target=256,
     threads=None,
@@ -95,7 +96,10 @@ def train(
     schedule: "constant", "linear", "cosine", "rsqrt", or a callable (step, steps) -> factor; where it has an attribute
         `expected`, the progress bar counts to that step instead of the last one possible.  warmup: steps.
     clip: global norm of the gradients, 0 for none.  dropout: None for the model's own rate.
-    optimizer_options: keywords of the optimiser (step_offset, beta1, weight_decay, ...).
+    optimizer: "adafactor", "adamw" or "sgd".  optimizer_options: its keywords (step_offset; beta1, beta2, epsilon,
+        weight_decay; momentum) and those of the loss (z_loss, label_smoothing).
+    freeze: patterns of names of tensors that stay as they are, as ["shared.*", "*.layer_norm.weight"]: they do not count in
+        the norm that is clipped and take no optimiser state.
     checkpoint_every: steps between checkpoints; None: every ten minutes. One is always made at the end and when stopped.
     validate: tasks, evaluated after every validate_every steps.  stop: callable (report, log) -> reason to end the run, or
         None; asked after each validation, or, where nothing is validated, at each logged step with report None.
@@ -111,7 +115,7 @@ def train(
     given = check_settings(dict(locals()))
     _check_model(model)
     given["mixture"] = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
-    options = {name: given[name] for name in ("optimizer", "dropout", "seed", "threads")}
+    options = {name: given[name] for name in ("optimizer", "dropout", "freeze", "seed", "threads")}
     trainer = Trainer(model, clip_norm=given["clip"], options=given["optimizer_options"] or {}, **options)
     plan = plan_of(model, given["mixture"], given)
     folder = RunFolder(out, plan if out is None else plan | {"weights": digest_of(trainer.weights())})

@@ -41,11 +41,18 @@ def log_of(folder):
     return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
 
+OPTIMIZERS = {
+    "adafactor": {"optimizer": "adafactor"},
+    "adamw": {"optimizer": "adamw", "freeze": ["*.layer_norm.weight", "decoder.block.0.*"]},
+    "sgd": {"optimizer": "sgd", "optimizer_options": {"momentum": 0.9, "label_smoothing": 0.1}, "learning_rate": 0.1},
+}
+
+
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("optimizer", ["adafactor", "adamw"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_run_in_parts_is_the_whole_run(tmp_path, optimizer, threads):
     whole, part = model(), model()
-    options = {"optimizer": optimizer, "threads": threads}
+    options = OPTIMIZERS[optimizer] | {"threads": threads}
     expected = run(whole, tmp_path / "whole", **options)
     assert expected.losses[-1] < expected.losses[0] - 1  # it learns
     for steps in (5, 6, 17, STEPS):
@@ -124,22 +131,41 @@ def test_ranges_that_the_core_knows(options):
         run(model(), None, **options)
 
 
-@pytest.mark.parametrize("optimizer", ["adafactor", "adamw"])
+def test_frozen_tensors_keep_their_bits(tmp_path):
+    begun, trained = model(), model()
+    freeze = ["shared.*", "*.layer_norm.weight", "encoder.block.0.layer.0.SelfAttention.[qk].weight"]
+    run(trained, tmp_path, steps=3, freeze=freeze)
+    same = [name for name, _ in begun.core.tensors() if np.array_equal(begun.core.tensor(name), trained.core.tensor(name))]
+    norms = [name for name, _ in begun.core.tensors() if name.endswith(".layer_norm.weight")]
+    assert len(norms) == 5 and set(same) == {"shared.weight", *norms, *(f"encoder.block.0.layer.0.SelfAttention.{x}.weight" for x in "qk")}
+    with pytest.raises(t0.ConfigError, match="another plan: freeze was .*, is None"):
+        run(trained, tmp_path, steps=5)
+
+
+def test_frozen_names_that_are_none():
+    with pytest.raises(t0.ConfigError, match=r"freeze: no tensor of this model fits 'shared\.weights'; did you mean 'shared\.weight'\?"):
+        run(model(), None, freeze=["shared.weights"])
+    with pytest.raises(t0.ConfigError, match="all [0-9]+ tensors are frozen: leave at least one to train"):
+        run(model(), None, freeze=["*"])
+
+
+@pytest.mark.parametrize("optimizer", ["adafactor", "adamw", "sgd"])
 def test_memory_that_training_takes_is_asked_for_first(monkeypatch, tmp_path, optimizer):
-    from t0native.memory import training_bytes
-    from t0native.trainer import Trainer
+    from t0native.trainer import Trainer, needed_bytes
 
     large = t0.Model.init(t0.Config(vocab_size=200, d_model=128, d_ff=160, num_layers=1, num_heads=2))
-    options = {"clip_norm": 0.0, "dropout": None, "seed": 0, "threads": 1, "options": {}}
-    shapes = [shape for _, shape in large.core.tensors()]
+    options = {"clip_norm": 0.0, "dropout": None, "seed": 0, "threads": 1, "freeze": ["shared.*"], "options": {}}
+    if optimizer == "sgd":
+        options["options"] = {"momentum": 0.5}
     state = Trainer(large, optimizer=optimizer, **options).state()
-    assert training_bytes(shapes, optimizer) == 4 * large.parameters + state.nbytes
-    for free, fits in ((training_bytes(shapes, optimizer), True), (training_bytes(shapes, optimizer) - 1, False)):
+    needed = needed_bytes(dict(large.core.tensors()), optimizer=optimizer, options=options["options"], freeze=options["freeze"])
+    assert needed == 4 * large.parameters + state.nbytes
+    for free, fits in ((needed, True), (needed - 1, False)):
         monkeypatch.setattr("t0native.memory.available_memory", lambda: free)
         if fits:
             Trainer(large, optimizer=optimizer, **options)
             continue
-        remedy = {"adafactor": "train a smaller model", "adamw": "use optimizer='adafactor', which needs less"}[optimizer]
+        remedy = "train a smaller model" if optimizer == "adafactor" else "use optimizer='adafactor', which needs less"
         with pytest.raises(MemoryError, match=f"gradients and optimiser state take 0.0 GB, but 0.0 GB of .*, or {remedy}"):
             Trainer(large, optimizer=optimizer, **options)
     monkeypatch.setattr("t0native.memory.available_memory", lambda: 1000)

@@ -97,6 +97,8 @@ OPTIMIZERS = {
     "adafactor": {"optimizer": "adafactor"},
     "adafactor-absolute": {"optimizer": "adafactor", "scale_parameter": False},
     "adamw": {"optimizer": "adamw", "beta2": 0.98, "weight_decay": 0.01},
+    "sgd": {"optimizer": "sgd"},
+    "sgd-momentum": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01},
 }
 
 
@@ -321,7 +323,9 @@ def test_bad_batches(change, message):
 def test_bad_options():
     core = build(*golden.MODELS["gated-untied"][:2])
     for options in (
-        {"optimizer": "sgd"},
+        {"optimizer": "adagrad"},
+        {"momentum": 1.0},
+        {"freeze": ["shared"]},
         {"dropout": 1.0},
         {"beta1": -0.1},
         {"threads": 0},

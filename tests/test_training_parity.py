@@ -86,9 +86,16 @@ def adamw(parameters):
     return torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.01)
 
 
+def sgd(parameters):
+    import torch
+
+    return torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, weight_decay=0.01)
+
+
 OPTIMIZERS = {
     "adafactor": (adafactor, {"optimizer": "adafactor"}),
     "adamw": (adamw, {"optimizer": "adamw", "beta2": 0.98, "weight_decay": 0.01}),
+    "sgd": (sgd, {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01}),
 }
 # transformers' Adafactor factors smaller tensors than T5's: there, all dimensions are at least 128.
 TRAJECTORIES = [*((name, golden.LARGE, 7) for name in OPTIMIZERS), *(("adamw", random_model(seed)[0], seed) for seed in (1, 2))]

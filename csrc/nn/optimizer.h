@@ -5,7 +5,8 @@
  *     both dimensions >= 128: row r = b r + (1-b) mean_col g2, column c = b c + (1-b) mean_row g2,  v = r c / mean(r)
  *     else:                   v = b v + (1-b) g2
  *     u = g / sqrt(v);  u /= max(1, rms(u) / 1.0);  w -= lr * max(1e-3, rms(w)) * u
- * AdamW (Loshchilov & Hutter 2019) as torch runs it: decay first, bias correction, eps outside the root. */
+ * AdamW (Loshchilov & Hutter 2019) as torch runs it: decay first, bias correction, eps outside the root.
+ * SGD as torch runs it, without dampening:  m = momentum m + g + decay w,  w -= lr m. */
 #ifndef T0_NN_OPTIMIZER_H
 #define T0_NN_OPTIMIZER_H
 
@@ -30,6 +31,14 @@ typedef struct t0_adamw {
 
 /* m, v: [n] each. */
 void t0_adamw_step(t0_exec *exec, const t0_adamw *s, float *w, float *m, float *v, const float *g, size_t n, uint64_t step);
+
+typedef struct t0_sgd {
+    float learning_rate, momentum, weight_decay;
+} t0_sgd;
+
+size_t t0_sgd_state_size(const t0_sgd *s, size_t n); /* floats: none without momentum */
+/* m: [n], read only with momentum. */
+void t0_sgd_step(t0_exec *exec, const t0_sgd *s, float *w, float *m, const float *g, size_t n);
 
 /* Sum of squares in double, in a fixed order; NaN and infinity propagate. */
 double t0_norm_squared(t0_exec *exec, const float *x, size_t n);

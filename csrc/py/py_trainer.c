@@ -35,15 +35,13 @@ static bool lock_take(t0py_trainer *self) {
 /* ---- construction -------------------------------------------------------------------------------------------------- */
 
 static bool optimizer_named(const char *name, t0_optimizer_kind *out) {
-    if (strcmp(name, "adafactor") == 0) {
-        *out = T0_ADAFACTOR;
-        return true;
-    }
-    if (strcmp(name, "adamw") == 0) {
-        *out = T0_ADAMW;
-        return true;
-    }
-    PyErr_Format(PyExc_ValueError, "optimizer '%s': must be 'adafactor' or 'adamw'", name);
+    static const char *const names[] = {[T0_ADAFACTOR] = "adafactor", [T0_ADAMW] = "adamw", [T0_SGD] = "sgd"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (t0_optimizer_kind)i;
+            return true;
+        }
+    PyErr_Format(PyExc_ValueError, "optimizer '%s': must be 'adafactor', 'adamw' or 'sgd'", name);
     return false;
 }
 
@@ -58,24 +56,49 @@ static bool in_range(const char *name, float value, float low, float high) {
 static bool options_valid(const t0_trainer_options *o) {
     const float large = 1e9f;
     return in_range("beta1", o->beta1, 0, 1) && in_range("beta2", o->beta2, 0, 1) && in_range("epsilon", o->epsilon, 0, 1) &&
-           in_range("weight_decay", o->weight_decay, 0, large) && in_range("clip_norm", o->clip_norm, 0, large) &&
-           in_range("dropout", o->dropout, 0, 1) && in_range("label_smoothing", o->label_smoothing, 0, 1) &&
-           in_range("z_loss", o->z_loss, 0, large);
+           in_range("weight_decay", o->weight_decay, 0, large) && in_range("momentum", o->momentum, 0, 1) &&
+           in_range("clip_norm", o->clip_norm, 0, large) && in_range("dropout", o->dropout, 0, 1) &&
+           in_range("label_smoothing", o->label_smoothing, 0, 1) && in_range("z_loss", o->z_loss, 0, large);
 }
 
-static bool parse_options(PyObject *args, PyObject *kwargs, t0py_state *state, t0py_model **model, t0_trainer_options *o,
+/* Flags [n_tensors] of the tensors named, from PyMem_Calloc; false with an exception set for what names none. */
+static bool take_frozen(bool **out, PyObject *names, const t0_model *model) {
+    PyObject *fast = PySequence_Fast(names, "freeze: must be a sequence of names of tensors");
+    bool *flags = fast ? PyMem_Calloc(model->n_tensors, sizeof *flags) : NULL;
+    if (fast && !flags) PyErr_NoMemory();
+    for (Py_ssize_t i = 0; flags && i < PySequence_Fast_GET_SIZE(fast); i++) {
+        const char *name = PyUnicode_AsUTF8(PySequence_Fast_GET_ITEM(fast, i));
+        const t0_tensor *tensor = name ? t0_model_find(model, name) : NULL;
+        if (tensor) {
+            flags[tensor - model->tensors] = true;
+            continue;
+        }
+        if (name) PyErr_Format(PyExc_ValueError, "freeze: there is no tensor %R", PySequence_Fast_GET_ITEM(fast, i));
+        PyMem_Free(flags);
+        flags = NULL;
+    }
+    Py_XDECREF(fast);
+    *out = flags;
+    return flags != NULL;
+}
+
+/* *frozen: what o->frozen points to, or NULL; the caller frees it by PyMem_Free, whatever is returned. */
+static bool parse_options(PyObject *args, PyObject *kwargs, t0py_state *state, t0py_model **model, t0_trainer_options *o, bool **frozen,
                           Py_ssize_t *n_threads) {
-    static char *names[] = {"model", "optimizer", "beta1", "beta2", "epsilon", "weight_decay", "scale_parameter", "step_offset",
-                            "clip_norm", "dropout", "label_smoothing", "z_loss", "seed", "threads", NULL};
+    static char *names[] = {"model", "optimizer", "beta1", "beta2", "epsilon", "weight_decay", "momentum", "scale_parameter",
+                            "step_offset", "clip_norm", "dropout", "label_smoothing", "z_loss", "freeze", "seed", "threads", NULL};
     *o = (t0_trainer_options){.beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f, .scale_parameter = true};
     const char *optimizer = "adafactor";
     int scale_parameter = 1;
     unsigned long long step_offset = 0, seed = 0;
+    PyObject *freeze = NULL;
     *n_threads = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$sffffpKffffKn:Trainer", names, state->model_type, model, &optimizer, &o->beta1,
-                                     &o->beta2, &o->epsilon, &o->weight_decay, &scale_parameter, &step_offset, &o->clip_norm, &o->dropout,
-                                     &o->label_smoothing, &o->z_loss, &seed, n_threads))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$sfffffpKffffOKn:Trainer", names, state->model_type, model, &optimizer, &o->beta1,
+                                     &o->beta2, &o->epsilon, &o->weight_decay, &o->momentum, &scale_parameter, &step_offset, &o->clip_norm,
+                                     &o->dropout, &o->label_smoothing, &o->z_loss, &freeze, &seed, n_threads))
         return false;
+    if (freeze && !take_frozen(frozen, freeze, (*model)->model)) return false;
+    o->frozen = *frozen;
     o->scale_parameter = scale_parameter != 0;
     o->step_offset = step_offset;
     o->seed = seed;
@@ -87,20 +110,25 @@ static PyObject *trainer_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     t0py_model *model;
     t0_trainer_options options;
     Py_ssize_t n_threads;
-    if (!state || !parse_options(args, kwargs, state, &model, &options, &n_threads)) return NULL;
-    t0py_trainer *self = (t0py_trainer *)type->tp_alloc(type, 0);
-    if (!self) return NULL;
-    self->model = (t0py_model *)Py_NewRef(model);
-    self->lock = PyThread_allocate_lock();
-    if (!self->lock) {
-        Py_DECREF(self);
-        return PyErr_NoMemory();
+    bool *frozen = NULL;
+    t0py_trainer *self = NULL;
+    if (state && parse_options(args, kwargs, state, &model, &options, &frozen, &n_threads)) self = (t0py_trainer *)type->tp_alloc(type, 0);
+    if (self) {
+        self->model = (t0py_model *)Py_NewRef(model);
+        self->lock = PyThread_allocate_lock();
+        if (!self->lock) PyErr_NoMemory();
+    }
+    if (!self || !self->lock) {
+        PyMem_Free(frozen);
+        Py_XDECREF(self);
+        return NULL;
     }
     t0_error err;
     t0_status status;
     Py_BEGIN_ALLOW_THREADS
     status = t0_trainer_new(&self->trainer, model->model, &options, model->kernels, (size_t)n_threads, &err);
     Py_END_ALLOW_THREADS
+    PyMem_Free(frozen);
     if (status == T0_OK) return (PyObject *)self;
     self->trainer = NULL;
     Py_DECREF(self);
@@ -284,9 +312,10 @@ static PyMethodDef trainer_methods[] = {
 static PyGetSetDef trainer_properties[] = {{"model", trainer_model, NULL, "The model that is trained.", NULL}, {0}};
 
 PyDoc_STRVAR(trainer_doc,
-             "Trainer(model, *, optimizer='adafactor', beta1=0.9, beta2=0.999, epsilon=1e-08, weight_decay=0.0, scale_parameter=True, "
-             "step_offset=0, clip_norm=0.0, dropout=0.0, label_smoothing=0.0, z_loss=0.0, seed=0, threads=1)\n--\n\n"
-             "Trains a Model's weights in place.");
+             "Trainer(model, *, optimizer='adafactor', beta1=0.9, beta2=0.999, epsilon=1e-08, weight_decay=0.0, momentum=0.0, "
+             "scale_parameter=True, step_offset=0, clip_norm=0.0, dropout=0.0, label_smoothing=0.0, z_loss=0.0, freeze=(), seed=0, "
+             "threads=1)\n--\n\n"
+             "Trains a Model's weights in place. freeze: names of tensors that keep their bits.");
 static PyType_Slot trainer_slots[] = {
     {Py_tp_doc, (void *)trainer_doc},       {Py_tp_new, trainer_new},
     {Py_tp_dealloc, trainer_dealloc},       {Py_tp_methods, trainer_methods},

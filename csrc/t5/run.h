@@ -42,22 +42,25 @@ t0_status t0_generate(const t0_model *model, t0_exec *exec, int32_t *ids_out, in
 /* ---- training ---------------------------------------------------------------------------------------------------
  * A trainer owns gradients, optimiser states and workspaces, and changes its model's weights in place. */
 typedef struct t0_trainer t0_trainer;
-typedef enum t0_optimizer_kind { T0_ADAFACTOR, T0_ADAMW } t0_optimizer_kind;
+typedef enum t0_optimizer_kind { T0_ADAFACTOR, T0_ADAMW, T0_SGD } t0_optimizer_kind;
 
 typedef struct t0_trainer_options {
     t0_optimizer_kind optimizer;
-    float beta1, beta2, epsilon, weight_decay; /* AdamW */
+    float beta1, beta2, epsilon;               /* AdamW */
+    float weight_decay;                        /* AdamW, SGD */
+    float momentum;                            /* SGD */
     bool scale_parameter;                      /* Adafactor */
     uint64_t step_offset;                      /* Adafactor's decay counts from here */
     float clip_norm;                           /* global; 0: none */
     float dropout, label_smoothing, z_loss;
     uint64_t seed; /* of dropout */
+    const bool *frozen; /* [n_tensors], copied, or NULL: these keep their bits, and need no optimiser state */
     size_t n_shards; /* 0: by the model's size (see trainer.c); 1: wide; 2 to 4: sharded */
 } t0_trainer_options;
 
 typedef struct t0_step_result {
     double loss;      /* mean over target tokens, of this batch */
-    double grad_norm; /* before clipping */
+    double grad_norm; /* before clipping, of the tensors that are not frozen */
     size_t source_tokens, target_tokens;
 } t0_step_result;
 

@@ -1,7 +1,8 @@
 /* The training step: gradients of a batch, clipping, the optimiser.
  *
  *     loss = mean over the target tokens of the batch;  g = d loss / d w
- *     c = min(1, clip_norm / (|g| + 1e-6)),  w = optimiser(w, c g),  tensor by tensor of the table
+ *     c = min(1, clip_norm / (|g| + 1e-6)),  w = optimiser(w, c g),  tensor by tensor of the table; |g| and the optimiser
+ *     leave frozen tensors out, though g has their gradients too
  *
  * Two ways to g behind one interface, chosen by the size of the model alone:
  * - sharded (fewer than 4 million weights): the batch is cut into 4 shards of whole examples (fewer where there are not
@@ -35,6 +36,7 @@ typedef struct watch {
 struct t0_trainer {
     t0_model *model; /* borrowed */
     t0_trainer_options options;
+    bool *frozen;    /* [n_tensors] */
     t0_exec *exec;   /* all threads */
     size_t n_shards; /* at most: 1 when wide */
     t0_shard shards[MAX_SHARDS];
@@ -65,10 +67,26 @@ static t0_adafactor adafactor_of(const t0_trainer *trainer) {
                           .min_factored = 128};
 }
 
-static size_t state_size(const t0_trainer *trainer, const t0_tensor *tensor) {
-    if (trainer->options.optimizer == T0_ADAMW) return 2 * tensor->rows * tensor->columns;
-    const t0_adafactor s = adafactor_of(trainer);
-    return t0_adafactor_state_size(&s, tensor->rows, tensor->columns);
+static t0_adamw adamw_of(const t0_trainer *trainer) {
+    const t0_trainer_options *o = &trainer->options;
+    return (t0_adamw){trainer->learning_rate, o->beta1, o->beta2, o->epsilon, o->weight_decay};
+}
+
+static t0_sgd sgd_of(const t0_trainer *trainer) {
+    return (t0_sgd){trainer->learning_rate, trainer->options.momentum, trainer->options.weight_decay};
+}
+
+static size_t state_size(const t0_trainer *trainer, size_t i) {
+    const t0_tensor *tensor = &trainer->model->tensors[i];
+    const size_t n = tensor->rows * tensor->columns;
+    const t0_adafactor adafactor = adafactor_of(trainer);
+    const t0_sgd sgd = sgd_of(trainer);
+    if (trainer->frozen[i]) return 0;
+    switch (trainer->options.optimizer) {
+    case T0_ADAMW: return 2 * n;
+    case T0_SGD: return t0_sgd_state_size(&sgd, n);
+    default: return t0_adafactor_state_size(&adafactor, tensor->rows, tensor->columns);
+    }
 }
 
 static t0_status check_unit(const char *name, float value, t0_error *err) {
@@ -82,14 +100,14 @@ static t0_status check_not_negative(const char *name, float value, t0_error *err
 }
 
 static t0_status check_options(const t0_trainer_options *o, t0_error *err) {
-    if (o->optimizer != T0_ADAFACTOR && o->optimizer != T0_ADAMW)
-        return t0_fail(err, T0_EVALUE, "optimizer %d: there are Adafactor (%d) and AdamW (%d)", (int)o->optimizer, T0_ADAFACTOR, T0_ADAMW);
-    if (o->optimizer == T0_ADAMW) {
-        T0_TRY(check_unit("beta1", o->beta1, err));
-        T0_TRY(check_unit("beta2", o->beta2, err));
-        T0_TRY(check_not_negative("epsilon", o->epsilon, err));
-        T0_TRY(check_not_negative("weight_decay", o->weight_decay, err));
-    }
+    if (o->optimizer != T0_ADAFACTOR && o->optimizer != T0_ADAMW && o->optimizer != T0_SGD)
+        return t0_fail(err, T0_EVALUE, "optimizer %d: there are Adafactor (%d), AdamW (%d) and SGD (%d)", (int)o->optimizer, T0_ADAFACTOR,
+                       T0_ADAMW, T0_SGD);
+    T0_TRY(check_unit("beta1", o->beta1, err));
+    T0_TRY(check_unit("beta2", o->beta2, err));
+    T0_TRY(check_unit("momentum", o->momentum, err));
+    T0_TRY(check_not_negative("epsilon", o->epsilon, err));
+    T0_TRY(check_not_negative("weight_decay", o->weight_decay, err));
     if (o->n_shards > MAX_SHARDS) return t0_fail(err, T0_EVALUE, "%zu shards: at most %d", o->n_shards, MAX_SHARDS);
     T0_TRY(check_not_negative("clip_norm", o->clip_norm, err));
     T0_TRY(check_unit("dropout", o->dropout, err));
@@ -102,6 +120,19 @@ static t0_status allocate_floats(float **out, size_t n, t0_error *err) {
     return *out ? T0_OK : t0_fail_memory(err, n * sizeof **out);
 }
 
+/* Copies the caller's flags; there must be something left to train. */
+static t0_status take_frozen(t0_trainer *trainer, t0_error *err) {
+    const size_t n = trainer->model->n_tensors;
+    const bool *given = trainer->options.frozen;
+    trainer->options.frozen = NULL; /* borrowed until now */
+    trainer->frozen = t0_alloc_zero(n * sizeof *trainer->frozen);
+    if (!trainer->frozen) return t0_fail_memory(err, n * sizeof *trainer->frozen);
+    size_t n_frozen = 0;
+    for (size_t i = 0; given && i < n; i++) n_frozen += trainer->frozen[i] = given[i];
+    if (n_frozen == n) return t0_fail(err, T0_EVALUE, "all %zu tensors are frozen: leave at least one to train", n);
+    return T0_OK;
+}
+
 static t0_status allocate_states(t0_trainer *trainer, t0_error *err) {
     const t0_model *model = trainer->model;
     trainer->state_offsets = t0_alloc_zero(model->n_tensors * sizeof *trainer->state_offsets);
@@ -109,7 +140,7 @@ static t0_status allocate_states(t0_trainer *trainer, t0_error *err) {
     if (!trainer->state_offsets || !trainer->norms) return t0_fail_memory(err, model->n_tensors * sizeof *trainer->norms);
     for (size_t i = 0; i < model->n_tensors; i++) {
         trainer->state_offsets[i] = trainer->n_states;
-        trainer->n_states += state_size(trainer, &model->tensors[i]);
+        trainer->n_states += state_size(trainer, i);
     }
     T0_TRY(allocate_floats(&trainer->states, trainer->n_states, err));
     T0_TRY(allocate_floats(&trainer->gradients, model->n_weights, err));
@@ -122,6 +153,7 @@ static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, size_t n_
     trainer->n_shards = asked ? asked : model->n_weights < SHARDED_BELOW ? MAX_SHARDS : 1;
     const bool wide = trainer->n_shards == 1;
     T0_TRY(t0_exec_new(&trainer->exec, kernels, n_threads, wide, err));
+    T0_TRY(take_frozen(trainer, err));
     T0_TRY(allocate_states(trainer, err));
     for (size_t i = 0; i < trainer->n_shards; i++) {
         t0_shard *shard = &trainer->shards[i];
@@ -162,6 +194,7 @@ void t0_trainer_free(t0_trainer *trainer) {
     t0_unmap(trainer->states, trainer->n_states * sizeof *trainer->states);
     t0_free(trainer->state_offsets);
     t0_free(trainer->norms);
+    t0_free(trainer->frozen);
     t0_free(trainer);
 }
 
@@ -251,6 +284,7 @@ static void measure_tensors(void *context, size_t index, size_t worker) {
     (void)worker;
     for (size_t i = index; i < trainer->model->n_tensors; i += trainer->n_shards) {
         const t0_tensor *tensor = &trainer->model->tensors[i];
+        if (trainer->frozen[i]) continue; /* its norm stays 0 */
         trainer->norms[i] = t0_norm_squared(task_exec(trainer, index), trainer->gradients + tensor->offset, tensor->rows * tensor->columns);
     }
 }
@@ -319,16 +353,20 @@ static void apply_tensor(const t0_trainer *trainer, t0_exec *exec, size_t i) {
     if (o->optimizer == T0_ADAFACTOR) {
         const t0_adafactor s = adafactor_of(trainer);
         t0_adafactor_step(exec, &s, w, state, g, tensor->rows, tensor->columns, trainer->step + o->step_offset);
-    } else {
-        const t0_adamw s = {trainer->learning_rate, o->beta1, o->beta2, o->epsilon, o->weight_decay};
+    } else if (o->optimizer == T0_ADAMW) {
+        const t0_adamw s = adamw_of(trainer);
         t0_adamw_step(exec, &s, w, state, state + n, g, n, trainer->step);
+    } else {
+        const t0_sgd s = sgd_of(trainer);
+        t0_sgd_step(exec, &s, w, state, g, n);
     }
 }
 
 static void apply_tensors(void *context, size_t index, size_t worker) {
     t0_trainer *trainer = context;
     (void)worker;
-    for (size_t i = index; i < trainer->model->n_tensors; i += trainer->n_shards) apply_tensor(trainer, task_exec(trainer, index), i);
+    for (size_t i = index; i < trainer->model->n_tensors; i += trainer->n_shards)
+        if (!trainer->frozen[i]) apply_tensor(trainer, task_exec(trainer, index), i);
 }
 
 t0_status t0_trainer_apply(t0_trainer *trainer, t0_step_result *result, float learning_rate, uint64_t step, t0_error *err) {

@@ -99,6 +99,36 @@ static void adamw_is_its_formula(void) {
     }
 }
 
+static void sgd_is_its_formula(void) {
+    const t0_sgd kinds[] = {{0.1f, 0.0f, 0.0f}, {0.1f, 0.9f, 0.0f}, {0.1f, 0.5f, 0.02f}};
+    enum { N = 20011 };
+    t0_exec *one = make_exec(t0_kernels_at(0), 1), *three = make_exec(t0_kernels_at(0), 3);
+    for (size_t k = 0; k < 3; k++) {
+        const t0_sgd *s = &kinds[k];
+        CHECK(t0_sgd_state_size(s, N) == (s->momentum > 0 ? N : 0));
+        float *w = draw(N), *same = copy(w, N), *m = t0_alloc_zero(N * sizeof *m), *m3 = t0_alloc_zero(N * sizeof *m3);
+        double *pw = malloc(N * sizeof *pw), *pm = calloc(N, sizeof *pm);
+        for (size_t i = 0; i < N; i++) pw[i] = w[i];
+        for (int step = 0; step < 3; step++) {
+            float *g = draw(N);
+            t0_sgd_step(one, s, w, m, g, N);
+            t0_sgd_step(three, s, same, m3, g, N);
+            for (size_t i = 0; i < N; i++) {
+                pm[i] = (double)s->momentum * pm[i] + g[i] + (double)s->weight_decay * pw[i];
+                pw[i] -= (double)s->learning_rate * pm[i];
+            }
+            t0_free(g);
+        }
+        double worst = 0;
+        for (size_t i = 0; i < N; i++) worst = fmax(worst, fabs(w[i] - pw[i]));
+        CHECK_NEAR(worst, 0, 1e-6, 0);
+        CHECK(same_bits(w, same, N));
+        t0_free(w), t0_free(same), t0_free(m), t0_free(m3);
+        free(pw), free(pm);
+    }
+    t0_exec_free(one), t0_exec_free(three);
+}
+
 static void norms_of_gradients_keep_what_is_not_finite(void) {
     enum { N = 20011 };
     float *x = draw(N), *y = copy(x, N);
@@ -123,6 +153,7 @@ static void norms_of_gradients_keep_what_is_not_finite(void) {
 int main(void) {
     T0_RUN(adafactor_is_its_formula);
     T0_RUN(adamw_is_its_formula);
+    T0_RUN(sgd_is_its_formula);
     T0_RUN(norms_of_gradients_keep_what_is_not_finite);
     return t0_report();
 }

@@ -211,19 +211,21 @@ static void batch_gradients_are_those_of_single_examples(void) {
     t0_model_free(model);
 }
 
+static const float RATES[] = {[T0_ADAFACTOR] = 0.05f, [T0_ADAMW] = 0.01f, [T0_SGD] = 0.1f};
+
 /* Weights after some steps with this many shards and threads. Free them. */
 static float *train(const t0_kernels *kernels, size_t n_shards, size_t n_threads, t0_optimizer_kind kind, size_t steps, double *last_loss) {
     static sequences sources, targets;
     t0_model *model = make_model(varied(true, false, 3, 2, 2), 12);
     t0_trainer_options options = {.optimizer = kind, .scale_parameter = true, .beta1 = 0.9f, .beta2 = 0.99f, .epsilon = 1e-8f,
-                                  .clip_norm = 1.0f, .dropout = 0.1f, .seed = 3, .n_shards = n_shards};
+                                  .momentum = 0.9f, .clip_norm = 1.0f, .dropout = 0.1f, .seed = 3, .n_shards = n_shards};
     t0_trainer *trainer = make_trainer_on(kernels, model, options, n_threads);
     t0_error err;
     for (size_t step = 1; step <= steps; step++) {
         draw(&sources, 13, 2, 7, 29, step % 4);
         draw(&targets, 13, 1, 3, 29, step % 4 + 50);
         t0_step_result result = gradients(trainer, &sources, &targets, step);
-        CHECK(t0_trainer_apply(trainer, &result, kind == T0_ADAMW ? 0.01f : 0.05f, step, &err) == T0_OK);
+        CHECK(t0_trainer_apply(trainer, &result, RATES[kind], step, &err) == T0_OK);
         *last_loss = result.loss;
     }
     float *weights = malloc(model->n_weights * sizeof *weights);
@@ -280,12 +282,61 @@ static void kernel_sets_agree_on_gradients(void) {
 }
 
 static void training_learns_a_small_set_by_heart(void) {
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = T0_ADAFACTOR; kind <= T0_SGD; kind++) {
         double first = 0, last = 0;
         free(train(t0_kernels_at(0), 0, 1, (t0_optimizer_kind)kind, 1, &first));
         free(train(t0_kernels_at(0), 0, 1, (t0_optimizer_kind)kind, 300, &last));
         CHECK(first > 2.5);
         CHECK(last < 0.7 * first);
+    }
+}
+
+static size_t n_states(t0_trainer *trainer) {
+    size_t n;
+    t0_trainer_state_block(trainer, &n);
+    return n;
+}
+
+/* Every third tensor frozen: it keeps its bits, whatever its gradient, and counts neither in the norm nor in the state. */
+static void frozen_tensors_are_left_out_of_the_step(void) {
+    static sequences sources, targets;
+    draw(&sources, 9, 2, 9, 29, 41);
+    draw(&targets, 9, 1, 4, 29, 42);
+    for (size_t shards = 1; shards <= 3; shards += 2) {
+        t0_model *model = make_model(varied(true, true, 3, 2, 2), 17);
+        bool frozen[100] = {0};
+        size_t frozen_weights = 0;
+        for (size_t i = 0; i < model->n_tensors; i += 3) {
+            frozen[i] = true;
+            frozen_weights += model->tensors[i].rows * model->tensors[i].columns;
+        }
+        t0_trainer_options options = {.optimizer = T0_ADAMW, .beta1 = 0.9f, .beta2 = 0.99f, .epsilon = 1e-8f, .weight_decay = 0.1f,
+                                      .clip_norm = 0.01f, .n_shards = shards, .frozen = frozen};
+        t0_trainer *trainer = make_trainer(model, options, 2);
+        CHECK(n_states(trainer) == 2 * (model->n_weights - frozen_weights));
+        t0_step_result result = gradients(trainer, &sources, &targets, 1);
+        float *g = t0_trainer_gradient_block(trainer), *w = malloc(model->n_weights * sizeof *w);
+        memcpy(w, model->weights, model->n_weights * sizeof *w);
+        double sum = 0;
+        for (size_t i = 0; i < model->n_tensors; i++)
+            for (size_t j = 0; !frozen[i] && j < model->tensors[i].rows * model->tensors[i].columns; j++)
+                sum += (double)g[model->tensors[i].offset + j] * g[model->tensors[i].offset + j];
+        CHECK_NEAR(result.grad_norm, sqrt(sum), 0, 1e-6);
+        g[model->tensors[0].offset] = NAN;
+        t0_error err;
+        CHECK(t0_trainer_apply(trainer, &result, 0.01f, 1, &err) == T0_OK);
+        CHECK_NEAR(result.grad_norm, sqrt(sum), 0, 1e-6);
+        for (size_t i = 0; i < model->n_tensors; i++) {
+            const size_t at = model->tensors[i].offset;
+            CHECK(same_bits(w + at, model->weights + at, model->tensors[i].rows * model->tensors[i].columns) == frozen[i]);
+        }
+        memset(frozen, true, sizeof frozen); /* the trainer has its own */
+        CHECK(t0_trainer_apply(trainer, &result, 0.01f, 2, &err) == T0_OK && !same_bits(w, model->weights, model->n_weights));
+        t0_trainer *none = NULL;
+        CHECK(t0_trainer_new(&none, model, &options, t0_kernels_at(0), 1, &err) == T0_EVALUE && strstr(err.message, "at least one"));
+        free(w);
+        t0_trainer_free(trainer);
+        t0_model_free(model);
     }
 }
 
@@ -395,6 +446,7 @@ int main(void) {
     T0_RUN(threads_do_not_change_a_bit);
     T0_RUN(kernel_sets_agree_on_gradients);
     T0_RUN(training_learns_a_small_set_by_heart);
+    T0_RUN(frozen_tensors_are_left_out_of_the_step);
     T0_RUN(an_interrupted_step_changes_nothing);
     T0_RUN(without_memory_a_trainer_stays_usable);
     T0_RUN(numbers_that_are_not_finite_are_named);

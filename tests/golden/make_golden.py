@@ -2,7 +2,7 @@
 
 models.npz holds, for each case of golden_models.py, transformers' encoder states, logits (some columns of a large vocabulary),
 greedy generations and the log-likelihoods of choices by a plain loop; for those of MODELS also the loss and the gradients of all
-tensors (end to end, by name); optimizers.npz sampled weights after a few steps of transformers' Adafactor and torch's AdamW on
+tensors (end to end, by name); optimizers.npz sampled weights after 20 steps of transformers' Adafactor and torch's AdamW and SGD on
 made-up gradients. Computed in float64 where transformers lets it. transformers' own float32 must agree with its float64 within
 half of what our float32 is allowed, so that a case asks for nothing that rounding decides.
 """
@@ -149,6 +149,8 @@ def make_optimizers():
             p, lr=1e-3, scale_parameter=False, relative_step=False, warmup_init=False
         ),
         "adamw": lambda p: torch.optim.AdamW(p, lr=1e-3, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.01),
+        "sgd": lambda p: torch.optim.SGD(p, lr=1e-3),
+        "sgd-momentum": lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9, weight_decay=0.01),
     }
     results = {run: optimizer_steps(make) for run, make in runs.items()}
     store = {run: np.concatenate([found[name] for name in sorted(found)]) for run, found in results.items()}
