@@ -168,6 +168,23 @@ _Dumper.add_representer(Template, lambda dumper, template: dumper.represent_mapp
 _Dumper.add_representer(Template.Metadata, lambda dumper, metadata: dumper.represent_mapping(MetadataTag.name, metadata.__dict__))
 
 
+def read_content(path):
+    """All that a file holds: a dict whose "templates" are {id: Template}. FormatError with file and line where it is broken."""
+    content = read_file(path, _Loader)
+    if not all(isinstance(template, Template) for template in content["templates"].values()):
+        raise FormatError(f"{path}: every entry of templates must be tagged {TemplateTag.name}")
+    return content
+
+
+def yaml_text(content):
+    """The file of such a content, as promptsource writes it.
+
+    >>> yaml_text({"dataset": "d", "templates": {}})
+    'dataset: d\\ntemplates: {}\\n'
+    """
+    return yaml.dump(content, Dumper=_Dumper)
+
+
 class DatasetTemplates:
     """The templates of one dataset (and subset), and the file they are kept in.
 
@@ -216,15 +233,12 @@ class DatasetTemplates:
         if not path.is_file():
             _log.warning("%s: no such file, so there are no prompts for %s yet", path, " ".join(filter(None, (self.dataset_name, self.subset_name))))
             return {}
-        templates = read_file(path, _Loader)["templates"]
-        if not all(isinstance(template, Template) for template in templates.values()):
-            raise FormatError(f"{path}: every entry of templates must be tagged {TemplateTag.name}")
-        return templates
+        return read_content(path)["templates"]
 
     def write_to_file(self):
         """Replaces the file, whole; OSError where that cannot be done, and the old one stays."""
         self.sync_mapping()
-        write_text(self.yaml_path, yaml.dump(self.format_for_dump(), Dumper=_Dumper))
+        write_text(self.yaml_path, yaml_text(self.format_for_dump()))
 
     def add_template(self, template):
         """Adds a template and writes the file."""

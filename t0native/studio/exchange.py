@@ -1,0 +1,190 @@
+"""P3's files into a store and out of it: <dataset>[/<subset>]/templates.yaml.
+
+A file that nobody has changed here goes out byte for byte as promptsource writes it: fields that are not known stay, and so
+does what two templates share (PyYAML writes it once, as an anchor). An import that meets a prompt of the same id makes a
+revision of it; nothing is lost."""
+
+import io
+import json
+import re
+import tempfile
+import zipfile
+import zlib
+from contextlib import nullcontext
+from pathlib import Path, PurePosixPath
+
+from t0native.errors import DataError, FormatError
+from t0native.files import write_text
+from t0native.promptfiles import FILE, find_files
+from t0native.promptsource import Template, read_content, yaml_text
+
+__all__ = ["check_dataset_name", "export_folder", "export_text", "export_zip", "import_folder", "import_zip"]
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}){0,2}")
+MAX_ZIP_FILES, MAX_ZIP_BYTES = 5_000, 64_000_000
+RESERVED = {"con", "nul", "prn", "aux"}
+
+
+def check_dataset_name(name):
+    """A name that can be a folder's on any machine: letters, digits and _ . + -, with at most two /.
+
+    >>> check_dataset_name("super_glue/rte")
+    'super_glue/rte'
+    >>> check_dataset_name("../etc")
+    Traceback (most recent call last):
+    t0native.DataError: dataset name '../etc': must be letters, digits, _ . + -, ... as in super_glue/rte
+    """
+    if not NAME.fullmatch(name) or any(part.split(".")[0].lower() in RESERVED or part.endswith(".") for part in name.split("/")):
+        raise DataError(f"dataset name {name[:80]!r}: must be letters, digits, _ . + -, at most 100 a part and two /, as in super_glue/rte")
+    return name
+
+
+# ---- in -------------------------------------------------------------------------------------------------------------
+
+
+def import_folder(store, folder, author):
+    """All prompt files below a folder: {"files", "new", "changed", "unchanged"}. DataError, FormatError with the file; then
+    nothing has been imported."""
+    folder = Path(folder)
+    files = find_files(folder) if folder.is_dir() else {}
+    if not files:
+        raise DataError(f"{folder}: no {FILE} below it; expected <dataset>/{FILE} or <dataset>/<subset>/{FILE}")
+    read = {key: read_content(path) for key, path in files.items()}
+    told = {"files": len(files), "new": 0, "changed": 0, "unchanged": 0}
+    with store.writing() as db:
+        for (dataset, subset), content in read.items():
+            check_dataset_name(f"{dataset}/{subset}" if subset else dataset)
+            _import_file(store, db, files[dataset, subset].relative_to(folder), dataset, subset, content, author, told)
+        store._log(db, author, "import", None, None, json.dumps(told))
+    return told
+
+
+def import_zip(store, data, author):
+    """The same from the bytes of a zip file; paths in it are read as names, never followed."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive, tempfile.TemporaryDirectory() as folder:
+            members = [member for member in archive.infolist() if PurePosixPath(member.filename).name == FILE]
+            if len(members) > MAX_ZIP_FILES or sum(member.file_size for member in members) > MAX_ZIP_BYTES:
+                raise DataError(f"the zip holds more than {MAX_ZIP_FILES} prompt files or {MAX_ZIP_BYTES:,} bytes: import it in parts")
+            places = [PurePosixPath(member.filename).parts for member in members]
+            top = 1 if places and all(len(place) > 2 and place[0] in ("templates", "prompts") for place in places) else 0
+            for member, place in zip(members, places):
+                check_dataset_name("/".join(place[top:-1]))
+                target = Path(folder, *place[top:])
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(member) as source:
+                    target.write_bytes(source.read(MAX_ZIP_BYTES))
+            try:
+                return import_folder(store, folder, author)
+            except (DataError, FormatError) as error:
+                raise type(error)(str(error).replace(f"{folder}/", "").replace(folder, "the zip")) from None
+    except (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error) as error:
+        raise DataError(f"no zip file that can be read ({error}): make one of a folder of prompts") from None
+
+
+def _import_file(store, db, place, dataset, subset, content, author, told):
+    templates = content.pop("templates")
+    _check_plain(content, place)
+    home = store._dataset_named(db, dataset, subset, content)
+    uses = {}
+    for template in templates.values():
+        uses.setdefault(id(template.__dict__.get("metadata")), []).append(template)
+    shared = {key: str(number) for number, (key, users) in enumerate(uses.items()) if len(users) > 1}
+    for key, template in templates.items():
+        fields = dict(template.__dict__)
+        said = fields.get("metadata")
+        fields["metadata"] = None if said is None else dict(said.__dict__)
+        if str(key) != fields.get("id"):
+            raise FormatError(f"{place}: the key {key!r} and its template's id {fields.get('id')!r} must be the same")
+        _check_plain(fields, f"{place}: template {template.name!r}")
+        _take(store, db, home["id"], fields, shared.get(id(said)), author, told)
+
+
+def _take(store, db, dataset, fields, shared, author, told):
+    """One template, new or known."""
+    found = db.execute("SELECT id FROM prompt WHERE dataset_id = ? AND uuid = ?", [dataset, fields["id"]]).fetchone()
+    if found is None:
+        store._create(db, author, dataset, fields, "import", shared)
+        told["new"] += 1
+        return
+    now = store.prompt(found["id"], db)
+    db.execute("UPDATE prompt SET shared = ? WHERE id = ?", [shared, now["id"]])
+    if now["content"] == fields and not now["deleted"]:
+        told["unchanged"] += 1
+        return
+    store._check_name(db, dataset, fields["name"], now["id"])
+    store._revise(db, author, now["id"], now["revision"] + 1, fields, "import")
+    told["changed"] += 1
+
+
+def _check_plain(value, place, depth=0):
+    """JSON keeps texts, numbers, truth values, lists and mappings of them; YAML has more kinds."""
+    if depth > 8:
+        raise FormatError(f"{place}: nested too deeply")
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise FormatError(f"{place}: field names must be text")
+        for key, inner in value.items():
+            _check_plain(inner, f"{place}: {key}", depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_plain(inner, place, depth + 1)
+    elif not isinstance(value, (str, int, float, bool, type(None))):
+        raise FormatError(f"{place} is a {type(value).__name__}: write it as text, in quotes")
+
+
+# ---- out ------------------------------------------------------------------------------------------------------------
+
+
+def export_text(store, dataset, accepted=False, db=None):
+    """The templates.yaml of one dataset (its number), as promptsource writes it; None where there is no prompt for it.
+    accepted: those alone that a reviewer has accepted."""
+    with nullcontext(db) if db else store.reading() as db:
+        home = db.execute("SELECT * FROM dataset WHERE id = ?", [dataset]).fetchone()
+        rows = db.execute(
+            "SELECT shared, content FROM prompt JOIN revision ON prompt_id = id AND number = revision WHERE dataset_id = ? AND NOT deleted"
+            + (" AND state = 'accepted'" if accepted else ""), [dataset]
+        ).fetchall()  # fmt: skip
+    if not rows:
+        return None
+    templates, groups = {}, {}
+    for row in rows:
+        fields = json.loads(row["content"])
+        if isinstance(fields.get("metadata"), dict):
+            said = _made(Template.Metadata, fields["metadata"])
+            key = (row["shared"], json.dumps(fields["metadata"], sort_keys=True)) if row["shared"] is not None else fields["id"]
+            fields["metadata"] = groups.setdefault(key, said)
+        templates[fields["id"]] = _made(Template, fields)
+    return yaml_text({**json.loads(home["header"]), "templates": templates})
+
+
+def _made(kind, fields):
+    made = kind.__new__(kind)
+    made.__dict__.update(fields)
+    return made
+
+
+def _texts(store, accepted):
+    """(full name, text) of every file, of one state of the store."""
+    with store.reading() as db:
+        for row in db.execute("SELECT id, full FROM dataset ORDER BY full").fetchall():
+            text = export_text(store, row["id"], accepted, db)
+            if text is not None:
+                yield row["full"], text
+
+
+def export_folder(store, folder, accepted=False):
+    """Writes every file; each is replaced whole. The number of files."""
+    texts = list(_texts(store, accepted))
+    for full, text in texts:
+        write_text(Path(folder, *check_dataset_name(full).split("/"), FILE), text)
+    return len(texts)
+
+
+def export_zip(store, accepted=False):
+    """The same as the bytes of one zip; the same prompts give the same bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for full, text in _texts(store, accepted):
+            archive.writestr(zipfile.ZipInfo(f"templates/{full}/{FILE}", (1980, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
