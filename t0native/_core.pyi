@@ -168,11 +168,14 @@ class Trainer:
         label_smoothing: float = 0.0,
         z_loss: float = 0.0,
         freeze: Sequence[str] = (),
+        recompute: bool = False,
         seed: int = 0,
         threads: int = 1,
     ) -> Self: ...
     @property
     def model(self) -> Model: ...
+    @property
+    def workspace_bytes(self) -> int: ...
     def gradients(
         self, source_ids: ArrayLike, source_offsets: ArrayLike, target_ids: ArrayLike, target_offsets: ArrayLike, step: int
     ) -> tuple[float, int, int]: ...

@@ -15,7 +15,7 @@ __all__ = ["OPTIONS", "SETTINGS", "check_settings", "digest_of", "plan_of"]
 
 _COUNT, _AT_LEAST_0 = whole(1), number(lambda value: value >= 0, "a number, at least 0")
 SETTINGS = {  # keyword of train -> what it must be
-    **dict.fromkeys(("steps", "batch_size", "max_source", "max_target", "log_every"), _COUNT),
+    **dict.fromkeys(("steps", "batch_size", "accumulate", "max_source", "max_target", "log_every"), _COUNT),
     **dict.fromkeys(("checkpoint_every", "validate_every"), _COUNT.or_none()),
     "out": Kind(lambda value: isinstance(value, (str, os.PathLike)), "the name of a folder").or_none(),
     "resume": Kind(one_of("auto", "must", "never", True, False).fits, "'auto', 'must' or 'never'"),
@@ -28,6 +28,7 @@ SETTINGS = {  # keyword of train -> what it must be
     "seed": SEED,
     "dropout": NUMBER.or_none(),
     "freeze": NAMES.or_none(),
+    "recompute": FLAG,
     "threads": THREADS.or_none(),
     "progress": FLAG,
 }
@@ -37,7 +38,8 @@ OPTIONS = {  # keyword of the optimiser -> what it must be
     "step_offset": whole(0, 2**63 - 1),
 }
 _PLANNED = (
-    "batch_size", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout", "freeze", "max_source", "max_target",
+    "batch_size", "accumulate", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout", "freeze",
+    "max_source", "max_target",
 )  # fmt: skip
 
 

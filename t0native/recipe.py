@@ -96,13 +96,14 @@ class Recipe:
         sample = make_batch(self.mixture, model.tokenizer, 0, batch_size=PLAN_SAMPLE, **how)
         how_trained = {"optimizer": o["optimizer"], "options": o["optimizer_options"], "freeze": o["freeze"]}
         needed = 4 * model.parameters + needed_bytes(dict(model.core.tensors()), **how_trained)
-        tokens = round(sample.n_tokens / PLAN_SAMPLE * o["batch_size"])
+        examples = o["batch_size"] * o["accumulate"]
+        tokens = round(sample.n_tokens / PLAN_SAMPLE * examples)
         return {
             "model": repr(model),
             "parameters": model.parameters,
             "memory": f"{needed / 1e6:,.1f} MB of weights, gradients and optimiser state, activations aside",
             "steps": o["steps"],
-            "examples": o["steps"] * o["batch_size"],
+            "examples": o["steps"] * examples,
             "tokens a step": tokens,
             "tokens": tokens * o["steps"],
             "out": str(o["out"] or "nowhere: the trained model would be lost; name a folder with out or --out"),

@@ -174,6 +174,20 @@ def test_memory_that_training_takes_is_asked_for_first(monkeypatch, tmp_path, op
     assert not (tmp_path / "run").exists()
 
 
+def test_accumulated_batches_are_one_large_batch(tmp_path):
+    large, parts = model(), model()
+    expected = run(large, None, batch_size=24, steps=6)
+    done = run(parts, tmp_path, batch_size=8, accumulate=3, steps=6)
+    assert done.losses == expected.losses and done.tokens == expected.tokens and bytes_of(parts) == bytes_of(large)
+    with pytest.raises(t0.ConfigError, match="another plan: accumulate was 3, is 2"):
+        run(parts, tmp_path, batch_size=8, accumulate=2)
+
+
+def test_recomputed_activations_change_no_bit():
+    kept, again = model(), model()
+    assert run(again, None, recompute=True).losses == run(kept, None).losses and bytes_of(again) == bytes_of(kept)
+
+
 def test_options_of_the_optimiser():
     assert run(model(), None, optimizer_options={"step_offset": 1000}).losses != run(model(), None).losses
 

@@ -125,11 +125,13 @@ static t0_status blocks_backward(const t0_backward_run *run, float *gradients, f
     const size_t stride = shape->decoder ? (size_t)shape->source_offsets[shape->n_sequences] * 2 * inner : 0;
     for (size_t l = forward->stack->n_blocks; l-- > 0;) {
         const t0_block_buffers b = t0_stack_block(forward, l);
+        const float *kv = shape->decoder ? cross_kv + l * stride : NULL;
+        T0_TRY(t0_stack_recall(forward, kv, l, err));
         T0_TRY(t0_exec_check(forward->pass->exec, err));
         ffn_backward(run, gradients, &b, l);
         T0_TRY(t0_exec_check(forward->pass->exec, err));
         if (shape->decoder) {
-            cross_backward(run, gradients, dcross_kv + l * stride, &b, cross_kv + l * stride, l);
+            cross_backward(run, gradients, dcross_kv + l * stride, &b, kv, l);
             T0_TRY(t0_exec_check(forward->pass->exec, err));
         }
         self_backward(run, gradients, &b, l);

@@ -53,12 +53,11 @@ float *t0_carve(t0_carver *carver, size_t rows, size_t columns) {
 
 /* ---- plan -------------------------------------------------------------------------------------------------------- */
 
-/* Buffers of one block, cut from `at`. */
+/* Buffers of one block but for self_x, cut from `at`. */
 static t0_block_buffers carve_block(const t0_stack_run *run, t0_carver *at) {
     const t0_config *c = &run->pass->model->config;
     const size_t n = run->n_rows, d = (size_t)c->d_model, inner = t0_config_inner(c);
     t0_block_buffers b = {0};
-    b.self_x = t0_carve(at, n, d);
     b.self_r = t0_carve(at, n, 1);
     b.self_y = t0_carve(at, n, d);
     b.qkv = t0_carve(at, n, 3 * inner);
@@ -81,8 +80,10 @@ static t0_block_buffers carve_block(const t0_stack_run *run, t0_carver *at) {
 }
 
 t0_block_buffers t0_stack_block(const t0_stack_run *run, size_t block) {
-    t0_carver at = {.base = run->blocks + block * run->block_size};
-    return carve_block(run, &at);
+    t0_carver at = {.base = run->blocks + (run->pass->recompute ? 0 : block * run->block_size)};
+    t0_block_buffers b = carve_block(run, &at);
+    b.self_x = run->inputs + block * run->input_size;
+    return b;
 }
 
 /* Everything of a run behind `at`; with a NULL base only counts. */
@@ -93,7 +94,8 @@ static void carve_run(t0_stack_run *run, t0_carver *at) {
     run->final_r = t0_carve(at, run->n_rows, 1);
     run->dropped = run->pass->dropout > 0.0f ? t0_carve(at, run->n_rows, d) : NULL;
     run->bias = t0_carve(at, (size_t)c->n_heads, run->bias_width);
-    run->blocks = t0_carve(at, run->stack->n_blocks, run->block_size);
+    run->inputs = t0_carve(at, run->stack->n_blocks, run->input_size);
+    run->blocks = t0_carve(at, run->pass->recompute ? 1 : run->stack->n_blocks, run->block_size);
 }
 
 static size_t longest_sequence(const t0_stack_shape *s) {
@@ -116,7 +118,9 @@ void t0_stack_plan(t0_stack_run *run, const t0_pass *pass, const t0_stack_shape 
         const t0_attention cross = t0_stack_cross_attention(run, 0);
         run->cross_p_size = t0_attention_p_size(&cross);
     }
-    t0_carver block = {0}, all = {0};
+    t0_carver input = {0}, block = {0}, all = {0};
+    t0_carve(&input, run->n_rows, (size_t)model->config.d_model);
+    run->input_size = input.used;
     carve_block(run, &block);
     run->block_size = block.used;
     carve_run(run, &all);
@@ -236,15 +240,14 @@ static void ffn_forward(const t0_stack_run *run, const t0_block_buffers *b, floa
     linear(run->pass, b->h, b->ffn_y, w->wi, run->n_rows, d, t0_config_hidden(c), false);
     t0_activation_forward(run->pass->exec, b->a, b->h, run->n_rows, f, c->gated);
     if (run->pass->dropout > 0.0f) t0_stack_dropout(run, b->a, b->a, f, block, T0_DROP_INNER);
-    add_residual(run, out, b->ffn_x, b->a, w->wo, f, block, T0_DROP_FFN);
+    if (out) add_residual(run, out, b->ffn_x, b->a, w->wo, f, block, T0_DROP_FFN);
 }
 
 /* ---- stacks ------------------------------------------------------------------------------------------------------ */
 
-static t0_status block_forward(const t0_stack_run *run, const float *cross_kv, size_t block, t0_error *err) {
+/* next: for what the block gives, or NULL where that is known already. */
+static t0_status block_forward(const t0_stack_run *run, float *next, const float *cross_kv, size_t block, t0_error *err) {
     const t0_block_buffers b = t0_stack_block(run, block);
-    const bool last = block + 1 == run->stack->n_blocks;
-    float *next = last ? run->x : t0_stack_block(run, block + 1).self_x;
     T0_TRY(t0_exec_check(run->pass->exec, err));
     self_forward(run, &b, run->shape->decoder ? b.cross_x : b.ffn_x, block);
     T0_TRY(t0_exec_check(run->pass->exec, err));
@@ -254,6 +257,11 @@ static t0_status block_forward(const t0_stack_run *run, const float *cross_kv, s
     }
     ffn_forward(run, &b, next, block);
     return T0_OK;
+}
+
+t0_status t0_stack_recall(const t0_stack_run *run, const float *cross_kv, size_t block, t0_error *err) {
+    const bool there = !run->pass->recompute || block + 1 == run->stack->n_blocks;
+    return there ? T0_OK : block_forward(run, NULL, cross_kv, block, err);
 }
 
 /* Keys and values of one block out of those of all. */
@@ -273,7 +281,10 @@ static t0_status stack_forward(t0_stack_run *run, float *out, const int32_t *ids
     float *x = t0_stack_block(run, 0).self_x;
     t0_embedding_forward(pass->exec, x, model->weights + model->shared, ids, run->n_rows, d);
     if (pass->dropout > 0.0f) t0_stack_dropout(run, x, x, d, 0, T0_DROP_EMBEDDING);
-    for (size_t l = 0; l < run->stack->n_blocks; l++) T0_TRY(block_forward(run, cross_of(run, cross_kv, l), l, err));
+    for (size_t l = 0; l < run->stack->n_blocks; l++) {
+        float *next = l + 1 < run->stack->n_blocks ? t0_stack_block(run, l + 1).self_x : run->x;
+        T0_TRY(block_forward(run, next, cross_of(run, cross_kv, l), l, err));
+    }
     norm(run, out, run->final_r, run->x, run->stack->final_norm);
     if (pass->dropout > 0.0f) t0_stack_dropout(run, out, out, d, run->stack->n_blocks, T0_DROP_FINAL);
     return T0_OK;

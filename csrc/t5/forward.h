@@ -1,4 +1,5 @@
-/* The two stacks on ragged rows, for training: everything that a backward pass needs is kept. Only csrc/t5 includes this.
+/* The two stacks on ragged rows, for training: everything that a backward pass needs is kept, or, to save memory, only what goes
+ * into each block, from which the rest is computed again. Only csrc/t5 includes this.
  *
  *     t0_stack_run run;
  *     t0_stack_plan(&run, &pass, &shape);                        sizes only: nothing is computed, run.n_floats is known
@@ -48,6 +49,7 @@ typedef struct t0_pass {
     t0_exec *exec;
     float dropout;       /* 0 but in training */
     uint64_t seed;       /* of this step's masks */
+    bool recompute;      /* blocks share their buffers, but for self_x; the backward pass fills them again */
 } t0_pass;
 
 typedef struct t0_stack_shape {
@@ -73,8 +75,9 @@ typedef struct t0_stack_run {
     const t0_stack *stack;
     size_t n_rows, n_floats;
     size_t self_p_size, cross_p_size;        /* floats of the attention weights of one block */
-    size_t block_size;                       /* floats of one block's buffers */
-    float *blocks;                           /* [n_blocks][block_size] */
+    size_t input_size, block_size;           /* floats of one block's self_x and of its other buffers */
+    float *inputs;                           /* [n_blocks][input_size] */
+    float *blocks;                           /* [n_blocks, or 1 when recomputing][block_size] */
     float *bias;                             /* [H, bias_width] */
     size_t bias_width, bias_center;
     float *x, *final_r;                      /* [N,D] before the final norm, [N] */
@@ -86,6 +89,9 @@ typedef struct t0_stack_run {
 void t0_stack_plan(t0_stack_run *run, const t0_pass *pass, const t0_stack_shape *shape);
 void t0_stack_place(t0_stack_run *run, float *memory); /* memory: n_floats, T0_ALIGN-aligned */
 t0_block_buffers t0_stack_block(const t0_stack_run *run, size_t block);
+/* Sees to it that the block's buffers hold what its forward pass left there, to the bit. From the last block to the first; cross_kv:
+ * of this block. */
+t0_status t0_stack_recall(const t0_stack_run *run, const float *cross_kv, size_t block, t0_error *err);
 
 /* Attention of one block; q, k, v, o and p are given to the layer beside it. */
 t0_attention t0_stack_self_attention(const t0_stack_run *run, size_t block);

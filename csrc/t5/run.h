@@ -54,6 +54,7 @@ typedef struct t0_trainer_options {
     float clip_norm;                           /* global; 0: none */
     float dropout, label_smoothing, z_loss;
     uint64_t seed; /* of dropout */
+    bool recompute; /* keep of each block what goes in, and compute the rest again on the way back: less memory, more time, the same bits */
     const bool *frozen; /* [n_tensors], copied, or NULL: these keep their bits, and need no optimiser state */
     size_t n_shards; /* 0: by the model's size (see trainer.c); 1: wide; 2 to 4: sharded */
 } t0_trainer_options;
@@ -77,6 +78,7 @@ t0_status t0_trainer_gradients(t0_trainer *trainer, t0_step_result *result, cons
  * tensor is named). Never interrupted halfway. Steps count from 1. */
 t0_status t0_trainer_apply(t0_trainer *trainer, t0_step_result *result, float learning_rate, uint64_t step, t0_error *err);
 
+size_t t0_trainer_workspace_bytes(const t0_trainer *trainer); /* held for activations: as the largest batch so far has needed */
 float *t0_trainer_gradient_block(t0_trainer *trainer);             /* [n_weights], the model's offsets */
 float *t0_trainer_state_block(t0_trainer *trainer, size_t *n_floats); /* optimiser states of all tensors, in table order */
 

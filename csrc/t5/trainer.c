@@ -198,6 +198,13 @@ void t0_trainer_free(t0_trainer *trainer) {
     t0_free(trainer);
 }
 
+size_t t0_trainer_workspace_bytes(const t0_trainer *trainer) {
+    size_t n_floats = 0;
+    for (size_t i = 0; i < trainer->n_shards; i++)
+        n_floats += trainer->shards[i].sequences.capacity + trainer->shards[i].workspace.capacity;
+    return n_floats * sizeof(float);
+}
+
 float *t0_trainer_gradient_block(t0_trainer *trainer) { return trainer->gradients; }
 
 float *t0_trainer_state_block(t0_trainer *trainer, size_t *n_floats) {
@@ -229,7 +236,10 @@ static t0_status prepare(t0_trainer *trainer, const t0_ragged *sources, const t0
     const t0_trainer_options *o = &trainer->options;
     const double tokens = (double)targets->offsets[targets->n];
     const t0_loss loss = {.scale = (float)(1.0 / tokens), .label_smoothing = o->label_smoothing, .z_loss = o->z_loss};
-    const t0_pass pass = {.model = trainer->model, .dropout = o->dropout, .seed = t0_random_u64(o->seed, T0_RANDOM_DROPOUT, step)};
+    const t0_pass pass = {.model = trainer->model,
+                          .dropout = o->dropout,
+                          .seed = t0_random_u64(o->seed, T0_RANDOM_DROPOUT, step),
+                          .recompute = o->recompute};
     trainer->n_used = sources->n < trainer->n_shards ? sources->n : trainer->n_shards;
     atomic_store(&trainer->stop, false);
     t0_mask_position masks = {0};

@@ -183,6 +183,30 @@ static void sharded_gradients_are_wide_gradients(void) {
     t0_model_free(model);
 }
 
+/* Blocks that share their buffers: the same bits, one block's activations and the inputs of all. */
+static void recomputed_activations_are_the_same(void) {
+    static sequences sources, targets;
+    draw(&sources, 7, 1, 60, 29, 33);
+    draw(&targets, 7, 1, 40, 29, 34);
+    t0_config deep = varied(true, false, 3, 6, 6);
+    deep.vocab_size = 29;
+    t0_model *model = make_model(deep, 18);
+    FOR_KERNELS(kernels) {
+        for (size_t shards = 1; shards <= 3; shards += 2) {
+            t0_trainer_options options = {.scale_parameter = true, .n_shards = shards, .dropout = 0.2f, .seed = 5};
+            t0_trainer *kept = make_trainer_on(kernels, model, options, 2);
+            options.recompute = true;
+            t0_trainer *again = make_trainer_on(kernels, model, options, 2);
+            CHECK(t0_trainer_workspace_bytes(kept) == 0);
+            CHECK_NEAR(gradients(again, &sources, &targets, 4).loss, gradients(kept, &sources, &targets, 4).loss, 0, 0);
+            CHECK(same_bits(t0_trainer_gradient_block(again), t0_trainer_gradient_block(kept), model->n_weights));
+            CHECK(2 * t0_trainer_workspace_bytes(again) < t0_trainer_workspace_bytes(kept));
+            t0_trainer_free(kept), t0_trainer_free(again);
+        }
+    }
+    t0_model_free(model);
+}
+
 /* Batch gradients are the mean of the examples', weighted by target tokens; each example gets a trainer of its own, whose
  * memory is as small as its plan says (the sanitizer sees what goes beyond). */
 static void batch_gradients_are_those_of_single_examples(void) {
@@ -442,6 +466,7 @@ int main(void) {
     T0_RUN(gradients_agree_with_differences_under_dropout);
     T0_RUN(masks_are_drawn_at_every_place_of_t5_and_nowhere_else);
     T0_RUN(sharded_gradients_are_wide_gradients);
+    T0_RUN(recomputed_activations_are_the_same);
     T0_RUN(batch_gradients_are_those_of_single_examples);
     T0_RUN(threads_do_not_change_a_bit);
     T0_RUN(kernel_sets_agree_on_gradients);
