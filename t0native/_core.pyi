@@ -169,6 +169,7 @@ class Trainer:
         z_loss: float = 0.0,
         freeze: Sequence[str] = (),
         recompute: bool = False,
+        broadcast_dropout: bool = False,
         seed: int = 0,
         threads: int = 1,
     ) -> Self: ...

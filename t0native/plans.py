@@ -28,7 +28,7 @@ SETTINGS = {  # keyword of train -> what it must be
     "seed": SEED,
     "dropout": NUMBER.or_none(),
     "freeze": NAMES.or_none(),
-    "recompute": FLAG,
+    **dict.fromkeys(("broadcast_dropout", "recompute"), FLAG),
     "threads": THREADS.or_none(),
     "progress": FLAG,
 }
@@ -38,8 +38,8 @@ OPTIONS = {  # keyword of the optimiser -> what it must be
     "step_offset": whole(0, 2**63 - 1),
 }
 _PLANNED = (
-    "batch_size", "accumulate", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout", "freeze",
-    "max_source", "max_target",
+    "batch_size", "accumulate", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout",
+    "broadcast_dropout", "freeze", "max_source", "max_target",
 )  # fmt: skip
 
 

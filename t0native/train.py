@@ -75,6 +75,7 @@ def train(
     clip=1.0,
     seed=0,
     dropout=None,
+    broadcast_dropout=False,
     freeze=None,
     recompute=False,
     max_source=1024,
@@ -100,7 +101,8 @@ def train(
         pieces of some 500 tokens.
     schedule: "constant", "linear", "cosine", "rsqrt", or a callable (step, steps) -> factor; where it has an attribute
         `expected`, the progress bar counts to that step instead of the last one possible.  warmup: steps.
-    clip: global norm of the gradients, 0 for none.  dropout: None for the model's own rate.
+    clip: global norm of the gradients, 0 for none.  dropout: None for the model's own rate.  broadcast_dropout: one mask for
+        all tokens of a sequence, and in attention for all its queries, as T5X draws it.
     optimizer: "adafactor", "adamw" or "sgd".  optimizer_options: its keywords (step_offset; beta1, beta2, epsilon,
         weight_decay; momentum) and those of the loss (z_loss, label_smoothing).
     freeze: patterns of names of tensors that stay as they are, as ["shared.*", "*.layer_norm.weight"]: they do not count in
@@ -122,7 +124,7 @@ def train(
     given = check_settings(dict(locals()))
     _check_model(model)
     given["mixture"] = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
-    options = {name: given[name] for name in ("optimizer", "dropout", "freeze", "recompute", "seed", "threads")}
+    options = {name: given[name] for name in ("optimizer", "dropout", "broadcast_dropout", "freeze", "recompute", "seed", "threads")}
     trainer = Trainer(model, clip_norm=given["clip"], options=given["optimizer_options"] or {}, **options)
     plan = plan_of(model, given["mixture"], given)
     folder = RunFolder(out, plan if out is None else plan | {"weights": digest_of(trainer.weights())})

@@ -31,10 +31,10 @@ class Trainer:
     """Trains a model's weights in place. Steps are numbered from 1; one thread may use it at a time.
 
     options: of the optimiser (plans.OPTIONS); dropout: None for the rate of the model's configuration; freeze: patterns of
-    names of tensors that keep their bits. ConfigError for a value that the core refuses and for a pattern that fits no
+    names of tensors that keep their bits; switches: broadcast_dropout, recompute. ConfigError for a value that the core refuses and for a pattern that fits no
     tensor, MemoryError where gradients and optimiser state do not fit."""
 
-    def __init__(self, model, *, optimizer, clip_norm, dropout, seed, threads, options, freeze=None, recompute=False):
+    def __init__(self, model, *, optimizer, clip_norm, dropout, seed, threads, options, freeze=None, **switches):
         rate = model.config.dropout_rate if dropout is None else dropout
         threads = model.threads if threads is None else threads
         model.make_trainable()
@@ -43,7 +43,7 @@ class Trainer:
         needed, least = (needed_bytes(shapes, optimizer=kind, options=options, freeze=freeze) for kind in (optimizer, "adafactor"))
         smaller = "use optimizer='adafactor', which needs less" if needed > least else "train a smaller model"
         check_room(needed, "gradients and optimiser state take {}", f"close other programs, or {smaller}")
-        fixed = {"optimizer": optimizer, "clip_norm": clip_norm, "dropout": rate, "seed": seed, "threads": threads, "recompute": recompute}
+        fixed = {"optimizer": optimizer, "clip_norm": clip_norm, "dropout": rate, "seed": seed, "threads": threads, **switches}
         try:
             self._core = _core.Trainer(model.core, **fixed, freeze=matching(freeze or (), shapes), **options)
         except ValueError as error:

@@ -216,9 +216,11 @@ def test_the_golden_gradients_are_what_their_script_makes(models):
 
 @pytest.mark.parity
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("case", ["prime-unequal-depths", "relu-tied"])
-def test_dropout_stands_where_transformers_has_it(case, monkeypatch):
-    """transformers in training mode, given our masks one after the other: the same loss and gradients of one example."""
+@pytest.mark.parametrize("case, broadcast", [("prime-unequal-depths", False), ("relu-tied", False), ("prime-unequal-depths", True)])
+def test_dropout_stands_where_transformers_has_it(case, broadcast, monkeypatch):
+    """transformers in training mode, given our masks one after the other: the same loss and gradients of one example.
+
+    broadcast: the masks of rows, and in attention of queries, are all those of the first, as T5X draws them."""
     import make_golden
     import torch
 
@@ -226,7 +228,7 @@ def test_dropout_stands_where_transformers_has_it(case, monkeypatch):
     shape, weights_seed = golden.MODELS[case][:2]
     sources, targets = (rows[:1] for rows in golden.batch(case))
     core = build(shape, weights_seed)
-    trainer = _core.Trainer(core, dropout=rate, seed=seed)
+    trainer = _core.Trainer(core, dropout=rate, seed=seed, broadcast_dropout=broadcast)
     loss = trainer.gradients(*ragged(sources), *ragged(targets), step)[0]
 
     sites, step_seed = dropout_sites(shape), int(_core.random_bits(seed, 2, step, 1)[0])
@@ -234,7 +236,8 @@ def test_dropout_stands_where_transformers_has_it(case, monkeypatch):
     def dropout(x, p, training, inplace=False):
         assert training and p == rate
         units = (random_words(step_seed, 2 + (next(sites) << 8), x.numel()) >> np.uint64(8)) * 2.0**-24
-        return x * torch.from_numpy(units >= np.float32(rate)).reshape(x.shape) / (1 - rate)
+        kept = torch.from_numpy(units >= np.float32(rate)).reshape(x.shape)
+        return x * (kept[..., :1, :] if broadcast else kept) / (1 - rate)
 
     monkeypatch.setattr(torch.nn.functional, "dropout", dropout)
     theirs = make_golden.build({**shape, "dropout_rate": rate}, weights_seed).train()

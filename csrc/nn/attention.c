@@ -93,17 +93,23 @@ static void finish_scores(const attention *a, const sequence *at, size_t h, floa
     }
 }
 
+/* Mask number of the first weight of query i of head h. */
+static uint64_t mask_of(const t0_attention *s, const sequence *at, size_t h, size_t i) {
+    return s->first + at->p_at + (h * at->queries + (s->broadcast ? 0 : i)) * at->keys;
+}
+
 /* dropped[rows, n] = dropped columns j .. j+n-1 of p[rows, stride], whose first element has mask number `first`. */
 static void drop_block(const attention *a, float *dropped, const float *p, size_t stride, uint64_t first, size_t rows, size_t j,
                        size_t n) {
     const t0_attention *s = a->s;
     const uint64_t purpose = T0_RANDOM_DROPOUT + (s->site << 8);
-    if (n == stride) {
+    if (n == stride && !s->broadcast) {
         a->kernels->dropout(dropped, p, rows * n, s->dropout, s->seed, purpose, first);
         return;
     }
     for (size_t r = 0; r < rows; r++)
-        a->kernels->dropout(dropped + r * n, p + r * stride + j, n, s->dropout, s->seed, purpose, first + r * stride + j);
+        a->kernels->dropout(dropped + r * n, p + r * stride + j, n, s->dropout, s->seed, purpose,
+                            first + (s->broadcast ? 0 : r * stride) + j);
 }
 
 /* o[rows, K] = drop(p)[rows, keys] v[keys, K]; with dropout in blocks of keys, because p itself is kept undropped. */
@@ -141,7 +147,7 @@ static void forward_head(void *context, size_t index, size_t worker) {
         t0_gemm_serial(a->kernels, pack, p, at.keys, (t0_operand){a->q + row * s->q_stride + h * d, s->q_stride, 1},
                        (t0_operand){k, 1, s->k_stride}, rows, keys, d, false);
         finish_scores(a, &at, h, p, first, rows);
-        weigh_values(a, a->o + row * s->o_stride + h * d, p, at.keys, s->first + e, v, rows, keys, pack);
+        weigh_values(a, a->o + row * s->o_stride + h * d, p, at.keys, mask_of(s, &at, h, first), v, rows, keys, pack);
     }
 }
 
@@ -174,15 +180,14 @@ static void backward_sequence(const attention *a, size_t b, size_t h, float *dbi
         if ((first > 0 || (b + h) % POLL_HEADS == 0) && t0_exec_stops(a->exec, worker)) return;
         const size_t rows = at.queries - first < BLOCK ? at.queries - first : BLOCK, row = at.query_row + first;
         const size_t keys = visible(s, &at, first + rows - 1), e = at.p_at + (h * at.queries + first) * at.keys;
-        const uint64_t purpose = T0_RANDOM_DROPOUT + (s->site << 8);
         const float *p = a->p + e, *used = p;
         const t0_operand d_o = {a->d_o + row * s->o_stride + h * d, s->o_stride, 1};
         const t0_operand q = {a->q + row * s->q_stride + h * d, s->q_stride, 1};
         t0_gemm_serial(a->kernels, pack, ds, at.keys, d_o, (t0_operand){a->v + v_at, 1, s->v_stride}, rows, keys, d, false);
         if (s->dropout > 0.0f) {
             for (size_t r = 0; r < rows; r++) memset(ds + r * at.keys + keys, 0, (at.keys - keys) * sizeof *ds);
-            a->kernels->dropout(dropped, p, rows * at.keys, s->dropout, s->seed, purpose, s->first + e);
-            a->kernels->dropout(ds, ds, rows * at.keys, s->dropout, s->seed, purpose, s->first + e);
+            drop_block(a, dropped, p, at.keys, mask_of(s, &at, h, first), rows, 0, at.keys);
+            drop_block(a, ds, ds, at.keys, mask_of(s, &at, h, first), rows, 0, at.keys);
             used = dropped;
         }
         t0_gemm_serial(a->kernels, pack, a->dv + v_at, s->v_stride, (t0_operand){used, 1, at.keys}, d_o, keys, d, rows, true);

@@ -35,6 +35,9 @@ void t0_activation_backward(t0_exec *exec, float *dh, const float *da, const flo
 /* ---- dropout: y = x * mask / (1 - rate), mask from base/random.h at (seed, T0_RANDOM_DROPOUT + (site << 8), first + i).
  * Forward and backward are the same call. rate in [0, 1); y may be x. ---------------------------------------------- */
 void t0_dropout(t0_exec *exec, float *y, const float *x, size_t n, float rate, uint64_t seed, uint64_t site, uint64_t first);
+/* T5X's: along a sequence one mask for all rows, that of its first row. x, y: [offsets[n_sequences], columns]. */
+void t0_dropout_broadcast(t0_exec *exec, float *y, const float *x, const int64_t *offsets, size_t n_sequences, size_t columns, float rate,
+                          uint64_t seed, uint64_t site, uint64_t first);
 
 /* ---- attention over ragged sequences (Vaswani et al. 2017; T5: no 1/sqrt(K), a bias by distance) ----------------
  *
@@ -54,6 +57,7 @@ typedef struct t0_attention {
     const float *bias;
     size_t bias_width, bias_center;
     float dropout;
+    bool broadcast;             /* of dropout, as T5X: all queries of a head have the mask of its first */
     uint64_t seed, site, first; /* element e of p has mask number first + e */
 } t0_attention;
 

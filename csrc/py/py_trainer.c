@@ -86,22 +86,24 @@ static bool take_frozen(bool **out, PyObject *names, const t0_model *model) {
 static bool parse_options(PyObject *args, PyObject *kwargs, t0py_state *state, t0py_model **model, t0_trainer_options *o, bool **frozen,
                           Py_ssize_t *n_threads) {
     static char *names[] = {"model", "optimizer", "beta1", "beta2", "epsilon", "weight_decay", "momentum", "scale_parameter",
-                            "step_offset", "clip_norm", "dropout", "label_smoothing", "z_loss", "freeze", "recompute", "seed",
-                            "threads", NULL};
+                            "step_offset", "clip_norm", "dropout", "label_smoothing", "z_loss", "freeze", "recompute",
+                            "broadcast_dropout", "seed", "threads", NULL};
     *o = (t0_trainer_options){.beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f, .scale_parameter = true};
     const char *optimizer = "adafactor";
-    int scale_parameter = 1, recompute = 0;
+    int scale_parameter = 1, recompute = 0, broadcast = 0;
     unsigned long long step_offset = 0, seed = 0;
     PyObject *freeze = NULL;
     *n_threads = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$sfffffpKffffOpKn:Trainer", names, state->model_type, model, &optimizer, &o->beta1,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$sfffffpKffffOppKn:Trainer", names, state->model_type, model, &optimizer, &o->beta1,
                                      &o->beta2, &o->epsilon, &o->weight_decay, &o->momentum, &scale_parameter, &step_offset, &o->clip_norm,
-                                     &o->dropout, &o->label_smoothing, &o->z_loss, &freeze, &recompute, &seed, n_threads))
+                                     &o->dropout, &o->label_smoothing, &o->z_loss, &freeze, &recompute, &broadcast,
+                                     &seed, n_threads))
         return false;
     if (freeze && !take_frozen(frozen, freeze, (*model)->model)) return false;
     o->frozen = *frozen;
     o->scale_parameter = scale_parameter != 0;
     o->recompute = recompute != 0;
+    o->broadcast_dropout = broadcast != 0;
     o->step_offset = step_offset;
     o->seed = seed;
     return optimizer_named(optimizer, &o->optimizer) && options_valid(o) && t0py_threads_valid(*n_threads);
@@ -325,8 +327,9 @@ static PyGetSetDef trainer_properties[] = {
 PyDoc_STRVAR(trainer_doc,
              "Trainer(model, *, optimizer='adafactor', beta1=0.9, beta2=0.999, epsilon=1e-08, weight_decay=0.0, momentum=0.0, "
              "scale_parameter=True, step_offset=0, clip_norm=0.0, dropout=0.0, label_smoothing=0.0, z_loss=0.0, freeze=(), recompute=False, "
-             "seed=0, threads=1)\n--\n\n"
-             "Trains a Model's weights in place. freeze: names of tensors that keep their bits. recompute: less memory for more time.");
+             "broadcast_dropout=False, seed=0, threads=1)\n--\n\n"
+             "Trains a Model's weights in place. freeze: names of tensors that keep their bits. recompute: less memory for more time. "
+             "broadcast_dropout: one mask along a sequence, as T5X.");
 static PyType_Slot trainer_slots[] = {
     {Py_tp_doc, (void *)trainer_doc},       {Py_tp_new, trainer_new},
     {Py_tp_dealloc, trainer_dealloc},       {Py_tp_methods, trainer_methods},

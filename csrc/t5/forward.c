@@ -143,8 +143,11 @@ uint64_t t0_dropout_site(const t0_stack_run *run, size_t block, t0_dropout_place
 
 void t0_stack_dropout(const t0_stack_run *run, float *y, const float *x, size_t columns, size_t block, t0_dropout_place place) {
     const t0_pass *pass = run->pass;
-    t0_dropout(pass->exec, y, x, run->n_rows * columns, pass->dropout, pass->seed, t0_dropout_site(run, block, place),
-               run->first_row * columns);
+    const uint64_t site = t0_dropout_site(run, block, place), first = run->first_row * columns;
+    if (pass->broadcast)
+        t0_dropout_broadcast(pass->exec, y, x, run->shape->offsets, run->shape->n_sequences, columns, pass->dropout, pass->seed, site, first);
+    else
+        t0_dropout(pass->exec, y, x, run->n_rows * columns, pass->dropout, pass->seed, site, first);
 }
 
 static t0_attention attention_of(const t0_stack_run *run, size_t block, t0_dropout_place place) {
@@ -157,6 +160,7 @@ static t0_attention attention_of(const t0_stack_run *run, size_t block, t0_dropo
         .query_offsets = run->shape->offsets,
         .o_stride = inner,
         .dropout = run->pass->dropout,
+        .broadcast = run->pass->broadcast,
         .seed = run->pass->seed,
         .site = t0_dropout_site(run, block, place),
     };

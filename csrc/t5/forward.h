@@ -48,6 +48,7 @@ typedef struct t0_pass {
     const t0_model *model;
     t0_exec *exec;
     float dropout;       /* 0 but in training */
+    bool broadcast;      /* of dropout, along sequences */
     uint64_t seed;       /* of this step's masks */
     bool recompute;      /* blocks share their buffers, but for self_x; the backward pass fills them again */
 } t0_pass;

@@ -54,6 +54,7 @@ typedef struct t0_trainer_options {
     float clip_norm;                           /* global; 0: none */
     float dropout, label_smoothing, z_loss;
     uint64_t seed; /* of dropout */
+    bool broadcast_dropout; /* one mask along a sequence, as T5X: nn/layers.h */
     bool recompute; /* keep of each block what goes in, and compute the rest again on the way back: less memory, more time, the same bits */
     const bool *frozen; /* [n_tensors], copied, or NULL: these keep their bits, and need no optimiser state */
     size_t n_shards; /* 0: by the model's size (see trainer.c); 1: wide; 2 to 4: sharded */

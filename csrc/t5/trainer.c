@@ -238,6 +238,7 @@ static t0_status prepare(t0_trainer *trainer, const t0_ragged *sources, const t0
     const t0_loss loss = {.scale = (float)(1.0 / tokens), .label_smoothing = o->label_smoothing, .z_loss = o->z_loss};
     const t0_pass pass = {.model = trainer->model,
                           .dropout = o->dropout,
+                          .broadcast = o->broadcast_dropout,
                           .seed = t0_random_u64(o->seed, T0_RANDOM_DROPOUT, step),
                           .recompute = o->recompute};
     trainer->n_used = sources->n < trainer->n_shards ? sources->n : trainer->n_shards;

@@ -194,6 +194,16 @@ static void dropout_masks_are_the_generators(void) {
             }
         t0_dropout(exec, y, x, LONGEST, 0.0f, seed, site, 0);
         CHECK(same_bits(x, y, LONGEST));
+        enum { COLUMNS = 7 };
+        const int64_t offsets[] = {0, 1, 9, 9 + LONGEST / 2 / COLUMNS};
+        bool right = true;
+        t0_dropout_broadcast(exec, y, x, offsets, 3, COLUMNS, rate, seed, site, 1001);
+        for (size_t b = 0; b < 3; b++)
+            for (size_t i = (size_t)offsets[b] * COLUMNS; i < (size_t)offsets[b + 1] * COLUMNS; i++) {
+                const bool kept = is_kept(seed, site, 1001 + (size_t)offsets[b] * COLUMNS + i % COLUMNS, rate);
+                right = right && fabsf(y[i] - (kept ? x[i] / (1.0f - rate) : 0.0f)) <= 1e-6f * fabsf(x[i]);
+            }
+        CHECK(right);
         t0_exec_free(exec);
     }
     t0_free(x), t0_free(y);
@@ -340,7 +350,8 @@ static double plain_attention(const batch *b, double *o) {
                     sum += p[j] = s->causal && (long)j > position ? 0 : exp(score);
                 }
                 for (size_t j = 0; j < keys; j++) {
-                    const bool kept = s->dropout == 0 || is_kept(s->seed, s->site, s->first + e + j, s->dropout);
+                    const size_t mask = e + j - (s->broadcast ? i * keys : 0);
+                    const bool kept = s->dropout == 0 || is_kept(s->seed, s->site, s->first + mask, s->dropout);
                     p[j] *= kept ? 1 / ((1 - (double)s->dropout) * sum) : 0;
                 }
                 for (size_t d = 0; d < s->head_dim; d++) {
@@ -408,10 +419,11 @@ static void check_attention(const t0_kernels *kernels, batch *b, bool slopes) {
 
 static void attention_agrees_with_its_definition(void) {
     FOR_KERNELS(kernels) {
-        for (int which = 0; which < 6; which++) {
-            const bool shared = which == 1 || which == 3, causal = which == 2 || which == 4, biased = which != 1 && which != 5;
+        for (int which = 0; which < 8; which++) {
+            const bool shared = which == 1 || which == 3 || which == 6, causal = which == 2 || which == 4 || which == 7, biased = which != 1 && which != 5;
             batch b;
             make_batch(&b, shared, causal, biased, which == 5 ? 1 : 3, which == 3 ? 7 : which == 5 ? 1 : 16, which >= 3 ? 0.2f : 0.0f);
+            b.s.broadcast = which >= 6;
             check_attention(kernels, &b, true);
             free_batch(&b);
         }

@@ -88,6 +88,8 @@ static void gradients_agree_with_differences_under_dropout(void) {
     check_differences(varied(true, false, 3, 2, 3), options);
     options.n_shards = 3;
     check_differences(varied(false, true, 2, 2, 2), options);
+    options.broadcast_dropout = true;
+    check_differences(varied(true, false, 3, 2, 2), options);
 }
 
 /* ---- where dropout stands --------------------------------------------------------------------------------------- */
@@ -158,13 +160,14 @@ static void masks_are_drawn_at_every_place_of_t5_and_nowhere_else(void) {
 /* ---- the training step ------------------------------------------------------------------------------------------- */
 
 /* About 1200 rows: each way cuts them into other pieces. */
-static void sharded_gradients_are_wide_gradients(void) {
+static void check_shards(bool broadcast) {
     static sequences sources, targets;
     draw(&sources, 61, 1, 30, 29, 31);
     draw(&targets, 61, 1, 8, 29, 32);
     t0_model *model = make_model(PRIMES, 10);
     t0_trainer_options options = PLAIN;
     options.dropout = 0.2f;
+    options.broadcast_dropout = broadcast;
     t0_trainer *wide = make_trainer(model, options, 1);
     const t0_step_result expected = gradients(wide, &sources, &targets, 1);
     const float *e = t0_trainer_gradient_block(wide);
@@ -181,6 +184,11 @@ static void sharded_gradients_are_wide_gradients(void) {
     }
     t0_trainer_free(wide);
     t0_model_free(model);
+}
+
+static void sharded_gradients_are_wide_gradients(void) {
+    check_shards(false);
+    check_shards(true);
 }
 
 /* Blocks that share their buffers: the same bits, one block's activations and the inputs of all. */
