@@ -23,6 +23,7 @@ from t0native.errors import ConfigError, FormatError, NumericError
 from t0native.files import FileSet
 from t0native.jsontext import parse_json
 from t0native.packedfile import PACKED, add_packed, read_packed
+from t0native.progress import BAR_DELAY, Progress
 from t0native.safetensorfiles import header_of, read_header
 from t0native.t5x import TREE, derived_config, find_t5x, read_t5x
 from t0native.torchfiles import read_torch
@@ -31,6 +32,7 @@ __all__ = ["READERS", "TOKENIZER", "Checkpoint", "add_weights", "check_place_of_
 
 WEIGHTS, PICKLED, TOKENIZER = "model.safetensors", "pytorch_model.bin", "spiece.model"
 READERS = {WEIGHTS: read_header, PICKLED: read_torch}  # the first that is there is read; NAME.index.json stands for shards
+MEGA = 10**6
 _MOST_PACKERS = 16  # each may have two chunks waiting
 _COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")  # the hub may store shared.weight again
 _IGNORED = ("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",)  # of 2020, never used by any T5
@@ -92,15 +94,21 @@ class Checkpoint:
         `threads` others pack what was read. Errors as those of `chunks`."""
         order = sorted(self.config.tensors(), key=lambda name: (self.entries[name].path, self.entries[name].places))
         chunks = ((name, row, chunk) for name in order for row, chunk in self.chunks(name, allow_nonfinite=True))
-        waiting = deque()
+        waiting, total, done = deque(), sum(self.entries[name].size for name in order), 0
 
         def finish():
+            nonlocal done
             (name, row, chunk), packing = waiting.popleft()
             if packing.result() is not None and not allow_nonfinite:
                 _raise_nonfinite(self.entries[name], row, chunk)
+            done += chunk.nbytes
+            bar.update(done // MEGA, "MB")
 
         threads = min(threads, _MOST_PACKERS)
-        with ThreadPoolExecutor(threads) as pool:  # rows may be put in any order, by several threads at once
+        with (
+            Progress("load", total // MEGA, delay=BAR_DELAY) as bar,
+            ThreadPoolExecutor(threads) as pool,  # rows may be put in any order, by several threads at once
+        ):
             for chunk in chunks:
                 waiting.append((chunk, pool.submit(core.put, *chunk)))
                 if len(waiting) > 2 * threads:

@@ -16,9 +16,9 @@ from t0native.beams import Beams
 from t0native.errors import ConfigError, NumericError
 from t0native.generation_options import MOST_NEW_TOKENS, NEW_TOKENS
 from t0native.memory import available_memory
-from t0native.progress import Progress
+from t0native.progress import BAR_DELAY, Progress
 from t0native.search import Answer, Chains, Ends, Job
-from t0native.sequences import BAR_DELAY, Sequences, concatenated, inputs_of
+from t0native.sequences import Sequences, concatenated, inputs_of
 
 __all__ = ["Generation", "generate", "stream"]
 _log = logging.getLogger("t0native")

@@ -145,7 +145,7 @@ class Model:
         if dtype != "float32" and initializer != "t5":
             return cls.init(config, tokenizer, seed, initializer, kernels=kernels, threads=threads, name=name).to(dtype)
         core = _new_core(config, kernels, FLAT if dtype == "float32" else dtype)
-        core.init(initializer, seed)
+        core.init(initializer, seed, get_num_threads() if threads is None else check(THREADS, "threads", threads))
         return cls(core, config, tokenizer, name=name, threads=threads)
 
     def to(self, dtype):

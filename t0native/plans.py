@@ -29,6 +29,8 @@ SETTINGS = {  # keyword of train -> what it must be
     "dropout": NUMBER.or_none(),
     "freeze": NAMES.or_none(),
     **dict.fromkeys(("broadcast_dropout", "recompute"), FLAG),
+    "recompute": FLAG,
+    "precision": one_of("float32", "bfloat16"),
     "threads": THREADS.or_none(),
     "progress": FLAG,
 }
@@ -68,6 +70,8 @@ def plan_of(model, mixture, given):
     plan["schedule"] = "a function" if callable(schedule) else schedule
     if schedule != "constant":
         plan["steps"] = given["steps"]
+    if given["precision"] != "float32":  # which plans of before it do not name
+        plan["precision"] = given["precision"]
     plan["mixture"] = mixture.digest()
     plan["curriculum"] = given["mixture_at"] is not None
     plan["model"] = _digest(model.config)

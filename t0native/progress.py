@@ -8,10 +8,11 @@ import os
 import sys
 import time
 
-__all__ = ["Progress"]
+__all__ = ["BAR_DELAY", "Progress"]
 
 TERMINAL_INTERVAL, PLAIN_INTERVAL = 0.1, 10.0  # seconds
 WIDTH = 20
+BAR_DELAY = 2.0  # seconds that a call lasts before it shows how far it is
 
 
 class Progress:

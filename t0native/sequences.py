@@ -6,12 +6,11 @@ import numpy as np
 
 from t0native.arguments import FLAG, check, shown, whole
 from t0native.errors import ConfigError, DataError
-from t0native.progress import Progress
+from t0native.progress import BAR_DELAY, Progress
 
 SECONDS_WORK = 3e9  # about the tokens x layers x d_model^2 that one processor does in a second
-BAR_DELAY = 2.0  # seconds that a call lasts before it shows how far it is
 
-__all__ = ["BAR_DELAY", "Sequences", "concatenated", "inputs_of", "listed", "score_pairs", "usual_batch_tokens"]
+__all__ = ["Sequences", "concatenated", "inputs_of", "listed", "score_pairs", "usual_batch_tokens"]
 
 
 def inputs_of(inputs, what="inputs"):

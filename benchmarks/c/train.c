@@ -82,7 +82,10 @@ static void run(const t0_kernels *kernels, size_t threads, double seconds) {
     t0_model *model = NULL;
     t0_trainer *trainer = NULL;
     must(t0_model_new(&model, &config, &err), &err);
-    (void)t0_model_init(model, T0_INIT_MATCHING, 1, NULL);
+    t0_exec *exec = NULL;
+    must(t0_exec_new(&exec, kernels, threads, false, &err), &err);
+    must(t0_model_init(model, exec, T0_INIT_MATCHING, 1, NULL, &err), &err);
+    t0_exec_free(exec);
     must(t0_trainer_new(&trainer, model, &options, kernels, threads, &err), &err);
     speed best = {0}, one = measure(trainer, 0.2, 1);
     for (uint64_t i = 0, step = 1 + one.steps; i < 3; i++, step += one.steps) {

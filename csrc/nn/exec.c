@@ -10,7 +10,7 @@ struct t0_exec {
     const t0_kernels *kernels;
     t0_pool *pool; /* NULL when there is one thread */
     size_t n_threads;
-    bool blas;
+    bool blas, bfloat16;
     float *scratch; /* [n_threads][T0_WORKER_SCRATCH] */
     const t0_poll *poll; /* borrowed, of the call that runs */
     atomic_bool stopped; /* what it has answered */
@@ -47,6 +47,10 @@ size_t t0_exec_threads(const t0_exec *exec) { return exec->n_threads; }
 const t0_kernels *t0_exec_kernels(const t0_exec *exec) { return exec->kernels; }
 
 bool t0_exec_blas(const t0_exec *exec) { return exec->blas; }
+
+void t0_exec_set_bfloat16(t0_exec *exec, bool on) { exec->bfloat16 = on && exec->kernels->dense->tile_bfloat16; }
+
+bool t0_exec_bfloat16(const t0_exec *exec) { return exec->bfloat16; }
 
 float *t0_exec_scratch(t0_exec *exec, size_t worker) { return exec->scratch + worker * T0_WORKER_SCRATCH; }
 

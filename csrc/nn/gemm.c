@@ -125,6 +125,10 @@ static void run_block(const product *p, float *scratch) {
 
 /* C (+)= A B, block by block. scratch: T0_GEMM_SCRATCH floats. */
 static void run_blocks(const product *p, float *scratch) {
+    if (p->exec && p->k > 0 && t0_exec_bfloat16(p->exec)) {
+        t0_gemm_bfloat16(p->exec, p->worker, p->c, p->c_stride, p->a, p->b, p->m, p->n, p->k, p->add);
+        return;
+    }
     if (p->k == 0 && !p->add)
         for (size_t i = 0; i < p->m; i++) memset(p->c + i * p->c_stride, 0, p->n * sizeof *p->c);
     const size_t k_blocks = divide_up(p->k, T0_GEMM_K);

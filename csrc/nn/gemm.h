@@ -24,7 +24,10 @@ enum { T0_WORKER_SCRATCH = T0_GEMM_SCRATCH + T0_ATTENTION_ROWS * T0_ATTENTION_KE
 void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m,
                     size_t n, size_t k, bool add);
 
-/* Over the exec's threads; unfinished where the exec is stopped. Large products of the portable kernels go to OpenBLAS, where the build has it and the exec allows
+/* In bfloat16 (gemm_bfloat16.c), k > 0, on one worker of the exec, whose kernels must have tile_bfloat16. */
+void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add);
+
+/* Over the exec's threads, in bfloat16 where the exec is told so; unfinished where the exec is stopped. Large products of the portable kernels go to OpenBLAS, where the build has it and the exec allows
  * it; those of vector kernels never do. */
 void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add);
 

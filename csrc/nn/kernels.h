@@ -23,7 +23,7 @@ typedef struct t0_dense_kernels {
     void (*tile_int8)(int32_t *c, const uint8_t *a, size_t a_row, const uint32_t *panel, size_t groups, size_t m);
     int32_t offset;
     void (*widen_pairs)(float *y, const uint32_t *panel, size_t groups); /* [groups][32] words to [2 groups][32] floats */
-    void (*to_bfloat16)(uint16_t *y, const float *x, size_t n); /* nearest, ties to even */
+    void (*to_bfloat16)(uint16_t *y, const float *x, size_t n); /* nearest, ties to even; subnormals may become zeros, here and in pairs */
     void (*pair_bfloat16)(uint32_t *y, const float *low, const float *high, size_t n); /* both in a word; high NULL: zeros */
     /* y = round(x 127 / max|x|), symmetric; returns max|x| / 127, or NaN (and zeros) where an x is not finite. */
     float (*quantise)(uint8_t *y, const float *x, size_t n);

@@ -82,28 +82,22 @@ static void tile_bfloat16(float *c, const uint16_t *a, size_t a_row, const uint3
     FLOAT_TILES[m](c, (const uint8_t *)a, a_row * sizeof *a, panel, groups);
 }
 
-/* The bfloat16s of 16 floats, each in the upper half of its lane; the lower half is rubbish. */
-static inline __m512i round_up(__m512i bits) {
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    const __m512i half = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
-    const __mmask16 nan = _mm512_cmp_ps_mask(_mm512_castsi512_ps(bits), _mm512_castsi512_ps(bits), _CMP_UNORD_Q);
-    return _mm512_mask_or_epi32(half, nan, bits, _mm512_set1_epi32(0x400000));
-}
-
+/* The processor's own rounding: nearest, ties to even; subnormals become zeros. */
 static void to_bfloat16(uint16_t *y, const float *x, size_t n) {
     for (size_t i = 0; i < n; i += W) {
         const __mmask16 mask = first_lanes(n - i);
-        _mm512_mask_cvtepi32_storeu_epi16(y + i, mask, _mm512_srli_epi32(round_up(_mm512_maskz_loadu_epi32(mask, x + i)), 16));
+        _mm256_mask_storeu_epi16(y + i, mask, (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, x + i)));
     }
 }
 
 static void pair_bfloat16(uint32_t *y, const float *low, const float *high, size_t n) {
-    const __m512i upper = _mm512_set1_epi32((int32_t)0xffff0000u);
+    const __m512i number = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i turns = _mm512_or_si512(number, _mm512_slli_epi32(_mm512_add_epi32(number, _mm512_set1_epi32(W)), 16)); /* i, 16 + i */
     for (size_t i = 0; i < n; i += W) {
         const __mmask16 mask = first_lanes(n - i);
-        const __m512i first = _mm512_srli_epi32(round_up(_mm512_maskz_loadu_epi32(mask, low + i)), 16);
-        const __m512i second = high ? _mm512_and_si512(round_up(_mm512_maskz_loadu_epi32(mask, high + i)), upper) : _mm512_setzero_si512();
-        _mm512_mask_storeu_epi32(y + i, mask, _mm512_or_si512(first, second));
+        const __m512 second = high ? _mm512_maskz_loadu_ps(mask, high + i) : _mm512_setzero_ps();
+        const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(second, _mm512_maskz_loadu_ps(mask, low + i));
+        _mm512_mask_storeu_epi32(y + i, mask, _mm512_permutexvar_epi16(turns, both));
     }
 }
 

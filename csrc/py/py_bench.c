@@ -20,19 +20,6 @@ static bool seconds_valid(double seconds) {
     return false;
 }
 
-static bool dtype_named(const char *name, t0_dtype *dtype) {
-    static const char *const NAMES[] = {"float32", "bfloat16", "int8"};
-    static const t0_dtype DTYPES[] = {T0_FLOAT32, T0_BFLOAT16, T0_INT8};
-    for (size_t i = 0; i < 3; i++) {
-        if (strcmp(NAMES[i], name) == 0) {
-            *dtype = DTYPES[i];
-            return true;
-        }
-    }
-    PyErr_Format(PyExc_ValueError, "dtype '%s': must be 'float32', 'bfloat16' or 'int8'", name);
-    return false;
-}
-
 /* Operations a second over `seconds` of processor time; a negative number when the poll stopped it. */
 static double rate_of(const t0_probe_rate *probe, double seconds, const t0_poll *poll) {
     enum { ROUNDS = 1 << 14 }; /* some 30 us */
@@ -59,7 +46,7 @@ static PyObject *probe(PyObject *module, PyObject *args, PyObject *kwargs) {
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|zd:probe", names, &dtype_name, &kernels_name, &seconds)) return NULL;
     const t0_kernels *kernels = t0py_kernels_named(kernels_name);
     t0_dtype dtype;
-    if (!kernels || !seconds_valid(seconds) || !dtype_named(dtype_name, &dtype)) return NULL;
+    if (!kernels || !seconds_valid(seconds) || !t0py_dtype_named(dtype_name, &dtype)) return NULL;
     const t0_probe *found = t0_probe_find(kernels->name);
     const t0_probe_rate *chosen = dtype == T0_INT8 ? &found->int8 : dtype == T0_BFLOAT16 ? &found->bfloat16 : &found->float32;
     if (!chosen->run) Py_RETURN_NONE;
@@ -201,7 +188,7 @@ static PyObject *probe_product(PyObject *module, PyObject *args, PyObject *kwarg
         return NULL;
     t0_dtype dtype;
     const t0_kernels *kernels = t0py_kernels_named(kernels_name);
-    if (!kernels || !seconds_valid(seconds) || !dtype_named(dtype_name, &dtype)) return NULL;
+    if (!kernels || !seconds_valid(seconds) || !t0py_dtype_named(dtype_name, &dtype)) return NULL;
     if (rows < 1 || in < 1 || out < 1 || rows > MOST || in > T0_INT8_DEPTH || out > MOST)
         return PyErr_Format(PyExc_ValueError, "rows %zd, inputs %zd, outputs %zd: from 1 to %d, %d, %d", rows, in, out, MOST, T0_INT8_DEPTH, MOST);
     t0py_interrupt interrupt;

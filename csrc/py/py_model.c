@@ -119,20 +119,23 @@ static bool config_from_dict(PyObject *dict, t0_config *out) {
            config_rest(dict, out);
 }
 
-/* What a dtype's name means; false with ValueError set for another. */
-static bool storage_named(const char *name, bool *packed, t0_dtype *dtype) {
+bool t0py_dtype_named(const char *name, t0_dtype *dtype) {
     static const char *const NAMES[] = {"float32", "bfloat16", "int8"};
     static const t0_dtype DTYPES[] = {T0_FLOAT32, T0_BFLOAT16, T0_INT8};
-    *packed = strcmp(name, "float32-flat") != 0;
-    *dtype = T0_FLOAT32;
-    if (!*packed) return true;
     for (size_t i = 0; i < sizeof DTYPES / sizeof *DTYPES; i++)
         if (strcmp(name, NAMES[i]) == 0) {
             *dtype = DTYPES[i];
             return true;
         }
-    PyErr_Format(PyExc_ValueError, "dtype '%s': must be 'float32', 'bfloat16', 'int8' or 'float32-flat'", name);
+    PyErr_Format(PyExc_ValueError, "dtype '%s': must be 'float32', 'bfloat16' or 'int8'", name);
     return false;
+}
+
+/* The same for packed weights, and 'float32-flat'. */
+static bool storage_named(const char *name, bool *packed, t0_dtype *dtype) {
+    *packed = strcmp(name, "float32-flat") != 0;
+    *dtype = T0_FLOAT32;
+    return !*packed || t0py_dtype_named(name, dtype);
 }
 
 /* Makes self->model; panels: a block to borrow, or None. */

@@ -50,6 +50,7 @@ PyObject *t0py_float_view(PyObject *owner, float *data, int ndim, const npy_intp
 /* The tensor `name` of the table, at block + its offset; KeyError if there is none. */
 PyObject *t0py_tensor_view(PyObject *owner, const t0_model *model, float *block, PyObject *name, bool writable);
 
+bool t0py_dtype_named(const char *name, t0_dtype *dtype); /* false with ValueError set for a name that is none */
 bool t0py_threads_valid(Py_ssize_t n_threads); /* else ValueError is set */
 const t0_kernels *t0py_kernels_named(const char *name); /* NULL name: the best; NULL with ValueError set where it cannot run here */
 

@@ -87,17 +87,17 @@ static bool parse_options(PyObject *args, PyObject *kwargs, t0py_state *state, t
                           Py_ssize_t *n_threads) {
     static char *names[] = {"model", "optimizer", "beta1", "beta2", "epsilon", "weight_decay", "momentum", "scale_parameter",
                             "step_offset", "clip_norm", "dropout", "label_smoothing", "z_loss", "freeze", "recompute",
-                            "broadcast_dropout", "seed", "threads", NULL};
+                            "broadcast_dropout", "seed", "threads", "precision", NULL};
     *o = (t0_trainer_options){.beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f, .scale_parameter = true};
-    const char *optimizer = "adafactor";
+    const char *optimizer = "adafactor", *precision = "float32";
     int scale_parameter = 1, recompute = 0, broadcast = 0;
     unsigned long long step_offset = 0, seed = 0;
     PyObject *freeze = NULL;
     *n_threads = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$sfffffpKffffOppKn:Trainer", names, state->model_type, model, &optimizer, &o->beta1,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$sfffffpKffffOppKns:Trainer", names, state->model_type, model, &optimizer, &o->beta1,
                                      &o->beta2, &o->epsilon, &o->weight_decay, &o->momentum, &scale_parameter, &step_offset, &o->clip_norm,
                                      &o->dropout, &o->label_smoothing, &o->z_loss, &freeze, &recompute, &broadcast,
-                                     &seed, n_threads))
+                                     &seed, n_threads, &precision))
         return false;
     if (freeze && !take_frozen(frozen, freeze, (*model)->model)) return false;
     o->frozen = *frozen;
@@ -106,6 +106,11 @@ static bool parse_options(PyObject *args, PyObject *kwargs, t0py_state *state, t
     o->broadcast_dropout = broadcast != 0;
     o->step_offset = step_offset;
     o->seed = seed;
+    o->bfloat16 = strcmp(precision, "bfloat16") == 0;
+    if (!o->bfloat16 && strcmp(precision, "float32") != 0) {
+        PyErr_Format(PyExc_ValueError, "precision '%s': must be 'float32' or 'bfloat16'", precision);
+        return false;
+    }
     return optimizer_named(optimizer, &o->optimizer) && options_valid(o) && t0py_threads_valid(*n_threads);
 }
 
@@ -327,7 +332,7 @@ static PyGetSetDef trainer_properties[] = {
 PyDoc_STRVAR(trainer_doc,
              "Trainer(model, *, optimizer='adafactor', beta1=0.9, beta2=0.999, epsilon=1e-08, weight_decay=0.0, momentum=0.0, "
              "scale_parameter=True, step_offset=0, clip_norm=0.0, dropout=0.0, label_smoothing=0.0, z_loss=0.0, freeze=(), recompute=False, "
-             "broadcast_dropout=False, seed=0, threads=1)\n--\n\n"
+             "broadcast_dropout=False, seed=0, threads=1, precision='float32')\n--\n\n"
              "Trains a Model's weights in place. freeze: names of tensors that keep their bits. recompute: less memory for more time. "
              "broadcast_dropout: one mask along a sequence, as T5X.");
 static PyType_Slot trainer_slots[] = {

@@ -144,23 +144,28 @@ PyObject *t0py_model_panels(PyObject *object, PyObject *unused) {
     return NULL;
 }
 
-const char t0py_init_doc[] = "init($self, kind='t5', seed=0)\n--\n\n"
+const char t0py_init_doc[] = "init($self, kind='t5', seed=0, threads=1)\n--\n\n"
                        "Fills the weights at random: kind 't5' or 'matching'. Counter-based: the same everywhere.";
 PyObject *t0py_model_init(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"kind", "seed", NULL};
+    static char *names[] = {"kind", "seed", "threads", NULL};
+    t0py_model *self = (t0py_model *)object;
     const char *kind = "t5";
     unsigned long long seed = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|sK:init", names, &kind, &seed)) return NULL;
+    Py_ssize_t n_threads = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|sKn:init", names, &kind, &seed, &n_threads)) return NULL;
     const bool matching = strcmp(kind, "matching") == 0;
     if (!matching && strcmp(kind, "t5") != 0) return PyErr_Format(PyExc_ValueError, "initializer '%s': must be 't5' or 'matching'", kind);
-    t0_model *model = ((t0py_model *)object)->model;
-    if (!owns_weights(model)) return NULL;
+    if (!owns_weights(self->model)) return NULL;
+    t0_exec *exec = t0py_exec_take(self, n_threads);
+    if (!exec) return NULL;
+    t0py_interrupt stop;
+    const t0_poll poll = t0py_poll(&stop);
     t0_error err;
     t0_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = t0_model_init(model, matching ? T0_INIT_MATCHING : T0_INIT_T5, seed, &err);
+    status = t0_model_init(self->model, exec, matching ? T0_INIT_MATCHING : T0_INIT_T5, seed, &poll, &err);
     Py_END_ALLOW_THREADS
-    if (status != T0_OK) return t0py_raise(t0py_state_of_type(Py_TYPE(object)), &err);
+    if (!t0py_call_ends(self, exec, status, &err)) return NULL;
     Py_RETURN_NONE;
 }
 

@@ -41,25 +41,37 @@ static double deviation(const t0_config *c, const char *name) {
     return 1.0 / sqrt(d);
 }
 
+/* What the tasks of t0_model_init share: a task is a tensor. */
+typedef struct filling {
+    t0_model *model;
+    t0_exec *exec;
+    uint64_t seed;
+    size_t worker_floats;
+    float *rows; /* [workers][ROWS][most columns] for packed matrices */
+} filling;
+
 /* n values of a tensor from its element `first` on. */
-static void draw(float *w, const t0_model *model, const t0_tensor *tensor, size_t first, size_t n, uint64_t seed) {
-    t0_random_normal(w, n, seed, T0_RANDOM_INIT, tensor->first + first);
-    const float std = (float)deviation(&model->config, tensor->name);
+static void draw(float *w, const filling *f, const t0_tensor *tensor, size_t first, size_t n) {
+    t0_random_normal(w, n, f->seed, T0_RANDOM_INIT, tensor->first + first);
+    const float std = (float)deviation(&f->model->config, tensor->name);
     for (size_t i = 0; i < n; i++) w[i] *= std;
 }
 
-/* rows: [ROWS][columns] scratch, for packed matrices. */
-static void fill(t0_model *model, const t0_tensor *tensor, float *rows, uint64_t seed) {
-    const size_t n = tensor->rows * tensor->columns;
+static void fill(void *context, size_t index, size_t worker) {
+    const filling *f = context;
+    const t0_tensor *tensor = &f->model->tensors[index];
+    float *own = f->model->weights + tensor->offset, *rows = f->rows + worker * f->worker_floats;
     if (tensor->is_vector)
-        for (size_t i = 0; i < n; i++) model->weights[tensor->offset + i] = 1.0f;
-    else if (tensor->matrix == SIZE_MAX)
-        draw(model->weights + tensor->offset, model, tensor, 0, n, seed);
+        for (size_t i = 0; i < tensor->columns; i++) own[i] = 1.0f;
     else
-        for (size_t r = 0; r < tensor->rows; r += ROWS) {
-            const size_t some = tensor->rows - r < ROWS ? tensor->rows - r : ROWS;
-            draw(rows, model, tensor, r * tensor->columns, some * tensor->columns, seed);
-            t0_model_put(model, tensor, r, some, rows, T0_FLOAT32);
+        for (size_t r = 0; r < tensor->rows && !t0_exec_stops(f->exec, worker); r += ROWS) {
+            const size_t some = tensor->rows - r < ROWS ? tensor->rows - r : ROWS, first = r * tensor->columns, n = some * tensor->columns;
+            if (tensor->matrix == SIZE_MAX) {
+                draw(own + first, f, tensor, first, n);
+            } else {
+                draw(rows, f, tensor, first, n);
+                t0_model_put(f->model, tensor, r, some, rows, T0_FLOAT32);
+            }
         }
 }
 
@@ -96,14 +108,18 @@ static void give_roles(t0_model *model) {
     }
 }
 
-t0_status t0_model_init(t0_model *model, t0_init how, uint64_t seed, t0_error *err) {
-    size_t columns = 0;
-    for (size_t i = 0; i < model->n_tensors; i++) columns = t0_size_max(columns, model->tensors[i].columns);
-    float *rows = model->packed ? t0_alloc(ROWS * columns * sizeof *rows) : NULL;
-    if (model->packed && !rows) return t0_fail_memory(err, ROWS * columns * sizeof *rows);
-    for (size_t i = 0; i < model->n_tensors; i++) fill(model, &model->tensors[i], rows, seed);
-    t0_free(rows);
+t0_status t0_model_init(t0_model *model, t0_exec *exec, t0_init how, uint64_t seed, const t0_poll *poll, t0_error *err) {
     if (how == T0_INIT_MATCHING && model->packed) return t0_fail(err, T0_EVALUE, "initializer 'matching': only for flat float32 models");
-    if (how == T0_INIT_MATCHING) give_roles(model);
-    return T0_OK;
+    filling f = {.model = model, .exec = exec, .seed = seed};
+    if (model->packed)
+        for (size_t i = 0; i < model->n_tensors; i++) f.worker_floats = t0_size_max(f.worker_floats, ROWS * model->tensors[i].columns);
+    const size_t n = t0_exec_threads(exec) * f.worker_floats;
+    f.rows = t0_alloc(n * sizeof *f.rows);
+    if (!f.rows) return t0_fail_memory(err, n * sizeof *f.rows);
+    t0_exec_watch(exec, poll);
+    t0_exec_run(exec, fill, &f, model->n_tensors);
+    const t0_status status = t0_exec_unwatch(exec, T0_OK, err);
+    t0_free(f.rows);
+    if (status == T0_OK && how == T0_INIT_MATCHING) give_roles(model);
+    return status;
 }

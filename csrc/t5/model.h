@@ -17,6 +17,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "nn/exec.h"
 #include "nn/packed.h"
 
 /* Dimensions: B examples, N tokens, S source, T target, C choices, D model, H heads, K head size, I = H K, F feed-forward,
@@ -95,8 +96,9 @@ typedef enum t0_init {
     T0_INIT_MATCHING /* the same, but half of the encoder's heads match like with like, the rest look to neighbours (see init.c) */
 } t0_init;
 
-/* T0_INIT_MATCHING is for flat models. Only a packed one can lack memory, for a few rows. */
-t0_status t0_model_init(t0_model *model, t0_init how, uint64_t seed, t0_error *err);
+/* T0_INIT_MATCHING is for flat models. `poll` may stop it (T0_EINTERRUPT), with the weights half filled; only a packed model can
+ * lack memory, for a few rows. */
+t0_status t0_model_init(t0_model *model, t0_exec *exec, t0_init how, uint64_t seed, const t0_poll *poll, t0_error *err);
 
 /* The first tensor of a flat model with a NaN or infinity, or NULL. */
 const t0_tensor *t0_model_find_nonfinite(const t0_model *model);

@@ -53,6 +53,7 @@ typedef struct t0_trainer_options {
     uint64_t step_offset;                      /* Adafactor's decay counts from here */
     float clip_norm;                           /* global; 0: none */
     float dropout, label_smoothing, z_loss;
+    bool bfloat16; /* matrix products of bfloat16s; weights, sums and all else stay float32 */
     uint64_t seed; /* of dropout */
     bool broadcast_dropout; /* one mask along a sequence, as T5X: nn/layers.h */
     bool recompute; /* keep of each block what goes in, and compute the rest again on the way back: less memory, more time, the same bits */

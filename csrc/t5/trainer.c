@@ -152,6 +152,8 @@ static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, size_t n_
     const size_t asked = trainer->options.n_shards;
     trainer->n_shards = asked ? asked : model->n_weights < SHARDED_BELOW ? MAX_SHARDS : 1;
     const bool wide = trainer->n_shards == 1;
+    if (trainer->options.bfloat16 && !kernels->dense->tile_bfloat16)
+        return t0_fail(err, T0_EVALUE, "precision 'bfloat16': the kernels %s do not multiply it; take 'float32'", kernels->name);
     T0_TRY(t0_exec_new(&trainer->exec, kernels, n_threads, wide, err));
     T0_TRY(take_frozen(trainer, err));
     T0_TRY(allocate_states(trainer, err));
@@ -161,6 +163,7 @@ static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, size_t n_
         shard->piece_rows = wide ? WIDE_ROWS : SHARDED_ROWS;
         if (wide) shard->exec = trainer->exec;
         else T0_TRY(t0_exec_new(&shard->exec, kernels, 1, false, err));
+        t0_exec_set_bfloat16(shard->exec, trainer->options.bfloat16);
     }
     return T0_OK;
 }

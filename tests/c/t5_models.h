@@ -20,12 +20,20 @@ static inline t0_config varied(bool gated, bool tied, int n_heads, int n_layers,
     return c;
 }
 
+static inline void init_model(t0_model *model, t0_init how, uint64_t seed) {
+    t0_exec *exec = NULL;
+    t0_error err;
+    CHECK(t0_exec_new(&exec, t0_kernels_best(), 2, false, &err) == T0_OK);
+    CHECK(t0_model_init(model, exec, how, seed, NULL, &err) == T0_OK);
+    t0_exec_free(exec);
+}
+
 /* T5's initialisation with livelier queries, biases and gains, so that no gradient is nearly nothing. */
 static inline t0_model *make_model(t0_config config, uint64_t seed) {
     t0_model *model = NULL;
     t0_error err;
     CHECK(t0_model_new(&model, &config, &err) == T0_OK);
-    CHECK(t0_model_init(model, T0_INIT_T5, seed, &err) == T0_OK);
+    init_model(model, T0_INIT_T5, seed);
     for (size_t i = 0; i < model->n_tensors; i++) {
         const t0_tensor *t = &model->tensors[i];
         float *w = model->weights + t->offset;

@@ -17,17 +17,19 @@ enum { N_CONFIGS = 2, MOST = 4096 };
 
 static t0_error err;
 
-static t0_model *model_of(size_t i, uint64_t seed) {
-    t0_model *model = NULL;
-    CHECK(t0_model_new(&model, &CONFIGS[i], &err) == T0_OK);
-    CHECK(t0_model_init(model, T0_INIT_T5, seed, NULL) == T0_OK);
-    return model;
-}
-
 static t0_exec *exec_of(size_t threads) {
     t0_exec *exec = NULL;
     CHECK(t0_exec_new(&exec, t0_kernels_best(), threads, true, &err) == T0_OK);
     return exec;
+}
+
+static t0_model *model_of(size_t i, uint64_t seed) {
+    t0_model *model = NULL;
+    t0_exec *exec = exec_of(1);
+    CHECK(t0_model_new(&model, &CONFIGS[i], &err) == T0_OK);
+    CHECK(t0_model_init(model, exec, T0_INIT_T5, seed, NULL, &err) == T0_OK);
+    t0_exec_free(exec);
+    return model;
 }
 
 typedef struct batch {

@@ -4,15 +4,20 @@
 
 #include "nn/gemm.h"
 #include "nn/layers.h"
+#include "nn/packed.h"
 
 #include <stdlib.h>
 
 /* ---- products ------------------------------------------------------------------------------------------------------ */
 
+static bool halves_only; /* operands that bfloat16 holds */
+
 static void check_product(t0_exec *exec, size_t m, size_t n, size_t k, bool a_turned, bool b_turned, bool add) {
     const size_t c_stride = n + 3, a_ld = (a_turned ? m : k) + 1, b_ld = (b_turned ? k : n) + 2;
     float *a = draw(a_ld * (a_turned ? k : m)), *b = draw(b_ld * (b_turned ? n : k)), *c = draw(m * c_stride);
     float *before = copy(c, m * c_stride);
+    for (size_t i = 0; halves_only && i < a_ld * (a_turned ? k : m); i++) a[i] = t0_from_bfloat16(t0_to_bfloat16(a[i]));
+    for (size_t i = 0; halves_only && i < b_ld * (b_turned ? n : k); i++) b[i] = t0_from_bfloat16(t0_to_bfloat16(b[i]));
     const t0_operand va = {a, a_turned ? 1 : a_ld, a_turned ? a_ld : 1}, vb = {b, b_turned ? 1 : b_ld, b_turned ? b_ld : 1};
     t0_gemm(exec, c, c_stride, va, vb, m, n, k, add);
     double worst = 0;
@@ -36,6 +41,24 @@ static void products_agree_with_sums(void) {
             for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
                 for (int turned = 0; turned < 8; turned++)
                     check_product(exec, sizes[s][0], sizes[s][1], sizes[s][2], turned & 1, turned >> 1 & 1, turned >> 2);
+            t0_exec_free(exec);
+        }
+    }
+}
+
+/* In bfloat16: against the product in float32 of operands that hold bfloat16s already. */
+static void bfloat16_products_agree_with_sums(void) {
+    const size_t sizes[][3] = {{1, 1, 1}, {13, 33, 64}, {25, 257, 3}, {5, 300, 385}, {109, 65, 770}, {30, 40, 1601}, {3, 48, 0}};
+    FOR_KERNELS(kernels) {
+        if (!kernels->dense->tile_bfloat16) continue;
+        for (size_t threads = 1; threads <= 2; threads++) {
+            t0_exec *exec = make_exec(kernels, threads);
+            t0_exec_set_bfloat16(exec, true);
+            halves_only = true;
+            for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+                for (int turned = 0; turned < 8; turned++)
+                    check_product(exec, sizes[s][0], sizes[s][1], sizes[s][2], turned & 1, turned >> 1 & 1, turned >> 2);
+            halves_only = false;
             t0_exec_free(exec);
         }
     }
@@ -463,6 +486,7 @@ static void sets_are_found_by_name(void) {
 int main(void) {
     T0_RUN(sets_are_found_by_name);
     T0_RUN(products_agree_with_sums);
+    T0_RUN(bfloat16_products_agree_with_sums);
     T0_RUN(every_tile_height_is_right);
     T0_RUN(products_do_not_depend_on_company);
     T0_RUN(kernels_agree_with_double);

@@ -92,11 +92,11 @@ static void initial_weights_have_the_stated_deviations(void) {
         t0_config c = varied(gated, false, 3, 2, 3);
         c.d_model = 96, c.d_kv = 24, c.d_ff = 160, c.vocab_size = 300, c.n_buckets = 256, c.max_distance = 1024;
         t0_model *model = make_model(c, 0), *other = make_model(c, 0);
-        CHECK(t0_model_init(model, T0_INIT_T5, 5, NULL) == T0_OK);
+        init_model(model, T0_INIT_T5, 5);
         for (size_t i = 0; i < model->n_tensors; i++) check_initial_tensor(model, &model->tensors[i]);
-        CHECK(t0_model_init(other, T0_INIT_T5, 5, NULL) == T0_OK);
+        init_model(other, T0_INIT_T5, 5);
         CHECK(same_bits(model->weights, other->weights, model->n_weights));
-        CHECK(t0_model_init(other, T0_INIT_T5, 6, NULL) == T0_OK);
+        init_model(other, T0_INIT_T5, 6);
         CHECK(!same_bits(model->weights, other->weights, 100));
         t0_model_free(model);
         t0_model_free(other);
@@ -108,7 +108,7 @@ static void matching_heads_find_the_same_word(void) {
     t0_config c = PRIMES;
     c.d_model = 64, c.d_kv = 16, c.n_heads = 4;
     t0_model *model = make_model(c, 0);
-    CHECK(t0_model_init(model, T0_INIT_MATCHING, 3, NULL) == T0_OK);
+    init_model(model, T0_INIT_MATCHING, 3);
     const float *wq = model->weights + model->encoder.blocks[1].self_qkv, *wk = wq + 64 * 64;
     for (size_t h = 0; h < 4; h++) {
         double same = 0, different = 0;
