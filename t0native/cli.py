@@ -13,6 +13,7 @@ from pathlib import Path
 from t0native.cli_bench import add_bench as _bench
 from t0native.cli_checkpoints import add_convert as _convert
 from t0native.cli_checkpoints import add_info as _info
+from t0native.cli_studio import add_studio as _studio
 from t0native.errors import ConfigError, DataError, Error, suggest
 from t0native.verbs import BAD_INPUT, FAILED, FINE, INTERRUPTED
 from t0native.verbs import json_option as _json_option
@@ -92,7 +93,7 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=_version())
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for add in (_demo, _prompt, _rank, _generate, _train, _evaluate, _report, _info, _convert, _bench, _vocab):
+    for add in (_demo, _prompt, _rank, _generate, _train, _evaluate, _report, _info, _convert, _bench, _vocab, _studio):
         add(verbs)
     return parser
 

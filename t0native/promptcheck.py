@@ -14,7 +14,7 @@ from t0native.errors import DataError, FormatError, TemplateError
 from t0native.promptfiles import TemplateTag, read_file
 from t0native.prompts import NO_LABEL, Prompt
 
-__all__ = ["Problem", "check_collection", "check_file"]
+__all__ = ["Problem", "check_collection", "check_file", "text_problems"]
 
 
 class Problem(NamedTuple):
@@ -59,7 +59,7 @@ def check_file(path, rows=None, ids=None):
         if not isinstance(prompt, Prompt):
             problems.append(Problem(str(path), None, f"entry {key!r} is not tagged {TemplateTag.name}"))
             continue
-        told = [*_identity(path, key, prompt, ids), *_twins(prompt, names, texts), *_text(prompt)]
+        told = [*_identity(path, key, prompt, ids), *_twins(prompt, names, texts), *text_problems(prompt)]
         if rows is not None and not any(what.startswith("does not compile") for what in told):
             told += _rows(prompt, rows)
         problems += [Problem(str(path), prompt.name, what) for what in told]
@@ -87,7 +87,8 @@ def _twins(prompt, names, texts):
         yield f"its text is that of {texts[prompt.jinja].name!r}"
 
 
-def _text(prompt):
+def text_problems(prompt):
+    """What is wrong with the text of a prompt alone: sentences."""
     try:
         prompt.fields  # noqa: B018 - compiles template and choices
     except TemplateError as error:

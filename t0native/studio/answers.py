@@ -1,0 +1,38 @@
+"""What a model answers to a prompt right now: rank classification of its choices, or a short generation where it has none."""
+
+import threading
+
+__all__ = ["Answers"]
+
+MAX_CHOICES, MAX_NEW_TOKENS, PATIENCE = 20, 16, 30.0
+
+
+class Answers:
+    """model: path of a checkpoint, loaded at once. One question at a time."""
+
+    def __init__(self, model):
+        from t0native.model import Model
+
+        self.name, self._lock = str(model), threading.Lock()
+        self._model = Model.from_pretrained(model)
+        self.tokenizer = self._model.tokenizer
+
+    def ask(self, rows):
+        """rows: of a preview. A list of one dict or None a row: answer, right (whether it is the target), choices [(choice, score)].
+        None where too many ask."""
+        if not self._lock.acquire(timeout=PATIENCE):
+            return None
+        try:
+            return [self._answer(row) for row in rows]
+        finally:
+            self._lock.release()
+
+    def _answer(self, row):
+        if "error" in row or row["dropped"]:
+            return None
+        choices = row["choices"]
+        if not choices or len(choices) > MAX_CHOICES:
+            answer = self._model.generate(row["input_text"], max_new_tokens=MAX_NEW_TOKENS, truncate=True)
+            return {"answer": str(answer), "right": str(answer).strip() == row["target_text"], "choices": []}
+        ranking = self._model.rank(row["input_text"], choices, truncate=True)
+        return {"answer": ranking.choice, "right": ranking.choice == row["target_text"], "choices": list(zip(choices, map(float, ranking.scores)))}

@@ -1,0 +1,165 @@
+"""The writer's form: text fields to a template's content and back, and what two writers' forms become together.
+
+A field that the form does not show stays as it is in the file; a value that is said in other words but means the same stays
+as it was, so that saving an unchanged form changes no byte."""
+
+import difflib
+import re
+
+from t0native.promptfiles import LANGUAGES, METRICS
+
+__all__ = ["FIELDS", "blank", "content_of", "differences", "form_of", "merge"]
+
+FIELDS = {  # of the form, in its order -> as the page calls them
+    "name": "Name",
+    "jinja": "Template",
+    "answer_choices": "Answer choices",
+    "reference": "Reference",
+    "original_task": "Original task",
+    "choices_in_prompt": "Choices in prompt",
+    "metrics": "Metrics",
+    "languages": "Languages",
+}
+TRUTH = {"yes": True, "no": False, "": None}
+LIMITS = {"name": 200, "jinja": 20_000, "answer_choices": 20_000, "reference": 2_000}
+
+
+def blank():
+    """The form of a new prompt."""
+    return dict.fromkeys(FIELDS, "") | {"metrics": [], "languages": "en"}
+
+
+def form_of(content):
+    """A content as the form's fields: text, and a list for metrics.
+
+    >>> form_of({"name": "a", "jinja": "b ||| c", "metadata": {"original_task": True, "languages": ["en"]}})["original_task"]
+    'yes'
+    """
+    said = content.get("metadata") or {}
+    words = {value: word for word, value in TRUTH.items()}
+    return {
+        **{name: str(content.get(name) or "") for name in ("name", "jinja", "answer_choices", "reference")},
+        **{name: words.get(said.get(name), "") for name in ("original_task", "choices_in_prompt")},
+        "metrics": list(said.get("metrics") or []),
+        "languages": ", ".join(said.get("languages") or []),
+    }
+
+
+def read_form(sent):
+    """The fields of a request's form. A browser ends lines in \\r\\n; templates end them in \\n."""
+    form = {name: sent.get(name, "").replace("\r\n", "\n").replace("\r", "\n") for name in FIELDS if name != "metrics"}
+    return form | {"metrics": sent.getlist("metrics")}
+
+
+def content_of(form, old=None):
+    """(content, errors) of a form: errors is a dict field -> sentence. old: the content that was edited, or None.
+
+    >>> content_of(blank())[1]["name"]
+    'give the prompt a name'
+    """
+    errors = {}
+    for name, most in LIMITS.items():
+        if len(form[name]) > most:
+            errors[name] = f"{len(form[name]):,} characters, at most {most:,}"
+        elif re.search("\0" if name != "name" else "[\0-\x1f\x7f-\x9f]", form[name]):
+            errors[name] = "control characters cannot be in it"
+    if not form["name"].strip():
+        errors["name"] = "give the prompt a name"
+    if not form["jinja"].strip():
+        errors["jinja"] = "write a template: input ||| target"
+    languages = [tag for tag in re.split(r"[\s,;]+", form["languages"]) if tag]
+    before = form_of(old) if old is not None else blank()
+    known = set(LANGUAGES) | set(re.split(r", ", before["languages"]))
+    if unknown := [tag for tag in languages if tag not in known]:
+        errors["languages"] = f"{unknown[0][:20]!r} is no ISO 639-1 tag: write tags as in: en, fr"
+    wrong = [metric for metric in form["metrics"] if metric not in METRICS and metric not in before["metrics"]]
+    if wrong:
+        errors["metrics"] = f"{wrong[0][:40]!r} is no metric of promptsource's list"
+    for name in ("original_task", "choices_in_prompt"):
+        if form[name] not in TRUTH:
+            errors[name] = "must be yes, no or not said"
+    return (None, errors) if errors else (_filled(form, before, old, languages), errors)
+
+
+def _filled(form, before, old, languages):
+    content = dict(old or {"answer_choices": None, "reference": "", "metadata": None})
+    for name in ("name", "jinja", "answer_choices", "reference"):
+        if form[name] != before[name] or old is None:
+            content[name] = form[name] if form[name] or name == "reference" else None
+    said = dict(content.get("metadata") or dict.fromkeys(("original_task", "choices_in_prompt", "metrics", "languages")))
+    for name in ("original_task", "choices_in_prompt"):
+        if form[name] != before[name] or old is None:
+            said[name] = TRUTH[form[name]]
+    if set(form["metrics"]) != set(before["metrics"]) or old is None:
+        kept = [metric for metric in before["metrics"] if metric in form["metrics"]]
+        said["metrics"] = kept + [metric for metric in form["metrics"] if metric not in kept]
+    if form["languages"] != before["languages"] or old is None:
+        said["languages"] = languages
+    if old is None or said != (old.get("metadata") or dict.fromkeys(said)):
+        content["metadata"] = said
+    return content
+
+
+# ---- two forms ------------------------------------------------------------------------------------------------------
+
+
+def merge(base, theirs, mine):
+    """Three forms -> (the merged form, fields in conflict). Where both changed a template, lines are merged; a field in
+    conflict has mine.
+
+    >>> a = blank() | {"jinja": "one\\ntwo\\nthree"}
+    >>> form, conflicts = merge(a, a | {"jinja": "one\\ntwo\\n3"}, a | {"jinja": "1\\ntwo\\nthree", "name": "x"})
+    >>> form["jinja"], form["name"], conflicts
+    ('1\\ntwo\\n3', 'x', [])
+    """
+    merged, conflicts = {}, []
+    for name in FIELDS:
+        if mine[name] in (base[name], theirs[name]):
+            merged[name] = theirs[name]
+        elif theirs[name] == base[name]:
+            merged[name] = mine[name]
+        else:
+            lines = _merge_lines(base[name], theirs[name], mine[name]) if name == "jinja" else None
+            merged[name] = mine[name] if lines is None else lines
+            if lines is None:
+                conflicts.append(name)
+    return merged, conflicts
+
+
+def _merge_lines(base, theirs, mine):
+    """Both changes to a text, where they touch different lines; else None."""
+    base, sides = base.split("\n"), [text.split("\n") for text in (theirs, mine)]
+    changes = []
+    for lines in sides:
+        found = difflib.SequenceMatcher(None, base, lines, autojunk=False).get_opcodes()
+        changes.append([(begin, end, lines[at:to]) for kind, begin, end, at, to in found if kind != "equal"])
+    for begin, end, _ in changes[0]:
+        if any(begin <= other_end and other_begin <= end for other_begin, other_end, _ in changes[1]):
+            return None  # neighbours too: whether two inserted lines agree, only their writers know
+    for begin, end, lines in sorted(changes[0] + changes[1], key=lambda change: change[0], reverse=True):
+        base[begin:end] = lines
+    return "\n".join(base)
+
+
+def differences(old, new):
+    """What lies between two forms: a list of (field's name, pieces); a piece is (kind, text), kind "same", "gone", "new".
+
+    >>> differences(blank() | {"name": "a b"}, blank() | {"name": "a c"})
+    [('Name', [('same', 'a '), ('gone', 'b'), ('new', 'c')])]
+    """
+    return [(title, _pieces(_text(old[name]), _text(new[name]))) for name, title in FIELDS.items() if old[name] != new[name]]
+
+
+def _text(value):
+    return ", ".join(value) if isinstance(value, list) else value
+
+
+def _pieces(old, new):
+    before, after = (re.findall(r"\w+|\s+|[^\w\s]", text) for text in (old, new))
+    pieces = []
+    for kind, begin, end, at, to in difflib.SequenceMatcher(None, before, after, autojunk=len(before) > 2000).get_opcodes():
+        if kind == "equal":
+            pieces.append(("same", "".join(before[begin:end])))
+            continue
+        pieces += [(name, "".join(words)) for name, words in (("gone", before[begin:end]), ("new", after[at:to])) if words]
+    return pieces

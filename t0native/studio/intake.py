@@ -1,0 +1,79 @@
+"""The process that reads an uploaded file of rows: python -m t0native.studio.intake KIND IN OUT MAX_ROWS.
+
+What was uploaded (jsonl, json, csv, tsv, parquet) becomes JSON Lines, or a sentence on standard output and exit code 2. A
+reader that the file misleads can do no more than end this process: its memory, time and output are limited."""
+
+import json
+import math
+import resource
+import sys
+
+__all__ = ["main", "plain"]
+
+CPU, MEMORY, OUTPUT, MAX_DEPTH = 60, 3 << 30, 512 << 20, 32
+
+
+def main(kind, source, target, most):
+    """Returns the exit code."""
+    for limit, value in ((resource.RLIMIT_CPU, CPU), (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, OUTPUT), (resource.RLIMIT_CORE, 0)):
+        resource.setrlimit(limit, (value, value))
+    try:
+        count = 0
+        with open(target, "w", encoding="utf-8", newline="\n") as file:
+            for row in _rows(kind, source):
+                count += 1
+                if count > int(most):
+                    raise ValueError(f"more than {int(most):,} rows: upload fewer")
+                file.write(json.dumps(plain(row)) + "\n")
+        if not count:
+            raise ValueError("no rows in it")
+    except MemoryError:
+        return _told("it needs too much memory: upload it in parts")
+    except Exception as error:  # whatever a reader raises is about the file
+        return _told(str(error) or type(error).__name__)
+    print(count)
+    return 0
+
+
+def _rows(kind, source):
+    if kind == "parquet":
+        try:
+            import pyarrow.parquet
+        except ImportError:
+            raise ValueError("Parquet needs pyarrow on the server: `pip install pyarrow`, or upload .jsonl") from None
+        for batch in pyarrow.parquet.ParquetFile(source).iter_batches(1000):
+            yield from batch.to_pylist()
+        return
+    from t0native.rows import read_csv, read_json, read_jsonl
+
+    yield from {"jsonl": read_jsonl, "json": read_json, "csv": read_csv, "tsv": lambda path: read_csv(path, "\t")}[kind](source)
+
+
+def plain(value, depth=0):
+    """A value as JSON has it: bytes and dates become text, what is no number becomes null, lone surrogates U+FFFD.
+
+    >>> plain({"a": (1, float("nan"), b"x")})
+    {'a': [1, None, 'x']}
+    """
+    if depth > MAX_DEPTH:
+        raise ValueError(f"a row is nested more than {MAX_DEPTH} deep")
+    if isinstance(value, dict):
+        return {plain(str(key)): plain(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner, depth + 1) for inner in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode() if not value.isascii() else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, (int, bool, type(None))) else str(value)
+
+
+def _told(sentence):
+    print(sentence.replace("\n", " ")[:500])
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

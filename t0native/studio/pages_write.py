@@ -1,0 +1,188 @@
+"""The writer: create, edit, preview, merge, delete, history, undo."""
+
+from flask import abort, flash, g, redirect, render_template, request, url_for
+
+from t0native.errors import DataError
+from t0native.studio.checks import twins
+from t0native.studio.forms import blank, content_of, differences, form_of, merge, read_form
+from t0native.studio.lookup import dataset_or_404, number, prompt_or_404
+from t0native.studio.security import needs
+from t0native.studio.store import Stale
+
+__all__ = ["add", "preview"]
+
+ROWS = 5
+
+
+def preview(studio, content, file, offset=0, count=ROWS, asked=False, author=None):
+    """What a content makes of `count` rows of a file from `offset` on: the renderer's answer with rows, file, offset, total,
+    and the model's answers where they are asked for."""
+    rows, total = studio.data.rows(file, offset, count) if file else ([], 0)
+    answer = studio.workers.render(author or g.user.name, {"content": content, "rows": rows, "first": offset})
+    shown = {**answer, "examples": rows, "file": file, "offset": offset, "total": total, "count": count}
+    if asked and studio.answers is not None and answer.get("rows"):
+        shown["answers"] = studio.answers.ask(answer["rows"])
+    return shown
+
+
+def _previewed(studio, home, form, old=None, asked=False, but=None):
+    """(content or None, errors by field, preview or None) of a form: compiled and tried, not saved."""
+    content, errors = content_of(form, old)
+    files = studio.data.files(home["id"])
+    known = {file["id"] for file in files}
+    file = number(request.form.get("file")) or (files[0]["id"] if files else None)
+    if file not in known:
+        file = files[0]["id"] if files else None
+    if content is None:
+        return None, errors, None
+    try:
+        shown = preview(studio, content, file, max(0, number(request.form.get("offset")) or 0), asked=asked)
+    except DataError as error:  # the rows cannot be read: the template is tried without
+        shown = preview(studio, content, None) | {"rows_error": str(error)}
+    if "error" in shown:
+        field = "answer_choices" if shown["of"] == "answer choices" else "jinja"
+        errors[field] = f"does not compile: {shown['error']}"
+    elif "limit" in shown and not shown.get("rows"):
+        errors["jinja"] = shown["limit"]
+    if "warnings" in shown:
+        others = [other for key, other in studio.store.contents(home["id"]).items() if key != but]
+        alike = twins(content, others)
+        if alike:
+            shown["warnings"] = [*shown["warnings"], f"nearly the same words as {', '.join(map(repr, alike[:3]))}"]
+    return content, errors, shown
+
+
+def add(app, studio):
+    store = studio.store
+
+    def page(home, form, errors=(), shown=None, code=200, **more):
+        files = studio.data.files(home["id"])
+        return render_template("write.html", home=home, form=form, errors=errors or {}, preview=shown, files=files, **more), code
+
+    def example(home):
+        """Rows to look at before anything is written."""
+        files = studio.data.files(home["id"])
+        try:
+            rows, total = studio.data.rows(files[0]["id"], 0, ROWS) if files else ([], 0)
+        except DataError:
+            return None
+        return {"examples": rows, "file": files[0]["id"] if files else None, "offset": 0, "total": total, "count": ROWS}
+
+    @app.route("/dataset/<int:dataset>/new", methods=["GET", "POST"])
+    @needs("write")
+    def new_prompt(dataset):
+        home = dataset_or_404(store, dataset)
+        if request.method == "GET":
+            return page(home, blank(), shown=example(home), prompt=None)
+        form = read_form(request.form)
+        content, errors, shown = _previewed(studio, home, form, asked="answers" in request.form)
+        if "save" not in request.form or errors:
+            return page(home, form, errors, shown, 422 if errors and "save" in request.form else 200, prompt=None)
+        try:
+            made = store.create(g.user.name, home["id"], content)
+        except DataError as error:
+            return page(home, form, {"name": str(error)}, shown, 422, prompt=None)
+        flash("Saved.")
+        return redirect(url_for("prompt", number=made))
+
+    @app.route("/prompt/<int:number>/edit", methods=["GET", "POST"])
+    @needs("write")
+    def edit_prompt(number):
+        prompt = prompt_or_404(store, number)
+        home = store.dataset(prompt["dataset_id"])
+        if request.method == "GET":
+            return page(home, form_of(prompt["content"]), shown=example(home), prompt=prompt, base=prompt["revision"])
+        return _edit(studio, page, home, prompt)
+
+    @app.post("/preview")
+    @needs("write")
+    def preview_fragment():
+        """For studio.js: the part of the page that shows what the form gives."""
+        home = dataset_or_404(store, _number_sent("dataset"))
+        prompt = _number_sent("prompt")
+        old = prompt_or_404(store, prompt)["content"] if prompt else None
+        _, errors, shown = _previewed(studio, home, read_form(request.form), old, but=prompt)
+        return render_template("preview.html", errors=errors, preview=shown)
+
+    _add_changes(app, store)
+
+
+def _add_changes(app, store):
+    """Delete, restore, history."""
+
+    @app.post("/prompt/<int:number>/delete")
+    @needs("write")
+    def delete_prompt(number):
+        prompt = prompt_or_404(store, number)
+        try:
+            store.delete(g.user.name, number, _number_sent("base") or 0)
+        except Stale:
+            abort(409, "Somebody has saved this prompt since you loaded the page: look at it again before you delete it.")
+        flash("Deleted. Its history stays: restore it from there.")
+        return redirect(url_for("history", number=prompt["id"]))
+
+    @app.post("/prompt/<int:number>/restore")
+    @needs("write")
+    def restore_prompt(number):
+        prompt_or_404(store, number)
+        try:
+            store.restore(g.user.name, number, _number_sent("base") or 0, _number_sent("to") or 0)
+        except Stale:
+            abort(409, "Somebody has saved this prompt since you loaded the page: look at its history again.")
+        except KeyError:
+            abort(404, "There is no such revision.")
+        flash("Restored, as a new revision.")
+        return redirect(url_for("prompt", number=number))
+
+    @app.get("/prompt/<int:number>/history")
+    def history(number):
+        prompt = prompt_or_404(store, number)
+        revisions = store.history(number)
+        new = _revision_asked("new", prompt["revision"])
+        old = _revision_asked("old", max(1, new - 1))
+        try:
+            changed = differences(form_of(store.revision(number, old)), form_of(store.revision(number, new)))
+        except KeyError:
+            abort(404, "There is no such revision.")
+        return render_template("history.html", prompt=prompt, revisions=revisions, old=old, new=new, changed=changed)
+
+
+def _number_sent(name):
+    return number(request.form.get(name))
+
+
+def _revision_asked(name, default):
+    return number(request.args.get(name)) or default
+
+
+def _edit(studio, page, home, prompt):
+    """A form that was sent about a prompt: preview, save, or the page of both versions where it is stale."""
+    form, base = read_form(request.form), _number_sent("base") or 0
+    about = {"prompt": prompt, "base": base}
+    content, errors, shown = _previewed(studio, home, form, prompt["content"], "answers" in request.form, prompt["id"])
+    if "save" not in request.form:
+        return page(home, form, errors, shown, **about)
+    if base != prompt["revision"]:
+        return _stale(studio, page, home, prompt, form, base)
+    if errors:
+        return page(home, form, errors, shown, 422, **about)
+    try:
+        saved = studio.store.save(g.user.name, prompt["id"], base, content)
+    except Stale as stale:
+        return _stale(studio, page, home, stale.prompt, form, base)
+    except DataError as error:
+        return page(home, form, {"name": str(error)}, shown, 422, **about)
+    flash("Saved." if saved > base else "Nothing has changed.")
+    return redirect(url_for("prompt", number=prompt["id"]))
+
+
+def _stale(studio, page, home, now, form, base):
+    """Both versions and what they become together; nothing is saved."""
+    theirs = form_of(now["content"])
+    try:
+        before = form_of(studio.store.revision(now["id"], base))
+    except KeyError:
+        before = theirs
+    merged, conflicts = merge(before, theirs, form)
+    both = {"theirs": differences(before, theirs), "mine": differences(before, form), "conflicts": conflicts, "their": theirs, "my": form}
+    return page(home, merged, {}, None, 409, prompt=now, base=now["revision"], both=both)

@@ -1,0 +1,210 @@
+"""The process that renders previews; workers.py starts it and speaks to it: frames of JSON behind their length (4 bytes).
+
+It loads what is needed once. For every request it makes a child, which gives up everything else before it looks at the
+template, answers into a pipe and ends: nothing that a template does outlasts it.
+
+    processor time   100 ms     timer of the kernel: its signal ends the child
+    time             1 s        the same
+    memory           64 MB more than it has
+    files, sockets   none: it may open no descriptor
+    the evaluator's own budgets come first, and name the line"""
+
+import gc
+import json
+import os
+import re
+import resource
+import signal
+import struct
+import sys
+
+from t0native.errors import DataError, TemplateError
+from t0native.prompts import Prompt
+from t0native.studio.checks import row_warnings
+
+__all__ = ["main", "work"]
+
+CPU, WALL, MEMORY = 0.1, 1.0, 64 << 20
+MAX_TEXT, MAX_ANSWER = 20_000, 8 << 20
+BUDGETS = {"max_steps": 300_000, "max_output": 200_000, "max_memory": 32_000_000}
+OPENING, CLOSING = "<span style='color: #F08080'>", "</span>"
+ENDS = {
+    signal.SIGPROF: f"used up {CPU * 1000:.0f} ms of processor time: make the template simpler",
+    signal.SIGALRM: f"did not end within {WALL:.0f} s: try again, or make the template simpler",
+}
+
+
+def main():
+    """Serves frames until the input ends."""
+    tokenizer = None
+    if len(sys.argv) > 1:
+        from t0native.tokenizer import Tokenizer
+
+        tokenizer = Tokenizer.from_file(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the server says when to end
+    gc.freeze()
+    while (request := read_frame(0)) is not None:
+        write_frame(1, _in_child(json.loads(request), tokenizer))
+
+
+def read_frame(descriptor):
+    """The next frame's bytes, None at the end."""
+    head = _read(descriptor, 4)
+    return _read(descriptor, struct.unpack("<I", head)[0]) if head else None
+
+
+def _read(descriptor, count):
+    data = bytearray()
+    while len(data) < count:
+        piece = os.read(descriptor, min(count - len(data), 1 << 20))
+        if not piece:
+            return None
+        data += piece
+    return bytes(data)
+
+
+def write_frame(descriptor, data):
+    view = memoryview(struct.pack("<I", len(data)) + data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _in_child(request, tokenizer):
+    """The answer of a child, as bytes of JSON; what ended it, where it gave none."""
+    size = _address_space()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            _confine(writing, size)
+            write_frame(1, json.dumps(work(request, tokenizer)).encode())
+        except MemoryError:
+            write_frame(1, b'{"limit": "used up its memory: make the template simpler"}')
+        finally:
+            os._exit(0)
+    os.close(writing)
+    answer = read_frame(reading)
+    os.close(reading)
+    _, status = os.waitpid(child, 0)
+    if answer is None:
+        ending = ENDS.get(os.WTERMSIG(status) if os.WIFSIGNALED(status) else None, "ended without an answer: make the template simpler")
+        return json.dumps({"limit": ending}).encode()
+    return answer
+
+
+def _confine(writing, size):
+    """No more files, sockets or children; little time and memory. Only the pipe of the answer stays open."""
+    for descriptor in (0, 1, 2):
+        os.dup2(writing, descriptor)
+    os.closerange(3, 256)
+    for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC):
+        resource.setrlimit(limit, (3 if limit == resource.RLIMIT_NOFILE else 0,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY,) * 2)
+    signal.setitimer(signal.ITIMER_PROF, CPU)
+    signal.setitimer(signal.ITIMER_REAL, WALL)
+
+
+# ---- what a child does ----------------------------------------------------------------------------------------------
+
+
+def work(request, tokenizer=None):
+    """request: content (a template's fields), rows, first (the number of the first row), coloured.
+
+    {"error", "line", "column", "of"} where the template does not compile; else {"rows": one dict a row, "warnings"}.
+
+    >>> answer = work({"content": {"name": "p", "jinja": "{{ a }}? ||| b"}, "rows": [{"a": "x"}]})
+    >>> answer["rows"][0]["input"], answer["rows"][0]["target"], answer["warnings"]
+    ([['x', True], ['?', False]], [['b', False]], [])
+    """
+    content = request["content"]
+    texts = content["name"], content["jinja"], content.get("answer_choices")
+    prompt = Prompt(*texts, id=content.get("id"), **BUDGETS)
+    try:
+        prompt.fields  # noqa: B018 - compiles template and choices
+    except TemplateError as error:
+        of = "answer choices" if str(error).startswith("answer_choices of") else "template"
+        return {"error": _said(error, prompt), "line": getattr(error, "line", 0), "column": getattr(error, "column", 0), "of": of}
+    rows, first = request.get("rows", []), request.get("first", 0)
+    rendered = [_rendered(prompt, row, first + i) for i, row in enumerate(rows)]
+    shown = [_shown(prompt, row, first + i, found, tokenizer) for i, (row, found) in enumerate(zip(rows, rendered))]
+    said = (content.get("metadata") or {}).get("choices_in_prompt")
+    return {"rows": shown, "warnings": row_warnings(prompt, rows, rendered, said)}
+
+
+def _said(error, prompt):
+    said = str(error).removeprefix("answer_choices of ").removeprefix(f"prompt {prompt.name!r}, ")
+    return re.sub(r": raise max_\w+$", ": make the template simpler", said)
+
+
+def _rendered(prompt, row, index):
+    try:
+        return prompt.render(row, index=index)
+    except (DataError, TemplateError) as error:
+        return error
+
+
+def _shown(prompt, row, index, found, tokenizer):
+    """One row for the page: input and target as pieces [text, whether it came from a field]."""
+    if isinstance(found, Exception):
+        return {"error": _said(found, prompt)}
+    row = {key.replace("-", "_"): value for key, value in row.items()}
+    parts = prompt.apply(row, index=index)
+    shown = {"parts": len(parts), "dropped": prompt.why_dropped(row, index=index) if found is None else None, "choices": prompt.choices(row)}
+    if found is None:
+        found = (parts[0], parts[1] if len(parts) > 1 else "", None)
+    shown["cut"] = prompt.apply(row, truncate=False, index=index) != parts
+    coloured = _coloured(prompt, row, index, parts)
+    pieces = coloured if len(coloured) == 2 else [[[found[0], False]], [[found[1], False]]]
+    for name, text, side in zip(("input", "target"), found, pieces):
+        shown[name] = _within(side) if text else []
+        shown[f"{name}_text"] = text[:MAX_TEXT]
+        if tokenizer is not None and text:
+            shown[f"{name}_tokens"] = _tokens(tokenizer, text[:MAX_TEXT])
+    return shown
+
+
+def _coloured(prompt, row, index, parts):
+    """Each part as pieces; of one colour where highlighting would change what the template gives."""
+    plain = [[[part, False]] for part in parts]
+    try:
+        marked = prompt.apply(row, highlight_variables=True, index=index)
+    except TemplateError:
+        return plain
+    pieces = [_pieces(part) for part in marked]
+    same = ["".join(text for text, _ in part).strip() for part in pieces] == parts
+    return pieces if same else plain
+
+
+def _pieces(text):
+    pieces = []
+    for number, piece in enumerate(text.split(OPENING)):
+        field, closed, rest = piece.partition(CLOSING)
+        pieces += [[field, True], [rest, False]] if number and closed else [[piece, False]]
+    return [piece for piece in pieces if piece[0]]
+
+
+def _within(pieces):
+    """As many pieces as MAX_TEXT characters are; the first and last without outer white space."""
+    kept, room = [], MAX_TEXT
+    for text, field in pieces[:2000]:
+        kept.append([text[:room], field])
+        room -= len(text)
+        if room <= 0:
+            break
+    if kept:
+        kept[0][0], kept[-1][0] = kept[0][0].lstrip(), kept[-1][0].rstrip()
+    return [piece for piece in kept if piece[0]]
+
+
+def _tokens(tokenizer, text):
+    told = tokenizer.explain(text.encode("utf-8", "replace").decode())
+    return {"count": len(told.pieces) + 1, "lost": told.lost}
+
+
+def _address_space():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Serves a studio by waitress, until Ctrl-C."""
+
+import ipaddress
+import re
+
+import waitress
+
+from t0native.errors import ConfigError
+from t0native.studio.app import Studio, create_app
+from t0native.studio.datafolder import MAX_UPLOAD_BYTES
+
+__all__ = ["serve"]
+
+THREADS = 24  # a page holds one while its preview waits
+
+
+def serve(folder, port=8765, listen="127.0.0.1", users=None, read_only=False, hosts=(), model=None, base_path="", https=False):
+    """Opens the studio of a folder. ConfigError for settings that are unsafe or wrong, OSError where the port is taken."""
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"--port {port}: must be a whole number from 0 to 65535")
+    if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)*", base_path):
+        raise ConfigError(f"--base-path {base_path!r}: must be as in /studio, without a slash at its end")
+    if users is None and not _is_loopback(listen):
+        raise ConfigError(f"--listen {listen}: other machines can reach it, and anybody could write: give --users FILE too")
+    studio = Studio(folder, users, read_only, hosts, model)
+    try:
+        if studio.accounts is not None and not len(studio.accounts):
+            raise ConfigError(f"{users}: no users in it; `t0native studio adduser NAME --users {users}` adds one")
+        app = create_app(studio, https)
+        server = waitress.create_server(
+            app, host=listen, port=port, threads=THREADS, url_prefix=base_path, ident=None, max_request_body_size=MAX_UPLOAD_BYTES + (1 << 20),
+            connection_limit=500, channel_timeout=60, clear_untrusted_proxy_headers=True,
+        )  # fmt: skip
+        shown = "127.0.0.1" if listen == "0.0.0.0" else f"[{listen}]" if ":" in listen else listen
+        print(f"prompt studio: http://{shown}:{server.effective_port}{base_path}/   (Ctrl-C ends it)", flush=True)
+        for sentence in studio.left_out[:5]:
+            print(f"left out: {sentence}", flush=True)
+        server.run()
+    finally:
+        studio.close()
+
+
+def _is_loopback(listen):
+    try:
+        return ipaddress.ip_address(listen).is_loopback
+    except ValueError:
+        return listen == "localhost"
