@@ -29,15 +29,19 @@ SETTINGS = {  # keyword of train -> what it must be
     "dropout": NUMBER.or_none(),
     "freeze": NAMES.or_none(),
     **dict.fromkeys(("broadcast_dropout", "recompute"), FLAG),
-    "recompute": FLAG,
     "precision": one_of("float32", "bfloat16"),
     "threads": THREADS.or_none(),
     "progress": FLAG,
 }
-OPTIONS = {  # keyword of the optimiser -> what it must be
+OPTIONS = {  # keyword of the optimiser, or of the loss -> what it must be
     **dict.fromkeys(("beta1", "beta2", "epsilon", "weight_decay", "momentum", "label_smoothing", "z_loss"), NUMBER),
     "scale_parameter": FLAG,
     "step_offset": whole(0, 2**63 - 1),
+}
+OPTIMIZERS = {  # which of them each optimiser has; the rest are of the loss
+    "adafactor": ("scale_parameter", "step_offset"),
+    "adamw": ("beta1", "beta2", "epsilon", "weight_decay"),
+    "sgd": ("momentum", "weight_decay"),
 }
 _PLANNED = (
     "batch_size", "accumulate", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout",
@@ -60,7 +64,16 @@ def check_settings(given):
             raise ConfigError(f"optimizer_options: unknown name {name!r}; {suggest(name, OPTIONS)}")
     if options:
         plain["optimizer_options"] = {name: check(OPTIONS[name], f"optimizer_options.{name}", value) for name, value in options.items()}
+    _check_owners(options, given.get("optimizer", "adafactor"))
     return {**given, **plain}
+
+
+def _check_owners(options, optimizer):
+    """An option of another optimiser would change nothing: a mistake that is told."""
+    for name in options:
+        owners = [owner for owner, has in OPTIMIZERS.items() if name in has]
+        if owners and optimizer not in owners:
+            raise ConfigError(f"optimizer_options.{name}: {optimizer} has none; it is an option of {' and '.join(owners)}")
 
 
 def plan_of(model, mixture, given):

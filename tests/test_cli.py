@@ -384,7 +384,7 @@ def test_what_is_no_yaml_is_told_with_its_line(run, place, value):
 def test_numbers_with_an_exponent_are_numbers(place):
     from t0native.recipe import read_recipe
 
-    (place / "exponent.yaml").write_text(RECIPE + "learning_rate: 1e-3\noptimizer_options: {epsilon: 1E-8}\nout: 2024-01-31\n")
+    (place / "exponent.yaml").write_text(RECIPE + "learning_rate: 1e-3\noptimizer: adamw\noptimizer_options: {epsilon: 1E-8}\nout: 2024-01-31\n")
     options = read_recipe(place / "exponent.yaml").options
     assert (options["learning_rate"], options["optimizer_options"]) == (0.001, {"epsilon": 1e-8})
     assert options["out"] == place / "2024-01-31"

@@ -43,7 +43,7 @@ def log_of(folder):
 
 OPTIMIZERS = {
     "adafactor": {"optimizer": "adafactor"},
-    "adamw": {"optimizer": "adamw", "freeze": ["*.layer_norm.weight", "decoder.block.0.*"]},
+    "adamw": {"optimizer": "adamw", "accumulate": 2, "freeze": ["*.layer_norm.weight", "decoder.block.0.*"]},
     "sgd": {"optimizer": "sgd", "optimizer_options": {"momentum": 0.9, "label_smoothing": 0.1}, "learning_rate": 0.1, "broadcast_dropout": True},
 }
 
@@ -125,7 +125,7 @@ def test_dropout_is_the_configurations_unless_given():
     assert default != run(model(), None, steps=2, dropout=0.0).losses
 
 
-@pytest.mark.parametrize("options", [{"dropout": 1.0}, {"clip": -0.0, "optimizer_options": {"beta2": 1}}])
+@pytest.mark.parametrize("options", [{"dropout": 1.0}, {"clip": -0.0, "optimizer": "adamw", "optimizer_options": {"beta2": 1}}])
 def test_ranges_that_the_core_knows(options):
     with pytest.raises(t0.ConfigError, match=r"(dropout|beta2) 1\.0: must be at least 0 and less than 1"):
         run(model(), None, **options)

@@ -368,6 +368,8 @@ def test_curricula_choose_the_mixture_by_step():
         ({"freeze": "shared.*"}, "freeze 'shared.*': must be a list of names, or None"),
         ({"optimizer_options": 3}, "optimizer_options 3: must be a mapping of names to values, or None"),
         ({"optimizer_options": {"beta1": "x"}}, "optimizer_options.beta1 'x': must be a number"),
+        ({"optimizer_options": {"weight_decay": 0.1}}, "optimizer_options.weight_decay: adafactor has none; it is an option of adamw and sgd"),
+        ({"optimizer": "sgd", "optimizer_options": {"beta1": 0.1}}, "optimizer_options.beta1: sgd has none; it is an option of adamw"),
         ({"optimizer_options": {"betas2": 1}}, "optimizer_options: unknown name 'betas2'; did you mean 'beta2'?"),
         ({"schedule": ["a"]}, "schedule ['a']: must be 'constant', 'linear', 'cosine' or 'rsqrt', or a callable (step, steps) -> factor"),
         ({"resume": "yes"}, "resume 'yes': must be 'auto', 'must' or 'never'"),
