@@ -141,7 +141,7 @@ def test_a_form_that_says_the_same_makes_no_revision(browser, studio, first):
     ({"name": "a\tb"}, "control characters"),
     ({"name": "x" * 201}, "201 characters, at most 200"),
     ({"jinja": ""}, "write a template"),
-    ({"jinja": "a\nb {{ text | sort( ||| c"}, "Template does not compile: line 2, column 19"),
+    ({"jinja": "a\nb {{ text | sort( ||| c"}, "does not compile: line 2, column 19"),
     ({"answer_choices": "{{ a.b( }}"}, "does not compile: line 1, column 9"),
     ({"jinja": "{{ ''.__class__ }} ||| a"}, "attributes that begin with _"),
     ({"jinja": "x" * 20_001}, "20,001 characters, at most 20,000"),

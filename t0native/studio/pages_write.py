@@ -8,17 +8,18 @@ from t0native.studio.forms import blank, content_of, differences, form_of, merge
 from t0native.studio.lookup import dataset_or_404, number, prompt_or_404
 from t0native.studio.security import needs
 from t0native.studio.store import Stale
+from t0native.studio.workers import Busy
 
 __all__ = ["add", "preview"]
 
 ROWS = 5
 
 
-def preview(studio, content, file, offset=0, count=ROWS, asked=False, author=None):
+def preview(studio, content, file, offset=0, count=ROWS, asked=False):
     """What a content makes of `count` rows of a file from `offset` on: the renderer's answer with rows, file, offset, total,
     and the model's answers where they are asked for."""
     rows, total = studio.data.rows(file, offset, count) if file else ([], 0)
-    answer = studio.workers.render(author or g.user.name, {"content": content, "rows": rows, "first": offset})
+    answer = studio.workers.render(g.lane, {"content": content, "rows": rows, "first": offset})
     shown = {**answer, "examples": rows, "file": file, "offset": offset, "total": total, "count": count}
     if asked and studio.answers is not None and answer.get("rows"):
         shown["answers"] = studio.answers.ask(answer["rows"])
@@ -36,9 +37,11 @@ def _previewed(studio, home, form, old=None, asked=False, but=None):
     if content is None:
         return None, errors, None
     try:
-        shown = preview(studio, content, file, max(0, number(request.form.get("offset")) or 0), asked=asked)
+        shown = preview(studio, content, file, number(request.form.get("offset")) or 0, asked=asked)
     except DataError as error:  # the rows cannot be read: the template is tried without
         shown = preview(studio, content, None) | {"rows_error": str(error)}
+    except Busy as error:
+        return content, {"jinja": str(error)}, None
     if "error" in shown:
         field = "answer_choices" if shown["of"] == "answer choices" else "jinja"
         errors[field] = f"does not compile: {shown['error']}"

@@ -77,6 +77,7 @@ def guard(app, studio):
         g.user = _who(studio)
         if "token" not in session:
             session["token"] = secrets.token_urlsafe(24)
+        g.lane = session["token"] if studio.accounts is None else g.user and g.user.name  # whose previews wait for each other
         if request.method == "POST":
             _check_post(studio)
         if g.user is None and request.endpoint not in OPEN:

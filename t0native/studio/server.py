@@ -1,7 +1,9 @@
 """Serves a studio by waitress, until Ctrl-C."""
 
 import ipaddress
+import logging
 import re
+import socket
 
 import waitress
 
@@ -27,12 +29,14 @@ def serve(folder, port=8765, listen="127.0.0.1", users=None, read_only=False, ho
         if studio.accounts is not None and not len(studio.accounts):
             raise ConfigError(f"{users}: no users in it; `t0native studio adduser NAME --users {users}` adds one")
         app = create_app(studio, https)
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that a request waits for a thread is no news
+        bound = _bound(listen, port)
         server = waitress.create_server(
-            app, host=listen, port=port, threads=THREADS, url_prefix=base_path, ident=None, max_request_body_size=MAX_UPLOAD_BYTES + (1 << 20),
+            app, sockets=[bound], threads=THREADS, url_prefix=base_path, ident=None, max_request_body_size=MAX_UPLOAD_BYTES + (1 << 20),
             connection_limit=500, channel_timeout=60, clear_untrusted_proxy_headers=True,
         )  # fmt: skip
         shown = "127.0.0.1" if listen == "0.0.0.0" else f"[{listen}]" if ":" in listen else listen
-        print(f"prompt studio: http://{shown}:{server.effective_port}{base_path}/   (Ctrl-C ends it)", flush=True)
+        print(f"prompt studio: http://{shown}:{bound.getsockname()[1]}{base_path}/   (Ctrl-C ends it)", flush=True)
         for sentence in studio.left_out[:5]:
             print(f"left out: {sentence}", flush=True)
         server.run()
@@ -45,3 +49,10 @@ def _is_loopback(listen):
         return ipaddress.ip_address(listen).is_loopback
     except ValueError:
         return listen == "localhost"
+
+
+def _bound(listen, port):
+    try:
+        return socket.create_server((listen, port), family=socket.AF_INET6 if ":" in listen else socket.AF_INET)
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}: choose another --port, or end what serves there", f"{listen}:{port}") from None

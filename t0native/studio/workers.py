@@ -17,7 +17,7 @@ from t0native.studio.renderer import MAX_ANSWER, read_frame, write_frame
 
 __all__ = ["Busy", "Workers"]
 
-MAX_REQUEST, QUEUE, PATIENCE, PROBATION = 8 << 20, 4, 10.0, 10.0
+MAX_REQUEST, QUEUE, PATIENCE, PROBATION = 8 << 20, 6, 10.0, 10.0
 
 
 class Busy(Exception):
@@ -75,7 +75,10 @@ class Workers:
 
     def _turn(self, author):
         with self._lock:
-            turn = self._authors.setdefault(author, _Turn())
+            if len(self._authors) > 1000:
+                self._authors = {name: turn for name, turn in self._authors.items() if turn.waiting}
+                self._bombed = {name: at for name, at in self._bombed.items() if time.monotonic() - at < PROBATION}
+            turn = self._authors.setdefault(author, _Turn(self._lock))
             if turn.waiting >= QUEUE:
                 raise Busy("your earlier previews are not finished: try again in a moment")
             turn.waiting += 1
@@ -87,17 +90,18 @@ class Workers:
 
 
 class _Turn:
-    """One author's place: a lock, and how many hold it or wait for it."""
+    """One author's place: a lock, and how many hold it or wait for it (which changes under `counting`)."""
 
-    def __init__(self):
-        self.lock, self.waiting = threading.Lock(), 0
+    def __init__(self, counting):
+        self.lock, self.waiting, self._counting = threading.Lock(), 0, counting
 
     def __enter__(self):
         self.lock.acquire()
 
     def __exit__(self, *_):
         self.lock.release()
-        self.waiting -= 1
+        with self._counting:
+            self.waiting -= 1
 
 
 class _Renderer:

@@ -4,6 +4,7 @@
 const writer = document.getElementById("writer");
 
 if (writer) {
+  const address = writer.getAttribute("data-preview"); // writer.dataset is the form's field of that name
   const shown = document.getElementById("preview-rows");
   const saved = new URLSearchParams(new FormData(writer)).toString();
   let timer = 0;
@@ -14,7 +15,7 @@ if (writer) {
     if (running) running.abort();
     const mine = (running = new AbortController());
     try {
-      const answer = await fetch(writer.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(writer)), signal: mine.signal });
+      const answer = await fetch(address, { method: "POST", body: new URLSearchParams(new FormData(writer)), signal: mine.signal });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       // A page of an error has a <main>; a preview is the fragment alone. The server has escaped both.
       const part = page.querySelector("main") || page.body;
