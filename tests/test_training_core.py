@@ -275,6 +275,21 @@ def test_dropout_stands_where_transformers_has_it(case, broadcast, monkeypatch):
         assert relative(trainer.gradient(name), gradient) <= 1e-4, name
 
 
+def test_activations_of_large_batches_take_no_more_memory():
+    """A batch runs in pieces, so that gradients of any number of examples are accumulated in the room of a few."""
+
+    def room(n, **options):
+        trainer = _core.Trainer(core, **options)
+        assert trainer.workspace_bytes == 0
+        rows = [[2, 3, 4, 5, 6, 7, 8, 9]] * n, [[2, 3, 4, 1]] * n
+        trainer.gradients(*ragged(rows[0]), *ragged(rows[1]), 1)
+        return trainer.workspace_bytes
+
+    core = build(*golden.MODELS["prime-unequal-depths"][:2])
+    assert room(100) == room(2000) > room(4) > 0
+    assert room(100, recompute=True) < room(100)
+
+
 def test_a_resumed_run_continues_bit_for_bit():
     def run(core, trainer, steps):
         for step in steps:
