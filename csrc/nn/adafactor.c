@@ -8,13 +8,13 @@
 #include <math.h>
 #include <string.h>
 
-enum { PARTS = 64, COLUMNS = 512 };
+enum { PARTS = 64, COLUMNS = 4096 /* at a time: rows are read in long runs */, RUN = 512 /* kept in the first cache */ };
 
 typedef struct adafactor {
     const t0_kernels *kernels;
     float *w, *row, *column, *v;
     const float *g;
-    size_t rows, columns, n, parts;
+    size_t rows, columns, n, parts, width; /* width: columns of a task that sums columns */
     float b, epsilon1, factor;
     double mean_row;
     double sum_w[PARTS], sum_u[PARTS];
@@ -41,8 +41,9 @@ static void update_rows(void *context, size_t index, size_t worker) {
 static void update_columns(void *context, size_t index, size_t worker) {
     (void)worker;
     adafactor *s = context;
-    const size_t begin = index * COLUMNS, n = s->columns - begin < COLUMNS ? s->columns - begin : COLUMNS;
-    double sum[COLUMNS] = {0};
+    const size_t begin = index * s->width, n = s->columns - begin < s->width ? s->columns - begin : s->width;
+    double sum[COLUMNS];
+    for (size_t j = 0; j < n; j++) sum[j] = 0.0;
     for (size_t i = 0; i < s->rows; i++) s->kernels->add_squares(sum, s->g + i * s->columns + begin, n);
     for (size_t j = 0; j < n; j++) {
         const double mean = sum[j] / (double)s->rows + s->epsilon1;
@@ -57,20 +58,30 @@ static void invert_columns(float *out, const float *column, size_t n) {
 
 static float row_factor(const adafactor *s, size_t i) { return 1.0f / sqrtf((float)(s->row[i] / s->mean_row)); }
 
+/* u of a run of row i: columns begin + j on, of the n from begin on that `inverse` is of. Returns how many. */
+static size_t take_run(float *u, const adafactor *s, const float *inverse, size_t i, size_t begin, size_t j, size_t n) {
+    const size_t run = n - j < RUN ? n - j : RUN;
+    s->kernels->scale_mul(u, s->g + i * s->columns + begin + j, inverse + j, row_factor(s, i), run);
+    return run;
+}
+
 /* Factored: sums of u^2 and w^2 of some rows. */
 static void measure_rows(void *context, size_t index, size_t worker) {
     (void)worker;
     adafactor *s = context;
     const t0_range rows = t0_range_of(s->rows, s->parts, index);
     double sum_u = 0.0, sum_w = 0.0;
-    float inverse[COLUMNS], u[COLUMNS];
+    float inverse[COLUMNS], u[RUN];
     for (size_t begin = 0; begin < s->columns; begin += COLUMNS) {
         const size_t n = s->columns - begin < COLUMNS ? s->columns - begin : COLUMNS;
         invert_columns(inverse, s->column + begin, n);
         for (size_t i = rows.begin; i < rows.end; i++) {
-            s->kernels->scale_mul(u, s->g + i * s->columns + begin, inverse, row_factor(s, i), n);
-            sum_u += s->kernels->sum_squares_double(u, n);
-            sum_w += s->kernels->sum_squares_double(s->w + i * s->columns + begin, n);
+            const float *w = s->w + i * s->columns + begin;
+            for (size_t j = 0; j < n; j += RUN) {
+                const size_t run = take_run(u, s, inverse, i, begin, j, n);
+                sum_u += s->kernels->sum_squares_double(u, run);
+                sum_w += s->kernels->sum_squares_double(w + j, run);
+            }
         }
     }
     s->sum_u[index] = sum_u;
@@ -81,13 +92,16 @@ static void apply_rows(void *context, size_t index, size_t worker) {
     (void)worker;
     adafactor *s = context;
     const t0_range rows = t0_range_of(s->rows, s->parts, index);
-    float inverse[COLUMNS], u[COLUMNS];
+    float inverse[COLUMNS], u[RUN];
     for (size_t begin = 0; begin < s->columns; begin += COLUMNS) {
         const size_t n = s->columns - begin < COLUMNS ? s->columns - begin : COLUMNS;
         invert_columns(inverse, s->column + begin, n);
         for (size_t i = rows.begin; i < rows.end; i++) {
-            s->kernels->scale_mul(u, s->g + i * s->columns + begin, inverse, row_factor(s, i), n);
-            s->kernels->axpy(s->w + i * s->columns + begin, -s->factor, u, n);
+            float *w = s->w + i * s->columns + begin;
+            for (size_t j = 0; j < n; j += RUN) {
+                const size_t run = take_run(u, s, inverse, i, begin, j, n);
+                s->kernels->axpy(w + j, -s->factor, u, run);
+            }
         }
     }
 }
@@ -134,7 +148,9 @@ void t0_adafactor_step(t0_exec *exec, const t0_adafactor *s, float *w, float *st
         a.row = state;
         a.column = state + rows;
         t0_exec_run(exec, update_rows, &a, a.parts);
-        t0_exec_run(exec, update_columns, &a, (columns + COLUMNS - 1) / COLUMNS);
+        a.width = (columns + t0_exec_threads(exec) - 1) / t0_exec_threads(exec);
+        if (a.width > COLUMNS) a.width = COLUMNS;
+        t0_exec_run(exec, update_columns, &a, (columns + a.width - 1) / a.width);
         a.mean_row = t0_mean(a.row, rows);
     } else {
         a.v = state;
