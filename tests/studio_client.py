@@ -40,9 +40,9 @@ class Browser:
         assert answer.status_code == (200 if follow else code), f"{path}: {answer.status_code} {main_of(answer)[:1500]}"
         return answer
 
-    def log_in(self, name, password, code=302):
+    def log_in(self, name, password, code=302, **form):
         self.get("/login", None)
-        return self.post("/login", code, name=name, password=password)
+        return self.post("/login", code, name=name, password=password, **form)
 
     def write(self, dataset, code=302, **fields):
         """Saves a new prompt; its number, or the page where it is refused."""

@@ -6,6 +6,7 @@ import signal
 import socket
 
 import pytest
+from attack_studio import attack_names, attack_uploads
 from conftest import needed
 from load_studio import Client, edits, kills, server
 from studio_client import make_folder
@@ -18,12 +19,18 @@ from t0native.studio.accounts import Accounts  # noqa: E402
 
 
 def test_edits_at_once_are_all_kept(tmp_path):
-    _, conflicts = edits(make_folder(tmp_path / "d"), clients=5, turns=6, prompts=2)
+    _, conflicts = edits(make_folder(tmp_path / "d"), clients=5, turns=5, prompts=1)
     assert conflicts > 0, "the clients never met"
 
 
 def test_accepted_edits_outlive_kill_9(tmp_path):
-    assert kills(make_folder(tmp_path / "d"), count=2, clients=2) > 0
+    assert kills(make_folder(tmp_path / "d"), count=1, clients=2) > 0
+
+
+def test_hostile_names_and_broken_files_change_nothing(tmp_path):
+    assert set(attack_names(make_folder(tmp_path / "d"), count=4)) <= {302, 400}
+    (tmp_path / "e").mkdir()
+    assert 400 in attack_uploads(make_folder(tmp_path / "e/d"), count=6)
 
 
 def test_base_path_and_read_only(tmp_path):

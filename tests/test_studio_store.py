@@ -202,7 +202,7 @@ def zip_of(*names):
 
 @pytest.mark.parametrize("data", [
     b"", b"PK\x03\x04 broken", zip_of("../d/templates.yaml"), zip_of("/etc/templates.yaml"), zip_of("a/b/c/d/templates.yaml"), zip_of("d/other.yaml"),
-    zip_of("d/templates.yaml")[:-30], zip_of("C:/templates.yaml"), zip_of(".git/templates.yaml"),
+    zip_of("d/templates.yaml")[:-30], zip_of("d/templates.yaml")[9:], zip_of("d/templates.yaml", "d/templates.yaml/templates.yaml"), zip_of("C:/templates.yaml"), zip_of(".git/templates.yaml"),
 ])  # fmt: skip
 def test_malformed_zips_are_refused(store, data):
     with pytest.raises(t0.Error):

@@ -32,7 +32,7 @@ def row_warnings(prompt, rows, rendered, in_prompt=None):
         if unknown:
             told.append(f"reads {', '.join(unknown)}, which no row has; there are {', '.join(sorted(known))}")
     seen = [example for example in rendered if example is not None and not isinstance(example, Exception)]
-    listed = [bool(example.choices) and all(choice in example.input for choice in example.choices) for example in seen]
+    listed = [bool(example.choices) and all(choice.casefold() in example.input.casefold() for choice in example.choices) for example in seen]
     chosen = [example for example in seen if example.choices]
     counted = {
         "the target is none of the answer choices": sum(example.target not in example.choices for example in chosen),

@@ -9,7 +9,6 @@ import json
 import re
 import tempfile
 import zipfile
-import zlib
 from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
@@ -61,25 +60,33 @@ def import_folder(store, folder, author):
 
 def import_zip(store, data, author):
     """The same from the bytes of a zip file; paths in it are read as names, never followed."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive, tempfile.TemporaryDirectory() as folder:
-            members = [member for member in archive.infolist() if PurePosixPath(member.filename).name == FILE]
-            if len(members) > MAX_ZIP_FILES or sum(member.file_size for member in members) > MAX_ZIP_BYTES:
-                raise DataError(f"the zip holds more than {MAX_ZIP_FILES} prompt files or {MAX_ZIP_BYTES:,} bytes: import it in parts")
-            places = [PurePosixPath(member.filename).parts for member in members]
-            top = 1 if places and all(len(place) > 2 and place[0] in ("templates", "prompts") for place in places) else 0
-            for member, place in zip(members, places):
-                check_dataset_name("/".join(place[top:-1]))
-                target = Path(folder, *place[top:])
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as source:
-                    target.write_bytes(source.read(MAX_ZIP_BYTES))
-            try:
-                return import_folder(store, folder, author)
-            except (DataError, FormatError) as error:
-                raise type(error)(str(error).replace(f"{folder}/", "").replace(folder, "the zip")) from None
-    except (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error) as error:
-        raise DataError(f"no zip file that can be read ({error}): make one of a folder of prompts") from None
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            _unpack(data, folder)
+        except DataError:
+            raise
+        except Exception as error:  # whatever zipfile raises is about the file
+            raise DataError(f"no zip file that can be read ({error}): make one of a folder of prompts") from None
+        try:
+            return import_folder(store, folder, author)
+        except (DataError, FormatError) as error:
+            raise type(error)(str(error).replace(f"{folder}/", "").replace(folder, "the zip")) from None
+
+
+def _unpack(data, folder):
+    """The prompt files of a zip, below a folder. A folder templates/ or prompts/ around them all is left out."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = [member for member in archive.infolist() if PurePosixPath(member.filename).name == FILE]
+        if len(members) > MAX_ZIP_FILES or sum(member.file_size for member in members) > MAX_ZIP_BYTES:
+            raise DataError(f"the zip holds more than {MAX_ZIP_FILES} prompt files or {MAX_ZIP_BYTES:,} bytes: import it in parts")
+        places = [PurePosixPath(member.filename).parts for member in members]
+        top = 1 if places and all(len(place) > 2 and place[0] in ("templates", "prompts") for place in places) else 0
+        for member, place in zip(members, places):
+            check_dataset_name("/".join(place[top:-1]))
+            target = Path(folder, *place[top:])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(member) as source:
+                target.write_bytes(source.read(member.file_size))
 
 
 def _import_file(store, db, place, dataset, subset, content, author, told):

@@ -198,7 +198,7 @@ def _within(pieces):
 
 def _tokens(tokenizer, text):
     told = tokenizer.explain(text.encode("utf-8", "replace").decode())
-    return {"count": len(told.pieces) + 1, "lost": told.lost}
+    return {"count": len(told.pieces) + 1, "lost": told.lost, "decoded": told.decoded if told.lost else None}
 
 
 def _address_space():
