@@ -186,9 +186,9 @@ def kills(folder, count=200, clients=4):
         first.close()
     accepted = set()
     for turn in range(count):
-        running = Server(folder)
+        running, begun = Server(folder), threading.Event()
 
-        def write(who, port=running.port, turn=turn):
+        def write(who, port=running.port, turn=turn, begun=begun):
             client = None
             try:
                 client = Client(port)
@@ -196,13 +196,19 @@ def kills(folder, count=200, clients=4):
                     reference = f"{turn} {who} {step}"
                     edit(client, numbers[who], f"prompt {who}", reference)
                     accepted.add(reference)
+                    begun.set()
             except (OSError, http.client.HTTPException):
                 pass  # the server has gone
             finally:
                 if client is not None:
                     client.close()
 
-        killer = threading.Timer(random.Random(turn).uniform(0.05, 0.6), running.stop)
+        def kill(running=running, turn=turn, begun=begun):
+            begun.wait(30)
+            time.sleep(random.Random(turn).uniform(0, 0.4))
+            running.stop()
+
+        killer = threading.Thread(target=kill)
         killer.start()
         in_threads(clients, write)
         killer.join()

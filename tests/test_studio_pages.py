@@ -2,8 +2,10 @@
 
 import io
 import json
+import random
 import re
 import shutil
+import time
 import zipfile
 
 import pytest
@@ -12,8 +14,12 @@ from studio_client import CHOICES, ROWS, Browser, main_of, make_folder
 
 needed("flask", "pip install '.[studio]'", module_level=True)
 
+import t0native as t0  # noqa: E402
 from t0native.studio.accounts import Accounts  # noqa: E402
+from t0native.studio.answers import Answers  # noqa: E402
 from t0native.studio.app import Studio, create_app  # noqa: E402
+from t0native.studio.forms import blank, differences, merge  # noqa: E402
+from t0native.studio.renderer import work  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -397,6 +403,27 @@ def test_a_fault_of_ours_is_a_page_without_a_trace(browser, studio, monkeypatch,
     monkeypatch.setattr(studio.store, "ask", lambda *_: 1 / 0)
     answer = browser.get("/contributors", 500)
     assert "a fault of the studio" in answer.text and "ZeroDivision" not in answer.text and "ZeroDivisionError" in caplog.text
+
+
+def test_comparing_hostile_texts_takes_no_time():
+    chosen, taken = random.Random(0), time.process_time()
+    for letters in ("a ", "ab\n", "\n\t", ".,;:!?-+*/=()[]{}<>@#$%^&|~"):
+        one, two = ("".join(chosen.choices(letters, k=20_000)) for _ in range(2))
+        (told,) = differences(blank() | {"jinja": one}, blank() | {"jinja": two})
+        assert "".join(text for kind, text in told[1] if kind != "new") == one and "".join(text for kind, text in told[1] if kind != "gone") == two
+        merge(blank() | {"jinja": one[:-9]}, blank() | {"jinja": two}, blank() | {"jinja": one})
+    assert time.process_time() - taken < 5  # minutes, where every word is compared with every other
+
+
+def test_a_model_ranks_choices_or_writes(tmp_path):
+    t0.Model.mini().save(tmp_path / "model")
+    answers = Answers(tmp_path / "model")
+    rows = work({"content": {"name": "p", "jinja": "{{ text }} Who keeps the dog? ||| Ben", "answer_choices": "Anna ||| Ben"}, "rows": [{"text": "Anna keeps a cat. Ben keeps a dog."}]})["rows"]
+    (told,) = answers.ask(rows)
+    assert told["answer"] == "Ben" and told["right"] and [choice for choice, _ in told["choices"]] == ["Anna", "Ben"]
+    (told,) = answers.ask([rows[0] | {"choices": None}])
+    assert isinstance(told["answer"], str) and told["choices"] == []
+    assert answers.ask([{"error": "line 1"}]) == [None] and answers.tokenizer.fingerprint == t0.mini.tokenizer().fingerprint
 
 
 def test_the_model_answers(browser, studio, first):

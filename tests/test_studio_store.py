@@ -165,6 +165,13 @@ def test_an_unchanged_file_goes_out_byte_for_byte(store, tmp_path):
     assert "two" in export_text(store, 1, accepted=True) and "one" not in export_text(store, 1, accepted=True)
 
 
+def test_the_first_file_names_a_dataset_that_rows_have_made(store, tmp_path):
+    store.dataset_named("user", "d")
+    folder = folder_of(tmp_path, SHARED.replace("dataset: d", "dataset: user/d"), "user/d")
+    import_folder(store, folder, "anna")
+    assert export_text(store, 1) == (folder / "user/d/templates.yaml").read_text() and store.dataset(1)["dataset"] == "user/d"
+
+
 def test_a_zip_goes_round(store, tmp_path):
     import_folder(store, folder_of(tmp_path), "anna")
     data = export_zip(store)

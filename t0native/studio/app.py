@@ -80,12 +80,13 @@ class Studio:
         self.store.close()
 
 
-def create_app(studio, https=False):
-    """The Flask application of a Studio. https: cookies travel over TLS alone."""
+def create_app(studio, https=False, base_path=""):
+    """The Flask application of a Studio. https: cookies travel over TLS alone.  base_path: where they are sent."""
     app = Flask("t0native.studio")
     app.secret_key = secret_key(studio.home)
     app.config.update(
         SESSION_COOKIE_NAME="t0native_studio", SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Strict", SESSION_COOKIE_SECURE=https,
+        SESSION_COOKIE_PATH=base_path or "/",
         MAX_CONTENT_LENGTH=MAX_FORM, MAX_FORM_MEMORY_SIZE=MAX_FORM, MAX_FORM_PARTS=500, SEND_FILE_MAX_AGE_DEFAULT=86400,
     )  # fmt: skip
     app.jinja_env.autoescape = True

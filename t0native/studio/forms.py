@@ -21,6 +21,7 @@ FIELDS = {  # of the form, in its order -> as the page calls them
     "languages": "Languages",
 }
 TRUTH = {"yes": True, "no": False, "": None}
+MANY_WORDS, MANY_LINES = 3_000, 1_000
 LIMITS = {"name": 200, "jinja": 20_000, "answer_choices": 20_000, "reference": 2_000}
 
 
@@ -129,9 +130,11 @@ def merge(base, theirs, mine):
 def _merge_lines(base, theirs, mine):
     """Both changes to a text, where they touch different lines; else None."""
     base, sides = base.split("\n"), [text.split("\n") for text in (theirs, mine)]
+    if max(map(len, (base, *sides))) > MANY_LINES:
+        return None
     changes = []
     for lines in sides:
-        found = difflib.SequenceMatcher(None, base, lines, autojunk=False).get_opcodes()
+        found = difflib.SequenceMatcher(None, base, lines).get_opcodes()
         changes.append([(begin, end, lines[at:to]) for kind, begin, end, at, to in found if kind != "equal"])
     for begin, end, _ in changes[0]:
         if any(begin <= other_end and other_begin <= end for other_begin, other_end, _ in changes[1]):
@@ -155,9 +158,15 @@ def _text(value):
 
 
 def _pieces(old, new):
-    before, after = (re.findall(r"\w+|\s+|[^\w\s]", text) for text in (old, new))
+    """By words; by lines where there are many words, and as a whole where there are many lines: comparing takes their product."""
+    for pattern, most in ((r"\w+|\s+|[^\w\s]", MANY_WORDS), (r"[^\n]*\n|[^\n]+", MANY_LINES)):
+        before, after = re.findall(pattern, old), re.findall(pattern, new)
+        if max(len(before), len(after)) <= most:
+            break
+    else:
+        before, after = [old], [new]
     pieces = []
-    for kind, begin, end, at, to in difflib.SequenceMatcher(None, before, after, autojunk=len(before) > 2000).get_opcodes():
+    for kind, begin, end, at, to in difflib.SequenceMatcher(None, before, after).get_opcodes():
         if kind == "equal":
             pieces.append(("same", "".join(before[begin:end])))
             continue

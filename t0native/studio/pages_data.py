@@ -71,5 +71,5 @@ def add(app, studio):
     @needs("write")
     def rescan():
         count, studio.left_out = studio.data.scan()
-        flash(f"{count} files of rows are in the folder." + (f" Left out: {'; '.join(studio.left_out[:5])}" if studio.left_out else ""))
+        flash(f"{count} files of rows are in the folder." + (f" Left out: {'; '.join(studio.left_out[:5])[:1000]}" if studio.left_out else ""))
         return redirect(url_for("overview"))

@@ -99,7 +99,8 @@ def _confine(writing, size):
     os.closerange(3, 256)
     for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC):
         resource.setrlimit(limit, (3 if limit == resource.RLIMIT_NOFILE else 0,) * 2)
-    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY,) * 2)
+    if size is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY,) * 2)
     signal.setitimer(signal.ITIMER_PROF, CPU)
     signal.setitimer(signal.ITIMER_REAL, WALL)
 
@@ -202,8 +203,12 @@ def _tokens(tokenizer, text):
 
 
 def _address_space():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()
+    """Bytes; None on systems that do not tell."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return None
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def serve(folder, port=8765, listen="127.0.0.1", users=None, read_only=False, ho
     try:
         if studio.accounts is not None and not len(studio.accounts):
             raise ConfigError(f"{users}: no users in it; `t0native studio adduser NAME --users {users}` adds one")
-        app = create_app(studio, https)
+        app = create_app(studio, https, base_path)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that a request waits for a thread is no news
         bound = _bound(listen, port)
         server = waitress.create_server(

@@ -148,14 +148,12 @@ class Store:
 
     def _dataset_named(self, db, dataset, subset=None, header=None):
         full = f"{dataset}/{subset}" if subset else dataset
-        header = header or {"dataset": dataset} | ({"subset": subset} if subset else {})
+        values = [dataset, subset, json.dumps(header or {"dataset": dataset} | ({"subset": subset} if subset else {}))]
         found = db.execute("SELECT * FROM dataset WHERE full = ?", [full]).fetchone()
         if found is None:
-            db.execute("INSERT INTO dataset (full, dataset, subset, header) VALUES (?, ?, ?, ?)", [full, dataset, subset, json.dumps(header)])
-        elif (found["dataset"], found["subset"]) != (dataset, subset):
-            if db.execute("SELECT 1 FROM prompt WHERE dataset_id = ?", [found["id"]]).fetchone():
-                return found
-            db.execute("UPDATE dataset SET dataset = ?, subset = ?, header = ? WHERE id = ?", [dataset, subset, json.dumps(header), found["id"]])
+            db.execute("INSERT INTO dataset (dataset, subset, header, full) VALUES (?, ?, ?, ?)", [*values, full])
+        elif header and not db.execute("SELECT 1 FROM prompt WHERE dataset_id = ?", [found["id"]]).fetchone():
+            db.execute("UPDATE dataset SET dataset = ?, subset = ?, header = ? WHERE id = ?", [*values, found["id"]])  # its first file names it
         return db.execute("SELECT * FROM dataset WHERE full = ?", [full]).fetchone()
 
     def dataset(self, number):
