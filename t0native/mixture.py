@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from t0native._core import RANDOM_MIXTURE, RANDOM_ROW, random_bits
-from t0native.arguments import SEED, check
+from t0native.arguments import SEED, check, number, whole
 from t0native.errors import ConfigError, DataError, suggest
 from t0native.tasks import Task
 
@@ -26,6 +26,7 @@ __all__ = ["Component", "Drawn", "Mixture"]
 MAX_EXAMPLES_PER_DATASET = 500_000
 ATTEMPT_SHIFT = 40
 MAX_ATTEMPTS = 100
+_POSITIVE = number(lambda value: 0 < value < float("inf"), "a positive number")
 
 
 @dataclass(frozen=True)
@@ -70,30 +71,65 @@ class Mixture:
         component -> rate.  Names that are not in the mapping keep T0's rate.
     weights: instead of rates, a mapping task name -> weight of the whole task, shared evenly by its prompts; names all.
     cap: rows above which a dataset counts as `cap` rows in all.
-    Raises ConfigError for unknown names and rates that are not positive numbers.
+    maximum, temperature: every rate r becomes min(r, maximum)^(1 / temperature), as seqio's mixing_rate_num_examples does it
+        (Raffel et al. 2020, 3.5.2): a temperature above 1 evens the components out.
+    A mixture among the tasks keeps its rates; with its name in `rates` its components share that rate as they did, as in seqio.
+    Raises ConfigError for unknown names and for rates, maxima and temperatures that are not positive numbers.
 
     >>> task = t0.Task("big", [{}] * 6, [t0.Prompt("a", "1 ||| 2"), t0.Prompt("b", "3 ||| 4")])
     >>> [component.rate for component in Mixture([task], cap=5).components]
     [2, 2]
     """
 
-    def __init__(self, tasks, *, rates=None, weights=None, cap=MAX_EXAMPLES_PER_DATASET, name="mixture"):
+    def __init__(
+        self, tasks, *, rates=None, weights=None, cap=MAX_EXAMPLES_PER_DATASET, maximum=None, temperature=1.0, name="mixture"
+    ):
         if rates is not None and weights is not None:
             raise ConfigError("give rates or weights, not both")
-        self.name = name
         tasks = _listed(tasks)
-        plain = [component for task in tasks for component in _components_of(task, cap)]
+        plain = [component for task in tasks for component in _components_of(task, cap, rates)]
         if not plain:
             raise ConfigError(f"mixture {name!r}: no tasks")
+        check(_POSITIVE, "temperature", temperature)
+        if maximum is not None:
+            check(_POSITIVE, "maximum", maximum)
         own = [task.name for task in tasks if isinstance(task, Task)]
         if len(set(own)) < len(own):
             twice = next(name for name in own if own.count(name) > 1)
             raise ConfigError(f"two tasks are called {twice!r}; give them different names")
-        _check_names(rates, weights, plain)
-        rated = [self._with_rate(component, rates, weights, plain) for component in plain]
+        _check_names(rates, weights, plain, [task.name for task in tasks if isinstance(task, Mixture)])
+        rated = [_tempered(self._with_rate(component, rates, weights, plain), maximum, temperature) for component in plain]
+        self._hold(name, rated)
+
+    def _hold(self, name, rated):
+        self.name = name
         total = sum(component.rate for component in rated)
         self.components = [_replace(component, share=component.rate / total) for component in rated]
         self._ends = np.cumsum([float(component.rate) for component in rated])
+
+    @classmethod
+    def t0(cls, name, prompts=None, data=None):
+        """A mixture of the T0 paper, with the paper's components and rates: t0_train, t0+_train, t0++_train, one_og_prompt,
+        all_og_prompts, t0_eval, t0_train_score_eval or bias (t0native/t0mixtures.py says what each is).
+
+        prompts: promptsource 0.1.0's, a PromptCollection or the folder of an unpacked one; None is the installed promptsource.
+        data: a folder DATA/<dataset>/<subset>/<split>.jsonl, or a mapping (t0native/datafolder.py). Without it the mixture can be
+            counted, described and drawn from, and an example is a DataError that tells the source of its rows.
+        Raises ConfigError for another name and for other prompts than 0.1.0's, DataError with the list of what `data` lacks.
+
+        >>> from t0native.t0mixtures import MIXTURES
+        >>> MIXTURES[:3]
+        ('t0_train', 't0+_train', 't0++_train')
+        """
+        from t0native.t0mixtures import t0_tasks
+
+        made = cls.__new__(cls)
+        tasks = t0_tasks(name, prompts, data)
+        made._hold(
+            name,
+            [Component(t.name, t.dataset, t.subset, p, size, rate, task=t) for t, rate, size in tasks for p in t.prompts],
+        )
+        return made
 
     def __repr__(self):
         return f"Mixture({len(self.components)} components of {len({c.task_name for c in self.components})} tasks)"
@@ -187,6 +223,22 @@ class Mixture:
         lines.append(f"{len(self.components)} components, sum of rates {total:,.10g}, sha256 {self.digest()}")
         return "\n".join(lines)
 
+    def dropped(self, sample=None, seed=0):
+        """Rows that the prompts drop (fewer than two parts, or an empty input, as T0's pipeline): a dict component name ->
+        (rows looked at, rows dropped). sample: rows looked at of each component, spread evenly; None is every row.
+
+        >>> task = t0.Task("demo", [{"n": i} for i in range(6)], [t0.Prompt("odd", "{% if n % 2 %}{{ n }}?{% endif %} ||| yes")])
+        >>> Mixture(task).dropped()
+        {'demo/odd': (6, 3)}
+        """
+        if sample is not None:
+            check(whole(1), "sample", sample)
+        told = {}
+        for c in self.components:
+            rows = range(c.size) if sample is None or sample >= c.size else [i * c.size // sample for i in range(sample)]
+            told[c.name] = len(rows), sum(c.task.render(c.prompt, row, seed=seed) is None for row in rows)
+        return told
+
     def digest(self):
         """SHA-256 of the definition: names, rates, sizes, templates, and a sample of each task's rows (64 of them).
 
@@ -205,10 +257,14 @@ def _listed(tasks):
     return [tasks] if isinstance(tasks, (Task, Mixture)) else list(tasks)
 
 
-def _components_of(task, cap):
-    """Components of a task with T0's rates, or those of a mixture as they are."""
+def _components_of(task, cap, rates):
+    """Components of a task with T0's rates; those of a mixture as they are, or sharing the rate of the mixture's name."""
     if isinstance(task, Mixture):
-        return task.components
+        whole = rates.get(task.name) if isinstance(rates, Mapping) else None
+        if whole is None:
+            return task.components
+        check(_POSITIVE, f"rate of {task.name!r}", whole)
+        return [_replace(c, rate=whole * c.share) for c in task.components]
     if not isinstance(task, Task):
         raise ConfigError(f"a mixture is made of tasks and mixtures, not of {type(task).__name__}")
     size, n_prompts = len(task.rows), len(task.prompts)
@@ -220,13 +276,18 @@ def _replace(component, **changes):
     return Component(**{**{name: getattr(component, name) for name in Component.__dataclass_fields__}, **changes})
 
 
-def _check_names(rates, weights, components):
+def _tempered(component, maximum, temperature):
+    rate = component.rate if maximum is None else min(component.rate, maximum)
+    return _replace(component, rate=rate if temperature == 1 else float(rate) ** (1 / temperature))
+
+
+def _check_names(rates, weights, components, mixtures):
     names = {c.task_name for c in components}
     pairs = {(c.task_name, c.prompt) for c in components}
     for given in (rates, weights):
         for key in given if isinstance(given, Mapping) else ():
-            if key not in names and key not in pairs:
-                raise ConfigError(f"rate for unknown task {key!r}; {suggest(key, sorted(names))}")
+            if key not in names and key not in pairs and not (given is rates and key in mixtures):
+                raise ConfigError(f"rate for unknown task {key!r}; {suggest(key, sorted({*names, *mixtures}))}")
     if weights is not None and (missing := sorted(names - set(weights))):
         raise ConfigError(f"no weight for task {missing[0]!r}; weights must name every task")
 

@@ -64,6 +64,18 @@ def public_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def promptsource_0_1_0(public_data):
+    """Folder of promptsource 0.1.0, the prompts that T0 pinned: $T0NATIVE_PROMPTSOURCE_0_1_0, else promptsource-0.1.0 beside the public data."""
+    folder = Path(os.environ.get("T0NATIVE_PROMPTSOURCE_0_1_0", public_data / "promptsource-0.1.0"))
+    if not folder.is_dir():
+        lacking(
+            "promptsource 0.1.0 is not here: pip install --no-deps --ignore-requires-python --target FOLDER promptsource==0.1.0, "
+            "and name FOLDER in T0NATIVE_PROMPTSOURCE_0_1_0"
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
 def promptsource_folder():
     """templates/ of the installed promptsource package, found without importing it."""
     import importlib.util

@@ -54,6 +54,28 @@ def test_mixtures_nest():
     assert [c.share for c in levels.components] == [0.25, 0.75]
 
 
+def test_a_nested_mixture_shares_the_rate_of_its_name():
+    inner = t0.Mixture([task("a", 10, 1), task("b", 30, 1)], name="inner")
+    assert [c.rate for c in t0.Mixture([inner, task("c", 7, 1)], rates={"inner": 8, "c": 2}).components] == [2, 6, 2]
+    assert [c.rate for c in t0.Mixture([inner, task("c", 7, 1)], rates={"a": 1}).components] == [1, 30, 7]
+
+
+def test_maximum_and_temperature_are_seqios():
+    tasks = [task("a", 400, 1), task("b", 100, 2), task("c", 9, 1)]
+    assert [c.rate for c in t0.Mixture(tasks, maximum=144).components] == [144, 100, 100, 9]
+    assert [c.rate for c in t0.Mixture(tasks, maximum=144, temperature=2).components] == [12, 10, 10, 3]
+    assert [c.share for c in t0.Mixture(tasks, maximum=144, temperature=2).components] == [12 / 35, 10 / 35, 10 / 35, 3 / 35]
+    flat = t0.Mixture([t0.Mixture(tasks)], temperature=1e6).components
+    assert [c.share for c in flat] == pytest.approx([0.25] * 4, abs=1e-5)
+
+
+def test_dropped_rows_are_counted():
+    odd = FakePrompt("odd", lambda row: (row["text"], "yes", None) if row["label"] else None)
+    mixture = t0.Mixture([t0.Task("t", rows_of(40), {"odd": odd, "all": yes_no("all")})])
+    assert mixture.dropped() == mixture.dropped(sample=99) == {"t/odd": (40, 20), "t/all": (40, 0)}
+    assert mixture.dropped(sample=13)["t/odd"][0] == 13
+
+
 def test_examples_are_a_pure_function_of_seed_and_number():
     mixture = t0.Mixture([task("a", 1000, 3), task("b", 300, 2)])
     together = mixture.examples(7, 100, 50)
@@ -121,6 +143,12 @@ def test_describe_tells_sizes_rates_epochs_and_hash():
             "component 'a/p0': rate 0: must be a positive number; leave the task out instead of 0",
         ),
         (lambda: t0.Mixture([task("a", 5, 1), task("a", 5, 1)]), "two tasks are called 'a'; give them different names"),
+        (lambda: t0.Mixture([task("a", 5, 1)], temperature=0), "temperature 0: must be a positive number"),
+        (lambda: t0.Mixture([task("a", 5, 1)], temperature=float("nan")), "temperature nan: must be a positive number"),
+        (lambda: t0.Mixture([task("a", 5, 1)], maximum="5"), "maximum '5': must be a positive number"),
+        (lambda: t0.Mixture([t0.Mixture([task("a", 5, 1)], name="in")], rates={"in": -1}), "rate of 'in' -1: must be a positive number"),
+        (lambda: t0.Mixture([t0.Mixture([task("a", 5, 1)], name="in")], rates={"inn": 1}), "rate for unknown task 'inn'; did you mean 'in'?"),
+        (lambda: t0.Mixture([task("a", 5, 1)]).dropped(sample=0), "sample 0: must be a whole number, at least 1"),
         (lambda: t0.Mixture([task("a", 5, 1)], rates={}, weights={}), "give rates or weights, not both"),
     ],
 )
