@@ -11,7 +11,7 @@ from t0native.errors import ConfigError, suggest
 from t0native.schedules import SCHEDULE
 from t0native.threads import THREADS
 
-__all__ = ["OPTIONS", "SETTINGS", "check_settings", "digest_of", "plan_of"]
+__all__ = ["OPTIONS", "SETTINGS", "check_selection", "check_settings", "digest_of", "plan_of"]
 
 _COUNT, _AT_LEAST_0 = whole(1), number(lambda value: value >= 0, "a number, at least 0")
 SETTINGS = {  # keyword of train -> what it must be
@@ -28,7 +28,7 @@ SETTINGS = {  # keyword of train -> what it must be
     "seed": SEED,
     "dropout": NUMBER.or_none(),
     "freeze": NAMES.or_none(),
-    **dict.fromkeys(("broadcast_dropout", "recompute"), FLAG),
+    **dict.fromkeys(("broadcast_dropout", "recompute", "select"), FLAG),
     "precision": one_of("float32", "bfloat16"),
     "threads": THREADS.or_none(),
     "progress": FLAG,
@@ -74,6 +74,21 @@ def _check_owners(options, optimizer):
         owners = [owner for owner, has in OPTIMIZERS.items() if name in has]
         if owners and optimizer not in owners:
             raise ConfigError(f"optimizer_options.{name}: {optimizer} has none; it is an option of {' and '.join(owners)}")
+
+
+def check_selection(given):
+    """given: keywords of `train`. A model is selected by what the mixture trains on, never by what is held out."""
+    for name, what in (("validate", "tasks to choose by"), ("out", "a folder that keeps the best model")):
+        if not given[name]:
+            raise ConfigError(f"select: needs {what}; name {'them' if name == 'validate' else 'it'} with {name}=")
+    components = given["mixture"].components
+    trained = {(c.dataset, c.subset) if c.dataset else c.task_name for c in components}
+    for task in given["validate"]:
+        if ((task.dataset, task.subset) if task.dataset else task.name) not in trained:
+            raise ConfigError(
+                f"select: validate {task.name!r}: the mixture does not train on its dataset, and a model chosen by held-out tasks has seen "
+                "them; validate on the trained datasets' validation splits, or leave select out"
+            )
 
 
 def plan_of(model, mixture, given):

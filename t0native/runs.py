@@ -3,6 +3,7 @@
     checkpoint.npz   plan, step, losses, weights and optimiser states after `step` steps: one file, replaced as a whole
     log.jsonl        a line a logged step {step, loss, grad_norm, tokens, seconds, lr}, a line a validation; cut back to the
                      checkpoint's step when a run goes on, so that no step stands in it twice
+    best/            the model with the best mean validation, in the hub's layout, where the run selects one
     config.json, model.safetensors, spiece.model ...   the model in the hub's layout, written when the run ends and when it is
                      stopped, by `stop` or by Ctrl-C; after kill -9 they are an older state or absent, until it has gone on
 
@@ -22,9 +23,9 @@ from t0native.arguments import MAPPING, TEXT, number, shown, whole
 from t0native.errors import ConfigError, FormatError
 from t0native.files import append_line, make_folder, remove_leftovers, replacing, sync_file, write_text
 
-__all__ = ["RunFolder", "State"]
+__all__ = ["BEST", "RunFolder", "State"]
 
-CHECKPOINT, LOG = "checkpoint.npz", "log.jsonl"
+CHECKPOINT, LOG, BEST = "checkpoint.npz", "log.jsonl", "best"
 
 
 class State:
@@ -93,6 +94,11 @@ class RunFolder:
         self.log.append(entry)
         if self._file is not None:
             append_line(self._file, json.dumps(entry, ensure_ascii=False))
+
+    def best(self):
+        """(step, mean) of the first of the best validations that the log tells of, or None."""
+        told = [(entry["step"], entry["mean"]) for entry in self.log if isinstance(entry.get("mean"), float)]
+        return max(told, key=lambda entry: entry[1], default=None)
 
     def save(self, state, trainer):
         """Replaces the checkpoint."""

@@ -20,9 +20,9 @@ from t0native.errors import ConfigError, NumericError
 from t0native.evaluate import NO_TOKENIZER, evaluate
 from t0native.interrupts import Interrupts
 from t0native.mixture import Mixture
-from t0native.plans import check_settings, digest_of, plan_of
+from t0native.plans import check_selection, check_settings, digest_of, plan_of
 from t0native.progress import Progress
-from t0native.runs import RunFolder
+from t0native.runs import BEST, RunFolder
 from t0native.schedules import rate_at
 from t0native.tasks import Task
 from t0native.trainer import Trainer
@@ -37,7 +37,8 @@ SMOOTHING = 0.95  # of the loss on the progress bar
 @dataclass
 class Run:
     """What a training did; see `train`. losses: one a step; stopped: why it ended before `steps`, or None; tokens: sources and targets;
-    path: its folder, or None; log: the log's entries; reports: of the validations of this call.
+    path: its folder, or None; log: the log's entries; reports: of the validations of this call; best: step and mean of the
+    validation whose model is kept in path/best, or None.
 
     >>> Run(steps=2, losses=[3.5, 3.25], stopped=None, seconds=0.5, tokens=1200)
     Run(2 steps, last loss 3.2500, 1,200 tokens, 0.5 s, path='None')
@@ -51,6 +52,7 @@ class Run:
     path: object = None
     log: list = field(default_factory=list, repr=False)
     reports: list = field(default_factory=list, repr=False)
+    best: tuple | None = field(default=None, repr=False)
 
     def __repr__(self):
         last = f", last loss {self.losses[-1]:.4f}" if self.losses else ""
@@ -86,6 +88,7 @@ def train(
     checkpoint_every=None,
     validate=None,
     validate_every=None,
+    select=False,
     stop=None,
     progress=True,
     mixture_at=None,
@@ -115,6 +118,8 @@ def train(
     checkpoint_every: steps between checkpoints; None: every ten minutes. One is always made at the end and when stopped.
     validate: tasks, evaluated after every validate_every steps.  stop: callable (report, log) -> reason to end the run, or
         None; asked after each validation, or, where nothing is validated, at each logged step with report None.
+    select: T0's choice of a checkpoint: the model with the best mean over the validated tasks (of each, the mean over its prompts;
+        the earlier where two are equal) is kept in out/best. Tasks of datasets that the mixture does not train on are refused.
     seed: from 0 to 2**64 - 1.
     Ctrl-C: the step under way is abandoned, the run is saved, KeyboardInterrupt goes on. NumericError names step and
     components, after saving the state before that step. ConfigError for an argument or a changed plan, MemoryError where
@@ -127,6 +132,9 @@ def train(
     given = check_settings(dict(locals()))
     _check_model(model)
     given["mixture"] = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
+    given["validate"] = [validate] if isinstance(validate, Task) else validate
+    if select:
+        check_selection(given)
     options = {name: given[name] for name in ("optimizer", "dropout", "broadcast_dropout", "freeze", "recompute", "seed", "threads", "precision")}
     trainer = Trainer(model, clip_norm=given["clip"], options=given["optimizer_options"] or {}, **options)
     plan = plan_of(model, given["mixture"], given)
@@ -147,7 +155,7 @@ class _Loop:
     def __init__(self, given, trainer, folder, state):
         self.given, self.model, self.trainer, self.folder, self.state = given, given["model"], trainer, folder, state
         self.steps, self.log_every, self.checkpoint_every = given["steps"], given["log_every"], given["checkpoint_every"]
-        self.tasks = [given["validate"]] if isinstance(given["validate"], Task) else given["validate"]
+        self.tasks = given["validate"]
         self.validate_every, self.stop = given["validate_every"] or max(1, self.steps // 10), given["stop"]
         self.reports = []
         self.interrupts = Interrupts()
@@ -159,7 +167,7 @@ class _Loop:
 
     def told(self):
         state, folder = self.state, self.folder
-        return Run(state.step, state.losses, state.stopped, state.seconds, state.tokens, folder.path, folder.log, self.reports)
+        return Run(state.step, state.losses, state.stopped, state.seconds, state.tokens, folder.path, folder.log, self.reports, folder.best())
 
     def _make(self, step):
         """The batch of a step; called on the thread of Batches."""
@@ -228,9 +236,19 @@ class _Loop:
         self.reports.append(report)
         medians = {entry["task"]: entry["median"] for entry in report.summary}
         state.validated = state.step
-        self.folder.note(step=state.step, validation=medians)
+        self.folder.note(step=state.step, validation=medians, **self._select(report))
         if self.stop is not None:
             self._ask(report)
+
+    def _select(self, report):
+        """Keeps the best model, before the log tells of it: a run killed in between writes the same bytes again."""
+        if not self.given["select"]:
+            return {}
+        mean = sum(entry["mean"] for entry in report.summary) / len(report.summary)
+        best = self.folder.best()
+        if best is None or mean > best[1]:
+            self.model.save(self.folder.path / BEST)
+        return {"mean": mean}
 
     def _ask(self, report):
         reason = self.stop(report, self.folder.log)

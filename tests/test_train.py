@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -455,3 +456,39 @@ def test_progress_is_quiet_where_told(capsys, monkeypatch):
     monkeypatch.setenv("T0NATIVE_PROGRESS", "0")
     run(progress=True)
     assert capsys.readouterr().err == ""
+
+
+def _validation(accuracies, dataset="d"):
+    """A model that is right on so many of ten validated rows, a count a validation; and the task it is asked."""
+    model, wanted = FakeModel(), iter(accuracies)
+
+    def rank(inputs, choices, **_):
+        right = next(wanted)
+        picks = [(i % 2 == 0) == (i < right) for i in range(len(choices))]  # even rows are "yes", the second choice
+        return [SimpleNamespace(choice=c[pick], index=int(pick)) for c, pick in zip(choices, picks)]
+
+    model.rank = rank
+    return model, t0.Task("held", rows_of(10), {"p": yes_no()}, dataset=dataset)
+
+
+def test_the_best_model_is_kept(tmp_path):
+    trained = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p")}, dataset="d")])
+    model, held = _validation([3, 7, 7, 5, 9])
+    options = {"mixture": trained, "validate": held, "validate_every": 4, "select": True, "out": tmp_path}
+    done = run(model, **options, steps=16)
+    assert [line["mean"] for line in without_time(tmp_path / "log.jsonl") if "mean" in line] == [0.3, 0.7, 0.7, 0.5]
+    assert done.best == (8, 0.7) and model.saved == [tmp_path / "best"] * 2 + [tmp_path]
+    again, _ = _validation([9])
+    assert run(again, **options, steps=20).best == (20, 0.9) and again.saved == [tmp_path / "best", tmp_path]
+
+
+def test_a_model_is_not_selected_by_what_is_held_out(tmp_path):
+    _, held = _validation([])
+    trained = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p")}, dataset="d/other")])
+    with pytest.raises(t0.ConfigError, match="select: validate 'held': the mixture does not train on its dataset, and a model chosen by"):
+        run(mixture=trained, validate=held, select=True, out=tmp_path / "run")
+    with pytest.raises(t0.ConfigError, match="select: needs tasks to choose by; name them with validate="):
+        run(mixture=trained, select=True, out=tmp_path / "run")
+    with pytest.raises(t0.ConfigError, match="select: needs a folder that keeps the best model; name it with out="):
+        run(mixture=trained, validate=held, select=True)
+    assert not (tmp_path / "run").exists()
