@@ -20,12 +20,14 @@ AHEAD = 2  # batches kept ready
 
 @dataclass(frozen=True)
 class Batch:
-    """sources, targets: Ragged (ids int32 [N], offsets int64 [B+1]); components: name of each example's component [B]."""
+    """sources, targets: Ragged (ids int32 [N], offsets int64 [B+1]); components: name of each example's component [B].
+    dropped: {component name: rows that were drawn for the batch and that its prompt drops, or that have no token}."""
 
     step: int
     sources: object
     targets: object
     components: list
+    dropped: dict
 
     @property
     def n_tokens(self):
@@ -52,7 +54,11 @@ def make_batch(mixture, tokenizer, step, *, seed, batch_size, max_source, max_ta
             drawn[i] = mixture.example(seed, step * batch_size + int(i), drawn[i].attempt + 1)
         sources = tokenizer.encode_batch([d.input for d in drawn], add_eos=False, max_length=max_source)
     targets = tokenizer.encode_batch([d.target for d in drawn], add_eos=True, max_length=max_target)
-    return Batch(step, sources, targets, [d.component.name for d in drawn])
+    dropped = {}
+    for d in drawn:
+        if d.attempt:
+            dropped[d.component.name] = dropped.get(d.component.name, 0) + d.attempt
+    return Batch(step, sources, targets, [d.component.name for d in drawn], dropped)
 
 
 def _check_texts(drawn, what):

@@ -6,6 +6,9 @@
     tasks:
       - {dataset: super_glue/rte, data: rte.jsonl}
       - {name: mine, dataset: mine, data: rows.csv, prompts: my/templates, rate: 500}
+    # mixture: t0_train              instead of tasks: T0's own (docs/mixtures.md)
+    # data: DATA/                    its rows, DATA/<dataset>/<subset>/<split>.jsonl
+    # prompts: P3/                   promptsource 0.1.0's prompts, where that is not the installed one
     validate:                        # evaluated after every validate_every steps
       - {dataset: super_glue/cb, data: cb.jsonl}
     steps: 1000                      # and any other keyword of t0native.train
@@ -40,6 +43,7 @@ _DATASET = Kind(TEXT.fits, "the name of a dataset, as super_glue/rte")
 _RATE = number(lambda value: value > 0, "a positive number")
 TASK = {"name": TEXT, "dataset": _DATASET, "data": _FILE, "prompts": _FOLDER, "rate": _RATE, "split": TEXT, "metric": TEXT}
 MODEL = {"size": T5_V1_1_SIZE, "config": _FILE, "tokenizer": _FILE, "seed": SEED, "initializer": INITIALIZER}
+T0_MIXTURE = {"mixture": TEXT, "data": _FOLDER, "prompts": _FOLDER}
 _TASKS = Kind(lambda value: isinstance(value, list) and value != [], "a list of tasks")
 _MODEL = Kind(lambda value: isinstance(value, (str, dict)), "a folder, or have 'tokenizer' and either 'size' or 'config'")
 _DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
@@ -60,10 +64,9 @@ class Recipe:
 
     def __init__(self, path, given):
         self.path, self.folder = path, path.parent
-        _check_keys("", given, {"model": _MODEL, "tasks": _TASKS, "validate": _TASKS, **SETTINGS})
-        for name in ("model", "tasks"):
-            if name not in given:
-                raise ConfigError(f"no {name!r}; it must name {'the model' if name == 'model' else 'the tasks to train on'}")
+        _check_keys("", given, {"model": _MODEL, "tasks": _TASKS, **T0_MIXTURE, "validate": _TASKS, **SETTINGS})
+        if "model" not in given:
+            raise ConfigError("no 'model'; it must name the model")
         self.options = {name: given[name] for name in SETTINGS if name in given}
         check_settings(self.options)
         if self.options.get("out") is not None:
@@ -71,10 +74,25 @@ class Recipe:
         self._model = given["model"]
         if isinstance(self._model, dict):
             _check_keys("model.", self._model, MODEL)
-        tasks = self._tasks("tasks", given["tasks"])
-        rates = {task.name: entry["rate"] for task, entry in zip(tasks, given["tasks"]) if "rate" in entry}
-        self.mixture = Mixture(tasks, rates=rates or None)
+        self.mixture = self._mixture(given)
         self.validate = self._tasks("validate", given["validate"]) if "validate" in given else None
+
+    def _mixture(self, given):
+        if "mixture" not in given:
+            alone = next((name for name in ("data", "prompts") if name in given), None)
+            if alone is not None:
+                raise ConfigError(f"{alone!r} without 'mixture'; it belongs to one of T0's mixtures, or into an entry of 'tasks'")
+            if "tasks" not in given:
+                raise ConfigError("no 'tasks'; it must name the tasks to train on")
+            tasks = self._tasks("tasks", given["tasks"])
+            rates = {task.name: entry["rate"] for task, entry in zip(tasks, given["tasks"]) if "rate" in entry}
+            return Mixture(tasks, rates=rates or None)
+        if "tasks" in given:
+            raise ConfigError("'mixture' and 'tasks'; give one of them")
+        if "data" not in given:
+            raise ConfigError("'mixture' without 'data'; it must name the folder of its rows, DATA/<dataset>/<subset>/<split>.jsonl")
+        prompts = self.folder / given["prompts"] if "prompts" in given else None
+        return Mixture.t0(given["mixture"], prompts, self.folder / given["data"])
 
     def model(self):
         """The model, loaded, or made with random weights."""

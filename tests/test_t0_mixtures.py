@@ -215,3 +215,48 @@ def test_arrow_files(tmp_path, kind):
         read_arrow(path)
     with pytest.raises(FileNotFoundError):
         read_arrow(tmp_path / "no.parquet")
+
+
+# ---- recipes and batches ----------------------------------------------------------------------------------------------
+
+
+def test_a_recipe_names_a_mixture(tmp_path, promptsource_0_1_0):
+    from t0native.recipe import read_recipe
+
+    write(tmp_path / "DATA" / "super_glue" / "axg" / "test.jsonl", AXG)
+    write(tmp_path / "DATA" / "crows_pairs" / "test.jsonl", CROWS)
+    (tmp_path / "P3").symlink_to(promptsource_0_1_0)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("model: m\nmixture: bias\ndata: DATA\nprompts: P3\n")
+    assert len(read_recipe(recipe).mixture) == 16
+
+
+@pytest.mark.parametrize(
+    "lines, message",
+    [
+        ("mixture: bias", "'mixture' without 'data'; it must name the folder of its rows, DATA/<dataset>/<subset>/<split>.jsonl"),
+        ("mixture: bias\ndata: DATA\ntasks: [{}]", "'mixture' and 'tasks'; give one of them"),
+        ("prompts: P3", "'prompts' without 'mixture'; it belongs to one of T0's mixtures, or into an entry of 'tasks'"),
+        ("mixture: t0_tran\ndata: DATA", "no T0 mixture 't0_tran'; did you mean 't0_train'?"),
+        ("mixture: 7\ndata: DATA", "mixture 7: must be text"),
+        ("steps: 3", "no 'tasks'; it must name the tasks to train on"),
+    ],
+)
+def test_recipes_that_cannot_be(tmp_path, lines, message):
+    from t0native.recipe import read_recipe
+
+    (tmp_path / "recipe.yaml").write_text(f"model: m\n{lines}\n")
+    with pytest.raises(t0.ConfigError) as error:
+        read_recipe(tmp_path / "recipe.yaml")
+    assert str(error.value) == f"{tmp_path}/recipe.yaml: {message}"
+
+
+def test_a_batch_tells_the_rows_that_were_dropped():
+    from t0native.batches import make_batch
+
+    odd = t0.Prompt("odd", "{% if n % 2 %}{{ n }}?{% endif %} ||| yes")
+    rows = [{"n": i} for i in range(50)]
+    mixture = t0.Mixture([t0.Task("t", rows, [odd]), t0.Task("u", rows, [t0.Prompt("all", "{{ n }}? ||| yes")])])
+    batch = make_batch(mixture, t0.Model.mini().tokenizer, 3, seed=0, batch_size=64, max_source=9, max_target=9)
+    again = [mixture.example(0, 3 * 64 + i) for i in range(64)]
+    assert batch.dropped == {"t/odd": sum(drawn.attempt for drawn in again)} and batch.dropped["t/odd"] > 9
