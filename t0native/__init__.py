@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers
     from t0native.prompts import Prompt, PromptCollection, PromptedExample, PromptSet
     from t0native.report import Report
     from t0native.rows import read_csv, read_jsonl, read_rows
+    from t0native.suites import Suite, suite
     from t0native.tasks import Task
     from t0native.threads import get_num_threads, set_num_threads
     from t0native.tokenizer import Ragged, Tokenizer
@@ -68,6 +69,8 @@ _HOME = {
     "Task": "tasks",
     "Mixture": "mixture",
     "Component": "mixture",
+    "Suite": "suites",
+    "suite": "suites",
     "Run": "train",
     "Report": "report",
     "read_jsonl": "rows",

@@ -53,9 +53,10 @@ class AbsentTask:
         raise DataError(f"task {self.name!r}, prompt {prompt!r}: " + missing_text([(self.dataset, self.subset, self.split)], None))
 
 
-def t0_tasks(name, prompts=None, data=None):
+def t0_tasks(name, prompts=None, data=None, partial=False):
     """[(Task or AbsentTask, rate of each of its prompts, rows)] of a T0 mixture, in t-zero's order.
-    Without data, every task is absent; with data, DataError lists what is missing before anything is read."""
+    Without data, every task is absent; with data, DataError lists what is missing before anything is read, or, where
+    `partial` is set, the tasks without rows are absent."""
     name = _ALIASES.get(name, name)
     if name not in MIXTURES:
         raise ConfigError(f"no T0 mixture {name!r}; {suggest(str(name), MIXTURES)}")
@@ -67,7 +68,7 @@ def t0_tasks(name, prompts=None, data=None):
     if data is not None:
         readers = {(key := (*_key(fact), split)): find_rows(data, *key) for fact, split, _ in parts}
         missing = [key for key, reader in readers.items() if reader is None]
-        if missing:
+        if missing and not partial:
             raise DataError(f"mixture {name!r}: " + missing_text(missing, data))
     return [_task(name, fact, split, suffix, sets[_key(fact)], readers) for fact, split, suffix in parts]
 
@@ -153,7 +154,8 @@ def _task(name, fact, split, suffix, prompts, readers):
     rate = min(size, MAX_EXAMPLES_PER_DATASET)
     if split == "train" and size > MAX_EXAMPLES_PER_DATASET:
         rate = MAX_EXAMPLES_PER_DATASET // len(prompts)
-    if not readers:
+    reader = readers.get((dataset, subset, split))
+    if reader is None:
         return AbsentTask(full, chosen, dataset, subset, split), rate, size
-    rows = readers[dataset, subset, split]()
+    rows = reader()
     return Task(full, rows, chosen, dataset=(dataset, subset), split=split), rate, len(rows)
