@@ -84,7 +84,7 @@ def test_all_116_cells_run(public_data, promptsource_folder):
     suite = t0.suite("t0", data)
     assert (suite.cells, len(suite), suite.missing) == (116, 11, [])
     report = t0.evaluate(Guess(), suite, progress=False)
-    assert {(cell["status"], cell.get("reason")) for cell in report.cells} == {("ok", None)} and len(report.cells) == 116
+    assert [cell["status"] for cell in report.cells] == ["ok"] * 116
     assert {cell["prompt"]: cell["n"] for cell in report.cells if cell["n"] != 8} == {  # prompts for causes, or effects, alone
         "…As a result, C1 or C2?": 4,
         "…What could happen next, C1 or C2?": 4,
