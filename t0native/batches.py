@@ -1,12 +1,12 @@
-"""Training batches: drawn, prompted and tokenized on a background thread while the step before runs in C.
+"""Training batches: drawn, prompted and tokenized on background threads while the step before runs in C.
 
     batch of step s = examples s B .. s B + B - 1 of the mixture, a pure function of (mixture, seed, B, s)
     inputs: no EOS, at most max_source tokens;  targets: EOS appended, then trimmed to max_target (so a longer one loses it)
 
 Rows whose input has no token at all are drawn anew, as rows that the prompt drops are."""
 
-import queue
-import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from t0native.errors import DataError
 
 __all__ = ["Batch", "Batches"]
 
-AHEAD = 2  # batches kept ready
+AHEAD = 2  # batches kept ready, beside those being made
 
 
 @dataclass(frozen=True)
@@ -72,47 +72,33 @@ def _check_texts(drawn, what):
 
 
 class Batches:
-    """with Batches(make, first, last) as batches: batches.next(check) gives make(first), make(first + 1), ...
+    """with Batches(make, first, last) as batches: batches.next(check) gives make(first), make(first + 1), ... make(last - 1)
 
-    make: step -> Batch, called on a thread of its own; its exception is raised by `next`."""
+    make: step -> Batch, called on `workers` threads ahead of time; its exception is raised by `next` in its turn, so that what is
+    given depends on neither workers nor timing."""
 
-    def __init__(self, make, first, last):
-        self._make, self._steps = make, range(first, last)
-        self._ready = queue.Queue(AHEAD)
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="t0native batches", daemon=True)
+    def __init__(self, make, first, last, workers=1):
+        self._make, self._steps = make, iter(range(first, last))
+        self._pool = ThreadPoolExecutor(workers, "t0native batches")
+        self._ahead = AHEAD + workers
+        self._pending = deque()
 
     def __enter__(self):
-        self._thread.start()
+        self._fill()
         return self
 
     def __exit__(self, *unused):
-        self._closed.set()
-        self._thread.join()
+        self._pool.shutdown(cancel_futures=True)
 
     def next(self, check=lambda: None):
         """The next Batch. check: called while waiting; what it raises ends the wait."""
-        while True:
+        check()
+        while not wait([self._pending[0]], timeout=0.1).done:
             check()
-            try:
-                item = self._ready.get(timeout=0.1)
-            except queue.Empty:
-                continue
-            if isinstance(item, BaseException):
-                raise item
-            return item
+        batch = self._pending.popleft().result()
+        self._fill()
+        return batch
 
-    def _work(self):
-        for step in self._steps:
-            try:
-                item = self._make(step)
-            except BaseException as error:  # handed to the caller of next()
-                item = error
-            while not self._closed.is_set():
-                try:
-                    self._ready.put(item, timeout=0.1)
-                    break
-                except queue.Full:
-                    continue
-            if self._closed.is_set() or isinstance(item, BaseException):
-                return
+    def _fill(self):
+        while len(self._pending) < self._ahead and (step := next(self._steps, None)) is not None:
+            self._pending.append(self._pool.submit(self._make, step))

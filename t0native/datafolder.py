@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 
 from t0native.arguments import shown
+from t0native.diskrows import rows_at
 from t0native.errors import ConfigError, DataError
-from t0native.rows import converted, read_rows, sequence_of
+from t0native.rows import converted, sequence_of
 
 __all__ = ["ArrowRows", "dataset_facts", "find_rows", "missing_text", "read_arrow", "renamed"]
 
@@ -79,7 +80,7 @@ def _in_mapping(data, names, dataset, subset, split):
 
 
 def _read(file, name):
-    return converted(name, read_arrow(file), file) if file.suffix in ARROW_ENDINGS else read_rows(file, name)
+    return converted(name, read_arrow(file), file) if file.suffix in ARROW_ENDINGS else rows_at(file, name)
 
 
 def missing_text(missing, data):

@@ -25,11 +25,11 @@ from pathlib import Path
 from t0native.arguments import SEED, TEXT, Kind, check, number
 from t0native.batches import make_batch
 from t0native.config import T5_V1_1_SIZE, Config
+from t0native.diskrows import rows_at
 from t0native.errors import ConfigError, suggest
 from t0native.mixture import Mixture
 from t0native.model import INITIALIZER, Model
 from t0native.plans import SETTINGS, check_settings
-from t0native.rows import read_rows
 from t0native.tasks import Task
 from t0native.tokenizer import Tokenizer
 from t0native.train import train
@@ -137,7 +137,7 @@ class Recipe:
                 raise ConfigError(f"{place}: no {name!r}")
         dataset, where = entry["dataset"], entry.get("prompts", "promptsource")
         prompts = prompts_of(load_prompts(where if where == "promptsource" else self.folder / where), dataset)
-        rows = read_rows(self.folder / entry["data"], dataset)
+        rows = rows_at(self.folder / entry["data"], dataset)
         return Task(entry.get("name", dataset), rows, prompts, entry.get("metric"), dataset, entry.get("split"))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from t0native.arguments import shown
 from t0native.errors import DataError
 
-__all__ = ["converted", "parse_example", "read_csv", "read_jsonl", "read_rows", "rows_of", "sequence_of", "superglue_wsc"]
+__all__ = ["converted", "parse_example", "parse_object", "read_csv", "read_jsonl", "read_rows", "rows_of", "sequence_of", "superglue_wsc"]
 
 
 def read_jsonl(path):
@@ -29,7 +29,7 @@ def read_jsonl(path):
     rows = []
     for number, line in _lines(path):
         if line.strip():
-            rows.append(_object(path, number, line))
+            rows.append(parse_object(path, number, line))
     return _some(path, rows)
 
 
@@ -52,7 +52,8 @@ def parse_example(text, path, line=None):
         raise DataError(f"{place}: a number of more than {sys.get_int_max_str_digits()} digits; write it as a text") from None
 
 
-def _object(path, number, line):
+def parse_object(path, number, line):
+    """The row that a line of a JSON Lines file is."""
     row = parse_example(line.rstrip("\r\n"), path, number)
     if not isinstance(row, dict):
         raise DataError(f"{path}, line {number}: a row must be an object {{...}}, this is {_kind(row)}: {_cut(line)}")

@@ -2,7 +2,7 @@
 
     step:  batch of (seed, step) --gradients--> clip --Adafactor, AdamW or SGD--> weights, in place
 
-The next batch is prepared on a background thread. Every number is a function of the plan: a run that was stopped (Ctrl-C,
+The next batches are prepared on background threads. Every number is a function of the plan: a run that was stopped (Ctrl-C,
 kill -9, a full disk) goes on bit for bit from its last checkpoint.
 
 The defaults are T0's where it says what it used: Adafactor without momentum or weight decay, a constant rate of 1e-3,
@@ -84,6 +84,7 @@ def train(
     max_source=1024,
     max_target=256,
     threads=None,
+    workers=1,
     log_every=10,
     checkpoint_every=None,
     validate=None,
@@ -120,7 +121,7 @@ def train(
         None; asked after each validation, or, where nothing is validated, at each logged step with report None.
     select: T0's choice of a checkpoint: the model with the best mean over the validated tasks (of each, the mean over its prompts;
         the earlier where two are equal) is kept in out/best. Tasks of datasets that the mixture does not train on are refused.
-    seed: from 0 to 2**64 - 1.
+    seed: from 0 to 2**64 - 1.  workers: threads that prepare batches ahead; the batches are the same with any number.
     Ctrl-C: the step under way is abandoned, the run is saved, KeyboardInterrupt goes on. NumericError names step and
     components, after saving the state before that step. ConfigError for an argument or a changed plan, MemoryError where
     gradients and optimiser state do not fit.
@@ -181,7 +182,7 @@ class _Loop:
     def run(self):
         state = self.state
         bar = Progress("train", self.steps, on=self.given["progress"], done=state.step)
-        with self.interrupts, bar, Batches(self._make, state.step, self.steps) as batches:
+        with self.interrupts, bar, Batches(self._make, state.step, self.steps, self.given["workers"]) as batches:
             try:
                 self._validate_if_due()
                 while state.step < self.steps and state.stopped is None:

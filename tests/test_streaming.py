@@ -1,0 +1,156 @@
+"""Rows left on the disk, and batches that do not depend on how many threads prepare them."""
+
+import hashlib
+import json
+import threading
+import time
+
+import pytest
+
+import t0native as t0
+from t0native import diskrows
+from t0native.batches import Batches, make_batch
+
+
+def _file(tmp_path, text, name="a.jsonl"):
+    path = tmp_path / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def _rows(n):
+    return "".join(json.dumps({"n": i, "text": "é" * (i % 5)}) + "\n" for i in range(n))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [_rows(100), _rows(3).rstrip("\n"), "\ufeff" + _rows(3), "\n \n" + _rows(2) + "\n\n" + _rows(2) + " \r\n", '{"a": 1}\r\n{"a": 2}\r\n'],
+    ids=["plain", "no last line end", "byte order mark", "blank lines", "carriage returns"],
+)
+def test_rows_on_the_disk_are_those_in_memory(tmp_path, text):
+    path = _file(tmp_path, text)
+    expected = t0.read_jsonl(path)
+    for _ in range(2):  # the index made, and found
+        rows = t0.open_rows(path)
+        assert [rows[i] for i in range(len(rows))] == expected == list(rows)
+        assert rows[-1] == expected[-1]
+    for i in (len(rows), -len(rows) - 1):
+        with pytest.raises(IndexError, match=f"row {i} of"):
+            rows[i]
+
+
+@pytest.mark.parametrize("bad", [b"{broken}\n", b"[1]\n", b'{"a": "\xff"}\n'])
+def test_a_broken_row_is_told_as_read_jsonl_tells_it(tmp_path, bad):
+    path = _file(tmp_path, b'{"a": 1}\n\n\n' + bad + b'{"a": 3}\n')
+    with pytest.raises(t0.DataError) as expected:
+        t0.read_jsonl(path)
+    rows = t0.open_rows(path)
+    assert rows[0] == {"a": 1} and rows[2] == {"a": 3}
+    with pytest.raises(t0.DataError) as told:
+        rows[1]
+    assert str(told.value) == str(expected.value) and "line 4" in str(told.value)
+
+
+def test_files_without_rows_and_missing_files(tmp_path):
+    with pytest.raises(t0.DataError, match="no rows"):
+        t0.open_rows(_file(tmp_path, "\n \n"))
+    with pytest.raises(OSError):
+        t0.open_rows(tmp_path / "none.jsonl")
+    with pytest.raises(t0.DataError, match="piqa"):
+        t0.open_rows(_file(tmp_path, _rows(1)), "piqa")
+
+
+def test_rows_are_converted_one_by_one(tmp_path):
+    assert t0.open_rows(_file(tmp_path, '{"label": true, "version": 1}\n'), "super_glue/wic")[0] == {"label": 1}
+
+
+def test_a_changed_file_or_a_damaged_index_is_indexed_anew(tmp_path):
+    path = _file(tmp_path, _rows(50))
+    assert len(t0.open_rows(path)) == 50
+    index = tmp_path / ".a.jsonl.rows"
+    sound = index.read_bytes()
+    for damaged in (sound[:20], sound[:-8], sound[:60] + b"\x01" + sound[61:], b"X" + sound[1:], b""):
+        index.write_bytes(damaged)
+        assert [row["n"] for row in t0.open_rows(path)] == list(range(50))
+        assert index.read_bytes() == sound
+    _file(tmp_path, _rows(51))
+    assert len(t0.open_rows(path)) == 51 and index.read_bytes() != sound
+
+
+def test_the_index_has_a_folder_of_its_own_or_stays_in_memory(tmp_path):
+    path = _file(tmp_path, _rows(4))
+    assert len(t0.open_rows(path, index=tmp_path / "made" / "here")) == 4
+    assert (tmp_path / "made/here/.a.jsonl.rows").exists() and not (tmp_path / ".a.jsonl.rows").exists()
+    (tmp_path / "file").write_text("")
+    assert [row["n"] for row in t0.open_rows(path, index=tmp_path / "file")] == [0, 1, 2, 3]
+
+
+def test_large_files_stay_on_the_disk(tmp_path, monkeypatch):
+    path = _file(tmp_path, _rows(4))
+    assert isinstance(diskrows.rows_at(path), list)
+    monkeypatch.setattr(diskrows, "BIG", 10)
+    assert isinstance(diskrows.rows_at(path), diskrows.DiskRows)
+    assert list(diskrows.rows_at(path)) == t0.read_rows(path)
+
+
+def _stream(mixture, tokenizer, first, last, workers):
+    """SHA-256 of each batch of the steps."""
+
+    def make(step):
+        return make_batch(mixture, tokenizer, step, seed=3, batch_size=8, max_source=64, max_target=16)
+
+    hashes = []
+    with Batches(make, first, last, workers) as batches:
+        for step in range(first, last):
+            batch = batches.next()
+            assert batch.step == step
+            parts = (batch.sources.ids, batch.sources.offsets, batch.targets.ids, batch.targets.offsets)
+            hashes.append(hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())
+    return hashes
+
+
+def test_the_stream_is_the_same_with_any_number_of_workers_and_from_any_step(tmp_path):
+    path = _file(tmp_path, _rows(200))
+    prompts = [
+        t0.Prompt("a", '{{ ["x", "y", "z"] | choice }} {{ n }} {{ text }} ||| {{ n }}'),
+        t0.Prompt("odd", "{% if n % 2 %}{{ n }}?{% endif %} ||| yes"),
+    ]
+    mixture, tokenizer = t0.Mixture(t0.Task("disk", t0.open_rows(path), prompts)), t0.mini.new_model(0).tokenizer
+    whole = _stream(mixture, tokenizer, 0, 40, workers=1)
+    assert len(set(whole)) == 40
+    for workers in (2, 4):
+        assert _stream(mixture, tokenizer, 0, 40, workers) == whole
+        assert _stream(mixture, tokenizer, 17, 40, workers) == whole[17:]
+
+
+def test_batches_come_in_order_whoever_is_first():
+    def make(step):
+        time.sleep(0.02 if step % 4 == 0 else 0)
+        return step
+
+    with Batches(make, 0, 12, workers=4) as batches:
+        assert [batches.next() for _ in range(12)] == list(range(12))
+
+
+def test_an_error_comes_in_its_turn_and_threads_end():
+    def make(step):
+        if step == 3:
+            raise t0.DataError("step 3")
+        return step
+
+    before = threading.active_count()
+    with Batches(make, 0, 100, workers=3) as batches:
+        assert [batches.next() for _ in range(3)] == [0, 1, 2]
+        with pytest.raises(t0.DataError, match="step 3"):
+            batches.next()
+    assert threading.active_count() == before
+
+
+def test_training_with_workers_gives_the_same_losses():
+    def losses(workers):
+        how = {"steps": 3, "batch_size": 4, "progress": False, "threads": 1}
+        return t0.train(t0.mini.new_model(0), t0.mini.training_tasks(["values"]), workers=workers, **how).losses
+
+    assert losses(1) == losses(4)
+    with pytest.raises(t0.ConfigError, match="workers"):
+        losses(0)
