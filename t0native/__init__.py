@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers
     from t0native.generation import Generation
     from t0native.mixture import Component, Mixture
     from t0native.model import Model, Ranking
+    from t0native.objectives import LM, PrefixLM, SpanCorruption
     from t0native.prompts import Prompt, PromptCollection, PromptedExample, PromptSet
     from t0native.report import Report
     from t0native.rows import read_csv, read_jsonl, read_rows
@@ -74,6 +75,9 @@ _HOME = {
     "suite": "suites",
     "Run": "train",
     "Report": "report",
+    "SpanCorruption": "objectives",
+    "PrefixLM": "objectives",
+    "LM": "objectives",
     "open_rows": "diskrows",
     "read_jsonl": "rows",
     "read_csv": "rows",

@@ -1,7 +1,8 @@
 """Training batches: drawn, prompted and tokenized on background threads while the step before runs in C.
 
     batch of step s = examples s B .. s B + B - 1 of the mixture, a pure function of (mixture, seed, B, s)
-    inputs: no EOS, at most max_source tokens;  targets: EOS appended, then trimmed to max_target (so a longer one loses it)
+    inputs: no EOS, at most max_source tokens;  targets: EOS appended, then trimmed to max_target (so a longer one loses it);
+    those of an objective (objectives.py) are made of the text's tokens, then trimmed in the same way
 
 Rows whose input has no token at all are drawn anew, as rows that the prompt drops are."""
 
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from t0native.errors import DataError
+from t0native.objectives import Objective
+from t0native.tokenizer import Ragged
 
 __all__ = ["Batch", "Batches"]
 
@@ -48,17 +51,32 @@ def make_batch(mixture, tokenizer, step, *, seed, batch_size, max_source, max_ta
     drawn = mixture.examples(seed, step * batch_size, batch_size)
     for what in ("input", "target"):
         _check_texts(drawn, what)
-    sources = tokenizer.encode_batch([d.input for d in drawn], add_eos=False, max_length=max_source)
+    how = {"seed": seed, "max_source": max_source, "max_target": max_target}
+    sources, targets = _encoded(drawn, step * batch_size, tokenizer, **how)
     while (empty := np.flatnonzero(np.diff(sources.offsets) == 0)).size:
         for i in empty:
             drawn[i] = mixture.example(seed, step * batch_size + int(i), drawn[i].attempt + 1)
-        sources = tokenizer.encode_batch([d.input for d in drawn], add_eos=False, max_length=max_source)
-    targets = tokenizer.encode_batch([d.target for d in drawn], add_eos=True, max_length=max_target)
+        sources, targets = _encoded(drawn, step * batch_size, tokenizer, **how)
     dropped = {}
     for d in drawn:
         if d.attempt:
             dropped[d.component.name] = dropped.get(d.component.name, 0) + d.attempt
     return Batch(step, sources, targets, [d.component.name for d in drawn], dropped)
+
+
+def _encoded(drawn, first, tokenizer, *, seed, max_source, max_target):
+    """(sources, targets), Ragged, of examples first, first + 1, ...; a source is empty where there is nothing to learn from."""
+    sources = tokenizer.encode_batch([d.input for d in drawn], add_eos=False, max_length=max_source)
+    targets = tokenizer.encode_batch([d.target for d in drawn], add_eos=True, max_length=max_target)
+    prompts = [d.component.task.prompts[d.component.prompt] for d in drawn]
+    if not any(isinstance(prompt, Objective) for prompt in prompts):
+        return sources, targets
+    sources, targets = list(sources), list(targets)
+    for i, prompt in enumerate(prompts):
+        if isinstance(prompt, Objective):
+            pair = prompt.pair(tokenizer.encode_batch([drawn[i].input])[0], tokenizer, seed, first + i) or ((), ())
+            sources[i], targets[i] = pair[0][:max_source], [*pair[1], tokenizer.eos_id][:max_target]
+    return Ragged.of(sources), Ragged.of(targets)
 
 
 def _check_texts(drawn, what):

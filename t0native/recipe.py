@@ -22,13 +22,14 @@ import inspect
 from contextlib import contextmanager
 from pathlib import Path
 
-from t0native.arguments import SEED, TEXT, Kind, check, number
+from t0native.arguments import SEED, TEXT, Kind, check, number, one_of
 from t0native.batches import make_batch
 from t0native.config import T5_V1_1_SIZE, Config
 from t0native.diskrows import rows_at
 from t0native.errors import ConfigError, suggest
 from t0native.mixture import Mixture
 from t0native.model import INITIALIZER, Model
+from t0native.objectives import OBJECTIVES
 from t0native.plans import SETTINGS, check_settings
 from t0native.tasks import Task
 from t0native.tokenizer import Tokenizer
@@ -42,6 +43,7 @@ _FILE, _FOLDER = Kind(TEXT.fits, "the name of a file"), Kind(TEXT.fits, "the nam
 _DATASET = Kind(TEXT.fits, "the name of a dataset, as super_glue/rte")
 _RATE = number(lambda value: value > 0, "a positive number")
 TASK = {"name": TEXT, "dataset": _DATASET, "data": _FILE, "prompts": _FOLDER, "rate": _RATE, "split": TEXT, "metric": TEXT}
+TASK |= {"objective": one_of(*OBJECTIVES), "field": TEXT}
 MODEL = {"size": T5_V1_1_SIZE, "config": _FILE, "tokenizer": _FILE, "seed": SEED, "initializer": INITIALIZER}
 T0_MIXTURE = {"mixture": TEXT, "data": _FOLDER, "prompts": _FOLDER}
 _TASKS = Kind(lambda value: isinstance(value, list) and value != [], "a list of tasks")
@@ -136,7 +138,12 @@ class Recipe:
             if name not in entry:
                 raise ConfigError(f"{place}: no {name!r}")
         dataset, where = entry["dataset"], entry.get("prompts", "promptsource")
-        prompts = prompts_of(load_prompts(where if where == "promptsource" else self.folder / where), dataset)
+        if "objective" in entry:
+            if "prompts" in entry:
+                raise ConfigError(f"{place}: must name prompts or an objective, not both")
+            prompts = OBJECTIVES[entry["objective"]](entry.get("field", "text"))
+        else:
+            prompts = prompts_of(load_prompts(where if where == "promptsource" else self.folder / where), dataset)
         rows = rows_at(self.folder / entry["data"], dataset)
         return Task(entry.get("name", dataset), rows, prompts, entry.get("metric"), dataset, entry.get("split"))
 
