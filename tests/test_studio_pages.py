@@ -151,6 +151,8 @@ def test_a_form_that_says_the_same_makes_no_revision(browser, studio, first):
     page = browser.get(f"/prompt/{number}/edit").text
     assert 'value="Accuracy" checked' in page
     form = {"name": "one", "jinja": CHOICES, "answer_choices": "false ||| true", "reference": "", "metrics": "Accuracy", "languages": "en", "base": "1", "save": "1"}
+    answer = browser.post("/preview", 200, dataset=str(first), prompt=str(number), **form | {"jinja": "New: " + CHOICES})
+    assert "Difference to the saved version" in answer.text and "<ins>New: </ins>" in answer.text
     assert "Nothing has changed" in browser.post(f"/prompt/{number}/edit", follow=True, **form).text
     assert current(studio, number)["revision"] == 1
 
@@ -305,6 +307,10 @@ def test_every_answer_carries_the_headers(browser):
         assert "default-src 'self'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy and headers["X-Content-Type-Options"] == "nosniff"
     cookie = browser.client.application.test_client().get("/").headers["Set-Cookie"]
     assert "HttpOnly" in cookie and "SameSite=Strict" in cookie
+
+
+def test_what_the_studio_keeps_is_for_its_owner(studio, browser):
+    assert studio.home.stat().st_mode & 0o777 == 0o700 and (studio.home / "secret").stat().st_mode & 0o777 == 0o600
 
 
 def test_no_page_has_inline_script_or_style_or_another_site(browser, studio, first):

@@ -12,6 +12,7 @@ import os
 import re
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +44,16 @@ LOCAL = User("local", "reviewer")
 
 def _hash(password, salt):
     return hashlib.scrypt(password.encode("utf-8", "replace"), salt=salt, n=2**14, r=8, p=1, maxmem=64 << 20).hex()
+
+
+@contextmanager
+def for_owner():
+    """Files made in the block are for their owner alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 class Accounts:
@@ -90,8 +101,9 @@ class Accounts:
         if not SHORTEST <= len(password) <= LONGEST:
             raise DataError(f"the password has {len(password)} characters: must be {SHORTEST} to {LONGEST}")
         salt = os.urandom(16)
-        write_json(self.path, {"users": {**self._read(), name: {"role": role, "scrypt": f"{salt.hex()}${_hash(password, salt)}"}}})
-        self.path.chmod(0o600)
+        users = {**self._read(), name: {"role": role, "scrypt": f"{salt.hex()}${_hash(password, salt)}"}}
+        with for_owner():
+            write_json(self.path, {"users": users})
 
     def enter(self, name, password):
         """The User of a name and password, or None; it takes as long for a name that is not there."""

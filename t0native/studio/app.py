@@ -55,7 +55,8 @@ class Studio:
         if not folder.is_dir():
             raise NotADirectoryError(20, "no such folder; make it, and put rows into it where there are some", str(folder))
         self.home = folder / HOME
-        self.home.mkdir(exist_ok=True, mode=0o700)
+        self.home.mkdir(exist_ok=True)
+        self.home.chmod(0o700)
         self.accounts, self.attempts = Accounts(users) if users is not None else None, Attempts()
         self.read_only, self.hosts = read_only, {*LOOPBACK, *map(str.lower, hosts)}
         self.answers = Answers(model) if model is not None else None

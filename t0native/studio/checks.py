@@ -15,6 +15,8 @@ from t0native.prompts import NO_LABEL
 
 __all__ = ["row_warnings", "twins"]
 
+MOST = 200_000
+
 
 def row_warnings(prompt, rows, rendered, in_prompt=None):
     """rows: what was rendered.  rendered: PromptedExample, None where the row is dropped, or an exception.  in_prompt: what
@@ -51,15 +53,27 @@ def row_warnings(prompt, rows, rendered, in_prompt=None):
     return told
 
 
-def _words(content):
-    return Counter(re.findall(r"\w+|[^\w\s]", f"{content['jinja']} {content.get('answer_choices') or ''}"))
-
-
 def twins(content, others):
-    """Names of the prompts among `others` (contents) that share nine tenths of their words with `content`.
+    """Names of the prompts among `others` (contents) that share nine tenths of their words with `content`. Looks at MOST characters.
 
     >>> twins({"jinja": "Is {{ a }} good? ||| b"}, [{"name": "x", "jinja": "Is {{ a }} good ? ||| b"}, {"name": "y", "jinja": "c"}])
     ['x']
     """
-    mine = _words(content)
-    return [other["name"] for other in others if (mine & _words(other)).total() >= 0.9 * (mine | _words(other)).total()]
+    text, found, room = _text(content), [], MOST
+    mine = _words(text)
+    for other in others:
+        theirs = _text(other)
+        if 0.8 * len(text) <= len(theirs) <= 1.25 * len(text) and room > 0:
+            room -= len(theirs)
+            words = _words(theirs)
+            if (mine & words).total() >= 0.9 * (mine | words).total():
+                found.append(other["name"])
+    return found
+
+
+def _text(content):
+    return f"{content['jinja']} {content.get('answer_choices') or ''}"
+
+
+def _words(text):
+    return Counter(re.findall(r"\w+|[^\w\s]", text))

@@ -25,8 +25,8 @@ __all__ = ["DataFolder", "schema"]
 
 KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 HOME = ".studio"
-MAX_UPLOAD_BYTES, MAX_UPLOAD_ROWS, MAX_WHOLE, MAX_CARD = 32 << 20, 200_000, 256 << 20, 20_000
-OPEN_FILES = 8
+MAX_UPLOAD_BYTES, MAX_UPLOAD_ROWS, MAX_WHOLE, MAX_CARD = 32 << 20, 200_000, 64 << 20, 20_000
+OPEN_FILES = 4
 
 
 class DataFolder:
@@ -103,12 +103,15 @@ class DataFolder:
         about = path.stat()
         key = str(path), about.st_size, about.st_mtime_ns
         with self._lock:
-            if key not in self._open:
-                self._open[key] = _Lines(path) if path.suffix.lower() in (".jsonl", ".ndjson") else _Whole(path)
-                while len(self._open) > OPEN_FILES:
-                    self._open.popitem(last=False)
+            opened = self._open.get(key)
+        if opened is None:  # made without the lock: a large file takes seconds, and others read meanwhile
+            opened = _Lines(path) if path.suffix.lower() in (".jsonl", ".ndjson") else _Whole(path)
+        with self._lock:
+            self._open[key] = opened
             self._open.move_to_end(key)
-            return self._open[key]
+            while len(self._open) > OPEN_FILES:
+                self._open.popitem(last=False)
+        return opened
 
     def upload(self, dataset, split, name, data, author):
         """An uploaded file (its name, for the kind; its bytes) as rows of a dataset. DataError says what is wrong with it."""

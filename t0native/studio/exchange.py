@@ -20,7 +20,7 @@ from t0native.promptsource import Template, read_content, yaml_text
 __all__ = ["check_dataset_name", "export_folder", "export_text", "export_zip", "import_folder", "import_zip"]
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}){0,2}")
-MAX_ZIP_FILES, MAX_ZIP_BYTES = 5_000, 64_000_000
+MAX_ZIP_FILES, MAX_ZIP_BYTES = 5_000, 16_000_000
 RESERVED = {"con", "nul", "prn", "aux"}
 
 

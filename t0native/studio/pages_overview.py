@@ -2,7 +2,7 @@
 
 import math
 
-from flask import render_template, request
+from flask import render_template, request, url_for
 
 from t0native.studio.lookup import number
 from t0native.studio.store import STATES
@@ -31,7 +31,7 @@ def add(app, studio):
             kind = "train" if file["split"] == "train" else "validation" if file["split"].startswith(("val", "dev")) else "other"
             counts = sizes.setdefault(file["dataset_id"], {})
             counts[kind] = counts.get(kind, 0) + (file["n_rows"] or 0)
-        return render_template("overview.html", rows=rows, sizes=sizes, **_totals(rows, sizes))
+        return render_template("overview.html", rows=rows, sizes=sizes, place=url_for("dataset", dataset=0)[:-1], **_totals(rows, sizes))
 
     @app.get("/search")
     def search():

@@ -42,6 +42,8 @@ def _previewed(studio, home, form, old=None, asked=False, but=None):
         shown = preview(studio, content, None) | {"rows_error": str(error)}
     except Busy as error:
         return content, {"jinja": str(error)}, None
+    if old is not None:
+        shown["changed"] = differences(form_of(old), form)
     if "error" in shown:
         field = "answer_choices" if shown["of"] == "answer choices" else "jinja"
         errors[field] = f"does not compile: {shown['error']}"

@@ -7,7 +7,6 @@
     answers       Content-Security-Policy without inline script or style, no framing, no sniffing, nothing cached"""
 
 import hmac
-import os
 import secrets
 import time
 from functools import wraps
@@ -15,7 +14,7 @@ from functools import wraps
 from flask import abort, g, redirect, request, session, url_for
 
 from t0native.files import write_bytes
-from t0native.studio.accounts import LOCAL
+from t0native.studio.accounts import LOCAL, for_owner
 from t0native.studio.datafolder import MAX_UPLOAD_BYTES
 
 __all__ = ["guard", "needs", "secret_key"]
@@ -43,8 +42,8 @@ def secret_key(folder):
     """The key that signs cookies; made once, kept in a file for its owner alone."""
     path = folder / "secret"
     if not path.exists():
-        write_bytes(path, secrets.token_bytes(32))
-        os.chmod(path, 0o600)
+        with for_owner():
+            write_bytes(path, secrets.token_bytes(32))
     return path.read_bytes()
 
 

@@ -11,6 +11,9 @@ if (writer) {
   let running = null;
   let leaving = false;
 
+  // What stays open when the preview is replaced: a row's part is known by the row's heading and its own.
+  const place = (details) => `${details.closest("section.example")?.querySelector("h3").textContent} ${details.querySelector("summary").textContent}`;
+
   const preview = async () => {
     if (running) running.abort();
     const mine = (running = new AbortController());
@@ -19,9 +22,9 @@ if (writer) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       // A page of an error has a <main>; a preview is the fragment alone. The server has escaped both.
       const part = page.querySelector("main") || page.body;
-      const open = [...shown.querySelectorAll("details")].map((details) => details.open);
+      const open = new Map([...shown.querySelectorAll("details")].map((details) => [place(details), details.open]));
       shown.replaceChildren(...part.childNodes);
-      shown.querySelectorAll("details").forEach((details, at) => { if (at < open.length) details.open = open[at]; });
+      for (const details of shown.querySelectorAll("details")) details.open = open.get(place(details)) ?? details.open;
     } catch (error) {
       if (error.name !== "AbortError") shown.textContent = "No answer from the studio. The text above is still here: try again.";
     }
