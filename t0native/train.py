@@ -114,7 +114,7 @@ def train(
         the norm that is clipped and take no optimiser state.
     recompute: activations take a quarter of the memory or so (T5-base, 256 + 64 tokens: 88 MB, not 305) and a step a fifth more
         time; not a bit of the results changes.
-    precision: of matrix products, "float32" or, where the processor multiplies it (AVX-512 BF16), "bfloat16", 1.6 times as fast;
+    precision: of matrix products, "float32" or, where the processor multiplies it (AVX-512 BF16), "bfloat16", 1.7 times as fast;
         weights, gradients and everything else stay float32.
     checkpoint_every: steps between checkpoints; None: every ten minutes. One is always made at the end and when stopped.
     validate: tasks, evaluated after every validate_every steps.  stop: callable (report, log) -> reason to end the run, or

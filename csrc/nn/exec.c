@@ -10,8 +10,9 @@ struct t0_exec {
     const t0_kernels *kernels;
     t0_pool *pool; /* NULL when there is one thread */
     size_t n_threads;
-    bool blas, bfloat16;
+    bool blas;
     float *scratch; /* [n_threads][T0_WORKER_SCRATCH] */
+    uint32_t *halves; /* [n_threads][T0_HALVES], or NULL */
     const t0_poll *poll; /* borrowed, of the call that runs */
     atomic_bool stopped; /* what it has answered */
 };
@@ -39,6 +40,7 @@ void t0_exec_free(t0_exec *exec) {
     if (!exec) return;
     t0_pool_free(exec->pool);
     t0_free(exec->scratch);
+    t0_free(exec->halves);
     t0_free(exec);
 }
 
@@ -48,9 +50,13 @@ const t0_kernels *t0_exec_kernels(const t0_exec *exec) { return exec->kernels; }
 
 bool t0_exec_blas(const t0_exec *exec) { return exec->blas; }
 
-void t0_exec_set_bfloat16(t0_exec *exec, bool on) { exec->bfloat16 = on && exec->kernels->dense->tile_bfloat16; }
+t0_status t0_exec_use_bfloat16(t0_exec *exec, t0_error *err) {
+    const size_t size = exec->n_threads * T0_HALVES * sizeof *exec->halves;
+    if (!exec->halves) exec->halves = t0_alloc(size);
+    return exec->halves ? T0_OK : t0_fail_memory(err, size);
+}
 
-bool t0_exec_bfloat16(const t0_exec *exec) { return exec->bfloat16; }
+uint32_t *t0_exec_halves(t0_exec *exec, size_t worker) { return exec->halves ? exec->halves + worker * T0_HALVES : NULL; }
 
 float *t0_exec_scratch(t0_exec *exec, size_t worker) { return exec->scratch + worker * T0_WORKER_SCRATCH; }
 

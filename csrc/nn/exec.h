@@ -33,9 +33,9 @@ t0_status t0_exec_unwatch(t0_exec *exec, t0_status status, t0_error *err); /* `s
 void t0_exec_run(t0_exec *exec, t0_task task, void *context, size_t n_tasks);
 float *t0_exec_scratch(t0_exec *exec, size_t worker); /* a worker's own: T0_WORKER_SCRATCH floats (nn/gemm.h) */
 bool t0_exec_blas(const t0_exec *exec);
-/* Whether t0_gemm multiplies bfloat16s (nn/gemm_bfloat16.c); only where the kernels have tile_bfloat16. */
-void t0_exec_set_bfloat16(t0_exec *exec, bool on);
-bool t0_exec_bfloat16(const t0_exec *exec);
+/* From now on t0_gemm multiplies bfloat16s (nn/gemm_bfloat16.c). The kernels must have tile_bfloat16; T0_ENOMEM where rows find no room. */
+t0_status t0_exec_use_bfloat16(t0_exec *exec, t0_error *err);
+uint32_t *t0_exec_halves(t0_exec *exec, size_t worker); /* a worker's own: T0_HALVES words (nn/gemm.h); NULL: products are of floats */
 
 /* How many tasks n items are worth when a task should have at least `grain` of them: 1 .. threads. */
 size_t t0_exec_parts(const t0_exec *exec, size_t n, size_t grain);

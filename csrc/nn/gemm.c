@@ -125,7 +125,7 @@ static void run_block(const product *p, float *scratch) {
 
 /* C (+)= A B, block by block. scratch: T0_GEMM_SCRATCH floats. */
 static void run_blocks(const product *p, float *scratch) {
-    if (p->exec && p->k > 0 && t0_exec_bfloat16(p->exec)) {
+    if (p->exec && p->k > 0 && t0_exec_halves(p->exec, p->worker)) {
         t0_gemm_bfloat16(p->exec, p->worker, p->c, p->c_stride, p->a, p->b, p->m, p->n, p->k, p->add);
         return;
     }

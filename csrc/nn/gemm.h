@@ -19,6 +19,8 @@ enum { T0_GEMM_SCRATCH = T0_GEMM_K * (T0_GEMM_N + T0_GEMM_TILE) + T0_GEMM_M * (T
 /* What an exec holds for each worker: that, and behind it a block of dropped attention weights. */
 enum { T0_ATTENTION_ROWS = 64, T0_ATTENTION_KEYS = 256 };
 enum { T0_WORKER_SCRATCH = T0_GEMM_SCRATCH + T0_ATTENTION_ROWS * T0_ATTENTION_KEYS };
+/* Rows of A in bfloat16 that a worker holds at a time, and words from one to the next. */
+enum { T0_HALF_ROWS = 1024, T0_HALF_ROW = 400, T0_HALVES = T0_HALF_ROWS * T0_HALF_ROW };
 
 /* On the calling thread, never stopped. scratch: T0_GEMM_SCRATCH floats. */
 void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m,

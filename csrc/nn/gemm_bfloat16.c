@@ -3,8 +3,8 @@
  *     C[i,j] (+)= sum_k bf16(A[i,k]) bf16(B[k,j]),   in blocks of <= 768 of k, each summed in order
  *
  *     for each block of <= 768 of k
- *       for each block of <= 256 columns     B as panels [k / 2][32] of words, two bfloat16s of one column in a word
- *         for each <= 96 rows                A as bfloat16s, [rows][k] with a gap behind each row
+ *       for each <= 1024 rows                A as bfloat16s, [rows][k] with a gap behind each row
+ *         for each block of <= 256 columns   B as panels [k / 2][32] of words, two bfloat16s of one column in a word
  *           for each tile of rows, each panel: nn/kernels.h's tile
  *
  * An odd k is filled up with a zero. Operands are rounded as they are copied; master weights and results stay floats. */
@@ -16,28 +16,28 @@
 enum {
     DEPTH = 768,
     PAIRS = DEPTH / 2,          /* words of a row */
-    ROW = PAIRS + 16,           /* words between rows */
+    ROW = T0_HALF_ROW,
     COLUMNS = 256,
-    ROWS = 96,
+    GROUP = 96,                 /* rows that are turned together */
     TURNED = T0_PANEL,          /* words of depth that a turned A is copied by */
-    SIDE = T0_PANEL * ROW       /* room for what is being turned: 32 rows of words, or twice [TURNED][ROWS] */
+    SIDE = T0_PANEL * ROW       /* room for what is being turned: 32 rows of words, or twice [TURNED][GROUP] */
 };
-_Static_assert(PAIRS * COLUMNS + ROWS * ROW + SIDE + T0_GEMM_TILE * T0_PANEL <= T0_GEMM_SCRATCH, "a worker's scratch holds a block");
-_Static_assert(2 * TURNED * ROWS <= SIDE, "a turned A fits beside a block");
+_Static_assert(PAIRS * COLUMNS + SIDE + T0_GEMM_TILE * T0_PANEL <= T0_GEMM_SCRATCH, "a worker's scratch holds a block");
+_Static_assert(PAIRS <= ROW && 2 * TURNED * GROUP <= SIDE, "rows and what is turned find room");
 
 typedef struct block {
     const t0_kernels *kernels;
-    uint32_t *panels, *rows, *side; /* [COLUMNS / 32][PAIRS][32]; [ROWS][ROW]; [SIDE] */
+    uint32_t *panels, *rows, *side; /* [COLUMNS / 32][PAIRS][32]; [T0_HALF_ROWS][ROW]; [SIDE] */
     float *tile;                    /* [T0_GEMM_TILE][32] */
     size_t k, pairs;
 } block;
 
-static block place(const t0_kernels *kernels, float *scratch, size_t k) {
-    block b = {.kernels = kernels, .k = k, .pairs = (k + 1) / 2};
+static block place(t0_exec *exec, size_t worker, size_t k) {
+    float *scratch = t0_exec_scratch(exec, worker);
+    block b = {.kernels = t0_exec_kernels(exec), .rows = t0_exec_halves(exec, worker), .k = k, .pairs = (k + 1) / 2};
     b.panels = (uint32_t *)(void *)scratch;
-    b.rows = b.panels + PAIRS * COLUMNS;
-    b.side = b.rows + ROWS * ROW;
-    b.tile = scratch + PAIRS * COLUMNS + ROWS * ROW + SIDE;
+    b.side = b.panels + PAIRS * COLUMNS;
+    b.tile = scratch + PAIRS * COLUMNS + SIDE;
     return b;
 }
 
@@ -74,24 +74,25 @@ static void pack_panel(const block *b, uint32_t *panel, t0_operand from, size_t 
     }
 }
 
-/* Rows of A whose elements lie far apart, one row's beside the next's: pairs of depth, turned 32 words at a time. */
-static void take_turned(const block *b, t0_operand a, size_t m) {
-    uint32_t *pairs = b->side, *turned = pairs + TURNED * ROWS;
+/* At most GROUP rows of A whose elements lie far apart, one row's beside the next's: pairs of depth, turned 32 words at a time. */
+static void take_turned(const block *b, uint32_t *rows, t0_operand a, size_t m) {
+    uint32_t *pairs = b->side, *turned = pairs + TURNED * GROUP;
     for (size_t first = 0; first < b->pairs; first += TURNED) {
         const size_t n = least(b->pairs - first, TURNED);
         for (size_t pair = 0; pair < n; pair++) {
             const size_t k = 2 * (first + pair);
             const float *low = a.data + k * a.column;
-            b->kernels->dense->pair_bfloat16(pairs + pair * ROWS, low, k + 1 < b->k ? low + a.column : NULL, m);
+            b->kernels->dense->pair_bfloat16(pairs + pair * GROUP, low, k + 1 < b->k ? low + a.column : NULL, m);
         }
-        b->kernels->pack_transposed((float *)(void *)turned, (const float *)(const void *)pairs, ROWS, m, n);
-        for (size_t i = 0; i < m; i++) memcpy(b->rows + i * ROW + first, turned + i * T0_PANEL, n * sizeof *turned);
+        b->kernels->pack_transposed((float *)(void *)turned, (const float *)(const void *)pairs, GROUP, m, n);
+        for (size_t i = 0; i < m; i++) memcpy(rows + i * ROW + first, turned + i * T0_PANEL, n * sizeof *turned);
     }
 }
 
 static void take_rows(const block *b, t0_operand a, size_t m) {
     if (a.row == 1 && a.column != 1 && b->kernels->nr == T0_PANEL) {
-        take_turned(b, a, m);
+        for (size_t i = 0; i < m; i += GROUP)
+            take_turned(b, b->rows + i * ROW, (t0_operand){a.data + i, 1, a.column}, least(m - i, GROUP));
         return;
     }
     for (size_t i = 0; i < m; i++) {
@@ -123,23 +124,28 @@ static void run_tiles(const block *b, float *c, size_t c_stride, size_t m, size_
     }
 }
 
+/* Rows taken already times columns j .. of B, block by block. */
+static void run_columns(t0_exec *exec, size_t worker, const block *at, float *c, size_t c_stride, t0_operand b, size_t m, size_t n, bool add) {
+    for (size_t j = 0; j < n && !t0_exec_stops(exec, worker); j += COLUMNS) {
+        const size_t width = least(n - j, COLUMNS);
+        for (size_t e = 0; e < width; e += T0_PANEL) {
+            const t0_operand from = {b.data + (j + e) * b.column, b.row, b.column};
+            pack_panel(at, at->panels + e * at->pairs, from, least(width - e, T0_PANEL));
+        }
+        run_tiles(at, c + j, c_stride, m, width, add);
+    }
+}
+
 void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {
     const size_t blocks = (k + DEPTH - 1) / DEPTH;
     for (size_t i = 0; i < blocks; i++) {
         const t0_range depth = t0_range_of(k, blocks, i);
-        const block at = place(t0_exec_kernels(exec), t0_exec_scratch(exec, worker), depth.end - depth.begin);
-        for (size_t j = 0; j < n; j += COLUMNS) {
-            const size_t width = least(n - j, COLUMNS);
-            for (size_t e = 0; e < width; e += T0_PANEL) {
-                const t0_operand from = {b.data + depth.begin * b.row + (j + e) * b.column, b.row, b.column};
-                pack_panel(&at, at.panels + e * at.pairs, from, least(width - e, T0_PANEL));
-            }
-            for (size_t r = 0; r < m; r += ROWS) {
-                if (t0_exec_stops(exec, worker)) return;
-                const size_t rows = least(m - r, ROWS);
-                take_rows(&at, (t0_operand){a.data + r * a.row + depth.begin * a.column, a.row, a.column}, rows);
-                run_tiles(&at, c + r * c_stride + j, c_stride, rows, width, add || i > 0);
-            }
+        const block at = place(exec, worker, depth.end - depth.begin);
+        const t0_operand columns = {b.data + depth.begin * b.row, b.row, b.column};
+        for (size_t r = 0; r < m; r += T0_HALF_ROWS) {
+            const size_t rows = least(m - r, T0_HALF_ROWS);
+            take_rows(&at, (t0_operand){a.data + r * a.row + depth.begin * a.column, a.row, a.column}, rows);
+            run_columns(exec, worker, &at, c + r * c_stride, c_stride, columns, rows, n, add || i > 0);
         }
     }
 }

@@ -163,7 +163,7 @@ static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, size_t n_
         shard->piece_rows = wide ? WIDE_ROWS : SHARDED_ROWS;
         if (wide) shard->exec = trainer->exec;
         else T0_TRY(t0_exec_new(&shard->exec, kernels, 1, false, err));
-        t0_exec_set_bfloat16(shard->exec, trainer->options.bfloat16);
+        if (trainer->options.bfloat16) T0_TRY(t0_exec_use_bfloat16(shard->exec, err));
     }
     return T0_OK;
 }

@@ -53,7 +53,7 @@ static void bfloat16_products_agree_with_sums(void) {
         if (!kernels->dense->tile_bfloat16) continue;
         for (size_t threads = 1; threads <= 2; threads++) {
             t0_exec *exec = make_exec(kernels, threads);
-            t0_exec_set_bfloat16(exec, true);
+            CHECK(t0_exec_use_bfloat16(exec, NULL) == T0_OK);
             halves_only = true;
             for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
                 for (int turned = 0; turned < 8; turned++)
