@@ -190,6 +190,8 @@ def test_the_preview_shows_input_target_choices_cuts_and_warnings(browser, studi
     assert "reads txt, which no row has" in answer.text and "Fields longer than 2048" not in answer.text
     answer = browser.post("/preview", 200, **form | {"jinja": "{{ (text ~ 'x' * 3000) }} ||| maybe"})
     assert "Fields longer than 2048" in answer.text and "none of the answer choices" in answer.text
+    answer = browser.post("/preview", 200, **form | {"name": "", "languages": "?", "metrics": "Luck", "original_task": "perhaps"})
+    assert "<mark>Anna drinks milk</mark>" in answer.text, "before it has a name"
     answer = browser.post("/preview", 200, **form | {"jinja": "{{ ("})
     assert "line 1, column" in answer.text
     browser.write(first, name="first")
@@ -231,7 +233,7 @@ def test_review_by_roles(studio, group, first):
     page = reader.get(f"/prompt/{number}")
     assert "please &lt;b&gt;look&lt;/b&gt;" in page.text and "thanks" in page.text and "accepted" in page.text and "Delete" not in page.text
     for path in (f"/prompt/{number}/comment", f"/prompt/{number}/delete", f"/prompt/{number}/edit", f"/dataset/{first}/new", "/import", f"/dataset/{first}/upload", "/preview", "/rescan", "/datasets"):
-        assert "Your role is reader" in reader.post(path, 403).text
+        assert "Here your role is reader" in reader.post(path, 403).text
     reader.get(f"/prompt/{number}/edit", 403)
     page = main_of(reader.get("/contributors"))
     assert "writer 1 0 0 0 2" in page and "reviewer 0 0 0 1 0" in page
@@ -373,6 +375,7 @@ def test_read_only_takes_nothing(browser, studio, first):
     studio.read_only = True
     page = browser.get(f"/prompt/{number}")
     assert "Read-only" in page.text and "Delete" not in page.text
+    browser.get(f"/prompt/{number}/edit", 403)
     for path in (f"/dataset/{first}/new", f"/prompt/{number}/edit", f"/prompt/{number}/delete", f"/prompt/{number}/restore", f"/prompt/{number}/review",
                  f"/prompt/{number}/comment", "/import", "/datasets", "/rescan", f"/dataset/{first}/upload"):  # fmt: skip
         assert "read-only" in browser.post(path, 403).text

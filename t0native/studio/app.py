@@ -100,7 +100,7 @@ def create_app(studio, https=False, base_path=""):
     def names():
         return {
             "user": g.get("user"), "token": session.get("token", ""), "studio": studio, "states": STATES, "all_metrics": sorted(METRICS, key=str.lower),
-            "version": __version__, "may_write": g.get("user") is not None and g.user.may_write and not studio.read_only,
+            "version": __version__, "may_write": g.get("user") is not None and g.user.may_write,
         }  # fmt: skip
 
     for pages in (pages_overview, pages_data, pages_write, pages_review, pages_exchange, pages_account):

@@ -34,14 +34,18 @@ def _previewed(studio, home, form, old=None, asked=False, but=None):
     file = number(request.form.get("file")) or (files[0]["id"] if files else None)
     if file not in known:
         file = files[0]["id"] if files else None
-    if content is None:
+    tried = content
+    if tried is None:  # a name that is still missing does not keep the template from being tried
+        sound = {field: "unnamed" if field == "name" else blank()[field] for field in errors if field not in ("jinja", "answer_choices")}
+        tried = content_of(form | sound, None)[0]
+    if tried is None:
         return None, errors, None
     try:
-        shown = preview(studio, content, file, number(request.form.get("offset")) or 0, asked=asked)
+        shown = preview(studio, tried, file, number(request.form.get("offset")) or 0, asked=asked)
     except DataError as error:  # the rows cannot be read: the template is tried without
-        shown = preview(studio, content, None) | {"rows_error": str(error)}
+        shown = preview(studio, tried, None) | {"rows_error": str(error)}
     except Busy as error:
-        return content, {"jinja": str(error)}, None
+        return content, errors | {"jinja": str(error)}, None
     if old is not None:
         shown["changed"] = differences(form_of(old), form)
     if "error" in shown:
@@ -51,7 +55,7 @@ def _previewed(studio, home, form, old=None, asked=False, but=None):
         errors["jinja"] = shown["limit"]
     if "warnings" in shown:
         others = [other for key, other in studio.store.contents(home["id"]).items() if key != but]
-        alike = twins(content, others)
+        alike = twins(tried, others)
         if alike:
             shown["warnings"] = [*shown["warnings"], f"nearly the same words as {', '.join(map(repr, alike[:3]))}"]
     return content, errors, shown

@@ -33,7 +33,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 OPEN = ("login", "static")  # pages for those who are not logged in
-HARMLESS = ("login", "logout", "preview")  # POSTs that change nothing: read-only mode lets them pass
+HARMLESS = ("login", "logout")  # POSTs that change nothing: read-only mode lets them pass
 
 LARGE = ("upload", "import_prompts")
 
@@ -54,7 +54,7 @@ def needs(right):
         @wraps(page)
         def checked(*arguments, **names):
             if not getattr(g.user, f"may_{right}"):
-                abort(403, f"Your role is {g.user.role}: ask who runs this studio for one that may {right}.")
+                abort(403, f"Here your role is {g.user.role}: ask who runs this studio for one that may {right}.")
             return page(*arguments, **names)
 
         return checked
@@ -74,6 +74,8 @@ def guard(app, studio):
         if request.endpoint in LARGE:
             request.max_content_length = request.max_form_memory_size = MAX_UPLOAD_BYTES + (64 << 10)
         g.user = _who(studio)
+        if g.user is not None and studio.read_only:
+            g.user = g.user._replace(role="reader")
         if "token" not in session:
             session["token"] = secrets.token_urlsafe(24)
         g.lane = session["token"] if studio.accounts is None else g.user and g.user.name  # whose previews wait for each other
