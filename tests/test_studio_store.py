@@ -11,6 +11,7 @@ import yaml
 import t0native as t0
 from t0native.promptsource import DatasetTemplates
 from t0native.studio.exchange import check_dataset_name, export_folder, export_text, export_zip, import_folder, import_zip
+from t0native.studio.forms import content_of, form_of
 from t0native.studio.store import Stale, Store
 
 TEXT = {"name": "one", "jinja": "{{ text }} ||| {{ label }}", "answer_choices": None, "reference": "", "metadata": {"original_task": True}}
@@ -163,6 +164,18 @@ def test_an_unchanged_file_goes_out_byte_for_byte(store, tmp_path):
     assert export_text(store, 1, accepted=True) is None
     store.review("rita", 2, 1, "accepted")
     assert "two" in export_text(store, 1, accepted=True) and "one" not in export_text(store, 1, accepted=True)
+
+
+def test_odd_fields_come_in_are_edited_around_and_go_out(store, tmp_path):
+    odd = SHARED.replace("original_task: true", "original_task:\n      - 1").replace("choices_in_prompt: null", "choices_in_prompt: perhaps")
+    odd = odd.replace("name: two\n    reference: ''", "name: two\n    reference: 7").replace("jinja: c ||| d", 'jinja: "c\\r\\nc ||| d"')
+    import_folder(store, folder_of(tmp_path, odd), "anna")
+    for number in (1, 2):
+        content = store.prompt(number)["content"]
+        assert content_of(form_of(content), content) == (content, {}), "an unchanged form changes nothing"
+        changed, _ = content_of(form_of(content) | {"name": f"new {number}"}, content)
+        assert changed == content | {"name": f"new {number}"}
+    assert export_text(store, 1) == odd
 
 
 def test_the_first_file_names_a_dataset_that_rows_have_made(store, tmp_path):

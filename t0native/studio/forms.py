@@ -39,16 +39,21 @@ def form_of(content):
     said = content.get("metadata") or {}
     words = {value: word for word, value in TRUTH.items()}
     return {
-        **{name: str(content.get(name) or "") for name in ("name", "jinja", "answer_choices", "reference")},
-        **{name: words.get(said.get(name), "") for name in ("original_task", "choices_in_prompt")},
+        **{name: _lines(str(content.get(name) or "")) for name in ("name", "jinja", "answer_choices", "reference")},
+        **{name: words[said[name]] if isinstance(said.get(name), bool) else "" for name in ("original_task", "choices_in_prompt")},
         "metrics": list(said.get("metrics") or []),
         "languages": ", ".join(said.get("languages") or []),
     }
 
 
+def _lines(text):
+    """A browser ends lines in CR LF, templates end them in LF."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def read_form(sent):
-    """The fields of a request's form. A browser ends lines in \\r\\n; templates end them in \\n."""
-    form = {name: sent.get(name, "").replace("\r\n", "\n").replace("\r", "\n") for name in FIELDS if name != "metrics"}
+    """The fields of a request's form."""
+    form = {name: _lines(sent.get(name, "")) for name in FIELDS if name != "metrics"}
     return form | {"metrics": sent.getlist("metrics")}
 
 

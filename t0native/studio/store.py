@@ -238,7 +238,8 @@ class Store:
         at, deleted = _now(), action == "delete"
         text = json.dumps(content, ensure_ascii=False)
         db.execute("INSERT INTO revision VALUES (?, ?, ?, ?, ?, ?)", [number, revision, at, author, action, text])
-        task = (content.get("metadata") or {}).get("original_task")
+        said = (content.get("metadata") or {}).get("original_task")
+        task = said if isinstance(said, bool) else None
         db.execute(
             "UPDATE prompt SET revision = ?, state = 'draft', deleted = ?, name = ?, original_task = ?, author = ?, at = ? WHERE id = ?",
             [revision, deleted, content["name"], task, author, at, number],
