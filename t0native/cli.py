@@ -365,10 +365,12 @@ def _train(verbs):
     parser.add_argument("--threads", type=int, metavar="N")
     parser.add_argument("--resume", choices=("auto", "must", "never"))
     parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
+    parser.add_argument("--show", type=int, metavar="N", help="print N examples as the model will see them, and do nothing")
     _json_option(parser)
 
 
 def _run_train(args):
+    from t0native.arguments import check, whole
     from t0native.plans import check_settings
     from t0native.recipe import read_recipe
     from t0native.train import train
@@ -379,6 +381,10 @@ def _run_train(args):
     check_settings(recipe.options)
     if "steps" not in recipe.options:
         raise ConfigError(f"{args.config}: no 'steps'; add it, or give --steps")
+    if args.show is not None:
+        examples = recipe.shown(check(whole(1), "--show", args.show))
+        _print_json(examples) if args.json else print("\n".join(examples))
+        return FINE
     if recipe.options.get("out") is None and not args.dry_run:
         raise ConfigError(f"{args.config}: no 'out': the trained model would be lost; name a folder with 'out' or --out")
     if args.dry_run:

@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-__all__ = ["FileSet", "append_line", "check_place", "make_folder", "remove_leftovers", "replacing", "sync_file", "write_bytes", "write_json", "write_text"]
+__all__ = ["FileSet", "append_line", "check_place", "make_folder", "remove_leftovers", "replacing", "sync_log", "write_bytes", "write_json", "write_text"]
 
 
 class FileSet:
@@ -50,7 +50,7 @@ class FileSet:
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
         with _told(self.folder / name), open(temporary, mode, **text) as file:
             yield file
-            sync_file(file)
+            _sync_file(file)
 
     def __exit__(self, kind, error, trace):
         try:
@@ -131,7 +131,13 @@ def append_line(file, text):
             data = data[file.write(data) :]
 
 
-def sync_file(file):
+def sync_log(file):
+    """Returns when the disk has it: for a log that append_line writes."""
+    with _told(Path(file.name)):
+        _sync_file(file)
+
+
+def _sync_file(file):
     """Returns when the system says that the file's bytes are on the disk."""
     file.flush()
     os.fsync(file.fileno())

@@ -129,6 +129,21 @@ class Recipe:
             "out": str(o["out"] or "nowhere: the trained model would be lost; name a folder with out or --out"),
         }
 
+    def shown(self, n):
+        """The first n examples of the run as the model will see them, cut to their lengths: a text each, </s> where the target ends."""
+        tokenizer, o = self.model().tokenizer, _DEFAULTS | self.options
+        how = {name: o[name] for name in ("seed", "max_source", "max_target")}
+        batch = make_batch(self.mixture, tokenizer, 0, batch_size=n, **how)
+        told = []
+        for i, component in enumerate(batch.components):
+            source, target = (part.ids[part.offsets[i] : part.offsets[i + 1]].tolist() for part in (batch.sources, batch.targets))
+            end = "</s>" if target[-1:] == [tokenizer.eos_id] else ""
+            told.append(
+                f"example {i}: {component}\n  input ({len(source)} tokens):  {tokenizer.decode(source)}\n"
+                f"  target ({len(target)} tokens): {tokenizer.decode(target)}{end}"
+            )
+        return told
+
     def _tasks(self, key, entries):
         return [self._task(f"{key}[{i}]", entry) for i, entry in enumerate(entries)]
 

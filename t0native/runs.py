@@ -21,7 +21,7 @@ import numpy as np
 
 from t0native.arguments import MAPPING, TEXT, number, shown, whole
 from t0native.errors import ConfigError, FormatError
-from t0native.files import append_line, make_folder, remove_leftovers, replacing, sync_file, write_text
+from t0native.files import append_line, make_folder, remove_leftovers, replacing, sync_log, write_text
 
 __all__ = ["BEST", "RunFolder", "State"]
 
@@ -110,7 +110,7 @@ class RunFolder:
         arrays["losses"] = np.asarray(state.losses, np.float64)
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         if self._file is not None:
-            sync_file(self._file)
+            sync_log(self._file)
         with replacing(self.path / CHECKPOINT, "wb") as file:
             np.savez(file, **arrays)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -165,6 +166,10 @@ def test_train_from_a_recipe(run, place):
     )
     code, out, _ = run("train", "recipe.yaml", "--dry-run")
     assert code == 0 and "2 components, sum of rates 6" in out and "examples           32" in out and not (place / "trained").exists()
+    code, out, _ = run("train", "recipe.yaml", "--show", 3)
+    told = re.findall(r"example \d: mine/.+\n  input \(\d+ tokens\):  .+ .+\n  target \(\d+ tokens\): \w+</s>", out)
+    assert code == 0 and len(told) == 3 and not (place / "trained").exists()
+    assert run("train", "recipe.yaml", "--show", 0)[2] == "t0native: error: --show 0: must be a whole number, at least 1\n"
     code, out, _ = run("train", "recipe.yaml")
     assert code == 0 and out.startswith("Run(4 steps")
     log = [json.loads(line) for line in (place / "trained/log.jsonl").read_text().splitlines()]

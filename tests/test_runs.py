@@ -1,5 +1,6 @@
 """Runs with the real core: stopped anywhere and by anything, they end with the bytes of the uninterrupted run."""
 
+import errno
 import json
 import os
 import signal
@@ -97,6 +98,35 @@ def test_a_run_killed_again_and_again_is_the_whole_run(tmp_path):
     assert kills >= 2 and done.losses == expected.losses
     assert bytes_of(whole) == bytes_of(t0.Model.from_pretrained(tmp_path / "whole"))
     assert log_of(tmp_path / "part") == log_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_disks_that_fail_at_any_write_lose_no_checkpoint(tmp_path, code):
+    from fuzz_runs import faults
+
+    assert faults(tmp_path, code, every=101) >= 3  # a slice; python tests/fuzz_runs.py --faults does all
+
+
+@pytest.mark.slow
+def test_kills_while_a_checkpoint_is_written_leave_a_whole_one(tmp_path):
+    from fuzz_runs import killed_while_writing
+
+    assert killed_while_writing(tmp_path, 2) >= 1
+
+
+def test_a_log_that_cannot_be_synced_is_told(tmp_path):
+    real = os.fsync
+
+    def failing(descriptor):
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("log.jsonl"):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(descriptor)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", failing)
+        with pytest.raises(OSError, match=r"cannot write: Input/output error; what was there before is unchanged: '.*log\.jsonl'"):
+            run(model(), tmp_path, steps=2)
+    assert run(model(), tmp_path).losses == run(model(), None).losses
 
 
 def test_ctrl_c_in_the_core_undoes_the_step(tmp_path):
