@@ -2,9 +2,9 @@
 
     batch of step s = examples s B .. s B + B - 1 of the mixture, a pure function of (mixture, seed, B, s)
     inputs: no EOS, at most max_source tokens;  targets: EOS appended, then trimmed to max_target (so a longer one loses it);
-    those of an objective (objectives.py) are made of the text's tokens, then trimmed in the same way
+    those of an objective (objectives.py) are made of the text's tokens, then trimmed in the same way; a switch for each EOS
 
-Rows whose input has no token at all are drawn anew, as rows that the prompt drops are."""
+Rows whose input or target has no token at all are drawn anew, as rows that the prompt drops are."""
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -16,7 +16,9 @@ from t0native.errors import DataError
 from t0native.objectives import Objective
 from t0native.tokenizer import Ragged
 
-__all__ = ["Batch", "Batches"]
+__all__ = ["TEXT_RULES", "Batch", "Batches", "make_batch"]
+
+TEXT_RULES = ("max_source", "max_target", "add_eos_to_inputs", "add_eos_to_targets")  # keywords of train and make_batch
 
 AHEAD = 2  # batches kept ready, beside those being made
 
@@ -46,14 +48,14 @@ class Batch:
         return ", ".join(f"{name} ({count})" for name, count in ranked[:limit]) + more
 
 
-def make_batch(mixture, tokenizer, step, *, seed, batch_size, max_source, max_target):
+def make_batch(mixture, tokenizer, step, *, seed, batch_size, max_source, max_target, add_eos_to_inputs=False, add_eos_to_targets=True):
     """The batch of a step (from 0)."""
     drawn = mixture.examples(seed, step * batch_size, batch_size)
     for what in ("input", "target"):
         _check_texts(drawn, what)
-    how = {"seed": seed, "max_source": max_source, "max_target": max_target}
+    how = {"seed": seed, "source": (add_eos_to_inputs, max_source), "target": (add_eos_to_targets, max_target)}
     sources, targets = _encoded(drawn, step * batch_size, tokenizer, **how)
-    while (empty := np.flatnonzero(np.diff(sources.offsets) == 0)).size:
+    while (empty := np.flatnonzero((np.diff(sources.offsets) == 0) | (np.diff(targets.offsets) == 0))).size:
         for i in empty:
             drawn[i] = mixture.example(seed, step * batch_size + int(i), drawn[i].attempt + 1)
         sources, targets = _encoded(drawn, step * batch_size, tokenizer, **how)
@@ -64,18 +66,20 @@ def make_batch(mixture, tokenizer, step, *, seed, batch_size, max_source, max_ta
     return Batch(step, sources, targets, [d.component.name for d in drawn], dropped)
 
 
-def _encoded(drawn, first, tokenizer, *, seed, max_source, max_target):
-    """(sources, targets), Ragged, of examples first, first + 1, ...; a source is empty where there is nothing to learn from."""
-    sources = tokenizer.encode_batch([d.input for d in drawn], add_eos=False, max_length=max_source)
-    targets = tokenizer.encode_batch([d.target for d in drawn], add_eos=True, max_length=max_target)
+def _encoded(drawn, first, tokenizer, *, seed, source, target):
+    """(sources, targets), Ragged, of examples first, first + 1, ...; one is empty where there is nothing to learn from.
+    source, target: (whether EOS is appended, the most tokens, EOS among them)."""
+    sources = tokenizer.encode_batch([d.input for d in drawn], add_eos=source[0], max_length=source[1])
+    targets = tokenizer.encode_batch([d.target for d in drawn], add_eos=target[0], max_length=target[1])
     prompts = [d.component.task.prompts[d.component.prompt] for d in drawn]
     if not any(isinstance(prompt, Objective) for prompt in prompts):
         return sources, targets
     sources, targets = list(sources), list(targets)
     for i, prompt in enumerate(prompts):
         if isinstance(prompt, Objective):
-            pair = prompt.pair(tokenizer.encode_batch([drawn[i].input])[0], tokenizer, seed, first + i) or ((), ())
-            sources[i], targets[i] = pair[0][:max_source], [*pair[1], tokenizer.eos_id][:max_target]
+            pair = prompt.pair(tokenizer.encode_batch([drawn[i].input])[0], tokenizer, seed, first + i)
+            ends = ((*ids, tokenizer.eos_id)[:most] if eos else ids[:most] for ids, (eos, most) in zip(pair or (), (source, target)))
+            sources[i], targets[i] = ends if pair else ((), ())
     return Ragged.of(sources), Ragged.of(targets)
 
 

@@ -15,11 +15,12 @@ import numpy as np
 from t0native.arguments import SEED, check, shown, whole
 from t0native.errors import ConfigError, DataError, Error
 from t0native.metrics import accuracy, exact_match
+from t0native.objectives import Objective
 from t0native.progress import Progress
 from t0native.report import Report
 from t0native.tasks import Task
 
-__all__ = ["evaluate"]
+__all__ = ["check_scorable", "evaluate"]
 
 ROWS_AT_ONCE = 128
 SLACK = 4  # tokens generated beyond a target
@@ -38,8 +39,8 @@ def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None):
     label: the model's name in the report (else model.name, or "model").
     A cell that fails (a template error, a number that is not finite, no row left) has status "failed" and the reason; the
     others go on. Rows that a prompt drops, and rows whose target is not among the choices, are counted as `dropped`.
-    ConfigError for no tasks, two of one name, a model without tokenizer, or a seed or limit out of range. Method: Sanh et al.
-    2022, section 4.
+    ConfigError for no tasks, two of one name, an objective in a prompt's place, a model without tokenizer, or a seed or limit
+    out of range. Method: Sanh et al. 2022, section 4.
 
     >>> class Guess:
     ...     def rank(self, inputs, choices, **options): return [type("Ranking", (), {"index": 0}) for _ in inputs]
@@ -51,6 +52,7 @@ def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None):
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None or not tasks:
         raise ConfigError(f"two tasks are called {repeated!r}; give them different names" if tasks else "evaluate: no tasks")
+    check_scorable(tasks)
     if not hasattr(model, "rank"):
         raise ConfigError(f"model {shown(model)}: must be a Model, as t0native.Model.from_pretrained(folder) gives")
     seed, limit = check(SEED, "seed", seed), check(whole(1).or_none(), "limit", limit)
@@ -71,6 +73,17 @@ def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None):
                 chances.append(cell.chance)
     about = _about(model, label, seed, limit, time.monotonic() - started)
     return Report.of_cells(cells, correct, chances, seed=seed, about=about)
+
+
+def check_scorable(tasks):
+    """An objective on plain text has neither choices nor an answer to compare with."""
+    for task in tasks:
+        for name, prompt in task.prompts.items():
+            if isinstance(prompt, Objective):
+                raise ConfigError(
+                    f"task {task.name!r}: {name!r} is an objective, which can be trained on but not evaluated; give a prompt with answer "
+                    "choices, or one without them and metric='exact_match'"
+                )
 
 
 @dataclass

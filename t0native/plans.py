@@ -28,7 +28,7 @@ SETTINGS = {  # keyword of train -> what it must be
     "seed": SEED,
     "dropout": NUMBER.or_none(),
     "freeze": NAMES.or_none(),
-    **dict.fromkeys(("broadcast_dropout", "recompute", "select"), FLAG),
+    **dict.fromkeys(("broadcast_dropout", "recompute", "select", "add_eos_to_inputs", "add_eos_to_targets"), FLAG),
     "precision": one_of("float32", "bfloat16"),
     "threads": THREADS.or_none(),
     "progress": FLAG,
@@ -47,6 +47,7 @@ _PLANNED = (
     "batch_size", "accumulate", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout",
     "broadcast_dropout", "freeze", "max_source", "max_target",
 )  # fmt: skip
+_PLANNED_UNLESS = {"precision": "float32", "add_eos_to_inputs": False, "add_eos_to_targets": True}  # plans of before them name none
 
 
 def check_settings(given):
@@ -98,8 +99,7 @@ def plan_of(model, mixture, given):
     plan["schedule"] = "a function" if callable(schedule) else schedule
     if schedule != "constant":
         plan["steps"] = given["steps"]
-    if given["precision"] != "float32":  # which plans of before it do not name
-        plan["precision"] = given["precision"]
+    plan |= {name: given[name] for name, usual in _PLANNED_UNLESS.items() if given[name] != usual}
     plan["mixture"] = mixture.digest()
     plan["curriculum"] = given["mixture_at"] is not None
     plan["model"] = _digest(model.config)

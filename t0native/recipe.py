@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from t0native.arguments import SEED, TEXT, Kind, check, number, one_of
-from t0native.batches import make_batch
+from t0native.batches import TEXT_RULES, make_batch
 from t0native.config import T5_V1_1_SIZE, Config
 from t0native.diskrows import rows_at
 from t0native.errors import ConfigError, suggest
@@ -112,7 +112,7 @@ class Recipe:
     def plan(self):
         """What a run would do, without doing it: examples, tokens, parameters, memory."""
         model, o = self.model(), _DEFAULTS | self.options
-        how = {name: o[name] for name in ("seed", "max_source", "max_target")}
+        how = {name: o[name] for name in ("seed", *TEXT_RULES)}
         sample = make_batch(self.mixture, model.tokenizer, 0, batch_size=PLAN_SAMPLE, **how)
         how_trained = {"optimizer": o["optimizer"], "options": o["optimizer_options"], "freeze": o["freeze"]}
         needed = 4 * model.parameters + needed_bytes(dict(model.core.tensors()), **how_trained)
@@ -132,7 +132,7 @@ class Recipe:
     def shown(self, n):
         """The first n examples of the run as the model will see them, cut to their lengths: a text each, </s> where the target ends."""
         tokenizer, o = self.model().tokenizer, _DEFAULTS | self.options
-        how = {name: o[name] for name in ("seed", "max_source", "max_target")}
+        how = {name: o[name] for name in ("seed", *TEXT_RULES)}
         batch = make_batch(self.mixture, tokenizer, 0, batch_size=n, **how)
         told = []
         for i, component in enumerate(batch.components):

@@ -15,9 +15,9 @@ import time
 from dataclasses import dataclass, field
 
 from t0native.arguments import shown
-from t0native.batches import Batches, make_batch
+from t0native.batches import TEXT_RULES, Batches, make_batch
 from t0native.errors import ConfigError, NumericError
-from t0native.evaluate import NO_TOKENIZER, evaluate
+from t0native.evaluate import NO_TOKENIZER, check_scorable, evaluate
 from t0native.interrupts import Interrupts
 from t0native.mixture import Mixture
 from t0native.plans import check_selection, check_settings, digest_of, plan_of
@@ -83,6 +83,8 @@ def train(
     precision="float32",
     max_source=1024,
     max_target=256,
+    add_eos_to_inputs=False,
+    add_eos_to_targets=True,
     threads=None,
     workers=1,
     log_every=10,
@@ -116,6 +118,7 @@ def train(
         time; not a bit of the results changes.
     precision: of matrix products, "float32" or, where the processor multiplies it (AVX-512 BF16), "bfloat16", 1.7 times as fast;
         weights, gradients and everything else stay float32.
+    add_eos_to_inputs, add_eos_to_targets: whether the end token is appended, before texts are trimmed; T0's choice is the default.
     checkpoint_every: steps between checkpoints; None: every ten minutes. One is always made at the end and when stopped.
     validate: tasks, evaluated after every validate_every steps.  stop: callable (report, log) -> reason to end the run, or
         None; asked after each validation, or, where nothing is validated, at each logged step with report None.
@@ -134,6 +137,7 @@ def train(
     _check_model(model)
     given["mixture"] = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
     given["validate"] = [validate] if isinstance(validate, Task) else validate
+    check_scorable(given["validate"] or ())
     if select:
         check_selection(given)
     options = {name: given[name] for name in ("optimizer", "dropout", "broadcast_dropout", "freeze", "recompute", "seed", "threads", "precision")}
@@ -173,7 +177,7 @@ class _Loop:
     def _make(self, step):
         """The batch of a step; called on the thread of Batches."""
         chosen = self.given["mixture"] if self.given["mixture_at"] is None else self.given["mixture_at"](step)
-        how = {name: self.given[name] for name in ("seed", "max_source", "max_target")}
+        how = {name: self.given[name] for name in ("seed", *TEXT_RULES)}
         return make_batch(chosen, self.model.tokenizer, step, batch_size=self.given["batch_size"] * self.given["accumulate"], **how)
 
     def _rate(self, step):

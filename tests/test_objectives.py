@@ -114,6 +114,24 @@ def test_objectives_are_mixed_by_rate_with_prompts():
         assert len(source) <= 3 and target.tolist() == long_target[:5].tolist()
 
 
+def test_the_end_tokens_of_objectives_have_their_switches():
+    tokenizer = t0.mini.new_model(0).tokenizer
+    usual, other = _mixed(tokenizer), _mixed(tokenizer, add_eos_to_inputs=True, add_eos_to_targets=False)
+    for before, after in zip(usual.sources, other.sources):
+        assert after.tolist() == [*before, tokenizer.eos_id][:64]
+    for before, after in zip(usual.targets, other.targets):
+        assert after.tolist() == before[:-1].tolist()
+
+
+def test_an_objective_is_not_evaluated():
+    task, model = t0.Task("book", [{"text": "some words"}], t0.LM()), t0.mini.new_model(0)
+    message = "task 'book': 'lm' is an objective, which can be trained on but not evaluated; give a prompt with answer choices, or one"
+    with pytest.raises(ConfigError, match=message):
+        t0.evaluate(model, task, progress=False)
+    with pytest.raises(ConfigError, match=message):
+        t0.train(model, task, steps=1, validate=task, progress=False)
+
+
 def test_training_on_an_objective():
     task = t0.Task("plain", [{"text": "words that are learnt by heart"}] * 2, t0.SpanCorruption())
     run = t0.train(t0.mini.new_model(0), task, steps=3, batch_size=2, progress=False)

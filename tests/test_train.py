@@ -56,6 +56,28 @@ def test_text_rules_are_t0s():
     assert batch.components == [d.component.name for d in drawn]
 
 
+def test_the_end_token_has_a_switch_for_each_side(tmp_path):
+    how = {"seed": 1, "batch_size": 8, "max_source": 40, "max_target": 3}
+    usual = make_batch(mixture(), FakeTokenizer(), 3, **how)
+    other = make_batch(mixture(), FakeTokenizer(), 3, **how, add_eos_to_inputs=True, add_eos_to_targets=False)
+    for i, d in enumerate(mixture().examples(1, 24, 8)):
+        source, target = ([3 + byte for byte in text.encode()] for text in (d.input, d.target))
+        for batch, wanted in ((usual, (source, [*target, 1])), (other, ([*source, 1], target))):
+            for part, ids, most in zip((batch.sources, batch.targets), wanted, (40, 3)):
+                assert part.ids[part.offsets[i] : part.offsets[i + 1]].tolist() == ids[:most]
+    run(out=tmp_path)
+    assert run(out=tmp_path, add_eos_to_targets=True).steps == 20
+    with pytest.raises(t0.ConfigError, match="another plan: add_eos_to_inputs was None, is True; add_eos_to_targets was None, is False"):
+        run(out=tmp_path, add_eos_to_inputs=True, add_eos_to_targets=False)
+
+
+def test_targets_without_tokens_are_drawn_anew():
+    empty = FakePrompt("e", lambda row: (row["text"], "x" if row["label"] else "", None))
+    some = t0.Mixture([t0.Task("t", rows_of(10), {"e": empty})])
+    batch = make_batch(some, FakeTokenizer(), 0, seed=0, batch_size=32, max_source=9, max_target=9, add_eos_to_targets=False)
+    assert (np.diff(batch.targets.offsets) == 1).all()
+
+
 def test_rows_without_tokens_are_drawn_anew():
     empty = FakePrompt("e", lambda row: (row["text"] if row["label"] else "", "x", None))
     some = t0.Mixture([t0.Task("t", rows_of(10), {"e": empty})])
