@@ -27,7 +27,7 @@ _MEAN = number(lambda value: value >= 1, "a number, at least 1")
 class Objective:
     """What the kinds share. field: the column of the text; length: the most tokens of a row that one example has.
 
-    `render` gives the text as the input, and `split` makes ids of sources and targets out of its ids."""
+    `render` gives the text as the input, and `pair` makes ids of sources and targets out of its ids."""
 
     answer_choices = None
     optional_fields = ()
@@ -42,29 +42,47 @@ class Objective:
 
     @property
     def jinja(self):
-        """What a mixture's digest knows it by."""
+        """What a mixture's digest knows it by.
+
+        >>> LM(length=64).jinja
+        "LM(field='text', length=64)"
+        """
         return repr(self)
 
     def _facts(self):
         return {"field": self.field, "length": self.length}
 
     def render(self, row, seed=0, index=0):
+        """The row's text as a PromptedExample without target or choices; None where it is empty. DataError for what is no text.
+
+        >>> LM().render({"text": "Anna drinks tea."}).input
+        'Anna drinks tea.'
+        """
         text = row[self.field]
         if not isinstance(text, str):
             raise DataError(f"field {self.field!r}: {type(text).__name__}, must be text")
         return PromptedExample(text, "", None) if text.strip() else None
 
     def why_dropped(self, row, seed=0, index=0):
+        """Why `render` gives None.
+
+        >>> LM().why_dropped({"text": " "})
+        'the text is empty'
+        """
         return "the text is empty"
 
     def pair(self, ids, tokenizer, seed, key):
-        """(source ids, target ids), int32, of a text's ids; None where it is too short."""
+        """(source ids, target ids), int32, of a text's ids; None where it is too short.
+
+        >>> [part.tolist() for part in PrefixLM().pair(np.array([5, 6], np.int32), None, seed=0, key=0)]
+        [[5], [6]]
+        """
         if len(ids) < self.least:
             return None
         if len(ids) > self.length:
             start = int(_draws(seed, key, 0, 1)[0] % np.uint64(len(ids) - self.length + 1))
             ids = ids[start : start + self.length]
-        return self.split(ids, tokenizer, seed, key)
+        return self._split(ids, tokenizer, seed, key)
 
 
 class SpanCorruption(Objective):
@@ -88,7 +106,7 @@ class SpanCorruption(Objective):
     def _facts(self):
         return super()._facts() | {"density": self.density, "mean": self.mean}
 
-    def split(self, ids, tokenizer, seed, key):
+    def _split(self, ids, tokenizer, seed, key):
         n, last = len(ids), tokenizer.n_pieces + tokenizer.extra_ids - 1
         noise = min(max(round(n * self.density), 1), n - 1)
         spans = max(1, min(round(noise / self.mean), noise, n - noise, tokenizer.extra_ids))
@@ -113,7 +131,7 @@ class PrefixLM(Objective):
 
     name = "prefix_lm"
 
-    def split(self, ids, tokenizer, seed, key):
+    def _split(self, ids, tokenizer, seed, key):
         cut = 1 + int(_draws(seed, key, 1, 1)[0] % np.uint64(len(ids) - 1))
         return ids[:cut], ids[cut:]
 
@@ -129,7 +147,7 @@ class LM(Objective):
 
     name, least = "lm", 1
 
-    def split(self, ids, tokenizer, seed, key):
+    def _split(self, ids, tokenizer, seed, key):
         return np.array([tokenizer.eos_id], np.int32), ids
 
 
