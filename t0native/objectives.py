@@ -25,7 +25,8 @@ _MEAN = number(lambda value: value >= 1, "a number, at least 1")
 
 
 class Objective:
-    """What the kinds share. field: the column of the text; length: the most tokens of a row that one example has.
+    """What the kinds share. field: the column of the text; length: the most tokens of a row that one example has; of the usual 255
+    nothing is lost where `train` trims targets to its usual 256, the end token among them.
 
     `render` gives the text as the input, and `pair` makes ids of sources and targets out of its ids."""
 
@@ -33,7 +34,7 @@ class Objective:
     optional_fields = ()
     least = 2  # tokens that a text must have; shorter ones are drawn anew
 
-    def __init__(self, field="text", length=512):
+    def __init__(self, field="text", length=255):
         self.field, self.length = check(TEXT, "field", field), check(whole(2, (1 << _DRAWS_SHIFT) - 2), "length", length)
         self.fields = (self.field,)
 

@@ -1,5 +1,7 @@
 """Objectives on plain text: what comes out puts the text together again, by T5's rules and T0's trimming."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -161,3 +163,15 @@ def test_recipes_name_objectives(tmp_path):
         recipe.write_text(entry % bad)
         with pytest.raises(ConfigError, match=told):
             read_recipe(recipe)
+
+
+@pytest.mark.parametrize("objective, context", [(t0.LM(), 1), (t0.PrefixLM(), 0)])
+def test_at_trains_own_lengths_nothing_of_a_window_is_lost(objective, context):
+    """context: tokens of the input that are not of the text."""
+    usual = {name: parameter.default for name, parameter in inspect.signature(t0.train).parameters.items()}
+    task = t0.Task("book", [{"text": "Anna drinks tea. " * 400}], objective)
+    tokenizer = t0.mini.new_model(0).tokenizer
+    lengths = {name: usual[name] for name in ("max_source", "max_target")}
+    batch = make_batch(t0.Mixture(task), tokenizer, 0, seed=0, batch_size=8, **lengths)
+    for source, target in zip(batch.sources, batch.targets):
+        assert target[-1] == tokenizer.eos_id and len(source) - context + len(target) - 1 == objective.length == 255
