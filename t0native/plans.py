@@ -11,7 +11,7 @@ from t0native.errors import ConfigError, suggest
 from t0native.schedules import SCHEDULE
 from t0native.threads import THREADS
 
-__all__ = ["OPTIONS", "SETTINGS", "check_selection", "check_settings", "digest_of", "plan_of"]
+__all__ = ["ADDED", "OPTIONS", "SETTINGS", "check_selection", "check_settings", "digest_of", "plan_of"]
 
 _COUNT, _AT_LEAST_0 = whole(1), number(lambda value: value >= 0, "a number, at least 0")
 SETTINGS = {  # keyword of train -> what it must be
@@ -44,10 +44,12 @@ OPTIMIZERS = {  # which of them each optimiser has; the rest are of the loss
     "sgd": ("momentum", "weight_decay"),
 }
 _PLANNED = (
-    "batch_size", "accumulate", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout",
-    "broadcast_dropout", "freeze", "max_source", "max_target",
+    "batch_size", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout", "max_source", "max_target",
 )  # fmt: skip
-_PLANNED_UNLESS = {"precision": "float32", "add_eos_to_inputs": False, "add_eos_to_targets": True}  # plans of before them name none
+ADDED = {  # planned too, since a later version: what they were in a plan that does not name them
+    "accumulate": 1, "broadcast_dropout": False, "freeze": None, "precision": "float32",
+    "add_eos_to_inputs": False, "add_eos_to_targets": True,
+}  # fmt: skip
 
 
 def check_settings(given):
@@ -95,11 +97,10 @@ def check_selection(given):
 def plan_of(model, mixture, given):
     """given: all keywords of `train`. A longer run is the same plan while the rate is constant."""
     schedule = given["schedule"]
-    plan = {name: given[name] for name in _PLANNED}
+    plan = {name: given[name] for name in (*_PLANNED, *ADDED)}
     plan["schedule"] = "a function" if callable(schedule) else schedule
     if schedule != "constant":
         plan["steps"] = given["steps"]
-    plan |= {name: given[name] for name, usual in _PLANNED_UNLESS.items() if given[name] != usual}
     plan["mixture"] = mixture.digest()
     plan["curriculum"] = given["mixture_at"] is not None
     plan["model"] = _digest(model.config)

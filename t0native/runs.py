@@ -22,6 +22,7 @@ import numpy as np
 from t0native.arguments import MAPPING, TEXT, number, shown, whole
 from t0native.errors import ConfigError, FormatError
 from t0native.files import append_line, make_folder, remove_leftovers, replacing, sync_log, write_text
+from t0native.plans import ADDED
 
 __all__ = ["BEST", "RunFolder", "State"]
 
@@ -121,7 +122,7 @@ class RunFolder:
         try:
             with open(checkpoint, "rb") as opened, _npz(opened) as file:
                 about, losses = _about(file), _member(file, "losses")
-                old = about.pop("plan")
+                old = {name: value for name, value in ADDED.items() if name in self.plan} | about.pop("plan")
                 self._compare(old)
                 expected = {f"model/{name}": array for name, array in trainer.weights().items()}
                 if losses.shape != (about["step"],) or losses.dtype != np.float64:

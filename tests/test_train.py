@@ -17,6 +17,7 @@ from fakes import FakeModel, FakePrompt, FakeTokenizer, FakeTrainer, Terminal, r
 import t0native as t0
 from t0native import files
 from t0native.batches import make_batch
+from t0native.plans import ADDED
 from t0native.schedules import rate_at
 
 
@@ -67,7 +68,7 @@ def test_the_end_token_has_a_switch_for_each_side(tmp_path):
                 assert part.ids[part.offsets[i] : part.offsets[i + 1]].tolist() == ids[:most]
     run(out=tmp_path)
     assert run(out=tmp_path, add_eos_to_targets=True).steps == 20
-    with pytest.raises(t0.ConfigError, match="another plan: add_eos_to_inputs was None, is True; add_eos_to_targets was None, is False"):
+    with pytest.raises(t0.ConfigError, match="another plan: add_eos_to_inputs was False, is True; add_eos_to_targets was True, is False"):
         run(out=tmp_path, add_eos_to_inputs=True, add_eos_to_targets=False)
 
 
@@ -115,14 +116,22 @@ def _pull(stop_at):
     return schedule
 
 
-def _plan_as_constant(path):
+def _change_plan(path, change):
+    """change(plan) alters the plan of a checkpoint in place."""
     with np.load(path) as file:
         arrays = dict(file)
     about = json.loads(arrays["about"].tobytes())
-    about["plan"]["schedule"] = "constant"
-    del about["plan"]["steps"]
+    change(about["plan"])
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     np.savez(path, **arrays)
+
+
+def _plan_as_constant(path):
+    def change(plan):
+        plan["schedule"] = "constant"
+        del plan["steps"]
+
+    _change_plan(path, change)
 
 
 def without_time(path):
@@ -138,6 +147,17 @@ def test_a_longer_run_goes_on(tmp_path):
     assert model.saved == [tmp_path, tmp_path]
     again = run(FakeModel(), out=tmp_path, steps=20)  # finished: nothing is left to do
     assert again.losses == longer.losses and [entry["step"] for entry in again.log] == [10, 12, 20]
+
+
+def test_a_plan_of_before_a_keyword_was_planned_goes_on_with_its_usual_value(tmp_path):
+    model, other = FakeModel(), FakeModel()
+    run(model, out=tmp_path, steps=12)
+    dropped = {}
+    _change_plan(tmp_path / "checkpoint.npz", lambda plan: dropped.update((name, plan.pop(name)) for name in ADDED))
+    assert dropped == ADDED
+    with pytest.raises(t0.ConfigError, match="another plan: accumulate was 1, is 2"):
+        run(model, out=tmp_path, steps=20, accumulate=2)
+    assert run(model, out=tmp_path, steps=20).losses == run(other).losses
 
 
 def test_a_changed_plan_is_refused_with_what_changed(tmp_path):

@@ -1,6 +1,13 @@
-/* ROWS_m(X) writes X(0) X(1) ... X(m - 1): the rows of a tile, whose accumulators kernels name one by one. */
+/* ROWS_m(X) writes X(0) X(1) ... X(m - 1): the rows of a tile, whose accumulators kernels name one by one.
+ *
+ * AHEAD steps of depth before they are used, tiles ask for operands that come from memory; an address behind the end does no harm.
+ * FETCH of AVX-512: few rows, which only read, fetch into the first cache; more, whose products would wait for its few open lines,
+ * into the second. */
 #ifndef T0_NN_KERNEL_ROWS_H
 #define T0_NN_KERNEL_ROWS_H
+
+enum { AHEAD = 64 };
+#define FETCH(m, address) _mm_prefetch((const char *)(address), (m) > 4 ? _MM_HINT_T1 : _MM_HINT_T0);
 
 #define ROWS_1(X) X(0)
 #define ROWS_2(X) ROWS_1(X) X(1)

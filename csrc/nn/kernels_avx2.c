@@ -16,7 +16,7 @@
 
 #include "nn/kernel_loops.h"
 
-enum { MR = 6, NR = 16, W = 8, AHEAD = 64 };
+enum { MR = 6, NR = 16, W = 8 };
 
 /* Lanes below n, all of them from n = 8 on: a window on eight times -1, eight times 0. */
 static const int32_t WINDOW[2 * W] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};

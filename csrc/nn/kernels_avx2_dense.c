@@ -15,7 +15,7 @@
 
 #pragma GCC target("avx2,fma")
 
-enum { MR_INT = 4, W = 8, AHEAD = 64 * T0_PANEL };
+enum { MR_INT = 4, W = 8 };
 
 static const int32_t WINDOW[2 * W] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 
@@ -42,8 +42,8 @@ static inline __m256i first_lanes(size_t n) { return _mm256_loadu_si256((const _
         const __m256i ones = _mm256_set1_epi16(1);                                                                          \
         (void)q;                                                                                                            \
         ROWS_##m(CLEAR_INT) for (size_t k = 0; k < groups; k++, panel += T0_PANEL, p += 4, q += 4) {                        \
-            _mm_prefetch((const char *)(panel + AHEAD), _MM_HINT_T1);                                                       \
-            _mm_prefetch((const char *)(panel + AHEAD + T0_PANEL / 2), _MM_HINT_T1);                                        \
+            _mm_prefetch((const char *)(panel + AHEAD * T0_PANEL), _MM_HINT_T1);                                                       \
+            _mm_prefetch((const char *)(panel + AHEAD * T0_PANEL + T0_PANEL / 2), _MM_HINT_T1);                                        \
             const __m256i b0 = _mm256_loadu_si256((const __m256i *)panel), b1 = _mm256_loadu_si256((const __m256i *)(panel + W)); \
             ROWS_##m(STEP_INT)                                                                                              \
         }                                                                                                                   \

@@ -78,13 +78,6 @@ static inline __mmask16 first_lanes(size_t n) { return n >= W ? (__mmask16)0xfff
         _mm512_mask_storeu_ps(at + W, mask1, t##i);                                                            \
     }
 
-/* Ask for the vectors of a later step, sooner where steps are short and B comes from memory: tiles of few rows. An address behind
- * the end does no harm. */
-#define AHEAD(m) 64
-#define PREFETCH(m)                                                  \
-    _mm_prefetch((const char *)(b + AHEAD(m) * b_k), (m) > 4 ? _MM_HINT_T1 : _MM_HINT_T0);   \
-    _mm_prefetch((const char *)(b + AHEAD(m) * b_k + W), (m) > 4 ? _MM_HINT_T1 : _MM_HINT_T0);
-
 #define ADVANCE            \
     p0 += a_k, p1 += a_k;  \
     p2 += a_k, p3 += a_k;  \
@@ -95,7 +88,8 @@ static inline __mmask16 first_lanes(size_t n) { return n >= W ? (__mmask16)0xfff
                              size_t k, __mmask16 mask1, bool add) {                                                              \
         const float *p0 = a, *p1 = a + 3 * a_row, *p2 = a + 6 * a_row, *p3 = a + 9 * a_row;                                      \
         ROWS_##m(CLEAR_2) for (size_t kk = 0; kk < k; kk++) {                                                                    \
-            PREFETCH(m)                                                                                                           \
+            FETCH(m, b + AHEAD * b_k)                                                                                            \
+            FETCH(m, b + AHEAD * b_k + W)                                                                                        \
             const __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_maskz_loadu_ps(mask1, b + W);                                      \
             ROWS_##m(STEP_2) ADVANCE                                                                                             \
         }                                                                                                                        \

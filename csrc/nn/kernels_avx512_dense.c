@@ -17,10 +17,6 @@
 
 enum { MR = 12, W = 16, OFFSET = 128 };
 
-/* Weights that come from memory are fetched 8 KB ahead: by few rows, which only read, into the first cache; by more, whose
- * products would wait for its few open lines, into the second. An address behind the panel does no harm. */
-#define FETCH(m, at) _mm_prefetch((const char *)((at) + 64 * T0_PANEL), (m) > 4 ? _MM_HINT_T1 : _MM_HINT_T0);
-
 static inline __mmask16 first_lanes(size_t n) { return n >= W ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1); }
 
 /* Row i of a: four pointers and two offsets serve twelve rows. The index is a constant in every use. */
@@ -52,8 +48,8 @@ static inline __mmask16 first_lanes(size_t n) { return n >= W ? (__mmask16)0xfff
     static void kind##_##m(type *c, const uint8_t *a, size_t a_bytes, const uint32_t *panel, size_t groups) {               \
         const uint8_t *p0 = a, *p1 = a + 3 * a_bytes, *p2 = a + 6 * a_bytes, *p3 = a + 9 * a_bytes;                         \
         ROWS_##m(CLEAR_##kind) for (size_t k = 0; k < groups; k++) {                                                        \
-            FETCH(m, panel)                                                                                                 \
-            FETCH(m, panel + W)                                                                                             \
+            FETCH(m, panel + AHEAD * T0_PANEL)                                                                              \
+            FETCH(m, panel + AHEAD * T0_PANEL + W)                                                                          \
             const __m512i b0 = _mm512_loadu_si512(panel), b1 = _mm512_loadu_si512(panel + W);                               \
             ROWS_##m(STEP_##kind)                                                                                           \
             panel += T0_PANEL;                                                                                              \
