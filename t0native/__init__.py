@@ -41,6 +41,7 @@ from t0native.train import train
 if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers
     from t0native import kernels, mini
     from t0native.config import Config
+    from t0native.converters import convert_data
     from t0native.diskrows import open_rows
     from t0native.generation import Generation
     from t0native.mixture import Component, Mixture
@@ -79,6 +80,7 @@ _HOME = {
     "PrefixLM": "objectives",
     "LM": "objectives",
     "open_rows": "diskrows",
+    "convert_data": "converters",
     "read_jsonl": "rows",
     "read_csv": "rows",
     "read_rows": "rows",

@@ -5,7 +5,7 @@
     {"super_glue/rte": {"train": rows, "validation": rows}, "imdb": rows_of_any_split}
 
 <dataset> is the name that P3 uses (super_glue) or the one that the hub uses today (aps/super_glue); `renamed` of
-data/t0_datasets.json has both. Rows in a known raw form are converted (rows.converted)."""
+data/t0_datasets.json has both. Rows in a known raw form are converted (converters.py)."""
 
 import json
 from collections.abc import Mapping
@@ -14,8 +14,9 @@ from pathlib import Path
 
 from t0native.arguments import shown
 from t0native.diskrows import rows_at
+from t0native.converters import converted
 from t0native.errors import ConfigError, DataError
-from t0native.rows import converted, sequence_of
+from t0native.rows import sequence_of
 
 __all__ = ["ArrowRows", "dataset_facts", "find_rows", "missing_text", "read_arrow", "renamed"]
 

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
+from t0native.converters import converted
 from t0native.errors import DataError
 from t0native.files import make_folder, replacing
-from t0native.rows import converted, parse_object, read_rows
+from t0native.rows import parse_object, read_rows
 
 __all__ = ["DiskRows", "open_rows", "rows_at"]
 

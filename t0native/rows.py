@@ -2,7 +2,7 @@
 
     read_rows(path)      by the ending: .jsonl / .ndjson, .json (a list), .csv, .tsv
     sequence_of(object)  lists, `datasets` objects, data frames: anything with a length and rows by number
-    converted(...)       raw distributions of a few public datasets to the columns that public prompts were written for
+    lines_of(path)       the lines of a text, for other readers
 
 Errors are DataError with the file and the line; a file that cannot be opened is an OSError."""
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from t0native.arguments import shown
 from t0native.errors import DataError
 
-__all__ = ["converted", "parse_example", "parse_object", "read_csv", "read_jsonl", "read_rows", "rows_of", "sequence_of", "superglue_wsc"]
+__all__ = ["lines_of", "parse_example", "parse_object", "read_csv", "read_jsonl", "read_rows", "rows_of", "sequence_of"]
 
 
 def read_jsonl(path):
@@ -27,7 +27,7 @@ def read_jsonl(path):
     (500, ['hypothesis', 'label', 'premise'])
     """
     rows = []
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         if line.strip():
             rows.append(parse_object(path, number, line))
     return _some(path, rows)
@@ -77,7 +77,7 @@ def read_csv(path, delimiter=","):
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     started = 1  # the line in which the row being read begins
     limit = csv.field_size_limit(sys.maxsize)
-    reader = csv.reader((line for _, line in _lines(path)), delimiter=delimiter, strict=True, quoting=quoting)
+    reader = csv.reader((line for _, line in lines_of(path)), delimiter=delimiter, strict=True, quoting=quoting)
     try:
         names = next(reader, None)
         if not names:
@@ -125,7 +125,7 @@ def _is_written_as(kind, text):
 
 def read_json(path):
     """The rows of a JSON file that is a list of objects."""
-    rows = parse_example("".join(line for _, line in _lines(path)), path)
+    rows = parse_example("".join(line for _, line in lines_of(path)), path)
     if not isinstance(rows, list):
         raise DataError(f"{path}: must be a list of objects, is {_kind(rows)}; for one object a line name the file .jsonl")
     for i, row in enumerate(rows):
@@ -157,7 +157,12 @@ def read_rows(path, dataset=None):
         raise DataError(f"{path}: a folder; name a file of rows in it" + (f" ({', '.join(inside[:8])})" if inside else ""))
     if reader is None:
         raise DataError(f"{path}: unknown kind of file {path.suffix!r}; known are {', '.join(_READERS)}")
-    return converted(dataset, reader(path), path)
+    rows = reader(path)
+    if dataset is None:
+        return rows
+    from t0native.converters import converted  # which reads files by this module
+
+    return converted(dataset, rows, path)
 
 
 def sequence_of(rows, what="rows"):
@@ -202,73 +207,10 @@ def columns_of(rows):
     return list(names) if isinstance(names, Sequence) and not isinstance(names, str) else None
 
 
-# ---- raw distributions -> the columns of the hub, which the public prompts read -------------------------------------
-
-
-def superglue_wsc(row):
-    """super_glue/wsc.fixed from SuperGLUE's own form: target.{span1_text, ...} become fields; label becomes 0 or 1.
-
-    Raw rows count spans in words of text split at spaces; the hub's columns keep that. Spans whose words lack a comma
-    or a quotation mark of the text stay as distributed."""
-    target = row["target"]
-    fields = {key: target[key] for key in ("span1_index", "span2_index", "span1_text", "span2_text")}
-    return {"text": row["text"], **fields, "idx": row.get("idx"), **_label(row)}
-
-
-def superglue_wic(row):
-    """super_glue/wic: label false or true becomes 0 or 1; `version` is dropped."""
-    return {**{key: value for key, value in row.items() if key != "version"}, **_label(row)}
-
-
-def _label(row):
-    return {"label": int(row["label"])} if "label" in row else {}
-
-
-def _piqa(rows, path):
-    """piqa: labels stand in a file of their own, one a line: valid.jsonl has valid-labels.lst beside it."""
-    if not rows or "label" in rows[0] or path is None:
-        return rows
-    labels = Path(path).with_name(Path(path).stem + "-labels.lst")
-    if not labels.exists():
-        raise DataError(f"{path}, line 1: no field 'label', and {labels} does not exist; PIQA's labels stand there, one a line")
-    values = [line.strip() for _, line in _lines(labels) if line.strip()]
-    if len(values) != len(rows):
-        raise DataError(f"{labels}: {len(values)} labels for the {len(rows)} rows of {path}")
-    bad = next((i for i, value in enumerate(values) if value not in ("0", "1")), None)
-    if bad is not None:
-        raise DataError(f"{labels}, line {bad + 1}: {values[bad]!r}: must be 0 or 1")
-    return [{**row, "label": int(value)} for row, value in zip(rows, values)]
-
-
-_RAW = {  # dataset -> (a row is raw, row converter)
-    "super_glue/wsc.fixed": (lambda row: isinstance(row.get("target"), Mapping), superglue_wsc),
-    "super_glue/wsc": (lambda row: isinstance(row.get("target"), Mapping), superglue_wsc),
-    "super_glue/wic": (lambda row: isinstance(row.get("label"), bool), superglue_wic),
-}
-
-
-def converted(dataset, rows, path=None):
-    """Rows in the columns that `dataset`'s public prompts read. Rows already in that form, and datasets without a known
-    raw form, come back as they are. Known: super_glue/wsc.fixed, super_glue/wic, piqa (labels file beside the rows)."""
-    if dataset == "piqa":
-        return _piqa(rows, path)
-    if dataset not in _RAW:
-        return rows
-    is_raw, convert = _RAW[dataset]
-    out = []
-    for i, row in enumerate(rows):
-        try:
-            out.append(convert(row) if is_raw(row) else row)
-        except (KeyError, TypeError, ValueError) as error:
-            place = f"{path}, row {i}" if path else f"row {i}"
-            raise DataError(f"{place}: not {dataset} in its distributed form ({type(error).__name__}: {error})") from None
-    return out
-
-
 # ---- helpers --------------------------------------------------------------------------------------------------------
 
 
-def _lines(path):
+def lines_of(path):
     """(number from 1, text with its end) of each line; a leading byte order mark is dropped, broken UTF-8 is told."""
     if not isinstance(path, (str, os.PathLike)):  # open() would take a number as a descriptor
         raise DataError(f"{shown(path)}: must be the name of a file")

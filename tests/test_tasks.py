@@ -6,7 +6,8 @@ import pytest
 from fakes import FakePrompt, rows_of, yes_no
 
 import t0native as t0
-from t0native.rows import converted, read_csv, read_jsonl, read_rows, sequence_of
+from t0native.converters import converted
+from t0native.rows import read_csv, read_jsonl, read_rows, sequence_of
 
 
 def write(tmp_path, name, content):
