@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers
     from t0native.config import Config
     from t0native.converters import convert_data
     from t0native.diskrows import open_rows
+    from t0native.fewshot import few_shot
     from t0native.generation import Generation
     from t0native.mixture import Component, Mixture
     from t0native.model import Model, Ranking
@@ -74,6 +75,7 @@ _HOME = {
     "Component": "mixture",
     "Suite": "suites",
     "suite": "suites",
+    "few_shot": "fewshot",
     "Run": "train",
     "Report": "report",
     "SpanCorruption": "objectives",

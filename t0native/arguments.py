@@ -9,9 +9,9 @@ import reprlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from t0native.errors import ConfigError
+from t0native.errors import ConfigError, suggest
 
-__all__ = ["FLAG", "MAPPING", "NAMES", "NUMBER", "SEED", "TEXT", "Kind", "check", "number", "one_of", "shown", "whole"]
+__all__ = ["FLAG", "MAPPING", "NAMES", "NUMBER", "SEED", "TEXT", "Kind", "check", "check_keys", "number", "one_of", "shown", "whole"]
 
 _short = reprlib.Repr()
 _short.maxlevel, _short.maxstring, _short.maxother, _short.maxlong = 2, 80, 80, 40
@@ -52,6 +52,19 @@ def check(kind, name, value):
     if not kind.fits(value):
         raise ConfigError(kind.problem(name, value))
     return value.item() if isinstance(value, numbers.Number) and hasattr(value, "item") else value
+
+
+def check_keys(place, given, kinds):
+    """ConfigError where a key of the mapping is not among `kinds`, with the nearest, or its value not of its kind.
+
+    >>> check_keys("tasks[0].", {"shot": 2}, {"shots": whole(0)})
+    Traceback (most recent call last):
+    t0native.ConfigError: unknown key tasks[0].shot; did you mean 'shots'?
+    """
+    for key, value in given.items():
+        if key not in kinds:
+            raise ConfigError(f"unknown key {place}{key}; {suggest(key, kinds)}")
+        check(kinds[key], f"{place}{key}", value)
 
 
 def _is_number(value, of=numbers.Real):

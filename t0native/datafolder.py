@@ -93,13 +93,20 @@ def missing_text(missing, data):
     """
     place = "(no data was given)" if data is None else "in the mapping" if isinstance(data, Mapping) else f"in {data}"
     lines = [("1 split of a dataset is" if len(missing) == 1 else f"{len(missing)} splits of datasets are") + f" missing {place}:"]
-    for dataset, subset, split in missing[:SHOWN_MISSING]:
-        fact = dataset_facts().get((dataset, subset), {})
-        source = f"hub id {renamed(dataset)}" + (f", config {subset}" if subset else "")
-        lines.append(f"  {'/'.join(filter(None, (dataset, subset, split)))}.jsonl: {source}" + (f"; {fact['homepage']}" if fact else ""))
+    lines += [_source(*key) for key in missing[:SHOWN_MISSING]]
     if len(missing) > SHOWN_MISSING:
         lines.append(f"  and {len(missing) - SHOWN_MISSING} more")
     return "\n".join(lines)
+
+
+def _source(dataset, subset, split):
+    """The line of a missing split."""
+    place = "/".join(filter(None, (dataset, subset, split)))
+    if dataset == "bigbench":
+        return f"  {place}: https://github.com/google/BIG-bench, bigbench/benchmark_tasks/{subset}"
+    fact = dataset_facts().get((dataset, subset), {})
+    source = f"hub id {renamed(dataset)}" + (f", config {subset}" if subset else "")
+    return f"  {place}.jsonl: {source}" + (f"; {fact['homepage']}" if fact else "")
 
 
 # ---- Arrow ----------------------------------------------------------------------------------------------------------

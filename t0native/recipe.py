@@ -22,7 +22,7 @@ import inspect
 from contextlib import contextmanager
 from pathlib import Path
 
-from t0native.arguments import SEED, TEXT, Kind, check, number, one_of
+from t0native.arguments import SEED, TEXT, Kind, check_keys, number, one_of
 from t0native.batches import TEXT_RULES, make_batch
 from t0native.config import T5_V1_1_SIZE, Config
 from t0native.diskrows import rows_at
@@ -66,7 +66,7 @@ class Recipe:
 
     def __init__(self, path, given):
         self.path, self.folder = path, path.parent
-        _check_keys("", given, {"model": _MODEL, "tasks": _TASKS, **T0_MIXTURE, "validate": _TASKS, **SETTINGS})
+        check_keys("", given, {"model": _MODEL, "tasks": _TASKS, **T0_MIXTURE, "validate": _TASKS, **SETTINGS})
         if "model" not in given:
             raise ConfigError("no 'model'; it must name the model")
         self.options = {name: given[name] for name in SETTINGS if name in given}
@@ -75,7 +75,7 @@ class Recipe:
             self.options["out"] = self.folder / self.options["out"]
         self._model = given["model"]
         if isinstance(self._model, dict):
-            _check_keys("model.", self._model, MODEL)
+            check_keys("model.", self._model, MODEL)
         self.mixture = self._mixture(given)
         self.validate = self._tasks("validate", given["validate"]) if "validate" in given else None
 
@@ -148,7 +148,7 @@ class Recipe:
         return [self._task(f"{key}[{i}]", entry) for i, entry in enumerate(entries)]
 
     def _task(self, place, entry):
-        _check_keys(place + ".", _mapping(place, entry), TASK)
+        check_keys(place + ".", _mapping(place, entry), TASK)
         for name in ("dataset", "data"):
             if name not in entry:
                 raise ConfigError(f"{place}: no {name!r}")
@@ -196,11 +196,3 @@ def _mapping(place, value):
     if not isinstance(value, dict):
         raise ConfigError(f"{place}: must be a mapping of keys to values")
     return value
-
-
-def _check_keys(place, given, kinds):
-    """Each key is known, and its value of the key's kind."""
-    for key, value in given.items():
-        if key not in kinds:
-            raise ConfigError(f"unknown key {place}{key}; {suggest(key, kinds)}")
-        check(kinds[key], f"{place}{key}", value)

@@ -35,6 +35,7 @@ _ALIASES = {
     "bias_fairness_eval_score_eval": "bias",
 }
 BIAS = (("crows_pairs", None), ("super_glue", "axg"))  # WinoBias has no prompts with choices, Jigsaw none at all
+WINO_BIAS = "wino_bias"  # no mixture, but for the suite: its four sets with all their prompts, whose answers are generated
 MAX_EXAMPLES_PER_DATASET = 500_000
 _HOW = "pip install --no-deps --ignore-requires-python --target P3 promptsource==0.1.0, and prompts='P3'"
 
@@ -58,7 +59,7 @@ def t0_tasks(name, prompts=None, data=None, partial=False):
     Without data, every task is absent; with data, DataError lists what is missing before anything is read, or, where
     `partial` is set, the tasks without rows are absent."""
     name = _ALIASES.get(name, name)
-    if name not in MIXTURES:
+    if name not in MIXTURES and name != WINO_BIAS:
         raise ConfigError(f"no T0 mixture {name!r}; {suggest(str(name), MIXTURES)}")
     collection = _collection(prompts)
     parts = [part for fact in dataset_facts().values() if _is_in(name, fact) for part in _splits(name, fact)]
@@ -90,6 +91,8 @@ def _is_in(name, fact):
         return fact["train"] == "BASE" and fact["original"] > 0
     if name == "t0_train_score_eval":
         return fact["selects"]
+    if name == WINO_BIAS:
+        return fact["dataset"] == WINO_BIAS
     return fact["evaluate"] == "BASE" if name == "t0_eval" else (fact["dataset"], fact["subset"]) in BIAS
 
 
@@ -105,7 +108,7 @@ def _splits(name, fact):
 def _chosen(name, prompts):
     """The prompts of a dataset that a mixture takes, by name, as t-zero goes through them."""
     ordered = {key: prompts[key] for key in sorted(prompts)}
-    if name in TRAINING:
+    if name in TRAINING or name == WINO_BIAS:
         return ordered
     original = {key: prompt for key, prompt in ordered.items() if prompt.metadata.original_task}
     if name == "one_og_prompt":

@@ -42,7 +42,7 @@ def test_mini():
 
 
 def test_counts(promptsource_0_1_0, promptsource_folder):
-    sizes = {"t0": 116, "t0-train-selection": 87, "bias": 16}
+    sizes = {"t0": 116, "t0-train-selection": 87, "bias": 44, "bigbench-t0": 14, "instruction-free": 6}
     for name, cells in sizes.items():
         with pytest.raises(t0.DataError, match=f"^suite '{name}', 0 of {cells} cells have data: .*no data was given"):
             t0.suite(name, prompts=promptsource_0_1_0)
@@ -91,6 +91,33 @@ def test_all_116_cells_run(public_data, promptsource_folder):
         "…which may be caused by": 4,
         "…why? C1 or C2": 4,
     }
+
+
+def test_instruction_free(promptsource_folder, tmp_path):
+    sentence = {"sentence": "Anna gave Ben a pen because _ had two.", "option1": "Anna", "option2": "Ben", "answer": "1"}
+    suite = t0.suite("instruction-free", {"winogrande/winogrande_xl": [sentence]})
+    assert repr(suite) == "Suite('instruction-free', 3 of 6 cells, 1 tasks)" and suite.missing == [("hellaswag", None, "validation")]
+    task = suite[0]
+    assert [task.render(name, 0)[:] for name in task.prompts] == [
+        ("Anna gave Ben a pen because", "Anna had two.", ["Anna had two.", "Ben had two."]),
+        (sentence["sentence"], "Anna gave Ben a pen because Anna had two.", [f"Anna gave Ben a pen because {name} had two." for name in ("Anna", "Ben")]),
+        (sentence["sentence"], "Anna", ["Anna", "Ben"]),
+    ]
+
+
+def test_shots_come_from_the_train_split(promptsource_folder):
+    rows = [{"premise": f"p{i}.", "hypothesis": f"h{i}.", "label": i % 2, "idx": i} for i in range(6)]
+    train = [row | {"premise": f"train {row['premise']}"} for row in rows]
+    rounds = {"dev_r1": rows, "train_r1": train, "dev_r2": rows}
+    suite = t0.suite("t0", {"super_glue/rte": {"validation": rows, "train": train}, "anli": rounds, "super_glue/cb": {"validation": rows}}, shots=2)
+    assert [task.name for task in suite] == ["super_glue/rte", "anli_r1"]
+    assert {("anli", None, "train_r2"), ("super_glue", "cb", "train"), ("anli", None, "dev_r3")} <= set(suite.missing)
+    for task in suite:
+        for name in task.prompts:
+            text = task.render(name, 3).input
+            assert text.count("train p") == 2 and text.count("p3.") >= 1
+    own = t0.suite("bias", {"super_glue/axg": rows}, shots=2)[0]  # AX-g has no train split
+    assert own.render("must be true", 3).input.count("\n\n") == 2
 
 
 @pytest.mark.parametrize(
