@@ -6,6 +6,7 @@ import logging
 import pytest
 
 import t0native as t0
+from t0native.bigbench import T0_TASKS
 from t0native.datafolder import dataset_facts
 
 
@@ -52,7 +53,13 @@ def test_counts(promptsource_0_1_0, promptsource_folder):
 
 def made_value(feature, field, i):
     """A value of a field of the hub's schema."""
-    special = {"answer_right_ending": i % 2 + 1, "answer": str(i % 2 + 1), "endings": [f"ending {n} of {i}" for n in range(4)]}
+    special = {
+        "answer_right_ending": i % 2 + 1,
+        "answer": str(i % 2 + 1),
+        "endings": [f"ending {n} of {i}" for n in range(4)],
+        "tokens": f"The cook of house {i} paid the guest because she had to .".split(),
+        "coreference_clusters": ["0", "4", "9", "9"],
+    }
     if field in special:
         return special[field]
     if isinstance(feature, list):
@@ -71,26 +78,103 @@ def made_value(feature, field, i):
     return i
 
 
-def test_all_116_cells_run(public_data, promptsource_folder):
+def made_rows(public_data, evaluate, n=8):
+    """{(dataset, subset): {split: n rows}} of the evaluation's datasets, out of the schemas of the hub."""
     infos = json.loads((public_data / "data" / "t0-mixture" / "t0_dataset_infos.json").read_text(encoding="utf-8"))
     data = {}
     for key, fact in dataset_facts().items():
-        if fact["evaluate"] == "BASE":
+        if fact["evaluate"] == evaluate and fact["prompts"]:
             features = infos["/".join(filter(None, key))]["features"]
-            rows = [{name: made_value(feature, name, i) for name, feature in features.items()} for i in range(8)]
+            rows = [{name: made_value(feature, name, i) for name, feature in features.items()} for i in range(n)]
             data[key] = dict.fromkeys(fact["splits"], rows)
+    return data
+
+
+@pytest.fixture(scope="module")
+def tiny(public_data):
+    """A random T5 1.1 with T5's own vocabulary, as small as it may be."""
+    tokenizer = t0.Tokenizer.from_file(public_data / "data/t5-spiece/spiece.model")
+    config = t0.Config(vocab_size=32128, d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
+    return t0.Model.init(config, tokenizer=tokenizer, seed=5)
+
+
+def test_all_116_cells_run(public_data, promptsource_folder, tiny):
+    data = made_rows(public_data, "BASE")
     for i, row in enumerate(data["super_glue", "copa"]["validation"]):
         row["question"] = ("cause", "effect")[i % 2]
     suite = t0.suite("t0", data)
     assert (suite.cells, len(suite), suite.missing) == (116, 11, [])
-    report = t0.evaluate(Guess(), suite, progress=False)
-    assert [cell["status"] for cell in report.cells] == ["ok"] * 116
+    report = t0.evaluate(tiny, suite, progress=False)
+    assert [(cell["status"], cell["metric"]) for cell in report.cells] == [("ok", "accuracy")] * 116
     assert {cell["prompt"]: cell["n"] for cell in report.cells if cell["n"] != 8} == {  # prompts for causes, or effects, alone
         "…As a result, C1 or C2?": 4,
         "…What could happen next, C1 or C2?": 4,
         "…which may be caused by": 4,
         "…why? C1 or C2": 4,
     }
+
+
+def test_all_44_bias_cells_run(public_data, promptsource_folder, tiny):
+    suite = t0.suite("bias", made_rows(public_data, "BIAS", 4))
+    assert (suite.cells, len(suite), suite.missing) == (44, 6, [])
+    report = t0.evaluate(tiny, suite, progress=False)
+    assert [cell["status"] for cell in report.cells] == ["ok"] * 44
+    assert [cell["metric"] for cell in report.cells] == ["accuracy"] * 16 + ["exact_match"] * 28
+
+
+def test_all_14_big_bench_cells_run(public_data, tiny, tmp_path):
+    for number, name in enumerate(T0_TASKS):
+        scores = {f"answer {n} of {name}": float(n == 1) for n in range(2 + number % 3)}
+        examples = [{"input": f"question {i}", "target_scores": scores} for i in range(4)]
+        file = tmp_path / "bigbench" / name / "task.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({"examples": examples}), encoding="utf-8")
+    suite = t0.suite("bigbench-t0", tmp_path, shots=2)
+    assert (suite.cells, suite.missing) == (14, [])
+    report = t0.evaluate(tiny, suite, progress=False)
+    assert [cell["status"] for cell in report.cells] == ["ok"] * 14
+
+
+def test_public_data_go_the_whole_way(public_data, promptsource_folder, tiny, tmp_path):
+    """Raw files, converted into a folder, through a suite of one's own: prompts of promptsource, BIG-bench's and ours, some with shots."""
+    data = public_data / "data"
+    for dataset, raw in {
+        "super_glue/copa": "superglue-val/COPA.val.jsonl", "super_glue/wsc.fixed": "superglue-val/WSC.val.jsonl",
+        "super_glue/wic": "superglue-val/WiC.val.jsonl", "piqa": "piqa-val/valid.jsonl",
+    }.items():  # fmt: skip
+        t0.convert_data(dataset, data / raw, tmp_path)
+    t0.convert_data("cos_e/v1.0", data / "cos-e-v1.0/dev_rand_split.jsonl", tmp_path).parent.rename(tmp_path / "cos_e/v1.11")
+    (tmp_path / "bigbench").mkdir()
+    (tmp_path / "bigbench/winowhy.json").symlink_to(data / "bigbench-winowhy/task.json")
+    for name in ("conceptual_combinations", "novel_concepts", "logical_deduction"):
+        (tmp_path / f"bigbench/{name}.jsonl").symlink_to(data / f"bigbench-mosaic-a/{name}.jsonl")
+    for dataset, raw in {"hellaswag": "h-swag/20_shot", "winogrande/winogrande_xl": "winogrande/50_shot"}.items():
+        (tmp_path / dataset).mkdir(parents=True)
+        for split, seed in (("validation", 0), ("train", 42)):
+            (tmp_path / dataset / f"{split}.jsonl").symlink_to(data / f"tfew-fewshot/{raw}/{seed}_seed.jsonl")
+    (tmp_path / "all.yaml").write_text(
+        """
+        data: .
+        tasks:
+          - {dataset: super_glue/copa, prompts: original}
+          - {dataset: super_glue/wsc.fixed, prompts: original}
+          - {dataset: super_glue/wic, prompts: original}
+          - {dataset: piqa, prompts: original}
+          - {dataset: cos_e/v1.11, prompts: original}
+          - {bigbench: winowhy, shots: 2}
+          - {bigbench: conceptual_combinations}
+          - {bigbench: logical_deduction}
+          - {bigbench: novel_concepts}
+          - {dataset: hellaswag, prompts: instruction-free}
+          - {dataset: winogrande/winogrande_xl, prompts: instruction-free, shots: 3}
+        """,
+        encoding="utf-8",
+    )
+    suite = t0.suite(tmp_path / "all.yaml")
+    assert [len(task.prompts) for task in suite] == [12, 10, 10, 5, 6, 1, 1, 1, 1, 3, 3]  # the first five as in the paper's table
+    report = t0.evaluate(tiny, suite, limit=6, progress=False)
+    assert [cell["status"] for cell in report.cells] == ["ok"] * 53
+    assert {cell["n"] + cell["dropped"] for cell in report.cells} == {6}
 
 
 def test_instruction_free(promptsource_folder, tmp_path):
