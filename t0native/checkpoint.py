@@ -20,7 +20,6 @@ from t0native.arguments import shown
 from t0native.config import Config, stays_float32
 from t0native.entries import FLOATS, Entry, Problems, as_bfloat16, check_plain_names, widened
 from t0native.errors import ConfigError, FormatError, NumericError
-from t0native.files import FileSet
 from t0native.jsontext import parse_json
 from t0native.packedfile import PACKED, add_packed, read_packed
 from t0native.progress import BAR_DELAY, Progress
@@ -28,7 +27,7 @@ from t0native.safetensorfiles import header_of, read_header
 from t0native.t5x import TREE, derived_config, find_t5x, read_t5x
 from t0native.torchfiles import read_torch
 
-__all__ = ["READERS", "TOKENIZER", "Checkpoint", "add_weights", "check_place_of_weights", "config_json", "open_checkpoint", "save_files"]
+__all__ = ["READERS", "TOKENIZER", "WEIGHTS", "Checkpoint", "add_files", "add_weights", "check_place_of_weights", "config_json", "open_checkpoint"]
 
 WEIGHTS, PICKLED, TOKENIZER = "model.safetensors", "pytorch_model.bin", "spiece.model"
 READERS = {WEIGHTS: read_header, PICKLED: read_torch}  # the first that is there is read; NAME.index.json stands for shards
@@ -257,18 +256,16 @@ def _raise_nonfinite(entry, row, chunk):
 # ---- writing ---------------------------------------------------------------------------------------------------------
 
 
-def save_files(folder, core, config, others=()):
-    """Writes config.json, `others` (name, bytes) and the weights, which are renamed last: where they are, all is.
+def add_files(files, core, config, others=()):
+    """Adds config.json, `others` (name, bytes) and the weights to a FileSet, the weights last: where they are, all is.
 
     model.safetensors in float32 or bfloat16, as the core has them, or the packed file of an int8 core."""
-    check_place_of_weights(folder, core.dtype)
-    with FileSet(folder) as files:
-        for name, content in [("config.json", config_json(config, core.dtype)), *others]:
-            files.add(name, content)
-        if core.dtype == "int8":
-            add_packed(files, core, config)
-        else:
-            add_weights(files, config, core.dtype, lambda name: [core.tensor(name)])
+    for name, content in [("config.json", config_json(config, core.dtype)), *others]:
+        files.add(name, content)
+    if core.dtype == "int8":
+        add_packed(files, core, config)
+    else:
+        add_weights(files, config, core.dtype, lambda name: [core.tensor(name)])
 
 
 def check_place_of_weights(folder, dtype):

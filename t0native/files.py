@@ -5,11 +5,18 @@ A failed write removes its temporary files and raises OSError with the path, the
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
-__all__ = ["FileSet", "append_line", "check_place", "make_folder", "remove_leftovers", "replacing", "sync_log", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "FileSet", "append_line", "check_place", "make_folder", "new_folder", "remove_folder", "remove_leftovers", "replacing", "sync_log",
+    "write_bytes", "write_json", "write_text",
+]  # fmt: skip
+
+_NO_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)  # of systems that sync no folder; any other error is one of the disk
 
 
 class FileSet:
@@ -23,17 +30,16 @@ class FileSet:
     ['a.txt', 'b.txt']
 
     Renamed in the order of `add`: a reader that waits for the last one sees them all. On any error the temporary files
-    go, and a folder that was made for them goes too."""
+    go, and a folder that was made for them goes too.  digests: a dict that gets {name: {"bytes", "sha256"}} of what was written."""
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    def __init__(self, folder, digests=None):
+        self.folder, self._digests = Path(folder), digests
         self._written = []  # (temporary path, final path), not yet renamed
         self._made_folder = False
 
     def __enter__(self):
-        with _told(self.folder):
-            self._made_folder = not self.folder.exists()
-            self.folder.mkdir(parents=True, exist_ok=True)
+        self._made_folder = not self.folder.exists()
+        make_folder(self.folder)
         return self
 
     def add(self, name, *chunks):
@@ -45,12 +51,15 @@ class FileSet:
     @contextlib.contextmanager
     def opened(self, name, mode="wb"):
         """The future file `name`, open for writing while the block lasts. mode "w": UTF-8 text, lines end in \\n."""
-        temporary = self.folder / f".{name}.{os.getpid()}.tmp"
+        temporary = _temporary(self.folder / name)
         self._written.append((temporary, self.folder / name))
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
         with _told(self.folder / name), open(temporary, mode, **text) as file:
-            yield file
+            digested = file if self._digests is None else _Digested(file)
+            yield digested
             _sync_file(file)
+        if self._digests is not None:
+            self._digests[name] = digested.digest()
 
     def __exit__(self, kind, error, trace):
         try:
@@ -59,7 +68,7 @@ class FileSet:
                     while self._written:
                         os.replace(*self._written[0])
                         del self._written[0]
-                _sync_folder(self.folder)
+                _sync_renamed(self.folder)
         finally:
             for temporary, _ in self._written:
                 with contextlib.suppress(OSError):
@@ -69,16 +78,73 @@ class FileSet:
                     self.folder.rmdir()  # succeeds only where nothing was written
 
 
+class _Digested:
+    """A file being written in binary, and the SHA-256 of what was written."""
+
+    def __init__(self, file):
+        self._file, self._bytes, self._sha256 = file, 0, hashlib.sha256()
+
+    def write(self, data):
+        self._sha256.update(data)
+        self._bytes += memoryview(data).nbytes
+        return self._file.write(data)
+
+    def digest(self):
+        return {"bytes": self._bytes, "sha256": self._sha256.hexdigest()}
+
+
 def make_folder(path):
-    """The folder is there afterwards; OSError says why it cannot be."""
-    with _told(Path(path)):
-        Path(path).mkdir(parents=True, exist_ok=True)
+    """The folder is there afterwards, and lasts; OSError says why it cannot be."""
+    path = Path(path)
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    with _told(path):
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in missing:
+                _sync_folder(folder.parent)
+        except OSError:
+            for folder in missing:
+                folder.rmdir()
+            raise
+
+
+@contextlib.contextmanager
+def new_folder(path, digests=None):
+    """A FileSet, whose files become the folder `path`, which is not there yet, all at once when the block ends well."""
+    path = Path(path)
+    temporary = _temporary(path)
+    try:
+        with FileSet(temporary, digests) as files:
+            yield files
+        with _told(path):
+            os.replace(temporary, path)
+        _sync_renamed(path.parent)
+    except BaseException as error:
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            error.filename = error.filename.replace(temporary.name, path.name)
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def remove_folder(path):
+    """Removes a folder and what is in it; whoever reads finds all of it or nothing."""
+    temporary = _temporary(path.with_name(path.name + ".old"))  # not that of a new one
+    with _told(path):
+        os.replace(path, temporary)
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path):
+    return path.parent / f".{path.name}.{os.getpid()}.tmp"
 
 
 def remove_leftovers(folder):
-    """Temporary files that a killed program left there; only for who knows that nobody else writes into the folder."""
+    """Temporary files and folders that a killed program left there; only for who knows that nobody else writes into the folder."""
     for path in Path(folder).glob(".*.tmp"):
         if path.suffixes[-2:-1] and path.suffixes[-2][1:].isdecimal():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+                continue
             with contextlib.suppress(OSError):
                 path.unlink()
 
@@ -143,14 +209,29 @@ def _sync_file(file):
     os.fsync(file.fileno())
 
 
+def _sync_renamed(folder):
+    """As _sync_folder; its error says that the files are there under their names."""
+    try:
+        _sync_folder(folder)
+    except OSError as error:
+        told = OSError(error.errno, f"written, but may not outlast a power cut: syncing the folder failed ({os.strerror(error.errno)})", str(folder))
+        told.told = True
+        raise told from error
+
+
 def _sync_folder(folder):
-    """Makes the renames last through a power cut, where the system can sync a folder."""
-    with contextlib.suppress(OSError):
+    """Makes names last through a power cut, where the system can sync a folder and this one may be read. OSError where the disk fails."""
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    except PermissionError:
+        return  # a folder that may be written but not listed
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -172,8 +253,6 @@ def _told(path):
 
 
 def _free(path):
-    import shutil
-
     folder = path.absolute().parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent

@@ -18,9 +18,10 @@ import numpy as np
 from t0native import _core
 from t0native import kernels as kernel_sets
 from t0native.arguments import FLAG, SEED, Kind, check, one_of, shown, whole
-from t0native.checkpoint import TOKENIZER, open_checkpoint, save_files
+from t0native.checkpoint import TOKENIZER, add_files, check_place_of_weights, open_checkpoint
 from t0native.config import Config
 from t0native.errors import ConfigError, FormatError, suggest
+from t0native.files import FileSet
 from t0native.generation import generate, given_back, stream, tell_cut
 from t0native.generation_options import GENERATION_FILE, options_of
 from t0native.hub import locate
@@ -198,11 +199,26 @@ class Model:
         ...     sorted(path.name for path in Path(folder).iterdir())[:2]
         ['config.json', 'generation_config.json']
         """
+        check_place_of_weights(folder, self.dtype)
+        with FileSet(folder) as files:
+            self.add_to(files)
+
+    def add_to(self, files):
+        """Adds the files of `save` to a FileSet, the weights last.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from t0native.files import FileSet
+        >>> with TemporaryDirectory() as folder:
+        ...     with FileSet(folder) as files:
+        ...         t0.mini.new_model(0).add_to(files)
+        ...     (Path(folder) / "model.safetensors").is_file()
+        True
+        """
         others = [(GENERATION_FILE, _json(self._generation_config()))]
         if self.tokenizer is not None:
             others.append((TOKENIZER, self.tokenizer.model_bytes))
             others.append(("tokenizer_config.json", _json(self._tokenizer_config())))
-        save_files(folder, self.core, self.config, others)
+        add_files(files, self.core, self.config, others)
 
     def _generation_config(self):
         ids = ("decoder_start_token_id", "eos_token_id", "pad_token_id")

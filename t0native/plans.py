@@ -15,7 +15,7 @@ __all__ = ["ADDED", "OPTIONS", "SETTINGS", "check_selection", "check_settings", 
 
 _COUNT, _AT_LEAST_0 = whole(1), number(lambda value: value >= 0, "a number, at least 0")
 SETTINGS = {  # keyword of train -> what it must be
-    **dict.fromkeys(("steps", "batch_size", "accumulate", "workers", "max_source", "max_target", "log_every"), _COUNT),
+    **dict.fromkeys(("steps", "batch_size", "accumulate", "workers", "max_source", "max_target", "log_every", "keep"), _COUNT),
     **dict.fromkeys(("checkpoint_every", "validate_every"), _COUNT.or_none()),
     "out": Kind(lambda value: isinstance(value, (str, os.PathLike)), "the name of a folder").or_none(),
     "resume": Kind(one_of("auto", "must", "never", True, False).fits, "'auto', 'must' or 'never'"),

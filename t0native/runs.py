@@ -1,32 +1,32 @@
 """A run's folder: everything that is needed to go on bit for bit after any interruption.
 
-    checkpoint.npz   plan, step, losses, weights and optimiser states after `step` steps: one file, replaced as a whole
+    checkpoints/     the last `keep` checkpoints, a folder each (stepfolders.py): plan, state, losses, weights and optimiser states
     log.jsonl        a line a logged step {step, loss, grad_norm, tokens, seconds, lr}, a line a validation; cut back to the
                      checkpoint's step when a run goes on, so that no step stands in it twice
     best/            the model with the best mean validation, in the hub's layout, where the run selects one
     config.json, model.safetensors, spiece.model ...   the model in the hub's layout, written when the run ends and when it is
                      stopped, by `stop` or by Ctrl-C; after kill -9 they are an older state or absent, until it has gone on
 
-The npz is read without pickle; each of its members carries a CRC-32. A checkpoint that is refused changes nothing."""
+A checkpoint that is damaged is told and left out, and the one before it is taken. One that is refused changes nothing."""
 
 import errno
 import fcntl
 import json
+import logging
 import os
-import zipfile
-import zlib
 from pathlib import Path
 
-import numpy as np
-
-from t0native.arguments import MAPPING, TEXT, number, shown, whole
+from t0native.arguments import shown
 from t0native.errors import ConfigError, FormatError
-from t0native.files import append_line, make_folder, remove_leftovers, replacing, sync_log, write_text
+from t0native.files import append_line, make_folder, remove_folder, remove_leftovers, sync_log, write_text
 from t0native.plans import ADDED
+from t0native.stepfolders import FOLDER, change_state, load_step, read_manifest, same_weights, step_folder, steps_in, write_step
 
 __all__ = ["BEST", "RunFolder", "State"]
 
-CHECKPOINT, LOG, BEST = "checkpoint.npz", "log.jsonl", "best"
+_log = logging.getLogger("t0native")
+LOG, BEST = "log.jsonl", "best"
+BEFORE = "checkpoint.npz"  # of a run of before there were folders of steps
 
 
 class State:
@@ -39,12 +39,13 @@ class State:
 
 
 class RunFolder:
-    """The folder `path` of a run with this plan (a flat dict of JSON values), or nowhere when path is None."""
+    """The folder `path` of a run with this plan (a flat dict of JSON values), or nowhere when path is None. keep: checkpoints kept."""
 
-    def __init__(self, path, plan):
+    def __init__(self, path, plan, keep=2):
         self.path = None if path is None else Path(path)
-        self.plan = plan
+        self.plan, self.keep = plan, keep
         self.log = []
+        self._steps = []  # of the checkpoints that are this run's, ascending
         self._file = self._locked = None
 
     def open(self, resume, trainer):
@@ -53,22 +54,30 @@ class RunFolder:
         resume: "auto" (go on if there is a checkpoint), "must", or "never". A checkpoint of another plan is refused."""
         if self.path is None:
             return State()
-        checkpoint = self.path / CHECKPOINT
-        if not checkpoint.exists():
-            if resume == "must":
-                raise ConfigError(f"{self.path}: there is no {CHECKPOINT} to go on from")
-            if self.path.exists() and not self.path.is_dir():
-                raise ConfigError(f"{self.path}: a file; out must name a folder")
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"{self.path}: a file; out must name a folder")
+        self._check_there(resume)
         self._lock()
         try:
-            fresh = resume == "never" or not checkpoint.exists()
-            state = State() if fresh else self._restore(checkpoint, trainer)
-            remove_leftovers(self.path)
-            self._open_log(state.step)
+            state = State() if resume == "never" else self._restore(trainer)
+            for folder in (self.path, self.path / FOLDER, self.path / BEST):
+                remove_leftovers(folder)
+            self._open_log(state)
         except BaseException:
             self.close()
             raise
         return state
+
+    def _check_there(self, resume):
+        if resume == "never" or steps_in(self.path):
+            return
+        if (self.path / BEFORE).exists():
+            raise ConfigError(
+                f"{self.path / BEFORE}: a checkpoint of before 0.1, from which this version cannot go on: finish the run with the version "
+                "that began it, name another folder, or use resume='never' to begin anew"
+            )
+        if resume == "must":
+            raise ConfigError(f"{self.path}: there is no checkpoint to go on from")
 
     def _lock(self):
         """Holds the folder until `close`, or until the process ends in whatever way."""
@@ -101,46 +110,60 @@ class RunFolder:
         told = [(entry["step"], entry["mean"]) for entry in self.log if isinstance(entry.get("mean"), float)]
         return max(told, key=lambda entry: entry[1], default=None)
 
-    def save(self, state, trainer):
-        """Replaces the checkpoint."""
+    def save(self, state, model, trainer):
+        """Writes a checkpoint, then removes those that are too many."""
         if self.path is None:
             return
-        about = {"plan": self.plan, **{key: value for key, value in vars(state).items() if key != "losses"}}
-        arrays = {f"model/{name}": array for name, array in trainer.weights().items()}
-        arrays["optimizer"] = trainer.state()
-        arrays["losses"] = np.asarray(state.losses, np.float64)
-        arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         if self._file is not None:
             sync_log(self._file)
-        with replacing(self.path / CHECKPOINT, "wb") as file:
-            np.savez(file, **arrays)
+        about = {key: value for key, value in vars(state).items() if key != "losses"}
+        folder = step_folder(self.path, state.step)
+        if self._steps and self._steps[-1] == state.step:
+            change_state(folder, self.plan, about)
+            return
+        write_step(folder, self.plan, about, state.losses, model, trainer, written=self._remove_others)
+        self._steps.append(state.step)
+        while len(self._steps) > self.keep:
+            remove_folder(step_folder(self.path, self._steps.pop(0)))
+
+    def _remove_others(self):
+        """Damaged ones, and those of a run that this one takes the place of: only now is there something better."""
+        for step in steps_in(self.path):
+            if step not in self._steps:
+                remove_folder(step_folder(self.path, step))
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
-    def _restore(self, checkpoint, trainer):
-        """The State; weights and optimiser are written only once all of the file is known to be good."""
-        try:
-            with open(checkpoint, "rb") as opened, _npz(opened) as file:
-                about, losses = _about(file), _member(file, "losses")
-                old = {name: value for name, value in ADDED.items() if name in self.plan} | about.pop("plan")
-                self._compare(old)
-                expected = {f"model/{name}": array for name, array in trainer.weights().items()}
-                if losses.shape != (about["step"],) or losses.dtype != np.float64:
-                    raise ValueError(f"{about['step']} steps, but losses is {losses.dtype}{list(losses.shape)}")
-                same = True
-                for name, array in {**expected, "optimizer": trainer.state()}.items():
-                    values = _member(file, name)  # one at a time: a model may fill half of the memory
-                    _check_like(name, array, values)
-                    same = same and (name == "optimizer" or values.tobytes() == array.tobytes())
-                self._check_beginning(old, same)
-                trainer.load_state(file["optimizer"])
-                for name, array in expected.items():
-                    array[...] = file[name]
-        except (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error) as error:
-            if isinstance(error, ConfigError) or (isinstance(error, OSError) and error.errno != errno.EINVAL):
-                raise  # EINVAL: a place before the file's beginning, as its directory has it
-            raise FormatError(f"{checkpoint}: broken ({error}); remove it or use resume='never' to begin anew") from None
-        return State(losses=losses.tolist(), **about)
+    def _restore(self, trainer):
+        """The State of the last whole checkpoint, or a new one where there is none at all."""
+        steps = steps_in(self.path)
+        while steps:
+            try:
+                state = self._restore_step(step_folder(self.path, steps[-1]), trainer)
+                self._steps = steps
+                return state
+            except FormatError as error:
+                told = str(error)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.EIO):
+                    raise
+                told = f"{error.filename}: {os.strerror(error.errno)}"
+            if len(steps) == 1:
+                raise FormatError(f"{told}; no checkpoint of the run is whole: use resume='never' to begin anew")
+            _log.warning("%s; the checkpoint of step %d is left out and that of step %d taken", told, steps[-1], steps[-2])
+            steps.pop()
+        return State()
+
+    def _restore_step(self, folder, trainer):
+        manifest = read_manifest(folder)
+        old = {name: value for name, value in ADDED.items() if name in self.plan} | manifest["plan"]
+        self._compare(old)
+        began = old.get("weights")
+        if began != self.plan["weights"]:
+            self._check_beginning(folder, trainer)
+        losses = load_step(folder, manifest, trainer)
+        self.plan = self.plan | {"weights": began}
+        return State(losses=losses, **manifest["state"])
 
     def _compare(self, old):
         keys = [key for key in {**old, **self.plan} if key != "weights" and old.get(key) != self.plan.get(key)]
@@ -151,24 +174,22 @@ class RunFolder:
                 "or use resume='never' to begin anew"
             )
 
-    def _check_beginning(self, old, same):
-        """The run goes on from the weights it began with or, same, from the checkpoint's own; its plan keeps the former."""
-        began = old.get("weights", self.plan.get("weights"))  # a checkpoint of before 0.1 has none
-        if began != self.plan.get("weights") and not same:
+    def _check_beginning(self, folder, trainer):
+        """A run goes on from the weights that it began with or from the checkpoint's own; its plan keeps the former."""
+        if not same_weights(folder, trainer.weights()):
             raise ConfigError(
                 f"{self.path}: holds a run that began with other weights than this model has, and they would be lost. Give the model "
                 "that the run began with, name another folder, or use resume='never' to begin anew"
             )
-        self.plan = self.plan | {"weights": began}
 
-    def _open_log(self, step):
-        """Lines up to `step` stay; the rest belongs to steps that the checkpoint does not have."""
+    def _open_log(self, state):
+        """Lines up to the state stay; the rest belongs to steps, or to a validation, that the checkpoint does not have."""
         path = self.path / LOG
         kept = []
-        if step and path.exists():
+        if state.step and path.exists():
             for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
                 entry = _entry(line)
-                if entry is not None and entry["step"] <= step:
+                if entry is not None and entry["step"] <= (state.validated if "validation" in entry else state.step):
                     kept.append(entry)
         self.log = kept
         write_text(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in kept))
@@ -182,43 +203,3 @@ def _entry(line):
     except (ValueError, RecursionError):
         return None
     return entry if isinstance(entry, dict) and isinstance(entry.get("step"), int) else None
-
-
-_ABOUT = {  # what a checkpoint says beside its arrays: the plan, and State but for losses
-    "plan": MAPPING,
-    "step": whole(0),
-    "tokens": whole(0),
-    "seconds": number(lambda value: value >= 0, "a number, at least 0"),
-    "validated": whole(0),
-    "stopped": TEXT.or_none(),
-}
-
-
-def _npz(opened):
-    file = np.load(opened, allow_pickle=False)
-    if not isinstance(file, np.lib.npyio.NpzFile):
-        raise ValueError("it is a single array, not an archive")
-    return file
-
-
-def _member(file, name):
-    """An array of the archive; np.load gives the bytes of a member that is none."""
-    member = file[name] if name in file.files else None
-    if not isinstance(member, np.ndarray):
-        raise ValueError(f"there is no array {name!r} in it")
-    return member
-
-
-def _about(file):
-    about = json.loads(_member(file, "about").tobytes())
-    for key, kind in _ABOUT.items():
-        if not isinstance(about, dict) or key not in about:
-            raise ValueError(f"its 'about' has no {key!r}")
-        if problem := kind.problem(key, about[key]):
-            raise ValueError(problem)
-    return {key: about[key] for key in _ABOUT}
-
-
-def _check_like(name, array, values):
-    if values.shape != array.shape or values.dtype != array.dtype:
-        raise ValueError(f"{name} is {values.dtype}{list(values.shape)}, expected is {array.dtype}{list(array.shape)}")

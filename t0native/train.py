@@ -89,6 +89,7 @@ def train(
     workers=1,
     log_every=10,
     checkpoint_every=None,
+    keep=2,
     validate=None,
     validate_every=None,
     select=False,
@@ -99,8 +100,8 @@ def train(
     """Train a float32 model in place on a mixture; returns a Run.
 
     mixture: a Mixture, a Task or a list of tasks.  mixture_at: callable step -> Mixture, for curricula (else `mixture`).
-    out: folder of the run: checkpoint.npz, log.jsonl and, when it ends or is stopped, the model in the hub's layout.
-    resume: "auto" goes on from out's checkpoint if there is one, "must" demands one, "never" begins anew. A checkpoint
+    out: folder of the run: checkpoints/step-NNNNNN, log.jsonl and, when it ends or is stopped, the model in the hub's layout.
+    resume: "auto" goes on from out's last checkpoint if there is one, "must" demands one, "never" begins anew. A checkpoint
         with another plan is refused with what changed, and so is a model that has neither the weights that the run began
         with nor those of the checkpoint.
     batch_size, accumulate: examples of a batch, and batches whose gradients make one step: the step is, to the bit, that of one
@@ -120,6 +121,7 @@ def train(
         weights, gradients and everything else stay float32.
     add_eos_to_inputs, add_eos_to_targets: whether the end token is appended, before texts are trimmed; T0's choice is the default.
     checkpoint_every: steps between checkpoints; None: every ten minutes. One is always made at the end and when stopped.
+    keep: so many of the last checkpoints stay; each loads as a model does. From one that the disk damaged, none goes on but the one before.
     validate: tasks, evaluated after every validate_every steps.  stop: callable (report, log) -> reason to end the run, or
         None; asked after each validation, or, where nothing is validated, at each logged step with report None.
     select: T0's choice of a checkpoint: the model with the best mean over the validated tasks (of each, the mean over its prompts;
@@ -143,7 +145,7 @@ def train(
     options = {name: given[name] for name in ("optimizer", "dropout", "broadcast_dropout", "freeze", "recompute", "seed", "threads", "precision")}
     trainer = Trainer(model, clip_norm=given["clip"], options=given["optimizer_options"] or {}, **options)
     plan = plan_of(model, given["mixture"], given)
-    folder = RunFolder(out, plan if out is None else plan | {"weights": digest_of(trainer.weights())})
+    folder = RunFolder(out, plan if out is None else plan | {"weights": digest_of(trainer.weights())}, given["keep"])
     loop = _Loop(given, trainer, folder, folder.open({True: "must", False: "never"}.get(resume, resume), trainer))
     if loop.state.step > loop.steps:
         _log.warning("%s: the run has %d steps already, more than the %d asked for: nothing is done", out, loop.state.step, loop.steps)
@@ -268,7 +270,7 @@ class _Loop:
 
     def _save(self, with_model):
         """The checkpoint, from which the run goes on, and, with_model, the model as other programs read it."""
-        self.folder.save(self.state, self.trainer)
+        self.folder.save(self.state, self.model, self.trainer)
         if with_model and self.folder.path is not None:
             self.model.save(self.folder.path)
 

@@ -11,6 +11,21 @@ from types import SimpleNamespace
 import numpy as np
 
 from t0native.errors import NumericError
+from t0native.safetensorfiles import header_of
+from t0native.stepfolders import MANIFEST, _manifest, read_manifest, step_folder, steps_in
+
+
+def last_step(run):
+    """(folder, manifest) of a run's last checkpoint."""
+    folder = step_folder(run, steps_in(run)[-1])
+    return folder, read_manifest(folder)
+
+
+def change_manifest(run, change):
+    """change(manifest) alters that of the last checkpoint, as if it had been written so."""
+    folder, manifest = last_step(run)
+    change(manifest)
+    (folder / MANIFEST).write_bytes(_manifest(*(manifest[key] for key in ("plan", "state", "files"))))
 
 
 @contextmanager
@@ -96,6 +111,9 @@ class FakeModel:
 
     def save(self, folder):
         self.saved.append(folder)
+
+    def add_to(self, files):
+        files.add("model.safetensors", header_of({"w": ("F32", self.w.shape)}), self.w)
 
 
 class FakeTrainer:

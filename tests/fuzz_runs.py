@@ -3,16 +3,17 @@
     python tests/fuzz_runs.py [--kills 20] [--steps 200] [--threads 1,2] [--writing 200] [--faults] [--seed 0]
 
     kills     SIGKILL at random moments of a run of so many steps, with dropout and accumulation, which then goes on
-    writing   SIGKILL while a checkpoint is being written (its temporary file is there): what is left must be whole
-    faults    ENOSPC and EIO at every write, fsync and rename, one after the other: the last checkpoint stays, the error says so
+    writing   SIGKILL while a checkpoint is being written (its temporary folder is there): each folder of a step must be whole
+    faults    ENOSPC and EIO at every write, fsync (of folders too) and rename, one after the other: the last checkpoint stays, the error
+              says so
 
 Exit code 1 where anything differs. test_runs.py runs a slice."""
 
 import argparse
 import errno
 import os
+import re
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -24,8 +25,11 @@ from test_runs import bytes_of, log_of, model, run
 
 import t0native as t0
 from t0native import files, runs
+from t0native.stepfolders import check_files, read_manifest, step_folder, steps_in
 
 CHILD = "import sys; sys.path.insert(0, {tests!r}); from test_runs import *; run(model(), {out!r}, **{options!r})"
+PART = "checkpoints/.step-*.tmp"
+TOLD = re.compile("cannot write: .*what was there before is unchanged|written, but may not outlast a power cut: syncing the folder failed")
 OPTIONS = {"checkpoint_every": 7, "log_every": 5, "batch_size": 8, "accumulate": 2}
 
 
@@ -87,21 +91,27 @@ def killed_while_writing(folder, kills):
         while process.poll() is None and time.monotonic() < deadline and not any(_newer(out, begun)):
             pass
         killed(process)
-        torn += any(out.glob(".checkpoint.npz.*.tmp"))
-        if (out / "checkpoint.npz").exists():
-            with np.load(out / "checkpoint.npz") as file:
-                reached = len(file["losses"])
-                assert all(np.isfinite(file[name]).all() for name in file.files), "a checkpoint is not whole"
-            assert reached >= step, "a checkpoint went back"
-            step = reached
+        torn += any(out.glob(PART))
+        reached = whole_steps(out)
+        assert not reached or reached[-1] >= step, "a checkpoint went back"
+        step = max([step, *reached])
     trained, fresh = model(), model()
     done = run(trained, out, **options | {"steps": step + 3})
     assert done.losses == run(fresh, None, batch_size=1, steps=step + 3).losses and bytes_of(trained) == bytes_of(fresh), "another run"
     return torn
 
 
+def whole_steps(out):
+    """Steps of the checkpoints there; AssertionError where one is not whole, as its manifest has it and as a model."""
+    steps = steps_in(out)
+    for folder in (step_folder(out, step) for step in steps):
+        check_files(folder, read_manifest(folder)["files"])
+        assert np.isfinite(np.frombuffer(bytes_of(t0.Model.from_pretrained(folder)), np.float32)).all(), folder
+    return steps
+
+
 def _newer(out, begun):
-    for path in out.glob(".checkpoint.npz.*.tmp"):
+    for path in out.glob(PART):
         try:
             yield path.stat().st_mtime_ns >= begun
         except FileNotFoundError:
@@ -109,8 +119,7 @@ def _newer(out, begun):
 
 
 class Disk:
-    """Fails the n-th write, fsync of a file, or rename of a run with `code`; counts them. A folder's fsync is not among them:
-    t0native.files goes on without it, for there are systems that cannot."""
+    """Fails the n-th write, fsync or rename of a run with `code`; counts them."""
 
     def __init__(self, fails_at, code):
         self.fails_at, self.code, self.count = fails_at, code, 0
@@ -125,8 +134,7 @@ class Disk:
         fsync, replace = os.fsync, os.replace
 
         def sync(descriptor):
-            if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
-                self.next()
+            self.next()
             return fsync(descriptor)
 
         def rename(old, new):
@@ -174,22 +182,24 @@ def faults(folder, code, every=1):
     injected = 0
     while True:
         run(model(), out, steps=4, resume="never")
-        whole = (out / "checkpoint.npz").read_bytes()
+        whole = _contents(out, 4)
         try:
             with Disk(at, code) as disk:
                 run(model(), out, steps=6)
         except OSError as error:
-            assert error.errno == code and "cannot write: " in str(error) and "what was there before is unchanged" in str(error), error
+            assert error.errno == code and TOLD.search(str(error)), error
         else:
             assert disk.count < at, f"fault {at} was not told"
             return injected
         injected += 1
-        with np.load(out / "checkpoint.npz") as file:
-            reached = len(file["losses"])
-        assert reached == 6 or (out / "checkpoint.npz").read_bytes() == whole, f"fault {at}: another checkpoint"
-        assert not list(out.glob(".*.tmp")), f"fault {at}: temporary files are left"
+        assert set(whole_steps(out)) - {6} == {4} and _contents(out, 4) == whole, f"fault {at}: another checkpoint"
+        assert not list(out.rglob(".*.tmp")), f"fault {at}: temporary files are left"
         assert run(model(), out, steps=6).losses == expected.losses, f"fault {at}: another run"
         at += every
+
+
+def _contents(out, step):
+    return {path.name: path.read_bytes() for path in step_folder(out, step).iterdir()}
 
 
 def main():

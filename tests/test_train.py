@@ -1,6 +1,7 @@
 """The training loop around a model: order, text rules, log, resume, interruption. The model here is computed by hand."""
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -12,13 +13,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from fakes import FakeModel, FakePrompt, FakeTokenizer, FakeTrainer, Terminal, rows_of, yes_no
+from fakes import FakeModel, FakePrompt, FakeTokenizer, FakeTrainer, Terminal, change_manifest, last_step, rows_of, yes_no
 
 import t0native as t0
 from t0native import files
 from t0native.batches import make_batch
 from t0native.plans import ADDED
+from t0native.safetensorfiles import header_of
 from t0native.schedules import rate_at
+from t0native.stepfolders import step_folder, steps_in
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +101,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path, stop_at):
     with pytest.raises(OSError, match="pulled"):
         run(part, out=tmp_path / "part", log_every=2, checkpoint_every=1, mixture_at=None, schedule=_pull(stop_at))
     # the same plan apart from the function that failed
-    _plan_as_constant(tmp_path / "part/checkpoint.npz")
+    _plan_as_constant(tmp_path / "part")
     fresh = FakeModel()
     resumed = run(fresh, out=tmp_path / "part", log_every=2, checkpoint_every=1)
     assert resumed.losses == uninterrupted.losses
@@ -116,22 +119,12 @@ def _pull(stop_at):
     return schedule
 
 
-def _change_plan(path, change):
-    """change(plan) alters the plan of a checkpoint in place."""
-    with np.load(path) as file:
-        arrays = dict(file)
-    about = json.loads(arrays["about"].tobytes())
-    change(about["plan"])
-    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    np.savez(path, **arrays)
+def _plan_as_constant(folder):
+    def change(manifest):
+        manifest["plan"]["schedule"] = "constant"
+        del manifest["plan"]["steps"]
 
-
-def _plan_as_constant(path):
-    def change(plan):
-        plan["schedule"] = "constant"
-        del plan["steps"]
-
-    _change_plan(path, change)
+    change_manifest(folder, change)
 
 
 def without_time(path):
@@ -153,7 +146,7 @@ def test_a_plan_of_before_a_keyword_was_planned_goes_on_with_its_usual_value(tmp
     model, other = FakeModel(), FakeModel()
     run(model, out=tmp_path, steps=12)
     dropped = {}
-    _change_plan(tmp_path / "checkpoint.npz", lambda plan: dropped.update((name, plan.pop(name)) for name in ADDED))
+    change_manifest(tmp_path, lambda manifest: dropped.update((name, manifest["plan"].pop(name)) for name in ADDED))
     assert dropped == ADDED
     with pytest.raises(t0.ConfigError, match="another plan: accumulate was 1, is 2"):
         run(model, out=tmp_path, steps=20, accumulate=2)
@@ -175,7 +168,7 @@ def test_a_changed_plan_is_refused_with_what_changed(tmp_path):
     with pytest.raises(t0.ConfigError, match="another plan: tokenizer was 'bytes', is 'other'. Go on"):
         run(other, out=tmp_path)
     assert run(out=tmp_path, batch_size=8, resume="never").steps == 20
-    with pytest.raises(t0.ConfigError, match="there is no checkpoint.npz to go on from"):
+    with pytest.raises(t0.ConfigError, match="there is no checkpoint to go on from"):
         run(out=tmp_path / "none", resume="must")
 
 
@@ -186,10 +179,12 @@ def test_one_process_at_a_time_trains_in_a_folder(tmp_path):
     with pytest.raises(t0.ConfigError, match="another process is training there; wait for it, stop it, or name another folder"):
         run(out=tmp_path)
     os.close(folder)
-    (tmp_path / ".checkpoint.npz.4711.tmp").write_bytes(b"what kill -9 left")
+    for left in (tmp_path, tmp_path / "best", tmp_path / "checkpoints/.step-000003.4711.tmp"):
+        left.mkdir(parents=True, exist_ok=True)
+        (left / ".model.safetensors.4711.tmp").write_bytes(b"what kill -9 left")
     (tmp_path / ".mine.tmp").write_bytes(b"")
     run(out=tmp_path)
-    assert sorted(path.name for path in tmp_path.glob(".*")) == [".mine.tmp"]
+    assert [path.name for path in tmp_path.rglob(".*")] == [".mine.tmp"]
 
 
 def test_fewer_steps_than_there_are_are_told(tmp_path, caplog):
@@ -225,76 +220,106 @@ def test_another_model_is_not_overwritten_by_a_run(tmp_path):
     assert run(other, out=tmp_path, resume="never").steps == 20
 
 
-def test_a_broken_checkpoint_is_told(tmp_path):
-    run(out=tmp_path)
-    path = tmp_path / "checkpoint.npz"
+def _flip(path, at=-1):
     content = bytearray(path.read_bytes())
-    content[200] ^= 1  # inside the first member's data
+    content[at] ^= 1
     path.write_bytes(content)
-    with pytest.raises(t0.FormatError, match="checkpoint.npz: broken .*; remove it or use resume='never'"):
-        run(out=tmp_path)
-    path.write_bytes(content[:30] + content[50:])  # the archive's directory then places its members before the file
-    with pytest.raises(t0.FormatError, match="checkpoint.npz: broken"):
-        run(out=tmp_path)
-    path.write_bytes(content[:100])
-    with pytest.raises(t0.FormatError, match="checkpoint.npz: broken"):
-        run(out=tmp_path)
 
 
-def _about(**changes):
-    def change(arrays):
-        about = json.loads(arrays["about"].tobytes()) | changes
-        about = {key: value for key, value in about.items() if value is not ...}
-        return arrays | {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
+DAMAGES = {  # what happened to the last checkpoint -> what is said of it
+    "model.safetensors: not as it was written: its SHA-256 differs": lambda folder: _flip(folder / "model.safetensors"),
+    "trainer.safetensors: not as it was written: its SHA-256 differs": lambda folder: _flip(folder / "trainer.safetensors"),
+    "model.safetensors: 100 bytes, expected": lambda folder: os.truncate(folder / "model.safetensors", 100),
+    "manifest.json: it is not as it was written: its own SHA-256 differs": lambda folder: (folder / "manifest.json").write_bytes(
+        (folder / "manifest.json").read_bytes().replace(b'"tokens": ', b'"tokens": 1')
+    ),
+    "manifest.json: its JSON is broken: ": lambda folder: os.truncate(folder / "manifest.json", 50),
+    "trainer.safetensors: No such file or directory": lambda folder: (folder / "trainer.safetensors").unlink(),
+    "manifest.json: No such file or directory": lambda folder: (folder / "manifest.json").unlink(),
+}
+
+
+@pytest.mark.parametrize("message", DAMAGES)
+def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(tmp_path, caplog, message):
+    expected = run(out=tmp_path, checkpoint_every=4, keep=3)
+    assert steps_in(tmp_path) == [12, 16, 20]
+    DAMAGES[message](step_folder(tmp_path, 20))
+    model, fresh = FakeModel(), FakeModel()
+    done = run(model, out=tmp_path, steps=18)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 1 and re.search(message, told[0]) and told[0].endswith("the checkpoint of step 20 is left out and that of step 16 taken")
+    assert done.losses == expected.losses[:18] and run(fresh, steps=18).losses == done.losses and model.w.tobytes() == fresh.w.tobytes()
+    assert steps_in(tmp_path) == [16, 18]  # the damaged one has gone, since there is a whole one later than it was
+    for step in (16, 18):
+        DAMAGES[message](step_folder(tmp_path, step))
+    log = (tmp_path / "log.jsonl").read_bytes()
+    with pytest.raises(t0.FormatError, match=f"{message}.*; no checkpoint of the run is whole: use resume='never' to begin anew"):
+        run(out=tmp_path)
+    assert (tmp_path / "log.jsonl").read_bytes() == log and steps_in(tmp_path) == [16, 18]
+    assert run(out=tmp_path, resume="never").losses == expected.losses and steps_in(tmp_path) == [20]
+
+
+def test_so_many_checkpoints_are_kept(tmp_path):
+    run(out=tmp_path, checkpoint_every=3, keep=1)
+    assert steps_in(tmp_path) == [20]
+    assert run(out=tmp_path, steps=31, checkpoint_every=3).steps == 31 and steps_in(tmp_path) == [30, 31]
+    assert sorted(path.name for path in last_step(tmp_path)[0].iterdir()) == ["manifest.json", "model.safetensors", "trainer.safetensors"]
+    run(out=tmp_path, steps=9, resume="never")  # another run, whose steps are fewer
+    assert steps_in(tmp_path) == [9] and run(out=tmp_path, steps=9).steps == 9
+
+
+def test_a_run_of_before_is_refused(tmp_path):
+    (tmp_path / "checkpoint.npz").write_bytes(b"")
+    with pytest.raises(t0.ConfigError, match=r"checkpoint.npz: a checkpoint of before 0.1, .* use resume='never' to begin anew"):
+        run(out=tmp_path)
+    assert run(out=tmp_path, resume="never").losses == run(out=tmp_path).losses
+
+
+def _state(**changes):
+    def change(manifest):
+        state = manifest["state"] | changes
+        manifest["state"] = {key: value for key, value in state.items() if value is not ...}
 
     return change
 
 
-REFUSED = {  # what a checkpoint holds instead -> what is said of it
-    "there is no array 'about' in it": lambda arrays: {name: arrays[name] for name in arrays if name != "about"},
-    "its 'about' has no 'plan'": lambda arrays: arrays | {"about": np.frombuffer(b"[1]", np.uint8)},
-    "its 'about' has no 'step'": _about(step=...),
-    "step '10': must be a whole number, at least 0": _about(step="10"),
-    "plan [1]: must be a mapping of names to values": _about(plan=[1]),
-    "seconds -1: must be a number, at least 0": _about(seconds=-1),
-    "stopped 5: must be text, or None": _about(stopped=5),
-    "10 steps, but losses is float64[2]": lambda arrays: arrays | {"losses": arrays["losses"][:2]},
-    "1000000000000 steps, but losses is float64[10]": _about(step=10**12),
-    "10 steps, but losses is float32[10]": lambda arrays: arrays | {"losses": arrays["losses"].astype(np.float32)},
-    "optimizer is float32[3], expected is float32[300]": lambda arrays: arrays | {"optimizer": np.zeros(3, np.float32)},
-    "there is no array 'model/w' in it": lambda arrays: {name: arrays[name] for name in arrays if name != "model/w"},
-    "model/w is float64[300], expected is float32[300]": lambda arrays: arrays | {"model/w": np.zeros(300)},
+REFUSED = {  # what a manifest says instead -> what is said of it
+    "manifest.json: there is no 'step'": _state(step=...),
+    "manifest.json: step '10': must be a whole number, at least 0": _state(step="10"),
+    "manifest.json: plan [1]: must be a mapping of names to values": lambda manifest: manifest.update(plan=[1]),
+    "manifest.json: seconds -1: must be a number, at least 0": _state(seconds=-1),
+    "manifest.json: stopped 5: must be text, or None": _state(stopped=5),
+    "manifest.json: file '../w': its size and SHA-256 must be there, under a plain name": lambda manifest: manifest["files"].update({"../w": {}}),
+    "manifest.json: file 'model.safetensors': its size and SHA-256 must be there, under a plain name": lambda manifest: manifest.update(files={}),
+    "trainer.safetensors: tensor losses: expected F64 [1000000000000], found F64 [10]": _state(step=10**12),
 }
 
 
 @pytest.mark.parametrize("message", REFUSED)
 def test_a_refused_checkpoint_changes_nothing(tmp_path, message):
     run(out=tmp_path, steps=10)
-    with np.load(tmp_path / "checkpoint.npz") as file:
-        arrays = REFUSED[message](dict(file))
-    np.savez(tmp_path / "checkpoint.npz", **arrays)
+    change_manifest(tmp_path, REFUSED[message])
     _is_refused(tmp_path, message)
 
 
-def test_a_single_array_and_no_array_are_no_checkpoints(tmp_path):
-    import zipfile
-
+@pytest.mark.parametrize("name, array", [("w", np.zeros(3, np.float32)), ("w", np.zeros(300)), ("v", np.zeros(300, np.float32))])
+def test_weights_of_another_shape_change_nothing(tmp_path, name, array):
     run(out=tmp_path, steps=10)
-    with zipfile.ZipFile(tmp_path / "checkpoint.npz", "w") as archive:
-        archive.writestr("about.npy", b"text")
-    _is_refused(tmp_path, "there is no array 'about' in it")
-    with open(tmp_path / "checkpoint.npz", "wb") as file:
-        np.save(file, np.zeros(3))
-    _is_refused(tmp_path, "it is a single array, not an archive")
+    file = last_step(tmp_path)[0] / "model.safetensors"
+    kind = f"F{8 * array.itemsize}"
+    file.write_bytes(header_of({name: (kind, array.shape)}) + array.tobytes())
+    digest = {"bytes": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    change_manifest(tmp_path, lambda manifest: manifest["files"].update({"model.safetensors": digest}))
+    _is_refused(tmp_path, f"model.safetensors: tensor w: expected F32 [300], found {f'{kind} {list(array.shape)}' if name == 'w' else 'nothing'}")
 
 
-def _is_refused(folder, message):
-    model, log = FakeModel(), (folder / "log.jsonl").read_bytes()
-    model.w[:] = 7
+def _is_refused(run_folder, message):
+    model, log = FakeModel(), (run_folder / "log.jsonl").read_bytes()
     with pytest.raises(t0.FormatError) as error:
-        run(model, out=folder)
-    assert str(error.value) == f"{folder}/checkpoint.npz: broken ({message}); remove it or use resume='never' to begin anew"
-    assert (model.w == 7).all() and model.saved == [] and (folder / "log.jsonl").read_bytes() == log
+        run(model, out=run_folder)
+    told = "; no checkpoint of the run is whole: use resume='never' to begin anew"
+    assert str(error.value) == f"{step_folder(run_folder, 10)}/{message}{told}"
+    assert (model.w == 0).all() and model.saved == [] and (run_folder / "log.jsonl").read_bytes() == log
 
 
 def test_a_log_with_torn_lines_is_read(tmp_path):
@@ -331,10 +356,10 @@ def test_a_number_that_is_not_finite_names_step_and_components(tmp_path):
     assert run(FakeModel(), out=tmp_path).losses == run().losses
 
 
-@pytest.mark.parametrize("written_before", [0, 1])  # the log's new beginning, then the checkpoint
+@pytest.mark.parametrize("written_before", [0, 1, 2, 3])  # the log's new beginning, then the checkpoint's files
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, written_before):
     run(out=tmp_path, steps=10)
-    before = (tmp_path / "checkpoint.npz").read_bytes()
+    before = {path: path.read_bytes() for path in step_folder(tmp_path, 10).iterdir()}
     real, written = os.fsync, []
 
     def full(descriptor):
@@ -350,8 +375,10 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, written_before):
             run(FakeModel(), out=tmp_path, steps=20)
     assert error.value.errno == errno.ENOSPC and "cannot write: no space left on the disk (" in str(error.value)
     assert "what was there before is unchanged" in str(error.value)
-    assert (tmp_path / "checkpoint.npz").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.npz", "log.jsonl"]
+    assert str(error.value).endswith(f"unchanged: '{tmp_path / 'log.jsonl'}'") or str(step_folder(tmp_path, 20)) in str(error.value)
+    assert before == {path: path.read_bytes() for path in step_folder(tmp_path, 10).iterdir()}
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000010"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "log.jsonl"]
     assert run(FakeModel(), out=tmp_path, steps=20).losses == run().losses
     assert [line["step"] for line in without_time(tmp_path / "log.jsonl")] == [10, 20]
 
@@ -379,13 +406,12 @@ def test_ctrl_c_saves_the_run(tmp_path, step):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)  # met by a hang alone
     assert "KeyboardInterrupt" in stderr and process.returncode != 0
-    with np.load(tmp_path / "checkpoint.npz") as file:
-        about, losses = json.loads(file["about"].tobytes()), file["losses"]
-    assert about["step"] == len(losses) >= step - 1
+    (reached,) = steps_in(tmp_path)
+    assert reached >= step - 1
     model = FakeModel()
-    done = run(model, out=tmp_path, steps=about["step"] + 5)
+    done = run(model, out=tmp_path, steps=reached + 5)
     fresh = FakeModel()
-    assert done.losses == run(fresh, steps=about["step"] + 5).losses and model.w.tobytes() == fresh.w.tobytes()
+    assert done.losses == run(fresh, steps=reached + 5).losses and model.w.tobytes() == fresh.w.tobytes()
 
 
 def test_curricula_choose_the_mixture_by_step():
