@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from t0native._core import RANDOM_ROW, random_bits
-from t0native.arguments import FLAG, NAMES, TEXT, shown
+from t0native.arguments import FLAG, NAMES, TEXT, Kind, shown
 from t0native.datafolder import ARROW_ENDINGS, TEXT_ENDINGS, find_rows
 from t0native.errors import DataError, suggest
 from t0native.prompts import PromptedExample, PromptMetadata
@@ -39,7 +39,8 @@ T0_TASKS = (
 METRICS = ("multiple_choice_grade", "exact_str_match")
 FOLDER = "bigbench"
 _ORDER = RANDOM_ROW + (9 << 8)  # the stream of the order of choices; index (example << 20) + choice
-_TEXT_OR_NONE = TEXT.or_none()
+_TEXT_OR_NONE, _TEXTS = TEXT.or_none(), Kind(NAMES.fits, "a list of texts")
+_LIST = Kind(lambda value: isinstance(value, (list, tuple)), "a list of numbers")
 
 
 class Form(NamedTuple):
@@ -273,6 +274,9 @@ def _query_row(place, row):
 
 def _hub_row(place, row):
     choices, scores = row.get("multiple_choice_targets") or [], row.get("multiple_choice_scores") or []
+    for name, values, kind in (("multiple_choice_targets", choices, _TEXTS), ("multiple_choice_scores", scores, _LIST)):
+        if problem := kind.problem(f"{place}: {name}", values):
+            raise DataError(problem)
     if len(choices) != len(scores):
         raise DataError(f"{place}: {len(choices)} multiple_choice_targets and {len(scores)} multiple_choice_scores; each needs one")
     worth = {"multiple_choice_scores": dict(zip(choices, scores))} if choices else {}

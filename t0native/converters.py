@@ -104,13 +104,13 @@ def converted(dataset, rows, path=None):
     if dataset not in _ROWS:
         return rows
     is_raw, convert = _ROWS[dataset]
-    return [_told(convert, row, dataset, path, i) if is_raw(row) else row for i, row in enumerate(rows)]
+    return [_told(convert, row, dataset, path, i) if isinstance(row, Mapping) and is_raw(row) else row for i, row in enumerate(rows)]
 
 
 def _told(convert, row, dataset, path, i):
     try:
         return convert(row)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         place = f"{path}, row {i}" if path else f"row {i}"
         raise DataError(f"{place}: not {dataset} in its distributed form ({type(error).__name__}: {error})") from None
 

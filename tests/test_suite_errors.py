@@ -112,6 +112,7 @@ TASKS = [
     ([{"query": ["a"], "choices": ["b"], "gold": 0}], "task.json, row 0: query ['a']: must be text"),
     ([{"question": "a"}], "task.json, row 0: neither query, choices, gold nor inputs, targets, multiple_choice_targets; it has: question"),
     ([{"inputs": "a", "multiple_choice_targets": ["b", "c"], "multiple_choice_scores": [1]}], "task.json, row 0: 2 multiple_choice_targets and 1 multiple_choice_scores; each needs one"),
+    ([{"inputs": "a", "multiple_choice_targets": [["b"]]}], "task.json, row 0: multiple_choice_targets [['b']]: must be a list of texts"),
     ([{"inputs": "a", "targets": [], "multiple_choice_targets": []}], "task.json, row 0: targets []: must be text or a list of texts, or multiple_choice_scores be there"),
 ]  # fmt: skip
 
