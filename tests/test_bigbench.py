@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import t0native as t0
@@ -125,3 +126,29 @@ def test_missing_tasks_are_told_with_their_source(tmp_path, caplog):
     suite = t0.suite("bigbench-t0", tmp_path)
     assert repr(suite) == "Suite('bigbench-t0', 1 of 14 cells, 1 tasks)" and ("bigbench", "strategyqa", "task.json") in suite.missing
     assert "\n  bigbench/known_unknowns/task.json: https://github.com/google/BIG-bench, bigbench/benchmark_tasks/known_unknowns\n" in caplog.text
+
+
+@pytest.mark.parity
+def test_scores_are_those_of_transformers(public_data, tmp_path):
+    """Every example of novel_concepts, and winowhy's first: the prompt stated again here, scored by transformers one choice at a time."""
+    from test_public_rows import Oracle
+
+    tokenizer = t0.Tokenizer.from_file(public_data / "data/t5-spiece/spiece.model")
+    config = t0.Config(vocab_size=32128, d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
+    model = t0.Model.init(config, tokenizer=tokenizer, seed=5)
+    model.save(tmp_path / "model")
+    oracle = Oracle(tmp_path / "model")
+    lines = (public_data / "data/bigbench-mosaic-a/novel_concepts.jsonl").read_text(encoding="utf-8").splitlines()
+    concepts = [(row["query"], row["choices"], row["choices"][row["gold"]]) for row in map(json.loads, lines)]
+    content = json.loads((public_data / "data/bigbench-winowhy/task.json").read_text(encoding="utf-8"))
+    head, before, after = content["task_prefix"], content["example_input_prefix"], content["example_output_prefix"]
+    why = [(head + before + row["input"] + after, list(row["target_scores"]), max(row["target_scores"], key=row["target_scores"].get)) for row in content["examples"][:20]]
+    put(tmp_path, "bigbench/novel_concepts.jsonl", "\n".join(lines))
+    put(tmp_path, "bigbench/winowhy/task.json", content)
+    report = t0.evaluate(model, t0.suite("bigbench-t0", tmp_path), limit=32, progress=False)
+    for expected, correct in zip((concepts, why), report.correct):
+        for (text, choices, target), right in zip(expected, correct):
+            scores = oracle.scores(text, choices)
+            np.testing.assert_allclose(model.rank(text, choices).scores, scores, rtol=0, atol=1e-4)
+            if np.diff(np.sort(scores))[-1] > 1e-3:
+                assert right == (choices[int(np.argmax(scores))] == target)

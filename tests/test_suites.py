@@ -7,7 +7,9 @@ import pytest
 
 import t0native as t0
 from t0native.bigbench import T0_TASKS
+from t0native.cli import main
 from t0native.datafolder import dataset_facts
+from t0native.suites import instruction_free_prompts
 
 
 class Guess:
@@ -185,8 +187,9 @@ def test_instruction_free(promptsource_folder, tmp_path):
     assert [task.render(name, 0)[:] for name in task.prompts] == [
         ("Anna gave Ben a pen because", "Anna had two.", ["Anna had two.", "Ben had two."]),
         (sentence["sentence"], "Anna gave Ben a pen because Anna had two.", [f"Anna gave Ben a pen because {name} had two." for name in ("Anna", "Ben")]),
-        (sentence["sentence"], "Anna", ["Anna", "Ben"]),
+        ("Anna gave Ben a pen because ... had two.", "Anna", ["Anna", "Ben"]),
     ]
+    assert main(["prompt", "check", "--prompts", str(instruction_free_prompts().folder)]) == 0
 
 
 def test_shots_come_from_the_train_split(promptsource_folder):
