@@ -20,6 +20,7 @@ from t0native.checkpoint import WEIGHTS
 from t0native.entries import read_exactly
 from t0native.errors import FormatError
 from t0native.files import new_folder, write_bytes
+from t0native.interrupts import Interrupts
 from t0native.jsontext import parse_json
 from t0native.safetensorfiles import header_of, read_header
 
@@ -136,7 +137,8 @@ def _rows(entry):
 
 
 def load_step(path, manifest, trainer):
-    """The losses; weights and optimiser are written in place, once every byte is known to be as it was written."""
+    """The losses; weights and optimiser are written in place, once every byte is known to be as it was written. Ctrl-C finds them
+    written as a whole or not at all."""
     check_files(path, manifest["files"])
     weights, state, step = trainer.weights(), trainer.state(), manifest["state"]["step"]
     found = _entries(path / WEIGHTS, {name: ("F32", array.shape) for name, array in weights.items()})
@@ -144,9 +146,10 @@ def load_step(path, manifest, trainer):
     losses = np.empty(step, np.float64)
     _fill(others["losses"], losses)
     _fill(others["optimizer"], state)
-    trainer.load_state(state)
-    for name, array in weights.items():
-        _fill(found[name], array)
+    with Interrupts():
+        trainer.load_state(state)
+        for name, array in weights.items():
+            _fill(found[name], array)
     return losses.tolist()
 
 

@@ -414,6 +414,21 @@ def test_ctrl_c_saves_the_run(tmp_path, step):
     assert done.losses == run(fresh, steps=reached + 5).losses and model.w.tobytes() == fresh.w.tobytes()
 
 
+def test_ctrl_c_while_a_run_is_restored_finds_a_whole_model(tmp_path, monkeypatch):
+    whole, model = FakeModel(), FakeModel()
+    expected = run(whole, out=tmp_path)
+
+    class Signalled(FakeTrainer):
+        def load_state(self, state):
+            os.kill(os.getpid(), signal.SIGINT)
+            super().load_state(state)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(sys.modules["t0native.train"], "Trainer", Signalled)
+        run(model, out=tmp_path)
+    assert model.w.tobytes() == whole.w.tobytes() and run(model, out=tmp_path).losses == expected.losses
+
+
 def test_curricula_choose_the_mixture_by_step():
     easy, hard = mixture(4), t0.Mixture([t0.Task("hard", rows_of(4), {"h": yes_no("h", ("zag", "zig"))})])
     early, late = FakeModel(), FakeModel()
