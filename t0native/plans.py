@@ -14,9 +14,10 @@ from t0native.threads import THREADS
 __all__ = ["ADDED", "OPTIONS", "SETTINGS", "check_selection", "check_settings", "digest_of", "plan_of"]
 
 _COUNT, _AT_LEAST_0 = whole(1), number(lambda value: value >= 0, "a number, at least 0")
+BATCH_SIZE = 64  # where neither batch_size nor batch_tokens is given
 SETTINGS = {  # keyword of train -> what it must be
-    **dict.fromkeys(("steps", "batch_size", "accumulate", "workers", "max_source", "max_target", "log_every", "keep"), _COUNT),
-    **dict.fromkeys(("checkpoint_every", "validate_every"), _COUNT.or_none()),
+    **dict.fromkeys(("steps", "accumulate", "workers", "max_source", "max_target", "log_every", "keep"), _COUNT),
+    **dict.fromkeys(("batch_size", "batch_tokens", "checkpoint_every", "validate_every"), _COUNT.or_none()),
     "out": Kind(lambda value: isinstance(value, (str, os.PathLike)), "the name of a folder").or_none(),
     "resume": Kind(one_of("auto", "must", "never", True, False).fits, "'auto', 'must' or 'never'"),
     "optimizer": one_of("adafactor", "adamw", "sgd"),
@@ -47,14 +48,14 @@ _PLANNED = (
     "batch_size", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout", "max_source", "max_target",
 )  # fmt: skip
 ADDED = {  # planned too, since a later version: what they were in a plan that does not name them
-    "accumulate": 1, "broadcast_dropout": False, "freeze": None, "precision": "float32",
+    "accumulate": 1, "batch_tokens": None, "broadcast_dropout": False, "freeze": None, "precision": "float32",
     "add_eos_to_inputs": False, "add_eos_to_targets": True,
 }  # fmt: skip
 
 
 def check_settings(given):
-    """given: keywords of `train`, all or some. Returns them with plain numbers; ConfigError names the first that is not
-    acceptable, and what would be.
+    """given: keywords of `train`, all or some. Returns them with plain numbers and with batch_size or batch_tokens; ConfigError names
+    the first that is not acceptable, and what would be.
 
     >>> check_settings({"steps": 10, "optimizer_options": {"beta1": "x"}})
     Traceback (most recent call last):
@@ -68,7 +69,19 @@ def check_settings(given):
     if options:
         plain["optimizer_options"] = {name: check(OPTIONS[name], f"optimizer_options.{name}", value) for name, value in options.items()}
     _check_owners(options, given.get("optimizer", "adafactor"))
-    return {**given, **plain}
+    return _with_batch({**given, **plain})
+
+
+def _with_batch(given):
+    """A batch is a number of examples or of tokens."""
+    size, tokens = given.get("batch_size"), given.get("batch_tokens")
+    if tokens is None:
+        return given | {"batch_size": size or BATCH_SIZE}
+    if size is not None:
+        raise ConfigError(f"batch_size {size} and batch_tokens {tokens}: a batch is so many examples or so many tokens; give one of them")
+    if given.get("mixture_at") is not None:
+        raise ConfigError(f"batch_tokens {tokens}: mixture_at chooses by the step, which an example has only after batches are cut; give batch_size")
+    return given
 
 
 def _check_owners(options, optimizer):

@@ -111,13 +111,17 @@ class Recipe:
 
     def plan(self):
         """What a run would do, without doing it: examples, tokens, parameters, memory."""
-        model, o = self.model(), _DEFAULTS | self.options
+        model, o = self.model(), _DEFAULTS | check_settings(self.options)
         how = {name: o[name] for name in ("seed", *TEXT_RULES)}
         sample = make_batch(self.mixture, model.tokenizer, 0, batch_size=PLAN_SAMPLE, **how)
         how_trained = {"optimizer": o["optimizer"], "options": o["optimizer_options"], "freeze": o["freeze"]}
         needed = 4 * model.parameters + needed_bytes(dict(model.core.tensors()), **how_trained)
-        examples = o["batch_size"] * o["accumulate"]
-        tokens = round(sample.n_tokens / PLAN_SAMPLE * examples)
+        if o["batch_tokens"] is None:
+            examples = o["batch_size"] * o["accumulate"]
+            tokens = round(sample.n_tokens / PLAN_SAMPLE * examples)
+        else:
+            tokens = o["batch_tokens"] * o["accumulate"]
+            examples = max(1, round(tokens * PLAN_SAMPLE / sample.n_tokens))
         return {
             "model": repr(model),
             "parameters": model.parameters,

@@ -29,8 +29,10 @@ __all__ = ["change_state", "check_files", "load_step", "read_manifest", "same_we
 FOLDER, MANIFEST, TRAINER = "checkpoints", "manifest.json", "trainer.safetensors"
 _STATE = {  # what a manifest's state must be: runs.State but for losses
     "step": whole(0),
+    "examples": whole(0),
     "tokens": whole(0),
     "seconds": number(lambda value: value >= 0, "a number, at least 0"),
+    "dropped": MAPPING,
     "validated": whole(0),
     "stopped": TEXT.or_none(),
 }

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 
 from t0native.arguments import shown
-from t0native.batches import TEXT_RULES, Batches, make_batch
+from t0native.batches import CHUNK, TEXT_RULES, Batches, TokenBatches, added, make_batch
 from t0native.errors import ConfigError, NumericError
 from t0native.evaluate import NO_TOKENIZER, check_scorable, evaluate
 from t0native.interrupts import Interrupts
@@ -38,7 +38,8 @@ SMOOTHING = 0.95  # of the loss on the progress bar
 class Run:
     """What a training did; see `train`. losses: one a step; stopped: why it ended before `steps`, or None; tokens: sources and targets;
     path: its folder, or None; log: the log's entries; reports: of the validations of this call; best: step and mean of the
-    validation whose model is kept in path/best, or None.
+    validation whose model is kept in path/best, or None; examples: trained on; dropped: {component: rows drawn in vain, which its
+    prompt drops or which have no token}.
 
     >>> Run(steps=2, losses=[3.5, 3.25], stopped=None, seconds=0.5, tokens=1200)
     Run(2 steps, last loss 3.2500, 1,200 tokens, 0.5 s, path='None')
@@ -53,11 +54,14 @@ class Run:
     log: list = field(default_factory=list, repr=False)
     reports: list = field(default_factory=list, repr=False)
     best: tuple | None = field(default=None, repr=False)
+    examples: int = 0
+    dropped: dict = field(default_factory=dict, repr=False)
 
     def __repr__(self):
         last = f", last loss {self.losses[-1]:.4f}" if self.losses else ""
         stopped = f", stopped: {self.stopped}" if self.stopped else ""
-        return f"Run({self.steps} steps{last}, {self.tokens:,} tokens, {self.seconds:.1f} s{stopped}, path={str(self.path)!r})"
+        dropped = f", {sum(self.dropped.values()):,} rows dropped" if self.dropped else ""
+        return f"Run({self.steps} steps{last}, {self.tokens:,} tokens{dropped}, {self.seconds:.1f} s{stopped}, path={str(self.path)!r})"
 
 
 def train(
@@ -67,7 +71,8 @@ def train(
     steps,
     out=None,
     resume="auto",
-    batch_size=64,
+    batch_size=None,
+    batch_tokens=None,
     accumulate=1,
     optimizer="adafactor",
     optimizer_options=None,
@@ -104,9 +109,10 @@ def train(
     resume: "auto" goes on from out's last checkpoint if there is one, "must" demands one, "never" begins anew. A checkpoint
         with another plan is refused with what changed, and so is a model that has neither the weights that the run began
         with nor those of the checkpoint.
-    batch_size, accumulate: examples of a batch, and batches whose gradients make one step: the step is, to the bit, that of one
-        batch of batch_size x accumulate examples. Memory is the same either way, since gradients of any batch are summed over
-        pieces of some 500 tokens.
+    batch_size, or batch_tokens: examples of a batch, 64 where neither is given; or tokens of a batch at most, inputs and targets after
+        trimming: as many examples, in their order, as fit, and one at least.
+    accumulate: batches whose gradients make one step: the step is, to the bit, that of one batch of batch_size (batch_tokens) x
+        accumulate. Memory is the same either way, since gradients of any batch are summed over pieces of some 500 tokens.
     schedule: "constant", "linear", "cosine", "rsqrt", or a callable (step, steps) -> factor; where it has an attribute
         `expected`, the progress bar counts to that step instead of the last one possible.  warmup: steps.
     clip: global norm of the gradients, 0 for none.  dropout: None for the model's own rate.  broadcast_dropout: one mask for
@@ -174,13 +180,25 @@ class _Loop:
 
     def told(self):
         state, folder = self.state, self.folder
-        return Run(state.step, state.losses, state.stopped, state.seconds, state.tokens, folder.path, folder.log, self.reports, folder.best())
+        dropped = dict(state.dropped)
+        for entry in folder.log:
+            added(dropped, entry.get("dropped", {}).items())
+        told = {"log": folder.log, "reports": self.reports, "best": folder.best(), "examples": state.examples, "dropped": dropped}
+        return Run(state.step, state.losses, state.stopped, state.seconds, state.tokens, folder.path, **told)
 
-    def _make(self, step):
-        """The batch of a step; called on the thread of Batches."""
+    def _batches(self):
+        state, given = self.state, self.given
+        if given["batch_tokens"] is None:
+            size = given["batch_size"] * given["accumulate"]
+            return Batches(lambda step: self._make(step, size), state.step, self.steps, given["workers"])
+        tokens = given["batch_tokens"] * given["accumulate"]
+        return TokenBatches(lambda chunk: self._make(chunk, CHUNK), state.step, state.examples, tokens, given["workers"])
+
+    def _make(self, step, size):
+        """The batch of a step; called on the threads of Batches."""
         chosen = self.given["mixture"] if self.given["mixture_at"] is None else self.given["mixture_at"](step)
         how = {name: self.given[name] for name in ("seed", *TEXT_RULES)}
-        return make_batch(chosen, self.model.tokenizer, step, batch_size=self.given["batch_size"] * self.given["accumulate"], **how)
+        return make_batch(chosen, self.model.tokenizer, step, batch_size=size, **how)
 
     def _rate(self, step):
         return rate_at(step, self.steps, *(self.given[name] for name in ("learning_rate", "schedule", "warmup")))
@@ -188,7 +206,7 @@ class _Loop:
     def run(self):
         state = self.state
         bar = Progress("train", self.steps, on=self.given["progress"], done=state.step)
-        with self.interrupts, bar, Batches(self._make, state.step, self.steps, self.given["workers"]) as batches:
+        with self.interrupts, bar, self._batches() as batches:
             try:
                 self._validate_if_due()
                 while state.step < self.steps and state.stopped is None:
@@ -217,12 +235,15 @@ class _Loop:
         state = self.state
         state.step = number
         state.losses.append(loss)
+        state.examples += len(batch)
         state.tokens += batch.n_tokens
+        added(state.dropped, batch.dropped.items())
         state.seconds = self.seconds_before + time.monotonic() - self.began
         self.smooth = loss if self.smooth is None else SMOOTHING * self.smooth + (1 - SMOOTHING) * loss
         if number % self.log_every == 0 or number == self.steps:
             facts = {"loss": loss, "grad_norm": grad_norm, "tokens": state.tokens, "seconds": round(state.seconds, 3)}
-            self.folder.note(step=number, **facts, lr=learning_rate)
+            self.folder.note(step=number, **facts, lr=learning_rate, **({"dropped": state.dropped} if state.dropped else {}))
+            state.dropped = {}
             if self.stop is not None and self.tasks is None:
                 self._ask(None)
 

@@ -13,6 +13,7 @@ import numpy as np
 from t0native.errors import NumericError
 from t0native.safetensorfiles import header_of
 from t0native.stepfolders import MANIFEST, _manifest, read_manifest, step_folder, steps_in
+from t0native.tokenizer import Ragged
 
 
 def last_step(run):
@@ -87,9 +88,7 @@ class FakeTokenizer:
         return [3 + byte for byte in text.encode()]
 
     def encode_batch(self, texts, add_eos=False, max_length=None):
-        coded = [([3 + byte for byte in text.encode()] + [1] * add_eos)[:max_length] for text in texts]
-        offsets = np.cumsum([0] + [len(ids) for ids in coded]).astype(np.int64)
-        return SimpleNamespace(ids=np.array([i for ids in coded for i in ids], np.int32), offsets=offsets)
+        return Ragged.of(([3 + byte for byte in text.encode()] + [1] * add_eos)[:max_length] for text in texts)
 
 
 class FakeModel:

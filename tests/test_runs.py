@@ -44,7 +44,10 @@ def log_of(folder):
 OPTIMIZERS = {
     "adafactor": {"optimizer": "adafactor"},
     "adamw": {"optimizer": "adamw", "accumulate": 2, "freeze": ["*.layer_norm.weight", "decoder.block.0.*"]},
-    "sgd": {"optimizer": "sgd", "optimizer_options": {"momentum": 0.9, "label_smoothing": 0.1}, "learning_rate": 0.1, "broadcast_dropout": True},
+    "sgd": {
+        "optimizer": "sgd", "optimizer_options": {"momentum": 0.9, "label_smoothing": 0.1}, "learning_rate": 0.1,
+        "broadcast_dropout": True, "batch_size": None, "batch_tokens": 150,
+    },  # fmt: skip
 }
 
 

@@ -5,11 +5,12 @@ import json
 import threading
 import time
 
+import numpy as np
 import pytest
 
 import t0native as t0
 from t0native import diskrows
-from t0native.batches import Batches, make_batch
+from t0native.batches import CHUNK, Batches, TokenBatches, make_batch
 
 
 def _file(tmp_path, text, name="a.jsonl"):
@@ -93,34 +94,73 @@ def test_large_files_stay_on_the_disk(tmp_path, monkeypatch):
     assert list(diskrows.rows_at(path)) == t0.read_rows(path)
 
 
-def _stream(mixture, tokenizer, first, last, workers):
-    """SHA-256 of each batch of the steps."""
-
-    def make(step):
-        return make_batch(mixture, tokenizer, step, seed=3, batch_size=8, max_source=64, max_target=16)
-
-    hashes = []
-    with Batches(make, first, last, workers) as batches:
-        for step in range(first, last):
-            batch = batches.next()
-            assert batch.step == step
-            parts = (batch.sources.ids, batch.sources.offsets, batch.targets.ids, batch.targets.offsets)
-            hashes.append(hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())
-    return hashes
+LENGTHS = {"max_source": 64, "max_target": 16}
 
 
-def test_the_stream_is_the_same_with_any_number_of_workers_and_from_any_step(tmp_path):
-    path = _file(tmp_path, _rows(200))
+def _mixture(path):
     prompts = [
         t0.Prompt("a", '{{ ["x", "y", "z"] | choice }} {{ n }} {{ text }} ||| {{ n }}'),
         t0.Prompt("odd", "{% if n % 2 %}{{ n }}?{% endif %} ||| yes"),
     ]
-    mixture, tokenizer = t0.Mixture(t0.Task("disk", t0.open_rows(path), prompts)), t0.mini.new_model(0).tokenizer
+    return t0.Mixture(t0.Task("disk", t0.open_rows(path), prompts))
+
+
+def _hash(batch):
+    return hashlib.sha256(b"".join(part.tobytes() for ragged in (batch.sources, batch.targets) for part in (ragged.ids, ragged.offsets))).hexdigest()
+
+
+def _stream(mixture, tokenizer, first, last, workers):
+    """SHA-256 of each batch of the steps."""
+
+    def make(step):
+        return make_batch(mixture, tokenizer, step, seed=3, batch_size=8, **LENGTHS)
+
+    with Batches(make, first, last, workers) as batches:
+        made = [batches.next() for _ in range(first, last)]
+    assert [batch.step for batch in made] == list(range(first, last)) and [batch.first for batch in made] == [8 * step for step in range(first, last)]
+    return [_hash(batch) for batch in made]
+
+
+def test_the_stream_is_the_same_with_any_number_of_workers_and_from_any_step(tmp_path):
+    mixture, tokenizer = _mixture(_file(tmp_path, _rows(200))), t0.mini.new_model(0).tokenizer
     whole = _stream(mixture, tokenizer, 0, 40, workers=1)
     assert len(set(whole)) == 40
     for workers in (2, 4):
         assert _stream(mixture, tokenizer, 0, 40, workers) == whole
         assert _stream(mixture, tokenizer, 17, 40, workers) == whole[17:]
+
+
+@pytest.mark.parametrize("budget", [1, 100, 1000, 5000])
+def test_batches_cut_by_tokens_hold_every_example_once_and_as_many_as_fit(tmp_path, budget):
+    mixture, tokenizer = _mixture(_file(tmp_path, _rows(200))), t0.mini.new_model(0).tokenizer
+
+    def make(chunk):
+        return make_batch(mixture, tokenizer, chunk, seed=3, batch_size=CHUNK, **LENGTHS)
+
+    def cut(step, example, workers):
+        with TokenBatches(make, step, example, budget, workers) as batches:
+            return [batches.next() for _ in range(step, 30)]
+
+    whole = cut(0, 0, workers=1)
+    assert [batch.step for batch in whole] == list(range(30))
+    end, lengths = 0, []
+    for batch in whole:
+        assert batch.first == end and len(batch) == len(batch.components) == len(batch.attempts) == len(batch.sources) == len(batch.targets)
+        end += len(batch)
+        lengths.append(batch.lengths)
+    for these, then in zip(lengths, lengths[1:]):
+        assert len(these) == 1 or these.sum() <= budget
+        assert these.sum() + then[0] > budget
+    apart = make_batch(mixture, tokenizer, 0, seed=3, batch_size=end, **LENGTHS)  # all of them, in one
+    assert np.concatenate(lengths).tolist() == apart.lengths.tolist() and [c for b in whole for c in b.components] == apart.components
+    assert np.concatenate([batch.sources.ids for batch in whole]).tolist() == apart.sources.ids.tolist()
+    assert np.concatenate([batch.targets.ids for batch in whole]).tolist() == apart.targets.ids.tolist()
+    total = sum(sum(batch.dropped.values()) for batch in whole)
+    assert sum(apart.dropped.values()) == total == sum(apart.attempts) and set(apart.dropped) <= {"disk/odd"}
+    hashes = [_hash(batch) for batch in whole]
+    assert len(set(hashes)) > 25
+    for step, workers in ((0, 2), (0, 4), (11, 1), (23, 4)):
+        assert [_hash(batch) for batch in cut(step, whole[step].first, workers)] == hashes[step:]
 
 
 def test_batches_come_in_order_whoever_is_first():

@@ -132,6 +132,29 @@ def without_time(path):
     return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
 
+@pytest.mark.parametrize("batch", [{"batch_size": 4}, {"batch_size": None, "batch_tokens": 90}, {"batch_size": None, "batch_tokens": 30, "accumulate": 3}])
+def test_a_run_with_dropped_rows_goes_on_from_any_step_and_counts_them(tmp_path, batch):
+    odd = FakePrompt("odd", lambda row: yes_no().render(row) if row["label"] else None)
+    some = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p" * 9), "odd": odd})])
+    whole = run(mixture=some, log_every=6, **batch)
+    assert 20 < whole.examples < 200 and sum(whole.losses) > 0
+    counted = {}
+    for k in range(whole.examples):
+        drawn = some.example(0, k)
+        counted[drawn.component.name] = counted.get(drawn.component.name, 0) + drawn.attempt
+    assert counted["a/p"] == 0 < counted["a/odd"] == whole.dropped["a/odd"] and set(whole.dropped) == {"a/odd"}
+    assert counted["a/odd"] == sum(entry.get("dropped", {}).get("a/odd", 0) for entry in whole.log) and all(whole.log[0]["dropped"].values())
+    for steps in (1, 5, 8, 9, 20):
+        part = run(FakeModel(), mixture=some, log_every=6, steps=steps, out=tmp_path, **batch)
+    assert (part.losses, part.examples, part.dropped, part.tokens) == (whole.losses, whole.examples, whole.dropped, whole.tokens)
+    tokens = whole.tokens / whole.steps
+    assert batch["batch_size"] or 60 < tokens <= 90
+
+
+def test_a_batch_is_64_examples_unless_told():
+    assert run(batch_size=None, steps=2).examples == 128
+
+
 def test_a_longer_run_goes_on(tmp_path):
     model, other = FakeModel(), FakeModel()
     run(model, out=tmp_path, steps=12)
@@ -442,7 +465,13 @@ def test_curricula_choose_the_mixture_by_step():
     "options, message",
     [
         ({"steps": 0}, "steps 0: must be a whole number, at least 1"),
-        ({"batch_size": 2.5}, "batch_size 2.5: must be a whole number, at least 1"),
+        ({"batch_tokens": 9}, "batch_size 4 and batch_tokens 9: a batch is so many examples or so many tokens; give one of them"),
+        ({"batch_size": None, "batch_tokens": 0}, "batch_tokens 0: must be a whole number, at least 1, or None"),
+        (
+            {"batch_size": None, "batch_tokens": 9, "mixture_at": mixture},
+            "batch_tokens 9: mixture_at chooses by the step, which an example has only after batches are cut; give batch_size",
+        ),
+        ({"batch_size": 2.5}, "batch_size 2.5: must be a whole number, at least 1, or None"),
         ({"learning_rate": -1}, "learning_rate -1: must be a positive number"),
         ({"clip": float("nan")}, "clip nan: must be a number, at least 0"),
         ({"dropout": "x"}, "dropout 'x': must be a number, or None"),
