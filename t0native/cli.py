@@ -8,20 +8,22 @@ import io
 import os
 import signal
 import sys
-from pathlib import Path
 
 from t0native.cli_bench import add_bench as _bench
 from t0native.cli_checkpoints import add_convert as _convert
 from t0native.cli_checkpoints import add_info as _info
+from t0native.cli_evaluate import add_evaluate as _evaluate
+from t0native.cli_report import add_report as _report
 from t0native.cli_studio import add_studio as _studio
 from t0native.errors import ConfigError, DataError, Error, suggest
 from t0native.verbs import BAD_INPUT, FAILED, FINE, INTERRUPTED
 from t0native.verbs import json_option as _json_option
+from t0native.verbs import load_model as _load_model
+from t0native.verbs import model_options as _model_options
 from t0native.verbs import print_json as _print_json
 from t0native.verbs import verb as _verb
 
 __all__ = ["main"]
-
 
 
 def main(argv=None):
@@ -104,12 +106,6 @@ def _version():
     return f"t0native {__version__}"
 
 
-def _model_options(parser):
-    parser.add_argument("--model", required=True, metavar="DIR", help="folder of a model (docs/checkpoints.md), or owner/name on the hub")
-    parser.add_argument("--dtype", default="float32", metavar="TYPE", help="of weights and products: float32 (default), bfloat16 or int8")
-    parser.add_argument("--threads", type=int, metavar="N")
-
-
 def _length_options(parser):
     parser.add_argument("--max-input-length", type=int, default=1024, metavar="N", help="tokens of an input at most (default 1024, as T0)")
     parser.add_argument("--truncate", action="store_true", help="cut longer texts instead of refusing them")
@@ -117,12 +113,6 @@ def _length_options(parser):
 
 def _lengths(args):
     return {"max_input_length": args.max_input_length, "truncate": args.truncate}
-
-
-def _load_model(args):
-    from t0native.model import Model
-
-    return Model.from_pretrained(args.model, args.dtype)
 
 
 # ---- demo -----------------------------------------------------------------------------------------------------------
@@ -402,133 +392,6 @@ def _run_train(args):
         _print_json(facts)
     else:
         print(run)
-    return FINE
-
-
-# ---- evaluate, report -----------------------------------------------------------------------------------------------
-
-
-def _evaluate(verbs):
-    examples = [
-        "--model my-t0 --task super_glue/copa=COPA.val.jsonl",
-        "--model my-t0 --task super_glue/copa=COPA.val.jsonl --task piqa=valid.jsonl --out run/ --plot run/boxes.png",
-        "--model my-t0 --prompts my/templates --dataset mine --data rows.csv --limit 200",
-        "--model my-t0 --dataset super_glue --subset wic --split val --data DATA   (reads DATA/super_glue/wic/val.jsonl)",
-    ]
-    help = "zero-shot evaluation: every prompt of every task, by rank classification"
-    parser = _verb(verbs, "evaluate", _run_evaluate, help, examples)
-    parser.description += (
-        "\n\nRows come as .jsonl, .json, .csv or .tsv in the columns that the prompts read. Rows as distributed are converted for"
-        "\nsuper_glue/wsc.fixed (target.span1_text, ...), super_glue/wic (label true or false) and piqa (NAME.jsonl with"
-        "\nNAME-labels.lst beside it)."
-    )
-    _model_options(parser)
-    parser.add_argument("--task", action="append", default=[], metavar="DATASET[/SUBSET]=FILE", help="rows of a dataset; may be given again")
-    parser.add_argument("--data", metavar="FILE|DIR", help="rows of --dataset: a file, or a folder DIR/<dataset>/<subset>/<split>.jsonl")
-    parser.add_argument("--dataset", metavar="D", help="dataset whose prompts are used on --data")
-    parser.add_argument("--subset", metavar="S")
-    parser.add_argument("--split", default="validation", help="named in the report, and the file's name where --data is a folder")
-    parser.add_argument("--prompts", default="promptsource", metavar="DIR", help="folder of templates (default: the installed promptsource)")
-    parser.add_argument("--limit", type=int, metavar="N", help="rows a task at most")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--label", help="the model's name in the report")
-    parser.add_argument("--out", metavar="DIR", help="where report.json and report.md go")
-    parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
-    _json_option(parser)
-
-
-def _run_evaluate(args):
-    from t0native.evaluate import evaluate
-    from t0native.files import write_text
-
-    _check_results(args)
-    tasks = list(_tasks_given(args))
-    if not tasks:
-        raise ConfigError("evaluate: no rows; give --task DATASET=FILE, or --data and --dataset")
-    report = evaluate(_load_model(args), tasks, seed=args.seed, limit=args.limit, label=args.label)
-    _show_report(report, args.json)
-    if args.out is not None:
-        report.save(Path(args.out) / "report.json")
-        write_text(Path(args.out) / "report.md", report.to_markdown())
-    if args.plot is not None and any(entry["median"] is not None for entry in report.summary):
-        report.plot(args.plot)
-    return FAILED if report.failed else FINE
-
-
-def _check_results(args):
-    """Where results would go, before the work is done."""
-    from t0native.files import check_place
-
-    if args.out is not None:
-        for name in ("report.json", "report.md"):
-            check_place(Path(args.out) / name)
-    if args.plot is not None:
-        from t0native.plot import check_picture
-
-        check_picture(args.plot)
-
-
-def _show_report(report, as_json):
-    if as_json:
-        _print_json({"cells": report.cells, "summary": report.summary, "about": report.about})
-    else:
-        print(f"{report}\n\n{report.boxes()}")
-
-
-def _tasks_given(args):
-    from t0native.recipe import load_prompts, prompts_of
-    from t0native.rows import read_rows
-    from t0native.tasks import Task
-
-    given = []
-    for text in args.task:
-        dataset, equals, file = text.partition("=")
-        if not equals or not dataset or not file:
-            raise ConfigError(f"--task {text!r}: must be DATASET=FILE or DATASET/SUBSET=FILE, as in super_glue/copa=rows.jsonl")
-        given.append((dataset, Path(file)))
-    if args.data is not None:
-        if args.dataset is None:
-            raise ConfigError("--data needs --dataset, which says whose prompts are used")
-        dataset = f"{args.dataset}/{args.subset}" if args.subset else args.dataset
-        given.append((dataset, _data_file(Path(args.data), dataset, args.split)))
-    collection = load_prompts(args.prompts) if given else None
-    for dataset, file in given:
-        prompts = prompts_of(collection, dataset)
-        yield Task(dataset, read_rows(file, dataset), prompts, dataset=dataset, split=args.split)
-
-
-def _data_file(data, dataset, split):
-    if not data.is_dir():
-        return data
-    folder = data / dataset
-    found = sorted(folder.glob(f"{split}.*")) if folder.is_dir() else []
-    if not found:
-        raise DataError(f"{folder}: no {split}.jsonl there; --data DIR reads DIR/<dataset>/<subset>/<split>.jsonl (or .csv, .tsv, .json)")
-    return found[0]
-
-
-def _report(verbs):
-    examples = ["run/", "run-a/ run-b/ --plot boxes.png", "run/report.json --markdown"]
-    parser = _verb(verbs, "report", _run_report, "show saved reports, several side by side", examples)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a folder with report.json, or the file")
-    parser.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help="Markdown, to FILE or printed")
-    parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
-    _json_option(parser)
-
-
-def _run_report(args):
-    from t0native.files import write_text
-    from t0native.report import Report
-
-    report = Report.merge([Report.load(path) for path in args.runs])
-    if args.plot is not None:
-        report.plot(args.plot)
-    if args.markdown == "-":
-        print(report.to_markdown(), end="")
-        return FINE
-    if args.markdown is not None:
-        write_text(args.markdown, report.to_markdown())
-    _show_report(report, args.json)
     return FINE
 
 

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-__all__ = ["BAD_INPUT", "FAILED", "FINE", "INTERRUPTED", "json_option", "print_json", "verb"]
+__all__ = ["BAD_INPUT", "FAILED", "FINE", "INTERRUPTED", "json_option", "load_model", "model_options", "print_json", "verb"]
 
 FINE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130  # exit codes
 
@@ -24,3 +24,15 @@ def json_option(parser):
 
 def print_json(value):
     print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def model_options(parser):
+    parser.add_argument("--model", required=True, metavar="DIR", help="folder of a model (docs/checkpoints.md), or owner/name on the hub")
+    parser.add_argument("--dtype", default="float32", metavar="TYPE", help="of weights and products: float32 (default), bfloat16 or int8")
+    parser.add_argument("--threads", type=int, metavar="N")
+
+
+def load_model(args):
+    from t0native.model import Model
+
+    return Model.from_pretrained(args.model, args.dtype)

@@ -67,10 +67,10 @@ def test_ctrl_c_while_the_command_is_loaded():
 
 def test_further_ctrl_c_does_not_change_how_the_command_ends():
     code = """
-import os, signal, atexit, t0native.cli as cli
+import os, signal, atexit, t0native.cli as cli, t0native.cli_report as cli_report
 def report(args):
     os.kill(os.getpid(), signal.SIGINT)
-cli._run_report = report
+cli_report._run_report = report
 atexit.register(os.kill, os.getpid(), signal.SIGINT)
 import sys
 sys.argv = ["t0native", "report", "x"]

@@ -1,0 +1,37 @@
+"""The verb report."""
+
+from t0native.verbs import FINE, json_option, print_json, verb
+
+__all__ = ["add_report", "show_report"]
+
+
+def add_report(verbs):
+    examples = ["run/", "run-a/ run-b/ --plot boxes.png", "run/report.json --markdown"]
+    parser = verb(verbs, "report", _run_report, "show saved reports, several side by side", examples)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a folder with report.json, or the file")
+    parser.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help="Markdown, to FILE or printed")
+    parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
+    json_option(parser)
+
+
+def _run_report(args):
+    from t0native.files import write_text
+    from t0native.report import Report
+
+    report = Report.merge([Report.load(path) for path in args.runs])
+    if args.plot is not None:
+        report.plot(args.plot)
+    if args.markdown == "-":
+        print(report.to_markdown(), end="")
+        return FINE
+    if args.markdown is not None:
+        write_text(args.markdown, report.to_markdown())
+    show_report(report, args.json)
+    return FINE
+
+
+def show_report(report, as_json):
+    if as_json:
+        print_json({"cells": report.cells, "summary": report.summary, "about": report.about})
+    else:
+        print(f"{report}\n\n{report.boxes()}")
