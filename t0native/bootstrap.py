@@ -7,6 +7,8 @@ Replicate r draws N rows with replacement (the same rows for all prompts: they a
     interval of a cell     percentiles 2.5 and 97.5 of v[:, p]
     interval of the median percentiles 2.5 and 97.5 over r of median_j v[r, q_j],  q: the P prompts drawn
 
+A metric that is no mean over rows (corpusmetrics.py) gives v[r, p] from the counts w[r] of the rows that p keeps.
+
 Rows and prompts come from the counter-based generator: equal seeds, equal intervals, on any machine and in any order of
 tasks, and two models on the same rows meet the same replicates, so their intervals can be compared."""
 
@@ -14,11 +16,12 @@ import numpy as np
 
 from t0native._core import RANDOM_BOOTSTRAP, random_bits
 
-__all__ = ["bootstrap", "interval_of_mean_median", "quartiles"]
+__all__ = ["bootstrap", "bootstrap_means", "corpus_draws", "interval_of_mean_median", "intervals", "quartiles"]
 
 PROMPT_INDEX = 1 << 60  # index of the draws of prompts; those of rows begin at 0
 REPLICATES = 1000
 _CELLS_AT_ONCE = 4_000_000
+_CORPUS_CELLS_AT_ONCE = 500_000  # a corpus metric holds a few arrays of this many numbers
 
 
 def quartiles(values):
@@ -35,10 +38,30 @@ def bootstrap(correct, seed=0, replicates=REPLICATES):
     """(low [P], high [P] of each prompt's mean; low, high of the median over prompts): 95 % intervals.
 
     correct: float64 [P, N] as above; every prompt keeps at least one row."""
-    means = _resampled_means(np.asarray(correct, np.float64), seed, replicates)
-    lows, highs = _interval(means)
-    low, high = _interval(_resampled_medians(means, seed))
+    return intervals(bootstrap_means(np.asarray(correct, np.float64), seed, replicates), seed)
+
+
+def intervals(values, seed=0):
+    """(low [P], high [P], low, high) as `bootstrap` gives, of v [replicates, P]."""
+    lows, highs = _interval(values)
+    low, high = _interval(_resampled_medians(values, seed))
     return lows, highs, _plain(low), _plain(high)
+
+
+def corpus_draws(weigh, kept, n_rows, value, seed=0, replicates=REPLICATES):
+    """v [replicates] of one cell whose metric is no mean over rows.
+
+    weigh: W [R, N], how often each row kept was drawn, -> [R].  kept: [N], their numbers among n_rows.  value: the metric of all
+    rows, which also stands for a replicate on which the metric is not defined (no row kept, one class alone)."""
+    values = np.empty(replicates)
+    step = max(1, _CORPUS_CELLS_AT_ONCE // n_rows)
+    for first in range(0, replicates, step):
+        counts = row_counts(seed, first, min(step, replicates - first), n_rows)[:, kept].astype(np.float64)
+        some = counts.sum(axis=1) > 0
+        found = np.full(len(counts), np.nan)
+        found[some] = weigh(counts[some])
+        values[first : first + len(counts)] = np.where(np.isfinite(found), found, value)
+    return values
 
 
 def interval_of_mean_median(runs, seed=0, replicates=REPLICATES):
@@ -46,7 +69,7 @@ def interval_of_mean_median(runs, seed=0, replicates=REPLICATES):
     same prompts, so every replicate draws one set of rows and prompts for all of them.
 
     runs: a list of float64 [P, N] as above."""
-    medians = [_resampled_medians(_resampled_means(np.asarray(run, np.float64), seed, replicates), seed) for run in runs]
+    medians = [_resampled_medians(bootstrap_means(np.asarray(run, np.float64), seed, replicates), seed) for run in runs]
     low, high = _interval(np.mean(medians, axis=0))
     return _plain(low), _plain(high)
 
@@ -66,7 +89,7 @@ def row_counts(seed, first, n_replicates, n_rows):
     return np.bincount(rows, minlength=n_replicates * n_rows).reshape(n_replicates, n_rows)
 
 
-def _resampled_means(correct, seed, replicates):
+def bootstrap_means(correct, seed=0, replicates=REPLICATES):
     """v [replicates, P]. A replicate that drew none of the rows that a prompt keeps has that prompt's plain mean."""
     n_prompts, n_rows = correct.shape
     kept = ~np.isnan(correct)

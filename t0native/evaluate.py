@@ -4,7 +4,8 @@
     a cell      = one prompt of one task under one model: accuracy over its rows
     a summary   = one model and task: median, quartiles and intervals over its cells
 
-A prompt without answer choices is evaluated by greedy generation and exact match. Scores are not normalised by length."""
+A prompt without answer choices is evaluated by greedy generation and exact match; a task may name other metrics. Scores are
+not normalised by length; the accuracy that they would give if they were stands beside, as `normalized`."""
 
 import time
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ import numpy as np
 
 from t0native.arguments import SEED, check, shown, whole
 from t0native.errors import ConfigError, DataError, Error
-from t0native.metrics import accuracy, exact_match
+from t0native.judging import Answers, judge
+from t0native.metrics import METRICS
 from t0native.objectives import Objective
 from t0native.progress import Progress
 from t0native.report import Report
@@ -23,6 +25,7 @@ from t0native.tasks import Task
 __all__ = ["check_scorable", "evaluate"]
 
 ROWS_AT_ONCE = 128
+LONGEST = 256  # tokens generated where a whole answer is judged: T0's longest target
 SLACK = 4  # tokens generated beyond a target
 NO_TOKENIZER = (
     "the model has no tokenizer, and tasks are texts: put spiece.model into its folder, or give it one: Model.init(config, tokenizer=...)"
@@ -60,7 +63,7 @@ def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None):
         raise ConfigError(NO_TOKENIZER)
     label = str(getattr(model, "name", None) or "model") if label is None else str(label)
     started = time.monotonic()
-    cells, correct, chances = [], [], []
+    cells = []
     total = sum(_n_rows(task, limit) * len(task.prompts) for task in tasks)
     with Progress("evaluate", total, on=progress) as bar:
         done = 0
@@ -68,11 +71,10 @@ def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None):
             for prompt in task.prompts:
                 cell = _cell(model, label, task, prompt, seed, limit, lambda n, at=done, t=task: bar.update(at + n, t.name))
                 done += _n_rows(task, limit)
-                cells.append(cell.about)
-                correct.append(cell.correct)
-                chances.append(cell.chance)
+                cells.append(cell)
     about = _about(model, label, seed, limit, time.monotonic() - started)
-    return Report.of_cells(cells, correct, chances, seed=seed, about=about)
+    columns = ([getattr(cell, name) for cell in cells] for name in ("about", "correct", "chance", "draws"))
+    return Report.of_cells(*columns, seed=seed, about=about)
 
 
 def check_scorable(tasks):
@@ -91,6 +93,7 @@ class _Cell:
     about: dict
     correct: np.ndarray | None = None
     chance: float | None = None
+    draws: np.ndarray | None = None
 
 
 @dataclass
@@ -140,18 +143,18 @@ def _cell(model, label, task, prompt, seed, limit, tell):
         rows = _rendered(task, prompt, seed, _n_rows(task, limit))
         about["dropped"], about["reason"] = rows.n_dropped, rows.reason
         by_choices = all(choices is not None for choices in rows.choices)
-        about["metric"] = task.metric or ("accuracy" if by_choices else "exact_match")
-        if about["metric"] == "accuracy" and not by_choices:
-            raise DataError("accuracy needs answer choices, and this prompt has none; use metric='exact_match'")
+        metrics = task.metrics or (METRICS["accuracy" if by_choices else "exact_match"],)
+        about["metric"] = metrics[0].name
+        if not by_choices and any(metric.by_choices for metric in metrics):
+            asking = next(metric.name for metric in metrics if metric.by_choices)
+            raise DataError(f"{asking} needs answer choices, and this prompt has none; use metric='exact_match'")
         if not rows.inputs:
             raise DataError(f"no row is left of {rows.n}" + (f" ({about['reason']})" if about["reason"] else ""))
-        right = (_ranked if about["metric"] == "accuracy" else _generated)(model, rows, tell)
+        judged = judge(metrics, task.rows, rows, _answers(model, rows, metrics, tell), seed)
     except (Error, ValueError, ArithmeticError) as error:
         return _Cell(about | {"status": "failed", "reason": f"{type(error).__name__}: {error}"})
-    values = np.full(rows.n, np.nan)
-    values[rows.indices] = right
-    chance = float(np.mean([1 / len(choices) for choices in rows.choices])) if about["metric"] == "accuracy" else None
-    return _Cell(about, values, chance)
+    about |= {"metrics": judged.metrics, "normalized": judged.normalized}
+    return _Cell(about, judged.values, judged.chance, judged.draws)
 
 
 def _rendered(task, prompt, seed, n):
@@ -172,28 +175,32 @@ def _rendered(task, prompt, seed, n):
     return rows
 
 
-def _ranked(model, rows, tell):
-    rankings = model.rank(rows.inputs, rows.choices, truncate=True, progress=lambda done, total: tell(done))
-    return [accuracy(ranking.index, c.index(target)) for ranking, c, target in zip(rankings, rows.choices, rows.targets)]
+def _answers(model, rows, metrics, tell):
+    asked = Answers()
+    if any(metric.by_choices for metric in metrics):
+        asked.rankings = model.rank(rows.inputs, rows.choices, truncate=True, progress=lambda done, total: tell(done))
+    if not all(metric.by_choices for metric in metrics):
+        asked.texts = _generated(model, rows, all(metric.short for metric in metrics if not metric.by_choices), tell)
+    return asked
 
 
-def _generated(model, rows, tell):
-    """Answers are generated a little further than the target, for a longer one is wrong anyway; rows of like targets together."""
+def _generated(model, rows, short, tell):
+    """A text a row. short: answers are generated a little further than the target, for a longer one is wrong anyway; rows of like
+    targets together."""
     tokenizer = getattr(model, "tokenizer", None)
     if tokenizer is None:
         raise ConfigError(NO_TOKENIZER)
     lengths = {target: len(tokenizer.encode(target)) for target in set(rows.targets)}
     order = sorted(range(len(rows.targets)), key=lambda i: lengths[rows.targets[i]])
-    right = [0.0] * len(order)
+    answers = [""] * len(order)
     with _without_warnings():
         for first in range(0, len(order), ROWS_AT_ONCE):
             part = order[first : first + ROWS_AT_ONCE]
-            longest = lengths[rows.targets[part[-1]]]
-            options = {"max_new_tokens": longest + SLACK, "truncate": True, "progress": lambda done, total, at=first: tell(at + done)}
-            texts = model.generate([rows.inputs[i] for i in part], **options)
-            for i, text in zip(part, texts):
-                right[i] = exact_match(text, rows.targets[i])
-    return right
+            longest = lengths[rows.targets[part[-1]]] + SLACK if short else LONGEST
+            options = {"max_new_tokens": longest, "truncate": True, "progress": lambda done, total, at=first: tell(at + done)}
+            for i, text in zip(part, model.generate([rows.inputs[i] for i in part], **options)):
+                answers[i] = text
+    return answers
 
 
 @contextmanager

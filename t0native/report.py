@@ -3,9 +3,10 @@
     cells     a dict a (model, task, prompt): value, 95 % interval, n, dropped rows, status, reason
     summary   a dict a (model, task): median, quartiles (linear interpolation), interval of the median, mean, min, max
     about     versions, models, seed, kernels, threads, time
-    correct   per cell the rows: 1 right, 0 wrong, NaN dropped (float64 [rows]); None for a failed cell
+    correct   per cell the rows' values (1 right, 0 wrong, an F1, ...), NaN where dropped (float64 [rows]); None for a failed cell
+    draws     per cell None, or the replicates of a metric that is no mean over rows (float64 [replicates], judging.py)
 
-Values are fractions of 1; tables and pictures show percent. A saved report is JSON with these parts, rows packed as bits.
+Values are fractions of 1 (correlations from -1); tables and pictures show percent. A saved report is JSON with these parts.
 A summary covers the cells of one metric: accuracy where the task has any, else the metric of its cells."""
 
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from t0native.arguments import SEED, check
-from t0native.bootstrap import bootstrap, quartiles
+from t0native.bootstrap import bootstrap_means, intervals, quartiles
 from t0native.errors import ConfigError
 from t0native.reportfiles import CELL, ENTRY, read_report, write_report
 
@@ -25,7 +26,8 @@ CELL_KEYS, SUMMARY_KEYS = tuple(CELL), tuple(ENTRY)
 class Report:
     """What an evaluation found; print it. Made by `evaluate`, `Report.load` and `Report.merge`.
 
-    cells, summary: lists of dicts (above).  about: dict.  correct: a float64 array [rows] a cell. Values are fractions of 1.
+    cells, summary: lists of dicts (above).  about: dict.  correct: a float64 array [rows] a cell; draws: None or float64
+    [replicates] a cell. Values are fractions of 1.
 
     >>> cell = dict.fromkeys(CELL_KEYS) | {"model": "m", "task": "t", "prompt": "p", "status": "ok", "metric": "accuracy"}
     >>> report = Report.of_cells([cell], [np.array([1.0, 1.0, 0.0, 1.0])], [0.5], seed=0, about={})
@@ -33,24 +35,26 @@ class Report:
     (0.75, 4)
     """
 
-    def __init__(self, cells, summary, about, correct=None):
+    def __init__(self, cells, summary, about, correct=None, draws=None):
         self.cells, self.summary, self.about = list(cells), list(summary), dict(about)
         self.correct = [None] * len(self.cells) if correct is None else list(correct)
+        self.draws = [None] * len(self.cells) if draws is None else list(draws)
 
     @classmethod
-    def of_cells(cls, cells, correct, chances, *, seed, about):
-        """Fills in values, intervals and the summary. cells: dicts with all but value, low, high, n; correct: see above;
-        chances: a cell's chance level, or None where there is none.
+    def of_cells(cls, cells, correct, chances, draws=None, *, seed, about):
+        """Fills in values, intervals and the summary. cells: dicts with all but value, low, high, n, where a cell with draws has
+        its value in `metrics`; correct, draws: see above; chances: a cell's chance level, or None where there is none.
 
         >>> Report.of_cells([], [], [], seed=0, about={}).summary
         []
         """
         seed = check(SEED, "seed", seed)
         cells = [dict(cell) for cell in cells]
+        draws = [None] * len(cells) if draws is None else draws
         summary = []
         for (model, task), group in _groups(cells).items():
-            summary.append({"model": model, "task": task, **_summarised(cells, group, correct, chances, seed)})
-        return cls([{key: cell[key] for key in CELL_KEYS} for cell in cells], summary, about, correct)
+            summary.append({"model": model, "task": task, **_summarised(cells, group, correct, chances, draws, seed)})
+        return cls([{key: cell.get(key) for key in CELL_KEYS} for cell in cells], summary, about, correct, draws)
 
     @staticmethod
     def merge(reports):
@@ -73,11 +77,11 @@ class Report:
             if key in seen:
                 raise ConfigError(f"Report.merge: model {key[0]!r}, task {key[1]!r}, prompt {key[2]!r} stands in two reports; label the models apart")
             seen.add(key)
-        correct = [rows for report in reports for rows in report.correct]
+        correct, draws = ([found for report in reports for found in getattr(report, part)] for part in ("correct", "draws"))
         about = {**reports[0].about, "models": [m for report in reports for m in report.about.get("models", [])]}
         if all("seconds" in report.about for report in reports):
             about["seconds"] = sum(report.about["seconds"] for report in reports)
-        return Report(cells, _merged_summary(reports, cells, correct), about, correct)
+        return Report(cells, _merged_summary(reports, cells, correct, draws), about, correct, draws)
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
@@ -167,7 +171,7 @@ def _groups(cells):
     return groups
 
 
-def _merged_summary(reports, cells, correct):
+def _merged_summary(reports, cells, correct, draws):
     """The reports' own entries, and one for each (model, task) that several of them have, made from all its rows."""
     entries, chances = {}, []
     for report in reports:
@@ -181,7 +185,7 @@ def _merged_summary(reports, cells, correct):
         if len(found) > 1:
             group = groups.get((model, task), [])
             _check_rows(model, task, [correct[i] for i in group if cells[i]["status"] == "ok"])
-            entry = _summarised(cells, group, correct, chances, seed if SEED.fits(seed) else 0)
+            entry = _summarised(cells, group, correct, chances, draws, seed if SEED.fits(seed) else 0)
             found = [{"model": model, "task": task, **entry}]
         summary += found
     return summary
@@ -196,7 +200,7 @@ def _check_rows(model, task, rows):
         )
 
 
-def _summarised(cells, group, correct, chances, seed):
+def _summarised(cells, group, correct, chances, draws, seed):
     """Fills the group's cells in place and returns its summary entry, but for model and task."""
     for i in group:
         cells[i] |= {"value": None, "low": None, "high": None, "n": 0}
@@ -205,11 +209,12 @@ def _summarised(cells, group, correct, chances, seed):
     entry = dict.fromkeys(SUMMARY_KEYS[2:]) | {"prompts": 0}
     main = "accuracy" if "accuracy" in by_metric else next(iter(by_metric), None)
     for metric, indices in by_metric.items():
-        rows = np.stack([correct[i] for i in indices])
-        lows, highs, low, high = bootstrap(rows, seed)
-        for i, values, cell_low, cell_high in zip(indices, rows, lows, highs):
-            kept = values[~np.isnan(values)]
-            cells[i] |= {"value": float(kept.mean()), "low": float(cell_low), "high": float(cell_high), "n": len(kept)}
+        for i in indices:
+            kept = correct[i][~np.isnan(correct[i])]
+            cells[i] |= {"value": float(kept.mean()) if draws[i] is None else cells[i]["metrics"][metric], "n": len(kept)}
+        lows, highs, low, high = intervals(_replicates(indices, correct, draws, seed), seed)
+        for i, cell_low, cell_high in zip(indices, lows, highs):
+            cells[i] |= {"low": float(cell_low), "high": float(cell_high)}
         if metric == main:
             values = [cells[i]["value"] for i in indices]
             known = [chances[i] for i in indices if chances[i] is not None]
@@ -217,3 +222,10 @@ def _summarised(cells, group, correct, chances, seed):
             entry |= {"chance": float(np.mean(known)) if known else None, "median": median, "q1": q1, "q3": q3, "low": low, "high": high}
             entry |= {"mean": float(np.mean(values)), "min": min(values), "max": max(values), "prompts": len(values)}
     return entry
+
+
+def _replicates(indices, correct, draws, seed):
+    """[replicates, cells] of cells of one metric."""
+    if draws[indices[0]] is not None:
+        return np.stack([draws[i] for i in indices], axis=1)
+    return bootstrap_means(np.stack([correct[i] for i in indices]), seed)

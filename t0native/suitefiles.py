@@ -105,7 +105,7 @@ class _Reader:
         name, prompts = entry.get("name", task.name), task.prompts
         if isinstance(task, AbsentTask):
             return AbsentTask(name, prompts, task.dataset, task.subset, task.split)
-        return Task(name, task.rows, prompts, entry.get("metrics", task.metric), (task.dataset, task.subset), task.split)
+        return Task(name, task.rows, prompts, entry.get("metrics", task.metrics), (task.dataset, task.subset), task.split)
 
     def _of_dataset(self, entry):
         dataset, split = entry["dataset"], entry.get("split", "validation")

@@ -2,6 +2,8 @@
 
 from html import escape
 
+from t0native.metrics import METRICS
+
 __all__ = ["html_table", "markdown", "summary_table"]
 
 _COLUMNS = ("task", "model", "prompts", "chance", "median", "95 % interval", "quartiles", "mean", "min", "max")
@@ -39,7 +41,7 @@ def summary_table(report):
             rows[i][0] = ""
     lines = list(_aligned([list(_COLUMNS), *rows]))
     lines.insert(1, "-" * max(map(len, lines)))
-    lines += [f"{task}: {metric} of generated text" for task, metric in _other_metrics(report)]
+    lines += [f"{task}: {metric}" for task, metric in _other_metrics(report)]
     dropped = sum(cell["dropped"] or 0 for cell in report.cells)
     if dropped:
         lines.append(f"rows dropped by prompts: {dropped} in {sum(bool(cell['dropped']) for cell in report.cells)} cells")
@@ -48,12 +50,18 @@ def summary_table(report):
 
 
 def _other_metrics(report):
-    """(task, metric) of the tasks whose summary is not of accuracy."""
+    """(task, metric in words) of the tasks whose summary is not of accuracy."""
     found = {}
     for cell in report.cells:
         if cell["status"] == "ok":
-            found.setdefault(cell["task"], set()).add(cell["metric"])
-    return [(task, min(metrics)) for task, metrics in found.items() if "accuracy" not in metrics]
+            found.setdefault(cell["task"], {})[cell["metric"]] = True
+    named = [(task, next(iter(metrics))) for task, metrics in found.items() if "accuracy" not in metrics]
+    return [(task, f"{name} of generated text" if _of_text(name) else name) for task, name in named]
+
+
+def _of_text(name):
+    metric = METRICS.get(name.partition(":")[0])
+    return metric is not None and not metric.by_choices
 
 
 def _markdown_table(head, rows):

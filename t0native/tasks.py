@@ -9,11 +9,11 @@ from itertools import chain
 
 from t0native.arguments import shown
 from t0native.rows import columns_of, sequence_of
-from t0native.errors import ConfigError, DataError, TemplateError, nearest, suggest, with_place
+from t0native.errors import ConfigError, DataError, TemplateError, nearest, with_place
+from t0native.metrics import find_metric
 
 __all__ = ["Task"]
 
-METRICS = ("accuracy", "exact_match")
 _PROMPTS = "a PromptSet, a Prompt, prompts of different names, a mapping or '*'"
 
 
@@ -23,8 +23,9 @@ class Task:
     name: shown in reports.
     rows: sequence of mappings (a list of dicts, a `datasets` split, anything with a length and rows by number).
     prompts: a PromptSet, a Prompt or several, a mapping name -> Prompt, or "*" for all prompts that the installed promptsource has for `dataset`.
-    metric: "accuracy", "exact_match", or None: accuracy by rank classification for prompts with answer choices, exact match
-        of what is generated for the others.
+    metric: a name of t0native.metrics ("accuracy", "squad_f1", "rougeL", ...), a Metric, or several, of which the first is the
+        one that is summarised; None: accuracy by rank classification for prompts with answer choices, exact match of what is
+        generated for the others.  metrics: those found, a tuple; metric: the first one's name, or None.
     dataset: "dataset" or "dataset/subset"; taken from a PromptSet when not given.  split: shown in reports.
     Raises DataError for no rows, no prompts, or a row without a field that a prompt reads: it names task, prompt, row,
     field and the nearest field. ConfigError for what is no prompt, or for two of one name; TemplateError for a template that
@@ -44,9 +45,8 @@ class Task:
         self.dataset, self.subset = _dataset_of(dataset, prompts)
         self.prompts = self._prompts(prompts)
         self.split = split
-        self.metric = metric
-        if metric is not None and metric not in METRICS:
-            raise ConfigError(f"task {self.name!r}: unknown metric {metric!r}; {suggest(metric, METRICS)}")
+        self.metrics = self._metrics(metric)
+        self.metric = self.metrics[0].name if self.metrics else None
         if len(self.rows) == 0:
             raise DataError(f"task {self.name!r}: no rows")
         self._fields = {name: self._fields_of(name) for name in self.prompts}
@@ -86,6 +86,16 @@ class Task:
         'the template gives 1 part; 2, separated by |||, are needed'
         """
         return self._told(prompt, index, lambda chosen: chosen.why_dropped(self.rows[index], seed=seed, index=index))
+
+    def _metrics(self, given):
+        try:
+            found = tuple(find_metric(one) for one in (given if isinstance(given, (list, tuple)) else () if given is None else [given]))
+        except ConfigError as error:
+            raise ConfigError(f"task {self.name!r}: {error}") from None
+        names = [metric.name for metric in found]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"task {self.name!r}: metric {max(names, key=names.count)!r} stands twice")
+        return found
 
     def _told(self, prompt, index, call):
         """call(the prompt); its errors with task, prompt and row."""

@@ -98,7 +98,7 @@ def test_saved_form(tmp_path):
     assert (again.cells, again.summary, again.about) == (report.cells, report.summary, report.about)
     for a, b in zip(report.correct, again.correct):
         np.testing.assert_array_equal(a, b)
-    assert path.stat().st_size < 24 * 500
+    assert path.stat().st_size < 24 * 530
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ WRONG = [  # where in a saved report, what stands there instead, and what is the
     (["cells", 0, "value"], None, "cells[0] is ok, but one of value, low and high is null"),
     (["cells", 0, "dropped"], -1, "cells[0]: dropped -1: must be a whole number, at least 0, or None"),
     (["cells", 0, "status"], True, "cells[0]: status True: must be text"),
-    (["summary", 1, "median"], "0.5", "summary[1]: median '0.5': must be a number from 0 to 1, or None"),
-    (["summary", 1, "q3"], 1.5, "summary[1]: q3 1.5: must be a number from 0 to 1, or None"),
+    (["summary", 1, "median"], "0.5", "summary[1]: median '0.5': must be a number from -1 to 1, or None"),
+    (["summary", 1, "q3"], 1.5, "summary[1]: q3 1.5: must be a number from -1 to 1, or None"),
     (["summary", 1, "max"], None, "summary[1]: some of median, q1, q3, low, high, mean, min, max are null, others not"),
     (["summary", 0, "task"], "other", "summary[0] has a median, but no cell of its model and task is ok"),
     (["summary", 0, "prompts"], 1.5, "summary[0]: prompts 1.5: must be a whole number, at least 0"),
