@@ -1,0 +1,149 @@
+"""Ctrl-C at a random moment of a training run, again and again: how soon the step is abandoned, and what is kept.
+
+    python tests/fuzz_interrupts.py [--size tiny|base] [--moments 50] [--phases gradients,apply,batch,validate,save] [--seed 0] [--threads 1]
+
+    phases   what goes on around the moment: gradients, the optimiser's step, waiting for batches (of slow rows, two workers), validation,
+             a checkpoint
+    late     processor time from the signal until the run begins to save, or, where it is saving already, until it has saved; by what was
+             really going on
+    ended    processor time of the whole rest: the checkpoint, the model and the exception
+
+Each time the run must end with KeyboardInterrupt, and its checkpoint must hold the model in memory, which must be that of a run
+of so many steps. Exit code 1 where it is not so; the times are told, not judged."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from fakes import FakePrompt, rows_of, yes_no
+from test_runs import bytes_of, model
+
+import t0native as t0
+from t0native import batches, runs
+from t0native.stepfolders import step_folder, steps_in
+from t0native.trainer import Trainer
+
+PHASES = ("gradients", "apply", "batch", "validate", "save")
+BASE = {"vocab_size": 32128, "d_model": 768, "d_kv": 64, "d_ff": 2048, "num_layers": 12, "num_heads": 12, "feed_forward_proj": "gated-gelu"}
+
+
+class Watched:
+    """Knows which phase the run is in, and sends one SIGINT so many seconds after the k-th beginning of the phase `name`."""
+
+    def __init__(self, name, k, after):
+        self.name, self.left, self.after = name, k, after
+        self.sent = self.left_phase = self.hit = None
+        self.within = ["between"]
+
+    @contextmanager
+    def phase(self, name):
+        if self.sent is not None and self.left_phase is None and name == "save":
+            self.left_phase = time.process_time()  # the step was abandoned
+        if name == self.name and self.sent is None:
+            self.left -= 1
+            if self.left == 0:
+                threading.Timer(self.after, self.send).start()
+        self.within.append(name)
+        try:
+            yield
+        finally:
+            self.within.pop()
+            if name == "save" and self.sent is not None and self.left_phase is None:
+                self.left_phase = time.process_time()
+
+    def send(self):
+        self.hit = self.within[-1]
+        self.sent = time.process_time()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def wrap(self, owner, attribute, name):
+        inner = getattr(owner, attribute)
+
+        def outer(*given, **named):
+            with self.phase(name):
+                return inner(*given, **named)
+
+        setattr(owner, attribute, outer)
+        return owner, attribute, inner
+
+
+def slowly(row):
+    time.sleep(0.03)
+    return f"is it: {row['text']}", ("no", "yes")[row["label"]], ["no", "yes"]
+
+
+def interrupted(begun, out, phase, k, after, options):
+    """(phase that it hit, seconds late, seconds until the end, steps done) of a run that a SIGINT ended."""
+    watched = Watched(phase, k, after)
+    module = sys.modules["t0native.train"]
+    places = ((Trainer, "gradients", "gradients"), (Trainer, "apply", "apply"), (batches.Batches, "next", "batch"), (module, "evaluate", "validate"))
+    undone = [watched.wrap(*place) for place in (*places, (runs.RunFolder, "save", "save"))]
+    try:
+        t0.train(begun, out=out, steps=100_000, progress=False, **options)
+        raise AssertionError("the run ended by itself")
+    except KeyboardInterrupt:
+        ended = time.process_time()
+    finally:
+        for owner, attribute, inner in undone:
+            setattr(owner, attribute, inner)
+    (step,) = steps_in(out)[-1:]
+    return watched.hit, watched.left_phase - watched.sent, ended - watched.sent, step
+
+
+def options_for(phase, size, threads):
+    slow = t0.Task("a", rows_of(60), {"p": FakePrompt("p", slowly) if phase == "batch" else yes_no("is it")})
+    held = t0.Task("a", rows_of(40 if size == "base" else 400), {"p": yes_no("is it")})
+    options = {"mixture": slow, "batch_size": 8, "threads": threads, "workers": 2 if phase == "batch" else 1, "seed": 3}
+    if phase == "validate":
+        options |= {"validate": held, "validate_every": 1}
+    return options | ({"checkpoint_every": 1} if phase == "save" else {})
+
+
+def new_model(size):
+    return model() if size == "tiny" else t0.Model.init(t0.Config(**BASE), model().tokenizer, seed=1, threads=1)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--size", choices=("tiny", "base"), default="tiny")
+    for name, default in (("moments", 50), ("seed", 0), ("threads", 1)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--phases", default=",".join(PHASES))
+    args = parser.parse_args()
+    logging.getLogger("t0native").setLevel(logging.ERROR)  # the tokenizer is smaller than T5-base's vocabulary
+    random, begun, times = np.random.default_rng(args.seed), new_model(args.size), {}
+    for phase in args.phases.split(","):
+        for _ in range(args.moments):
+            after = random.uniform(0, 0.02 if args.size == "tiny" else {"gradients": 1, "save": 4, "validate": 4}.get(phase, 0.3))
+            one_moment(args, begun, phase, int(random.integers(1, 3)), after, times)
+    for phase, found in sorted(times.items()):
+        late, ended = (f"{1000 * np.median(column):,.0f} ms (at most {1000 * max(column):,.0f})" for column in zip(*found))
+        print(f"{args.size}, {phase}: {len(found)} signals, late {late}, ended after {ended}", flush=True)
+
+
+def one_moment(args, begun, phase, k, after, times):
+    """Adds (late, ended) to times[phase that was hit]; AssertionError where another model is kept."""
+    options = options_for(phase, args.size, args.threads)
+    trained = begun if args.size == "base" else new_model("tiny")
+    with tempfile.TemporaryDirectory() as folder:
+        hit, late, ended, step = interrupted(trained, Path(folder) / "run", phase, k, after, options)
+        kept = t0.Model.from_pretrained(step_folder(Path(folder) / "run", step))
+    times.setdefault(hit, []).append((late, ended))
+    assert bytes_of(kept) == bytes_of(trained), "another model"
+    if args.size == "tiny":
+        fresh = model()
+        if step:
+            t0.train(fresh, steps=step, progress=False, **{**options, "validate": None, "checkpoint_every": None})
+        assert bytes_of(fresh) == bytes_of(trained), "not the run of so many steps"
+
+
+if __name__ == "__main__":
+    main()
