@@ -1,6 +1,6 @@
 """Runs under kills and failing disks: whatever happens, a run ends with the weights and the log of one that nothing happened to.
 
-    python tests/fuzz_runs.py [--kinds plain,accumulated,mixed] [--threads 1,2] [--kills 20] [--steps 200] [--writing 200] [--faults] [--seed 0]
+    python tests/fuzz_runs.py [--kinds plain,accumulated,mixed,tokens] [--threads 1,2] [--kills 20] [--steps 200] [--writing 200] [--faults] [--seed 0]
 
     kills     SIGKILL at random moments of a run of so many steps, which then goes on; each hits a process that is training or restoring
     writing   SIGKILL while a checkpoint is being written (its temporary folder is there): each folder of a step must be whole
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import rows_of, yes_no
+from fakes import FakePrompt, rows_of, yes_no
 from test_runs import bytes_of, log_of, mixture, model, run
 
 import t0native as t0
@@ -36,6 +36,7 @@ KINDS = {
     "plain": {"dropout": 0.0},
     "accumulated": {"accumulate": 2, "dropout": 0.1, "optimizer": "adamw"},
     "mixed": {"accumulate": 2, "dropout": 0.1, "recompute": True, "workers": 2},  # of prompts and all three objectives
+    "tokens": {"batch_size": None, "batch_tokens": 150, "dropout": 0.1},  # of a prompt that drops rows, which the log tells
 }
 COMMON = {"checkpoint_every": 7, "log_every": 5, "batch_size": 8}
 
@@ -49,7 +50,8 @@ def objectives():
 def trained(out, kind, **options):
     """(model, Run) of a run of this kind, begun or gone on with."""
     begun = model(extra_ids=20 if kind == "mixed" else 0)
-    mixed = t0.Mixture([mixture(), *objectives()]) if kind == "mixed" else mixture()
+    drops = t0.Task("drops", rows_of(40), {"some": FakePrompt("some", lambda row: None if row["label"] else (row["text"], "no", ["no"]))})
+    mixed = {"mixed": lambda: t0.Mixture([mixture(), *objectives()]), "tokens": lambda: t0.Mixture([mixture(), drops])}.get(kind, mixture)()
     return begun, run(begun, out, mixed, **COMMON | KINDS[kind] | options)
 
 
@@ -94,10 +96,10 @@ def killed_at_random(folder, kind, kills, steps, threads, random):
 
     Each of the kills has a step of its own, in ascending order, and comes a random part of a few steps after the log tells of it, or,
     one in five, while the process makes ready."""
-    options, again, hit = {"steps": steps, "threads": threads, "log_every": 1}, 0, 0
+    options, again, hit = {"steps": steps, "threads": threads}, 0, 0
     whole, part = Path(folder) / f"{kind}{threads}", Path(folder) / f"{kind}{threads}-killed"
     expected, done = trained(whole, kind, **options)
-    few = 3 * done.seconds / steps
+    few = 6 * done.seconds / steps
     for target in sorted(random.choice(int(0.85 * steps), kills, replace=False)):
         log = part / "log.jsonl"
         process, before = started(part, kind, options), log.stat().st_ino if log.exists() else None

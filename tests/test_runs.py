@@ -90,6 +90,17 @@ def test_kills_while_a_checkpoint_is_written_leave_a_whole_one(tmp_path):
     assert killed_while_writing(tmp_path, 2, np.random.default_rng(0)).total() >= 1
 
 
+@pytest.mark.parity
+def test_each_checkpoint_loads_in_transformers(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    trained = model()
+    run(trained, tmp_path, steps=9, checkpoint_every=7)
+    for step in steps_in(tmp_path):
+        loaded, told = transformers.T5ForConditionalGeneration.from_pretrained(step_folder(tmp_path, step), output_loading_info=True)
+        assert not told["missing_keys"] and not told["unexpected_keys"] and not told["mismatched_keys"]
+    assert steps_in(tmp_path) == [7, 9] and np.array_equal(loaded.shared.weight.detach().numpy(), trained.core.tensor("shared.weight"))
+
+
 def test_a_log_that_cannot_be_synced_is_told(tmp_path):
     real = os.fsync
 
