@@ -56,6 +56,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers
     from t0native.threads import get_num_threads, set_num_threads
     from t0native.tokenizer import Ragged, Tokenizer
     from t0native.train import Run
+    from t0native.winobias import bias_gaps
 
 _HOME = {
     "Tokenizer": "tokenizer",
@@ -76,6 +77,7 @@ _HOME = {
     "Suite": "suites",
     "suite": "suites",
     "few_shot": "fewshot",
+    "bias_gaps": "winobias",
     "Run": "train",
     "Report": "report",
     "SpanCorruption": "objectives",

@@ -12,11 +12,13 @@
 
 Choices stand in the input where append_choices_to_input says so, and it is true unless said, in an order drawn for each example.
 What a file leaves out has BIG-bench's own default. Examples that stand twice count once, as there: winowhy has 2862, not 2865.
-Rows are dicts: input, choices (or None), worth (a mapping of answers to their values) and subtask."""
+Rows are dicts: input, choices and worth (a mapping of choices to their values), both None where answers are written, answers (those
+that are right, or best) and subtask."""
 
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,10 +28,11 @@ from t0native._core import RANDOM_ROW, random_bits
 from t0native.arguments import FLAG, NAMES, TEXT, Kind, shown
 from t0native.datafolder import ARROW_ENDINGS, TEXT_ENDINGS, find_rows
 from t0native.errors import DataError, suggest
+from t0native.metrics import Metric, find_metric
 from t0native.prompts import PromptedExample, PromptMetadata
 from t0native.rows import lines_of, parse_example, read_rows
 
-__all__ = ["T0_TASKS", "BigBenchPrompt", "WorthExample", "find_task", "read_task", "stopped"]
+__all__ = ["T0_TASKS", "BigBenchPrompt", "find_task", "read_task", "stopped"]
 
 T0_TASKS = (
     "code_line_description", "conceptual_combinations", "formal_fallacies_syllogisms_negation", "hindu_knowledge", "known_unknowns",
@@ -37,6 +40,7 @@ T0_TASKS = (
     "strategyqa", "vitaminc_fact_verification", "winowhy",
 )  # fmt: skip
 METRICS = ("multiple_choice_grade", "exact_str_match")
+GRADE = find_metric(METRICS[0])
 FOLDER = "bigbench"
 _ORDER = RANDOM_ROW + (9 << 8)  # the stream of the order of choices; index (example << 20) + choice
 _TEXT_OR_NONE, _TEXTS = TEXT.or_none(), Kind(NAMES.fits, "a list of texts")
@@ -60,30 +64,17 @@ _KINDS = {name: TEXT for name in Form._fields} | {"append_choices_to_input": FLA
 _KINDS |= {"preferred_score": TEXT, "metrics": NAMES}
 
 
-class WorthExample(PromptedExample):
-    """A PromptedExample whose answers are worth different values: worth is a mapping of answers to values, target the best of them.
-
-    >>> WorthExample("2 + 2 =", "4", ["4", "5"], {"4": 1, "5": 0}).worth["4"]
-    1
-    """
-
-    def __new__(cls, input, target, choices, worth):
-        self = super().__new__(cls, input, target, choices)
-        self.worth = worth
-        return self
-
-
 class BigBenchPrompt:
     """The prompt of a task's authors, standing where a Prompt stands.
 
     name; forms: {subtask: Form}.
 
     >>> prompt = BigBenchPrompt("sums", {"": Form(append_choices_to_input=False)})
-    >>> prompt.render({"input": "2 + 2", "choices": ["4", "5"], "worth": {"4": 1, "5": 0}, "subtask": ""}).input
+    >>> prompt.render({"input": "2 + 2", "choices": ["4", "5"], "worth": {"4": 1, "5": 0}, "answers": ["4"], "subtask": ""}).input
     '\\nQ: 2 + 2\\nA: '
     """
 
-    answer_choices, reference, fields, optional_fields = None, "the task's authors", ("input", "choices", "worth", "subtask"), ()
+    answer_choices, reference, fields, optional_fields = None, "the task's authors", ("input", "choices", "worth", "answers", "subtask"), ()
 
     def __init__(self, name, forms):
         self.name, self.forms = name, forms
@@ -101,7 +92,7 @@ class BigBenchPrompt:
     id = jinja
 
     def render(self, row, seed=0, index=0):
-        """A row as a WorthExample; None where its input is empty."""
+        """A row as a PromptedExample; None where its input is empty."""
         form = self.forms[row["subtask"]]
         text, choices = form.example_input_prefix + row["input"], row["choices"]
         if not row["input"].strip():
@@ -110,8 +101,7 @@ class BigBenchPrompt:
             drawn = sorted(choices)
             order = np.argsort(random_bits(int(seed), _ORDER, int(index) << 20, len(drawn)), kind="stable")
             text += "".join(form.choice_prefix + drawn[i] for i in order)
-        target = max(row["worth"], key=row["worth"].get)  # the first of the best
-        return WorthExample(form.task_prefix + text + form.example_output_prefix, target, choices, row["worth"])
+        return PromptedExample(form.task_prefix + text + form.example_output_prefix, row["answers"][0], choices)
 
     def why_dropped(self, row, seed=0, index=0):
         """Why `render` gives None, in words; None where it does not."""
@@ -141,19 +131,19 @@ def stopped(text, stop_string=None):
 
 
 def find_task(data, task):
-    """A function that reads (rows, {subtask: Form}, metric) of a BIG-bench task, or None where `data` lacks it. data: a folder, or
+    """A function that reads (rows, {subtask: Form}, Metric) of a BIG-bench task, or None where `data` lacks it. data: a folder, or
     a mapping, as datafolder.py's. DataError for two files of one task.
 
     >>> rows, forms, metric = find_task({"bigbench/sums": [{"query": "2 + 2 =", "choices": ["4", "5"], "gold": 0}]}, "sums")()
-    >>> rows[0]["worth"], metric
+    >>> rows[0]["worth"], metric.name
     ({'4': 1.0, '5': 0.0}, 'multiple_choice_grade')
     """
     if not isinstance(data, (str, Path)):
         found = find_rows(data, FOLDER, task, "default") or find_rows(data, FOLDER, task, "validation")
-        return found and (lambda: _of_rows(f"{FOLDER}/{task}", found()))
+        return found and (lambda: _with_metric({"": _of_rows(f"{FOLDER}/{task}", found())}))
     find_rows(data, FOLDER, task)  # which checks the folder
     folder = Path(data, FOLDER)
-    whole = sorted([*folder.glob(f"{task}/task.json"), *folder.glob(f"{task}/*/task.json")])
+    whole = [*folder.glob(f"{task}/task.json"), *sorted(folder.glob(f"{task}/*/task.json"))]
     names = [task, f"{task}/{task}", f"{task}/default", f"{task}/validation"]
     plain = [place for name in names for ending in TEXT_ENDINGS + ARROW_ENDINGS if (place := folder / f"{name}{ending}").is_file()]
     if len(plain) + bool(whole) > 1:
@@ -162,17 +152,27 @@ def find_task(data, task):
 
 
 def _read(files, folder):
-    """The rows of all files; of several the parts of a task."""
-    rows, forms, metrics = [], {}, {}
-    for file in files:
-        subtask = file.parent.relative_to(folder).as_posix() if len(files) > 1 else ""
-        some, form, metric = read_task(file)
-        rows += [{**row, "subtask": subtask} for row in some]
-        forms[subtask], metrics[metric] = form, file
-    if len(metrics) > 1:
-        told = " and ".join(f"{file} {metric}" for metric, file in metrics.items())
-        raise DataError(f"the parts of one task are judged differently, by preferred_score: {told}; evaluate them apart")
-    return rows, forms, next(iter(metrics))
+    parts = {file.parent.relative_to(folder).as_posix() if len(files) > 1 else "": file for file in files}  # "." of the task's own
+    return _with_metric({subtask: read_task(file) for subtask, file in parts.items()})
+
+
+def _with_metric(parts):
+    """(rows of all parts, their forms, their one Metric). parts: {subtask: (rows, Form, name of the metric)}."""
+    rows = [{**row, "subtask": subtask} for subtask, (some, _, _) in parts.items() for row in some]
+    forms = {subtask: form for subtask, (_, form, _) in parts.items()}
+    ways = {subtask: (metric, form.stop_string) if metric == METRICS[1] else (metric,) for subtask, (_, form, metric) in parts.items()}
+    if len(set(ways.values())) > 1:
+        told = "; ".join(f"{subtask} by {way[0]}" + "".join(f" until {stop!r}" for stop in way[1:] if stop) for subtask, way in ways.items())
+        raise DataError(f"the parts of one task are judged differently, by preferred_score and stop_string ({told}); evaluate them apart")
+    metric, *stop = next(iter(ways.values()))
+    return rows, forms, replace(GRADE, targets="worth") if metric == METRICS[0] else _exact(*stop)
+
+
+def _exact(stop):
+    def equal(text, targets):
+        return float(stopped(text, stop) in {target.strip() for target in targets})
+
+    return Metric(METRICS[1], "text", of_row=equal, targets="answers", short=True)
 
 
 def read_task(path):
@@ -191,14 +191,11 @@ def read_task(path):
     if path.suffix in ARROW_ENDINGS:
         from t0native.datafolder import read_arrow
 
-        found = _of_rows(path, read_arrow(path))
-    elif path.suffix != ".json":
-        found = _of_rows(path, read_rows(path))
-    else:
-        content = parse_example("".join(line for _, line in lines_of(path)), path)
-        found = _of_rows(path, content) if isinstance(content, list) else _of_json(path, content)
-    rows, forms, metric = found
-    return rows, forms[""], metric
+        return _of_rows(path, read_arrow(path))
+    if path.suffix != ".json":
+        return _of_rows(path, read_rows(path))
+    content = parse_example("".join(line for _, line in lines_of(path)), path)
+    return _of_rows(path, content) if isinstance(content, list) else _of_json(path, content)
 
 
 # ---- what a file says -----------------------------------------------------------------------------------------------
@@ -217,7 +214,7 @@ def _of_json(path, content):
         raise DataError(f"{path}: 'examples' must be a list of at least one example{near}")
     rows = [_row(f"{path}, example {i}", example, "input", "target", "target_scores") for i, example in enumerate(_different(examples))]
     form = Form(**{name: content[name] for name in Form._fields if name in content})
-    return rows, {"": form}, _metric(path, rows, content)
+    return rows, form, _metric(path, rows, content)
 
 
 def _metric(path, rows, content):
@@ -233,7 +230,7 @@ def _metric(path, rows, content):
         if content.get("output_regex") is not None:
             raise DataError(f"{path}: output_regex {shown(content['output_regex'])}: must be null; answers are cut by stop_string alone")
         for row in rows:
-            row["choices"], row["worth"] = None, {answer: 1.0 for answer in _best(row["worth"])}
+            row["choices"] = row["worth"] = None
     return metric
 
 
@@ -258,7 +255,7 @@ def _of_rows(path, given):
             rows.append(_hub_row(place, row))
         else:
             raise DataError(f"{place}: neither query, choices, gold nor inputs, targets, multiple_choice_targets; it has: {', '.join(map(str, row))}")
-    return rows, {"": PLAIN}, _metric(path, rows, {})
+    return rows, PLAIN, _metric(path, rows, {})
 
 
 def _query_row(place, row):
@@ -269,7 +266,8 @@ def _query_row(place, row):
         raise DataError(f"{place}: choices {shown(choices)}: must be a list of texts")
     if isinstance(gold, bool) or not isinstance(gold, int) or not 0 <= gold < len(choices):
         raise DataError(f"{place}: gold {shown(gold)}: must be the number of a choice, from 0 to {len(choices) - 1}")
-    return {"input": query, "choices": choices, "worth": {choice: float(choice == choices[gold]) for choice in choices}, "subtask": ""}
+    worth = {choice: float(choice == choices[gold]) for choice in choices}
+    return {"input": query, "choices": choices, "worth": worth, "answers": [choices[gold]]}
 
 
 def _hub_row(place, row):
@@ -293,11 +291,11 @@ def _row(place, example, text, target, scores):
     if worth is not None:
         if not isinstance(worth, Mapping) or not worth or not all(map(_is_number, worth.values())):
             raise DataError(f"{place}: {scores} {shown(worth)}: must be an object of choices and their numbers")
-        return {"input": example[text], "choices": list(worth), "worth": dict(worth), "subtask": ""}
+        return {"input": example[text], "choices": list(worth), "worth": dict(worth), "answers": _best(worth)}
     answers = [example.get(target)] if isinstance(example.get(target), str) else example.get(target)
     if not isinstance(answers, list) or not answers or not all(isinstance(answer, str) for answer in answers):
         raise DataError(f"{place}: {target} {shown(answers)}: must be text or a list of texts, or {scores} be there")
-    return {"input": example[text], "choices": None, "worth": {answer.strip(): 1.0 for answer in answers}, "subtask": ""}
+    return {"input": example[text], "choices": None, "worth": None, "answers": answers}
 
 
 def _is_number(value):

@@ -68,7 +68,7 @@ class FewShotPrompt:
         for shot in self._drawn(row, seed, index, kind):
             text += shot.input.removeprefix(head) + between + shot.target + after
         given = example.input.removeprefix(head)
-        return _with_input(example, text + given)
+        return example._replace(input=text + given)
 
     def _drawn(self, row, seed, index, kind):
         shots, source = [], self.source
@@ -111,14 +111,6 @@ def _order(seed, index, n):
     if n <= PERMUTED:
         return np.argsort(bits, kind="stable").tolist()
     return list(dict.fromkeys((bits % np.uint64(n)).tolist()))
-
-
-def _with_input(example, text):
-    """The example with another input, and what else it has."""
-    changed = example._replace(input=text)
-    if more := getattr(example, "__dict__", None):
-        changed.__dict__.update(more)
-    return changed
 
 
 @lru_cache(maxsize=64)  # prompts of one task share their rows

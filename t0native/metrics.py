@@ -14,6 +14,7 @@
     trivia_qa_em, _f1      Trivia QA, -           text     rows       ours          TriviaQA's: other marks are normalised
     record_em, record_f1                          text     rows       ours          SQuAD's, against all of the row's `answers`
     coqa_f1                COQA F1                text     rows       ours          squad_f1
+    target_in_prediction                          text     rows       ours          the target's noun is in the text (WinoBias)
     edit_distance          Edit Distance          text     rows       ours          word edits / words of the longer: 0 is best
     rouge1, 2, L, Lsum     -, -, -, ROUGE         text     rows       rouge-score   F1 of n-grams or longest common subsequence
     bleu                   BLEU                   text     -          sacrebleu     corpus BLEU, tokenizer "intl" (T5's)
@@ -154,6 +155,7 @@ def _table():
         rows("record_em", "text", text.squad_em, targets="answers"),
         rows("record_f1", "text", text.squad_f1, targets="answers"),
         rows("coqa_f1", "text", text.squad_f1),
+        rows("target_in_prediction", "text", text.target_in_prediction),
         rows("edit_distance", "text", text.edit_distance),
         *(rows(kind, "text", partial(text.rouge, kind), library="rouge-score") for kind in ("rouge1", "rouge2", "rougeL", "rougeLsum")),
         corpus("bleu", "text", corpusmetrics.bleu, "sacrebleu"),

@@ -138,8 +138,7 @@ def bigbench_task(name, data):
     if reader is None:
         return AbsentTask(f"bigbench/{name}", {OWN_PROMPT: BigBenchPrompt(OWN_PROMPT, {"": PLAIN})}, "bigbench", name, "task.json")
     rows, forms, metric = reader()
-    judged = {"multiple_choice_grade": "accuracy", "exact_str_match": "exact_match"}[metric]  # the same where one answer is right
-    return Task(f"bigbench/{name}", rows, [BigBenchPrompt(OWN_PROMPT, forms)], judged, ("bigbench", name), "task.json")
+    return Task(f"bigbench/{name}", rows, [BigBenchPrompt(OWN_PROMPT, forms)], metric, ("bigbench", name), "task.json")
 
 
 def instruction_free_prompts():

@@ -161,4 +161,5 @@ def _task(name, fact, split, suffix, prompts, readers):
     if reader is None:
         return AbsentTask(full, chosen, dataset, subset, split), rate, size
     rows = reader()
-    return Task(full, rows, chosen, dataset=(dataset, subset), split=split), rate, len(rows)
+    metric = "target_in_prediction" if dataset == WINO_BIAS else None
+    return Task(full, rows, chosen, metric, (dataset, subset), split), rate, len(rows)

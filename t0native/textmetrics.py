@@ -3,6 +3,7 @@
     squad, trivia_qa    words after the official scripts' normalisation: small letters, without punctuation and articles
                         (TriviaQA puts a space for a mark, SQuAD nothing)
     F1 of two bags of words    2 * common / (words of one + words of the other); where either is empty, 1 if both are, else 0
+    target_in_prediction    WinoBias': the target, without an article before it, stands in the text, whatever the case
     edit_distance       least number of words inserted, deleted or replaced (Levenshtein 1966) / words of the longer text: 0 is
                         best. T5's metric of this name is the plain number.
     rouge               F1 of rouge-score, without stemming; as in T5, " . " ends a sentence for rougeLsum
@@ -16,15 +17,22 @@ from functools import lru_cache
 
 from t0native.errors import DataError
 
-__all__ = ["edit_distance", "exact_match", "number_in", "number_of_target", "rouge", "squad_em", "squad_f1", "trivia_qa_em", "trivia_qa_f1"]
+__all__ = ["edit_distance", "exact_match", "number_in", "number_of_target", "rouge", "squad_em", "squad_f1", "target_in_prediction", "trivia_qa_em", "trivia_qa_f1"]
 
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
+_FIRST_ARTICLE = re.compile(r"^(?:a|an|the) (?=.)")
 _SQUAD = str.maketrans("", "", string.punctuation)
 _TRIVIA = str.maketrans(dict.fromkeys(string.punctuation + "‘’´`_", " "))
 
 
 def exact_match(prediction, targets):
     return float(prediction.strip() in {target.strip() for target in targets})
+
+
+def target_in_prediction(prediction, targets):
+    text = " ".join(prediction.lower().split())
+    nouns = [_FIRST_ARTICLE.sub("", " ".join(target.lower().split())) for target in targets]
+    return float(any(noun in text for noun in nouns))
 
 
 def _words(text, marks):

@@ -29,9 +29,13 @@ def task_json(**changes):
     return {"examples": examples, "preferred_score": "multiple_choice_grade", "metrics": ["multiple_choice_grade"]} | changes
 
 
+def mosaic(n):
+    return [{"query": f"{i} + {i}", "choices": [str(i), str(2 * i), "7"], "gold": 1} for i in range(1, n + 1)]
+
+
 def rendered(tmp_path, content, row=0, **options):
     rows, form, _ = read_task(put(tmp_path, "task.json", content))
-    return BigBenchPrompt("own", {"": form}).render(rows[row], **options)
+    return BigBenchPrompt("own", {"": form}).render({**rows[row], "subtask": ""}, **options)
 
 
 def test_the_prompt_is_what_the_file_says(tmp_path):
@@ -40,12 +44,12 @@ def test_the_prompt_is_what_the_file_says(tmp_path):
     example = rendered(tmp_path, task_json())  # BIG-bench's own defaults, with the choices in a drawn order
     assert example.input.startswith("\nQ: 1 + 1\n  choice: ") and example.input.endswith("\nA: ")
     assert sorted(example.input.split("\n")[2:5]) == ["  choice: 1", "  choice: 2", "  choice: 7"]
-    assert example[1:] == ("2", ["1", "2", "7"]) and example.worth == {"1": 0, "2": 1, "7": 0.5}
+    assert example[1:] == ("2", ["1", "2", "7"])
 
 
 def test_the_order_of_choices_is_drawn(tmp_path):
-    rows, form, _ = read_task(put(tmp_path, "task.json", task_json()))
-    prompt = BigBenchPrompt("own", {"": form})
+    rows, forms, _ = find_task({"bigbench/a": mosaic(3)}, "a")()
+    prompt = BigBenchPrompt("own", {"": Form()})
     orders = {prompt.render(rows[0], seed=3, index=index).input for index in range(60)}
     assert len(orders) == 6  # of three choices
     assert prompt.render(rows[0], seed=3, index=5) == prompt.render(rows[0], seed=3, index=5)
@@ -62,11 +66,11 @@ def test_answers_that_are_written(tmp_path):
     content = {"examples": [{"input": "Capital of France?", "target": ["Paris", " paris "]}, {"input": "Of Spain?", "target": "Madrid"}], "metrics": ["exact_str_match"]}
     rows, _, metric = read_task(put(tmp_path, "task.json", content))
     assert metric == "exact_str_match" and rows[0]["choices"] is None
-    assert [row["worth"] for row in rows] == [{"Paris": 1.0, "paris": 1.0}, {"Madrid": 1.0}]
+    assert [row["answers"] for row in rows] == [["Paris", " paris "], ["Madrid"]]
     both = task_json(preferred_score="exact_str_match")
     both["examples"][0]["target_scores"]["two"] = 1
     rows, _, metric = read_task(put(tmp_path, "both.json", both))
-    assert metric == "exact_str_match" and rows[0] == {"input": "1 + 1", "choices": None, "worth": {"2": 1.0, "two": 1.0}, "subtask": ""}
+    assert metric == "exact_str_match" and rows[0] == {"input": "1 + 1", "choices": None, "worth": None, "answers": ["2", "two"]}
 
 
 @pytest.mark.parametrize(
@@ -79,24 +83,24 @@ def test_where_an_answer_stops(text, stop, answer):
 
 def test_the_three_forms_are_one(tmp_path):
     put(tmp_path, "bigbench/a/task.json", task_json(example_input_prefix="", example_output_prefix="", append_choices_to_input=False))
-    mosaic = [{"query": f"{i} + {i}", "choices": [str(i), str(2 * i), "7"], "gold": 1} for i in range(1, 4)]
-    put(tmp_path, "bigbench/b.jsonl", "".join(json.dumps(row) + "\n" for row in mosaic))
-    hub = [{"idx": i, "inputs": row["query"], "targets": [row["choices"][1]], "multiple_choice_targets": row["choices"], "multiple_choice_scores": [0, 1, 0]} for i, row in enumerate(mosaic)]
+    rows = mosaic(3)
+    put(tmp_path, "bigbench/b.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    hub = [{"idx": i, "inputs": row["query"], "targets": [row["choices"][1]], "multiple_choice_targets": row["choices"], "multiple_choice_scores": [0, 1, 0]} for i, row in enumerate(rows)]
     put(tmp_path, "bigbench/c/validation.json", hub)
-    written = [{"inputs": row["query"], "targets": [row["choices"][1]], "multiple_choice_targets": [], "multiple_choice_scores": []} for row in mosaic]
+    written = [{"inputs": row["query"], "targets": [row["choices"][1]], "multiple_choice_targets": [], "multiple_choice_scores": []} for row in rows]
     found = [find_task(tmp_path, name)() for name in "abc"] + [find_task({"bigbench/d": {"validation": written}}, "d")()]
     prompts = [BigBenchPrompt("own", forms) for _, forms, _ in found]
     examples = [[prompt.render(row, index=i) for i, row in enumerate(rows)] for prompt, (rows, _, _) in zip(prompts, found)]
     assert examples[0] == examples[1] == examples[2]
     assert [example[:2] for example in examples[3]] == [example[:2] for example in examples[0]]
-    assert [metric for _, _, metric in found] == ["multiple_choice_grade"] * 3 + ["exact_str_match"]
+    assert [metric.name for _, _, metric in found] == ["multiple_choice_grade"] * 3 + ["exact_str_match"]
 
 
 def test_parts_of_a_task_are_taken_together(tmp_path):
     put(tmp_path, "bigbench/a/two/task.json", task_json(task_prefix="Two. "))
     put(tmp_path, "bigbench/a/one/task.json", task_json(task_prefix="One. "))
     rows, forms, metric = find_task(tmp_path, "a")()
-    assert [row["subtask"] for row in rows] == ["one"] * 3 + ["two"] * 3 and metric == "multiple_choice_grade"
+    assert [row["subtask"] for row in rows] == ["one"] * 3 + ["two"] * 3 and metric.name == "multiple_choice_grade"
     prompt = BigBenchPrompt("own", forms)
     assert [prompt.render(row).input[:5] for row in rows] == ["One. "] * 3 + ["Two. "] * 3
 
@@ -116,9 +120,41 @@ def test_public_data(public_data, tmp_path):
     assert example.input.startswith("Please answer the following questions about which words certain pronouns refer to.\n\nThe city councilmen")
     assert example.input.endswith("\nThe above reasoning is ") and example[1:] == ("correct", ["correct", "incorrect"])
     report = t0.evaluate(Guess(), suite, progress=False)
-    assert [(cell["metric"], cell["status"], cell["n"]) for cell in report.cells] == [("accuracy", "ok", len(task.rows)) for task in suite]
+    assert [(cell["metric"], cell["status"], cell["n"]) for cell in report.cells] == [("multiple_choice_grade", "ok", len(task.rows)) for task in suite]
     firsts = [row["worth"][row["choices"][0]] for row in suite[3].rows]
     assert report.cells[3]["value"] == sum(firsts) / len(firsts)
+
+
+def test_grades_between_none_and_all(tmp_path):
+    content = task_json()
+    for example, scores in zip(content["examples"], ({"a": 0.25, "b": 1}, {"a": 1, "b": 1}, {"a": 0, "b": 1})):
+        example["target_scores"] = scores
+    put(tmp_path, "bigbench/winowhy/task.json", content)
+    report = t0.evaluate(Guess(), t0.suite("bigbench-t0", tmp_path), progress=False)
+    assert [cell["value"] for cell in report.cells] == [(0.25 + 1 + 0) / 3]
+
+
+class Writer:
+    """Answers in turn."""
+
+    tokenizer = t0.mini.tokenizer()
+
+    def __init__(self, *answers):
+        self.answers = iter(answers)
+
+    def rank(self, inputs, choices, **options):
+        raise AssertionError("answers are written")
+
+    def generate(self, inputs, **options):
+        return [next(self.answers) for _ in inputs]
+
+
+@pytest.mark.parametrize("stop, right", [(None, [1, 1, 0]), ("##", [0, 1, 1])])
+def test_written_answers_are_cut_and_compared(stop, right, tmp_path):
+    examples = [{"input": f"question {i}", "target": ["tea", "milk"]} for i in range(3)]
+    put(tmp_path, "bigbench/winowhy/task.json", {"examples": examples, "preferred_score": "exact_str_match", "stop_string": stop})
+    report = t0.evaluate(Writer("milk. Or", " tea", "tea## no"), t0.suite("bigbench-t0", tmp_path), progress=False)
+    assert [cell["metric"] for cell in report.cells] == ["exact_str_match"] and report.correct[0].tolist() == right
 
 
 def test_missing_tasks_are_told_with_their_source(tmp_path, caplog):

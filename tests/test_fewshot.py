@@ -75,12 +75,12 @@ def test_what_a_prompt_is_otherwise_stays():
 
 def test_big_bench_joins_its_own_way():
     form = Form("Add.\n", "Sum: ", " Is: ", few_shot_example_separator="\n##\n", append_choices_to_input=False)
-    made = [{"input": f"{i}+{i}", "choices": [str(2 * i), "x"], "worth": {str(2 * i): 1, "x": 0}, "subtask": part} for i in range(4) for part in "ab"]
+    made = [{"input": f"{i}+{i}", "choices": [str(2 * i), "x"], "worth": {str(2 * i): 1, "x": 0}, "answers": [str(2 * i)], "subtask": part} for i in range(4) for part in "ab"]
     prompt = BigBenchPrompt("own", {"a": form, "b": form})
     task = few_shot(t0.Task("sums", made, [prompt]), 3)
     example = task.render("own", 2)
     head, *shots, last = example.input.replace("Add.\n", "Add.\n\n##\n", 1).split("\n##\n")
-    assert (head, last) == ("Add.\n", "Sum: 1+1 Is: ") and example.worth == {"2": 1, "x": 0}
+    assert (head, last) == ("Add.\n", "Sum: 1+1 Is: ") and example.target == "2"
     assert sorted(shots) == ["Sum: 0+0 Is: 0", "Sum: 2+2 Is: 4", "Sum: 3+3 Is: 6"]  # of its own part
 
 

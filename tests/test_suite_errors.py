@@ -130,10 +130,10 @@ def test_two_files_of_one_task(tmp_path):
         "bigbench/winowhy/task.json and bigbench/winowhy.jsonl are both BIG-bench's winowhy; leave one"
     )
     (tmp_path / "bigbench/winowhy.jsonl").unlink()
-    put(tmp_path, "bigbench/winowhy/part/task.json", task_json(preferred_score="exact_str_match"))
+    put(tmp_path, "bigbench/winowhy/part/task.json", task_json(preferred_score="exact_str_match", stop_string="##"))
     assert told(tmp_path, lambda: t0.suite("bigbench-t0", tmp_path)) == (
-        "the parts of one task are judged differently, by preferred_score: bigbench/winowhy/part/task.json exact_str_match and "
-        "bigbench/winowhy/task.json multiple_choice_grade; evaluate them apart"
+        "the parts of one task are judged differently, by preferred_score and stop_string (. by multiple_choice_grade; "
+        "part by exact_str_match until '##'); evaluate them apart"
     )
 
 

@@ -121,7 +121,7 @@ def test_all_44_bias_cells_run(public_data, promptsource_folder, tiny):
     assert (suite.cells, len(suite), suite.missing) == (44, 6, [])
     report = t0.evaluate(tiny, suite, progress=False)
     assert [cell["status"] for cell in report.cells] == ["ok"] * 44
-    assert [cell["metric"] for cell in report.cells] == ["accuracy"] * 16 + ["exact_match"] * 28
+    assert [cell["metric"] for cell in report.cells] == ["accuracy"] * 16 + ["target_in_prediction"] * 28
 
 
 def test_all_14_big_bench_cells_run(public_data, tiny, tmp_path):
