@@ -16,7 +16,7 @@ import numpy as np
 
 from t0native._core import RANDOM_BOOTSTRAP, random_bits
 
-__all__ = ["bootstrap", "bootstrap_means", "corpus_draws", "interval_of_mean_median", "intervals", "quartiles"]
+__all__ = ["bootstrap", "bootstrap_means", "corpus_draws", "interval_of_mean_median", "intervals", "percentile_interval", "quartiles", "resampled_medians", "row_counts"]
 
 PROMPT_INDEX = 1 << 60  # index of the draws of prompts; those of rows begin at 0
 REPLICATES = 1000
@@ -43,9 +43,8 @@ def bootstrap(correct, seed=0, replicates=REPLICATES):
 
 def intervals(values, seed=0):
     """(low [P], high [P], low, high) as `bootstrap` gives, of v [replicates, P]."""
-    lows, highs = _interval(values)
-    low, high = _interval(_resampled_medians(values, seed))
-    return lows, highs, _plain(low), _plain(high)
+    lows, highs = percentile_interval(values)
+    return lows, highs, *percentile_interval(resampled_medians(values, seed))
 
 
 def corpus_draws(weigh, kept, n_rows, value, seed=0, replicates=REPLICATES):
@@ -69,12 +68,11 @@ def interval_of_mean_median(runs, seed=0, replicates=REPLICATES):
     same prompts, so every replicate draws one set of rows and prompts for all of them.
 
     runs: a list of float64 [P, N] as above."""
-    medians = [_resampled_medians(bootstrap_means(np.asarray(run, np.float64), seed, replicates), seed) for run in runs]
-    low, high = _interval(np.mean(medians, axis=0))
-    return _plain(low), _plain(high)
+    medians = [resampled_medians(bootstrap_means(np.asarray(run, np.float64), seed, replicates), seed) for run in runs]
+    return percentile_interval(np.mean(medians, axis=0))
 
 
-def _resampled_medians(means, seed):
+def resampled_medians(means, seed):
     """median_j v[r, q_j], [replicates]."""
     replicates, n_prompts = means.shape
     bits = random_bits(seed, RANDOM_BOOTSTRAP, PROMPT_INDEX, replicates * n_prompts)
@@ -105,8 +103,10 @@ def bootstrap_means(correct, seed=0, replicates=REPLICATES):
     return means
 
 
-def _interval(values):
-    return np.percentile(values, [2.5, 97.5], axis=0)
+def percentile_interval(values):
+    """(low, high), 95 %, of replicates [R] or [R, P]: floats, or [P] each."""
+    low, high = np.percentile(values, [2.5, 97.5], axis=0)
+    return (low, high) if np.ndim(low) else (_plain(low), _plain(high))
 
 
 def _plain(value):

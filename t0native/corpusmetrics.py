@@ -4,6 +4,8 @@ give its bootstrap.
 
     f1            2 tp / (said + true) of choice 1; macro_f1: its mean over the choices that are said or true
     auc           P(score of a positive row > score of a negative one) + P(equal) / 2        (Mann & Whitney 1947)
+    ece           sum over 15 equal bins of confidence of |sum of (right - confidence)| / rows; confidence: softmax's share of
+                  the choice, from its scores; 0 is best                                       (Guo et al. 2017)
     pearson       cov(x, y) / sqrt(var(x) var(y)); 0 where a side does not vary
     spearman      pearson of the ranks, ties at the mean of their places
     bleu          sacrebleu's, from the n-gram counts of the rows, summed; its tokenizer "intl", as in T5
@@ -15,7 +17,7 @@ import numpy as np
 from t0native.errors import DataError
 from t0native.textmetrics import number_in, number_of_target
 
-__all__ = ["auc", "bleu", "f1", "macro_f1", "pearson", "spearman"]
+__all__ = ["auc", "bleu", "ece", "f1", "macro_f1", "pearson", "spearman"]
 
 
 def _f1s(said, true, classes):
@@ -62,6 +64,17 @@ def auc(predictions, targets):
             return (good * (np.cumsum(bad, axis=1) - bad / 2)).sum(axis=1) / (good.sum(axis=1) * bad.sum(axis=1))
 
     return area
+
+
+def ece(predictions, targets, bins=15):
+    apart, of_bin = np.empty(len(predictions)), np.empty(len(predictions), np.int64)
+    for i, (scores, worth) in enumerate(zip(predictions, targets)):
+        scores = np.asarray(scores, np.float64)
+        best = int(np.argmax(scores))
+        confidence = 1 / np.exp(scores - scores[best]).sum()
+        apart[i], of_bin[i] = (worth[best] > 0) - confidence, max(int(np.ceil(confidence * bins)) - 1, 0)
+    sums = apart[:, None] * (of_bin[:, None] == np.arange(bins))
+    return lambda weights: np.abs(weights @ sums).sum(axis=1) / weights.sum(axis=1)
 
 
 def _in_groups(weights, group):

@@ -1,4 +1,4 @@
-"""The metrics by which a cell is judged, by name. Values are fractions of 1, and most is best, but for edit_distance.
+"""The metrics by which a cell is judged, by name. Values are fractions of 1, and most is best, but for edit_distance and ece.
 
     name                   promptsource's name    of     a mean over  computed by   what it is
     accuracy               Accuracy               choices  rows       numpy         the choice of highest score is right
@@ -8,6 +8,7 @@
     multirc_f1             MultiRC                choices  -          numpy         f1, over the answers to all questions
     multirc_em                                    choices  questions  numpy         all answers to a question are judged right
     auc                    AUC                    scores   -          numpy         area under the ROC curve of choice 1
+    ece                                   scores   -          numpy         expected calibration error: 0 is best
     mean_reciprocal_rank   Mean Reciprocal Rank   scores   rows       numpy         1 / the rank of the first right choice
     exact_match            Other                  text     rows       ours          the text is the target, but for spaces at its ends
     squad_em, squad_f1     -, Squad               text     rows       ours          SQuAD's: words normalised, equal or F1
@@ -146,6 +147,7 @@ def _table():
         corpus("multirc_f1", "choices", corpusmetrics.f1),
         Metric("multirc_em", "choices", of_group=_all_right, group=question, library="numpy"),
         corpus("auc", "scores", corpusmetrics.auc),
+        corpus("ece", "scores", corpusmetrics.ece),
         rows("mean_reciprocal_rank", "scores", _reciprocal_rank, library="numpy"),
         rows("exact_match", "text", text.exact_match, short=True),
         rows("squad_em", "text", text.squad_em),

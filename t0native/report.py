@@ -122,6 +122,41 @@ class Report:
         """
         return [cell for cell in self.cells if cell["status"] != "ok"]
 
+    def statistics(self):
+        """What the prompts of each model and task tell together, a list of dicts: the summary's numbers, `iqr` (q3 - q1), `cells` (prompt,
+        value, low, high, n of each), and, from statistics.py,
+
+        rank_stability  how far half of the rows orders the prompts as the other half does: mean tau-b, -1 to 1
+        agreement, kappa  how often two prompts judge a row alike, and how far beyond chance (Fleiss' kappa)
+        ece             median over prompts of the calibration error, where the task names the metric "ece"
+
+        None stands where a number is not defined.
+
+        >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=20, progress=False)
+        >>> found = report.statistics()[0]
+        >>> found["task"], found["prompts"], len(found["cells"]), 0 <= found["agreement"] <= 1
+        ('inference', 12, 12, True)
+        """
+        from t0native.statistics import describe
+
+        return describe(self)
+
+    def compare(self, model_a, model_b):
+        """Two models on the tasks and prompts that both have (see `merge`), a list of dicts, one a task: `a` and `b` (medians over
+        prompts), `difference` (b - a) with its 95 % `interval` by the paired bootstrap over rows and prompts, and `over_rows` and
+        `over_prompts` alone; `p` of the paired permutation test; `better`: prompts of `prompts` on which b is above a; `tau`:
+        how alike the models order the prompts (tau-b). ConfigError for a model that is not there, and rows that do not fit.
+
+        >>> task = t0.mini.held_out_tasks()[0]
+        >>> runs = [t0.evaluate(t0.mini.new_model(seed), task, limit=20, label=str(seed), progress=False) for seed in (0, 1)]
+        >>> found = Report.merge(runs).compare("0", "1")[0]
+        >>> found["prompts"], found["interval"][0] <= found["difference"] <= found["interval"][1], 0 < found["p"] <= 1
+        (12, True, True)
+        """
+        from t0native.statistics import compare
+
+        return compare(self, model_a, model_b)
+
     def __str__(self):
         from t0native.tables import summary_table
 

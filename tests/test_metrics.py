@@ -135,6 +135,7 @@ def test_a_corpus_metrics_replicates_are_the_metric_of_the_rows_drawn():
         "f1": (random.integers(0, 2, 30).tolist(), worths(random.integers(0, 2, 30), 2)),
         "f1_macro": (random.integers(0, 3, 30).tolist(), worths(random.integers(0, 3, 30), 3)),
         "auc": (list(random.integers(0, 4, (30, 2)).astype(float)), worths(random.integers(0, 2, 30), 2)),
+        "ece": (list(random.normal(0, 2, (30, 2))), worths(random.integers(0, 2, 30), 2)),
         "pearson": (numbers, [[text] for text in numbers[::-1]]),
         "spearman": (numbers, [[text] for text in numbers[::-1]]),
         "bleu": (sentences(3, 30), [[text] for text in sentences(4, 30)]),
