@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from t0native.arguments import SEED, check, shown, whole
+from t0native.arguments import FLAG, SEED, check, shown, whole
 from t0native.errors import ConfigError, DataError, Error
 from t0native.judging import Answers, judge
 from t0native.metrics import METRICS
@@ -32,7 +32,7 @@ NO_TOKENIZER = (
 )
 
 
-def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None):
+def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None, add_eos_to_inputs=False):
     """Evaluate a model on every prompt of every task; returns a Report.
 
     model: a Model with its tokenizer, or anything with rank(inputs, choices, truncate=, progress=) and, for prompts without
@@ -40,6 +40,7 @@ def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None):
     tasks: a Task or several.  seed (0 to 2**64 - 1): of randomness inside templates and of the bootstrap.
     limit: rows a task at most.
     label: the model's name in the report (else model.name, or "model").
+    add_eos_to_inputs: whether inputs end in the end token; T0's do not, T5's do.
     A cell that fails (a template error, a number that is not finite, no row left) has status "failed" and the reason; the
     others go on. Rows that a prompt drops, and rows whose target is not among the choices, are counted as `dropped`.
     ConfigError for no tasks, two of one name, an objective in a prompt's place, a model without tokenizer, or a seed or limit
@@ -62,17 +63,17 @@ def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None):
     if getattr(model, "tokenizer", model) is None:
         raise ConfigError(NO_TOKENIZER)
     label = str(getattr(model, "name", None) or "model") if label is None else str(label)
-    started = time.monotonic()
+    started, asked = time.monotonic(), _EndedInputs(model) if check(FLAG, "add_eos_to_inputs", add_eos_to_inputs) else model
     cells = []
     total = sum(_n_rows(task, limit) * len(task.prompts) for task in tasks)
     with Progress("evaluate", total, on=progress) as bar:
         done = 0
         for task in tasks:
             for prompt in task.prompts:
-                cell = _cell(model, label, task, prompt, seed, limit, lambda n, at=done, t=task: bar.update(at + n, t.name))
+                cell = _cell(asked, label, task, prompt, seed, limit, lambda n, at=done, t=task: bar.update(at + n, t.name))
                 done += _n_rows(task, limit)
                 cells.append(cell)
-    about = _about(model, label, seed, limit, time.monotonic() - started)
+    about = _about(model, label, seed, limit, time.monotonic() - started) | {"add_eos_to_inputs": add_eos_to_inputs}
     columns = ([getattr(cell, name) for cell in cells] for name in ("about", "correct", "chance", "draws"))
     return Report.of_cells(*columns, seed=seed, about=about)
 
@@ -86,6 +87,22 @@ def check_scorable(tasks):
                     f"task {task.name!r}: {name!r} is an objective, which can be trained on but not evaluated; give a prompt with answer "
                     "choices, or one without them and metric='exact_match'"
                 )
+
+
+class _EndedInputs:
+    """A model that is asked with the end token behind each input."""
+
+    def __init__(self, model):
+        self._model = model
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+    def rank(self, inputs, choices, **options):
+        return self._model.rank(inputs, choices, add_eos_to_inputs=True, **options)
+
+    def generate(self, inputs, **options):
+        return self._model.generate(inputs, add_eos_to_inputs=True, **options)
 
 
 @dataclass

@@ -259,7 +259,8 @@ class _Loop:
             return
         began = time.monotonic()
         with self.interrupts.allowed():
-            report = evaluate(self.model, self.tasks, progress=False, label=f"step {state.step}")
+            how = {"label": f"step {state.step}", "add_eos_to_inputs": self.given["add_eos_to_inputs"]}
+            report = evaluate(self.model, self.tasks, progress=False, **how)
         self.aside += time.monotonic() - began
         self.reports.append(report)
         medians = {entry["task"]: entry["median"] for entry in report.summary}

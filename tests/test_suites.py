@@ -3,12 +3,14 @@
 import json
 import logging
 
+import numpy as np
 import pytest
 
 import t0native as t0
 from t0native.bigbench import T0_TASKS
 from t0native.cli import main
 from t0native.datafolder import dataset_facts
+from t0native.rows import read_rows
 from t0native.suites import instruction_free_prompts
 
 
@@ -225,3 +227,17 @@ def test_a_broken_file_is_told(promptsource_folder, tmp_path):
     (tmp_path / "hellaswag" / "validation.jsonl").write_text(json.dumps({"ctx": "a"}) + "\n")
     with pytest.raises(t0.DataError, match="^task 'hellaswag', prompt .*, row 0: no field "):
         t0.suite("t0", tmp_path)
+
+
+def test_the_end_token_behind_inputs(public_data, promptsource_folder, tiny):
+    rows = read_rows(public_data / "data/superglue-val/COPA.val.jsonl", "super_glue/copa")
+    task = t0.Task("copa", rows, [prompt for prompt in t0.PromptCollection.load(promptsource_folder)["super_glue", "copa"].values()], dataset="super_glue/copa")
+    plain, ended = (t0.evaluate(tiny, task, limit=40, progress=False, add_eos_to_inputs=eos) for eos in (False, True))
+    examples = [task.render("best_option", i) for i in range(40)]
+    found = tiny.rank([e.input for e in examples], [e.choices for e in examples], add_eos_to_inputs=True)
+    number = [cell["prompt"] for cell in ended.cells].index("best_option")
+    assert ended.correct[number].tolist() == [ranking.choice == e.target for ranking, e in zip(found, examples)]
+    assert not all(np.array_equal(*pair, equal_nan=True) for pair in zip(plain.correct, ended.correct))
+    assert (plain.about["add_eos_to_inputs"], ended.about["add_eos_to_inputs"]) == (False, True)
+    with pytest.raises(t0.ConfigError, match="^add_eos_to_inputs 1: must be true or false$"):
+        t0.evaluate(tiny, task, add_eos_to_inputs=1)

@@ -594,6 +594,15 @@ def test_the_best_model_is_kept(tmp_path):
     assert run(again, **options, steps=20).best == (20, 0.9) and again.saved == [tmp_path / "best", tmp_path]
 
 
+@pytest.mark.parametrize("eos", [False, True])
+def test_validation_ends_inputs_as_training_does(eos):
+    model, held = _validation([3])
+    asked, rank = [], model.rank
+    model.rank = lambda inputs, choices, add_eos_to_inputs=False, **_: asked.append(add_eos_to_inputs) or rank(inputs, choices)
+    run(model, validate=held, validate_every=4, steps=4, add_eos_to_inputs=eos)
+    assert asked == [eos]
+
+
 def test_a_model_is_not_selected_by_what_is_held_out(tmp_path):
     _, held = _validation([])
     trained = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p")}, dataset="d/other")])
