@@ -113,7 +113,10 @@ def new_folder(path, digests=None):
     """A FileSet, whose files become the folder `path`, which is not there yet, all at once when the block ends well."""
     path = Path(path)
     temporary = _temporary(path)
+    make_folder(path.parent)
     try:
+        with _told(path):
+            temporary.mkdir()
         with FileSet(temporary, digests) as files:
             yield files
         with _told(path):

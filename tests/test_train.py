@@ -21,7 +21,7 @@ from t0native.batches import make_batch
 from t0native.plans import ADDED
 from t0native.safetensorfiles import header_of
 from t0native.schedules import rate_at
-from t0native.stepfolders import step_folder, steps_in
+from t0native.stepfolders import check_files, read_manifest, step_folder, steps_in
 
 
 @pytest.fixture(autouse=True)
@@ -280,6 +280,25 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(tmp_path, caplog,
         run(out=tmp_path)
     assert (tmp_path / "log.jsonl").read_bytes() == log and steps_in(tmp_path) == [16, 18]
     assert run(out=tmp_path, resume="never").losses == expected.losses and steps_in(tmp_path) == [20]
+
+
+def test_every_flipped_bit_is_found(tmp_path):
+    run(out=tmp_path)
+    folder, manifest = last_step(tmp_path)
+    check_files(folder, manifest["files"])
+    random = np.random.default_rng(0)
+    for path in sorted(folder.iterdir()):
+        whole = path.read_bytes()
+        for place in random.choice(8 * len(whole), 100, replace=False):
+            damaged = bytearray(whole)
+            damaged[place // 8] ^= 1 << place % 8
+            path.write_bytes(damaged)
+            try:
+                check_files(folder, read_manifest(folder)["files"])
+            except t0.FormatError:
+                continue
+            assert read_manifest(folder) == manifest and path.name == "manifest.json"  # 1e-05 may become 1E-05
+        path.write_bytes(whole)
 
 
 def test_so_many_checkpoints_are_kept(tmp_path):
