@@ -2,7 +2,8 @@
 
     DATA/bigbench/<task>/task.json            as distributed, or <task>/<subtask>/task.json, whose examples are taken together
     DATA/bigbench/<task>.jsonl                {"query": text, "choices": [text, ...], "gold": number}, an object a line
-    DATA/bigbench/<task>/default.jsonl        the hub's columns: inputs, targets, multiple_choice_targets, multiple_choice_scores
+    DATA/bigbench/<task>/default.jsonl        the hub's columns: inputs, targets, multiple_choice_targets, multiple_choice_scores; without
+                                              that split train.jsonl and validation.jsonl together
 
     input           task_prefix  example_input_prefix input  choice_prefix choice ...  example_output_prefix
     with k shots    task_prefix  (shot answer few_shot_example_separator) x k  input, from example_input_prefix on
@@ -41,7 +42,7 @@ T0_TASKS = (
 )  # fmt: skip
 METRICS = ("multiple_choice_grade", "exact_str_match")
 GRADE = find_metric(METRICS[0])
-FOLDER = "bigbench"
+FOLDER, FILE, HUB_SPLITS = "bigbench", "task.json", ("default", "train", "validation")
 _ORDER = RANDOM_ROW + (9 << 8)  # the stream of the order of choices; index (example << 20) + choice
 _TEXT_OR_NONE, _TEXTS = TEXT.or_none(), Kind(NAMES.fits, "a list of texts")
 _LIST = Kind(lambda value: isinstance(value, (list, tuple)), "a list of numbers")
@@ -138,22 +139,24 @@ def find_task(data, task):
     >>> rows[0]["worth"], metric.name
     ({'4': 1.0, '5': 0.0}, 'multiple_choice_grade')
     """
-    if not isinstance(data, (str, Path)):
-        found = find_rows(data, FOLDER, task, "default") or find_rows(data, FOLDER, task, "validation")
-        return found and (lambda: _with_metric({"": _of_rows(f"{FOLDER}/{task}", found())}))
-    find_rows(data, FOLDER, task)  # which checks the folder
-    folder = Path(data, FOLDER)
-    whole = [*folder.glob(f"{task}/task.json"), *sorted(folder.glob(f"{task}/*/task.json"))]
-    names = [task, f"{task}/{task}", f"{task}/default", f"{task}/validation"]
-    plain = [place for name in names for ending in TEXT_ENDINGS + ARROW_ENDINGS if (place := folder / f"{name}{ending}").is_file()]
-    if len(plain) + bool(whole) > 1:
-        raise DataError(f"{(whole + plain)[0]} and {plain[-1]} are both BIG-bench's {task}; leave one")
-    return (lambda: _read(whole or plain, folder / task)) if whole or plain else None
+    found = {split: find_rows(data, FOLDER, task, split) for split in HUB_SPLITS}  # which checks `data`
+    readers = [found["default"]] if found["default"] else list(filter(None, found.values()))
+    folder = None if isinstance(data, Mapping) else Path(data, FOLDER, task)
+    whole = [] if folder is None else [file for file in (folder / FILE, *sorted(folder.glob(f"*/{FILE}"))) if file.is_file()]
+    endings = TEXT_ENDINGS + ARROW_ENDINGS
+    plain = [] if folder is None else [file for end in endings if (file := folder.with_name(task + end)).is_file()]
+    splits = [f"{task}/{split}" for split in found if found[split]] if readers else []
+    if bool(whole) + len(plain) + bool(splits) > 1:
+        names = ", ".join([*(str(file.relative_to(folder.parent)) for file in whole[:1] + plain), *splits[:1]])
+        raise DataError(f"{folder.parent}: {task} is there more than once ({names}); leave one")
+    if whole or plain:
+        return lambda: _of_files(whole or plain)
+    return (lambda: _with_metric({"": _of_rows(f"{FOLDER}/{task}", [row for read in readers for row in read()])})) if readers else None
 
 
-def _read(files, folder):
-    parts = {file.parent.relative_to(folder).as_posix() if len(files) > 1 else "": file for file in files}  # "." of the task's own
-    return _with_metric({subtask: read_task(file) for subtask, file in parts.items()})
+def _of_files(files):
+    """Of the files of a task, each of them a subtask, by its folder's name, where there are several."""
+    return _with_metric({file.parent.name if len(files) > 1 else "": read_task(file) for file in files})
 
 
 def _with_metric(parts):

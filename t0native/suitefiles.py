@@ -23,6 +23,7 @@
 Names of files and folders are relative to the file's folder. Unknown keys are refused with the nearest known one, values of
 another kind with what they must be. Only plain YAML is read, and nothing in it is executed."""
 
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,12 +49,13 @@ def _is_names(value):
 
 _FILE, _FOLDER = Kind(TEXT.fits, "the name of a file"), Kind(TEXT.fits, "the name of a folder")
 _DATASET = Kind(TEXT.fits, "the name of a dataset, as super_glue/rte")
+_BIGBENCH = Kind(lambda value: isinstance(value, str) and re.fullmatch(r"[\w-]+", value) is not None, "the name of a task, as winowhy")
 _TASKS = Kind(lambda value: isinstance(value, list) and value != [], "a list of tasks")
 _PROMPTS = Kind(lambda value: value in KEYWORDS or _is_names(value), f"{', '.join(map(repr, KEYWORDS))} or a list of names")
 _METRICS = Kind(lambda value: isinstance(value, str) or _is_names(value), "a name or a list of names")
 TOP = {"name": TEXT, "data": _FOLDER, "templates": _FOLDER, "shots": SHOTS, "seed": SEED, "tasks": _TASKS}
 ENTRY = {
-    "dataset": _DATASET, "bigbench": Kind(TEXT.fits, "the name of a task"), "name": TEXT, "split": TEXT, "file": _FILE, "templates": _FOLDER,
+    "dataset": _DATASET, "bigbench": _BIGBENCH, "name": TEXT, "split": TEXT, "file": _FILE, "templates": _FOLDER,
     "prompts": _PROMPTS, "metrics": _METRICS, "shots": SHOTS, "train": TEXT,
 }  # fmt: skip
 OF_DATASETS = ("split", "file", "templates", "prompts", "train")

@@ -92,6 +92,8 @@ def test_the_three_forms_are_one(tmp_path):
     prompts = [BigBenchPrompt("own", forms) for _, forms, _ in found]
     examples = [[prompt.render(row, index=i) for i, row in enumerate(rows)] for prompt, (rows, _, _) in zip(prompts, found)]
     assert examples[0] == examples[1] == examples[2]
+    split = {"train": hub[:2], "validation": hub[2:]}
+    assert len(find_task({"bigbench/e": split}, "e")()[0]) == 3 and len(find_task({"bigbench/e": split | {"default": hub[:1]}}, "e")()[0]) == 1
     assert [example[:2] for example in examples[3]] == [example[:2] for example in examples[0]]
     assert [metric.name for _, _, metric in found] == ["multiple_choice_grade"] * 3 + ["exact_str_match"]
 

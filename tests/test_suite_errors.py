@@ -46,6 +46,7 @@ SUITES = [
     ("{data: DATA, templates: P, shots: -1, tasks: [{dataset: mine}]}", "my.yaml: shots -1: must be a whole number from 0 to 1000"),
     ("{data: DATA, templates: P, tasks: [{dataset: mine, shots: 1.5}]}", "my.yaml: tasks[0].shots 1.5: must be a whole number from 0 to 1000"),
     ("{data: DATA, seed: x, tasks: [{dataset: mine}]}", "my.yaml: seed 'x': must be a whole number from 0 to 18446744073709551615"),
+    ("tasks: [{bigbench: a/b}]", "my.yaml: tasks[0].bigbench 'a/b': must be the name of a task, as winowhy"),
     ("{data: DATA, tasks: [{bigbench: sums, split: test}]}", "my.yaml: tasks[0]: 'split' beside 'bigbench', whose tasks have one split and their authors' prompt; leave it out"),
     ("{data: DATA, templates: P, tasks: [{dataset: mine, file: a.txt}]}", "my.yaml: tasks[0]: a.txt: unknown kind of file '.txt'; known are .jsonl, .ndjson, .json, .csv, .tsv"),
 ]  # fmt: skip
@@ -127,12 +128,12 @@ def test_two_files_of_one_task(tmp_path):
     put(tmp_path, "bigbench/winowhy/task.json", task_json())
     put(tmp_path, "bigbench/winowhy.jsonl", "{}")
     assert told(tmp_path, lambda: t0.suite("bigbench-t0", tmp_path)) == (
-        "bigbench/winowhy/task.json and bigbench/winowhy.jsonl are both BIG-bench's winowhy; leave one"
+        "bigbench: winowhy is there more than once (winowhy/task.json, winowhy.jsonl); leave one"
     )
     (tmp_path / "bigbench/winowhy.jsonl").unlink()
     put(tmp_path, "bigbench/winowhy/part/task.json", task_json(preferred_score="exact_str_match", stop_string="##"))
     assert told(tmp_path, lambda: t0.suite("bigbench-t0", tmp_path)) == (
-        "the parts of one task are judged differently, by preferred_score and stop_string (. by multiple_choice_grade; "
+        "the parts of one task are judged differently, by preferred_score and stop_string (winowhy by multiple_choice_grade; "
         "part by exact_str_match until '##'); evaluate them apart"
     )
 
