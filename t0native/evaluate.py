@@ -36,7 +36,8 @@ def evaluate(model, tasks, *, seed=0, limit=None, progress=True, label=None, add
     """Evaluate a model on every prompt of every task; returns a Report.
 
     model: a Model with its tokenizer, or anything with rank(inputs, choices, truncate=, progress=) and, for prompts without
-        choices, generate(inputs, max_new_tokens=, truncate=, progress=) and a tokenizer. Inputs are cut at 1024 tokens, as T0's.
+        choices, generate(inputs, max_new_tokens=, truncate=, progress=) and a tokenizer. Inputs are cut at 1024 tokens, as T0's;
+        of few-shot prompts the beginning is.
     tasks: a Task or several.  seed (0 to 2**64 - 1): of randomness inside templates and of the bootstrap.
     limit: rows a task at most.
     label: the model's name in the report (else model.name, or "model").
@@ -122,6 +123,7 @@ class _Rows:
     inputs: list = field(default_factory=list)
     targets: list = field(default_factory=list)
     choices: list = field(default_factory=list)
+    truncate: object = True  # as Model.rank's
     dropped: dict = field(default_factory=dict)  # reason -> [rows, the first of them in words]
 
     def drop(self, index, reason, first=""):
@@ -175,7 +177,7 @@ def _cell(model, label, task, prompt, seed, limit, tell):
 
 
 def _rendered(task, prompt, seed, n):
-    rows = _Rows(n)
+    rows = _Rows(n, truncate=getattr(task.prompts[prompt], "truncate", True))
     for index in range(n):
         example = task.render(prompt, index, seed=seed)
         if example is None:
@@ -195,7 +197,7 @@ def _rendered(task, prompt, seed, n):
 def _answers(model, rows, metrics, tell):
     asked = Answers()
     if any(metric.by_choices for metric in metrics):
-        asked.rankings = model.rank(rows.inputs, rows.choices, truncate=True, progress=lambda done, total: tell(done))
+        asked.rankings = model.rank(rows.inputs, rows.choices, truncate=rows.truncate, progress=lambda done, total: tell(done))
     if not all(metric.by_choices for metric in metrics):
         asked.texts = _generated(model, rows, all(metric.short for metric in metrics if not metric.by_choices), tell)
     return asked
@@ -214,7 +216,7 @@ def _generated(model, rows, short, tell):
         for first in range(0, len(order), ROWS_AT_ONCE):
             part = order[first : first + ROWS_AT_ONCE]
             longest = lengths[rows.targets[part[-1]]] + SLACK if short else LONGEST
-            options = {"max_new_tokens": longest, "truncate": True, "progress": lambda done, total, at=first: tell(at + done)}
+            options = {"max_new_tokens": longest, "truncate": rows.truncate, "progress": lambda done, total, at=first: tell(at + done)}
             for i, text in zip(part, model.generate([rows.inputs[i] for i in part], **options)):
                 answers[i] = text
     return answers

@@ -6,7 +6,7 @@ The shots of row i are the first k of a random order of the rows to draw from, w
 the row itself (one equal to it, field by field) and rows that the prompt drops, or whose target is not among their choices. Brown et
 al. 2020 (GPT-3) draw so, anew for every row; T0 was trained without shots (Sanh et al. 2022).
 
-Inputs are cut at 1024 tokens when they are evaluated, and at their end: choose k so that the row still fits."""
+Inputs of more than 1024 tokens lose their beginning when they are evaluated, the first shots first."""
 
 import hashlib
 import json
@@ -36,6 +36,8 @@ class FewShotPrompt:
     >>> FewShotPrompt(shout, "shout", source, shots=1).render({"text": "ho", "label": "no"}).input
     'hey! yes\\n\\nho!'
     """
+
+    truncate = "start"  # of Model.rank
 
     def __init__(self, prompt, key, source, shots, seed=0):
         self.prompt, self.key, self.source, self.shots_before, self.seed = prompt, key, source, shots, seed

@@ -249,7 +249,7 @@ class Model:
 
         Every input is encoded once, whatever the number of choices, and identical inputs once in all; results come in
         the order of inputs and do not depend on the company.  truncate: cut longer texts as T0 does (the end token is
-        appended first) instead of refusing them.  sentinels: <extra_id_k> in a text is T5's sentinel k.  length_normalize: the
+        appended first) instead of refusing them; "start": inputs at their beginning instead.  sentinels: <extra_id_k> in a text is T5's sentinel k.  length_normalize: the
         best choice is that of the highest score a token (T0: of the highest score); scores stay sums.  token_scores: keep those
         of each token.  batch_tokens: tokens of one call of the core (None: about a second's work).  progress(done, total) is
         called as inputs are finished; None shows a bar on stderr where that takes more than two seconds.  DataError for a text that is too long or cannot be

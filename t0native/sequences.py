@@ -39,7 +39,8 @@ class Sequences:
     """Items (texts, or ids) as token ids; identical items share one entry.
 
     items[i] is entry number[i]; entries are int32 arrays. add_eos appends the end token to texts (never to ids).
-    Longer than `most`: DataError, or with `truncate` cut there, after the end token was appended, as T0 does.
+    Longer than `most`: DataError, or with `truncate` cut there, after the end token was appended, as T0 does; inputs with
+    truncate="start" at their beginning.
     sentinels: <extra_id_k> in a text is that sentinel.
     """
 
@@ -94,7 +95,7 @@ class Sequences:
                 raise DataError(
                     f"{what} {self._first(place)}: {len(entry)} tokens, but {keyword} is {most}: raise it, or cut with truncate=True"
                 )
-            self.entries[place] = entry[:most]
+            self.entries[place] = entry[-most:] if truncate == "start" and what == "input" else entry[:most]
 
     def _first(self, place):
         return int(np.flatnonzero(self.number == place)[0])

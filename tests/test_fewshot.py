@@ -93,3 +93,16 @@ def test_numbers_of_shots_that_cannot_be(shots):
 def test_rows_to_draw_from_need_the_fields():
     with pytest.raises(t0.DataError, match="^task 'a, shots', prompt 'echo', row 0: no field 'label'"):
         few_shot(t0.Task("a", rows(2), [ECHO]), 1, [{"text": "x"}])
+
+
+def test_long_inputs_lose_their_first_shots():
+    model = t0.mini.new_model(0)
+    rank, asked = model.rank, []
+    model.rank = lambda inputs, choices, **options: asked.append((inputs, options["truncate"])) or rank(inputs, choices, **options)
+    t0.evaluate(model, few_shot(t0.Task("a", rows(2), [ECHO]), 300, rows(400, first=100)), progress=False)
+    [(inputs, truncate)] = asked
+    ids = model.tokenizer.encode(inputs[1])
+    assert truncate == "start" and len(ids) > 1024
+    found = rank(inputs, [["no", "yes"]] * 2, truncate="start")[1]
+    assert found.scores.tolist() == rank(ids[-1024:], ["no", "yes"]).scores.tolist()
+    assert found.scores.tolist() != rank(ids[:1024], ["no", "yes"]).scores.tolist()
