@@ -1,8 +1,8 @@
 """Runs under kills and failing disks: whatever happens, a run ends with the weights and the log of one that nothing happened to.
 
-    python tests/fuzz_runs.py [--kinds plain,accumulated,mixed,tokens] [--threads 1,2] [--kills 20] [--steps 200] [--writing 200] [--faults] [--seed 0]
+    python tests/fuzz_runs.py [--kinds plain,accumulated,mixed,tokens,selected] [--threads 1,2] [--kills 20] [--steps 200] [--writing 200] [--faults] [--seed 0]
 
-    kills     SIGKILL at random moments of a run of so many steps, which then goes on; each hits a process that is training or restoring
+    kills     SIGKILL at random moments of a run of so many steps, which then goes on; each hits a process that trains or makes ready to
     writing   SIGKILL while a checkpoint is being written (its temporary folder is there): each folder of a step must be whole
     faults    ENOSPC and EIO at every write, fsync (of folders too) and rename, one after the other: the last checkpoint stays, the error
               says so
@@ -16,6 +16,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -27,9 +28,10 @@ from test_runs import bytes_of, log_of, mixture, model, run
 
 import t0native as t0
 from t0native import files, runs
+from t0native.runs import BEST
 from t0native.stepfolders import check_files, read_manifest, step_folder, steps_in
 
-CHILD = "import sys; sys.path.insert(0, {tests!r}); from fuzz_runs import *; trained({out!r}, {kind!r}, **{options!r})"
+CHILD = "import sys; sys.path.insert(0, {tests!r}); from fuzz_runs import *; die({out!r}, *{end!r}); trained({out!r}, {kind!r}, **{options!r})"
 PART = "checkpoints/.step-*.tmp"
 TOLD = re.compile("cannot write: .*what was there before is unchanged|written, but may not outlast a power cut: syncing the folder failed")
 KINDS = {
@@ -37,6 +39,7 @@ KINDS = {
     "accumulated": {"accumulate": 2, "dropout": 0.1, "optimizer": "adamw"},
     "mixed": {"accumulate": 2, "dropout": 0.1, "recompute": True, "workers": 2},  # of prompts and all three objectives
     "tokens": {"batch_size": None, "batch_tokens": 150, "dropout": 0.1},  # of a prompt that drops rows, which the log tells
+    "selected": {"validate": t0.Task("a", rows_of(9), {"p": yes_no("is it")}), "validate_every": 9, "select": True, "optimizer": "sgd"},
 }
 COMMON = {"checkpoint_every": 7, "log_every": 5, "batch_size": 8}
 
@@ -55,8 +58,8 @@ def trained(out, kind, **options):
     return begun, run(begun, out, mixed, **COMMON | KINDS[kind] | options)
 
 
-def started(out, kind, options):
-    code = CHILD.format(tests=str(Path(__file__).parent), out=str(out), kind=kind, options=options)
+def started(out, kind, options, end=()):
+    code = CHILD.format(tests=str(Path(__file__).parent), out=str(out), kind=kind, options=options, end=end)
     environment = os.environ | {"PYTHONPATH": str(Path(t0.__file__).parent.parent)}
     return subprocess.Popen([sys.executable, "-P", "-c", code], env=environment, stderr=subprocess.DEVNULL)
 
@@ -77,14 +80,23 @@ def wait_for(process, reached):
         time.sleep(0.0005)
 
 
-def log_is_of(log, before):
-    """Whether a process that goes on has opened the log anew, which is the last of its preparations."""
-    return lambda: log.exists() and log.stat().st_ino != before
+def die(out, step=None, after=0.0):
+    """Kills this process so many seconds after the log that it opens tells of the step; at once where the step is 0."""
+    log = Path(out) / "log.jsonl"
+    before = log.stat().st_ino if log.exists() else None
+
+    def end():
+        while step and not (log.exists() and log.stat().st_ino != before and last_logged(log) >= step):
+            time.sleep(0.0005)
+        time.sleep(after)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if step is not None:
+        threading.Thread(target=end, daemon=True).start()
 
 
 def last_logged(log):
-    with open(log, "rb") as file:
-        steps = re.findall(rb'^\{"step": (\d+)', file.read(), re.M)
+    steps = re.findall(rb'^\{"step": (\d+)', log.read_bytes(), re.M) if log.exists() else ()
     return int(steps[-1]) if steps else 0
 
 
@@ -92,32 +104,26 @@ def last_logged(log):
 
 
 def killed_at_random(folder, kind, kills, steps, threads, random):
-    """(kills that hit, steps that were done again); AssertionError where the run's bytes or log differ in the end.
+    """(kills that hit a run under way, steps that were done again); AssertionError where the run's bytes or log differ in the end.
 
-    Each of the kills has a step of its own, in ascending order, and comes a random part of a few steps after the log tells of it, or,
-    one in five, while the process makes ready."""
+    Each of the kills has a step of its own, in ascending order, and comes a random part of a few steps after the log tells of it; one in
+    five comes while the process makes ready. The process kills itself, by a thread: from outside, a busy machine would be too late."""
     options, again, hit = {"steps": steps, "threads": threads}, 0, 0
     whole, part = Path(folder) / f"{kind}{threads}", Path(folder) / f"{kind}{threads}-killed"
+    began = time.monotonic()
     expected, done = trained(whole, kind, **options)
-    few = 6 * done.seconds / steps
-    for target in sorted(random.choice(int(0.85 * steps), kills, replace=False)):
-        log = part / "log.jsonl"
-        process, before = started(part, kind, options), log.stat().st_ino if log.exists() else None
-        began = time.monotonic()
-        wait_for(process, log_is_of(log, before))
-        ready = time.monotonic() - began
-        if random.random() < 0.2 and before is not None:  # one that makes ready again, and is killed in the midst of it
-            hit_early = killed(process)
-            process = started(part, kind, options)
-            time.sleep(random.uniform(0.5, 1.0) * ready)
-            hit += hit_early and killed(process)
-            continue
-        wait_for(process, lambda: last_logged(log) >= target)
-        time.sleep(random.uniform(0, few))
-        hit += killed(process)
-        again += last_logged(log) - max([0, *steps_in(part)])
+    ready, few = time.monotonic() - began - done.seconds, 6 * done.seconds / steps
+    for step in sorted(random.choice(int(0.85 * steps), kills, replace=False)):
+        early = random.random() < 0.2
+        process = started(part, kind, options, (0, random.uniform(0, ready)) if early else (int(step) + 1, random.uniform(0, few)))
+        code = process.wait(timeout=300)
+        assert code in (0, -signal.SIGKILL), f"a run that goes on ended with exit code {code}"
+        hit += code == -signal.SIGKILL
+        again += max(0, last_logged(part / "log.jsonl") - max([0, *steps_in(part)]))
     same_in_the_end(part, kind, options, expected, done)
     assert log_of(part) == log_of(whole), "another log"
+    if (whole / BEST).exists():
+        assert bytes_of(t0.Model.from_pretrained(part / BEST)) == bytes_of(t0.Model.from_pretrained(whole / BEST)), "another best model"
     return hit, again
 
 
