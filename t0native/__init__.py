@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers
     from t0native.model import Model, Ranking
     from t0native.objectives import LM, PrefixLM, SpanCorruption
     from t0native.prompts import Prompt, PromptCollection, PromptedExample, PromptSet
+    from t0native.publications import published
     from t0native.report import Report
     from t0native.rows import read_csv, read_jsonl, read_rows
     from t0native.suites import Suite, suite
@@ -80,6 +81,7 @@ _HOME = {
     "bias_gaps": "winobias",
     "Run": "train",
     "Report": "report",
+    "published": "publications",
     "SpanCorruption": "objectives",
     "PrefixLM": "objectives",
     "LM": "objectives",

@@ -11,6 +11,7 @@ def add_report(verbs):
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a folder with report.json, or the file")
     parser.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help="Markdown, to FILE or printed")
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
+    parser.add_argument("--published", action="store_true", help="published figures on the same datasets beside these, and what differs")
     json_option(parser)
 
 
@@ -27,6 +28,10 @@ def _run_report(args):
     if args.markdown is not None:
         write_text(args.markdown, report.to_markdown())
     show_report(report, args.json)
+    if args.published and not args.json:
+        from t0native.publications import beside_text
+
+        print(f"\n{beside_text(report)}")
     return FINE
 
 

@@ -8,7 +8,7 @@
     multirc_f1             MultiRC                choices  -          numpy         f1, over the answers to all questions
     multirc_em                                    choices  questions  numpy         all answers to a question are judged right
     auc                    AUC                    scores   -          numpy         area under the ROC curve of choice 1
-    ece                                   scores   -          numpy         expected calibration error: 0 is best
+    ece                                           scores   -          numpy         expected calibration error: 0 is best
     mean_reciprocal_rank   Mean Reciprocal Rank   scores   rows       numpy         1 / the rank of the first right choice
     exact_match            Other                  text     rows       ours          the text is the target, but for spaces at its ends
     squad_em, squad_f1     -, Squad               text     rows       ours          SQuAD's: words normalised, equal or F1

@@ -157,6 +157,21 @@ class Report:
 
         return compare(self, model_a, model_b)
 
+    def published(self, model=None):
+        """Published figures (of one model, or of all) beside one's own, a list of dicts, a summary and figure: task, model, `own` (of the same
+        statistic over prompts where there is one, else the median), `published` (as t0.published gives), `differs`: what was measured
+        otherwise (statistic, prompts, split, rows, metric), in words.
+
+        >>> rows = [{"premise": "Rain fell.", "hypothesis": "It was wet.", "label": 0}]
+        >>> rte = t0.Task("rte", rows, [t0.Prompt("p", "{{premise}} {{hypothesis}} ||| Yes", "Yes ||| No")], dataset="super_glue/rte", split="validation")
+        >>> found = t0.evaluate(t0.mini.new_model(0), rte, progress=False).published("T0 11B")[0]
+        >>> found["published"]["value"], found["differs"]
+        (0.812, ['10 prompts; yours 1', '277 rows; yours 1'])
+        """
+        from t0native.publications import beside
+
+        return beside(self, model)
+
     def __str__(self):
         from t0native.tables import summary_table
 
