@@ -18,6 +18,7 @@ that are right, or best) and subtask."""
 
 import json
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +91,14 @@ class BigBenchPrompt:
         """
         return json.dumps({subtask: form._asdict() for subtask, form in self.forms.items()})
 
-    id = jinja
+    @property
+    def id(self):
+        """A UUID made of the forms.
+
+        >>> BigBenchPrompt("sums", {"": Form()}).id
+        '1bb4560f-3155-5d82-8b40-b1c81e27ca93'
+        """
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, self.jinja))
 
     def render(self, row, seed=0, index=0):
         """A row as a PromptedExample; None where its input is empty."""
@@ -141,17 +149,20 @@ def find_task(data, task):
     """
     found = {split: find_rows(data, FOLDER, task, split) for split in HUB_SPLITS}  # which checks `data`
     readers = [found["default"]] if found["default"] else list(filter(None, found.values()))
-    folder = None if isinstance(data, Mapping) else Path(data, FOLDER, task)
-    whole = [] if folder is None else [file for file in (folder / FILE, *sorted(folder.glob(f"*/{FILE}"))) if file.is_file()]
-    endings = TEXT_ENDINGS + ARROW_ENDINGS
-    plain = [] if folder is None else [file for end in endings if (file := folder.with_name(task + end)).is_file()]
-    splits = [f"{task}/{split}" for split in found if found[split]] if readers else []
-    if bool(whole) + len(plain) + bool(splits) > 1:
-        names = ", ".join([*(str(file.relative_to(folder.parent)) for file in whole[:1] + plain), *splits[:1]])
-        raise DataError(f"{folder.parent}: {task} is there more than once ({names}); leave one")
-    if whole or plain:
-        return lambda: _of_files(whole or plain)
+    files = [] if isinstance(data, Mapping) else _files(Path(data, FOLDER, task), bool(readers))
+    if files:
+        return lambda: _of_files(files)
     return (lambda: _with_metric({"": _of_rows(f"{FOLDER}/{task}", [row for read in readers for row in read()])})) if readers else None
+
+
+def _files(folder, in_splits):
+    """The task.json files of a task, its own or those of its parts, else its one file of rows. DataError where it is there in two ways."""
+    whole = [file for file in (folder / FILE, *sorted(folder.glob(f"*/{FILE}"))) if file.is_file()]
+    plain = [file for end in TEXT_ENDINGS + ARROW_ENDINGS if (file := folder.with_name(folder.name + end)).is_file()]
+    if bool(whole) + len(plain) + in_splits > 1:
+        names = [*(file.relative_to(folder.parent).as_posix() for file in whole[:1] + plain), *(["rows in splits"] if in_splits else [])]
+        raise DataError(f"{folder.parent}: {folder.name} is there more than once ({', '.join(names)}); leave one")
+    return whole or plain
 
 
 def _of_files(files):

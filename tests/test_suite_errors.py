@@ -131,6 +131,9 @@ def test_two_files_of_one_task(tmp_path):
         "bigbench: winowhy is there more than once (winowhy/task.json, winowhy.jsonl); leave one"
     )
     (tmp_path / "bigbench/winowhy.jsonl").unlink()
+    put(tmp_path, "bigbench/winowhy/validation.jsonl", "{}")
+    assert told(tmp_path, lambda: t0.suite("bigbench-t0", tmp_path)) == "bigbench: winowhy is there more than once (winowhy/task.json, rows in splits); leave one"
+    (tmp_path / "bigbench/winowhy/validation.jsonl").unlink()
     put(tmp_path, "bigbench/winowhy/part/task.json", task_json(preferred_score="exact_str_match", stop_string="##"))
     assert told(tmp_path, lambda: t0.suite("bigbench-t0", tmp_path)) == (
         "the parts of one task are judged differently, by preferred_score and stop_string (winowhy by multiple_choice_grade; "
