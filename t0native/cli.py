@@ -15,6 +15,7 @@ from t0native.cli_checkpoints import add_info as _info
 from t0native.cli_evaluate import add_evaluate as _evaluate
 from t0native.cli_report import add_report as _report
 from t0native.cli_studio import add_studio as _studio
+from t0native.cli_train import add_train as _train
 from t0native.errors import ConfigError, DataError, Error, suggest
 from t0native.verbs import BAD_INPUT, FAILED, FINE, INTERRUPTED
 from t0native.verbs import json_option as _json_option
@@ -339,59 +340,6 @@ def _run_generate(args):
         _print_json([{"input": text, "output": output} for text, output in zip(inputs, outputs)])
     else:
         print("\n".join(outputs))
-    return FINE
-
-
-# ---- train ----------------------------------------------------------------------------------------------------------
-
-
-def _train(verbs):
-    examples = ["recipe.yaml --out run/", "recipe.yaml --out run/            (again: goes on where it was)", "recipe.yaml --dry-run"]
-    parser = _verb(verbs, "train", _run_train, "train on a mixture that a YAML file describes", examples)
-    parser.add_argument("config", metavar="CONFIG.yaml")
-    parser.add_argument("--out", metavar="DIR", help="folder of the run")
-    parser.add_argument("--steps", type=int, metavar="N")
-    parser.add_argument("--seed", type=int, metavar="N")
-    parser.add_argument("--threads", type=int, metavar="N")
-    parser.add_argument("--resume", choices=("auto", "must", "never"))
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
-    parser.add_argument("--show", type=int, metavar="N", help="print N examples as the model will see them, and do nothing")
-    _json_option(parser)
-
-
-def _run_train(args):
-    from t0native.arguments import check, whole
-    from t0native.plans import check_settings
-    from t0native.recipe import read_recipe
-    from t0native.train import train
-
-    recipe = read_recipe(args.config)
-    given = {name: getattr(args, name) for name in ("out", "steps", "seed", "threads", "resume")}
-    recipe.options.update({name: value for name, value in given.items() if value is not None})
-    check_settings(recipe.options)
-    if "steps" not in recipe.options:
-        raise ConfigError(f"{args.config}: no 'steps'; add it, or give --steps")
-    if args.show is not None:
-        examples = recipe.shown(check(whole(1), "--show", args.show))
-        _print_json(examples) if args.json else print("\n".join(examples))
-        return FINE
-    if recipe.options.get("out") is None and not args.dry_run:
-        raise ConfigError(f"{args.config}: no 'out': the trained model would be lost; name a folder with 'out' or --out")
-    if args.dry_run:
-        plan = recipe.plan()
-        if args.json:
-            _print_json(plan)
-        else:
-            print(recipe.mixture.describe(plan["examples"]))
-            print("\n".join(f"{key:<18} {value:,}" if isinstance(value, int) else f"{key:<18} {value}" for key, value in plan.items()))
-        return FINE
-    run = train(recipe.model(), recipe.mixture, validate=recipe.validate, **recipe.options)
-    facts = {"steps": run.steps, "loss": run.losses[-1] if run.losses else None, "stopped": run.stopped}
-    facts |= {"tokens": run.tokens, "seconds": round(run.seconds, 1), "path": str(run.path) if run.path else None}
-    if args.json:
-        _print_json(facts)
-    else:
-        print(run)
     return FINE
 
 

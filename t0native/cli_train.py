@@ -1,0 +1,56 @@
+"""The verb train."""
+
+from t0native.errors import ConfigError
+from t0native.verbs import FINE, json_option, print_json, verb
+
+__all__ = ["add_train"]
+
+
+def add_train(verbs):
+    examples = ["recipe.yaml --out run/", "recipe.yaml --out run/            (again: goes on where it was)", "recipe.yaml --dry-run"]
+    parser = verb(verbs, "train", _run_train, "train on a mixture that a YAML file describes", examples)
+    parser.add_argument("config", metavar="CONFIG.yaml")
+    parser.add_argument("--out", metavar="DIR", help="folder of the run")
+    parser.add_argument("--steps", type=int, metavar="N")
+    parser.add_argument("--seed", type=int, metavar="N")
+    parser.add_argument("--threads", type=int, metavar="N")
+    parser.add_argument("--resume", choices=("auto", "must", "never"))
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
+    parser.add_argument("--show", type=int, metavar="N", help="print N examples as the model will see them, and do nothing")
+    json_option(parser)
+
+
+def _run_train(args):
+    from t0native.arguments import check, whole
+    from t0native.plans import check_settings
+    from t0native.recipe import read_recipe
+    from t0native.train import train
+
+    recipe = read_recipe(args.config)
+    given = {name: getattr(args, name) for name in ("out", "steps", "seed", "threads", "resume")}
+    recipe.options.update({name: value for name, value in given.items() if value is not None})
+    check_settings(recipe.options)
+    if "steps" not in recipe.options:
+        raise ConfigError(f"{args.config}: no 'steps'; add it, or give --steps")
+    if args.show is not None:
+        examples = recipe.shown(check(whole(1), "--show", args.show))
+        print_json(examples) if args.json else print("\n".join(examples))
+        return FINE
+    if recipe.options.get("out") is None and not args.dry_run:
+        raise ConfigError(f"{args.config}: no 'out': the trained model would be lost; name a folder with 'out' or --out")
+    if args.dry_run:
+        plan = recipe.plan()
+        if args.json:
+            print_json(plan)
+        else:
+            print(recipe.mixture.describe(plan["examples"]))
+            print("\n".join(f"{key:<18} {value:,}" if isinstance(value, int) else f"{key:<18} {value}" for key, value in plan.items()))
+        return FINE
+    run = train(recipe.model(), recipe.mixture, validate=recipe.validate, **recipe.options)
+    facts = {"steps": run.steps, "loss": run.losses[-1] if run.losses else None, "stopped": run.stopped}
+    facts |= {"tokens": run.tokens, "seconds": round(run.seconds, 1), "path": str(run.path) if run.path else None}
+    if args.json:
+        print_json(facts)
+    else:
+        print(run)
+    return FINE
