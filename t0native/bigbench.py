@@ -202,10 +202,6 @@ def read_task(path):
     (1, 'Sum: ', '\\nA: ', 'multiple_choice_grade')
     """
     path = Path(path)
-    if path.suffix in ARROW_ENDINGS:
-        from t0native.datafolder import read_arrow
-
-        return _of_rows(path, read_arrow(path))
     if path.suffix != ".json":
         return _of_rows(path, read_rows(path))
     content = parse_example("".join(line for _, line in lines_of(path)), path)

@@ -156,7 +156,7 @@ def _prompt(verbs):
     parser.add_argument("dataset", nargs="?", help="dataset or dataset/subset")
     parser.add_argument("name", nargs="?", help="name of a prompt; all of the dataset's when left out")
     parser.add_argument("--prompts", default="promptsource", metavar="DIR", help="folder of templates (default: the installed promptsource)")
-    parser.add_argument("--data", metavar="FILE", help="rows (.jsonl, .json, .csv, .tsv)")
+    parser.add_argument("--data", metavar="FILE", help="rows (.jsonl, .json, .csv, .tsv, .parquet, .arrow)")
     parser.add_argument("--row", type=int, default=0, metavar="N", help="which row of --data (default 0)")
     parser.add_argument("--example", metavar="JSON", help="one row, given here")
     parser.add_argument("--seed", type=int, default=0, help="of randomness inside templates")

@@ -26,7 +26,7 @@ from t0native.arguments import shown
 from t0native.errors import ConfigError, DataError, suggest
 from t0native.rows import lines_of, read_csv, read_rows
 
-__all__ = ["convert_data", "converted", "winogender_rows"]
+__all__ = ["BESIDE", "convert_data", "converted", "winogender_rows"]
 
 ENTAILMENT = {"entailment": 0, "not_entailment": 1}
 COMMITMENT = {"entailment": 0, "contradiction": 1, "neutral": 2}
@@ -99,8 +99,8 @@ def converted(dataset, rows, path=None):
     >>> converted("super_glue/wic", [{"word": "pen", "label": True}])
     [{'word': 'pen', 'label': 1}]
     """
-    if dataset in _BESIDE:
-        return _BESIDE[dataset](rows, path)
+    if dataset in BESIDE:
+        return BESIDE[dataset](rows, path)
     if dataset not in _ROWS:
         return rows
     is_raw, convert = _ROWS[dataset]
@@ -155,7 +155,7 @@ def _cos_e(rows, path):
     return [_told(convert, row, "cos_e", path, i) for i, row in enumerate(rows)]
 
 
-_BESIDE = {"piqa": _piqa, "cos_e/v1.11": _cos_e, "cos_e/v1.0": _cos_e}
+BESIDE = {"piqa": _piqa, "cos_e/v1.11": _cos_e, "cos_e/v1.0": _cos_e}
 
 
 # ---- files of other kinds -------------------------------------------------------------------------------------------
@@ -282,7 +282,7 @@ def convert_data(dataset, raw, data, split=None):
 
 def _known():
     types = [f"wino_bias/type{n}_{kind}" for n in (1, 2) for kind in ("pro", "anti")]
-    return [*_ROWS, *_BESIDE, "super_glue/copa", *types]
+    return [*_ROWS, *BESIDE, "super_glue/copa", *types]
 
 
 def _split_of(dataset, raw):

@@ -18,7 +18,7 @@ from t0native.converters import converted
 from t0native.errors import ConfigError, DataError
 from t0native.rows import sequence_of
 
-__all__ = ["ArrowRows", "dataset_facts", "find_rows", "missing_text", "read_arrow", "renamed"]
+__all__ = ["dataset_facts", "find_rows", "missing_text", "renamed"]
 
 TEXT_ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 ARROW_ENDINGS = (".parquet", ".arrow")
@@ -69,7 +69,7 @@ def find_rows(data, dataset, subset=None, split="train"):
     files = [file for file in files if file.is_file()]
     if len(files) > 1:
         raise DataError(f"{files[0]} and {files[1]} are both the {split} split of {names[0]}; leave one")
-    return (lambda: _read(files[0], names[0])) if files else None
+    return (lambda: rows_at(files[0], names[0])) if files else None
 
 
 def _in_mapping(data, names, dataset, subset, split):
@@ -78,10 +78,6 @@ def _in_mapping(data, names, dataset, subset, split):
     if isinstance(found, Mapping):
         found = found.get(split)
     return None if found is None else lambda: converted(names[0], sequence_of(found, names[0]))
-
-
-def _read(file, name):
-    return converted(name, read_arrow(file), file) if file.suffix in ARROW_ENDINGS else rows_at(file, name)
 
 
 def missing_text(missing, data):
@@ -107,48 +103,3 @@ def _source(dataset, subset, split):
     fact = dataset_facts().get((dataset, subset), {})
     source = f"hub id {renamed(dataset)}" + (f", config {subset}" if subset else "")
     return f"  {place}.jsonl: {source}" + (f"; {fact['homepage']}" if fact else "")
-
-
-# ---- Arrow ----------------------------------------------------------------------------------------------------------
-
-
-class ArrowRows:
-    """Rows of a pyarrow Table by number, made into a dict when asked for. column_names: its fields."""
-
-    def __init__(self, table):
-        self._table, self.column_names = table, table.column_names
-
-    def __len__(self):
-        return self._table.num_rows
-
-    def __getitem__(self, i):
-        if not -len(self) <= i < len(self):
-            raise IndexError(f"row {i} of {len(self)}")
-        return self._table.slice(i % len(self), 1).to_pylist()[0]
-
-
-def read_arrow(path):
-    """The rows of a Parquet file, or of an Arrow file or stream (mapped), an ArrowRows. ConfigError without pyarrow, DataError
-    for a broken or empty file, OSError where it cannot be opened."""
-    try:
-        import pyarrow
-        from pyarrow import ipc, parquet
-    except ImportError:
-        raise ConfigError(f"{path}: Parquet and Arrow files need pyarrow: pip install 't0native[data]'") from None
-    open(path, "rb").close()  # an OSError that names the file
-    try:
-        rows = ArrowRows(parquet.read_table(path, partitioning=None) if Path(path).suffix == ".parquet" else _mapped(pyarrow, ipc, path))
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a {Path(path).suffix[1:]} file that pyarrow can read ({str(error).splitlines()[0]})") from None
-    if not len(rows):
-        raise DataError(f"{path}: no rows")
-    return rows
-
-
-def _mapped(pyarrow, ipc, path):
-    source = pyarrow.memory_map(str(path))
-    try:
-        return ipc.open_file(source).read_all()
-    except pyarrow.ArrowInvalid:  # `datasets` caches are streams
-        source.seek(0)
-        return ipc.open_stream(source).read_all()

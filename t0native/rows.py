@@ -1,21 +1,28 @@
 """Rows: where examples come from. A row is a mapping of field names to values; rows are any sequence of them.
 
-    read_rows(path)      by the ending: .jsonl / .ndjson, .json (a list), .csv, .tsv
+    read_rows(path)      by the ending: .jsonl / .ndjson, .json (a list), .csv, .tsv, .parquet and .arrow (arrowrows.py)
     sequence_of(object)  lists, `datasets` objects, data frames: anything with a length and rows by number
     lines_of(path)       the lines of a text, for other readers
 
 Errors are DataError with the file and the line; a file that cannot be opened is an OSError."""
 
+import csv
 import json
 import os
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from t0native.arguments import shown
 from t0native.errors import DataError
 
-__all__ = ["lines_of", "parse_example", "parse_object", "read_csv", "read_jsonl", "read_rows", "rows_of", "sequence_of"]
+__all__ = [
+    "csv_cells", "csv_records", "is_written_as", "lines_of", "long_cells", "number_kind", "parse_example", "parse_object", "read_csv",
+    "read_jsonl", "read_rows", "rows_of", "sequence_of", "text_lines",
+]  # fmt: skip
+_LIMIT = threading.RLock()
 
 
 def read_jsonl(path):
@@ -72,12 +79,35 @@ def read_csv(path, delimiter=","):
     ...     t0.read_csv(path)
     [{'text': 'I loved it.', 'label': 1}]
     """
-    import csv
+    with long_cells():
+        records = csv_records(path, lines_of(path), delimiter)
+        names = next(records)
+        rows = [dict(zip(names, cells)) for cells in records if cells]
+    return _with_numbers(_some(path, rows))
 
+
+@contextmanager
+def long_cells():
+    """Cells of any length while the block lasts: csv's limit is the process's, so one thread at a time raises it and sets it back."""
+    with _LIMIT:
+        limit = csv.field_size_limit(sys.maxsize)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(limit)
+
+
+def csv_cells(lines, delimiter):
+    """csv's reader of an iterable of lines, under our rules."""
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    return csv.reader(lines, delimiter=delimiter, strict=True, quoting=quoting)
+
+
+def csv_records(path, lines, delimiter):
+    """Lists of texts out of the (number, line)s of a CSV file: the field names, then the cells of each row; of a blank line none.
+    Not a line is asked for before it is needed. DataError as `read_csv`'s."""
+    reader = csv_cells((line for _, line in lines), delimiter)
     started = 1  # the line in which the row being read begins
-    limit = csv.field_size_limit(sys.maxsize)
-    reader = csv.reader((line for _, line in lines_of(path)), delimiter=delimiter, strict=True, quoting=quoting)
     try:
         names = next(reader, None)
         if not names:
@@ -85,15 +115,15 @@ def read_csv(path, delimiter=","):
         repeated = [name for name in names if names.count(name) > 1]
         if repeated:
             raise DataError(f"{path}, line 1: the field {repeated[0]!r} stands twice")
-        rows = []
+        yield names
+        started = reader.line_num + 1
         for cells in reader:
             if len(cells) != len(names) and cells:
                 raise DataError(
                     f"{path}, line {reader.line_num}: {len(cells)} cells, but line 1 names {len(names)} fields; "
                     "quote cells that hold the delimiter or a line end"
                 )
-            if cells:
-                rows.append(dict(zip(names, cells)))
+            yield cells
             started = reader.line_num + 1
     except csv.Error as error:
         if "unexpected end of data" in str(error):
@@ -101,26 +131,38 @@ def read_csv(path, delimiter=","):
         if "new-line character seen in unquoted field" in str(error):
             raise DataError(f"{path}, line {reader.line_num}: a carriage return alone ends no line; write line ends as \\n or \\r\\n") from None
         raise DataError(f"{path}, line {reader.line_num}: {error}") from None
-    finally:
-        csv.field_size_limit(limit)
-    return _with_numbers(_some(path, rows))
 
 
 def _with_numbers(rows):
-    for name in rows[0]:
-        for kind in (int, float):
-            if all(_is_written_as(kind, row[name]) for row in rows):
-                for row in rows:
-                    row[name] = kind(row[name])
-                break
+    for name, text in rows[0].items():
+        kind = number_kind(text)
+        if kind is not None and all(is_written_as(kind, row[name]) for row in rows):
+            for row in rows:
+                row[name] = kind(row[name])
     return rows
 
 
-def _is_written_as(kind, text):
+def number_kind(text):
+    """int or float where the text is as Python writes one, else None; no text is both.
+
+    >>> [number_kind(text) for text in ("12", "-0.5", "012", "1e3", "")]
+    [<class 'int'>, <class 'float'>, None, None, None]
+    """
+    return next((kind for kind in (int, float) if is_written_as(kind, text)), None)
+
+
+def is_written_as(kind, text):
+    """Whether the text is what Python writes for a number of this kind."""
     try:
         return text[-1:].isdigit() and repr(kind(text)) == text
     except ValueError:
         return False
+
+
+def _read_arrow(path):
+    from t0native.arrowrows import read_arrow
+
+    return read_arrow(path)
 
 
 def read_json(path):
@@ -140,6 +182,8 @@ _READERS = {
     ".json": read_json,
     ".csv": read_csv,
     ".tsv": lambda path: read_csv(path, "\t"),
+    ".parquet": _read_arrow,
+    ".arrow": _read_arrow,
 }
 
 
@@ -215,12 +259,17 @@ def lines_of(path):
     if not isinstance(path, (str, os.PathLike)):  # open() would take a number as a descriptor
         raise DataError(f"{shown(path)}: must be the name of a file")
     with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                text = line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise DataError(f"{path}, line {number}, byte {error.start + 1}: not UTF-8 (0x{line[error.start]:02x})") from None
-            yield number, text.removeprefix("\ufeff") if number == 1 else text
+        yield from text_lines(path, file)
+
+
+def text_lines(path, lines, first=1):
+    """(number, text) of an iterable of a file's lines as bytes, from line `first` on; as `lines_of`."""
+    for number, line in enumerate(lines, first):
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}, line {number}, byte {error.start + 1}: not UTF-8 (0x{line[error.start]:02x})") from None
+        yield number, text.removeprefix("\ufeff") if number == 1 else text
 
 
 def _some(path, rows):

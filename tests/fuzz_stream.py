@@ -1,9 +1,10 @@
 """The stream of training examples is one stream: with any number of workers, from the first step or a later one, in batches of 64
 examples or cut by tokens, its tokens have one SHA-256; and memory stays within a bound.
 
-    python tests/fuzz_stream.py [--examples 1000000] [--workers 1 2 4] [--batch-tokens 4096] [--most-mb 500]
+    python tests/fuzz_stream.py [--examples 1000000] [--workers 1 2 4] [--batch-tokens 4096] [--most-mb 500] [--kind jsonl] [--rows 200000]
 
-Examples are the miniature's training mixture with its prompts, and rows of a JSONL file that is read from the disk as they are drawn.
+Examples are the miniature's training mixture with its prompts, and rows of a file, JSON Lines, CSV or Parquet (needs pyarrow), that is read
+from the disk as they are drawn; `--alone` leaves the miniature out.
 Behind nine tenths of them the stream is begun anew, at the step that it has reached there: the last tenth must have one digest too.
 Exit code 1 where a digest or the bound is missed. test_streaming.py runs a slice."""
 
@@ -14,22 +15,48 @@ import resource
 import sys
 import tempfile
 import time
+from itertools import chain
 from pathlib import Path
 
 import t0native as t0
 from t0native.batches import CHUNK, Batches, TokenBatches, make_batch
 
-BATCH = 64
+BATCH, PIECE = 64, 1 << 18
 SETTINGS = {"seed": 3, "max_source": 256, "max_target": 64}
 
 
-def mixture_of(folder, rows):
-    path = Path(folder, "rows.jsonl")
+def file_of(folder, kind, n):
+    """A file of n rows {number, text}, written in pieces."""
+    path = Path(folder, f"rows.{kind}")
+    pieces = ([(i, f"row {i} of a long file") for i in range(begin, min(n, begin + PIECE))] for begin in range(0, n, PIECE))
+    if kind == "parquet":
+        import pyarrow
+        from pyarrow import parquet
+
+        schema = pyarrow.schema([("number", pyarrow.int64()), ("text", pyarrow.string())])
+        with parquet.ParquetWriter(path, schema) as sink:
+            for piece in pieces:
+                sink.write_table(pyarrow.table([[row[i] for row in piece] for i in (0, 1)], schema=schema))
+        return path
     with open(path, "w") as file:
-        for i in range(rows):
-            file.write(json.dumps({"number": i, "text": f"row {i} of a long file"}) + "\n")
+        if kind == "csv":
+            file.write("number,text\n")
+        for number, text in chain.from_iterable(pieces):
+            file.write(f'{number},"{text}"\n' if kind == "csv" else json.dumps({"number": number, "text": text}) + "\n")
+    return path
+
+
+def mixture_of(path, alone):
     prompts = [t0.Prompt("number", "{{ text }}. Which? ||| {{ number }}"), t0.Prompt("even", "{% if number % 2 == 0 %}{{ text }}{% endif %} ||| even")]
-    return t0.Mixture([*t0.mini.training_tasks(), t0.Task("disk", t0.open_rows(path), prompts)])
+    began = time.perf_counter()
+    rows = t0.open_rows(path)
+    print(f"{rows}, {path.stat().st_size / 1e6:,.0f} MB, opened in {time.perf_counter() - began:.1f} s; peak {peak():.0f} MB", flush=True)
+    return t0.Mixture([*([] if alone else t0.mini.training_tasks()), t0.Task("disk", rows, prompts)])
+
+
+def peak():
+    """MB that this process has had in memory at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
 class Digest:
@@ -68,11 +95,15 @@ def main():
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--batch-tokens", type=int, default=4096)
     parser.add_argument("--most-mb", type=float, default=500.0)
+    parser.add_argument("--kind", choices=("jsonl", "csv", "parquet"), default="jsonl")
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--alone", action="store_true")
     options = parser.parse_args()
     end = options.examples
     wholes, rests = set(), set()
     with tempfile.TemporaryDirectory() as folder:
-        mixture, tokenizer = mixture_of(folder, 200_000), t0.mini.new_model(0).tokenizer
+        mixture = mixture_of(file_of(folder, options.kind, options.rows), options.alone)
+        tokenizer = t0.mini.new_model(0).tokenizer
 
         def made(number, size):
             return make_batch(mixture, tokenizer, number, batch_size=size, **SETTINGS)
@@ -96,9 +127,8 @@ def main():
                     told = f"{batches.__name__}, {workers} workers, examples {start[1]:,} to {end:,}"
                     print(f"{told}: {whole[:16]} {rest[:16]}, {(end - start[1]) / seconds:,.0f} examples/s", flush=True)
                     start = found
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(f"{end:,} examples; peak {peak:.0f} MB")
-    return 0 if len(wholes) == len(rests) == 1 and peak <= options.most_mb else 1
+    print(f"{end:,} examples; peak {peak():.0f} MB")
+    return 0 if len(wholes) == len(rests) == 1 and peak() <= options.most_mb else 1
 
 
 if __name__ == "__main__":

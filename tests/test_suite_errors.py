@@ -48,7 +48,7 @@ SUITES = [
     ("{data: DATA, seed: x, tasks: [{dataset: mine}]}", "my.yaml: seed 'x': must be a whole number from 0 to 18446744073709551615"),
     ("tasks: [{bigbench: a/b}]", "my.yaml: tasks[0].bigbench 'a/b': must be the name of a task, as winowhy"),
     ("{data: DATA, tasks: [{bigbench: sums, split: test}]}", "my.yaml: tasks[0]: 'split' beside 'bigbench', whose tasks have one split and their authors' prompt; leave it out"),
-    ("{data: DATA, templates: P, tasks: [{dataset: mine, file: a.txt}]}", "my.yaml: tasks[0]: a.txt: unknown kind of file '.txt'; known are .jsonl, .ndjson, .json, .csv, .tsv"),
+    ("{data: DATA, templates: P, tasks: [{dataset: mine, file: a.txt}]}", "my.yaml: tasks[0]: a.txt: unknown kind of file '.txt'; known are .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow"),
 ]  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import pytest
 from conftest import needed
 
 import t0native as t0
-from t0native.datafolder import dataset_facts, find_rows, missing_text, read_arrow, renamed
+from t0native.arrowrows import read_arrow
+from t0native.datafolder import dataset_facts, find_rows, missing_text, renamed
 from t0native.t0mixtures import MIXTURES
 
 COUNTS = {
