@@ -2,9 +2,8 @@
  *
  * A sub-layer x' = x + drop(W u), u = f(norm(x)):
  *     e = drop(dx'),   dW += e^T u,   du = e W,   (f backward) dy,   dx = dx' + (norm backward) dy
- * dx is updated in place. Dropout masks are drawn again, never stored. Keys and values of the encoder get their
- * gradient from every decoder block; those of all blocks are kept, [layers][source rows][2I], and then go through the
- * projections together. The bias tables get theirs, by distance, from all blocks of their stack. */
+ * dx is updated in place. Dropout masks are drawn again, never stored. The encoder's states get their gradient from the
+ * keys and values of every decoder block, block by block. The bias tables get theirs, by distance, from all blocks of their stack. */
 #include "t5/backward.h"
 
 #include "nn/optimizer.h"
@@ -76,15 +75,19 @@ static void ffn_backward(const t0_backward_run *run, float *gradients, const t0_
     const t0_block *w = &forward->stack->blocks[block];
     const size_t d = (size_t)c->d_model, f = (size_t)c->d_ff, n = forward->n_rows;
     const float *e = through_dropout(run, block, T0_DROP_FFN);
-    linear_backward(pass, gradients, run->narrow, e, b->a, w->wo, n, f, d, false);
+    t0_stack_activation(forward, b->h, block);
+    linear_backward(pass, gradients, run->narrow, e, forward->a, w->wo, n, f, d, false);
     if (pass->dropout > 0.0f) t0_stack_dropout(forward, run->narrow, run->narrow, f, block, T0_DROP_INNER);
     t0_activation_backward(pass->exec, run->wide, run->narrow, b->h, n, f, c->gated);
-    linear_backward(pass, gradients, run->dy, run->wide, b->ffn_y, w->wi, n, d, t0_config_hidden(c), false);
+    t0_stack_norm(forward, b->ffn_r, b->ffn_x, w->ffn_norm);
+    linear_backward(pass, gradients, run->dy, run->wide, forward->y, w->wi, n, d, t0_config_hidden(c), false);
     norm_backward(run, gradients, run->dy, b->ffn_x, b->ffn_r, w->ffn_norm);
 }
 
-/* kv, dkv: [source rows, 2I] of this block; dkv was cleared. */
-static void cross_backward(const t0_backward_run *run, float *gradients, float *dkv, const t0_block_buffers *b, const float *kv,
+static size_t source_rows(const t0_stack_run *decoder) { return (size_t)decoder->shape->source_offsets[decoder->shape->n_sequences]; }
+
+/* kv: of this block. */
+static void cross_backward(const t0_backward_run *run, float *gradients, const t0_cross *cross, const t0_block_buffers *b, const float *kv,
                            size_t block) {
     const t0_stack_run *forward = run->forward;
     const t0_pass *pass = forward->pass;
@@ -93,10 +96,15 @@ static void cross_backward(const t0_backward_run *run, float *gradients, float *
     const float *e = through_dropout(run, block, T0_DROP_CROSS);
     linear_backward(pass, gradients, run->narrow, e, b->cross_o, w->cross_o, n, inner, d, false);
     const t0_attention s = t0_stack_cross_attention(forward, block);
-    t0_attention_backward(pass->exec, &s, run->wide, dkv, dkv + inner, NULL, run->scratch, run->narrow, b->cross_p, b->cross_q, kv,
+    const size_t n_keys = source_rows(forward);
+    memset(cross->dkv, 0, n_keys * 2 * inner * sizeof *cross->dkv);
+    t0_attention_backward(pass->exec, &s, run->wide, cross->dkv, cross->dkv + inner, NULL, run->scratch, run->narrow, b->cross_p, b->cross_q, kv,
                           kv + inner);
-    linear_backward(pass, gradients, run->dy, run->wide, b->cross_y, w->cross_q, n, d, inner, false);
+    t0_stack_norm(forward, b->cross_r, b->cross_x, w->cross_norm);
+    linear_backward(pass, gradients, run->dy, run->wide, forward->y, w->cross_q, n, d, inner, false);
     norm_backward(run, gradients, run->dy, b->cross_x, b->cross_r, w->cross_norm);
+    linear_backward(pass, gradients, cross->dstates, cross->dkv, cross->states, w->cross_kv, n_keys, d, 2 * inner,
+                    block + 1 < forward->stack->n_blocks);
 }
 
 static void self_backward(const t0_backward_run *run, float *gradients, const t0_block_buffers *b, size_t block) {
@@ -112,26 +120,26 @@ static void self_backward(const t0_backward_run *run, float *gradients, const t0
     memset(dq, 0, n * 3 * inner * sizeof *dq);
     t0_attention_backward(pass->exec, &s, dq, dq + inner, dq + 2 * inner, run->dbias, run->scratch, run->narrow, b->self_p, q,
                           q + inner, q + 2 * inner);
-    linear_backward(pass, gradients, run->dy, dq, b->self_y, w->self_qkv, n, d, 3 * inner, false);
+    t0_stack_norm(forward, b->self_r, b->self_x, w->self_norm);
+    linear_backward(pass, gradients, run->dy, dq, forward->y, w->self_qkv, n, d, 3 * inner, false);
     norm_backward(run, gradients, run->dy, b->self_x, b->self_r, w->self_norm);
 }
 
 /* ---- stacks ------------------------------------------------------------------------------------------------------ */
 
-static t0_status blocks_backward(const t0_backward_run *run, float *gradients, float *dcross_kv, const float *cross_kv, t0_error *err) {
+/* cross: of a decoder; NULL in an encoder, here and below. */
+static t0_status blocks_backward(const t0_backward_run *run, float *gradients, const t0_cross *cross, t0_error *err) {
     const t0_stack_run *forward = run->forward;
-    const t0_stack_shape *shape = forward->shape;
-    const size_t inner = t0_config_inner(&forward->pass->model->config);
-    const size_t stride = shape->decoder ? (size_t)shape->source_offsets[shape->n_sequences] * 2 * inner : 0;
+    const size_t stride = cross ? source_rows(forward) * 2 * t0_config_inner(&forward->pass->model->config) : 0;
     for (size_t l = forward->stack->n_blocks; l-- > 0;) {
         const t0_block_buffers b = t0_stack_block(forward, l);
-        const float *kv = shape->decoder ? cross_kv + l * stride : NULL;
+        const float *kv = cross ? cross->kv + l * stride : NULL;
         T0_TRY(t0_stack_recall(forward, kv, l, err));
         T0_TRY(t0_exec_check(forward->pass->exec, err));
         ffn_backward(run, gradients, &b, l);
         T0_TRY(t0_exec_check(forward->pass->exec, err));
-        if (shape->decoder) {
-            cross_backward(run, gradients, dcross_kv + l * stride, &b, kv, l);
+        if (cross) {
+            cross_backward(run, gradients, cross, &b, kv, l);
             T0_TRY(t0_exec_check(forward->pass->exec, err));
         }
         self_backward(run, gradients, &b, l);
@@ -139,8 +147,8 @@ static t0_status blocks_backward(const t0_backward_run *run, float *gradients, f
     return T0_OK;
 }
 
-static t0_status stack_backward(const t0_backward_run *run, float *gradients, float *dcross_kv, float *dout, const int32_t *ids,
-                                const float *cross_kv, t0_error *err) {
+static t0_status stack_backward(const t0_backward_run *run, float *gradients, const t0_cross *cross, float *dout, const int32_t *ids,
+                                t0_error *err) {
     const t0_stack_run *forward = run->forward;
     const t0_pass *pass = forward->pass;
     const t0_config *c = &pass->model->config;
@@ -149,7 +157,7 @@ static t0_status stack_backward(const t0_backward_run *run, float *gradients, fl
     memset(run->dx, 0, n * d * sizeof *run->dx);
     memset(run->dbias, 0, n_heads * forward->bias_width * sizeof *run->dbias);
     norm_backward(run, gradients, dout, forward->x, forward->final_r, forward->stack->final_norm);
-    T0_TRY(blocks_backward(run, gradients, dcross_kv, cross_kv, err));
+    T0_TRY(blocks_backward(run, gradients, cross, err));
     t0_bias_backward(gradients + forward->stack->bias_table, run->dbias, n_heads, forward->bias_width, forward->bias_center,
                      !forward->shape->decoder, c->n_buckets, c->max_distance);
     if (pass->dropout > 0.0f) t0_stack_dropout(forward, run->dx, run->dx, d, 0, T0_DROP_EMBEDDING);
@@ -158,25 +166,15 @@ static t0_status stack_backward(const t0_backward_run *run, float *gradients, fl
 }
 
 t0_status t0_encoder_backward(t0_backward_run *run, float *gradients, float *dout, const int32_t *ids, t0_error *err) {
-    return stack_backward(run, gradients, NULL, dout, ids, NULL, err);
+    return stack_backward(run, gradients, NULL, dout, ids, err);
 }
 
-t0_status t0_decoder_backward(t0_backward_run *run, float *gradients, float *dcross_kv, float *dout, const int32_t *ids,
-                              const float *cross_kv, t0_error *err) {
+t0_status t0_decoder_backward(t0_backward_run *run, float *gradients, const t0_cross *cross, float *dout, const int32_t *ids, t0_error *err) {
     const t0_stack_run *forward = run->forward;
     const t0_model *model = forward->pass->model;
     const size_t d = (size_t)model->config.d_model;
     if (model->config.tied) t0_scale(forward->pass->exec, dout, forward->n_rows * d, 1.0f / sqrtf((float)d));
-    memset(dcross_kv, 0, t0_cross_size(model, (size_t)forward->shape->source_offsets[forward->shape->n_sequences]) * sizeof *dcross_kv);
-    return stack_backward(run, gradients, dcross_kv, dout, ids, cross_kv, err);
-}
-
-void t0_cross_backward(const t0_pass *pass, float *gradients, float *dstates, const float *dcross_kv, const float *states, size_t n_rows) {
-    const t0_model *model = pass->model;
-    const size_t d = (size_t)model->config.d_model, wide = 2 * t0_config_inner(&model->config);
-    for (size_t l = 0; l < model->decoder.n_blocks; l++)
-        linear_backward(pass, gradients, dstates, dcross_kv + l * n_rows * wide, states, model->decoder.blocks[l].cross_kv, n_rows, d,
-                        wide, l > 0);
+    return stack_backward(run, gradients, cross, dout, ids, err);
 }
 
 t0_status t0_loss_backward(const t0_pass *pass, const t0_loss *loss, double *sum, float *gradients, float *dstates, const float *states,

@@ -20,13 +20,15 @@ typedef struct t0_backward_run {
 void t0_backward_plan(t0_backward_run *run, const t0_stack_run *forward);
 void t0_backward_place(t0_backward_run *run, float *memory);
 
-/* dout [N,D]: gradient of what the forward pass gave; overwritten. ids, cross_kv: as given to the forward pass.
- * dcross_kv [decoder layers][source rows][2I]: overwritten. */
+/* Between the stacks: what decoders read of the encoder, and its gradient. dkv serves one block after the other. */
+typedef struct t0_cross {
+    const float *kv, *states; /* [decoder layers][source rows][2I], [source rows, D] */
+    float *dkv, *dstates;     /* [source rows][2I], [source rows, D]; both overwritten */
+} t0_cross;
+
+/* dout [N,D]: gradient of what the forward pass gave; overwritten. ids: as given to the forward pass. */
 t0_status t0_encoder_backward(t0_backward_run *run, float *gradients, float *dout, const int32_t *ids, t0_error *err);
-t0_status t0_decoder_backward(t0_backward_run *run, float *gradients, float *dcross_kv, float *dout, const int32_t *ids,
-                              const float *cross_kv, t0_error *err);
-/* dstates [n_rows, D] overwritten, from dcross_kv; states: encoder states. */
-void t0_cross_backward(const t0_pass *pass, float *gradients, float *dstates, const float *dcross_kv, const float *states, size_t n_rows);
+t0_status t0_decoder_backward(t0_backward_run *run, float *gradients, const t0_cross *cross, float *dout, const int32_t *ids, t0_error *err);
 
 /* Head and loss, `chunk_rows` rows at a time so that logits [chunk_rows, V] are all that is ever stored. */
 typedef struct t0_loss {

@@ -59,23 +59,19 @@ static t0_block_buffers carve_block(const t0_stack_run *run, t0_carver *at) {
     const size_t n = run->n_rows, d = (size_t)c->d_model, inner = t0_config_inner(c);
     t0_block_buffers b = {0};
     b.self_r = t0_carve(at, n, 1);
-    b.self_y = t0_carve(at, n, d);
     b.qkv = t0_carve(at, n, 3 * inner);
     b.self_p = t0_carve(at, run->self_p_size, 1);
     b.self_o = t0_carve(at, n, inner);
     if (run->shape->decoder) {
         b.cross_x = t0_carve(at, n, d);
         b.cross_r = t0_carve(at, n, 1);
-        b.cross_y = t0_carve(at, n, d);
-        b.cross_q = t0_carve(at, n, inner);
+            b.cross_q = t0_carve(at, n, inner);
         b.cross_p = t0_carve(at, run->cross_p_size, 1);
         b.cross_o = t0_carve(at, n, inner);
     }
     b.ffn_x = t0_carve(at, n, d);
     b.ffn_r = t0_carve(at, n, 1);
-    b.ffn_y = t0_carve(at, n, d);
     b.h = t0_carve(at, n, t0_config_hidden(c));
-    b.a = t0_carve(at, n, (size_t)c->d_ff);
     return b;
 }
 
@@ -93,6 +89,8 @@ static void carve_run(t0_stack_run *run, t0_carver *at) {
     run->x = t0_carve(at, run->n_rows, d);
     run->final_r = t0_carve(at, run->n_rows, 1);
     run->dropped = run->pass->dropout > 0.0f ? t0_carve(at, run->n_rows, d) : NULL;
+    run->y = t0_carve(at, run->n_rows, d);
+    run->a = t0_carve(at, run->n_rows, (size_t)c->d_ff);
     run->bias = t0_carve(at, (size_t)c->n_heads, run->bias_width);
     run->inputs = t0_carve(at, run->stack->n_blocks, run->input_size);
     run->blocks = t0_carve(at, run->pass->recompute ? 1 : run->stack->n_blocks, run->block_size);
@@ -197,6 +195,14 @@ static void norm(const t0_stack_run *run, float *y, float *r, const float *x, si
                        model->config.norm_epsilon);
 }
 
+void t0_stack_norm(const t0_stack_run *run, float *r, const float *x, size_t gain) { norm(run, run->y, r, x, gain); }
+
+void t0_stack_activation(const t0_stack_run *run, const float *h, size_t block) {
+    const t0_config *c = &run->pass->model->config;
+    t0_activation_forward(run->pass->exec, run->a, h, run->n_rows, (size_t)c->d_ff, c->gated);
+    if (run->pass->dropout > 0.0f) t0_stack_dropout(run, run->a, run->a, (size_t)c->d_ff, block, T0_DROP_INNER);
+}
+
 static void linear(const t0_pass *pass, float *y, const float *x, size_t weight, size_t n_rows, size_t in, size_t out, bool add) {
     const t0_linear s = {.n_rows = n_rows, .in = in, .out = out, .x_stride = in, .y_stride = out};
     t0_linear_forward(pass->exec, &s, y, x, pass->model->weights + weight, add);
@@ -219,8 +225,8 @@ static void add_residual(const t0_stack_run *run, float *out, const float *x, co
 static void self_forward(const t0_stack_run *run, const t0_block_buffers *b, float *out, size_t block) {
     const t0_block *w = &run->stack->blocks[block];
     const size_t d = (size_t)run->pass->model->config.d_model, inner = t0_config_inner(&run->pass->model->config);
-    norm(run, b->self_y, b->self_r, b->self_x, w->self_norm);
-    linear(run->pass, b->qkv, b->self_y, w->self_qkv, run->n_rows, d, 3 * inner, false);
+    t0_stack_norm(run, b->self_r, b->self_x, w->self_norm);
+    linear(run->pass, b->qkv, run->y, w->self_qkv, run->n_rows, d, 3 * inner, false);
     const t0_attention s = t0_stack_self_attention(run, block);
     t0_attention_forward(run->pass->exec, &s, b->self_o, b->self_p, b->qkv, b->qkv + inner, b->qkv + 2 * inner);
     add_residual(run, out, b->self_x, b->self_o, w->self_o, inner, block, T0_DROP_SELF);
@@ -229,8 +235,8 @@ static void self_forward(const t0_stack_run *run, const t0_block_buffers *b, flo
 static void cross_forward(const t0_stack_run *run, const t0_block_buffers *b, float *out, const float *kv, size_t block) {
     const t0_block *w = &run->stack->blocks[block];
     const size_t d = (size_t)run->pass->model->config.d_model, inner = t0_config_inner(&run->pass->model->config);
-    norm(run, b->cross_y, b->cross_r, b->cross_x, w->cross_norm);
-    linear(run->pass, b->cross_q, b->cross_y, w->cross_q, run->n_rows, d, inner, false);
+    t0_stack_norm(run, b->cross_r, b->cross_x, w->cross_norm);
+    linear(run->pass, b->cross_q, run->y, w->cross_q, run->n_rows, d, inner, false);
     const t0_attention s = t0_stack_cross_attention(run, block);
     t0_attention_forward(run->pass->exec, &s, b->cross_o, b->cross_p, b->cross_q, kv, kv + inner);
     add_residual(run, out, b->cross_x, b->cross_o, w->cross_o, inner, block, T0_DROP_CROSS);
@@ -239,12 +245,11 @@ static void cross_forward(const t0_stack_run *run, const t0_block_buffers *b, fl
 static void ffn_forward(const t0_stack_run *run, const t0_block_buffers *b, float *out, size_t block) {
     const t0_config *c = &run->pass->model->config;
     const t0_block *w = &run->stack->blocks[block];
-    const size_t d = (size_t)c->d_model, f = (size_t)c->d_ff;
-    norm(run, b->ffn_y, b->ffn_r, b->ffn_x, w->ffn_norm);
-    linear(run->pass, b->h, b->ffn_y, w->wi, run->n_rows, d, t0_config_hidden(c), false);
-    t0_activation_forward(run->pass->exec, b->a, b->h, run->n_rows, f, c->gated);
-    if (run->pass->dropout > 0.0f) t0_stack_dropout(run, b->a, b->a, f, block, T0_DROP_INNER);
-    if (out) add_residual(run, out, b->ffn_x, b->a, w->wo, f, block, T0_DROP_FFN);
+    t0_stack_norm(run, b->ffn_r, b->ffn_x, w->ffn_norm);
+    linear(run->pass, b->h, run->y, w->wi, run->n_rows, (size_t)c->d_model, t0_config_hidden(c), false);
+    if (!out) return;
+    t0_stack_activation(run, b->h, block);
+    add_residual(run, out, b->ffn_x, run->a, w->wo, (size_t)c->d_ff, block, T0_DROP_FFN);
 }
 
 /* ---- stacks ------------------------------------------------------------------------------------------------------ */

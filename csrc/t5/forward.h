@@ -60,14 +60,14 @@ typedef struct t0_stack_shape {
     const int64_t *source_offsets; /* [n_sequences + 1], decoder only: sequence b attends to source b */
 } t0_stack_shape;
 
-/* What one block leaves behind, N rows. x: the residual stream before the sub-layer; r: 1 / RMS of x; y: normed x. */
+/* What one block leaves behind, N rows. x: the residual stream before the sub-layer; r: 1 / RMS of x. */
 typedef struct t0_block_buffers {
-    float *self_x, *self_r, *self_y;    /* [N,D], [N], [N,D] */
+    float *self_x, *self_r;             /* [N,D], [N] */
     float *qkv, *self_p, *self_o;       /* [N,3I], attention weights, [N,I] */
-    float *cross_x, *cross_r, *cross_y;
+    float *cross_x, *cross_r;
     float *cross_q, *cross_p, *cross_o; /* [N,I], attention weights, [N,I] */
-    float *ffn_x, *ffn_r, *ffn_y;
-    float *h, *a;                       /* [N,2F or F], [N,F] after dropout */
+    float *ffn_x, *ffn_r;
+    float *h;                           /* [N,2F or F] */
 } t0_block_buffers;
 
 typedef struct t0_stack_run {
@@ -79,6 +79,7 @@ typedef struct t0_stack_run {
     size_t input_size, block_size;           /* floats of one block's self_x and of its other buffers */
     float *inputs;                           /* [n_blocks][input_size] */
     float *blocks;                           /* [n_blocks, or 1 when recomputing][block_size] */
+    float *y, *a;                            /* [N,D], [N,F]: of the last t0_stack_norm and t0_stack_activation */
     float *bias;                             /* [H, bias_width] */
     size_t bias_width, bias_center;
     float *x, *final_r;                      /* [N,D] before the final norm, [N] */
@@ -93,6 +94,10 @@ t0_block_buffers t0_stack_block(const t0_stack_run *run, size_t block);
 /* Sees to it that the block's buffers hold what its forward pass left there, to the bit. From the last block to the first; cross_kv:
  * of this block. */
 t0_status t0_stack_recall(const t0_stack_run *run, const float *cross_kv, size_t block, t0_error *err);
+
+/* What is cheap is not kept, but computed again on the way back: run->y = normed x, run->a = the activation of h after dropout. */
+void t0_stack_norm(const t0_stack_run *run, float *r, const float *x, size_t gain);
+void t0_stack_activation(const t0_stack_run *run, const float *h, size_t block);
 
 /* Attention of one block; q, k, v, o and p are given to the layer beside it. */
 t0_attention t0_stack_self_attention(const t0_stack_run *run, size_t block);

@@ -76,27 +76,29 @@ static void take(t0_shard *shard, size_t first, size_t end, t0_mask_position *ma
 
 /* ---- memory ------------------------------------------------------------------------------------------------------- */
 
-/* Behind `at`: the stacks' memory (the two backward passes take turns), then the states between them. */
+/* Behind `at`: the stacks' memory, then the states between them. The encoder's way back begins when the decoder's memory is free. */
 static void carve_workspace(t0_shard *shard, t0_carver *at) {
     t0_piece *p = &shard->piece;
     const t0_model *model = shard->pass.model;
     const size_t d = (size_t)model->config.d_model, s = p->n_source_rows, t = p->n_target_rows;
-    const size_t cross = t0_cross_size(model, s);
-    float *encoder = t0_carve(at, p->encoder.n_floats, 1), *decoder = t0_carve(at, p->decoder.n_floats, 1);
-    float *back = t0_carve(at, t0_size_max(p->encoder_back.n_floats, p->decoder_back.n_floats), 1);
+    t0_carver decoders = {0};
+    t0_carve(&decoders, p->decoder.n_floats, 1);
+    t0_carve(&decoders, p->decoder_back.n_floats, 1);
+    float *encoder = t0_carve(at, p->encoder.n_floats, 1), *turns = t0_carve(at, t0_size_max(decoders.used, p->encoder_back.n_floats), 1);
     p->states = t0_carve(at, s, d);
     p->dstates = t0_carve(at, s, d);
-    p->cross_kv = t0_carve(at, cross, 1);
-    p->dcross_kv = t0_carve(at, cross, 1);
+    p->cross_kv = t0_carve(at, t0_cross_size(model, s), 1);
+    p->dkv = t0_carve(at, s, 2 * t0_config_inner(&model->config));
     p->out = t0_carve(at, t, d);
     p->dout = t0_carve(at, t, d);
     p->loss.logits = t0_carve(at, p->loss.chunk_rows, (size_t)model->config.vocab_size);
     p->loss.log_likelihood = t0_carve(at, p->loss.chunk_rows, 1);
     if (!at->base) return;
     t0_stack_place(&p->encoder, encoder);
-    t0_stack_place(&p->decoder, decoder);
-    t0_backward_place(&p->encoder_back, back);
-    t0_backward_place(&p->decoder_back, back);
+    t0_backward_place(&p->encoder_back, turns);
+    decoders = (t0_carver){.base = turns};
+    t0_stack_place(&p->decoder, t0_carve(&decoders, p->decoder.n_floats, 1));
+    t0_backward_place(&p->decoder_back, t0_carve(&decoders, p->decoder_back.n_floats, 1));
 }
 
 static t0_status reserve_sequences(t0_shard *shard, t0_error *err) {
@@ -141,8 +143,8 @@ static t0_status run_piece(t0_shard *shard) {
     t0_cross_forward(&shard->pass, p->cross_kv, p->states, p->n_source_rows);
     T0_TRY(t0_decoder_forward(&p->decoder, p->out, p->decoder_ids, p->cross_kv, err));
     T0_TRY(t0_loss_backward(&shard->pass, &p->loss, &shard->loss_sum, g, p->dout, p->out, p->targets, p->n_target_rows, err));
-    T0_TRY(t0_decoder_backward(&p->decoder_back, g, p->dcross_kv, p->dout, p->decoder_ids, p->cross_kv, err));
-    t0_cross_backward(&shard->pass, g, p->dstates, p->dcross_kv, p->states, p->n_source_rows);
+    const t0_cross cross = {.kv = p->cross_kv, .states = p->states, .dkv = p->dkv, .dstates = p->dstates};
+    T0_TRY(t0_decoder_backward(&p->decoder_back, g, &cross, p->dout, p->decoder_ids, err));
     return t0_encoder_backward(&p->encoder_back, g, p->dstates, p->source_ids, err);
 }
 

@@ -21,7 +21,7 @@ typedef struct t0_piece {
     t0_backward_run encoder_back, decoder_back;
     t0_loss loss;
     float *states, *cross_kv, *out;           /* [S,D], [layers][S][2I], [T,D] */
-    float *dstates, *dcross_kv, *dout;        /* the same */
+    float *dstates, *dkv, *dout;              /* [S,D], [S][2I] of one layer, [T,D] */
 } t0_piece;
 
 typedef struct t0_shard {

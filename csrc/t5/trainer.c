@@ -22,9 +22,9 @@
 #include <string.h>
 
 enum { MAX_SHARDS = 4, SHARDED_BELOW = 4000000 };
-/* Rows of the pieces of a shard (t5/shard.h). Wide: enough for products at full speed. Sharded: activations of a small model
+/* Rows of the pieces of a shard (t5/shard.h). Wide: enough for products at full speed, since every piece reads all weights. Sharded: activations of a small model
  * stay within the caches. */
-enum { WIDE_ROWS = 512, SHARDED_ROWS = 256 };
+enum { WIDE_ROWS = 768, SHARDED_ROWS = 256 };
 
 /* A shard's poll: the one on the calling thread asks the caller's, all watch the flag that it sets. */
 typedef struct watch {

@@ -123,14 +123,15 @@ static size_t pairs(const t0_ragged *queries, const t0_ragged *keys) {
 static void check_places(const t0_config *c, bool decoder, const t0_ragged *own, const t0_ragged *sources) {
     const size_t rows = (size_t)own->offsets[own->n], d = (size_t)c->d_model, f = (size_t)c->d_ff, h = (size_t)c->n_heads;
     const size_t n_blocks = (size_t)(decoder ? c->n_decoder_layers : c->n_layers);
-    /* A sub-layer's mask serves its forward and its backward pass; attention weights need theirs twice on the way back. */
+    /* A sub-layer's mask serves its forward and its backward pass; attention weights and activations, which are made again, need theirs
+     * twice on the way back. */
     check_place(decoder, 0, T0_DROP_EMBEDDING, rows * d, 2);
     for (size_t l = 0; l < n_blocks; l++) {
         check_place(decoder, l, T0_DROP_SELF_P, h * pairs(own, own), 3);
         check_place(decoder, l, T0_DROP_SELF, rows * d, 2);
         if (decoder) check_place(decoder, l, T0_DROP_CROSS_P, h * pairs(own, sources), 3);
         if (decoder) check_place(decoder, l, T0_DROP_CROSS, rows * d, 2);
-        check_place(decoder, l, T0_DROP_INNER, rows * f, 2);
+        check_place(decoder, l, T0_DROP_INNER, rows * f, 3);
         check_place(decoder, l, T0_DROP_FFN, rows * d, 2);
     }
     check_place(decoder, n_blocks, T0_DROP_FINAL, rows * d, 2);
