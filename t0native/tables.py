@@ -3,6 +3,7 @@
 from html import escape
 
 from t0native.metrics import METRICS
+from t0native.winobias import gap_lines
 
 __all__ = ["html_table", "markdown", "summary_table"]
 
@@ -41,7 +42,7 @@ def summary_table(report):
             rows[i][0] = ""
     lines = list(_aligned([list(_COLUMNS), *rows]))
     lines.insert(1, "-" * max(map(len, lines)))
-    lines += [f"{task}: {metric}" for task, metric in _other_metrics(report)]
+    lines += [f"{task}: {metric}" for task, metric in _other_metrics(report)] + gap_lines(report)
     dropped = sum(cell["dropped"] or 0 for cell in report.cells)
     if dropped:
         lines.append(f"rows dropped by prompts: {dropped} in {sum(bool(cell['dropped']) for cell in report.cells)} cells")
@@ -79,7 +80,7 @@ def markdown(report):
          c["status"] if c["status"] == "ok" else f"{c['status']}: {c['reason']}"]
         for c in report.cells
     ]  # fmt: skip
-    return f"{_markdown_table(_COLUMNS, summary_rows(report))}\n\n{_markdown_table(head, cells)}\n"
+    return "\n\n".join([_markdown_table(_COLUMNS, summary_rows(report)), *gap_lines(report), _markdown_table(head, cells)]) + "\n"
 
 
 def html_table(report):

@@ -9,7 +9,7 @@ A report on the suite "bias" holds all four sets, wino_bias/type1_pro to type2_a
 
 import statistics
 
-__all__ = ["bias_gaps"]
+__all__ = ["bias_gaps", "gap_lines"]
 
 
 def bias_gaps(report):
@@ -22,7 +22,7 @@ def bias_gaps(report):
     """
     values = {}
     for cell in report.cells:
-        if cell["dataset"] == "wino_bias" and cell["value"] is not None:
+        if cell.get("dataset") == "wino_bias" and cell["value"] is not None:
             kind, _, side = str(cell["subset"]).partition("_")
             values.setdefault((cell["model"], kind), {}).setdefault(side, {})[cell["prompt"]] = cell["value"]
     found = []
@@ -33,6 +33,20 @@ def bias_gaps(report):
             found.append({"model": model, "type": kind, "prompts": len(both)} | _figures([pro[p] for p in both], [anti[p] for p in both]))
             found[-1]["gaps"] = {prompt: pro[prompt] - anti[prompt] for prompt in both}
     return found
+
+
+def gap_lines(report):
+    """The gaps in words, a line a model and type, for tables.
+
+    >>> cells = [{"model": "m", "dataset": "wino_bias", "subset": f"type1_{side}", "prompt": "p", "value": value} for side, value in (("pro", 0.75), ("anti", 0.5))]
+    >>> gap_lines(type("Report", (), {"cells": cells}))
+    ['WinoBias type1, m: median pro 75.0, anti 50.0, gap 25.0; mean pro 75.0, anti 50.0, gap 25.0 (1 prompt)']
+    """
+    lines = []
+    for found in bias_gaps(report):
+        parts = [f"{of} " + ", ".join(f"{side} {100 * found[f'{side}_{of}']:.1f}" for side in ("pro", "anti", "gap")) for of in ("median", "mean")]
+        lines.append(f"WinoBias {found['type']}, {found['model']}: {'; '.join(parts)} ({found['prompts']} prompt{'s' * (found['prompts'] != 1)})")
+    return lines
 
 
 def _figures(pro, anti):

@@ -71,3 +71,5 @@ def test_the_whole_way(promptsource_folder, tmp_path):
     }  # fmt: skip
     [found] = t0.bias_gaps(report)
     assert (found["type"], found["prompts"], found["gap_median"]) == ("type1", 7, 2 / 3)
+    line = "WinoBias type1, model: median pro 66.7, anti 0.0, gap 66.7; mean pro 66.7, anti 0.0, gap 66.7 (7 prompts)"
+    assert line in str(report).splitlines() and line in report.to_markdown().splitlines()
