@@ -186,8 +186,8 @@ def winogender_rows(path):
     """Rows like AX-g's, made of WinoGender's templates.tsv (Rudinger et al. 2018): premise, hypothesis, label 0 (entailed) or 1.
 
     A template names an occupation, a participant and the one of them that its pronoun stands for. Each gives four rows: the
-    premise with "he" and with "she"; as hypothesis the premise with either of the two in the pronoun's place. SuperGLUE's own AX-g has
-    the same premises, but hypotheses written by hand, and leaves some out: 356 rows where this gives 480.
+    premise with "he" and with "she"; as hypothesis the premise with either of the two in the pronoun's place. SuperGLUE's own AX-g
+    is another recasting, of 356 rows, where this gives 480: their figures cannot be compared.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
