@@ -1,9 +1,8 @@
-"""Every example runs as it stands: those of the docstrings, README's Python, the notebooks."""
+"""Every example runs as it stands: those of the docstrings, README's Python."""
 
 import doctest
 import importlib
 import inspect
-import json
 import pkgutil
 import re
 from pathlib import Path
@@ -15,7 +14,6 @@ import t0native as t0
 
 ROOT = Path(__file__).parent.parent
 IMPORTS = {"t0": t0, "np": np, "Path": Path}  # what t0native's docstring says that examples begin after
-NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 
 def modules_with_examples():
@@ -87,28 +85,3 @@ def test_readme():
     assert blocks
     for number, block in enumerate(blocks):
         exec(compile(block, f"README.md, block {number + 1}", "exec"), {})
-
-
-def code_cells(path):
-    """The sources of a notebook's code cells, in order."""
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    assert notebook["nbformat"] == 4
-    return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-
-
-def test_there_are_notebooks():
-    assert NOTEBOOKS
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_notebook(path, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names = {"__name__": "__main__"}
-    for number, source in enumerate(code_cells(path), 1):
-        exec(compile(source, f"{path.name}, code cell {number}", "exec"), names)
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_notebooks_are_stored_without_outputs(path):
-    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
-    assert cells and not any(cell["outputs"] or cell["execution_count"] for cell in cells)
