@@ -48,9 +48,12 @@ def _run_train(args):
         return FINE
     run = train(recipe.model(), recipe.mixture, validate=recipe.validate, **recipe.options)
     facts = {"steps": run.steps, "loss": run.losses[-1] if run.losses else None, "stopped": run.stopped}
-    facts |= {"tokens": run.tokens, "seconds": round(run.seconds, 1), "path": str(run.path) if run.path else None}
+    facts |= {"examples": run.examples, "tokens": run.tokens, "seconds": round(run.seconds, 1), "path": str(run.path) if run.path else None}
+    facts |= {"dropped": run.dropped}
     if args.json:
         print_json(facts)
     else:
         print(run)
+        for name, rows in sorted(run.dropped.items(), key=lambda item: (-item[1], item[0])):
+            print(f"dropped {rows:>8,} rows of {name}")
     return FINE

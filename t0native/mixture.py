@@ -21,7 +21,7 @@ from t0native.arguments import SEED, check, number, whole
 from t0native.errors import ConfigError, DataError, suggest
 from t0native.tasks import Task
 
-__all__ = ["Component", "Drawn", "Mixture"]
+__all__ = ["Component", "Drawn", "Mixture", "sample_of"]
 
 MAX_EXAMPLES_PER_DATASET = 500_000
 ATTEMPT_SHIFT = 40
@@ -246,7 +246,7 @@ class Mixture:
         >>> Mixture(one).digest() == Mixture(two).digest()
         False
         """
-        tasks = {id(c.task): _sample_of(c.task) for c in self.components}
+        tasks = {id(c.task): sample_of(c.task) for c in self.components}
         facts = [
             [c.task_name, c.prompt, repr(c.rate), c.size, _text_of(c.task.prompts[c.prompt]), tasks[id(c.task)]] for c in self.components
         ]
@@ -296,7 +296,8 @@ def _text_of(prompt):
     return [getattr(prompt, "jinja", None), getattr(prompt, "answer_choices", None)]
 
 
-def _sample_of(task, limit=64):
+def sample_of(task, limit=64):
+    """SHA-256 of so many of a task's rows, spread evenly."""
     step = max(1, len(task.rows) // limit)
     sample = [task.rows[i] for i in range(0, len(task.rows), step)][:limit]
     return _sha256(sample)

@@ -8,6 +8,7 @@ import os
 
 from t0native.arguments import FLAG, MAPPING, NAMES, NUMBER, SEED, Kind, check, number, one_of, whole
 from t0native.errors import ConfigError, suggest
+from t0native.mixture import sample_of
 from t0native.schedules import SCHEDULE
 from t0native.threads import THREADS
 
@@ -93,18 +94,36 @@ def _check_owners(options, optimizer):
 
 
 def check_selection(given):
-    """given: keywords of `train`. A model is selected by what the mixture trains on, never by what is held out."""
+    """given: keywords of `train`. A model is selected by other rows of what the mixture trains on, never by what is held out."""
     for name, what in (("validate", "tasks to choose by"), ("out", "a folder that keeps the best model")):
         if not given[name]:
             raise ConfigError(f"select: needs {what}; name {'them' if name == 'validate' else 'it'} with {name}=")
-    components = given["mixture"].components
-    trained = {(c.dataset, c.subset) if c.dataset else c.task_name for c in components}
+    trained = {}
+    for component in given["mixture"].components:
+        trained.setdefault(_dataset_of(component.task), {})[id(component.task)] = component.task
     for task in given["validate"]:
-        if ((task.dataset, task.subset) if task.dataset else task.name) not in trained:
+        if _dataset_of(task) not in trained:
             raise ConfigError(
                 f"select: validate {task.name!r}: the mixture does not train on its dataset, and a model chosen by held-out tasks has seen "
                 "them; validate on the trained datasets' validation splits, or leave select out"
             )
+        for other in trained[_dataset_of(task)].values():
+            if _same_rows(task, other):
+                raise ConfigError(
+                    f"select: validate {task.name!r}: its rows are those that the mixture trains on as {other.name!r}, and by them the model is best "
+                    "that knows them by heart; validate on the dataset's validation split, or leave select out"
+                )
+
+
+def _dataset_of(task):
+    return (task.dataset, task.subset) if task.dataset else task.name
+
+
+def _same_rows(task, other):
+    """Whether two tasks of one dataset are of one split: by its name, or by what the rows say."""
+    if None not in (task.split, other.split) and task.split == other.split:
+        return True
+    return len(task.rows) == len(other.rows) and sample_of(task) == sample_of(other)
 
 
 def plan_of(model, mixture, given):

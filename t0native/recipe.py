@@ -11,6 +11,7 @@
     # prompts: P3/                   promptsource 0.1.0's prompts, where that is not the installed one
     validate:                        # evaluated after every validate_every steps
       - {dataset: super_glue/cb, data: cb.jsonl}
+    # validate: t0_train_score_eval  instead of tasks: a T0 mixture's, or a suite's (docs/suites.md), of the same data and prompts
     steps: 1000                      # and any other keyword of t0native.train
     out: run/
 
@@ -31,6 +32,8 @@ from t0native.mixture import Mixture
 from t0native.model import INITIALIZER, Model
 from t0native.objectives import OBJECTIVES
 from t0native.plans import SETTINGS, check_settings
+from t0native.suites import suite
+from t0native.t0mixtures import is_t0_mixture, t0_tasks
 from t0native.tasks import Task
 from t0native.tokenizer import Tokenizer
 from t0native.train import train
@@ -47,6 +50,7 @@ TASK |= {"objective": one_of(*OBJECTIVES), "field": TEXT}
 MODEL = {"size": T5_V1_1_SIZE, "config": _FILE, "tokenizer": _FILE, "seed": SEED, "initializer": INITIALIZER}
 T0_MIXTURE = {"mixture": TEXT, "data": _FOLDER, "prompts": _FOLDER}
 _TASKS = Kind(lambda value: isinstance(value, list) and value != [], "a list of tasks")
+_VALIDATE = Kind(lambda value: _TASKS.fits(value) or TEXT.fits(value), "a list of tasks, or the name of a T0 mixture or of a suite")
 _MODEL = Kind(lambda value: isinstance(value, (str, dict)), "a folder, or have 'tokenizer' and either 'size' or 'config'")
 _DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
 PLAN_SAMPLE = 256  # examples whose length is measured for a plan
@@ -66,7 +70,7 @@ class Recipe:
 
     def __init__(self, path, given):
         self.path, self.folder = path, path.parent
-        check_keys("", given, {"model": _MODEL, "tasks": _TASKS, **T0_MIXTURE, "validate": _TASKS, **SETTINGS})
+        check_keys("", given, {"model": _MODEL, "tasks": _TASKS, **T0_MIXTURE, "validate": _VALIDATE, **SETTINGS})
         if "model" not in given:
             raise ConfigError("no 'model'; it must name the model")
         self.options = {name: given[name] for name in SETTINGS if name in given}
@@ -77,12 +81,12 @@ class Recipe:
         if isinstance(self._model, dict):
             check_keys("model.", self._model, MODEL)
         self.mixture = self._mixture(given)
-        self.validate = self._tasks("validate", given["validate"]) if "validate" in given else None
+        self.validate = self._validated(given) if "validate" in given else None
 
     def _mixture(self, given):
         if "mixture" not in given:
             alone = next((name for name in ("data", "prompts") if name in given), None)
-            if alone is not None:
+            if alone is not None and not isinstance(given.get("validate"), str):
                 raise ConfigError(f"{alone!r} without 'mixture'; it belongs to one of T0's mixtures, or into an entry of 'tasks'")
             if "tasks" not in given:
                 raise ConfigError("no 'tasks'; it must name the tasks to train on")
@@ -93,8 +97,23 @@ class Recipe:
             raise ConfigError("'mixture' and 'tasks'; give one of them")
         if "data" not in given:
             raise ConfigError("'mixture' without 'data'; it must name the folder of its rows, DATA/<dataset>/<subset>/<split>.jsonl")
-        prompts = self.folder / given["prompts"] if "prompts" in given else None
-        return Mixture.t0(given["mixture"], prompts, self.folder / given["data"])
+        data, prompts = self._places(given)
+        return Mixture.t0(given["mixture"], prompts, data)
+
+    def _validated(self, given):
+        name = given["validate"]
+        if not isinstance(name, str):
+            return self._tasks("validate", name)
+        data, prompts = self._places(given)
+        if not is_t0_mixture(name):
+            return list(suite(self.folder / name if Path(name).suffix in (".yaml", ".yml") else name, data, prompts))
+        if data is None:
+            raise ConfigError(f"validate {name!r} without 'data'; it must name the folder of its rows, DATA/<dataset>/<subset>/<split>.jsonl")
+        return [task for task, _, _ in t0_tasks(name, prompts, data)]
+
+    def _places(self, given):
+        """The folders 'data' and 'prompts', or None."""
+        return (self.folder / given[name] if name in given else None for name in ("data", "prompts"))
 
     def model(self):
         """The model, loaded, or made with random weights."""

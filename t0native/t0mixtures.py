@@ -24,7 +24,7 @@ from t0native.errors import ConfigError, DataError, suggest
 from t0native.prompts import PromptCollection
 from t0native.tasks import Task
 
-__all__ = ["MIXTURES", "AbsentTask", "prompts_hash", "t0_tasks"]
+__all__ = ["MIXTURES", "AbsentTask", "is_t0_mixture", "prompts_hash", "t0_tasks"]
 
 TRAINING = {"t0_train": ("BASE",), "t0+_train": ("BASE", "GPT_EVAL"), "t0++_train": ("BASE", "GPT_EVAL", "SGLUE")}
 MIXTURES = (*TRAINING, "one_og_prompt", "all_og_prompts", "t0_eval", "t0_train_score_eval", "bias")
@@ -52,6 +52,15 @@ class AbsentTask:
     def render(self, prompt, index, seed=0, key=None):
         """Raises DataError with the source of the rows."""
         raise DataError(f"task {self.name!r}, prompt {prompt!r}: " + missing_text([(self.dataset, self.subset, self.split)], None))
+
+
+def is_t0_mixture(name):
+    """Whether it names one of the eight, here or in t-zero.
+
+    >>> is_t0_mixture("t0_eval"), is_t0_mixture("t0_eval_score_eval"), is_t0_mixture("t0")
+    (True, True, False)
+    """
+    return _ALIASES.get(name, name) in MIXTURES
 
 
 def t0_tasks(name, prompts=None, data=None, partial=False):

@@ -131,7 +131,8 @@ def train(
     validate: tasks, evaluated after every validate_every steps.  stop: callable (report, log) -> reason to end the run, or
         None; asked after each validation, or, where nothing is validated, at each logged step with report None.
     select: T0's choice of a checkpoint: the model with the best mean over the validated tasks (of each, the mean over its prompts;
-        the earlier where two are equal) is kept in out/best. Tasks of datasets that the mixture does not train on are refused.
+        the earlier where two are equal) is kept in out/best. Tasks of datasets that the mixture does not train on are refused,
+        and so are the rows that it trains on.
     seed: from 0 to 2**64 - 1.  workers: threads that prepare batches ahead; the batches are the same with any number.
     Ctrl-C: the step under way is abandoned, the run is saved, KeyboardInterrupt goes on. NumericError names step and
     components, after saving the state before that step. ConfigError for an argument or a changed plan, MemoryError where

@@ -179,6 +179,23 @@ def test_train_from_a_recipe(run, place):
     assert code == 0 and json.loads(out)["steps"] == 6
 
 
+def test_train_by_tokens_tells_what_prompts_dropped(run, place):
+    (place / "some/mine").mkdir(parents=True)
+    (place / "some/mine/templates.yaml").write_text(TEMPLATES.replace("Is it so that {{text}}?", "{% if label %}Is it so that {{text}}?{% endif %}"))
+    (place / "tokens.yaml").write_text(
+        "model: model\ntasks:\n  - {dataset: mine, data: rows.jsonl, prompts: some}\nsteps: 4\nbatch_tokens: 99\naccumulate: 2\nout: by-tokens\n"
+    )
+    code, out, _ = run("train", "tokens.yaml", "--dry-run", "--json")
+    plan = json.loads(out)
+    assert code == 0 and plan["tokens a step"] == 198 and plan["tokens"] == 4 * 198 and 4 * 4 < plan["examples"] < 4 * 30
+    code, out, _ = run("train", "tokens.yaml", "--json")
+    facts = json.loads(out)
+    assert code == 0 and facts["examples"] > 4 and 2 * 198 < facts["tokens"] <= 4 * 198 and set(facts["dropped"]) == {"mine/is it so"}
+    rows = facts["dropped"]["mine/is it so"]
+    code, out, _ = run("train", "tokens.yaml")  # again: nothing is left to do
+    assert code == 0 and f", {rows} rows dropped, " in out and out.endswith(f"\ndropped {rows:>8,} rows of mine/is it so\n")
+
+
 def test_info(run, place):
     code, out, _ = run("info", "model", "--json")
     facts = json.loads(out)
@@ -354,7 +371,7 @@ WRONG = [  # a line of a recipe, which takes the place of the same key above, an
     ("tasks: [{dataset: mine, data: rows.jsonl, prompts: 5}]", "tasks[0].prompts 5: must be the name of a folder"),
     ("tasks: [{dataset: mine, data: rows.jsonl, prompts: templates, rate: x}]", "tasks[0].rate 'x': must be a positive number"),
     ("tasks: [{dataset: mime, data: rows.jsonl, prompts: templates}]", "no prompts for 'mime'; did you mean 'mine'?"),
-    ("validate: null", "validate None: must be a list of tasks"),
+    ("validate: null", "validate None: must be a list of tasks, or the name of a T0 mixture or of a suite"),
     ("seed: abc", f"seed 'abc': {SEEDS}"),
     ("seed: 1.5", f"seed 1.5: {SEEDS}"),
     ("threads: two", "threads 'two': must be a whole number from 1 to 256, or None"),

@@ -228,8 +228,23 @@ def test_a_recipe_names_a_mixture(tmp_path, promptsource_0_1_0):
     write(tmp_path / "DATA" / "crows_pairs" / "test.jsonl", CROWS)
     (tmp_path / "P3").symlink_to(promptsource_0_1_0)
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("model: m\nmixture: bias\ndata: DATA\nprompts: P3\n")
-    assert len(read_recipe(recipe).mixture) == 16
+    recipe.write_text("model: m\nmixture: bias\ndata: DATA\nprompts: P3\nvalidate: bias_fairness_eval_score_eval\n")
+    made = read_recipe(recipe)
+    assert len(made.mixture) == 16 == sum(len(task.prompts) for task in made.validate)
+    tasks = "tasks: [{dataset: mine, data: DATA/crows_pairs/test.jsonl, objective: lm, field: sent_more}]\n"
+    recipe.write_text(f"model: m\n{tasks}data: DATA\nprompts: P3\nvalidate: t0_train_score_eval\n")
+    with pytest.raises(t0.DataError, match="mixture 't0_train_score_eval': .* splits of datasets are missing in .*DATA:"):
+        read_recipe(recipe)
+
+
+def test_a_recipe_validates_on_a_suite(tmp_path):
+    from t0native.recipe import read_recipe
+
+    write(tmp_path / "rows.jsonl", [{"text": "Anna drinks tea."}])
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("model: m\ntasks: [{dataset: mine, data: rows.jsonl, objective: lm}]\nvalidate: mini\n")
+    made = read_recipe(recipe)
+    assert [task.name for task in made.validate] == [task.name for task in t0.suite("mini")]
 
 
 @pytest.mark.parametrize(
@@ -240,12 +255,19 @@ def test_a_recipe_names_a_mixture(tmp_path, promptsource_0_1_0):
         ("prompts: P3", "'prompts' without 'mixture'; it belongs to one of T0's mixtures, or into an entry of 'tasks'"),
         ("mixture: t0_tran\ndata: DATA", "no T0 mixture 't0_tran'; did you mean 't0_train'?"),
         ("mixture: 7\ndata: DATA", "mixture 7: must be text"),
+        (
+            "tasks: [{dataset: mine, data: rows.jsonl, objective: lm}]\nvalidate: t0_eval",
+            "validate 't0_eval' without 'data'; it must name the folder of its rows, DATA/<dataset>/<subset>/<split>.jsonl",
+        ),
+        ("tasks: [{dataset: mine, data: rows.jsonl, objective: lm}]\nvalidate: t0_train_selectoin", "no suite 't0_train_selectoin'; did you mean 't0-train-selection'?"),
+        ("validate: 3", "validate 3: must be a list of tasks, or the name of a T0 mixture or of a suite"),
         ("steps: 3", "no 'tasks'; it must name the tasks to train on"),
     ],
 )
 def test_recipes_that_cannot_be(tmp_path, lines, message):
     from t0native.recipe import read_recipe
 
+    write(tmp_path / "rows.jsonl", [{"text": "Anna drinks tea."}])
     (tmp_path / "recipe.yaml").write_text(f"model: m\n{lines}\n")
     with pytest.raises(t0.ConfigError) as error:
         read_recipe(tmp_path / "recipe.yaml")

@@ -627,6 +627,10 @@ def test_a_model_is_not_selected_by_what_is_held_out(tmp_path):
     trained = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p")}, dataset="d/other")])
     with pytest.raises(t0.ConfigError, match="select: validate 'held': the mixture does not train on its dataset, and a model chosen by"):
         run(mixture=trained, validate=held, select=True, out=tmp_path / "run")
+    for other in (t0.Task("b", rows_of(10), {"p": yes_no("p")}, dataset="d"), t0.Task("b", rows_of(9), {"p": yes_no("p")}, dataset="d", split="train")):
+        held.split = "train"
+        with pytest.raises(t0.ConfigError, match="select: validate 'held': its rows are those that the mixture trains on as 'b', and by them"):
+            run(mixture=t0.Mixture(other), validate=held, select=True, out=tmp_path / "run")
     with pytest.raises(t0.ConfigError, match="select: needs tasks to choose by; name them with validate="):
         run(mixture=trained, select=True, out=tmp_path / "run")
     with pytest.raises(t0.ConfigError, match="select: needs a folder that keeps the best model; name it with out="):
