@@ -160,10 +160,20 @@ static t0_status run_pieces(t0_shard *shard) {
     return T0_OK;
 }
 
+/* Gigabytes, which are touched for the first time in the first step: Ctrl-C is asked for in between. */
+static t0_status clear_gradients(t0_shard *shard) {
+    const size_t n = shard->pass.model->n_weights, at_once = (size_t)4 << 20;
+    for (size_t at = 0; at < n; at += at_once) {
+        T0_TRY(t0_exec_check(shard->exec, &shard->error));
+        memset(shard->gradients + at, 0, (n - at < at_once ? n - at : at_once) * sizeof *shard->gradients);
+    }
+    return T0_OK;
+}
+
 void t0_shard_run(t0_shard *shard) {
-    memset(shard->gradients, 0, shard->pass.model->n_weights * sizeof *shard->gradients);
     shard->loss_sum = 0.0;
-    shard->status = run_pieces(shard);
+    shard->status = clear_gradients(shard);
+    if (shard->status == T0_OK) shard->status = run_pieces(shard);
 }
 
 void t0_shard_free(t0_shard *shard) {
