@@ -7,6 +7,7 @@ MultiRC), the group's value at its first row. A metric that is no mean has draws
 and its rows tell which answers are right (choices), or equal to a target (text)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -48,12 +49,12 @@ def judge(metrics, source, rows, answers, seed):
     fraction of 1."""
     found = [_Judgement(metric, source, rows, answers) for metric in metrics]
     first = found[0]
-    values = {metric.name: judgement.value() for metric, judgement in zip(metrics, found)}
+    values = {metric.name: judgement.value for metric, judgement in zip(metrics, found)}
     wrong = next((f"metric {name!r} gives {value}" for name, value in values.items() if not -1 <= value <= 1), None)
     if wrong:
         raise DataError(f"{wrong}: must be a fraction of 1 (a correlation from -1)")
     return Judged(
-        values=first.rows(),
+        values=first.rows,
         metrics=values,
         draws=first.draws(seed),
         chance=first.chance(),
@@ -75,11 +76,13 @@ class _Judgement:
         self.weigh = metric.weigh(self.predictions, self.targets) if metric.weigh else None
         self.plain = metric if metric.mean_over else METRICS["accuracy" if metric.by_choices else "exact_match"]
 
+    @cached_property
     def value(self):
         if self.metric.mean_over:
-            return float(np.nanmean(self.rows()))
+            return float(np.nanmean(self.rows))
         return float(self.weigh(np.ones((1, len(self.targets))))[0] if self.weigh else self.metric.of_rows(self.predictions, self.targets))
 
+    @cached_property
     def rows(self):
         values = np.full(self.kept.n, np.nan)
         if self.groups is not None:
@@ -95,7 +98,7 @@ class _Judgement:
     def draws(self, seed):
         if self.metric.mean_over:
             return None
-        return corpus_draws(self.weigh or self._resampled, self.kept.indices, self.kept.n, self.value(), seed)
+        return corpus_draws(self.weigh or self._resampled, self.kept.indices, self.kept.n, self.value, seed)
 
     def _resampled(self, weights):
         """of_rows, a replicate at a time."""

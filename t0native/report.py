@@ -21,6 +21,7 @@ from t0native.reportfiles import CELL, ENTRY, read_report, write_report
 __all__ = ["Report"]
 
 CELL_KEYS, SUMMARY_KEYS = tuple(CELL), tuple(ENTRY)
+_GUESSED = ("accuracy", "multiple_choice_grade")  # metrics that have a chance level
 
 
 class Report:
@@ -226,7 +227,7 @@ def _merged_summary(reports, cells, correct, draws):
     entries, chances = {}, []
     for report in reports:
         own = {(entry["model"], entry["task"]): entry for entry in report.summary}
-        chances += [own.get((cell["model"], cell["task"]), {}).get("chance") if cell["metric"] == "accuracy" else None for cell in report.cells]
+        chances += [own.get((cell["model"], cell["task"]), {}).get("chance") if cell["metric"] in _GUESSED else None for cell in report.cells]
         for key, entry in own.items():
             entries.setdefault(key, []).append(entry)
     seed, groups = reports[0].about.get("seed"), _groups(cells)

@@ -1,5 +1,6 @@
 """Each metric against the library that defines it, and against cases computed by hand."""
 
+import base64
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -208,11 +209,31 @@ def test_rows_that_are_no_bits_are_saved_as_numbers(tmp_path):
     again = t0.Report.load(report.save(tmp_path))
     np.testing.assert_array_equal(again.correct[0], report.correct[0])
     assert again.draws == [None] and again.cells == report.cells
-    data = json.loads((tmp_path / "report.json").read_text())
-    data["rows"][0]["values"] = data["rows"][0]["values"][:-8] + "AAAAAEA="[:8]
-    (tmp_path / "report.json").write_text(json.dumps(data))
-    with pytest.raises(t0.FormatError, match=r"report.json: rows\[0\]: values hold"):
-        t0.Report.load(tmp_path)
+
+
+def numbers(*values):
+    return base64.b64encode(np.array(values, "<f8").tobytes()).decode()
+
+
+@pytest.mark.parametrize(
+    "key, value, message",
+    [
+        ("values", numbers(0.5, 1.5), "rows[0]: values hold 1.5: must be numbers from -1 to 1"),
+        ("values", numbers(0.5, float("nan")), "rows[0]: values hold nan: must be numbers from -1 to 1"),
+        ("values", numbers(0.5), "rows[0]: values holds 8 bytes, but 2 numbers take 16"),
+        ("values", [0.5, 1], "rows[0]: values [0.5, 1]: must be text"),
+        ("draws", numbers(0.5), "rows[0]: draws holds 8 bytes, but 1000 numbers take 8000"),
+        ("draws", 7, "rows[0]: draws 7: must be text"),
+    ],
+)
+def test_saved_numbers_that_cannot_be_are_told(tmp_path, key, value, message):
+    path = scored([{"scores": "1 0", "label": 0}, {"scores": "0 1", "label": 0}], "f1_macro").save(tmp_path)
+    data = json.loads(path.read_text())
+    data["rows"][0] |= {"values": numbers(0.5, 1), key: value}
+    path.write_text(json.dumps(data))
+    with pytest.raises(t0.FormatError) as error:
+        t0.Report.load(path)
+    assert str(error.value) == f"{path}: {message}"
 
 
 @pytest.mark.parametrize(
