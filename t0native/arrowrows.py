@@ -4,7 +4,7 @@
     ParquetRows    a Parquet file left on the disk: rows are drawn from anywhere, and a group of rows, of which Parquet's pages are made,
                    is far too much to decode for one. So they are copied once into
     .DATA.parquet.rows   an Arrow file of batches of `every` rows, some 16 KiB each, of which one is read at a time; its schema's
-                         metadata have "t0rows": size, time (ns) and n of DATA.parquet, and `every`
+                         metadata have "t0rows": size, time (ns) and rows of DATA.parquet, and "t0every"
 
 The copy is made anew when size or time of the file differ or when it is damaged; a temporary one where none can be written."""
 
@@ -22,7 +22,8 @@ __all__ = ["ArrowRows", "ParquetRows", "parquet_bytes", "read_arrow"]
 
 BATCH_BYTES = 16 << 10  # of the copy's batches
 READ_BYTES = 4 << 20  # decoded at once while it is made
-KEY = b"t0rows"
+SAMPLE = 256  # rows whose size is measured
+FACTS, EVERY = b"t0rows", b"t0every"
 _BROKEN = (OSError, ValueError, RuntimeError)  # pyarrow's own errors are such
 
 
@@ -55,7 +56,7 @@ class ParquetRows:
         self.path, self.dataset = Path(path), dataset
         self._lock, self._last = threading.Lock(), (None, None)
         self._place = (self.path.parent if index is None else Path(index)) / f".{self.path.name}.rows"
-        self._batches, self._len, self._every = _copy_of(self.path, self._place)
+        self._len, self._batches, self._every = _copy_of(self.path, self._place)
 
     def __repr__(self):
         return f"ParquetRows({str(self.path)!r}, {len(self):,} rows)"
@@ -136,43 +137,47 @@ def _bytes_of(facts):
 
 
 def _copy_of(path, place):
-    """(reader of the copy's batches, rows, rows of a batch)."""
+    """(rows, reader of the copy's batches, rows of a batch)."""
     pyarrow, ipc, parquet = _pyarrow(path)
     stat = os.stat(path)
     with _told(pyarrow, path):
         source = parquet.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False)
     with source:
         n = len(_some(path, range(source.metadata.num_rows)))
-        row = max(1.0, _bytes_of(source.metadata) / n)
-        every = int(min(1024, max(1, BATCH_BYTES // row)))
-        facts = f"{stat.st_size} {stat.st_mtime_ns} {n} {every}".encode()
+        facts = f"{stat.st_size} {stat.st_mtime_ns} {n}".encode()
         with contextlib.suppress(*_BROKEN):
-            return _opened(pyarrow, ipc, place, facts), n, every
-
-        def write(out):
-            schema = _plain(pyarrow, source.schema_arrow.empty_table()).schema.with_metadata({KEY: facts})
-            with ipc.new_file(out, schema) as sink:
-                for table in _tables(pyarrow, source, path, every, int(min(1 << 16, max(every, READ_BYTES // row)))):
-                    sink.write_table(table.replace_schema_metadata({KEY: facts}), max_chunksize=every)
-
+            return n, *_opened(pyarrow, ipc, place, facts)
         try:
             make_folder(place.parent)
             with replacing(place, "wb") as out:
-                write(out)
+                _write(pyarrow, ipc, source, path, out, facts)
         except OSError:
             with tempfile.NamedTemporaryFile(suffix=place.name) as out:
-                write(out)
+                _write(pyarrow, ipc, source, path, out, facts)
                 out.flush()
-                return _opened(pyarrow, ipc, out.name, facts), n, every  # its name goes, the open file stays
-        return _opened(pyarrow, ipc, place, facts), n, every
+                return n, *_opened(pyarrow, ipc, out.name, facts)  # its name goes, the open file stays
+        return n, *_opened(pyarrow, ipc, place, facts)
 
 
 def _opened(pyarrow, ipc, place, facts):
-    """A reader of the batches of a copy; ValueError where it is another file's, an older one's, or damaged."""
+    """(reader of the batches of a copy, rows of each); ValueError where it is another file's, an older one's, or damaged."""
     reader = ipc.open_file(pyarrow.OSFile(str(place)))
-    if (reader.schema.metadata or {}).get(KEY) != facts:
+    told = reader.schema.metadata or {}
+    every = int(told.get(EVERY, 0))
+    if told.get(FACTS) != facts or every < 1:
         raise ValueError(place)
-    return reader
+    return reader, every
+
+
+def _write(pyarrow, ipc, source, path, out, facts):
+    with _told(pyarrow, path):
+        sample = _plain(pyarrow, pyarrow.Table.from_batches([next(source.iter_batches(SAMPLE))]))
+    row = max(1, sample.nbytes // len(sample))
+    every = min(1024, max(1, BATCH_BYTES // row))
+    metadata = {FACTS: facts, EVERY: str(every).encode()}
+    with ipc.new_file(out, sample.schema.with_metadata(metadata)) as sink:
+        for table in _tables(pyarrow, source, path, every, min(1 << 16, max(every, READ_BYTES // row))):
+            sink.write_table(table.replace_schema_metadata(metadata), max_chunksize=every)
 
 
 def _tables(pyarrow, source, path, every, at_once):

@@ -119,7 +119,7 @@ def test_rows_of_a_parquet_file_on_the_disk_are_those_in_memory(tmp_path, monkey
         time_of_it = copy.stat().st_mtime_ns
     assert t0.open_rows(path)[7] == expected[7] and copy.stat().st_mtime_ns == time_of_it
     sound = copy.read_bytes()
-    for damaged in (sound[:100], sound[:-30], b"", sound.replace(b"t0rows", b"t0r0ws")):
+    for damaged in (sound[:100], sound[:-30], b"", sound.replace(b"t0rows", b"t0r0ws"), sound.replace(b"t0every", b"t0ewery")):
         copy.write_bytes(damaged)
         assert list(t0.open_rows(path)) == expected and copy.read_bytes() == sound
     rows, before = t0.open_rows(path), list(t0.open_rows(path))
