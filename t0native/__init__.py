@@ -39,7 +39,7 @@ from t0native.evaluate import evaluate
 from t0native.train import train
 
 if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers
-    from t0native import kernels, mini
+    from t0native import figures, kernels, mini
     from t0native.config import Config
     from t0native.converters import convert_data
     from t0native.diskrows import open_rows
@@ -91,11 +91,11 @@ _HOME = {
     "read_csv": "rows",
     "read_rows": "rows",
 }
-_MODULES = ("files", "kernels", "metrics", "mini", "plot", "rows")
+_MODULES = ("figures", "files", "kernels", "metrics", "mini", "plot", "rows")
 
 __all__ = sorted(
     ["ConfigError", "DataError", "Error", "FormatError", "NumericError", "TemplateError", "evaluate", "train"]
-    + [*_HOME, "kernels", "mini"]
+    + [*_HOME, "figures", "kernels", "mini"]
 )
 
 

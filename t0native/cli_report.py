@@ -6,10 +6,12 @@ __all__ = ["add_report", "show_report"]
 
 
 def add_report(verbs):
-    examples = ["run/", "run-a/ run-b/ --plot boxes.png", "run/report.json --markdown"]
+    examples = ["run/", "run-a/ run-b/ --plot boxes.png", "run/report.json --markdown", "run/ --html report.html --published"]
     parser = verb(verbs, "report", _run_report, "show saved reports, several side by side", examples)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a folder with report.json, or the file")
     parser.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help="Markdown, to FILE or printed")
+    parser.add_argument("--latex", metavar="FILE", help="the summary as a LaTeX table")
+    parser.add_argument("--html", metavar="FILE", help="one page with tables and pictures, which needs no network")
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
     parser.add_argument("--published", action="store_true", help="published figures on the same datasets beside these, and what differs")
     json_option(parser)
@@ -22,6 +24,10 @@ def _run_report(args):
     report = Report.merge([Report.load(path) for path in args.runs])
     if args.plot is not None:
         report.plot(args.plot)
+    if args.latex is not None:
+        write_text(args.latex, report.to_latex())
+    if args.html is not None:
+        report.to_html(args.html, args.published)
     if args.markdown == "-":
         print(report.to_markdown(), end="")
         return FINE

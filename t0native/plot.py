@@ -11,7 +11,7 @@ from pathlib import Path
 from t0native.errors import ConfigError
 from t0native.files import check_place, write_bytes
 
-__all__ = ["check_picture", "draw_boxes", "text_boxes"]
+__all__ = ["check_picture", "draw_boxes", "new_axes", "save_figure", "text_boxes"]
 
 
 def text_boxes(report, width=72):
@@ -65,7 +65,7 @@ def draw_boxes(report, path=None, ax=None):
         raise ConfigError("nothing to draw: no cell has a value")
     tasks = list(dict.fromkeys(entry["task"] for entry in entries))
     models = list(dict.fromkeys(entry["model"] for entry in entries))
-    ax = _axes(path, (max(4, 1.2 + 0.45 * len(tasks) * (len(models) + 1)), 4)) if ax is None else ax
+    ax = new_axes(path, (max(4, 1.2 + 0.45 * len(tasks) * (len(models) + 1)), 4)) if ax is None else ax
     step = 0.8 / len(models)
     for m, model in enumerate(models):
         places, values = [], []
@@ -83,7 +83,7 @@ def draw_boxes(report, path=None, ax=None):
         ax.plot([], [], "s", color=color, label=str(model))
     _finish(ax, entries, tasks)
     if path is not None:
-        _save(ax.figure, Path(path))
+        save_figure(ax.figure, Path(path))
     return ax
 
 
@@ -124,7 +124,8 @@ def _needs_matplotlib():
         raise ImportError("pictures need matplotlib: pip install 't0native[plot]' (report.boxes() draws in text without it)") from None
 
 
-def _axes(path, size):
+def new_axes(path, size):
+    """Axes of a figure of that size in inches; without pyplot where it goes to a file."""
     with _needs_matplotlib():
         if path is not None:  # no pyplot: nothing global is touched
             from matplotlib.figure import Figure
@@ -134,7 +135,9 @@ def _axes(path, size):
 
         return plt.subplots(figsize=size, layout="constrained")[1]
 
-def _save(figure, path):
+
+def save_figure(figure, path):
+    """By the ending of the name; to a temporary name first."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=path.suffix[1:].lower(), dpi=150)
     write_bytes(path, buffer.getvalue())

@@ -44,6 +44,11 @@ class PromptedExample(NamedTuple):
     target: str
     choices: list[str] | None
 
+    def _repr_html_(self):
+        from t0native.preview import example_html
+
+        return example_html(self)
+
 
 class PromptMetadata(NamedTuple):
     """What the author says about a prompt; None where nothing is said."""
@@ -238,6 +243,18 @@ class Prompt(_core.Prompt):
         'the template gives 1 part; 2, separated by |||, are needed'
         """
         return _problem(self._rendered(example, seed, index)[1])
+
+    def preview(self, example, seed=0, index=0):
+        """The example for the eyes: input, target and choices, with what comes from the row's fields in colour in a notebook.
+        Returns a Preview, also of what T0's pipeline drops; errors as `apply`'s.
+
+        >>> Prompt("who", "{{ text }} Who? ||| {{ who }}").preview({"text": "Anna drinks tea.", "who": "Anna"})
+        input: Anna drinks tea. Who?
+        target: Anna
+        """
+        from t0native.preview import preview
+
+        return preview(self, example, seed, index)
 
     def _rendered(self, example, seed, index):
         example = _as_dict(example)

@@ -195,6 +195,39 @@ class Report:
 
         return markdown(self)
 
+    def to_latex(self):
+        """The summary as a LaTeX tabular (package booktabs), every text escaped.
+
+        >>> print(Report([], [], {}).to_latex().splitlines()[0])
+        \\begin{tabular}{llrrrrrrrr}
+        """
+        from t0native.tables import latex
+
+        return latex(self)
+
+    def to_pandas(self):
+        """The cells as a pandas DataFrame, a row a cell. ImportError where pandas is not installed: `cells` is the same without it."""
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("to_pandas needs pandas: pip install pandas (report.cells holds the same as dicts)") from None
+        return pandas.DataFrame(self.cells)
+
+    def to_html(self, path=None, published=False):
+        """One page with tables and pictures that needs no network; returns its text. path: where to save it.
+        published: with published figures on the same datasets.
+
+        >>> Report([], [], {}).to_html()[:15]
+        '<!doctype html>'
+        """
+        from t0native.files import write_text
+        from t0native.htmlpage import html_page
+
+        page = html_page(self, published)
+        if path is not None:
+            write_text(path, page)
+        return page
+
     def boxes(self, width=72):
         """Box plots drawn in text, one a task and model, `width` characters wide.
 

@@ -1,11 +1,11 @@
-"""A report as tables: plain text, Markdown, HTML. Values in percent, one decimal."""
+"""A report as tables: plain text, Markdown, LaTeX, HTML. Values in percent, one decimal."""
 
 from html import escape
 
 from t0native.metrics import METRICS
 from t0native.winobias import gap_lines
 
-__all__ = ["html_table", "markdown", "summary_table"]
+__all__ = ["cell_rows", "html_rows", "html_table", "latex", "markdown", "summary_table"]
 
 _COLUMNS = ("task", "model", "prompts", "chance", "median", "95 % interval", "quartiles", "mean", "min", "max")
 
@@ -72,20 +72,45 @@ def _markdown_table(head, rows):
     return "\n".join([line(head), line(["---"] * len(head)), *map(line, rows)])
 
 
-def markdown(report):
-    """Two tables: the summary, and every cell."""
+def cell_rows(report):
+    """(head, rows): every cell, as text."""
     head = ("model", "task", "prompt", "metric", "value", "95 % interval", "n", "dropped", "status")
-    cells = [
+    rows = [
         [c["model"], c["task"], c["prompt"], c["metric"], percent(c["value"]), _range(c["low"], c["high"]), c["n"], c["dropped"],
          c["status"] if c["status"] == "ok" else f"{c['status']}: {c['reason']}"]
         for c in report.cells
     ]  # fmt: skip
-    return "\n\n".join([_markdown_table(_COLUMNS, summary_rows(report)), *gap_lines(report), _markdown_table(head, cells)]) + "\n"
+    return head, rows
+
+
+def markdown(report):
+    """Two tables: the summary, and every cell."""
+    return "\n\n".join([_markdown_table(_COLUMNS, summary_rows(report)), *gap_lines(report), _markdown_table(*cell_rows(report))]) + "\n"
+
+
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {sign: "\\" + sign for sign in "&%$#_{}"}
+
+
+def latex(report):
+    """The summary as a tabular of booktabs; every text escaped."""
+
+    def line(cells):
+        return " & ".join("".join(_LATEX.get(sign, sign) for sign in str(cell)).replace("\n", " ") for cell in cells) + r" \\"
+
+    rows = [line(row) for row in summary_rows(report)]
+    begin = rf"\begin{{tabular}}{{ll{'r' * (len(_COLUMNS) - 2)}}}"
+    return "\n".join([begin, r"\toprule", line(_COLUMNS), r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def html_rows(head, rows, classes=None):
+    """A table whose every text is escaped; classes: of the rows."""
+    titles = "".join(f"<th>{escape(str(name))}</th>" for name in head)
+    marks = [f' class="{name}"' if name else "" for name in classes] if classes else [""] * len(rows)
+    body = "".join(f"<tr{mark}>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for mark, row in zip(marks, rows))
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def html_table(report):
     """The summary for a notebook; every text is escaped."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in _COLUMNS)
-    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in summary_rows(report))
     failed = "".join(f"<li>{escape(str(c['task']))}, {escape(str(c['prompt']))}: {escape(str(c['reason']))}</li>" for c in report.failed)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" + (f"<p>Failed:</p><ul>{failed}</ul>" if failed else "")
+    return html_rows(_COLUMNS, list(summary_rows(report))) + (f"<p>Failed:</p><ul>{failed}</ul>" if failed else "")

@@ -58,6 +58,11 @@ class Task:
     def __len__(self):
         return len(self.rows)
 
+    def _repr_html_(self):
+        from t0native.preview import task_html
+
+        return task_html(self)
+
     @property
     def full_dataset(self):
         """'dataset/subset', 'dataset', or None.

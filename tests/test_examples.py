@@ -64,8 +64,8 @@ def public_things():
                     yield from ((f"{name}.{inner}", value) for inner, value in vars(base).items() if not inner.startswith("_"))
 
 
-WITHOUT = {  # attributes, told in the docstring of their class; pictures, which need matplotlib
-    "Report.plot", "Ragged.ids", "Ragged.offsets", "Ragged.lengths", "Model.threads", "Model.parameters", "Config.parameters", "Component.name", "Tokenizer.fingerprint", "Config.core",
+WITHOUT = {  # attributes, told in the docstring of their class; what needs matplotlib or pandas
+    "Report.plot", "Report.to_pandas", "Ragged.ids", "Ragged.offsets", "Ragged.lengths", "Model.threads", "Model.parameters", "Config.parameters", "Component.name", "Tokenizer.fingerprint", "Config.core",
 }  # fmt: skip
 
 

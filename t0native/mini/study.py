@@ -176,30 +176,29 @@ def _table(head, rows) -> list[str]:
 
 def draw(found, folder, say):
     """Figures 4, 6 and 7 as pictures, the prompts of all seeds in one box."""
-    from t0native.report import Report
+    from t0native.figures import figure4, figure6, figure7, pooled
 
-    seeds = sorted({seed for seed, _ in found})
-    for number, labels in ((4, (UNTRAINED, BARE, ONE, ALL)), (6, tuple(PROMPTS)), (7, (*DATASETS, ALL))):
-        pooled = Report.merge([_pooled(found, seeds, label) for label in labels])
+    def runs(label):
+        return [report for (_, name), report in found.items() if name == label]
+
+    figures = {
+        4: lambda **how: figure4([pooled(runs(label), label) for label in (UNTRAINED, BARE, ONE, ALL)], **how),
+        6: lambda **how: figure6({_n_prompts(number): runs(label) for label, number in PROMPTS.items()}, **how),
+        7: lambda **how: figure7({size: runs(label) for label, size in (DATASETS | {ALL: len(training.DATASETS)}).items()}, **how),
+    }
+    for number, figure in figures.items():
         try:
-            pooled.plot(folder / f"figure{number}.png")
+            figure(path=folder / f"figure{number}.png")
         except ImportError:
-            say(f"Figure {number} (matplotlib is not installed):\n{pooled.boxes()}")
+            say(f"Figure {number} (matplotlib is not installed):\n{figure(text=True)}")
 
 
-def _pooled(found, seeds, label):
-    """One report of a label whose cells are those of all seeds."""
-    from t0native.report import Report
-
-    cells, correct, chances = [], [], []
-    for seed in seeds:
-        report = found[seed, label]
-        chance = {entry["task"]: entry["chance"] for entry in report.summary}
-        for cell, rows in zip(report.cells, report.correct):
-            cells.append(cell | {"prompt": f"{cell['prompt']}, seed {seed}"})
-            correct.append(rows)
-            chances.append(chance[cell["task"]])
-    return Report.of_cells(cells, correct, chances, seed=0, about={"models": [label]})
+def _n_prompts(number):
+    """Prompts a training dataset; the mean over datasets where a model has them all."""
+    if number is not None:
+        return number
+    prompts = training.collection(training.FOLDER / "prompts")
+    return round(sum(len(prompts[name]) for name in training.DATASETS) / len(training.DATASETS), 2)
 
 
 def halve(path) -> None:

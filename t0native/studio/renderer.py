@@ -19,6 +19,7 @@ import struct
 import sys
 
 from t0native.errors import DataError, TemplateError
+from t0native.preview import coloured
 from t0native.prompts import Prompt
 from t0native.studio.checks import row_warnings
 
@@ -27,7 +28,6 @@ __all__ = ["main", "work"]
 CPU, WALL, MEMORY = 0.1, 3.0, 64 << 20
 MAX_TEXT, MAX_ANSWER = 20_000, 8 << 20
 BUDGETS = {"max_steps": 300_000, "max_output": 200_000, "max_memory": 32_000_000}
-OPENING, CLOSING = "<span style='color: #F08080'>", "</span>"
 ENDS = {
     signal.SIGPROF: f"used up {CPU * 1000:.0f} ms of processor time: make the template simpler",
     signal.SIGALRM: f"did not end within {WALL:.0f} s: try again, or make the template simpler",
@@ -154,34 +154,14 @@ def _shown(prompt, row, index, found, tokenizer):
     if found is None:
         found = (parts[0], parts[1] if len(parts) > 1 else "", None)
     shown["cut"] = prompt.apply(row, truncate=False, index=index) != parts
-    coloured = _coloured(prompt, row, index, parts)
-    pieces = coloured if len(coloured) == 2 else [[[found[0], False]], [[found[1], False]]]
+    marked = coloured(prompt, row, index, parts)
+    pieces = marked if len(marked) == 2 else [[[found[0], False]], [[found[1], False]]]
     for name, text, side in zip(("input", "target"), found, pieces):
         shown[name] = _within(side) if text else []
         shown[f"{name}_text"] = text[:MAX_TEXT]
         if tokenizer is not None and text:
             shown[f"{name}_tokens"] = _tokens(tokenizer, text[:MAX_TEXT])
     return shown
-
-
-def _coloured(prompt, row, index, parts):
-    """Each part as pieces; of one colour where highlighting would change what the template gives."""
-    plain = [[[part, False]] for part in parts]
-    try:
-        marked = prompt.apply(row, highlight_variables=True, index=index)
-    except TemplateError:
-        return plain
-    pieces = [_pieces(part) for part in marked]
-    same = ["".join(text for text, _ in part).strip() for part in pieces] == parts
-    return pieces if same else plain
-
-
-def _pieces(text):
-    pieces = []
-    for number, piece in enumerate(text.split(OPENING)):
-        field, closed, rest = piece.partition(CLOSING)
-        pieces += [[field, True], [rest, False]] if number and closed else [[piece, False]]
-    return [piece for piece in pieces if piece[0]]
 
 
 def _within(pieces):

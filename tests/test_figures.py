@@ -1,0 +1,160 @@
+"""The paper's pictures, the HTML page and what notebooks show: what is drawn, what is escaped, what is refused."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import needed
+
+import t0native as t0
+from t0native.report import Report
+
+
+def report_of(values, model="m", task="rte", dataset="super_glue", subset="rte", n=20):
+    """values: of each prompt, hits among n rows."""
+    about = {"task": task, "dataset": dataset, "subset": subset, "split": "validation", "metric": "accuracy", "dropped": 0, "status": "ok", "reason": None}
+    cells = [about | {"model": model, "prompt": f"p{i}", "prompt_id": None} for i in range(len(values))]
+    correct = [np.r_[np.ones(hits), np.zeros(n - hits)] for hits in values]
+    return Report.of_cells(cells, correct, [0.5] * len(values), seed=0, about={"models": [model]})
+
+
+def axes():
+    needed("matplotlib", "pip install '.[plot]'")
+    from matplotlib.figure import Figure
+
+    return Figure().subplots()
+
+
+def test_figure4_has_a_box_a_model_and_published_marks_on_request():
+    reports = [report_of([8, 10, 12], "a"), report_of([15, 16, 20], "b")]
+    ax = t0.figures.figure4(reports, ax=axes())
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    ax = t0.figures.figure4(reports, ax=axes(), published=True)
+    marks = {line.get_label(): line.get_ydata() for line in ax.lines if line.get_label().endswith("published")}
+    assert marks["T0 11B, published"] == pytest.approx([81.2])
+    assert "T0 11B, published on rte: 81.2" in t0.figures.figure4(reports, published=True, text=True)
+
+
+def test_figure5_draws_the_median_and_its_interval():
+    report = report_of([8, 10, 12])
+    ax = t0.figures.figure5(report, ax=axes())
+    assert [bar.get_height() for bar in ax.patches] == pytest.approx([50.0])
+    (entry,) = report.summary
+    ends = ax.collections[0].get_segments()[0][:, 1]
+    assert ends == pytest.approx([100 * entry["low"], 100 * entry["high"]])
+    assert t0.figures.figure5(report, text=True).splitlines()[1] == "  m |=========================:                        |  50.0"
+
+
+def test_figures_6_and_7_order_their_numbers_and_pool_seeds():
+    several = {8.03: [report_of([18, 19]), report_of([14, 15])], 0: report_of([10, 9])}
+    ax = t0.figures.figure6(several, ax=axes())
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["0 prompts", "8.03 prompts"]
+    boxes = t0.figures.figure6(several, text=True).splitlines()
+    assert boxes[1].split()[:2] == ["0", "prompts"] and boxes[2].split()[-1] == "82.5"
+    assert t0.figures.figure7({1: report_of([10]), 55: report_of([12])}, text=True).splitlines()[1].startswith("  1 dataset ")
+    with pytest.raises(t0.ConfigError, match="nothing to draw: no numbers of datasets"):
+        t0.figures.figure7({})
+
+
+def test_a_heat_map_shows_every_row_of_every_prompt():
+    report = report_of([1, 2], n=3)
+    report.correct[1][2] = np.nan
+    assert t0.figures.heatmap(report, text=True) == "p0 |#..|\np1 |## |"
+    shown = t0.figures.heatmap(report, ax=axes()).images[0].get_array()
+    assert shown.shape == (2, 3) and shown.mask.sum() == 1
+    with pytest.raises(t0.ConfigError, match=r"heatmap: task 'rta': must be one of the report's; did you mean 'rte'"):
+        t0.figures.heatmap(report, "rta")
+
+
+def test_a_picture_is_written_whole_or_not_at_all(tmp_path):
+    needed("matplotlib", "pip install '.[plot]'")
+    for name, draw in (("f4", t0.figures.figure4), ("f5", t0.figures.figure5), ("h", t0.figures.heatmap)):
+        draw(report_of([8, 10]), path=tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(t0.ConfigError, match="unknown kind of picture '.doc'"):
+        t0.figures.figure5(report_of([8]), path=tmp_path / "f.doc")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f4.png", "f5.png", "h.png"]
+
+
+EVIL = "<script>alert(1)</script> & 'x' \"y\""
+
+
+def evil_report():
+    report = report_of([8, 10], model=EVIL)
+    failed = report.cells[0] | {"status": "failed", "reason": EVIL, "value": None, "low": None, "high": None, "prompt": EVIL}
+    return Report([*report.cells, failed], report.summary, report.about | {"note": EVIL}, [*report.correct, None])
+
+
+def test_the_page_escapes_every_text_asks_for_nothing_and_is_the_same_again():
+    page = evil_report().to_html(published=True)
+    assert "<script" not in page and page.count("&lt;script&gt;") >= 4 and "1 of them failed" in page
+    assert not re.search(r"(?:src|href)=(?!\"data:)", page) and "Published figures" in page
+    assert page == evil_report().to_html(published=True)
+    assert page.count("<tr class=\"failed\">") == 1 and page.count("<details>") == 1
+
+
+def test_the_page_without_matplotlib_draws_in_text(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    page = report_of([8, 10]).to_html()
+    assert "<img" not in page and "[ " not in page.split("<pre>")[0] and "|min [q1 M median q3] max|" in page
+
+
+@pytest.mark.slow
+def test_the_page_in_a_browser(tmp_path):
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'", exc_type=ImportError)
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    needed("matplotlib", "pip install '.[plot]'")
+    evil_report().to_html(tmp_path / "page.html")
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page, asked, dialogs = browser.new_page(), [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        page.goto((tmp_path / "page.html").as_uri())
+        page.click("summary")
+        widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
+        assert len(widths) == 2 and all(widths) and not dialogs
+        assert all(url.startswith(("file:", "data:")) for url in asked)
+        assert EVIL in page.inner_text("tr.failed")
+        browser.close()
+
+
+def test_the_verb_report_writes_them(tmp_path, capsys):
+    from t0native.cli import main
+
+    report_of([8, 10], "a_b").save(tmp_path / "report.json")
+    options = ["--html", str(tmp_path / "r.html"), "--latex", str(tmp_path / "r.tex"), "--published"]
+    assert main(["report", str(tmp_path), *options]) == 0
+    assert "T0 11B" in capsys.readouterr().out
+    assert "Published figures" in Path(tmp_path / "r.html").read_text()
+    tex = Path(tmp_path / "r.tex").read_text()
+    assert r"rte & a\_b & 2 & 50.0 & 45.0 &" in tex and r"95 \% interval" in tex and tex.count(r"\\") == 2
+
+
+def test_latex_escapes_what_it_reads_as_commands():
+    report = report_of([8], model="50% & \\x {y} ~^#$_")
+    assert r"50\% \& \textbackslash{}x \{y\} \textasciitilde{}\textasciicircum{}\#\$\_ & 1" in report.to_latex()
+
+
+def test_a_table_of_pandas():
+    needed("pandas", "pip install pandas")
+    table = report_of([8, 10]).to_pandas()
+    assert list(table["value"]) == [0.4, 0.5] and list(table["prompt"]) == ["p0", "p1"]
+
+
+def test_what_notebooks_show_of_examples_prompts_and_tasks():
+    prompt = t0.Prompt("<p>", "{{ a }} is <b>? ||| {{ c }}", "<yes> ||| no")
+    shown = prompt.preview({"a": "x < y", "c": "no"})
+    assert shown.parts == [[["x < y", True], [" is <b>?", False]], [["no", True]]] and shown.choices == ["<yes>", "no"]
+    html = shown._repr_html_()
+    assert "x &lt; y</span> is &lt;b&gt;?" in html and "&lt;yes&gt; | no" in html and "<yes>" not in html
+    assert str(shown) == "input: x < y is <b>?\ntarget: no\nchoices: <yes> | no"
+    assert "dropped: the template gives 1 part" in str(t0.Prompt("q", "{{ a }}").preview({"a": "x"}))
+    assert prompt.render({"a": "<i>", "c": "no"})._repr_html_().count("&lt;i&gt;") == 1
+    task = t0.Task("<t>", [{"a": "x", "c": "no"}, {"a": "y", "c": "no"}], prompt)
+    html = task._repr_html_()
+    assert "&lt;t&gt;" in html and html.count("<table>") == 3 and "<t>" not in html
