@@ -141,7 +141,7 @@ def test_latex_escapes_what_it_reads_as_commands():
 
 
 def test_a_table_of_pandas():
-    needed("pandas", "pip install pandas")
+    needed("pandas", "pip install '.[parity]'")
     table = report_of([8, 10]).to_pandas()
     assert list(table["value"]) == [0.4, 0.5] and list(table["prompt"]) == ["p0", "p1"]
 
