@@ -223,7 +223,7 @@ def _apply_prompts(prompts, args):
     from t0native.tasks import Task
 
     row = _row_given(args)
-    Task(args.dataset, [row], prompts)  # which checks fields and templates
+    Task(args.dataset, [row], prompts).check()
     results = []
     for name, prompt in prompts.items():
         found = prompt.render(row, seed=args.seed, index=args.row)

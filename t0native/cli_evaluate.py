@@ -15,6 +15,8 @@ def add_evaluate(verbs):
         "--model my-t0 --task super_glue/copa=COPA.val.jsonl --task piqa=valid.jsonl --out run/ --plot run/boxes.png",
         "--model my-t0 --prompts my/templates --dataset mine --data rows.csv --limit 200",
         "--model my-t0 --dataset super_glue --subset wic --split val --data DATA   (reads DATA/super_glue/wic/val.jsonl)",
+        "--model my-t0 --suite t0 --data DATA --out run/    (again: goes on where it was)",
+        "--model my-t0 --suite my/suite.yaml --out run/",
     ]
     help = "zero-shot evaluation: every prompt of every task, by rank classification"
     parser = verb(verbs, "evaluate", _run_evaluate, help, examples)
@@ -25,51 +27,59 @@ def add_evaluate(verbs):
     )
     model_options(parser)
     parser.add_argument("--task", action="append", default=[], metavar="DATASET[/SUBSET]=FILE", help="rows of a dataset; may be given again")
-    parser.add_argument("--data", metavar="FILE|DIR", help="rows of --dataset: a file, or a folder DIR/<dataset>/<subset>/<split>.jsonl")
+    parser.add_argument("--data", metavar="FILE|DIR", help="rows of --dataset: a file, or a folder DIR/<dataset>/<subset>/<split>.jsonl; of --suite: the folder")
+    parser.add_argument("--suite", metavar="NAME", help="t0, t0-train-selection, bias, bigbench-t0, instruction-free, mini, or a YAML file (docs/suites.md)")
     parser.add_argument("--dataset", metavar="D", help="dataset whose prompts are used on --data")
     parser.add_argument("--subset", metavar="S")
     parser.add_argument("--split", default="validation", help="named in the report, and the file's name where --data is a folder")
-    parser.add_argument("--prompts", default="promptsource", metavar="DIR", help="folder of templates (default: the installed promptsource)")
+    parser.add_argument("--prompts", metavar="DIR", help="folder of templates (default: the installed promptsource)")
     parser.add_argument("--limit", type=int, metavar="N", help="rows a task at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--label", help="the model's name in the report")
-    parser.add_argument("--out", metavar="DIR", help="where report.json and report.md go")
+    parser.add_argument("--out", metavar="DIR", help="folder that keeps every finished cell, to go on from; report.json and report.md go there")
+    parser.add_argument("--force", action="store_true", help="with --out: do all cells again")
+    parser.add_argument("--compat", metavar="WHAT", help="t0-2021: with the errors of t-zero's evaluation script")
+    parser.add_argument("--batch-tokens", type=int, metavar="N", help="tokens computed at once (default: about a second's work)")
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
     json_option(parser)
 
 
 def _run_evaluate(args):
-    from t0native.evaluate import evaluate
-    from t0native.files import write_text
+    from t0native.evaluate import check_out, evaluate
 
-    _check_results(args)
-    tasks = list(_tasks_given(args))
-    if not tasks:
-        raise ConfigError("evaluate: no rows; give --task DATASET=FILE, or --data and --dataset")
-    report = evaluate(load_model(args), tasks, seed=args.seed, limit=args.limit, label=args.label)
-    show_report(report, args.json)
     if args.out is not None:
-        report.save(Path(args.out) / "report.json")
-        write_text(Path(args.out) / "report.md", report.to_markdown())
+        check_out(args.out)
+    if args.plot is not None:
+        from t0native.plot import check_picture
+
+        check_picture(args.plot)
+    if args.force and args.out is None:
+        raise ConfigError("evaluate: --force needs --out, whose cells are done again")
+    names = ("out", "force", "compat", "seed", "limit", "batch_tokens", "label")
+    tasks = _tasks_given(args)
+    report = evaluate(load_model(args), tasks, **{name: getattr(args, name) for name in names})
+    show_report(report, args.json)
     if args.plot is not None and any(entry["median"] is not None for entry in report.summary):
         report.plot(args.plot)
     return FAILED if report.failed else FINE
 
 
-def _check_results(args):
-    """Where results would go, before the work is done."""
-    from t0native.files import check_place
-
-    if args.out is not None:
-        for name in ("report.json", "report.md"):
-            check_place(Path(args.out) / name)
-    if args.plot is not None:
-        from t0native.plot import check_picture
-
-        check_picture(args.plot)
-
-
 def _tasks_given(args):
+    """The suite, or a list of tasks."""
+    if args.suite is not None:
+        from t0native.suites import suite
+
+        odd = next((name for name in ("task", "dataset", "subset") if getattr(args, name)), None)
+        if odd is not None:
+            raise ConfigError(f"evaluate: --suite and --{odd}: give one of them")
+        return suite(args.suite, args.data, args.prompts)
+    tasks = list(_single_tasks(args))
+    if not tasks:
+        raise ConfigError("evaluate: no rows; give --suite NAME, --task DATASET=FILE, or --data and --dataset")
+    return tasks
+
+
+def _single_tasks(args):
     from t0native.recipe import load_prompts, prompts_of
     from t0native.rows import read_rows
     from t0native.tasks import Task
@@ -85,10 +95,10 @@ def _tasks_given(args):
             raise ConfigError("--data needs --dataset, which says whose prompts are used")
         dataset = f"{args.dataset}/{args.subset}" if args.subset else args.dataset
         given.append((dataset, _data_file(Path(args.data), dataset, args.split)))
-    collection = load_prompts(args.prompts) if given else None
+    collection = load_prompts(args.prompts or "promptsource") if given else None
     for dataset, file in given:
         prompts = prompts_of(collection, dataset)
-        yield Task(dataset, read_rows(file, dataset), prompts, dataset=dataset, split=args.split)
+        yield Task(dataset, read_rows(file, dataset), prompts, dataset=dataset, split=args.split, strict=len(given) == 1)
 
 
 def _data_file(data, dataset, split):

@@ -104,7 +104,7 @@ def few_shot(task, shots, rows=None, seed=0):
     prompts = {name: task.prompts[name] for name in task.prompts}
     source = task if rows is None else Task(f"{task.name}, shots", rows, prompts, dataset=(task.dataset, task.subset))
     wrapped = {name: FewShotPrompt(prompt, name, source, shots, seed) for name, prompt in prompts.items()}
-    return Task(task.name, task.rows, wrapped, task.metrics, (task.dataset, task.subset), task.split)
+    return Task(task.name, task.rows, wrapped, task.metrics, (task.dataset, task.subset), task.split, strict=False)
 
 
 def _order(seed, index, n):

@@ -125,6 +125,8 @@ class Mixture:
 
         made = cls.__new__(cls)
         tasks = t0_tasks(name, prompts, data)
+        for task, _, _ in tasks:
+            task.check()
         made._hold(
             name,
             [Component(t.name, t.dataset, t.subset, p, size, rate, task=t) for t, rate, size in tasks for p in t.prompts],
@@ -267,6 +269,7 @@ def _components_of(task, cap, rates):
         return [_replace(c, rate=whole * c.share) for c in task.components]
     if not isinstance(task, Task):
         raise ConfigError(f"a mixture is made of tasks and mixtures, not of {type(task).__name__}")
+    task.check()
     size, n_prompts = len(task.rows), len(task.prompts)
     rate = max(1, cap // n_prompts) if size > cap else size
     return [Component(task.name, task.dataset, task.subset, name, size, rate, task=task) for name in task.prompts]

@@ -25,9 +25,9 @@ _NAME, _COUNT = TEXT.or_none(), whole(0)
 CELL = {
     "model": TEXT, "task": TEXT, "dataset": _NAME, "subset": _NAME, "split": _NAME, "prompt": TEXT, "prompt_id": _NAME,
     "metric": TEXT, "value": _SHARE, "low": _SHARE, "high": _SHARE, "n": _COUNT.or_none(), "dropped": _COUNT.or_none(),
-    "status": TEXT, "reason": _NAME, "metrics": MAPPING.or_none(), "normalized": _SHARE,
+    "status": TEXT, "reason": _NAME, "metrics": MAPPING.or_none(), "normalized": _SHARE, "examples": _NAME,
 }  # fmt: skip
-LATER = ("metrics", "normalized")  # keys that reports of version 0.1 before them lack
+LATER = ("metrics", "normalized", "examples")  # keys that reports of version 0.1 before them lack
 _DISTRIBUTION = ("median", "q1", "q3", "low", "high", "mean", "min", "max")
 ENTRY = {"model": TEXT, "task": TEXT, "chance": _SHARE, **dict.fromkeys(_DISTRIBUTION, _SHARE), "prompts": _COUNT}
 _ABOUT = {"models": _LIST, "seconds": NUMBER}  # where they are there

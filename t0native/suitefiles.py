@@ -107,7 +107,7 @@ class _Reader:
         name, prompts = entry.get("name", task.name), task.prompts
         if isinstance(task, AbsentTask):
             return AbsentTask(name, prompts, task.dataset, task.subset, task.split)
-        return Task(name, task.rows, prompts, entry.get("metrics", task.metrics), (task.dataset, task.subset), task.split)
+        return Task(name, task.rows, prompts, entry.get("metrics", task.metrics), (task.dataset, task.subset), task.split, strict=False)
 
     def _of_dataset(self, entry):
         dataset, split = entry["dataset"], entry.get("split", "validation")
@@ -120,7 +120,7 @@ class _Reader:
             if reader is None:
                 return AbsentTask(name, prompts, first, rest or None, split)
             rows = reader()
-        return Task(name, rows, prompts, entry.get("metrics"), dataset, split)
+        return Task(name, rows, prompts, entry.get("metrics"), dataset, split, strict=len(self.given["tasks"]) == 1)
 
     def _prompts(self, entry):
         """The chosen prompts, a mapping name -> Prompt."""

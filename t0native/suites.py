@@ -156,7 +156,7 @@ def _instruction_free(name, data, prompts):
     tasks = []
     for (dataset, subset), chosen in instruction_free_prompts().items():
         full, reader = chosen.full_name, find_rows(data, dataset, subset, _SPLIT) if data is not None else None
-        tasks.append(Task(full, reader(), chosen, split=_SPLIT) if reader else AbsentTask(full, chosen, dataset, subset, _SPLIT))
+        tasks.append(Task(full, reader(), chosen, split=_SPLIT, strict=False) if reader else AbsentTask(full, chosen, dataset, subset, _SPLIT))
     return tasks
 
 

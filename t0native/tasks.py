@@ -27,9 +27,11 @@ class Task:
         one that is summarised; None: accuracy by rank classification for prompts with answer choices, exact match of what is
         generated for the others.  metrics: those found, a tuple; metric: the first one's name, or None.
     dataset: "dataset" or "dataset/subset"; taken from a PromptSet when not given.  split: shown in reports.
-    Raises DataError for no rows, no prompts, or a row without a field that a prompt reads: it names task, prompt, row,
-    field and the nearest field. ConfigError for what is no prompt, or for two of one name; TemplateError for a template that
-    cannot be compiled, or that reads answer_choices and has none.
+    problems: {prompt: why it cannot be used}, a TemplateError for a template that cannot be compiled or that reads answer_choices
+        and has none, a DataError for a row without a field that the prompt reads: it names task, prompt, row, field and the
+        nearest field. In an evaluation these cells fail and the others go on; training refuses the task.
+    strict: raise the first of them where no prompt is without one, for then there is nothing to do; suites are not strict.
+    Raises DataError for no rows or no prompts too; ConfigError for what is no prompt, or for two of one name.
 
     >>> shout = t0.Prompt("shout", "{{ text }}! ||| yes", "yes ||| no")
     >>> Task("demo", [{"text": "hey"}], {"shout": shout})
@@ -39,7 +41,7 @@ class Task:
     t0native.DataError: task 'demo', prompt 'shout', row 0: no field 'text'; nearest is 'texts' (the row has: texts)
     """
 
-    def __init__(self, name, rows, prompts, metric=None, dataset=None, split=None):
+    def __init__(self, name, rows, prompts, metric=None, dataset=None, split=None, *, strict=True):
         self.name = str(name)
         self.rows = sequence_of(rows, f"task {self.name!r}")
         self.dataset, self.subset = _dataset_of(dataset, prompts)
@@ -49,8 +51,15 @@ class Task:
         self.metric = self.metrics[0].name if self.metrics else None
         if len(self.rows) == 0:
             raise DataError(f"task {self.name!r}: no rows")
-        self._fields = {name: self._fields_of(name) for name in self.prompts}
+        self._fields, self.problems = {}, {}
+        for prompt in self.prompts:
+            try:
+                self._fields[prompt] = self._fields_of(prompt)
+            except TemplateError as error:
+                self.problems[prompt] = error
         self._check_fields()
+        if strict and len(self.problems) == len(self.prompts):
+            self.check()
 
     def __repr__(self):
         return f"Task({self.name!r}, {len(self.rows)} rows, {len(self.prompts)} prompts)"
@@ -62,6 +71,14 @@ class Task:
         from t0native.preview import task_html
 
         return task_html(self)
+
+    def check(self):
+        """Raises the first of `problems`, where there are any.
+
+        >>> Task("demo", [{"text": "hey"}], [t0.Prompt("shout", "{{ text }}! ||| yes")]).check()
+        """
+        for error in self.problems.values():
+            raise error
 
     @property
     def full_dataset(self):
@@ -80,6 +97,8 @@ class Task:
         >>> task.render("shout", 0)
         PromptedExample(input='hey!', target='yes', choices=['yes', 'no'])
         """
+        if prompt in self.problems and prompt not in self._fields:
+            raise self.problems[prompt]
         row = self.rows[index]
         self._check_row(prompt, row, index)
         return self._told(prompt, index, lambda chosen: chosen.render(row, seed=seed, index=index if key is None else key))
@@ -171,11 +190,15 @@ class Task:
         needed = {field for fields in self._fields.values() for field in fields}
         for index, row in enumerate(rows):
             if not isinstance(row, dict) or not needed <= row.keys():
-                for name in self.prompts:
-                    self._check_row(name, row, index)
-        if not all(isinstance(field, str) for field in set(chain.from_iterable(rows))):
+                for name in [name for name in self._fields if name not in self.problems]:
+                    try:
+                        self._check_row(name, row, index)
+                    except DataError as error:
+                        self.problems[name] = error
+        if not all(isinstance(field, str) for field in set(chain.from_iterable(row for row in rows if isinstance(row, Mapping)))):
             index, field = next((i, field) for i, row in enumerate(rows) for field in row if not isinstance(field, str))
-            raise DataError(f"task {self.name!r}, row {index}: the field name {shown(field)} is {type(field).__name__}, must be text")
+            told = f"task {self.name!r}, row {index}: the field name {shown(field)} is {type(field).__name__}, must be text"
+            self.problems = {name: DataError(told) for name in self._fields} | self.problems
 
     def _check_row(self, name, row, index):
         if not isinstance(row, Mapping):

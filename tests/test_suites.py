@@ -225,8 +225,10 @@ def test_suites_that_cannot_be(call, message):
 def test_a_broken_file_is_told(promptsource_folder, tmp_path):
     (tmp_path / "hellaswag").mkdir()
     (tmp_path / "hellaswag" / "validation.jsonl").write_text(json.dumps({"ctx": "a"}) + "\n")
+    (task,) = t0.suite("t0", tmp_path)  # and the other tasks, had they data, would be there
+    assert len(task.problems) == len(task.prompts) == 4
     with pytest.raises(t0.DataError, match="^task 'hellaswag', prompt .*, row 0: no field "):
-        t0.suite("t0", tmp_path)
+        task.check()
 
 
 def test_the_end_token_behind_inputs(public_data, promptsource_folder, tiny):

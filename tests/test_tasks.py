@@ -180,9 +180,8 @@ def test_every_prompt_of_the_installed_promptsource(promptsource_folder):
 
 
 def test_a_broken_template_is_told_when_the_task_is_made(tmp_path):
-    prompts = [t0.Prompt("good", "{{ text }} ||| yes"), t0.Prompt("bad", "{{ text | nothing }} ||| yes")]
     with pytest.raises(t0.TemplateError, match="^task 't', prompt 'bad', line 1, column 11: ") as error:
-        t0.Task("t", [{"text": "a"}], prompts)
+        t0.Task("t", [{"text": "a"}], t0.Prompt("bad", "{{ text | nothing }} ||| yes"))
     assert (error.value.line, error.value.column) == (1, 11)
     with pytest.raises(t0.TemplateError, match="^some/templates.yaml: task 't', answer_choices of prompt 'p', line 1"):
         t0.Task("t", [{"text": "a"}], t0.PromptSet("d", None, [t0.Prompt("p", "a ||| b", "{{ a | nothing }}")], "some/templates.yaml"))
@@ -263,3 +262,18 @@ def test_fields_that_the_prompt_provides_for_may_be_missing():
     assert [task.render("p", index)[:2] for index in (0, 1)] == [("a", "?"), ("b (c)", "1")]
     with pytest.raises(t0.DataError, match="no field 'text'"):
         t0.Task("d", [{"note": "a"}], [prompt])
+
+
+def test_a_prompt_that_cannot_be_used_is_kept_as_a_problem_where_others_can():
+    prompts = [t0.Prompt("good", "{{ text }} ||| yes"), t0.Prompt("bad", "{{ text | nothing }} ||| yes"), t0.Prompt("other", "{{ label }} ||| a")]
+    prompts.append(t0.Prompt("plain", "a? ||| yes"))
+    task = t0.Task("t", [{"text": "a"}, {"texts": "b", "label": 1}], prompts)
+    assert list(task.problems) == ["bad", "other", "good"]  # templates first, then rows in their order
+    with pytest.raises(t0.TemplateError, match="task 't', prompt 'bad', line 1"):
+        task.render("bad", 0)
+    with pytest.raises(t0.TemplateError, match="task 't', prompt 'bad', line 1"):
+        t0.Mixture([task])
+    assert task.render("plain", 1).input == "a?"
+    with pytest.raises(t0.TemplateError, match="prompt 'bad'"):
+        t0.Task("t", [{"text": "a"}], prompts[1])
+    assert list(t0.Task("t", [{"text": "a"}], prompts[1], strict=False).problems) == ["bad"]
