@@ -387,6 +387,19 @@ def test_validation_may_end_a_run(tmp_path):
     assert run(out=tmp_path, validate=held, validate_every=4, stop=stop).steps == 12  # stays stopped
 
 
+def test_a_validation_that_no_checkpoint_has_is_told_once(tmp_path):
+    def pulled(report, log):
+        raise OSError("pulled")
+
+    held = {"validate": t0.Task("held", rows_of(6), {"p": yes_no()}), "validate_every": 4, "out": tmp_path}
+    run(out=tmp_path, steps=8)
+    with pytest.raises(OSError, match="pulled"):
+        run(**held, stop=pulled)
+    assert [line["step"] for line in without_time(tmp_path / "log.jsonl") if "validation" in line] == [8]
+    run(**held)
+    assert [line["step"] for line in without_time(tmp_path / "log.jsonl") if "validation" in line] == [8, 12, 16, 20]
+
+
 def test_a_number_that_is_not_finite_names_step_and_components(tmp_path):
     model = FakeModel(fail_at=8)
     with pytest.raises(t0.NumericError) as error:
