@@ -176,7 +176,9 @@ def open_checkpoint(path, config=None, packed=None):
     elif t5x is not None:
         found = derived_config(t5x, entries, folders, config or {})
     else:
-        raise FileNotFoundError(f"{path}: no config.json here; a model folder has config.json, {WEIGHTS} and {TOKENIZER}")
+        steps = sorted(path.glob("checkpoints/step-*"))
+        what = f"the last checkpoint of this run is {steps[-1]}" if steps else f"a model folder has config.json, {WEIGHTS} and {TOKENIZER}"
+        raise FileNotFoundError(f"{path}: no config.json here; {what}")
     home = next((folder for folder in folders if (folder / TOKENIZER).is_file()), folders[0])
     return Checkpoint(home, found, entries_of(path) if entries is None else entries)
 

@@ -172,6 +172,8 @@ def test_numbers_that_are_not_finite_stop_the_run(tmp_path):
         run(trained, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "log.jsonl"]
     assert steps_in(tmp_path) == [0]
+    with pytest.raises(FileNotFoundError, match=f"no config.json here; the last checkpoint of this run is {step_folder(tmp_path, 0)}"):
+        t0.Model.from_pretrained(tmp_path)
 
 
 def test_a_loss_that_overflows_stops_the_run_at_the_last_good_step(tmp_path):
