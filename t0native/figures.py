@@ -1,39 +1,43 @@
 """The paper's pictures (Sanh et al. 2022) from one's own reports, one call each; by matplotlib, or in text without it.
 
     figure4(reports)        box plots: a dataset a place, a model a box, a prompt a point; published figures as marks on request
-    figure5(reports)        bars: a BIG-bench task a place, a model a bar, its median and the median's 95 % interval
+    figure5(reports)        bars: a BIG-bench task a line, a model a bar, its median and the median's 95 % interval
     figure6({p: reports})   box plots: a dataset a place, a number p of training prompts a box
     figure7({d: reports})   the same by the number d of training datasets
-    heatmap(report, task)   prompts by rows of the data: right, wrong, dropped
+    heatmap(report, task)   prompts by examples, the best and the easiest first: right, wrong, dropped
 
 reports: a Report or several, which are shown side by side. ax=: an Axes to draw on; path=: a file (.png, .svg, .pdf), written
 whole or not at all; text=True: a str instead of a picture. Nothing is ever shown on a screen. Values in percent."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from t0native.arguments import shown
 from t0native.errors import ConfigError, suggest
-from t0native.plot import check_picture, draw_boxes, new_axes, save_figure, text_boxes
+from t0native.plot import chances, check_picture, draw_boxes, label_of, metric_of, new_axes, save_figure, text_boxes, value_range
 from t0native.report import Report
 
 __all__ = ["figure4", "figure5", "figure6", "figure7", "heatmap", "pooled"]
 
 _MARKS = "xD^vP*+s"
-_RIGHT, _WRONG, _DROPPED = "#", ".", " "
+_SHADES = ".:-=+*%#"  # from wrong to right
 
 
 def figure4(reports, path=None, ax=None, published=False, text=False):
-    """Box plots over prompts. published: the medians of data/published.json on the same datasets as marks (the rest of what
-    was measured otherwise: report.published()). Returns the Axes, or a str with text=True.
+    """Box plots over prompts. Returns the Axes, or a str with text=True.
+
+    published: True for marks at the medians published on the same datasets, a name or names of models that t0.published() knows for
+    theirs (medians, else the first figure on a dataset), or a mapping of one's own, {task or dataset: {label: fraction}}. What was measured
+    otherwise, report.published() says.
 
     >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False)
     >>> print(t0.figures.figure4(report, text=True).splitlines()[0])
     inference
     """
     report = _one(reports)
-    marks = _published_medians(report) if published else {}
+    marks = _marks_of(report, published)
     if text:
         told = [f"  {label} on {task}: {100 * value:.1f}" for (label, task), value in marks.items()]
         return "\n".join([text_boxes(report), *(["published:"] if told else []), *told])
@@ -51,22 +55,21 @@ def figure5(reports, path=None, ax=None, text=False):
     entries = _entries(report)
     if text:
         return _text_bars(entries)
-    ax = _axes_for(report, path, ax)
     tasks, models = _names(entries, "task"), _names(entries, "model")
+    ax = _axes_for(report, path, ax, (7, 1 + 0.25 * len(tasks) * (len(models) + 0.6)))
     width = 0.8 / len(models)
     for m, model in enumerate(models):
         own = [entry for entry in entries if entry["model"] == model]
         places = [tasks.index(entry["task"]) + (m - (len(models) - 1) / 2) * width for entry in own]
-        heights = np.array([100 * entry["median"] for entry in own])
-        reach = [[max(0.0, h - 100 * e["low"]), max(0.0, 100 * e["high"] - h)] for h, e in zip(heights, own)]
-        ax.bar(places, heights, width * 0.9, yerr=np.array(reach).T, label=str(model), color=f"C{m}", capsize=2)
-    for t, task in enumerate(tasks):
-        chance = next((entry["chance"] for entry in entries if entry["task"] == task), None)
-        if chance is not None:
-            ax.plot([t - 0.45, t + 0.45], [100 * chance] * 2, "--", color="gray", linewidth=1)
-    ax.set_xticks(range(len(tasks)), tasks, rotation=30 if len(tasks) > 4 else 0, ha="right" if len(tasks) > 4 else "center")
-    ax.set_ylim(0, 100)
-    ax.set_ylabel("median over prompts, % (dashed: chance)")
+        lengths = np.array([100 * entry["median"] for entry in own])
+        reach = [[max(0.0, at - 100 * e["low"]), max(0.0, 100 * e["high"] - at)] for at, e in zip(lengths, own)]
+        ax.barh(places, lengths, width * 0.9, xerr=np.array(reach).T, label=label_of(model), color=f"C{m}", alpha=0.7, capsize=2)
+    for t, chance in chances(entries, tasks):
+        ax.plot([chance] * 2, [t - 0.45, t + 0.45], "--", color="gray", linewidth=1)
+    ax.set_yticks(range(len(tasks)), [label_of(task) for task in tasks])
+    ax.set_ylim(len(tasks) - 0.4, -0.6)  # the first task above
+    ax.set_xlim(*value_range(entries))
+    ax.set_xlabel(f"{metric_of(report)}, median over prompts, % (dashed: chance)")
     ax.legend(frameon=False, fontsize="small")
     return _saved(ax, path)
 
@@ -92,26 +95,27 @@ def figure7(reports_by_datasets, path=None, ax=None, text=False):
     return figure4(_by_number(reports_by_datasets, "dataset"), path, ax, text=text)
 
 
-def heatmap(report, task=None, model=None, path=None, ax=None, text=False):
-    """Which prompt is right on which row: prompts down, rows across, dark right, light wrong, white dropped.
+def heatmap(report, task=None, model=None, path=None, ax=None, text=False, width=72):
+    """Which prompt is right on which example: prompts down, the best first; examples across, those that most prompts get right first;
+    dark right, light wrong, white dropped. In text # right, . wrong, several to a sign where they are more than `width` allows.
 
-    task, model: as in the report, needed where it has several. ConfigError for one that it has not, and where no cell has rows.
+    report: one or several, as figure4's. task, model: needed where there are several. ConfigError for one that is not there, and
+    where no cell has rows.
 
     >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=5, progress=False)
     >>> len(t0.figures.heatmap(report, text=True).splitlines()[0].split("|")[1])
     5
     """
-    prompts, rows = _rows_of(report, _chosen(report, "task", task), _chosen(report, "model", model))
+    report = _one(report)
+    prompts, rows = _ordered(*_rows_of(report, _chosen(report, "task", task), _chosen(report, "model", model)))
     if text:
-        wide = max(map(len, prompts))
-        signs = [[_DROPPED if np.isnan(v) else _RIGHT if v > 0.5 else _WRONG for v in values] for values in rows]
-        return "\n".join(f"{prompt:<{wide}} |{''.join(line)}|" for prompt, line in zip(prompts, signs))
+        return _text_heatmap(prompts, rows, width)
     if path is not None:
         check_picture(path)
     ax = new_axes(path, (8, 1.2 + 0.25 * len(prompts))) if ax is None else ax
-    ax.imshow(np.ma.masked_invalid(rows), aspect="auto", interpolation="nearest", cmap="Blues", vmin=-0.5, vmax=1.2)
-    ax.set_yticks(range(len(prompts)), prompts, fontsize="small")
-    ax.set_xlabel("row (dark: right, light: wrong, white: dropped)")
+    ax.imshow(np.ma.masked_invalid(rows), aspect="auto", interpolation="nearest", cmap="Blues", vmin=-0.15, vmax=1.0)
+    ax.set_yticks(range(len(prompts)), [label_of(prompt) for prompt in prompts], fontsize="small")
+    ax.set_xlabel(f"{rows.shape[1]} examples (dark: right, light: wrong, white: dropped)")
     return _saved(ax, path)
 
 
@@ -133,13 +137,13 @@ def _names(entries, key):
     return list(dict.fromkeys(str(entry[key]) for entry in entries))
 
 
-def _axes_for(report, path, ax):
+def _axes_for(report, path, ax, size=None):
     if path is not None:
         check_picture(path)
     if ax is not None:
         return ax
     entries = _entries(report)
-    return new_axes(path, (max(4, 1.2 + 0.45 * len(_names(entries, "task")) * (len(_names(entries, "model")) + 1)), 4))
+    return new_axes(path, size or (max(4, 1.2 + 0.45 * len(_names(entries, "task")) * (len(_names(entries, "model")) + 1)), 4))
 
 
 def _saved(ax, path):
@@ -174,23 +178,31 @@ def pooled(reports, label):
     return Report.of_cells(cells, correct, chances, draws, seed=0, about={"models": [label]})
 
 
-def _published_medians(report):
-    """{(label, task): value} of medians on the report's datasets, once each."""
-    from t0native.publications import beside
-
-    marks = {}
-    for found in beside(report):
-        fact = found["published"]
-        if fact["statistic"] == "median":
-            marks.setdefault((f"{fact['model']}, published", found["task"]), fact["value"])
-    return marks
+def _marks_of(report, published):
+    """{(label, task): value} of what figure4 is asked to mark."""
+    if published is None or published is False:
+        return {}
+    if isinstance(published, Mapping):
+        marks = {}
+        for cell in report.cells:
+            for name in (cell["task"], cell["dataset"], f"{cell['dataset']}/{cell['subset']}"):
+                marks |= {(label, cell["task"]): value for label, value in published.get(name, {}).items()}
+        return marks
+    medians, others = {}, {}
+    for name in [None] if published is True else [published] if isinstance(published, str) else published:
+        for found in report.published(name):
+            fact = found["published"]
+            kind = medians if fact["statistic"] == "median" else others
+            kind.setdefault((f"{fact['model']}, published", found["task"]), fact["value"])
+    return medians if published is True else others | medians
 
 
 def _marked(ax, report, marks):
     tasks = _names(_entries(report), "task")
     for i, label in enumerate(dict.fromkeys(label for label, _ in marks)):
         points = [(tasks.index(task), 100 * value) for (name, task), value in marks.items() if name == label and task in tasks]
-        ax.plot(*zip(*points), _MARKS[i % len(_MARKS)], color="black", markersize=6, label=label)
+        if points:
+            ax.plot(*zip(*points), _MARKS[i % len(_MARKS)], color="black", markerfacecolor="white", markersize=6, label=label_of(label))
     if marks:
         ax.legend(frameon=False, fontsize="small")
     return ax
@@ -208,6 +220,18 @@ def _text_bars(entries, width=50):
     return "\n".join(lines)
 
 
+def _text_heatmap(prompts, rows, width):
+    names = [label if len(label) <= 24 else label[:21] + "..." for label in (" ".join(prompt.split()) for prompt in prompts)]
+    wide = max(map(len, names))
+    parts = np.array_split(np.arange(rows.shape[1]), min(rows.shape[1], max(20, width - wide - 3)))
+    return "\n".join(f"{name:<{wide}} |{''.join(_shade(values[part]) for part in parts)}|" for name, values in zip(names, rows))
+
+
+def _shade(values):
+    kept = values[~np.isnan(values)]
+    return _SHADES[round(min(1.0, max(0.0, float(kept.mean()))) * (len(_SHADES) - 1))] if len(kept) else " "
+
+
 def _chosen(report, key, name):
     known = list(dict.fromkeys(cell[key] for cell in report.cells))
     if name is None and len(known) == 1:
@@ -222,3 +246,11 @@ def _rows_of(report, task, model):
     if not found:
         raise ConfigError(f"heatmap: no cell of task {task!r} and model {model!r} has rows")
     return [str(prompt) for prompt, _ in found], np.stack([rows for _, rows in found])
+
+
+def _ordered(prompts, rows):
+    """By the share that is right, the highest first: (prompts, rows [P, N])."""
+    kept, right = ~np.isnan(rows), np.nan_to_num(rows)
+    of_prompts, of_examples = (-right.sum(axis=axis) / np.maximum(1, kept.sum(axis=axis)) for axis in (1, 0))
+    order = np.argsort(of_prompts, kind="stable")
+    return [prompts[i] for i in order], rows[order][:, np.argsort(of_examples, kind="stable")]

@@ -1,11 +1,12 @@
 """A report as one HTML page that needs nothing else: no network, no script; every text escaped, pictures inside.
 
-    title, models | the summary | box plots | prompts by rows, a picture a model and task | every cell | published figures | about
+    title, models | the summary | box plots | prompts by examples, a picture a model and task | every cell | published figures | about
 
 Pictures are SVG by matplotlib where it is installed, else text. The page is the same for the same report."""
 
 import base64
 import io
+import json
 from html import escape
 
 from t0native.errors import ConfigError
@@ -16,9 +17,9 @@ __all__ = ["html_page"]
 
 STYLE = (
     "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#222;background:#fff}"
-    "table{border-collapse:collapse;font-size:13px;margin:.6rem 0}th,td{border-bottom:1px solid #ddd;padding:.2rem .6rem;text-align:left;"
-    "vertical-align:top;overflow-wrap:anywhere}th{border-bottom:2px solid #888}img{max-width:100%}pre{overflow-x:auto;font-size:12px}"
-    "tr.failed td{background:#fbe9e7}details{margin:.6rem 0}summary{cursor:pointer}"
+    "div.table{overflow-x:auto}table{border-collapse:collapse;font-size:13px;margin:.6rem 0}th,td{border-bottom:1px solid #ddd;"
+    "padding:.2rem .6rem;text-align:left;vertical-align:top;max-width:30rem;overflow-wrap:break-word}th{border-bottom:2px solid #888}"
+    "img{max-width:100%}pre{overflow-x:auto;font-size:12px}tr.failed td{background:#fbe9e7}details{margin:.6rem 0}summary{cursor:pointer}"
 )
 MOST_HEATMAPS = 60  # pictures of a page, lest it grow beyond what a browser likes
 
@@ -35,17 +36,17 @@ def html_page(report, published=False, title="Evaluation"):
     told = f"{models}: {len(report.cells)} cells" + (f", {failed} of them failed" if failed else "")
     parts = [
         f"<h1>{escape(title)}</h1><p>{escape(told)}. Values in percent; intervals are of 95 %.</p>",
-        "<h2>Summary</h2>" + html_table(report) + "".join(f"<p>{escape(line)}</p>" for line in gap_lines(report)),
+        "<h2>Summary</h2>" + _wide(html_table(report)) + "".join(f"<p>{escape(line)}</p>" for line in gap_lines(report)),
         "<h2>Prompts</h2>" + _boxes(report, published),
-        "<h2>Rows</h2>" + _heatmaps(report),
+        "<h2>Examples</h2>" + _heatmaps(report),
         "<h2>Cells</h2>" + _cells(report),
     ]
     if published:
         from t0native.publications import beside_text
 
         parts.append(f"<h2>Published figures</h2><pre>{escape(beside_text(report))}</pre>")
-    parts.append("<h2>About</h2>" + html_rows(("", ""), [[key, value] for key, value in report.about.items()]))
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
+    parts.append("<h2>About</h2>" + _wide(html_rows(("what", "value"), [[key, _told(value)] for key, value in report.about.items()])))
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
 
 
@@ -65,12 +66,17 @@ def _heatmaps(report):
     for task, model in pairs[:MOST_HEATMAPS]:
         name = f"{task}, {model}"
         try:
-            picture = _picture(lambda ax=None, **how: heatmap(report, task, model, ax=ax, **how), f"prompts by rows of {name}", 1.2 + 0.25 * 12)
+            picture = _picture(lambda ax=None, **how: heatmap(report, task, model, ax=ax, **how), f"prompts by examples of {name}", _height(report, task, model))
         except ConfigError:  # no cell of it has rows
             continue
         found.append(f"<details><summary>{escape(name)}</summary>{picture}</details>")
     left = len(pairs) - MOST_HEATMAPS
     return "".join(found) + (f"<p>{left} more are left out: draw them by t0native.figures.heatmap.</p>" if left > 0 else "")
+
+
+def _height(report, task, model):
+    """Inches of a heat map, as its prompts are many."""
+    return 1.2 + 0.25 * sum((cell["task"], cell["model"]) == (task, model) for cell in report.cells)
 
 
 def _picture(draw, what, height=4):
@@ -90,4 +96,13 @@ def _picture(draw, what, height=4):
 
 
 def _cells(report):
-    return html_rows(*cell_rows(report), ["failed" if cell["status"] != "ok" else "" for cell in report.cells])
+    return _wide(html_rows(*cell_rows(report), ["failed" if cell["status"] != "ok" else "" for cell in report.cells]))
+
+
+def _wide(table):
+    """A table that is moved aside by itself where the window is narrower."""
+    return f'<div class="table" tabindex="0">{table}</div>'
+
+
+def _told(value):
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

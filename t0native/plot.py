@@ -11,7 +11,7 @@ from pathlib import Path
 from t0native.errors import ConfigError
 from t0native.files import check_place, write_bytes
 
-__all__ = ["check_picture", "draw_boxes", "new_axes", "save_figure", "text_boxes"]
+__all__ = ["chances", "check_picture", "draw_boxes", "label_of", "metric_of", "new_axes", "save_figure", "text_boxes", "value_range"]
 
 
 def text_boxes(report, width=72):
@@ -80,8 +80,9 @@ def draw_boxes(report, path=None, ax=None):
             box.set(facecolor=color, alpha=0.35, edgecolor=color)
         for place, points in zip(places, values):
             ax.plot([place] * len(points), points, ".", color=color, markersize=3)
-        ax.plot([], [], "s", color=color, label=str(model))
+        ax.plot([], [], "s", color=color, label=label_of(model))
     _finish(ax, entries, tasks)
+    ax.set_ylabel(f"{metric_of(report)}, % (a point a prompt; dashed: chance)")
     if path is not None:
         save_figure(ax.figure, Path(path))
     return ax
@@ -94,15 +95,47 @@ def _values(report, model, task):
 
 
 def _finish(ax, entries, tasks):
-    for t, task in enumerate(tasks):
-        chance = next((e["chance"] for e in entries if e["task"] == task), None)
-        if chance is not None:
-            ax.plot([t - 0.45, t + 0.45], [100 * chance] * 2, "--", color="gray", linewidth=1)
-    ax.set_xticks(range(len(tasks)), [str(task) for task in tasks])
+    for t, chance in chances(entries, tasks):
+        ax.plot([t - 0.45, t + 0.45], [chance] * 2, "--", color="gray", linewidth=1)
+    slanted = {"rotation": 30, "ha": "right"} if max(len(str(task)) for task in tasks) > 14 and len(tasks) > 3 else {}
+    ax.set_xticks(range(len(tasks)), [label_of(task) for task in tasks], **slanted)
     ax.set_xlim(-0.6, len(tasks) - 0.4)
-    ax.set_ylim(0, 100)
-    ax.set_ylabel("accuracy, % (a point a prompt; dashed: chance)")
+    ax.set_ylim(*value_range(entries))
     ax.legend(frameon=False, fontsize="small")
+
+
+def metric_of(report):
+    """The metric of the summaries where they have one, else "value"."""
+    of_tasks = {}
+    for cell in report.cells:
+        if cell["status"] == "ok":
+            of_tasks.setdefault((cell["model"], cell["task"]), []).append(cell["metric"])
+    names = {"accuracy" if "accuracy" in metrics else metrics[0] for metrics in of_tasks.values()}
+    return label_of(names.pop()) if len(names) == 1 else "value"
+
+
+def chances(entries, tasks):
+    """(place, chance in percent) of the tasks that have a chance level."""
+    for t, task in enumerate(tasks):
+        chance = next((e["chance"] for e in entries if e["task"] == task and e["chance"] is not None), None)
+        if chance is not None:
+            yield t, 100 * chance
+
+
+def value_range(entries):
+    """The axis' ends in percent: from 0, or from -100 where a value is negative, as correlations may be."""
+    return (-100 if min(entry["min"] for entry in entries) < 0 else 0), 100
+
+
+def label_of(name, most=40):
+    """A name as matplotlib shows it as it is: one line, no formula between dollars, not left out of legends for its underscore.
+
+    >>> print(label_of("costs $5 to $6"))
+    costs \\$5 to \\$6
+    """
+    text = " ".join(str(name).split())
+    text = text if len(text) <= most else text[: most - 3] + "..."
+    return ("\u200b" if text.startswith("_") else "") + text.replace("$", "\\$")
 
 
 def check_picture(path):

@@ -40,9 +40,9 @@ def test_figure4_has_a_box_a_model_and_published_marks_on_request():
 def test_figure5_draws_the_median_and_its_interval():
     report = report_of([8, 10, 12])
     ax = t0.figures.figure5(report, ax=axes())
-    assert [bar.get_height() for bar in ax.patches] == pytest.approx([50.0])
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([50.0])
     (entry,) = report.summary
-    ends = ax.collections[0].get_segments()[0][:, 1]
+    ends = ax.collections[0].get_segments()[0][:, 0]
     assert ends == pytest.approx([100 * entry["low"], 100 * entry["high"]])
     assert t0.figures.figure5(report, text=True).splitlines()[1] == "  m |=========================:                        |  50.0"
 
@@ -58,14 +58,54 @@ def test_figures_6_and_7_order_their_numbers_and_pool_seeds():
         t0.figures.figure7({})
 
 
-def test_a_heat_map_shows_every_row_of_every_prompt():
+def test_published_figures_by_name_and_of_ones_own():
+    report = report_of([8, 10, 12])
+    with_name = t0.figures.figure4(report, published=["GPT-3 175B few-shot", "T0 11B"], text=True).splitlines()
+    assert with_name[-2:] == ["  GPT-3 175B few-shot, published on rte: 72.9", "  T0 11B, published on rte: 81.2"]  # the median before means
+    for place in ("rte", "super_glue/rte"):
+        own = {place: {"ours": 0.25, "theirs": 0.5}, "other": {"theirs": 0.75}}
+        ax = t0.figures.figure4(report, ax=axes(), published=own)
+        marks = {line.get_label(): list(line.get_ydata()) for line in ax.lines if line.get_label() in ("ours", "theirs")}
+        assert marks == {"ours": [25.0], "theirs": [50.0]}
+    with pytest.raises(t0.ConfigError, match="no published figure of model 'T0 12B'; did you mean 'T0 11B'?"):
+        t0.figures.figure4(report, ax=axes(), published="T0 12B")
+
+
+def test_names_are_shown_as_they_are():
+    """Formulas between dollars are not read, a label that begins with _ stands in the legend, a line break does not part it."""
+    report = report_of([8, 10], model=r"_$\frac$", task="a\nb $x_1$", n=20)
+    for draw in (t0.figures.figure4, t0.figures.figure5):
+        ax = draw(report, ax=axes())
+        ax.figure.canvas.draw()
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == ["\u200b_" + r"\$\frac\$"]
+        assert r"a b \$x_1\$" in [label.get_text() for label in (*ax.get_xticklabels(), *ax.get_yticklabels())]
+    assert "<img" in report.to_html()
+
+
+def test_an_axis_reaches_below_zero_only_where_a_value_does():
+    report = report_of([8, 10])
+    assert t0.figures.figure4(report, ax=axes()).get_ylim() == (0, 100)
+    report.summary[0]["min"] = -0.25
+    assert t0.figures.figure4(report, ax=axes()).get_ylim() == (-100, 100) == t0.figures.figure5(report, ax=axes()).get_xlim()
+
+
+def test_a_heat_map_shows_every_row_of_every_prompt_the_best_and_the_easiest_first():
     report = report_of([1, 2], n=3)
-    report.correct[1][2] = np.nan
-    assert t0.figures.heatmap(report, text=True) == "p0 |#..|\np1 |## |"
-    shown = t0.figures.heatmap(report, ax=axes()).images[0].get_array()
-    assert shown.shape == (2, 3) and shown.mask.sum() == 1
+    report.correct[:] = [np.array([0.0, 1, 0]), np.array([np.nan, 1, 1])]
+    assert t0.figures.heatmap(report, text=True) == "p1 |## |\np0 |#..|"  # the examples: both right, one of two, none
+    ax = t0.figures.heatmap(report, ax=axes())
+    assert ax.images[0].get_array().tolist() == [[1, 1, None], [1, 0, 0]]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["p1", "p0"]
     with pytest.raises(t0.ConfigError, match=r"heatmap: task 'rta': must be one of the report's; did you mean 'rte'"):
         t0.figures.heatmap(report, "rta")
+    with pytest.raises(t0.ConfigError, match=r"heatmap: model None: must be one of the report's; there are: a, b"):
+        t0.figures.heatmap([report_of([1], "a"), report_of([1], "b")], "rte")
+
+
+def test_a_heat_map_in_text_is_no_wider_than_asked():
+    line = t0.figures.heatmap(report_of([500], n=1000), text=True, width=45)
+    assert line == "p0 |" + "#" * 20 + "." * 20 + "|"
+    assert len(t0.figures.heatmap(report_of([500], n=1000), text=True)) == 72
 
 
 def test_a_picture_is_written_whole_or_not_at_all(tmp_path):
