@@ -91,6 +91,7 @@ def evaluate(
         report = Report.of_cells(*zip(*(cell.columns for cell in cells)), seed=seed, about=about)
         if out is not None:
             _write(report, Path(out))
+            report.folders = [Path(out).absolute()] * len(cells)
     return report
 
 

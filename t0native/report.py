@@ -28,7 +28,7 @@ class Report:
     """What an evaluation found; print it. Made by `evaluate`, `Report.load` and `Report.merge`.
 
     cells, summary: lists of dicts (above).  about: dict.  correct: a float64 array [rows] a cell; draws: None or float64
-    [replicates] a cell. Values are fractions of 1.
+    [replicates] a cell; folders: that of its evaluation, or None, a cell. Values are fractions of 1.
 
     >>> cell = dict.fromkeys(CELL_KEYS) | {"model": "m", "task": "t", "prompt": "p", "status": "ok", "metric": "accuracy"}
     >>> report = Report.of_cells([cell], [np.array([1.0, 1.0, 0.0, 1.0])], [0.5], seed=0, about={})
@@ -36,10 +36,10 @@ class Report:
     (0.75, 4)
     """
 
-    def __init__(self, cells, summary, about, correct=None, draws=None):
+    def __init__(self, cells, summary, about, correct=None, draws=None, folders=None):
         self.cells, self.summary, self.about = list(cells), list(summary), dict(about)
-        self.correct = [None] * len(self.cells) if correct is None else list(correct)
-        self.draws = [None] * len(self.cells) if draws is None else list(draws)
+        nothing = [None] * len(self.cells)
+        self.correct, self.draws, self.folders = (nothing[:] if part is None else list(part) for part in (correct, draws, folders))
 
     @classmethod
     def of_cells(cls, cells, correct, chances, draws=None, *, seed, about):
@@ -78,11 +78,11 @@ class Report:
             if key in seen:
                 raise ConfigError(f"Report.merge: model {key[0]!r}, task {key[1]!r}, prompt {key[2]!r} stands in two reports; label the models apart")
             seen.add(key)
-        correct, draws = ([found for report in reports for found in getattr(report, part)] for part in ("correct", "draws"))
+        correct, draws, folders = ([found for report in reports for found in getattr(report, part)] for part in ("correct", "draws", "folders"))
         about = {**reports[0].about, "models": [m for report in reports for m in report.about.get("models", [])]}
         if all("seconds" in report.about for report in reports):
             about["seconds"] = sum(report.about["seconds"] for report in reports)
-        return Report(cells, _merged_summary(reports, cells, correct, draws), about, correct, draws)
+        return Report(cells, _merged_summary(reports, cells, correct, draws), about, correct, draws, folders)
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
@@ -110,7 +110,23 @@ class Report:
         FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.json'
         """
         path = Path(path)
-        return cls(*read_report(path / "report.json" if path.is_dir() else path))
+        path = path / "report.json" if path.is_dir() else path
+        found = read_report(path)
+        return cls(*found, folders=[path.parent.absolute()] * len(found[0]))
+
+    def examples(self, cell):
+        """What the model said of each row of a cell (one of `cells`): a list of dicts with row, target, choices, scores, lengths, prediction
+        (a choice's number, or a text) and value, read from the folder that evaluate(out=) wrote; None where there is none.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, out=folder, progress=False)
+        ...     len(report.examples(report.cells[0])), sorted(report.examples(report.cells[0])[1])[-2:]
+        (2, ['target', 'value'])
+        """
+        from t0native.journal import read_examples
+
+        return read_examples(self.folders[self.cells.index(cell)], cell)
 
     # ---- showing ----------------------------------------------------------------------------------------------------
 
@@ -129,7 +145,7 @@ class Report:
 
         rank_stability  how far half of the rows orders the prompts as the other half does: mean tau-b, -1 to 1
         agreement, kappa  how often two prompts judge a row alike, and how far beyond chance (Fleiss' kappa)
-        ece             median over prompts of the calibration error, where the task names the metric "ece"
+        ece             median over prompts of the calibration error, where the task names the metric "ece", or the report has examples
 
         None stands where a number is not defined.
 

@@ -18,6 +18,7 @@ from t0native._core import RANDOM_BOOTSTRAP, random_bits
 from t0native.arguments import SEED
 from t0native.bootstrap import bootstrap_means, percentile_interval, quartiles, resampled_medians
 from t0native.errors import ConfigError, suggest
+from t0native.metrics import METRICS
 
 __all__ = ["agreement", "compare", "describe", "fleiss_kappa", "kendall_tau", "paired_bootstrap", "permutation_test", "rank_stability"]
 
@@ -43,9 +44,20 @@ def describe(report):
             | {"cells": [{key: cell[key] for key in ("prompt", "value", "low", "high", "n")} for cell in told]}
             | {"rank_stability": rank_stability(rows, _seed(report)) if report.draws[cells[0]] is None else None}
             | dict(zip(("agreement", "kappa"), agreement(rows)))
-            | {"ece": _median([cell["metrics"]["ece"] for cell in told if "ece" in (cell["metrics"] or {})])}
+            | {"ece": _median([error for cell in told if (error := _calibration_error(report, cell)) is not None])}
         )
     return found
+
+
+def _calibration_error(report, cell):
+    """Of a cell that has it as a metric, or has the scores of its choices in its examples; else None."""
+    if "ece" in (cell["metrics"] or {}):
+        return cell["metrics"]["ece"]
+    examples = [one for one in report.examples(cell) or () if one["choices"] and one["scores"]]
+    if not examples:
+        return None
+    right = [np.array([choice == one["target"] for choice in one["choices"]], np.float64) for one in examples]
+    return METRICS["ece"].of_rows([one["scores"] for one in examples], right)
 
 
 def _cells_of(report, models=None):
@@ -209,6 +221,9 @@ def permutation_test(a, b, seed=0, permutations=PERMUTATIONS):
     0.0625
     """
     kept = ~(np.isnan(a) | np.isnan(b))
+    a, b, kept = (side[kept.any(axis=1)] for side in (a, b, kept))  # a prompt without a row that both kept says nothing
+    if not len(kept):
+        return 1.0
     a, b = np.where(kept, a, 0.0), np.where(kept, b, 0.0)
     n, middle = kept.sum(axis=1), (a + b).sum(axis=1) / (2 * kept.sum(axis=1))
     half = ((b - a) / (2 * n[:, None])).T  # [N, P]

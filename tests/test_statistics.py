@@ -71,7 +71,10 @@ def test_permutation_tests_of_equal_models_are_rarely_small():
     assert permutation_test(rows_of(1, 4, 50), rows_of(1, 4, 50)) == 1
     small = sum(permutation_test(rows_of(seed, 3, 60, 0.6), rows_of(seed + 500, 3, 60, 0.6), seed, 199) <= 0.1 for seed in range(200))
     assert 8 <= small <= 34  # 10 % of 200, standard deviation 4.2; medians are coarse, so fewer
-    assert permutation_test(rows_of(1, 3, 200, 0.5), rows_of(2, 3, 200, 0.75)) == 1 / 10_000
+    a, b = rows_of(1, 3, 200, 0.5), rows_of(2, 3, 200, 0.75)
+    assert permutation_test(a, b) == 1 / 10_000
+    a[1, ::2] = b[1, 1::2] = np.nan  # no row that both kept
+    assert permutation_test(a, b) == permutation_test(a[[0, 2]], b[[0, 2]]) and permutation_test(a[1:2], b[1:2]) == 1
 
 
 @pytest.mark.parametrize("over", ["both", "rows", "prompts"])
@@ -199,3 +202,16 @@ def test_models_that_cannot_be_compared(values, models, message):
     with pytest.raises(t0.ConfigError) as error:
         report.compare(*models)
     assert str(error.value) == message
+
+
+def test_calibration_is_read_from_the_examples_of_a_run(tmp_path):
+    model, task = t0.mini.new_model(0), t0.mini.held_out_tasks()[0]
+    report = t0.evaluate(model, task, limit=12, out=tmp_path, progress=False)
+    as_metric = t0.evaluate(model, t0.Task("t", task.rows, task.prompts, ["accuracy", "ece"]), limit=12, progress=False)
+    (found,) = as_metric.statistics()
+    errors = [cell["metrics"]["ece"] for cell in as_metric.cells]
+    assert found["ece"] == np.median(errors) and len(set(errors)) > 1
+    for again in (report, t0.Report.load(tmp_path), t0.Report.merge([t0.Report.load(tmp_path), as_metric])):
+        assert again.statistics()[0]["ece"] == pytest.approx(found["ece"], **CLOSE)
+        assert [one["value"] for one in again.examples(again.cells[3])] == report.correct[3].tolist()
+    assert as_metric.examples(as_metric.cells[0]) is None
