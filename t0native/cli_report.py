@@ -12,7 +12,9 @@ def add_report(verbs):
     parser.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help="Markdown, to FILE or printed")
     parser.add_argument("--latex", metavar="FILE", help="the summary as a LaTeX table")
     parser.add_argument("--html", metavar="FILE", help="one page with tables and pictures, which needs no network")
+    parser.add_argument("--csv", metavar="FILE", help="every cell, a line each, values as fractions of 1")
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
+    parser.add_argument("--bars", metavar="FILE", help="bars of the medians, as for BIG-bench")
     parser.add_argument("--published", action="store_true", help="published figures on the same datasets beside these, and what differs")
     json_option(parser)
 
@@ -20,12 +22,14 @@ def add_report(verbs):
 def _run_report(args):
     from t0native.files import write_text
     from t0native.report import Report
+    from t0native.tables import csv_text
 
     report = Report.merge([Report.load(path) for path in args.runs])
-    if args.plot is not None:
-        report.plot(args.plot)
+    _draw(report, args)
     if args.latex is not None:
         write_text(args.latex, report.to_latex())
+    if args.csv is not None:
+        write_text(args.csv, csv_text(report))
     if args.html is not None:
         report.to_html(args.html, args.published)
     if args.markdown == "-":
@@ -39,6 +43,17 @@ def _run_report(args):
 
         print(f"\n{beside_text(report)}")
     return FINE
+
+
+def _draw(report, args):
+    if args.plot is not None:
+        from t0native.figures import figure4
+
+        figure4(report, args.plot, published=args.published)
+    if args.bars is not None:
+        from t0native.figures import figure5
+
+        figure5(report, args.bars)
 
 
 def show_report(report, as_json):

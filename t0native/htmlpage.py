@@ -11,14 +11,13 @@ from html import escape
 
 from t0native.errors import ConfigError
 from t0native.tables import cell_rows, html_rows, html_table
-from t0native.winobias import gap_lines
 
 __all__ = ["html_page"]
 
 STYLE = (
     "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#222;background:#fff}"
     "div.table{overflow-x:auto}table{border-collapse:collapse;font-size:13px;margin:.6rem 0}th,td{border-bottom:1px solid #ddd;"
-    "padding:.2rem .6rem;text-align:left;vertical-align:top;max-width:30rem;overflow-wrap:break-word}th{border-bottom:2px solid #888}"
+    "padding:.2rem .6rem;text-align:left;vertical-align:top;max-width:30rem;overflow-wrap:break-word;unicode-bidi:isolate}th{border-bottom:2px solid #888}"
     "img{max-width:100%}pre{overflow-x:auto;font-size:12px}tr.failed td{background:#fbe9e7}details{margin:.6rem 0}summary{cursor:pointer}"
 )
 MOST_HEATMAPS = 60  # pictures of a page, lest it grow beyond what a browser likes
@@ -36,7 +35,7 @@ def html_page(report, published=False, title="Evaluation"):
     told = f"{models}: {len(report.cells)} cells" + (f", {failed} of them failed" if failed else "")
     parts = [
         f"<h1>{escape(title)}</h1><p>{escape(told)}. Values in percent; intervals are of 95 %.</p>",
-        "<h2>Summary</h2>" + _wide(html_table(report)) + "".join(f"<p>{escape(line)}</p>" for line in gap_lines(report)),
+        "<h2>Summary</h2>" + _wide(html_table(report)),
         "<h2>Prompts</h2>" + _boxes(report, published),
         "<h2>Examples</h2>" + _heatmaps(report),
         "<h2>Cells</h2>" + _cells(report),
@@ -47,7 +46,8 @@ def html_page(report, published=False, title="Evaluation"):
         parts.append(f"<h2>Published figures</h2><pre>{escape(beside_text(report))}</pre>")
     parts.append("<h2>About</h2>" + _wide(html_rows(("what", "value"), [[key, _told(value)] for key, value in report.about.items()])))
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
+    page = f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
+    return page.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair has no bytes
 
 
 def _boxes(report, published):

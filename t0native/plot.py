@@ -128,14 +128,16 @@ def value_range(entries):
 
 
 def label_of(name, most=40):
-    """A name as matplotlib shows it as it is: one line, no formula between dollars, not left out of legends for its underscore.
+    """A name as matplotlib shows it as it is: one line, no formula between dollars, not left out of legends for its underscore; what
+    cannot be printed (SVG allows no control characters) as a replacement character.
 
     >>> print(label_of("costs $5 to $6"))
     costs \\$5 to \\$6
     """
     text = " ".join(str(name).split())
+    text = "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
     text = text if len(text) <= most else text[: most - 3] + "..."
-    return ("\u200b" if text.startswith("_") else "") + text.replace("$", "\\$")
+    return ("\u200b" if text.startswith("_") or not text else "") + text.replace("$", "\\$")
 
 
 def check_picture(path):

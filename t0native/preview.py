@@ -77,12 +77,17 @@ def task_html(task):
     found = _table([(key, escape(str(value))) for key, value in facts]) + f"<p>First rows, prompt {escape(str(name))}:</p>"
     for index in range(min(_ROWS, len(task))):
         try:
-            example = task.render(name, index)
+            found += _row_html(task, name, index)
         except (TemplateError, ValueError) as error:
             found += f"<p>row {index}: {escape(str(error))}</p>"
-            continue
-        found += example_html(example) if example is not None else f"<p>row {index}: {escape(task.why_dropped(name, index))}</p>"
     return found
+
+
+def _row_html(task, name, index):
+    example, prompt = task.render(name, index), task.prompts[name]
+    if example is None:
+        return f"<p>row {index}: {escape(task.why_dropped(name, index))}</p>"
+    return prompt.preview(task.rows[index], index=index)._repr_html_() if hasattr(prompt, "preview") else example_html(example)
 
 
 def _named(texts, choices, dropped):

@@ -1,11 +1,14 @@
-"""A report as tables: plain text, Markdown, LaTeX, HTML. Values in percent, one decimal."""
+"""A report as tables: plain text, Markdown, LaTeX, CSV, HTML. Values in percent, one decimal."""
 
+import csv
+import io
+import json
 from html import escape
 
 from t0native.metrics import METRICS
 from t0native.winobias import gap_lines
 
-__all__ = ["cell_rows", "html_rows", "html_table", "latex", "markdown", "summary_table"]
+__all__ = ["cell_rows", "csv_text", "html_rows", "html_table", "latex", "markdown", "notes", "summary_table"]
 
 _COLUMNS = ("task", "model", "prompts", "chance", "median", "95 % interval", "quartiles", "mean", "min", "max")
 
@@ -42,12 +45,17 @@ def summary_table(report):
             rows[i][0] = ""
     lines = list(_aligned([list(_COLUMNS), *rows]))
     lines.insert(1, "-" * max(map(len, lines)))
-    lines += [f"{task}: {metric}" for task, metric in _other_metrics(report)] + gap_lines(report)
+    lines += notes(report) + [f"FAILED {cell['model']}, {cell['task']}, {cell['prompt']}: {cell['reason']}" for cell in report.failed]
+    return "\n".join(lines)
+
+
+def notes(report):
+    """What stands below a summary, a list of lines: metrics that are not accuracy, WinoBias' gaps, dropped rows."""
+    lines = [f"{task}: {metric}" for task, metric in _other_metrics(report)] + gap_lines(report)
     dropped = sum(cell["dropped"] or 0 for cell in report.cells)
     if dropped:
         lines.append(f"rows dropped by prompts: {dropped} in {sum(bool(cell['dropped']) for cell in report.cells)} cells")
-    lines += [f"FAILED {cell['model']}, {cell['task']}, {cell['prompt']}: {cell['reason']}" for cell in report.failed]
-    return "\n".join(lines)
+    return lines
 
 
 def _other_metrics(report):
@@ -65,41 +73,68 @@ def _of_text(name):
     return metric is not None and not metric.by_choices
 
 
+_MARKDOWN = {"\n": " ", "\r": " "} | {sign: "\\" + sign for sign in "\\|<"}  # no cell ends, and no HTML begins, inside a text
+
+
 def _markdown_table(head, rows):
     def line(cells):
-        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+        return "| " + " | ".join("".join(_MARKDOWN.get(sign, sign) for sign in str(cell)) for cell in cells) + " |"
 
     return "\n".join([line(head), line(["---"] * len(head)), *map(line, rows)])
 
 
 def cell_rows(report):
-    """(head, rows): every cell, as text."""
-    head = ("model", "task", "prompt", "metric", "value", "95 % interval", "n", "dropped", "status")
+    """(head, rows): every cell, as text; a column for what else was measured where anything was."""
+    head = ["model", "task", "prompt", "metric", "value", "95 % interval", "n", "dropped", "status"]
     rows = [
         [c["model"], c["task"], c["prompt"], c["metric"], percent(c["value"]), _range(c["low"], c["high"]), c["n"], c["dropped"],
          c["status"] if c["status"] == "ok" else f"{c['status']}: {c['reason']}"]
         for c in report.cells
     ]  # fmt: skip
+    others = [_others(cell) for cell in report.cells]
+    if any(others):
+        head.append("others")
+        rows = [[*row, told] for row, told in zip(rows, others)]
     return head, rows
+
+
+def _others(cell):
+    """The metrics beside the first, and accuracy by scores a token."""
+    found = [f"{name} {percent(value)}" for name, value in (cell.get("metrics") or {}).items() if name != cell["metric"]]
+    return ", ".join(found + ([f"normalized {percent(cell['normalized'])}"] if cell.get("normalized") is not None else []))
 
 
 def markdown(report):
     """Two tables: the summary, and every cell."""
-    return "\n\n".join([_markdown_table(_COLUMNS, summary_rows(report)), *gap_lines(report), _markdown_table(*cell_rows(report))]) + "\n"
+    return "\n\n".join([_markdown_table(_COLUMNS, summary_rows(report)), *notes(report), _markdown_table(*cell_rows(report))]) + "\n"
 
 
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {sign: "\\" + sign for sign in "&%$#_{}"}
+_LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "\n": " ", "\r": " "}
+_LATEX |= {sign: "{" + sign + "}" for sign in "[*"}  # a row's end would read them at the beginning of the next as its own
 
 
 def latex(report):
     """The summary as a tabular of booktabs; every text escaped."""
 
     def line(cells):
-        return " & ".join("".join(_LATEX.get(sign, sign) for sign in str(cell)).replace("\n", " ") for cell in cells) + r" \\"
+        return " & ".join("".join(_LATEX.get(sign, sign) for sign in str(cell)) for cell in cells) + r" \\"
 
     rows = [line(row) for row in summary_rows(report)]
     begin = rf"\begin{{tabular}}{{ll{'r' * (len(_COLUMNS) - 2)}}}"
     return "\n".join([begin, r"\toprule", line(_COLUMNS), r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def csv_text(report):
+    """The cells as CSV, a line each; `metrics` as JSON, what is None as nothing."""
+    with io.StringIO(newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        names = list(report.cells[0]) if report.cells else []
+        writer.writerow(names)
+        for cell in report.cells:
+            values = (cell.get(name) for name in names)
+            writer.writerow([json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value for value in values])
+        return text.getvalue()
 
 
 def html_rows(head, rows, classes=None):
@@ -113,4 +148,5 @@ def html_rows(head, rows, classes=None):
 def html_table(report):
     """The summary for a notebook; every text is escaped."""
     failed = "".join(f"<li>{escape(str(c['task']))}, {escape(str(c['prompt']))}: {escape(str(c['reason']))}</li>" for c in report.failed)
-    return html_rows(_COLUMNS, list(summary_rows(report))) + (f"<p>Failed:</p><ul>{failed}</ul>" if failed else "")
+    told = "".join(f"<p>{escape(line)}</p>" for line in notes(report))
+    return html_rows(_COLUMNS, list(summary_rows(report))) + told + (f"<p>Failed:</p><ul>{failed}</ul>" if failed else "")

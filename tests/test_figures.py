@@ -1,5 +1,6 @@
 """The paper's pictures, the HTML page and what notebooks show: what is drawn, what is escaped, what is refused."""
 
+import csv
 import re
 import shutil
 from pathlib import Path
@@ -167,17 +168,66 @@ def test_the_verb_report_writes_them(tmp_path, capsys):
     from t0native.cli import main
 
     report_of([8, 10], "a_b").save(tmp_path / "report.json")
-    options = ["--html", str(tmp_path / "r.html"), "--latex", str(tmp_path / "r.tex"), "--published"]
+    options = ["--html", str(tmp_path / "r.html"), "--latex", str(tmp_path / "r.tex"), "--csv", str(tmp_path / "r.csv"), "--published"]
     assert main(["report", str(tmp_path), *options]) == 0
     assert "T0 11B" in capsys.readouterr().out
     assert "Published figures" in Path(tmp_path / "r.html").read_text()
+    rows = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
+    assert [(row["prompt"], row["value"], row["reason"]) for row in rows] == [("p0", "0.4", ""), ("p1", "0.5", "")]
     tex = Path(tmp_path / "r.tex").read_text()
     assert r"rte & a\_b & 2 & 50.0 & 45.0 &" in tex and r"95 \% interval" in tex and tex.count(r"\\") == 2
+
+
+def test_the_verb_report_draws_boxes_with_marks_and_bars(tmp_path, capsys):
+    from t0native.cli import main
+
+    needed("matplotlib", "pip install '.[plot]'")
+    report_of([8, 10]).save(tmp_path / "report.json")
+    assert main(["report", str(tmp_path), "--plot", str(tmp_path / "a.svg"), "--bars", str(tmp_path / "b.png"), "--published"]) == 0
+    marks = (tmp_path / "a.svg").read_text()
+    assert main(["report", str(tmp_path), "--plot", str(tmp_path / "a.svg")]) == 0
+    assert "T0 11B, published" in marks and "published" not in (tmp_path / "a.svg").read_text()
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_latex_escapes_what_it_reads_as_commands():
     report = report_of([8], model="50% & \\x {y} ~^#$_")
     assert r"50\% \& \textbackslash{}x \{y\} \textasciitilde{}\textasciicircum{}\#\$\_ & 1" in report.to_latex()
+
+
+def test_latex_begins_no_row_with_what_the_row_before_would_read():
+    lines = report_of([8], task="[2pt]").to_latex().splitlines() + report_of([8], task="*").to_latex().splitlines()
+    assert [line[:7] for line in lines if line.startswith(("[", "*", "{"))] == ["{[}2pt]", "{*} & m"]
+    assert r"\textless{}b\textgreater{}\textbar{}" in report_of([8], model="<b>|").to_latex()
+
+
+def test_markdown_keeps_its_cells_and_begins_no_html():
+    row = report_of([8], model="a\\|<b>\n").to_markdown().splitlines()[2]
+    assert row.startswith(r"| rte | a\\\|\<b>  | 1 | 50.0 |")
+
+
+def test_tables_show_every_metric_and_what_was_dropped():
+    report = report_of([8, 10])
+    report.cells[0] |= {"metrics": {"accuracy": 0.4, "f1_macro": 0.25}, "normalized": 0.125, "dropped": 3}
+    told = "f1_macro 25.0, normalized 12.5"
+    for table in (report.to_markdown(), report.to_html()):
+        assert table.count(told) == 1 and "others" in table and "rows dropped by prompts: 3 in 1 cells" in table
+    assert "rows dropped by prompts: 3 in 1 cells" in report._repr_html_()
+    assert "others" not in report_of([8]).to_markdown()
+
+
+def test_texts_that_cannot_be_printed_stop_neither_page_nor_picture(tmp_path):
+    needed("matplotlib", "pip install '.[plot]'")
+    import base64
+    import xml.dom.minidom
+
+    report = report_of([8, 10], model="\ud800x a\x00b c\x1bd ]]> --> \u202ee", task="")
+    page = report.to_html(tmp_path / "page.html")
+    pictures = re.findall(r'src="data:image/svg\+xml;base64,([^"]*)"', page)
+    assert len(pictures) == 2
+    for picture in pictures:
+        xml.dom.minidom.parseString(base64.b64decode(picture))  # an error where a browser would show none
+    assert t0.figures.figure4(report_of([8], model=""), ax=axes()).get_legend().get_texts()[0].get_text() == "\u200b"
 
 
 def test_a_table_of_pandas():
@@ -198,3 +248,4 @@ def test_what_notebooks_show_of_examples_prompts_and_tasks():
     task = t0.Task("<t>", [{"a": "x", "c": "no"}, {"a": "y", "c": "no"}], prompt)
     html = task._repr_html_()
     assert "&lt;t&gt;" in html and html.count("<table>") == 3 and "<t>" not in html
+    assert 'style="color:#b3261e">x</span> is &lt;b&gt;?' in html  # the fields stand in colour
