@@ -153,6 +153,8 @@ def _saved(ax, path):
 
 
 def _by_number(reports, noun):
+    if not isinstance(reports, Mapping) or not all(isinstance(number, (int, float)) for number in reports):
+        raise ConfigError(f"{shown(reports)}: must be a mapping of numbers of {noun}s to reports, as in {{1: report, 8: [report, report]}}")
     if not reports:
         raise ConfigError(f"nothing to draw: no numbers of {noun}s")
     return Report.merge(pooled(found, f"{number:g} {noun}{'s' * (number != 1)}") for number, found in sorted(reports.items()))

@@ -82,7 +82,7 @@ def draw_boxes(report, path=None, ax=None):
             ax.plot([place] * len(points), points, ".", color=color, markersize=3)
         ax.plot([], [], "s", color=color, label=label_of(model))
     _finish(ax, entries, tasks)
-    ax.set_ylabel(f"{metric_of(report)}, % (a point a prompt; dashed: chance)")
+    ax.set_ylabel(f"{metric_of(report)}, %\n(a point a prompt; dashed: chance)")
     if path is not None:
         save_figure(ax.figure, Path(path))
     return ax

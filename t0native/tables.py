@@ -6,6 +6,7 @@ import json
 from html import escape
 
 from t0native.metrics import METRICS
+from t0native.reportfiles import CELL
 from t0native.winobias import gap_lines
 
 __all__ = ["cell_rows", "csv_text", "html_rows", "html_table", "latex", "markdown", "notes", "summary_table"]
@@ -129,10 +130,9 @@ def csv_text(report):
     """The cells as CSV, a line each; `metrics` as JSON, what is None as nothing."""
     with io.StringIO(newline="") as text:
         writer = csv.writer(text, lineterminator="\n")
-        names = list(report.cells[0]) if report.cells else []
-        writer.writerow(names)
+        writer.writerow(CELL)
         for cell in report.cells:
-            values = (cell.get(name) for name in names)
+            values = (cell.get(name) for name in CELL)
             writer.writerow([json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value for value in values])
         return text.getvalue()
 

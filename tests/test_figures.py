@@ -57,6 +57,9 @@ def test_figures_6_and_7_order_their_numbers_and_pool_seeds():
     assert t0.figures.figure7({1: report_of([10]), 55: report_of([12])}, text=True).splitlines()[1].startswith("  1 dataset ")
     with pytest.raises(t0.ConfigError, match="nothing to draw: no numbers of datasets"):
         t0.figures.figure7({})
+    for wrong in ([report_of([10])], {"all": report_of([10])}):
+        with pytest.raises(t0.ConfigError, match="must be a mapping of numbers of prompts to reports, as in"):
+            t0.figures.figure6(wrong)
 
 
 def test_published_figures_by_name_and_of_ones_own():
@@ -161,6 +164,12 @@ def test_the_page_in_a_browser(tmp_path):
         assert len(widths) == 2 and all(widths) and not dialogs
         assert all(url.startswith(("file:", "data:")) for url in asked)
         assert EVIL in page.inner_text("tr.failed")
+        page.set_viewport_size({"width": 390, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390  # tables move aside by themselves
+        plain = browser.new_context(java_script_enabled=False).new_page()
+        plain.goto((tmp_path / "page.html").as_uri())
+        plain.click("summary")
+        assert plain.is_visible("details img") and plain.is_visible("tr.failed")
         browser.close()
 
 
