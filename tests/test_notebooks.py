@@ -36,7 +36,8 @@ def run(path, folder):
 
 
 def test_there_are_notebooks():
-    assert [path.name[:2] for path in NOTEBOOKS] == [f"{number:02}" for number in range(1, len(NOTEBOOKS) + 1)]
+    numbers = [path.name[:2] for path in NOTEBOOKS]
+    assert len(numbers) >= 4 and len(set(numbers)) == len(numbers)
 
 
 @pytest.mark.slow
