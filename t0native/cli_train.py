@@ -15,18 +15,19 @@ def add_train(verbs):
     parser.add_argument("--seed", type=int, metavar="N")
     parser.add_argument("--threads", type=int, metavar="N")
     parser.add_argument("--resume", choices=("auto", "must", "never"))
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan, with memory and hours, and do nothing else")
     parser.add_argument("--show", type=int, metavar="N", help="print N examples as the model will see them, and do nothing")
     json_option(parser)
 
 
 def _run_train(args):
     from t0native.arguments import check, whole
+    from t0native.forecast import forecast_lines
     from t0native.plans import check_settings
     from t0native.recipe import read_recipe
     from t0native.train import train
 
-    recipe = read_recipe(args.config)
+    recipe = read_recipe(args.config, planning=args.dry_run)
     given = {name: getattr(args, name) for name in ("out", "steps", "seed", "threads", "resume")}
     recipe.options.update({name: value for name, value in given.items() if value is not None})
     check_settings(recipe.options)
@@ -44,7 +45,7 @@ def _run_train(args):
             print_json(plan)
         else:
             print(recipe.mixture.describe(plan["examples"]))
-            print("\n".join(f"{key:<18} {value:,}" if isinstance(value, int) else f"{key:<18} {value}" for key, value in plan.items()))
+            print("\n".join(forecast_lines(plan)))
         return FINE
     run = train(recipe.model(), recipe.mixture, validate=recipe.validate, **recipe.options)
     facts = {"steps": run.steps, "loss": run.losses[-1] if run.losses else None, "stopped": run.stopped}

@@ -20,14 +20,18 @@ is named; its rate is T0's unless one is given. Unknown keys are refused with th
 with what they must be; 1e-3 is a number here, though not in YAML 1.1."""
 
 import inspect
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
 from t0native.arguments import SEED, TEXT, Kind, check_keys, number, one_of
 from t0native.batches import TEXT_RULES, make_batch
+from t0native.checkpoint import TOKENIZER, open_checkpoint
 from t0native.config import T5_V1_1_SIZE, Config
 from t0native.diskrows import rows_at
-from t0native.errors import ConfigError, suggest
+from t0native.errors import ConfigError, DataError, suggest
+from t0native.hub import locate
+from t0native.mini import training
 from t0native.mixture import Mixture
 from t0native.model import INITIALIZER, Model
 from t0native.objectives import OBJECTIVES
@@ -37,7 +41,6 @@ from t0native.t0mixtures import is_t0_mixture, t0_tasks
 from t0native.tasks import Task
 from t0native.tokenizer import Tokenizer
 from t0native.train import train
-from t0native.trainer import needed_bytes
 from t0native.yamltext import parse_yaml
 
 __all__ = ["Recipe", "dataset_name", "load_prompts", "prompts_of", "read_recipe"]
@@ -53,23 +56,26 @@ _TASKS = Kind(lambda value: isinstance(value, list) and value != [], "a list of 
 _VALIDATE = Kind(lambda value: _TASKS.fits(value) or TEXT.fits(value), "a list of tasks, or the name of a T0 mixture or of a suite")
 _MODEL = Kind(lambda value: isinstance(value, (str, dict)), "a folder, or have 'tokenizer' and either 'size' or 'config'")
 _DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
-PLAN_SAMPLE = 256  # examples whose length is measured for a plan
+MINI, MINI_SELECTION = "mini", "mini-train-selection"  # the miniature's model and mixture; fresh rows of what it trains on
+_OF_SIZE = re.compile(r"google/t5-(?:v1_1-(\w+)|(\w+)-lm-adapt)")  # models of the hub whose shape is known without them
 
 
-def read_recipe(path):
-    """A Recipe; ConfigError names the file, the key, its value and what it must be."""
+def read_recipe(path, planning=False):
+    """A Recipe; ConfigError names the file, the key, its value and what it must be. planning: what is not here yet, the rows of
+    T0's mixtures and a model of known size, is left out and told in Recipe.missing."""
     path = Path(path)
     with open(path, "rb") as file:
         given = parse_yaml(path, file)
     with _told(path):
-        return Recipe(path, _mapping("the file", given))
+        return Recipe(path, _mapping("the file", given), planning)
 
 
 class Recipe:
-    """mixture: Mixture; validate: list of tasks, or None; options: keywords for train; model(): makes or loads the model."""
+    """mixture: Mixture; validate: list of tasks, or None; options: keywords for train; model(): makes or loads the model.
+    missing: sentences about what a plan could do without, and a run could not."""
 
-    def __init__(self, path, given):
-        self.path, self.folder = path, path.parent
+    def __init__(self, path, given, planning=False):
+        self.path, self.folder, self.missing = path, path.parent, []
         check_keys("", given, {"model": _MODEL, "tasks": _TASKS, **T0_MIXTURE, "validate": _VALIDATE, **SETTINGS})
         if "model" not in given:
             raise ConfigError("no 'model'; it must name the model")
@@ -80,10 +86,10 @@ class Recipe:
         self._model = given["model"]
         if isinstance(self._model, dict):
             check_keys("model.", self._model, MODEL)
-        self.mixture = self._mixture(given)
-        self.validate = self._validated(given) if "validate" in given else None
+        self.mixture = self._mixture(given, planning)
+        self.validate = self._here(planning, lambda: self._validated(given)) if "validate" in given else None
 
-    def _mixture(self, given):
+    def _mixture(self, given, planning):
         if "mixture" not in given:
             alone = next((name for name in ("data", "prompts") if name in given), None)
             if alone is not None and not isinstance(given.get("validate"), str):
@@ -95,15 +101,28 @@ class Recipe:
             return Mixture(tasks, rates=rates or None)
         if "tasks" in given:
             raise ConfigError("'mixture' and 'tasks'; give one of them")
+        if given["mixture"] == MINI:
+            return training.Curriculum(seed=self.options.get("seed", 0)).stages[1]
         if "data" not in given:
             raise ConfigError("'mixture' without 'data'; it must name the folder of its rows, DATA/<dataset>/<subset>/<split>.jsonl")
         data, prompts = self._places(given)
-        return Mixture.t0(given["mixture"], prompts, data)
+        return self._here(planning, lambda: Mixture.t0(given["mixture"], prompts, data)) or Mixture.t0(given["mixture"], prompts)
+
+    def _here(self, planning, make):
+        """What `make` makes of rows; None, and told, where a plan can do without them."""
+        try:
+            return make()
+        except DataError as error:
+            if not planning:
+                raise
+            self.missing.append(str(error))
 
     def _validated(self, given):
         name = given["validate"]
         if not isinstance(name, str):
             return self._tasks("validate", name)
+        if name == MINI_SELECTION:
+            return training.validation_tasks(training.tokenizer(), seed=self.options.get("seed", 0))
         data, prompts = self._places(given)
         if not is_t0_mixture(name):
             return list(suite(self.folder / name if Path(name).suffix in (".yaml", ".yml") else name, data, prompts))
@@ -118,43 +137,59 @@ class Recipe:
     def model(self):
         """The model, loaded, or made with random weights."""
         given = self._model
+        if given == MINI:
+            return training.new_model(self.options.get("seed", 0))
         if isinstance(given, str):
-            return Model.from_pretrained(self.folder / given)
+            return Model.from_pretrained(self._place())
+        config, tokenizer = self.config(), self.tokenizer()
         with _told(self.path):
-            if ("size" in given) == ("config" in given) or "tokenizer" not in given:
-                raise ConfigError(f"model: must be {_MODEL.wanted}")
-            tokenizer = Tokenizer.from_file(self.folder / given["tokenizer"])
-            config = Config.t5_v1_1(given["size"]) if "size" in given else Config.from_file(self.folder / given["config"])
             how = {name: given[name] for name in ("seed", "initializer") if name in given}
             return Model.init(config, tokenizer=tokenizer, **how)
 
+    def config(self):
+        """The model's Config, without its weights. One of known size that is not here is noted in `missing`."""
+        given = self._model
+        if given == MINI:
+            return training.config(self.tokenizer().vocab_size)
+        if isinstance(given, dict):
+            with _told(self.path):
+                if ("size" in given) == ("config" in given) or "tokenizer" not in given:
+                    raise ConfigError(f"model: must be {_MODEL.wanted}")
+                return Config.t5_v1_1(given["size"]) if "size" in given else Config.from_file(self.folder / given["config"])
+        size = _OF_SIZE.fullmatch(given)
+        if size and not (self.folder / given).exists():
+            self.missing.append(f"model {given}: not in a folder here; a run fetches it from the hub, or looks in the hub's cache")
+            return Config.t5_v1_1(size[1] or size[2])
+        return open_checkpoint(locate(self._place())).config
+
+    def tokenizer(self):
+        """The model's Tokenizer, without its weights."""
+        if self._model == MINI:
+            return training.tokenizer()
+        if isinstance(self._model, dict):
+            with _told(self.path):
+                return Tokenizer.from_file(self.folder / self._model["tokenizer"])
+        return Tokenizer.from_file(open_checkpoint(locate(self._place())).folder / TOKENIZER)
+
+    def model_name(self):
+        """The model as the recipe names it."""
+        given = self._model
+        return given if isinstance(given, str) else f"random weights, T5 v1.1 {given['size']}" if "size" in given else f"random weights, {given['config']}"
+
+    def _place(self):
+        """A folder beside the recipe, or else a name of the hub."""
+        here = self.folder / self._model
+        return self._model if "/" in self._model and not here.exists() and not self._model.startswith((".", "/")) else here
+
     def plan(self):
-        """What a run would do, without doing it: examples, tokens, parameters, memory."""
-        model, o = self.model(), _DEFAULTS | check_settings(self.options)
-        how = {name: o[name] for name in ("seed", *TEXT_RULES)}
-        sample = make_batch(self.mixture, model.tokenizer, 0, batch_size=PLAN_SAMPLE, **how)
-        how_trained = {"optimizer": o["optimizer"], "options": o["optimizer_options"], "freeze": o["freeze"]}
-        needed = 4 * model.parameters + needed_bytes(dict(model.core.tensors()), **how_trained)
-        if o["batch_tokens"] is None:
-            examples = o["batch_size"] * o["accumulate"]
-            tokens = round(sample.n_tokens / PLAN_SAMPLE * examples)
-        else:
-            tokens = o["batch_tokens"] * o["accumulate"]
-            examples = max(1, round(tokens * PLAN_SAMPLE / sample.n_tokens))
-        return {
-            "model": repr(model),
-            "parameters": model.parameters,
-            "memory": f"{needed / 1e6:,.1f} MB of weights, gradients and optimiser state, activations aside",
-            "steps": o["steps"],
-            "examples": o["steps"] * examples,
-            "tokens a step": tokens,
-            "tokens": tokens * o["steps"],
-            "out": str(o["out"] or "nowhere: the trained model would be lost; name a folder with out or --out"),
-        }
+        """What a run would do and take, without doing it; see forecast.py."""
+        from t0native.forecast import forecast
+
+        return forecast(self, _DEFAULTS | check_settings(self.options))
 
     def shown(self, n):
         """The first n examples of the run as the model will see them, cut to their lengths: a text each, </s> where the target ends."""
-        tokenizer, o = self.model().tokenizer, _DEFAULTS | self.options
+        tokenizer, o = self.tokenizer(), _DEFAULTS | self.options
         how = {name: o[name] for name in ("seed", *TEXT_RULES)}
         batch = make_batch(self.mixture, tokenizer, 0, batch_size=n, **how)
         told = []

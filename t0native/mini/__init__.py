@@ -61,9 +61,8 @@ def tokenizer():
     ['▁anna', '▁keeps', '▁a', '▁cat', '.']
     """
     from t0native.mini import training
-    from t0native.tokenizer import Tokenizer
 
-    return Tokenizer.from_file(training.VOCABULARY, extra_ids=0)
+    return training.tokenizer()
 
 
 def config():

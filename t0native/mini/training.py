@@ -74,13 +74,19 @@ def config(vocabulary_size: int):
     )
 
 
+def tokenizer():
+    """The miniature's vocabulary; sentinels are pieces of its file."""
+    from t0native.tokenizer import Tokenizer
+
+    return Tokenizer.from_file(VOCABULARY, extra_ids=0)
+
+
 def new_model(seed: int):
     """An untrained model with the miniature's vocabulary and matching heads (docs/miniature.md says what these are)."""
     from t0native.model import Model
-    from t0native.tokenizer import Tokenizer
 
-    tokenizer = Tokenizer.from_file(VOCABULARY, extra_ids=0)
-    return Model.init(config(tokenizer.vocab_size), tokenizer, seed=seed, initializer="matching")
+    vocabulary = tokenizer()
+    return Model.init(config(vocabulary.vocab_size), vocabulary, seed=seed, initializer="matching")
 
 
 # ---- prompts and tasks -----------------------------------------------------------------------------------------------
