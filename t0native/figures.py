@@ -161,7 +161,8 @@ def _by_number(reports, noun):
 
 
 def pooled(reports, label):
-    """One report, of a model called `label`, of the prompts of all these: those of several stand in it once for each.
+    """One report, of a model called `label`, of the prompts of all these: those of several stand in it once for each. ConfigError for
+    a report of several models.
 
     >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False)
     >>> t0.figures.pooled([report, report], "two").summary[0]["prompts"]
@@ -170,6 +171,9 @@ def pooled(reports, label):
     reports = [reports] if isinstance(reports, Report) else list(reports)
     cells, correct, chances, draws = [], [], [], []
     for number, report in enumerate(reports):
+        models = list(dict.fromkeys(cell["model"] for cell in report.cells))
+        if len(models) > 1:
+            raise ConfigError(f"{label}: a report of {len(models)} models ({', '.join(map(str, models[:4]))}); must be of one")
         chance = {(entry["model"], entry["task"]): entry["chance"] for entry in report.summary}
         for cell, rows, drawn in zip(report.cells, report.correct, report.draws):
             name = f"{cell['prompt']}, report {number + 1}" if len(reports) > 1 else cell["prompt"]

@@ -6,7 +6,7 @@ from html import escape
 
 from t0native.errors import TemplateError
 
-__all__ = ["Preview", "coloured", "example_html", "task_html"]
+__all__ = ["Preview", "coloured", "example_html", "prompt_html", "task_html"]
 
 OPENING, CLOSING = "<span style='color: #F08080'>", "</span>"  # what the filter `highlight` puts around a value
 _FIELD = '<span style="color:#b3261e">'
@@ -68,6 +68,12 @@ def example_html(example):
     """A PromptedExample as a table."""
     choices = None if example.choices is None else [escape(choice) for choice in example.choices]
     return _table(_named([escape(example.input), escape(example.target)], choices, None))
+
+
+def prompt_html(prompt):
+    """A prompt as a table: its template and answer choices as they are written."""
+    rows = [("prompt", prompt.name), ("template", prompt.jinja), ("answer choices", prompt.answer_choices), ("reference", prompt.reference)]
+    return _table([(name, escape(str(value))) for name, value in rows if value])
 
 
 def task_html(task):

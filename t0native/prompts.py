@@ -131,6 +131,11 @@ class Prompt(_core.Prompt):
     def __repr__(self):
         return f"Prompt({self.name!r}, id={self.id!r})"
 
+    def _repr_html_(self):
+        from t0native.preview import prompt_html
+
+        return prompt_html(self)
+
     def __eq__(self, other):
         return self.__reduce__() == other.__reduce__() if isinstance(other, Prompt) else NotImplemented
 

@@ -93,6 +93,12 @@ def test_an_axis_reaches_below_zero_only_where_a_value_does():
     assert t0.figures.figure4(report, ax=axes()).get_ylim() == (-100, 100) == t0.figures.figure5(report, ax=axes()).get_xlim()
 
 
+def test_a_number_has_reports_of_one_model():
+    both = t0.Report.merge([report_of([10], "a"), report_of([12], "b")])
+    with pytest.raises(t0.ConfigError, match=r"^1 prompt: a report of 2 models \(a, b\); must be of one$"):
+        t0.figures.figure6({1: both}, text=True)
+
+
 def test_a_heat_map_shows_every_row_of_every_prompt_the_best_and_the_easiest_first():
     report = report_of([1, 2], n=3)
     report.correct[:] = [np.array([0.0, 1, 0]), np.array([np.nan, 1, 1])]
@@ -254,6 +260,8 @@ def test_what_notebooks_show_of_examples_prompts_and_tasks():
     assert str(shown) == "input: x < y is <b>?\ntarget: no\nchoices: <yes> | no"
     assert "dropped: the template gives 1 part" in str(t0.Prompt("q", "{{ a }}").preview({"a": "x"}))
     assert prompt.render({"a": "<i>", "c": "no"})._repr_html_().count("&lt;i&gt;") == 1
+    html = prompt._repr_html_()
+    assert "&lt;p&gt;" in html and "{{ a }} is &lt;b&gt;? ||| {{ c }}" in html and "&lt;yes&gt; ||| no" in html and "reference" not in html
     task = t0.Task("<t>", [{"a": "x", "c": "no"}, {"a": "y", "c": "no"}], prompt)
     html = task._repr_html_()
     assert "&lt;t&gt;" in html and html.count("<table>") == 3 and "<t>" not in html
