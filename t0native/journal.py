@@ -232,9 +232,8 @@ def _weights_print(model):
     if known is not None and known[0] is core:
         return known[1]
     digest = hashlib.sha256()
-    for name, _ in core.tensors():
-        digest.update(name.encode() + b"\0")
-        block = memoryview(core.tensor(name)).cast("B")
+    for array in [core.panels()] if core.packed else (core.tensor(name) for name, _ in core.tensors()):
+        block = memoryview(array).cast("B")
         for at in range(0, len(block), CHUNK):
             digest.update(block[at : at + CHUNK])
     if core.packed:  # others can be trained

@@ -262,3 +262,10 @@ def test_arguments(options, message):
     with pytest.raises(t0.ConfigError) as error:
         t0.evaluate(FakeModel(), t0.Task("t", rows_of(2), {"p": yes_no()}), progress=False, **options)
     assert message in str(error.value)
+
+
+def test_kills_lose_no_finished_cell(tmp_path):
+    from fuzz_evaluation import fuzz
+
+    killed, ended, advanced, problems = fuzz(tmp_path, 2, seed=0)
+    assert (killed, problems) == (2, []) and advanced >= 1  # a slice; python tests/fuzz_evaluation.py does all
