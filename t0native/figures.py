@@ -157,7 +157,7 @@ def _by_number(reports, noun):
         raise ConfigError(f"{shown(reports)}: must be a mapping of numbers of {noun}s to reports, as in {{1: report, 8: [report, report]}}")
     if not reports:
         raise ConfigError(f"nothing to draw: no numbers of {noun}s")
-    return Report.merge(pooled(found, f"{number:g} {noun}{'s' * (number != 1)}") for number, found in sorted(reports.items()))
+    return Report.merge(pooled(found, f"{number:g} {noun}{'' if number == 1 else 's'}") for number, found in sorted(reports.items()))
 
 
 def pooled(reports, label):
