@@ -75,14 +75,14 @@ def figure5(reports, path=None, ax=None, text=False):
 
 
 def figure6(reports_by_prompts, path=None, ax=None, text=False):
-    """Box plots by the number of prompts a dataset was trained with: {0: report, 1: report, 5.7: report}. A value may be
+    """Box plots by the number of prompts a dataset was trained with, medians joined: {0: report, 1: report, 5.7: report}. A value may be
     several reports of one kind (seeds), whose prompts then stand in one box. Returns as figure4.
 
     >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False)
     >>> print(t0.figures.figure6({0: report, 1: [report, report]}, text=True).splitlines()[1].split("  ")[1])
     0 prompts
     """
-    return figure4(_by_number(reports_by_prompts, "prompt"), path, ax, text=text)
+    return _rising(_by_number(reports_by_prompts, "prompt"), path, ax, text)
 
 
 def figure7(reports_by_datasets, path=None, ax=None, text=False):
@@ -92,7 +92,7 @@ def figure7(reports_by_datasets, path=None, ax=None, text=False):
     >>> print(t0.figures.figure7({1: report}, text=True).splitlines()[1].split("  ")[1])
     1 dataset
     """
-    return figure4(_by_number(reports_by_datasets, "dataset"), path, ax, text=text)
+    return _rising(_by_number(reports_by_datasets, "dataset"), path, ax, text)
 
 
 def heatmap(report, task=None, model=None, path=None, ax=None, text=False, width=72):
@@ -158,6 +158,20 @@ def _by_number(reports, noun):
     if not reports:
         raise ConfigError(f"nothing to draw: no numbers of {noun}s")
     return Report.merge(pooled(found, f"{number:g} {noun}{'' if number == 1 else 's'}") for number, found in sorted(reports.items()))
+
+
+def _rising(report, path, ax, text):
+    """Figure 4 whose boxes of a task stand in the order of their numbers, their medians joined by a line."""
+    if text:
+        return figure4(report, text=True)
+    ax = figure4(report, None, _axes_for(report, path, ax))
+    entries = _entries(report)
+    models = _names(entries, "model")
+    for t, task in enumerate(_names(entries, "task")):
+        own = [entry for entry in entries if str(entry["task"]) == task]
+        places = [t + (models.index(str(entry["model"])) - (len(models) - 1) / 2) * 0.8 / len(models) for entry in own]
+        ax.plot(places, [100 * entry["median"] for entry in own], color="black", linewidth=1, alpha=0.5)
+    return _saved(ax, path)
 
 
 def pooled(reports, label):

@@ -52,6 +52,8 @@ def test_figures_6_and_7_order_their_numbers_and_pool_seeds():
     several = {8.03: [report_of([18, 19]), report_of([14, 15])], 0: report_of([10, 9])}
     ax = t0.figures.figure6(several, ax=axes())
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["0 prompts", "8.03 prompts"]
+    (line,) = [line for line in ax.lines if line.get_alpha() == 0.5]
+    assert list(line.get_ydata()) == pytest.approx([47.5, 82.5]) and list(line.get_xdata()) == pytest.approx([-0.2, 0.2])
     boxes = t0.figures.figure6(several, text=True).splitlines()
     assert boxes[1].split()[:2] == ["0", "prompts"] and boxes[2].split()[-1] == "82.5"
     assert t0.figures.figure7({1: report_of([10]), 55: report_of([12])}, text=True).splitlines()[1].startswith("  1 dataset ")
