@@ -10,6 +10,7 @@ reports: a Report or several, which are shown side by side. ax=: an Axes to draw
 whole or not at all; text=True: a str instead of a picture. Nothing is ever shown on a screen. Values in percent."""
 
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +154,7 @@ def _saved(ax, path):
 
 
 def _by_number(reports, noun):
-    if not isinstance(reports, Mapping) or not all(isinstance(number, (int, float)) for number in reports):
+    if not isinstance(reports, Mapping) or not all(isinstance(number, Real) for number in reports):
         raise ConfigError(f"{shown(reports)}: must be a mapping of numbers of {noun}s to reports, as in {{1: report, 8: [report, report]}}")
     if not reports:
         raise ConfigError(f"nothing to draw: no numbers of {noun}s")

@@ -56,7 +56,7 @@ def test_figures_6_and_7_order_their_numbers_and_pool_seeds():
     assert list(line.get_ydata()) == pytest.approx([47.5, 82.5]) and list(line.get_xdata()) == pytest.approx([-0.2, 0.2])
     boxes = t0.figures.figure6(several, text=True).splitlines()
     assert boxes[1].split()[:2] == ["0", "prompts"] and boxes[2].split()[-1] == "82.5"
-    assert t0.figures.figure7({1: report_of([10]), 55: report_of([12])}, text=True).splitlines()[1].startswith("  1 dataset ")
+    assert t0.figures.figure7({np.int64(1): report_of([10]), 55: report_of([12])}, text=True).splitlines()[1].startswith("  1 dataset ")
     with pytest.raises(t0.ConfigError, match="nothing to draw: no numbers of datasets"):
         t0.figures.figure7({})
     for wrong in ([report_of([10])], {"all": report_of([10])}):
