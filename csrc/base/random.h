@@ -15,7 +15,8 @@ enum {
     T0_RANDOM_INIT = 1,     /* model initialisation; index = flat parameter number */
     T0_RANDOM_DROPOUT = 2,  /* + (site << 8): masks; index = step-wide element number */
     T0_RANDOM_MIXTURE = 3,  /* which component; index = example number of the run */
-    T0_RANDOM_ROW = 4,      /* which row of the component; + (7 << 8): objectives on text, index = (example << 20) + draw */
+    T0_RANDOM_ROW = 4,      /* which row of the component; + (7 << 8): objectives on text, index = (example << 20) + draw;
+                             * + (8 << 8): few-shot examples, (row << 20) + draw; + (9 << 8): BIG-bench's choices, (example << 20) + choice */
     T0_RANDOM_TEMPLATE = 5, /* choice/random inside a template */
     T0_RANDOM_SAMPLE = 6,   /* + (input << 8): sampling of answers; index = (sequence << 32) + token number */
     T0_RANDOM_BOOTSTRAP = 9 /* resampling in reports */
