@@ -80,6 +80,7 @@ _HOME = {
     "few_shot": "fewshot",
     "bias_gaps": "winobias",
     "Run": "train",
+    "loss_curve": "curves",
     "Report": "report",
     "published": "publications",
     "SpanCorruption": "objectives",

@@ -30,7 +30,7 @@ SETTINGS = {  # keyword of train -> what it must be
     "seed": SEED,
     "dropout": NUMBER.or_none(),
     "freeze": NAMES.or_none(),
-    **dict.fromkeys(("broadcast_dropout", "recompute", "select", "add_eos_to_inputs", "add_eos_to_targets"), FLAG),
+    **dict.fromkeys(("broadcast_dropout", "recompute", "select", "add_eos_to_inputs", "add_eos_to_targets", "tensorboard"), FLAG),
     "precision": one_of("float32", "bfloat16"),
     "threads": THREADS.or_none(),
     "progress": FLAG,

@@ -50,6 +50,7 @@ class RunFolder:
         self.log = []
         self._steps = []  # of the checkpoints that are this run's, ascending
         self._file = self._locked = None
+        self.scalars = None  # scalars.Scalars: who else is told of every line of the log
 
     def open(self, resume, trainer):
         """Restores trainer and model in place where there is something to go on from. Returns the State.
@@ -95,6 +96,9 @@ class RunFolder:
             pass  # a file system without locks
 
     def close(self):
+        if self.scalars is not None:
+            self.scalars.close()
+            self.scalars = None
         if self._locked is not None:
             os.close(self._locked)
             self._locked = None
@@ -105,6 +109,8 @@ class RunFolder:
     def note(self, **entry):
         """Adds a line to the log."""
         self.log.append(entry)
+        if self.scalars is not None:
+            self.scalars.add(entry)
         if self._file is not None:
             append_line(self._file, json.dumps(entry, ensure_ascii=False))
 

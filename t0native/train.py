@@ -23,6 +23,7 @@ from t0native.mixture import Mixture
 from t0native.plans import check_selection, check_settings, digest_of, plan_of
 from t0native.progress import Progress
 from t0native.runs import BEST, RunFolder
+from t0native.scalars import Scalars, check_tensorboard
 from t0native.schedules import rate_at
 from t0native.tasks import Task
 from t0native.trainer import Trainer
@@ -100,6 +101,7 @@ def train(
     select=False,
     stop=None,
     progress=True,
+    tensorboard=False,
     mixture_at=None,
 ):
     """Train a float32 model in place on a mixture; returns a Run.
@@ -133,6 +135,7 @@ def train(
     select: T0's choice of a checkpoint: the model with the best mean over the validated tasks (of each, the mean over its prompts;
         the earlier where two are equal) is kept in out/best. Tasks of datasets that the mixture does not train on are refused,
         and so are the rows that it trains on.
+    tensorboard: write the log to out/tensorboard too, by tensorboardX (the extra [tensorboard]).
     seed: from 0 to 2**64 - 1.  workers: threads that prepare batches ahead; the batches are the same with any number.
     Ctrl-C: the step under way is abandoned, the run is saved, KeyboardInterrupt goes on. NumericError names step and
     components, after saving the state before that step. ConfigError for an argument or a changed plan, MemoryError where
@@ -149,6 +152,8 @@ def train(
     check_scorable(given["validate"] or ())
     if select:
         check_selection(given)
+    if tensorboard:
+        check_tensorboard(out)
     options = {name: given[name] for name in ("optimizer", "dropout", "broadcast_dropout", "freeze", "recompute", "seed", "threads", "precision")}
     trainer = Trainer(model, clip_norm=given["clip"], options=given["optimizer_options"] or {}, **options)
     plan = plan_of(model, given["mixture"], given)
@@ -157,6 +162,8 @@ def train(
     if loop.state.step > loop.steps:
         _log.warning("%s: the run has %d steps already, more than the %d asked for: nothing is done", out, loop.state.step, loop.steps)
     try:
+        if tensorboard:
+            folder.scalars = Scalars(folder.path, folder.log)
         loop.run()
     finally:
         folder.close()
