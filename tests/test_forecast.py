@@ -1,7 +1,9 @@
 """Plans of trainings: memory against what the core holds and what a run really takes, operations, verdicts; the recipes in configs/."""
 
+import inspect
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -143,3 +145,30 @@ def test_the_small_recipe_plans(promptsource_folder, tmp_path):
             file.write_text(json.dumps(row | {"idx": int(split == "train")}) + "\n")
     plan = read_recipe(tmp_path / "t5_small.yaml", planning=True).plan()
     assert plan["parameters"] == 76_961_152 and plan["tokens a step"] == 16_384 and len(plan["missing"]) == 1
+
+
+def test_every_key_of_a_recipe_is_documented():
+    """docs/training.md: a table a mapping, a row a key, no more and no fewer."""
+    from t0native.plans import OPTIONS, SETTINGS
+    from t0native.recipe import MODEL, T0_MIXTURE, TASK
+
+    text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    tables = {part.splitlines()[0]: re.findall(r"^\| `(\w+)` \|", part, flags=re.M) for part in re.split(r"^#+ ", text, flags=re.M)[1:]}
+    wanted = {
+        "What is trained on what": {"model", "tasks", "validate", *T0_MIXTURE},
+        "A model with random weights": set(MODEL),
+        "A task": set(TASK),
+        "How": set(SETTINGS),
+        "Options of the optimiser and the loss": set(OPTIONS),
+    }
+    for title, keys in wanted.items():
+        assert sorted(tables[title]) == sorted(keys), title
+
+
+def test_the_defaults_that_are_documented_are_those_of_train():
+    text = (ROOT / "docs/training.md").read_text(encoding="utf-8").partition("### How")[2].partition("###")[0]
+    told = {key: value.strip() for key, value in re.findall(r"^\| `(\w+)` \| ([^|]*)\|", text, flags=re.M)}
+    for name, parameter in inspect.signature(t0.train).parameters.items():
+        default = {True: "true", False: "false"}.get(parameter.default, parameter.default) if isinstance(parameter.default, bool) else parameter.default
+        if name in told and default not in (None, inspect.Parameter.empty):
+            assert told[name] == str(default) or float(told[name]) == default, name
