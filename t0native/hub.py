@@ -17,10 +17,10 @@ _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _SMALL = ("config.json", "generation_config.json", TOKENIZER, "tokenizer_config.json")
 
 
-def locate(path, revision=None):
+def locate(path, revision=None, offline=None):
     """The folder or file that `path` names: one that is here, or else a model of the hub ("owner/name"), fetched.
 
-    revision: of the hub's model, a branch, tag or commit. FileNotFoundError says what would help."""
+    revision: of the hub's model, a branch, tag or commit.  offline: why nothing may be fetched, or None. FileNotFoundError says what would help."""
     here = Path(path)
     if here.exists():
         if revision is not None:
@@ -35,14 +35,14 @@ def locate(path, revision=None):
             f"{path}: no such folder. If it is a model of the Hugging Face hub, `pip install 't0native[hub]'` lets it be fetched by this name; "
             f"or download it, `hf download {path} --local-dir {here.name}`, and give that folder"
         ) from None
-    return Path(_fetch(path, revision, constants.HF_HUB_OFFLINE))
+    return Path(_fetch(path, revision, offline or ("HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else None)))
 
 
 def _fetch(name, revision, offline):
     """Folder of the model's snapshot in the hub's cache."""
     from huggingface_hub import HfApi, errors, snapshot_download
 
-    names, why = None, "HF_HUB_OFFLINE is set"
+    names, why = None, offline
     if not offline:
         try:
             names = [file.rfilename for file in HfApi().model_info(name, revision=revision).siblings]

@@ -76,6 +76,7 @@ class Recipe:
 
     def __init__(self, path, given, planning=False):
         self.path, self.folder, self.missing = path, path.parent, []
+        self._offline = "nothing is fetched for a plan" if planning else None
         check_keys("", given, {"model": _MODEL, "tasks": _TASKS, **T0_MIXTURE, "validate": _VALIDATE, **SETTINGS})
         if "model" not in given:
             raise ConfigError("no 'model'; it must name the model")
@@ -147,7 +148,7 @@ class Recipe:
             return Model.init(config, tokenizer=tokenizer, **how)
 
     def config(self):
-        """The model's Config, without its weights. One of known size that is not here is noted in `missing`."""
+        """The model's Config, without its weights. For a plan, one of known size that is not here is noted in `missing`."""
         given = self._model
         if given == MINI:
             return training.config(self.tokenizer().vocab_size)
@@ -156,11 +157,14 @@ class Recipe:
                 if ("size" in given) == ("config" in given) or "tokenizer" not in given:
                     raise ConfigError(f"model: must be {_MODEL.wanted}")
                 return Config.t5_v1_1(given["size"]) if "size" in given else Config.from_file(self.folder / given["config"])
-        size = _OF_SIZE.fullmatch(given)
-        if size and not (self.folder / given).exists():
-            self.missing.append(f"model {given}: not in a folder here; a run fetches it from the hub, or looks in the hub's cache")
+        try:
+            return open_checkpoint(locate(self._place(), offline=self._offline)).config
+        except FileNotFoundError:
+            size = _OF_SIZE.fullmatch(given)
+            if not size or not self._offline:
+                raise
+            self.missing.append(f"model {given}: not here yet; a run fetches it from the hub")
             return Config.t5_v1_1(size[1] or size[2])
-        return open_checkpoint(locate(self._place())).config
 
     def tokenizer(self):
         """The model's Tokenizer, without its weights."""
@@ -169,7 +173,7 @@ class Recipe:
         if isinstance(self._model, dict):
             with _told(self.path):
                 return Tokenizer.from_file(self.folder / self._model["tokenizer"])
-        return Tokenizer.from_file(open_checkpoint(locate(self._place())).folder / TOKENIZER)
+        return Tokenizer.from_file(open_checkpoint(locate(self._place(), offline=self._offline)).folder / TOKENIZER)
 
     def model_name(self):
         """The model as the recipe names it."""

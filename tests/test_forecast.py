@@ -143,6 +143,11 @@ def test_the_small_recipe_plans(promptsource_folder, tmp_path):
             file = tmp_path / f"DATA/super_glue/{name}/{split}.jsonl"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(row | {"idx": int(split == "train")}) + "\n")
+    from t0native.cli import main
+
+    other = (tmp_path / "t5_small.yaml").read_text().replace("google/t5-small-lm-adapt", "nobody/nothing")
+    (tmp_path / "other.yaml").write_text(other)
+    assert main(["train", str(tmp_path / "other.yaml"), "--dry-run"]) == 2  # whose size nobody knows
     plan = read_recipe(tmp_path / "t5_small.yaml", planning=True).plan()
     assert plan["parameters"] == 76_961_152 and plan["tokens a step"] == 16_384 and len(plan["missing"]) == 1
 
