@@ -15,7 +15,8 @@ import numpy as np
 from t0native import _core
 from t0native import kernels as kernel_sets
 from t0native.batches import TEXT_RULES, make_batch
-from t0native.memory import activation_bytes, available_memory, gradient_sets, training_bytes
+from t0native.memory import WIDE_ROWS, activation_bytes, available_memory, gradient_sets, training_bytes
+from t0native.model import FLAT, Model
 from t0native.threads import get_num_threads
 from t0native.trainer import Trainer, matching
 
@@ -23,7 +24,7 @@ __all__ = ["forecast", "forecast_lines", "operations"]
 
 SAMPLE = 512  # examples whose lengths are measured
 PROBE_SECONDS, PROBE_MOST = 1.0, 10.0  # what the probing step aims at; what loading and it may take at most
-READ_RATE = 3e8  # bytes of weights a second that loading or drawing them does at least
+READ_RATE = 5e8  # bytes of weights a second whose memory is taken and filled, at least
 PRODUCT_ROWS, PRODUCT_FLOATS, PRODUCT_SECONDS = 256, 1 << 24, 0.3
 
 
@@ -45,7 +46,7 @@ def forecast(recipe, given):
         examples = max(1, round(tokens / mean))
     fits = free is None or memory["total"] - memory["this process"] <= free
     work = operations(config, lengths, given["recompute"]) / len(lengths) * examples
-    seconds, speed = _seconds(recipe, config, lengths, given, work, fits)
+    seconds, speed = _seconds(config, lengths, given, work, fits)
     return {
         "model": recipe.model_name(),
         "parameters": config.parameters,
@@ -159,36 +160,39 @@ def operations(config, lengths, recompute=False):
     return 2 * ((4 if recompute else 3) * stacks + 3 * answers * d * config.vocab_size)
 
 
-def _seconds(recipe, config, lengths, given, work, fits):
+def _seconds(config, lengths, given, work, fits):
     """(seconds of a step, how they are known)."""
     threads = given["threads"] or get_num_threads()
     rate = threads * _core.probe_product(
         given["precision"], PRODUCT_ROWS, config.d_model, max(64, PRODUCT_FLOATS // config.d_model), kernel_sets.default(), PRODUCT_SECONDS
     )
     some, piece = _some(config, lengths, given["recompute"], rate)
-    loading = 4 * config.parameters / READ_RATE
-    if not fits or recipe.missing or loading + piece / rate > PROBE_MOST:
+    if not fits or 4 * config.parameters / READ_RATE + 2 * piece / rate > PROBE_MOST:
         told = f"at least, by counted operations at the {rate / 1e9:,.0f} G op/s of one measured matrix product on {threads} thread{'s' * (threads > 1)}"
         return work / rate, told
-    gradients, applying = _measured_step(recipe, given, some, seconds=piece / rate)
+    gradients, applying = _measured_step(config, given, some)
     told = f"by one measured step of {len(some)} example{'s' * (len(some) > 1)}, {sum(map(sum, some)):,} tokens, on {threads} thread{'s' * (threads > 1)}"
     return work / piece * gradients + applying, told
 
 
 def _some(config, lengths, recompute, rate):
-    """(the first of the lengths that take PROBE_SECONDS at this rate, or one; their operations)."""
+    """(the first of the lengths: those that take PROBE_SECONDS at this rate, or fill a piece of a batch; their operations)."""
     costs = np.cumsum([operations(config, [pair], recompute) for pair in lengths])
-    n = max(1, int(np.searchsorted(costs, PROBE_SECONDS * rate)))
-    return lengths[:n], float(costs[min(n, len(costs)) - 1])
+    filled = int(np.searchsorted(np.cumsum([sum(pair) for pair in lengths]), WIDE_ROWS, "right"))
+    n = min(len(costs), max(1, int(np.searchsorted(costs, PROBE_SECONDS * rate)), filled))
+    return lengths[:n], float(costs[n - 1])
 
 
-def _measured_step(recipe, given, lengths, seconds):
-    """(seconds of the gradients of examples of these lengths, of the optimiser). Tokens are arbitrary: work does not depend on them."""
-    model = recipe.model()
+def _measured_step(config, given, lengths):
+    """(seconds of the gradients of examples of these lengths, of the optimiser). Weights and tokens are arbitrary: work does not
+    depend on them."""
+    model = Model(_core.Model(config.core(), kernel_sets.default(), FLAT), config)
+    for name, _ in model.core.tensors():
+        model.core._writable(name)[...] = 0.01
     names = ("optimizer", "dropout", "broadcast_dropout", "freeze", "recompute", "seed", "threads", "precision")
     trainer = Trainer(model, clip_norm=given["clip"], options=given["optimizer_options"] or {}, **{name: given[name] for name in names})
-    batch = [_ragged([pair[i] for pair in lengths], model.config.vocab_size) for i in (0, 1)]
-    for _ in range(2 if seconds < PROBE_SECONDS else 1):  # the first meets cold memory
+    for some in ([min(lengths)], lengths):  # the first meets memory that nothing has touched
+        batch = [_ragged([pair[i] for pair in some], config.vocab_size) for i in (0, 1)]
         began = time.perf_counter()
         trainer.gradients(*batch, 1)
         between = time.perf_counter()
