@@ -123,7 +123,7 @@ def train(
         weight_decay; momentum) and those of the loss (z_loss, label_smoothing).
     freeze: patterns of names of tensors that stay as they are, as ["shared.*", "*.layer_norm.weight"]: they do not count in
         the norm that is clipped and take no optimiser state.
-    recompute: activations take a quarter of the memory or so (T5-base, 256 + 64 tokens: 88 MB, not 305) and a step a fifth more
+    recompute: activations take a quarter of the memory or so (T5-base, 4 examples of 256 + 64 tokens: 128 MB, not 455) and a step a fifth more
         time; not a bit of the results changes.
     precision: of matrix products, "float32" or, where the processor multiplies it (AVX-512 BF16), "bfloat16", 1.7 times as fast;
         weights, gradients and everything else stay float32.
