@@ -77,6 +77,7 @@ def evaluate(
     _check_model(model)
     tasks, missing = _tasks_of(tasks, data, prompts)
     label = str(getattr(model, "name", None) or "model") if label is None else str(label)
+    label = label.encode("utf-8", "replace").decode()  # an argument that is no UTF-8 could not be saved
     add_eos = check(FLAG, "add_eos_to_inputs", add_eos_to_inputs)
     settings = {"seed": seed, "limit": limit, "compat": compat, "add_eos_to_inputs": add_eos}
     run = _Run(_EndedInputs(model) if add_eos else model, label, settings, batch_tokens, force)

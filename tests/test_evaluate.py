@@ -28,6 +28,12 @@ def test_accuracy_of_every_prompt():
     assert report.summary[0]["chance"] == 0.5 and report.summary[0]["prompts"] == 2
 
 
+def test_a_label_that_is_no_text_can_be_saved(tmp_path):
+    task = t0.Task("t", rows_of(3), {"a": yes_no("a")})
+    report = t0.evaluate(FakeModel(by_words(["no"])), task, progress=False, label="m\udcff")  # as the command line gives a byte that is no UTF-8
+    assert t0.Report.load(report.save(tmp_path)).cells[0]["model"] == "m?"
+
+
 def test_dropped_rows_are_counted_with_their_reason():
     def render(row):
         number = int(row["text"].split()[1])
