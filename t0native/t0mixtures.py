@@ -136,7 +136,8 @@ def _collection(prompts):
     try:
         return PromptCollection.promptsource(prompts)
     except DataError as error:
-        raise DataError(f"{error}" if prompts is not None else f"promptsource is not installed; T0's mixtures need 0.1.0's prompts: {_HOW}") from None
+        what = error if prompts is not None else "promptsource is not installed"
+        raise DataError(f"{what}; T0's mixtures need 0.1.0's prompts: {_HOW}") from None
 
 
 def _checked_prompts(name, collection, facts, installed):
