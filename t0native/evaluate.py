@@ -15,9 +15,10 @@ import numpy as np
 from t0native.arguments import FLAG, SEED, check, shown, whole
 from t0native.cells import FAILURES, NO_TOKENIZER, answer, grouped, plan
 from t0native.compat import COMPAT
+from t0native.digests import digest_of_rows
 from t0native.errors import ConfigError
 from t0native.files import check_place, write_json, write_text
-from t0native.journal import Journal, cell_key, hash_of_rows, model_print
+from t0native.journal import Journal, cell_key, model_print
 from t0native.objectives import Objective
 from t0native.progress import Progress
 from t0native.report import Report
@@ -136,7 +137,7 @@ class _Run:
         cells = [plan(task, prompt, self.label, seed, n, self.settings["compat"]) for prompt in task.prompts]
         waiting = [cell for cell in cells if not cell.failed]
         if self.print is not None:
-            rows = hash_of_rows(task.rows, n)
+            rows = digest_of_rows(task.rows, n)
             for cell in waiting:
                 cell.key = cell_key(self.print, self.settings, cell, rows)
                 self._recall(cell, journal)

@@ -8,14 +8,13 @@ al. 2020 (GPT-3) draw so, anew for every row; T0 was trained without shots (Sanh
 
 Inputs of more than 1024 tokens lose their beginning when they are evaluated, the first shots first."""
 
-import hashlib
-import json
 from functools import lru_cache
 
 import numpy as np
 
 from t0native._core import RANDOM_ROW, random_bits
 from t0native.arguments import SEED, check, whole
+from t0native.digests import digest_of_rows
 from t0native.errors import DataError
 from t0native.tasks import Task
 
@@ -53,7 +52,7 @@ class FewShotPrompt:
 
         >>> shout = t0.Prompt("shout", "{{ text }}! ||| yes")
         >>> FewShotPrompt(shout, "shout", t0.Task("train", [{"text": "hey"}], [shout]), shots=1).jinja
-        '{# 1 shot, seed 0, of rows 210c485d #}{{ text }}! ||| yes'
+        '{# 1 shot, seed 0, of rows 5a08e904 #}{{ text }}! ||| yes'
         """
         many = f"{self.shots_before} shot{'s' * (self.shots_before != 1)}"
         return f"{{# {many}, seed {self.seed}, of rows {_hash_of(self.source)} #}}{self.prompt.jinja}"
@@ -118,7 +117,4 @@ def _order(seed, index, n):
 @lru_cache(maxsize=64)  # prompts of one task share their rows
 def _hash_of(task):
     """SHA-256, 8 hexadecimal digits, of a task's rows."""
-    found = hashlib.sha256()
-    for row in task.rows:
-        found.update(json.dumps(row, sort_keys=True, default=str).encode())
-    return found.hexdigest()[:8]
+    return digest_of_rows(task.rows)[:8]

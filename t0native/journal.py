@@ -22,12 +22,13 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from t0native.digests import digest_of_value
 from t0native.errors import ConfigError, FormatError
 from t0native.files import make_folder, remove_leftovers, write_text
 from t0native.jsontext import parse_json
 from t0native.judging import Answers
 
-__all__ = ["Journal", "cell_key", "hash_of_rows", "model_print", "read_examples"]
+__all__ = ["Journal", "cell_key", "model_print", "read_examples"]
 
 FILE, EXAMPLES = "journal.sqlite", "examples"
 FORMAT = 1
@@ -191,21 +192,9 @@ def cell_key(model, settings, cell, rows_hash):
     """What a cell hangs on, as 64 hexadecimal digits. model: of model_print.  settings: a JSON value.  rows_hash: of the rows."""
     prompt, rows = cell.task.prompts[cell.prompt], cell.rows
     texts = [getattr(prompt, name, None) for name in ("jinja", "answer_choices")]
-    rendered = _sha256(json.dumps([rows.n, rows.indices, rows.inputs, rows.targets, rows.choices, rows.asked, rows.truncate]))
+    rendered = digest_of_value([rows.n, rows.indices, rows.inputs, rows.targets, rows.choices, rows.asked, rows.truncate])
     metrics = [[metric.name, metric.needs, metric.short] for metric in cell.metrics]
-    return _sha256(json.dumps([FORMAT, model, settings, texts, metrics, rendered, rows_hash], sort_keys=True))
-
-
-def hash_of_rows(rows, n):
-    """SHA-256 of the first n rows."""
-    digest = hashlib.sha256()
-    for i in range(n):
-        digest.update(json.dumps(rows[i], sort_keys=True, default=_plain).encode() + b"\n")
-    return digest.hexdigest()
-
-
-def _plain(value):
-    return value.tolist() if hasattr(value, "tolist") else dict(value) if hasattr(value, "keys") else str(value)
+    return digest_of_value([FORMAT, model, settings, texts, metrics, rendered, rows_hash])
 
 
 def _sha256(text):
@@ -224,7 +213,7 @@ def model_print(model):
     if not hasattr(core, "tensors"):
         raise ConfigError("out= keeps what a model said by what the model is: give it a text `fingerprint`, another for other answers, or leave out= away")
     about = [model.config.to_dict(), model.generation, getattr(model.tokenizer, "fingerprint", None)]
-    return [__version__, core.dtype, str(core.kernels), _sha256(json.dumps(about, sort_keys=True, default=str)), _weights_print(model)]
+    return [__version__, core.dtype, str(core.kernels), digest_of_value(about), _weights_print(model)]
 
 
 def _weights_print(model):

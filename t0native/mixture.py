@@ -10,7 +10,6 @@ Example k of a run is a pure function of (seed, k), by the counter-based generat
     template  = its choice/random see (seed, k)
 so a run can be resumed, split or repeated anywhere."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from t0native._core import RANDOM_MIXTURE, RANDOM_ROW, random_bits
 from t0native.arguments import SEED, check, number, whole
+from t0native.digests import digest_of_value
 from t0native.errors import ConfigError, DataError, suggest
 from t0native.tasks import Task
 
@@ -252,7 +252,7 @@ class Mixture:
         facts = [
             [c.task_name, c.prompt, repr(c.rate), c.size, _text_of(c.task.prompts[c.prompt]), tasks[id(c.task)]] for c in self.components
         ]
-        return _sha256(facts)
+        return digest_of_value(facts)
 
 
 def _listed(tasks):
@@ -303,10 +303,5 @@ def sample_of(task, limit=64):
     """SHA-256 of so many of a task's rows, spread evenly."""
     step = max(1, len(task.rows) // limit)
     sample = [task.rows[i] for i in range(0, len(task.rows), step)][:limit]
-    return _sha256(sample)
+    return digest_of_value(sample)
 
-
-def _sha256(value):
-    import hashlib
-
-    return hashlib.sha256(json.dumps(value, default=str, sort_keys=True).encode()).hexdigest()

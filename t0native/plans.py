@@ -7,6 +7,7 @@ import json
 import os
 
 from t0native.arguments import FLAG, MAPPING, NAMES, NUMBER, SEED, Kind, check, number, one_of, whole
+from t0native.digests import digest_of_value
 from t0native.errors import ConfigError, suggest
 from t0native.mixture import sample_of
 from t0native.schedules import SCHEDULE
@@ -150,5 +151,4 @@ def digest_of(weights):
 
 
 def _digest(config):
-    facts = config.to_dict() if hasattr(config, "to_dict") else config
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+    return digest_of_value(config.to_dict() if hasattr(config, "to_dict") else config)

@@ -17,6 +17,7 @@ import numpy as np
 
 from t0native.arguments import MAPPING, TEXT, number, whole
 from t0native.checkpoint import WEIGHTS
+from t0native.digests import digest_of_value
 from t0native.entries import read_exactly
 from t0native.errors import FormatError
 from t0native.files import new_folder, write_bytes
@@ -75,11 +76,7 @@ def change_state(path, plan, state):
 
 def _manifest(plan, state, files):
     content = {"plan": plan, "state": state, "files": files}
-    return (json.dumps(content | {"sha256": _digest(content)}, indent=1) + "\n").encode()
-
-
-def _digest(content):
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return (json.dumps(content | {"sha256": digest_of_value(content)}, indent=1) + "\n").encode()
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -89,7 +86,7 @@ def read_manifest(path):
     """The manifest, which is what was written; its files are not looked at."""
     manifest = parse_json(path / MANIFEST, (path / MANIFEST).read_bytes())
     content = {key: manifest.get(key) for key in ("plan", "state", "files")} if isinstance(manifest, dict) else {}
-    if not content or manifest.get("sha256") != _digest(content):
+    if not content or manifest.get("sha256") != digest_of_value(content):
         raise FormatError(f"{path / MANIFEST}: it is not as it was written: its own SHA-256 differs")
     for key in content:
         _check(path, {key: MAPPING}, content)

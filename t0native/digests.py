@@ -1,0 +1,39 @@
+"""SHA-256 of values as JSON with sorted keys: by what runs, mixtures, cells and shots are told apart.
+
+    value --JSON--> ASCII bytes --SHA-256--> 64 hexadecimal digits
+
+Arrays count with all their elements and mappings with all their keys; what JSON does not know counts as its text."""
+
+import hashlib
+import json
+
+__all__ = ["digest_of_rows", "digest_of_value"]
+
+
+def digest_of_value(value):
+    """64 hexadecimal digits.
+
+    >>> digest_of_value({"a": 1, "b": [2]}) == digest_of_value({"b": np.array([2]), "a": 1})
+    True
+    """
+    return hashlib.sha256(_bytes(value)).hexdigest()
+
+
+def digest_of_rows(rows, n=None):
+    """Of the first n rows, or of all, one after the other; 64 hexadecimal digits.
+
+    >>> digest_of_rows([{"a": 1}, {"a": 2}], 1) == digest_of_rows([{"a": 1}])
+    True
+    """
+    digest = hashlib.sha256()
+    for i in range(len(rows) if n is None else n):
+        digest.update(_bytes(rows[i]) + b"\n")
+    return digest.hexdigest()
+
+
+def _bytes(value):
+    return json.dumps(value, sort_keys=True, default=_plain).encode()
+
+
+def _plain(value):
+    return value.tolist() if hasattr(value, "tolist") else dict(value) if hasattr(value, "keys") else str(value)
