@@ -34,9 +34,17 @@ except ImportError:
     ) from None
 
 # evaluate and train are loaded at once: a later import of the modules of these names would hide the functions.
-from t0native.errors import ConfigError, DataError, Error, FormatError, NumericError, TemplateError
-from t0native.evaluate import evaluate
-from t0native.train import train
+try:
+    from t0native.errors import ConfigError, DataError, Error, FormatError, NumericError, TemplateError
+    from t0native.evaluate import evaluate
+    from t0native.train import train
+except (AttributeError, ImportError) as error:
+    if "t0native._core" not in str(error):
+        raise
+    raise ImportError(
+        f"{_core.__file__} was built from other sources than {Path(__file__).parent} has ({error}): build it again, by `pip install .` or "
+        "`pip install -e .`, in the folder that holds setup.py"
+    ) from None
 
 if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers
     from t0native import figures, kernels, mini

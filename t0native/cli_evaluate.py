@@ -33,6 +33,8 @@ def add_evaluate(verbs):
     parser.add_argument("--subset", metavar="S")
     parser.add_argument("--split", default="validation", help="named in the report, and the file's name where --data is a folder")
     parser.add_argument("--prompts", metavar="DIR", help="folder of templates (default: the installed promptsource)")
+    parser.add_argument("--shots", type=int, metavar="K", help="with --suite: examples with their answers before each row")
+    parser.add_argument("--add-eos-to-inputs", action="store_true", help="the end token behind inputs, as T5 had it and T0 had not")
     parser.add_argument("--limit", type=int, metavar="N", help="rows a task at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--label", help="the model's name in the report")
@@ -55,7 +57,7 @@ def _run_evaluate(args):
         check_picture(args.plot)
     if args.force and args.out is None:
         raise ConfigError("evaluate: --force needs --out, whose cells are done again")
-    names = ("out", "force", "compat", "seed", "limit", "batch_tokens", "label")
+    names = ("out", "force", "compat", "seed", "limit", "batch_tokens", "label", "add_eos_to_inputs")
     tasks = _tasks_given(args)
     report = evaluate(load_model(args), tasks, **{name: getattr(args, name) for name in names})
     show_report(report, args.json)
@@ -72,7 +74,9 @@ def _tasks_given(args):
         odd = next((name for name in ("task", "dataset", "subset") if getattr(args, name)), None)
         if odd is not None:
             raise ConfigError(f"evaluate: --suite and --{odd}: give one of them")
-        return suite(args.suite, args.data, args.prompts)
+        return suite(args.suite, args.data, args.prompts, shots=args.shots, seed=None if args.shots is None else args.seed)
+    if args.shots is not None:
+        raise ConfigError("evaluate: --shots goes with --suite, whose tasks know their train split")
     tasks = list(_single_tasks(args))
     if not tasks:
         raise ConfigError("evaluate: no rows; give --suite NAME, --task DATASET=FILE, or --data and --dataset")

@@ -264,6 +264,8 @@ DIGITS, SEEDS = "9" * 5000, "must be a whole number from 0 to 184467440737095516
 BAD = [
     (["rank", "--model", "nowhere", "a", "b"], "nowhere: no such folder; a model is a folder with config.json, model.safetensors and spiece.model"),
     (["evaluate", "--model", "model"], "evaluate: no rows; give --suite NAME, --task DATASET=FILE, or --data and --dataset"),
+    (["evaluate", "--model", "model", "--task", "mine=rows.jsonl", "--shots", "2"], "evaluate: --shots goes with --suite, whose tasks know their train split"),
+    (["evaluate", "--model", "model", "--suite", "mini", "--shots", "-1"], "shots -1: must be a whole number from 0 to 1000"),
     (["evaluate", "--model", "model", "--data", "rows.jsonl"], "--data needs --dataset, which says whose prompts are used"),
     (["evaluate", "--model", "model", "--task", "mine", *MINE], "--task 'mine': must be DATASET=FILE or DATASET/SUBSET=FILE, as in super_glue/copa=rows.jsonl"),
     (["evaluate", "--model", "model", "--task", "mime=rows.jsonl", *MINE], "no prompts for 'mime'; did you mean 'mine'?"),
@@ -479,3 +481,14 @@ def test_ctrl_c_exits_with_130(place):
     assert int(step.name.removeprefix("step-")) > 3
     kept, saved = (t0.Model.from_pretrained(folder).core.tensor("shared.weight") for folder in (step, place / "long"))
     assert np.array_equal(kept, saved)
+
+
+def test_shots_and_the_end_token_reach_an_evaluation(run, place):
+    t0.mini.new_model(0).save(place / "tiny")
+    told = {}
+    for name, options in {"plain": [], "shots": ["--shots", 2], "ended": ["--add-eos-to-inputs"]}.items():
+        assert run("evaluate", "--model", "tiny", "--suite", "mini", "--limit", 1, "--out", name, *options)[0] == 0
+        report = t0.Report.load(place / name)
+        told[name] = report.about["add_eos_to_inputs"], report.examples(report.cells[0])[0]["input_sha256"]
+    assert [ended for ended, _ in told.values()] == [False, False, True]
+    assert told["plain"][1] == told["ended"][1] != told["shots"][1]

@@ -54,6 +54,12 @@ def test_a_package_that_is_not_built_says_how(tmp_path):
     assert last.startswith("ImportError: t0native is not built: ") and "pip install ." in last
 
 
+def test_a_core_of_other_sources_says_how_to_build_it_again():
+    old = "import sys, types; core = types.ModuleType('t0native._core'); core.__file__ = 'old.so'; sys.modules[core.__name__] = core; import t0native"
+    last = python(old, PACKAGE.parent).stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: old.so was built from other sources than") and "pip install -e ." in last
+
+
 def test_sources_that_hide_the_installed_package_say_so(tmp_path):
     ignored = shutil.ignore_patterns("*.so", "__pycache__", "mini")
     for folder in ("sources", "site"):
