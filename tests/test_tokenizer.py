@@ -10,10 +10,26 @@ import numpy as np
 import pytest
 from conftest import needed
 from fuzz_tokenizer import corpus_of, differences, fuzz, models
-from spiece_files import BYTE, BYTES, CONTROL, SENTENCES, SWITCHES, UNKNOWN, UNUSED, USER, field, model_file, odd_texts, piece, train_model
+from spiece_files import (
+    BYTE,
+    BYTES,
+    CONTROL,
+    NORMAL,
+    SENTENCES,
+    SWITCHES,
+    UNKNOWN,
+    UNUSED,
+    USER,
+    field,
+    model_file,
+    odd_texts,
+    piece,
+    train_model,
+    varint,
+)
 
 import t0native as t0
-from t0native import Ragged, Tokenizer
+from t0native import FormatError, Ragged, Tokenizer
 
 spm = needed("sentencepiece", "pip install '.[test]'", module_level=True)
 hypothesis = needed("hypothesis", "pip install '.[test]'", module_level=True)
@@ -208,6 +224,38 @@ def one_rule(letter, result):
     units[node] = ord(letter) | 1 << 8 | (node ^ 511) << 10
     units[511] = 1 << 31
     return field(2, struct.pack("<513I", 2048, *units) + result.encode() + b"\0")
+
+
+KINDS = {"normal": NORMAL, "unknown": UNKNOWN, "control": CONTROL, "user": USER, "unused": UNUSED, "byte": BYTE}
+
+
+@pytest.mark.parametrize("first", KINDS)
+@pytest.mark.parametrize("second", KINDS)
+@pytest.mark.parametrize("text", ["xy", "<0x41>"])
+def test_two_pieces_of_one_text_are_judged_as_in_sentencepiece(first, second, text):
+    """Every pair of kinds, with bytes and without: both refuse the model, or both give the same ids."""
+    for with_bytes in (False, True):
+        bytes_but_a = [entry for entry in BYTES if entry[0] != text]
+        pieces = [*TINY, (text, -1.0, KINDS[first]), ("q", -2.0), (text, -1.5, KINDS[second]), *(bytes_but_a if with_bytes else [])]
+        model = model_file(pieces, trainer=field(35, with_bytes))
+        try:
+            oracle = spm.SentencePieceProcessor(model_proto=model)
+            expected = [oracle.encode(line) for line in (text, f"a{text}b", "xyxy x y q", "zA", "")]
+        except (RuntimeError, OSError):
+            expected = None
+        if expected is None:
+            with pytest.raises(FormatError, match=r"(pieces \d+ and \d+ are both|is a byte, but|<0x41> is missing)"):
+                Tokenizer.from_bytes(model)
+        else:
+            tok = Tokenizer.from_bytes(model)
+            assert [tok.encode(line) for line in (text, f"a{text}b", "xyxy x y q", "zA", "")] == expected
+
+
+def test_equal_user_pieces_by_the_thousand_are_refused():
+    """Version 0.1.0 wrote past the end of an array here: the byte behind each equal text was taken for its next letter."""
+    entry = lambda k: field(1, field(1, "x") + varint((4 + k % 8) << 3) + b"\1" + field(3, USER))
+    with pytest.raises(FormatError, match='are both "x"'):
+        Tokenizer.from_bytes(model_file(TINY) + b"".join(entry(k) for k in range(2000)))
 
 
 def test_rules_may_not_blow_a_text_up():

@@ -92,7 +92,7 @@ static t0_status expand(builder *b, range parent) {
     }
     if (parent.begin == parent.end) return T0_OK;
     for (uint32_t i = parent.begin; i < parent.end; i++) {
-        const uint8_t c = keys[i].text[parent.depth];
+        const uint8_t c = keys[i].text[parent.depth]; /* rises with i: check_keys */
         if (n == 0 || labels[n - 1] != c) labels[n++] = c;
     }
     uint32_t base, begin = parent.begin;
@@ -125,8 +125,40 @@ static t0_status build(builder *b, size_t n) {
     return T0_OK;
 }
 
+static int compare_keys(const void *x, const void *y) {
+    const t0_trie_key *a = x, *b = y;
+    const uint32_t shared = a->size < b->size ? a->size : b->size;
+    const int order = memcmp(a->text, b->text, shared);
+    if (order != 0) return order;
+    return (a->size > b->size) - (a->size < b->size);
+}
+
+void t0_trie_sort(t0_trie_key *keys, size_t n) { qsort(keys, n, sizeof *keys, compare_keys); }
+
+t0_status t0_trie_check_distinct(const t0_trie_key *keys, size_t n, t0_error *err) {
+    for (size_t i = 1; i < n; i++) {
+        const t0_trie_key *a = &keys[i - 1], *b = &keys[i];
+        if (compare_keys(a, b) != 0) continue;
+        return t0_fail(err, T0_EFORMAT, "pieces %u and %u are both \"%.*s\"", a->value, b->value, a->size < 100 ? (int)a->size : 100,
+                       (const char *)a->text);
+    }
+    return T0_OK;
+}
+
+/* What expand relies on: each key ends below its children's labels, and these rise. */
+static t0_status check_keys(const t0_trie_key *keys, size_t n, t0_error *err) {
+    T0_TRY(t0_trie_check_distinct(keys, n, err));
+    for (size_t i = 0; i < n; i++) {
+        if (keys[i].size == 0) return t0_fail(err, T0_EVALUE, "trie key %zu is empty", i);
+        if (keys[i].value >= T0_TRIE_NONE) return t0_fail(err, T0_EVALUE, "trie key %zu: the value %u, at most %d", i, keys[i].value, T0_TRIE_NONE - 1);
+        if (i && compare_keys(&keys[i - 1], &keys[i]) > 0) return t0_fail(err, T0_EVALUE, "trie keys %zu and %zu are not sorted", i - 1, i);
+    }
+    return T0_OK;
+}
+
 t0_status t0_trie_build(t0_trie *out, const t0_trie_key *keys, size_t n, t0_error *err) {
     *out = (t0_trie){0};
+    T0_TRY(check_keys(keys, n, err));
     if (n == 0) return T0_OK;
     builder b = {.keys = keys, .err = err};
     const t0_status status = build(&b, n);
@@ -146,26 +178,6 @@ t0_status t0_trie_build(t0_trie *out, const t0_trie_key *keys, size_t n, t0_erro
 void t0_trie_free(t0_trie *trie) {
     t0_free(trie->nodes);
     *trie = (t0_trie){0};
-}
-
-static int compare_keys(const void *x, const void *y) {
-    const t0_trie_key *a = x, *b = y;
-    const uint32_t shared = a->size < b->size ? a->size : b->size;
-    const int order = memcmp(a->text, b->text, shared);
-    if (order != 0) return order;
-    return (a->size > b->size) - (a->size < b->size);
-}
-
-void t0_trie_sort(t0_trie_key *keys, size_t n) { qsort(keys, n, sizeof *keys, compare_keys); }
-
-t0_status t0_trie_check_distinct(const t0_trie_key *keys, size_t n, t0_error *err) {
-    for (size_t i = 1; i < n; i++) {
-        const t0_trie_key *a = &keys[i - 1], *b = &keys[i];
-        if (a->size != b->size || memcmp(a->text, b->text, a->size) != 0) continue;
-        return t0_fail(err, T0_EFORMAT, "pieces %u and %u are both \"%.*s\"", a->value, b->value, a->size < 100 ? (int)a->size : 100,
-                       (const char *)a->text);
-    }
-    return T0_OK;
 }
 
 uint32_t t0_trie_find(const t0_trie *trie, t0_bytes text) {

@@ -33,7 +33,7 @@ typedef struct t0_trie_key {
 void t0_trie_sort(t0_trie_key *keys, size_t n);
 /* T0_EFORMAT when two of the sorted keys are equal; the values are named as numbers of pieces. */
 t0_status t0_trie_check_distinct(const t0_trie_key *keys, size_t n, t0_error *err);
-/* keys[n]: sorted, no two equal. */
+/* keys[n]: T0_EFORMAT when two are equal, T0_EVALUE when they are not sorted, or one is empty or has a value out of range. */
 t0_status t0_trie_build(t0_trie *out, const t0_trie_key *keys, size_t n, t0_error *err);
 void t0_trie_free(t0_trie *trie);
 

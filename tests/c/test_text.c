@@ -293,6 +293,27 @@ static void the_trie_finds_exactly_its_keys(void) {
     t0_trie_free(&trie);
 }
 
+static void the_trie_refuses_keys_out_of_order(void) {
+    static const uint8_t text[] = "xyxz";
+    const struct {
+        t0_trie_key keys[2];
+        t0_status status;
+    } wrong[] = {
+        {{{text, 2, 4}, {text, 2, 5}}, T0_EFORMAT},             /* "xy" twice; the bytes behind them differ not */
+        {{{text, 1, 4}, {text + 2, 1, 5}}, T0_EFORMAT},         /* "x" twice; the bytes behind them differ */
+        {{{text + 2, 2, 4}, {text, 2, 5}}, T0_EVALUE},          /* "xz" before "xy" */
+        {{{text, 2, 4}, {text, 1, 5}}, T0_EVALUE},              /* a prefix behind what it begins */
+        {{{text, 0, 4}, {text, 1, 5}}, T0_EVALUE},              /* an empty key */
+        {{{text, 1, 4}, {text, 2, T0_TRIE_NONE}}, T0_EVALUE},   /* a value that says "none" */
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        t0_trie trie;
+        t0_error err = {0};
+        CHECK(t0_trie_build(&trie, wrong[i].keys, 2, &err) == wrong[i].status);
+        CHECK(trie.nodes == NULL && err.message[0] != 0);
+    }
+}
+
 int main(void) {
     for (int round = 0; round < 2; round++) {
         by_words = round == 1;
@@ -306,5 +327,6 @@ int main(void) {
         T0_RUN(a_long_call_stops_when_asked);
     }
     T0_RUN(the_trie_finds_exactly_its_keys);
+    T0_RUN(the_trie_refuses_keys_out_of_order);
     return t0_report();
 }
