@@ -13,7 +13,7 @@ def main():
     handled = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not where a shell ignores it
     if handled:
         signal.signal(signal.SIGINT, _stop)
-    from t0native.cli import main as run
+    from t0native.cli.main import main as run
 
     if handled:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -78,16 +78,7 @@ class BuildWithLibrary(build_ext):
 
 setup(
     libraries=[
-        (
-            "t0core",
-            {
-                "sources": sources(CORE),
-                "include_dirs": ["csrc"],
-                "macros": BLAS_MACROS,
-                "cflags": FLAGS,
-                "obj_deps": {"": HEADERS},
-            },
-        )
+        ("t0core", {"sources": sources(CORE), "include_dirs": ["csrc"], "macros": BLAS_MACROS, "cflags": FLAGS, "obj_deps": {"": HEADERS}})
     ],
     ext_modules=[
         Extension(

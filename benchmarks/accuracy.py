@@ -15,9 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-import sidebyside  # sets the thread variables before NumPy is loaded
-
 import numpy as np
+import sidebyside  # sets the thread variables before NumPy is loaded
 
 import t0native as t0
 
@@ -101,7 +100,10 @@ def main():
     print(sidebyside.machine())
     sidebyside.pin()
     kernels = options.kernels or t0.Model.mini().core.kernels
-    print(f"kernels {kernels}\n\n| model | dtype | inputs | agree | left out | of all | largest error | RMS | RMS in deviations | processor seconds (float32) |")
+    print(
+        f"kernels {kernels}\n\n| model | dtype | inputs | agree | left out | of all | largest error | RMS | RMS in deviations | "
+        "processor seconds (float32) |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|")
     short = []
     for name in options.models.split(","):

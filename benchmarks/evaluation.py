@@ -55,7 +55,9 @@ class Script:
         torch.set_num_threads(1)
         keys = ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads")
         ours = t0.Config.t5_v1_1(size).to_dict()
-        config = T5Config(**{key: ours[key] for key in keys}, feed_forward_proj="gated-gelu", tie_word_embeddings=False, decoder_start_token_id=0)
+        config = T5Config(
+            **{key: ours[key] for key in keys}, feed_forward_proj="gated-gelu", tie_word_embeddings=False, decoder_start_token_id=0
+        )
         self.torch, self.model = torch, T5ForConditionalGeneration(config).eval()
         self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(vocabulary))
 
@@ -85,7 +87,9 @@ def tasks_of(data, rows, prompts):
     for dataset, file in SETS.items():
         named = {name: prompt for name, prompt in collection[dataset].items() if prompt.answer_choices}
         all_rows = t0.read_rows(data / "data/superglue-val" / file, dataset)
-        asked = [row for row in all_rows if row.get("question", "effect") == "effect"][: max(rows, 1)]  # half of COPA's prompts are for effects
+        asked = [row for row in all_rows if row.get("question", "effect") == "effect"][
+            : max(rows, 1)
+        ]  # half of COPA's prompts are for effects
         whole = t0.Task(dataset, asked, named, dataset=dataset)
         kept = [name for name in named if all(whole.render(name, i) is not None for i in range(len(asked)))][:prompts]
         tasks.append(t0.Task(dataset, asked, {name: named[name] for name in kept}, dataset=dataset))

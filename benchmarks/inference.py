@@ -22,14 +22,13 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import sidebyside  # sets the thread variables
-
 import numpy as np
+import sidebyside  # sets the thread variables
 from sides import CTranslate2, Ours, Side, Transformers, Work, make_models
 
 import t0native as t0
 from t0native import _core
-from t0native.memory import available_memory
+from t0native.base.memory import available_memory
 
 WORKS = {"rte": Work("RTE-like", 80, 2, 2, 8), "ag": Work("AG-News-like", 100, 3, 4, 4), "hs": Work("HellaSwag-like", 200, 25, 4, 1)}
 BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
@@ -178,7 +177,8 @@ class Bench:
 
     def side(self, name, size, dtype, **more):
         engine, keywords = {
-            "t0native": (Ours, {}), "packed": (Ours, {}), "ours": (Ours, {}), "ct2": (CTranslate2, {}), "hf": (Transformers, {}), "reused": (Transformers, {"reuse": True}),
+            "t0native": (Ours, {}), "packed": (Ours, {}), "ours": (Ours, {}), "ct2": (CTranslate2, {}), "hf": (Transformers, {}),
+            "reused": (Transformers, {"reuse": True}),
         }[name]  # fmt: skip
         keywords |= {"kernels": self.options.kernels, "avx2_only": self.options.kernels == SLOW} | more
         label = {"ct2": f"CTranslate2 {dtype}", "hf": f"transformers {dtype}", "reused": f"transformers {dtype}, encoder reused by hand"}
@@ -213,7 +213,9 @@ class Bench:
         for key, work in self.works():
             calls = {name: (side, ("rank", work)) for name, side in sides.items()}
             runs = measure(calls, self.machine, dtype, self.options.repeats, apart)
-            share = statistics.median(operations(self.config(size), work) / run.seconds / statistics.mean(run.peaks) for run in runs["t0native"])
+            share = statistics.median(
+                operations(self.config(size), work) / run.seconds / statistics.mean(run.peaks) for run in runs["t0native"]
+            )
             for name in rivals:
                 ours, theirs, ratio, count = compared(runs, "t0native", name)
                 reach = SCORE_REACH.get((dtype, name), {}).get(self.machine.kernels)
@@ -248,16 +250,40 @@ class Bench:
                     seconds = statistics.median(run.seconds for run in runs) / work.B
                     told = f"{statistics.median(shares):.0%} ({min(shares):.0%} to {max(shares):.0%})"
                     reach = ENCODE_REACH.get(self.machine.kernels, {}).get(dtype)
-                    yield size, str(work), dtype, f"{seconds:.4g}", f"{statistics.median(rates) / 1e9:.0f}", told, f"{reach} %" if reach else "-"
+                    yield (
+                        size,
+                        str(work),
+                        dtype,
+                        f"{seconds:.4g}",
+                        f"{statistics.median(rates) / 1e9:.0f}",
+                        told,
+                        f"{reach} %" if reach else "-",
+                    )
                 side.close()
 
     # ---- greedy decoding
 
     def decode(self, tokens=32):
-        yield "shape", "work", "ours", "tokens/s", "ms a step, decoding alone", "share of read bandwidth", "rival", "tokens/s", "ratio", "reach", "pairs"
+        yield (
+            "shape",
+            "work",
+            "ours",
+            "tokens/s",
+            "ms a step, decoding alone",
+            "share of read bandwidth",
+            "rival",
+            "tokens/s",
+            "ratio",
+            "reach",
+            "pairs",
+        )
         for size in self.options.size:
             for dtype in self.options.dtype:
-                rivals = [name for name in self.options.rival if (dtype, name) in (("int8", "ct2"), ("float32", "ct2"), ("float32", "hf"), ("bfloat16", "hf"))]
+                rivals = [
+                    name
+                    for name in self.options.rival
+                    if (dtype, name) in (("int8", "ct2"), ("float32", "ct2"), ("float32", "hf"), ("bfloat16", "hf"))
+                ]
                 sides = {name: self.side(name, size, dtype) for name in ("t0native", *rivals)}
                 apart = self.apart(size, [dtype] * len(sides))
                 if not apart:
@@ -280,7 +306,19 @@ class Bench:
             told = f"{reach}{DECODE_REACH[work.B]} x" if (size, dtype, name) == ("xl", "int8", "ct2") else "-"
             rates = [f"{tokens * work.B / seconds:.3g}" for seconds in (ours, theirs)]
             label = sides[name].name + (", not interleaved" if apart else "")
-            yield size, f"{work}, {tokens} tokens", dtype, rates[0], f"{statistics.median(steps) * 1e3:.3g}", f"{share:.0%}", label, rates[1], ratio, told, count
+            yield (
+                size,
+                f"{work}, {tokens} tokens",
+                dtype,
+                rates[0],
+                f"{statistics.median(steps) * 1e3:.3g}",
+                f"{share:.0%}",
+                label,
+                rates[1],
+                ratio,
+                told,
+                count,
+            )
 
     # ---- two threads
 
@@ -295,9 +333,15 @@ class Bench:
                 sides = {n: self.side("t0native", size, dtype, threads=n, wall=True).start() for n in (1, 2)}
                 for _, work in self.works():
                     cores = [self.machine.cores()]
-                    runs = measure({n: (side, ("rank", work)) for n, side in sides.items()}, self.machine, dtype, self.options.repeats, False)
+                    runs = measure(
+                        {n: (side, ("rank", work)) for n, side in sides.items()}, self.machine, dtype, self.options.repeats, False
+                    )
                     cores.append(self.machine.cores())
-                    two, one, _, _ = compared(runs, 2, 1) if pairs(runs, 2, 1) else (*(statistics.median(r.seconds for r in runs[n]) for n in (2, 1)), 0, 0)
+                    two, one, _, _ = (
+                        compared(runs, 2, 1)
+                        if pairs(runs, 2, 1)
+                        else (*(statistics.median(r.seconds for r in runs[n]) for n in (2, 1)), 0, 0)
+                    )
                     told = " and ".join(f"{value:.2f}" for value in cores)
                     yield size, str(work), dtype, f"{one / work.B:.4g}", f"{two / work.B:.4g}", f"{one / two:.2f} x", f"{told} x", "1.85 x"
                 for side in sides.values():
@@ -345,7 +389,17 @@ class Bench:
         read, processor, loaded = (statistics.median(column) for column in zip(*times))
         kind = f"{FORMS[name]}, {'cached by the system' if warm else 'not cached'}"
         reach = "1 s" if name == "packed" else "1.3 x"
-        return size, kind, dtype, f"{file.stat().st_size / 1e9:.2f}", f"{read:.2f}", f"{loaded:.2f}", f"{processor:.2f}", f"{loaded / read:.2f} x", reach
+        return (
+            size,
+            kind,
+            dtype,
+            f"{file.stat().st_size / 1e9:.2f}",
+            f"{read:.2f}",
+            f"{loaded:.2f}",
+            f"{processor:.2f}",
+            f"{loaded / read:.2f} x",
+            reach,
+        )
 
 
 def prepare(file, warm):

@@ -10,15 +10,14 @@ batches of either. One side runs after the other, on the same processor; batches
 import argparse
 import time
 
-import sidebyside  # sets the thread variables before torch and NumPy are loaded
-
 import numpy as np
+import sidebyside  # sets the thread variables before torch and NumPy are loaded
 import torch
 from training import in_torch
 
 import t0native as t0
 from t0native import _core
-from t0native.batches import make_batch
+from t0native.training.batches import make_batch
 
 BATCH, LENGTH, LEARNING_RATE, LAST = 8, 128, 3e-4, 20
 

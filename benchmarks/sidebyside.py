@@ -48,6 +48,4 @@ def report(seconds, ours, unit="", per=1.0):
     base = statistics.median(seconds[ours])
     for name, values in seconds.items():
         median = statistics.median(values)
-        print(
-            f"{name:32} {median / per:9.4f} s{unit}  ({min(values) / per:.4f} to {max(values) / per:.4f})  {median / base:5.2f} x ours"
-        )
+        print(f"{name:32} {median / per:9.4f} s{unit}  ({min(values) / per:.4f} to {max(values) / per:.4f})  {median / base:5.2f} x ours")

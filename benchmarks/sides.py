@@ -225,9 +225,9 @@ def _apart(function, *arguments):
 
 
 def _make_hub(folder, size):
-    from t0native.checkpoint import add_weights, config_json
-    from t0native.entries import as_bfloat16, widened
-    from t0native.files import FileSet
+    from t0native.base.files import FileSet
+    from t0native.checkpoints.checkpoint import add_weights, config_json
+    from t0native.checkpoints.tensorfiles import as_bfloat16, widened
 
     model = t0.Model.init(t0.Config.t5_v1_1(size), seed=1, dtype="bfloat16")
     config = t0.Config.from_dict(model.config.to_dict() | {"dtype": "bfloat16"})
@@ -237,8 +237,8 @@ def _make_hub(folder, size):
 
 
 def _make_packed(folder):
-    from t0native.checkpoint import open_checkpoint
-    from t0native.convert import convert
+    from t0native.checkpoints.checkpoint import open_checkpoint
+    from t0native.checkpoints.conversion import convert
 
     convert(open_checkpoint(folder), f"{folder}-packed", "int8")
 

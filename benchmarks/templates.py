@@ -33,7 +33,10 @@ def load(folder):
     rows = [row for row in map(json.loads, lines) if not row.get("random")]
     chosen = rows[:: len(rows) // ROWS][:ROWS]
     prompts = [p3[row["dataset"], row["subset"]][row["template"]] for row in chosen]
-    jobs = [(prompt, Rival(prompt.jinja, prompt.answer_choices), prompt._template(True, False), row["example"]) for prompt, row in zip(prompts, chosen)]
+    jobs = [
+        (prompt, Rival(prompt.jinja, prompt.answer_choices), prompt._template(True, False), row["example"])
+        for prompt, row in zip(prompts, chosen)
+    ]
     for prompt, rival, _, example in jobs:
         assert prompt.apply(example) == rival.apply(example) and prompt.choices(example) == rival.choices(example)
     return jobs

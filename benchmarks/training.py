@@ -20,9 +20,8 @@ import resource
 import statistics
 import time
 
-import sidebyside  # sets the thread variables before torch and NumPy are loaded
-
 import numpy as np
+import sidebyside  # sets the thread variables before torch and NumPy are loaded
 
 import t0native as t0
 from t0native import _core
@@ -156,7 +155,9 @@ def compare(part, precision, options):
     peak = _core.probe(precision, model.core.kernels, 0.3)
     one, other, ratio = told(paired(lambda: ours.gradients(batch), lambda: theirs.gradients(batch), options.repeats))
     share = operations(model.config, *lengths) / one / peak
-    print(f"| {part} | {precision} | {model.core.kernels} | {one:.3f} s | {share:.0%} of the peak | {other:.3f} s | {ratio} | {REACH[part]} |")
+    print(
+        f"| {part} | {precision} | {model.core.kernels} | {one:.3f} s | {share:.0%} of the peak | {other:.3f} s | {ratio} | {REACH[part]} |"
+    )
 
 
 def compare_optimizers(options):
@@ -169,7 +170,10 @@ def compare_optimizers(options):
         ours.gradients(batch), theirs.gradients(batch)
         one, other, ratio = told(paired(ours.apply, theirs.apply, options.repeats))
         share = PASSES[optimizer] * model.parameters / one / read
-        print(f"| {optimizer} | float32 | {model.core.kernels} | {one:.3f} s | {share:.0%} of the bandwidth | {other:.3f} s | {ratio} | {REACH[optimizer]} |")
+        print(
+            f"| {optimizer} | float32 | {model.core.kernels} | {one:.3f} s | {share:.0%} of the bandwidth | {other:.3f} s | {ratio} "
+            f"| {REACH[optimizer]} |"
+        )
         del ours, theirs
 
 
@@ -212,7 +216,10 @@ def compare_memory(precision, options):
         peaks[side], _ = queue.get()
         process.join()
     one, other = peaks["ours"] / 1e9, peaks["theirs"] / 1e9
-    print(f"| memory | {precision} | {options.kernels or 'best'} | {one:.2f} GB | - | {other:.2f} GB | {one / other:.2f} x its | {REACH['memory']} |")
+    print(
+        f"| memory | {precision} | {options.kernels or 'best'} | {one:.2f} GB | - | {other:.2f} GB | {one / other:.2f} x its | "
+        f"{REACH['memory']} |"
+    )
 
 
 def compare_threads(precision, options):

@@ -10,10 +10,10 @@ The names below are the public face; each is loaded when it is first used. Examp
 `import t0native as t0`, `import numpy as np` and `from pathlib import Path`."""
 
 import importlib
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-__version__ = "0.1.1"
 
 try:
     from t0native import _core
@@ -33,88 +33,98 @@ except ImportError:
         "(or, to work on the sources, `python setup.py build_clib build_ext --inplace`) in the folder that holds setup.py"
     ) from None
 
-# evaluate and train are loaded at once: a later import of the modules of these names would hide the functions.
-try:
-    from t0native.errors import ConfigError, DataError, Error, FormatError, NumericError, TemplateError
-    from t0native.evaluate import evaluate
-    from t0native.train import train
-except (AttributeError, ImportError) as error:
-    if "t0native._core" not in str(error):
-        raise
-    raise ImportError(
-        f"{_core.__file__} was built from other sources than {Path(__file__).parent} has ({error}): build it again, by `pip install .` or "
-        "`pip install -e .`, in the folder that holds setup.py"
-    ) from None
-
 if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers
-    from t0native import figures, kernels, mini
-    from t0native.config import Config
-    from t0native.converters import convert_data
-    from t0native.diskrows import open_rows
-    from t0native.fewshot import few_shot
-    from t0native.generation import Generation
-    from t0native.mixture import Component, Mixture
-    from t0native.model import Model, Ranking
-    from t0native.objectives import LM, PrefixLM, SpanCorruption
-    from t0native.prompts import Prompt, PromptCollection, PromptedExample, PromptSet
-    from t0native.publications import published
-    from t0native.report import Report
-    from t0native.rows import read_csv, read_jsonl, read_rows
-    from t0native.suites import Suite, suite
-    from t0native.tasks import Task
-    from t0native.threads import get_num_threads, set_num_threads
-    from t0native.tokenizer import Ragged, Tokenizer
-    from t0native.train import Run
-    from t0native.winobias import bias_gaps
+    from t0native import mini
+    from t0native.base import kernels
+    from t0native.base.errors import ConfigError, DataError, Error, FormatError, NumericError, TemplateError
+    from t0native.base.threads import get_num_threads, set_num_threads
+    from t0native.checkpoints.config import Config
+    from t0native.data.convert_data import convert_data
+    from t0native.data.diskrows import open_rows
+    from t0native.data.lines import read_jsonl
+    from t0native.data.rows import read_csv, read_rows
+    from t0native.evaluation.evaluate import evaluate
+    from t0native.generation.generation import Generation
+    from t0native.models.model import Model, Ranking
+    from t0native.prompts.collection import PromptCollection, PromptSet
+    from t0native.prompts.prompt import Prompt, PromptedExample
+    from t0native.reports import figures
+    from t0native.reports.published import published
+    from t0native.reports.report import Report
+    from t0native.reports.winobias import bias_gaps
+    from t0native.suites.parts import Suite
+    from t0native.suites.suite import suite
+    from t0native.tasks.fewshot import few_shot
+    from t0native.tasks.mixture import Component, Mixture
+    from t0native.tasks.objectives import LM, PrefixLM, SpanCorruption
+    from t0native.tasks.task import Task
+    from t0native.text.tokenizer import Ragged, Tokenizer
+    from t0native.training.curves import loss_curve
+    from t0native.training.train import Run, train
 
-_HOME = {
-    "Tokenizer": "tokenizer",
-    "Ragged": "tokenizer",
-    "Prompt": "prompts",
-    "PromptSet": "prompts",
-    "PromptCollection": "prompts",
-    "PromptedExample": "prompts",
-    "Config": "config",
-    "Model": "model",
-    "Ranking": "model",
-    "Generation": "generation",
-    "get_num_threads": "threads",
-    "set_num_threads": "threads",
-    "Task": "tasks",
-    "Mixture": "mixture",
-    "Component": "mixture",
-    "Suite": "suites",
-    "suite": "suites",
-    "few_shot": "fewshot",
-    "bias_gaps": "winobias",
-    "Run": "train",
-    "loss_curve": "curves",
-    "Report": "report",
-    "published": "publications",
-    "SpanCorruption": "objectives",
-    "PrefixLM": "objectives",
-    "LM": "objectives",
-    "open_rows": "diskrows",
-    "convert_data": "converters",
-    "read_jsonl": "rows",
-    "read_csv": "rows",
-    "read_rows": "rows",
+_HOME = {  # public name -> the module that holds it
+    "Component": "tasks.mixture",
+    "Config": "checkpoints.config",
+    "ConfigError": "base.errors",
+    "DataError": "base.errors",
+    "Error": "base.errors",
+    "FormatError": "base.errors",
+    "Generation": "generation.generation",
+    "LM": "tasks.objectives",
+    "Mixture": "tasks.mixture",
+    "Model": "models.model",
+    "NumericError": "base.errors",
+    "PrefixLM": "tasks.objectives",
+    "Prompt": "prompts.prompt",
+    "PromptCollection": "prompts.collection",
+    "PromptSet": "prompts.collection",
+    "PromptedExample": "prompts.prompt",
+    "Ragged": "text.tokenizer",
+    "Ranking": "models.model",
+    "Report": "reports.report",
+    "Run": "training.train",
+    "SpanCorruption": "tasks.objectives",
+    "Suite": "suites.parts",
+    "Task": "tasks.task",
+    "TemplateError": "base.errors",
+    "Tokenizer": "text.tokenizer",
+    "__version__": "base.version",
+    "bias_gaps": "reports.winobias",
+    "convert_data": "data.convert_data",
+    "evaluate": "evaluation.evaluate",
+    "few_shot": "tasks.fewshot",
+    "get_num_threads": "base.threads",
+    "loss_curve": "training.curves",
+    "open_rows": "data.diskrows",
+    "published": "reports.published",
+    "read_csv": "data.rows",
+    "read_jsonl": "data.lines",
+    "read_rows": "data.rows",
+    "set_num_threads": "base.threads",
+    "suite": "suites.suite",
+    "train": "training.train",
 }
-_MODULES = ("figures", "files", "kernels", "metrics", "mini", "plot", "rows")
+_MODULES = {  # public module -> where it stands: `t0native.figures` and `import t0native.figures` both give it
+    "figures": "reports.figures",
+    "files": "base.files",
+    "kernels": "base.kernels",
+    "metrics": "tasks.metrics",
+    "mini": "mini",
+    "plot": "reports.plot",
+    "promptcheck": "prompts.check",
+    "rows": "data.rows",
+}
 
-__all__ = sorted(
-    ["ConfigError", "DataError", "Error", "FormatError", "NumericError", "TemplateError", "evaluate", "train"]
-    + [*_HOME, "figures", "kernels", "mini"]
-)
+__all__ = sorted([*(name for name in _HOME if name != "__version__"), "figures", "kernels", "mini"])
 
 
 def __getattr__(name):
     if name in _HOME:
-        value = getattr(importlib.import_module(f"t0native.{_HOME[name]}"), name)
+        value = getattr(_load(_HOME[name]), name)
     elif name in _MODULES:
-        value = importlib.import_module(f"t0native.{name}")
+        value = _load(_MODULES[name])
     else:
-        from t0native.errors import suggest
+        from t0native.base.errors import suggest
 
         raise AttributeError(f"module 't0native' has no attribute {name!r}; {suggest(name, __all__)}")
     globals()[name] = value
@@ -123,3 +133,37 @@ def __getattr__(name):
 
 def __dir__():
     return sorted(set(globals()) | set(__all__))
+
+
+def _load(home):
+    try:
+        return importlib.import_module(f"t0native.{home}")
+    except (AttributeError, ImportError) as error:
+        if "t0native._core" not in str(error):
+            raise
+        raise ImportError(
+            f"{_core.__file__} was built from other sources than {Path(__file__).parent} has ({error}): build it again, by `pip "
+            "install .` or "
+            "`pip install -e .`, in the folder that holds setup.py"
+        ) from None
+
+
+class _PublicModules:
+    """Finds a public module under its public name in import statements, as the module object that it is under its own."""
+
+    def find_spec(self, name, path=None, target=None):
+        public = name.removeprefix("t0native.")
+        if public != name and _MODULES.get(public, public) != public:
+            return ModuleSpec(name, self)
+        return None
+
+    def create_module(self, spec):
+        module = _load(_MODULES[spec.name.removeprefix("t0native.")])
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module):
+        module.__spec__ = module.__spec__.loader_state  # import has put the public name's there
+
+
+sys.meta_path.append(_PublicModules())

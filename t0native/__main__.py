@@ -2,7 +2,7 @@
 
 import sys
 
-from t0native.cli import main
+from t0native.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import yaml
 
-from t0native.errors import FormatError
-from t0native.files import write_text
-from t0native.promptfiles import FILE, MetadataTag, PromptLoader, TemplateTag, find_files, promptsource_folder, read_file
-from t0native.prompts import Prompt
+from t0native.base.errors import FormatError
+from t0native.base.files import write_text
+from t0native.prompts.collection import FILE, MetadataTag, PromptLoader, TemplateTag, find_files, promptsource_folder, read_file
+from t0native.prompts.prompt import Prompt
 
 __all__ = ["INCLUDED_USERS", "DatasetTemplates", "Template", "TemplateCollection", "removeHyphen"]
 
@@ -80,7 +80,12 @@ class Template(_Fields):
 
     def _compiled(self):
         prompt = getattr(self, "_prompt", None)
-        if prompt is None or (prompt.name, prompt.jinja, prompt.answer_choices, prompt.id) != (self.name, self.jinja, self.answer_choices, self.id):
+        if prompt is None or (prompt.name, prompt.jinja, prompt.answer_choices, prompt.id) != (
+            self.name,
+            self.jinja,
+            self.answer_choices,
+            self.id,
+        ):
             prompt = self._prompt = Prompt(self.name, self.jinja, self.answer_choices, id=self.id)
         return prompt
 
@@ -231,7 +236,9 @@ class DatasetTemplates:
         """The templates of the file: a dict id -> Template; empty, with a warning, where there is no file."""
         path = Path(self.yaml_path)
         if not path.is_file():
-            _log.warning("%s: no such file, so there are no prompts for %s yet", path, " ".join(filter(None, (self.dataset_name, self.subset_name))))
+            _log.warning(
+                "%s: no such file, so there are no prompts for %s yet", path, " ".join(filter(None, (self.dataset_name, self.subset_name)))
+            )
             return {}
         return read_content(path)["templates"]
 

@@ -1,8 +1,8 @@
 """Attacks on the studio at full size: `python tests/attack_studio.py [names uploads scripts]`; the suite does them in small.
 
-    names     300 hostile names as datasets, splits, files and zip members: an answer of 302, 400 or 404, and no file outside .studio/
-    uploads   300 broken files of rows and of prompts: 302 or 400, no 5xx
-    scripts   500 payloads in 12 fields, in Chromium: no dialog, no error in the console, no violation of the policy"""
+names     300 hostile names as datasets, splits, files and zip members: an answer of 302, 400 or 404, and no file outside .studio/
+uploads   300 broken files of rows and of prompts: 302 or 400, no 5xx
+scripts   500 payloads in 12 fields, in Chromium: no dialog, no error in the console, no violation of the policy"""
 
 import io
 import itertools
@@ -25,7 +25,20 @@ WATCH = """addEventListener("securitypolicyviolation", (event) => console.error(
 
 def payloads(count=500):
     """Scripts in many disguises: what opens a context x what runs x how it is written."""
-    opens = ["", '">', "'>", "</textarea>", "</title>", "</script>", "--></pre>", "]]>", '" autofocus ', "</select></option>", "&quot;>", "`>"]
+    opens = [
+        "",
+        '">',
+        "'>",
+        "</textarea>",
+        "</title>",
+        "</script>",
+        "--></pre>",
+        "]]>",
+        '" autofocus ',
+        "</select></option>",
+        "&quot;>",
+        "`>",
+    ]
     runs = [
         "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<svg onload=alert(1)>", "<svg><script>alert(1)</script></svg>", "<body onload=alert(1)>",
         "<details open ontoggle=alert(1)>", "<iframe srcdoc='<script>parent.alert(1)</script>'></iframe>", "<a href=javascript:alert(1) id=x>x</a>", "<math><a xlink:href=javascript:alert(1)>x</a></math>",
@@ -39,7 +52,40 @@ def payloads(count=500):
 
 
 def names(count=300):
-    parts = ["..", ".", "~", "etc", "passwd", "con", "nul.txt", "a\0b", "a\nb", "%2e%2e", "..%2f", "C:", "\\\\host", "ü", "a b", "-rf", "$(id)", "`id`", ";id", "|id", "<b>", "'", '"', ".git", ".studio", "prompts.sqlite", "x" * 300, "", " ", "\u202e", "a.", "{{7*7}}"]
+    parts = [
+        "..",
+        ".",
+        "~",
+        "etc",
+        "passwd",
+        "con",
+        "nul.txt",
+        "a\0b",
+        "a\nb",
+        "%2e%2e",
+        "..%2f",
+        "C:",
+        "\\\\host",
+        "ü",
+        "a b",
+        "-rf",
+        "$(id)",
+        "`id`",
+        ";id",
+        "|id",
+        "<b>",
+        "'",
+        '"',
+        ".git",
+        ".studio",
+        "prompts.sqlite",
+        "x" * 300,
+        "",
+        " ",
+        "\u202e",
+        "a.",
+        "{{7*7}}",
+    ]
     joined = [separator.join(pair) for separator in ("/", "\\", "/../", "//") for pair in itertools.product(parts, parts)]
     return random.Random(2).sample(joined, count)
 
@@ -50,14 +96,20 @@ def send_file(client, path, field, name, data, **form):
     for key, value in {"token": client.token, **form}.items():
         body += f'--{edge}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode("utf-8", "replace")
     quoted = re.sub(r'[\r\n"\0]', "_", name)
-    body += f'--{edge}\r\nContent-Disposition: form-data; name="{field}"; filename="{quoted}"\r\n\r\n'.encode() + data + f"\r\n--{edge}--\r\n".encode()
+    body += (
+        f'--{edge}\r\nContent-Disposition: form-data; name="{field}"; filename="{quoted}"\r\n\r\n'.encode()
+        + data
+        + f"\r\n--{edge}--\r\n".encode()
+    )
     client.connection.request("POST", path, body, {"Cookie": client.cookie, "Content-Type": f"multipart/form-data; boundary={edge}"})
     with client.connection.getresponse() as answer:
         return answer.status, answer.read().decode()
 
 
 def files_outside(folder):
-    return sorted(str(path.relative_to(folder.parent)) for path in folder.parent.rglob("*") if ".studio" not in path.relative_to(folder.parent).parts)
+    return sorted(
+        str(path.relative_to(folder.parent)) for path in folder.parent.rglob("*") if ".studio" not in path.relative_to(folder.parent).parts
+    )
 
 
 def attack_names(folder, count=300):
@@ -101,7 +153,9 @@ def attack_uploads(folder, count=300):
             data = bytearray(data)
             for _ in range(chosen.randrange(1, 6)):
                 at = chosen.randrange(len(data))
-                data[at : at + chosen.randrange(3)] = bytes(chosen.choices([0, 10, 34, 44, 91, 123, 128, 255, 48, 92], k=chosen.randrange(4)))
+                data[at : at + chosen.randrange(3)] = bytes(
+                    chosen.choices([0, 10, 34, 44, 91, 123, 128, 255, 48, 92], k=chosen.randrange(4))
+                )
             path, field = ("/import", "zip") if name == "p.zip" else (f"/dataset/{dataset}/upload", "rows")
             status, text = send_file(client, path, field, name, bytes(data), split="s")
             assert status in (302, 400), (status, bytes(data), text[-600:])
@@ -120,12 +174,25 @@ def attack_scripts(folder, chromium, count=500):
         dataset, _ = client.new_prompts(1)
         page = chromium.new_page()
         page.add_init_script(WATCH)
-        page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()) if dialog.type != "beforeunload" else dialog.accept())
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" and "status of 4" not in message.text else None)
+        page.on(
+            "dialog",
+            lambda dialog: (
+                (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()) if dialog.type != "beforeunload" else dialog.accept()
+            ),
+        )
+        page.on(
+            "console", lambda message: wrong.append(message.text) if message.type == "error" and "status of 4" not in message.text else None
+        )
         page.on("request", lambda request: wrong.append(f"request: {request.url}") if not request.url.startswith(desk) else None)
         for number, text in enumerate(tries):
             raw = "{% raw %}" + text + "{% endraw %}"
-            fields = {"name": f"{text} {number}"[:200], "jinja": "{{ text }} " + raw + " ||| " + raw, "answer_choices": raw, "reference": text, "languages": "en"}
+            fields = {
+                "name": f"{text} {number}"[:200],
+                "jinja": "{{ text }} " + raw + " ||| " + raw,
+                "answer_choices": raw,
+                "reference": text,
+                "languages": "en",
+            }
             status, told, place = client.post(f"/dataset/{dataset}/new", save="1", **fields)
             assert status == 302, told[-900:]
             client.post(f"{place}/comment", comment=text)
@@ -135,9 +202,20 @@ def attack_scripts(folder, chromium, count=500):
             with page.expect_response("**/preview"):
                 page.locator("#reference").type("!")
             page.goto(f"{desk}/search?" + "&".join(f"{key}={quote(text, safe='')}" for key in ("q", "author")))
-            submit(page, f"/dataset/{dataset}/new", {"name": text, "jinja": text, "answer_choices": text, "reference": text, "languages": text, "metrics": text, "save": "1"})
+            submit(
+                page,
+                f"/dataset/{dataset}/new",
+                {"name": text, "jinja": text, "answer_choices": text, "reference": text, "languages": text, "metrics": text, "save": "1"},
+            )
             submit(page, "/datasets", {"name": text})
-        for path in ["/", f"/dataset/{dataset}", "/log", "/review?state=draft", "/contributors", *(f"/dataset/{dataset}/rows?offset={at}&prompt=2" for at in range(0, count, 50))]:
+        for path in [
+            "/",
+            f"/dataset/{dataset}",
+            "/log",
+            "/review?state=draft",
+            "/contributors",
+            *(f"/dataset/{dataset}/rows?offset={at}&prompt=2" for at in range(0, count, 50)),
+        ]:
             page.goto(desk + path)
         page.close()
         client.close()

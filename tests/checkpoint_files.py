@@ -8,7 +8,13 @@ import zlib
 
 import numpy as np
 
-STORAGES = {"float32": "FloatStorage", "float16": "HalfStorage", "uint16": "BFloat16Storage", "int64": "LongStorage", "float64": "DoubleStorage"}
+STORAGES = {
+    "float32": "FloatStorage",
+    "float16": "HalfStorage",
+    "uint16": "BFloat16Storage",
+    "int64": "LongStorage",
+    "float64": "DoubleStorage",
+}
 ORDERED = b"ccollections\nOrderedDict\n)R"
 
 
@@ -29,7 +35,9 @@ def tensor_program(dtype, key, count, shape, strides=None, offset=0, parameter=F
     if strides is None:
         strides = [int(np.prod(shape[i + 1 :], dtype=np.int64)) for i in range(len(shape))]
     storage = b"(" + text("storage") + b"ctorch\n" + STORAGES[dtype].encode() + b"\n" + text(key) + text("cpu") + number(count) + b"tQ"
-    made = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + number(offset) + numbers(shape) + numbers(strides) + b"\x89" + ORDERED + b"tR"
+    made = (
+        b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + number(offset) + numbers(shape) + numbers(strides) + b"\x89" + ORDERED + b"tR"
+    )
     return b"ctorch._utils\n_rebuild_parameter\n" + made + b"\x88" + ORDERED + b"\x87R" if parameter else made
 
 
@@ -98,7 +106,11 @@ def array_ext(shape, dtype, content):
 def in_pieces(array, size):
     flat = array.reshape(-1)
     pieces = {str(i): flat[at : at + size] for i, at in enumerate(range(0, len(flat), size))}
-    return {"__msgpack_chunked_array__": True, "shape": {str(i): n for i, n in enumerate(array.shape)}, "chunks": dict(sorted(pieces.items()))}
+    return {
+        "__msgpack_chunked_array__": True,
+        "shape": {str(i): n for i, n in enumerate(array.shape)},
+        "chunks": dict(sorted(pieces.items())),
+    }
 
 
 def t5x_arrays(tensors):
@@ -153,7 +165,11 @@ def save_t5x_folder(folder, tensors, grid=(5, 4), compressor="gzip", placeholder
             continue
         save_zarr(folder / f"target.{name}", array, grid, compressor)
         store = {"driver": "file", "path": f"target.{name}/"}
-        leaves[name] = f"PLACEHOLDER://target.{name}" if placeholders else {"driver": "zarr", "dtype": "float32", "kvstore": store, "metadata": {"shape": list(array.shape)}}
+        leaves[name] = (
+            f"PLACEHOLDER://target.{name}"
+            if placeholders
+            else {"driver": "zarr", "dtype": "float32", "kvstore": store, "metadata": {"shape": list(array.shape)}}
+        )
     (folder / "checkpoint").write_bytes(pack(t5x_tree(leaves)))
 
 
@@ -161,7 +177,13 @@ def save_zarr(folder, array, grid, compressor):
     folder.mkdir()
     grid = [min(step, size) for step, size in zip(grid, array.shape)]
     dtype = "bfloat16" if array.dtype == np.uint16 else array.dtype.str
-    about = {"zarr_format": 2, "shape": array.shape, "chunks": grid, "dtype": dtype, "compressor": compressor and {"id": compressor, "level": 1}}
+    about = {
+        "zarr_format": 2,
+        "shape": array.shape,
+        "chunks": grid,
+        "dtype": dtype,
+        "compressor": compressor and {"id": compressor, "level": 1},
+    }
     (folder / ".zarray").write_text(json.dumps(about | {"fill_value": None, "filters": None, "order": "C"}))
     full = np.zeros([-(-size // step) * step for size, step in zip(array.shape, grid)], array.dtype)
     full[tuple(map(slice, array.shape))] = array

@@ -16,7 +16,7 @@ import numpy as np
 from jinja_oracle import Rival
 
 import t0native as t0
-from t0native.journal import read_examples
+from t0native.reports.examples import read_examples
 
 SETS = {"super_glue/copa": "COPA.val.jsonl", "super_glue/wsc.fixed": "WSC.val.jsonl", "super_glue/wic": "WiC.val.jsonl"}
 TOLERANCE = 1e-4

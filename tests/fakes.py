@@ -10,10 +10,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from t0native.errors import NumericError
-from t0native.safetensorfiles import header_of
-from t0native.stepfolders import MANIFEST, _manifest, read_manifest, step_folder, steps_in
-from t0native.tokenizer import Ragged
+from t0native.base.errors import NumericError
+from t0native.checkpoints.safetensorfiles import header_of
+from t0native.text.tokenizer import Ragged
+from t0native.training.stepfolders import MANIFEST, _manifest, read_manifest, step_folder, steps_in
 
 
 def last_step(run):
@@ -116,7 +116,7 @@ class FakeModel:
 
 
 class FakeTrainer:
-    """In the place of t0native.trainer.Trainer."""
+    """In the place of t0native.training.trainer.Trainer."""
 
     def __init__(self, model, **options):
         self.model, self.options, self.momentum = model, options, np.zeros(300, np.float32)

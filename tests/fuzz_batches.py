@@ -65,7 +65,9 @@ class Bits:
         else:
             chosen = [self.some_choices(rng, i, what == "one token") for i in picked]
             pairs = [(i, rows) for i, rows in zip(picked, chosen) if len(rows)]
-            found = model.rank([self.inputs[i] for i, _ in pairs], [[self.choices[i][c] for c in rows] for i, rows in pairs], batch_tokens=batch_tokens)
+            found = model.rank(
+                [self.inputs[i] for i, _ in pairs], [[self.choices[i][c] for c in rows] for i, rows in pairs], batch_tokens=batch_tokens
+            )
             equal = all(np.array_equal(ranking.scores, self.scores[i][rows]) for ranking, (i, rows) in zip(found, pairs))
         return f"{what}, {threads} threads, batch_tokens {batch_tokens}, inputs {picked.tolist()}", equal
 
@@ -100,7 +102,9 @@ def main():
             start = time.perf_counter()
             kinds, different = fuzz(options.batches, dtype, kernels, options.seed)
             failed += len(different)
-            print(f"{kernels}, {dtype}: {dict(kinds)}; {len(different)} with a differing bit; {time.perf_counter() - start:.0f} s", flush=True)
+            print(
+                f"{kernels}, {dtype}: {dict(kinds)}; {len(different)} with a differing bit; {time.perf_counter() - start:.0f} s", flush=True
+            )
             print("".join(f"  DIFFERENT {text}\n" for text in different[:5]), end="", flush=True)
     return 1 if failed else 0
 

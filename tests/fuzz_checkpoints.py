@@ -17,13 +17,13 @@ import numpy as np
 from checkpoint_files import pack, save_torch, save_zarr, t5x_arrays, t5x_tree, torch_program
 
 import t0native as t0
-from t0native.entries import FLOATS
-from t0native.packedfile import read_packed
-from t0native.safetensorfiles import read_header
-from t0native.statedict import read_state_dict
-from t0native.t5x import read_t5x
-from t0native.torchfiles import read_torch
-from t0native.zarrfiles import read_zarr
+from t0native.checkpoints.packedfile import read_packed
+from t0native.checkpoints.safetensorfiles import read_header
+from t0native.checkpoints.statedict import read_state_dict
+from t0native.checkpoints.t5x import read_t5x
+from t0native.checkpoints.tensorfiles import FLOATS
+from t0native.checkpoints.torchfiles import read_torch
+from t0native.checkpoints.zarrfiles import read_zarr
 
 CONFIG = t0.Config(vocab_size=5, d_model=3, d_ff=2, num_layers=1, num_heads=1, d_kv=2)
 NUMBERS = [0, 1, 127, 128, 255, 0xFFFF, 2**31, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1]

@@ -23,8 +23,8 @@ def evaluate_and_die(run, after, at_write):
     """The run in this process, which kills itself so many seconds after it begins to write its first cell, or at that write (a sync or a
     rename, the beginning or end of a cell); never where both are 0."""
     import t0native as t0
-    from t0native import files
-    from t0native.journal import Journal
+    from t0native.base import files
+    from t0native.evaluation.journal import Journal
 
     writes = 0
 
@@ -81,7 +81,9 @@ def problems_of(run, whole):
     opened.close()
     found, wanted = bytes_of(run), bytes_of(whole)
     problems = [f"{name} differs" for name in sorted(found.keys() | wanted.keys()) if found.get(name) != wanted.get(name)]
-    return problems + [f"{sum(n != 1 for n in runs)} cells were done twice"] * any(n != 1 for n in runs) + ["not 60 cells"] * (len(runs) != 60)
+    return (
+        problems + [f"{sum(n != 1 for n in runs)} cells were done twice"] * any(n != 1 for n in runs) + ["not 60 cells"] * (len(runs) != 60)
+    )
 
 
 def fuzz(folder, kills, seed):
@@ -114,7 +116,9 @@ def main():
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         killed, ended, advanced, problems = fuzz(Path(folder), args.kills, args.seed)
-    print(f"{killed} SIGKILLs, {advanced} of them after a further cell, of {ended} runs of 60 cells that went on to their end: {len(problems)} problems")
+    print(
+        f"{killed} SIGKILLs, {advanced} of them after a further cell, of {ended} runs of 60 cells that went on to their end: {len(problems)} problems"
+    )
     print("\n".join(problems), end="")
     return 1 if problems else 0
 

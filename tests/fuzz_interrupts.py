@@ -27,9 +27,9 @@ from fakes import FakePrompt, rows_of, yes_no
 from test_runs import bytes_of, model
 
 import t0native as t0
-from t0native import batches, runs
-from t0native.stepfolders import step_folder, steps_in
-from t0native.trainer import Trainer
+from t0native.training import batches, runfolder
+from t0native.training.stepfolders import step_folder, steps_in
+from t0native.training.trainer import Trainer
 
 PHASES = ("gradients", "apply", "batch", "validate", "save")
 BASE = {"vocab_size": 32128, "d_model": 768, "d_kv": 64, "d_ff": 2048, "num_layers": 12, "num_heads": 12, "feed_forward_proj": "gated-gelu"}
@@ -83,9 +83,14 @@ def slowly(row):
 def interrupted(begun, out, phase, k, after, options):
     """(phase that it hit, seconds late, seconds until the end, steps done) of a run that a SIGINT ended."""
     watched = Watched(phase, k, after)
-    module = sys.modules["t0native.train"]
-    places = ((Trainer, "gradients", "gradients"), (Trainer, "apply", "apply"), (batches.Batches, "next", "batch"), (module, "evaluate", "validate"))
-    undone = [watched.wrap(*place) for place in (*places, (runs.RunFolder, "save", "save"))]
+    module = sys.modules["t0native.training.train"]
+    places = (
+        (Trainer, "gradients", "gradients"),
+        (Trainer, "apply", "apply"),
+        (batches.Batches, "next", "batch"),
+        (module, "evaluate", "validate"),
+    )
+    undone = [watched.wrap(*place) for place in (*places, (runfolder.RunFolder, "save", "save"))]
     try:
         t0.train(begun, out=out, steps=100_000, progress=False, **options)
         raise AssertionError("the run ended by itself")

@@ -27,11 +27,14 @@ from fakes import FakePrompt, rows_of, yes_no
 from test_runs import bytes_of, log_of, mixture, model, run
 
 import t0native as t0
-from t0native import files, runs
-from t0native.runs import BEST
-from t0native.stepfolders import check_files, read_manifest, step_folder, steps_in
+from t0native.base import files
+from t0native.training import runfolder
+from t0native.training.runfolder import BEST
+from t0native.training.stepfolders import check_files, read_manifest, step_folder, steps_in
 
-CHILD = "import sys; sys.path.insert(0, {tests!r}); from fuzz_runs import *; die({out!r}, *{end!r}); trained({out!r}, {kind!r}, **{options!r})"
+CHILD = (
+    "import sys; sys.path.insert(0, {tests!r}); from fuzz_runs import *; die({out!r}, *{end!r}); trained({out!r}, {kind!r}, **{options!r})"
+)
 PART = "checkpoints/.step-*.tmp"
 TOLD = re.compile("cannot write: .*what was there before is unchanged|written, but may not outlast a power cut: syncing the folder failed")
 KINDS = {
@@ -206,7 +209,7 @@ class Disk:
 
         self.patch.setattr(files.os, "fsync", sync)
         self.patch.setattr(files.os, "replace", rename)
-        for module in (files, runs):
+        for module in (files, runfolder):
             self.patch.setattr(module, "open", opened, raising=False)
         return self
 
@@ -284,7 +287,10 @@ def main():
             for threads in map(int, args.threads.split(",")):
                 hit, again = killed_at_random(folder, kind, args.kills, args.steps, threads, random)
                 assert hit == args.kills, f"{hit} of {args.kills} kills hit"
-                print(f"{kind}, {threads} threads: {hit} kills, {again} of {args.steps} steps done again; the same weights and log", flush=True)
+                print(
+                    f"{kind}, {threads} threads: {hit} kills, {again} of {args.steps} steps done again; the same weights and log",
+                    flush=True,
+                )
         if args.writing:
             torn = killed_while_writing(folder, args.writing, random)
             told = ", ".join(f"{count} with {files} files" for files, count in sorted(torn.items()))

@@ -19,7 +19,7 @@ from itertools import chain
 from pathlib import Path
 
 import t0native as t0
-from t0native.batches import CHUNK, Batches, TokenBatches, make_batch
+from t0native.training.batches import CHUNK, Batches, TokenBatches, make_batch
 
 BATCH, PIECE = 64, 1 << 18
 SETTINGS = {"seed": 3, "max_source": 256, "max_target": 64}
@@ -47,7 +47,10 @@ def file_of(folder, kind, n):
 
 
 def mixture_of(path, alone):
-    prompts = [t0.Prompt("number", "{{ text }}. Which? ||| {{ number }}"), t0.Prompt("even", "{% if number % 2 == 0 %}{{ text }}{% endif %} ||| even")]
+    prompts = [
+        t0.Prompt("number", "{{ text }}. Which? ||| {{ number }}"),
+        t0.Prompt("even", "{% if number % 2 == 0 %}{{ text }}{% endif %} ||| even"),
+    ]
     began = time.perf_counter()
     rows = t0.open_rows(path)
     print(f"{rows}, {path.stat().st_size / 1e6:,.0f} MB, opened in {time.perf_counter() - began:.1f} s; peak {peak():.0f} MB", flush=True)

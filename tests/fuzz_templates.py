@@ -18,7 +18,7 @@ from jinja_oracle import _pick, environment
 from template_grammar import Grammar, example
 
 from t0native._core import Template
-from t0native.errors import TemplateError
+from t0native.base.errors import TemplateError
 
 EXAMPLES, PICKS, SHARE_REFUSED, SHARE_OF_EACH = 3, {"first": 1, "last": 2}, 0.15, 0.001
 INTENDED = {  # what ours says where it alone refuses: the reasons of docs/templates.md
@@ -69,7 +69,9 @@ def fuzz(pairs, seed, report=print):
             theirs, ours = answer(ENV.from_string, source), answer(Template, source)
         for number in range(EXAMPLES):
             fields = example(rng, wild=number == 2 and rng.random() < 0.3)
-            expected = theirs if isinstance(theirs, Exception) else answer(lambda: theirs.render(**copy.deepcopy(fields)))  # it may change them
+            expected = (
+                theirs if isinstance(theirs, Exception) else answer(lambda: theirs.render(**copy.deepcopy(fields)))
+            )  # it may change them
             got = ours if isinstance(ours, Exception) else answer(ours.render, fields, None, 0, 0, PICKS[pick])
             verdict = judge(expected, got)
             verdicts[verdict] += 1
@@ -97,7 +99,9 @@ def main(pairs=200_000, seed=0):
         print(f"{count:8} {name}")
     rare = [name for name, count in constructs.items() if count < SHARE_OF_EACH * pairs]
     refused = 1 - verdicts["equal"] / verdicts.total()
-    print(f"{verdicts.total()} pairs, seed {seed}: {dict(verdicts)}; {100 * refused:.1f} % not equal; {len(constructs)} constructs, {len(rare)} too rare: {rare}")
+    print(
+        f"{verdicts.total()} pairs, seed {seed}: {dict(verdicts)}; {100 * refused:.1f} % not equal; {len(constructs)} constructs, {len(rare)} too rare: {rare}"
+    )
     return 1 if different or rare or refused > SHARE_REFUSED else 0
 
 

@@ -43,7 +43,17 @@ class Texts:
         self.rng, self.kinds, self.corpus = random.Random(seed), Counter(), corpus
         usable = (i for i in range(oracle.get_piece_size()) if not (oracle.is_control(i) or oracle.is_unknown(i) or oracle.is_byte(i)))
         self.pieces = [oracle.id_to_piece(i).replace("▁", " ") for i in usable]
-        self.makers = [self.plain, self.scripts, self.spaces, self.controls, self.sentinels, self.ties, self.far_ties, self.mutated, self.odd]
+        self.makers = [
+            self.plain,
+            self.scripts,
+            self.spaces,
+            self.controls,
+            self.sentinels,
+            self.ties,
+            self.far_ties,
+            self.mutated,
+            self.odd,
+        ]
         self.weights = [30, 15, 10, 8, 8, 12, 1, 10, 6]
 
     def batch(self, n):
@@ -65,10 +75,14 @@ class Texts:
         return "".join(c for c in self.some(letters, 20) if not "\ud800" <= c < "\ue000")
 
     def spaces(self):
-        return "".join(self.rng.choice(SPACES) if self.rng.random() < 0.6 else self.rng.choice(self.pieces) for _ in range(self.rng.randrange(1, 12)))
+        return "".join(
+            self.rng.choice(SPACES) if self.rng.random() < 0.6 else self.rng.choice(self.pieces) for _ in range(self.rng.randrange(1, 12))
+        )
 
     def controls(self):
-        return "".join(self.rng.choice(CONTROLS) if self.rng.random() < 0.5 else self.rng.choice(ODD) for _ in range(self.rng.randrange(1, 12)))
+        return "".join(
+            self.rng.choice(CONTROLS) if self.rng.random() < 0.5 else self.rng.choice(ODD) for _ in range(self.rng.randrange(1, 12))
+        )
 
     def sentinels(self):
         names = [f"<extra_id_{self.rng.randrange(100)}>", self.rng.choice(NAMES)]
@@ -88,7 +102,9 @@ class Texts:
         text = list(self.plain())
         for _ in range(self.rng.randrange(1, 5)):
             at = self.rng.randrange(len(text) + 1)
-            text[at : at + self.rng.randrange(3)] = self.rng.choice([self.rng.choice(ODD), self.rng.choice(CONTROLS), self.scripts()[:2], "  "])
+            text[at : at + self.rng.randrange(3)] = self.rng.choice(
+                [self.rng.choice(ODD), self.rng.choice(CONTROLS), self.scripts()[:2], "  "]
+            )
         return "".join(text)
 
     def odd(self):

@@ -147,8 +147,12 @@ def kept(folder):
     db = sqlite3.connect(Path(folder, ".studio/prompts.sqlite"))
     try:
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-        gaps = db.execute("SELECT count(*) FROM (SELECT prompt_id FROM revision GROUP BY prompt_id HAVING max(number) <> count(*))").fetchone()[0]
-        behind = db.execute("SELECT count(*) FROM prompt WHERE revision <> (SELECT max(number) FROM revision WHERE prompt_id = id)").fetchone()[0]
+        gaps = db.execute(
+            "SELECT count(*) FROM (SELECT prompt_id FROM revision GROUP BY prompt_id HAVING max(number) <> count(*))"
+        ).fetchone()[0]
+        behind = db.execute(
+            "SELECT count(*) FROM prompt WHERE revision <> (SELECT max(number) FROM revision WHERE prompt_id = id)"
+        ).fetchone()[0]
         assert gaps == 0 and behind == 0
         return [json.loads(content)["reference"] for (content,) in db.execute("SELECT content FROM revision WHERE number > 1")]
     finally:
@@ -274,8 +278,14 @@ def bombs(folder, users, bombers=10, count=100):
                 return
             try:
                 for turn in range(count // bombers):
-                    status, text, _ = client.post("/preview", dataset=dataset, name="p", **FORM | {"jinja": BOMBS[(who + turn) % len(BOMBS)] + " ||| a"})
-                    assert status in (200, 429) and 'class="error"' in text or status == 429, (BOMBS[(who + turn) % len(BOMBS)], status, text[:300])
+                    status, text, _ = client.post(
+                        "/preview", dataset=dataset, name="p", **FORM | {"jinja": BOMBS[(who + turn) % len(BOMBS)] + " ||| a"}
+                    )
+                    assert status in (200, 429) and 'class="error"' in text or status == 429, (
+                        BOMBS[(who + turn) % len(BOMBS)],
+                        status,
+                        text[:300],
+                    )
             finally:
                 left.discard(who)
                 if not left:
@@ -325,7 +335,11 @@ def main():
                 print("previews, 20 editors: median {:.0f} ms, 95 % {:.0f} ms, most {:.0f} ms".format(*previews(folder)))
             elif what == "bombs":
                 Accounts(folder / "one.json").add("anna", "a good long one", "writer")
-                print("100 bombs from 10 clients; another's preview: median {:.0f} ms, most {:.0f} ms of {}".format(*bombs(folder, json.loads((folder / "one.json").read_text())["users"]["anna"])))
+                print(
+                    "100 bombs from 10 clients; another's preview: median {:.0f} ms, most {:.0f} ms of {}".format(
+                        *bombs(folder, json.loads((folder / "one.json").read_text())["users"]["anna"])
+                    )
+                )
             sys.stdout.flush()
 
 

@@ -1,12 +1,12 @@
 """Makes t0native/data/t0_datasets.json, the table of facts behind t0native.Mixture.t0, from four public sources:
 
-    datasets.csv            of bigscience-workshop/t-zero 7a699e3: which dataset trains or evaluates what, and its training size
-    t0_dataset_infos.json   split sizes and home pages, of the hub's dataset_infos.json files of June 2022
-    promptsource 0.1.0      how many prompts a dataset has, how many are of the original task, and a hash of them (no text of theirs)
-    RENAMED, NOT_SELECTED   below: hub ids since 2024 as public code names them; t-zero's seqio_tasks (D4_TRAIN_SKIP_EVAL and the tasks
-                            that it could not cache, which are all of wiki_hop's)
+datasets.csv            of bigscience-workshop/t-zero 7a699e3: which dataset trains or evaluates what, and its training size
+t0_dataset_infos.json   split sizes and home pages, of the hub's dataset_infos.json files of June 2022
+promptsource 0.1.0      how many prompts a dataset has, how many are of the original task, and a hash of them (no text of theirs)
+RENAMED, NOT_SELECTED   below: hub ids since 2024 as public code names them; t-zero's seqio_tasks (D4_TRAIN_SKIP_EVAL and the tasks
+                        that it could not cache, which are all of wiki_hop's)
 
-    python tests/make_t0_tables.py ../shared/data/t0-mixture PROMPTSOURCE_0_1_0"""
+python tests/make_t0_tables.py ../shared/data/t0-mixture PROMPTSOURCE_0_1_0"""
 
 import csv
 import json
@@ -16,7 +16,15 @@ from pathlib import Path
 TABLE = Path(__file__).parent.parent / "t0native" / "data" / "t0_datasets.json"
 COLUMNS = ("dataset", "subset", "task", "train", "evaluate", "train_size", "selects", "prompts", "original", "sha256", "splits", "homepage")
 NOT_SELECTED = {
-    *("paws/labeled_final", "adversarial_qa/dbidaf", "adversarial_qa/dbert", "duorc/ParaphraseRC", "dream", "amazon_polarity", "app_reviews"),
+    *(
+        "paws/labeled_final",
+        "adversarial_qa/dbidaf",
+        "adversarial_qa/dbert",
+        "duorc/ParaphraseRC",
+        "dream",
+        "amazon_polarity",
+        "app_reviews",
+    ),
     *("imdb", "wiki_bio", "gigaword", "multi_news", "samsum", "dbpedia_14", "trec", "wiki_hop/original"),
 }
 RENAMED = """
@@ -32,8 +40,8 @@ RENAMED = """
 
 def table(facts, promptsource):
     """The whole table, of the folder with datasets.csv and t0_dataset_infos.json and of an unpacked promptsource 0.1.0."""
-    from t0native.prompts import PromptCollection
-    from t0native.t0mixtures import prompts_hash
+    from t0native.prompts.collection import PromptCollection
+    from t0native.tasks.t0mixtures import prompts_hash
 
     prompts = PromptCollection.promptsource(promptsource)
     infos = json.loads(Path(facts, "t0_dataset_infos.json").read_text())

@@ -50,7 +50,10 @@ def run(path):
             run_cell(source, name, names)
         except BaseException as error:  # Ctrl-C and SystemExit fail a cell too
             traceback.print_exc()
-            print(f"{path.name}, cell {number} (code cell {count}), line {place_of(error, name)}: {type(error).__name__}: {error}", file=sys.stderr)
+            print(
+                f"{path.name}, cell {number} (code cell {count}), line {place_of(error, name)}: {type(error).__name__}: {error}",
+                file=sys.stderr,
+            )
             return 1
         print(f"-- cell {number}: {time.monotonic() - began:.2f} s", flush=True)
     return 0

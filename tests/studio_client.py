@@ -25,7 +25,9 @@ class Browser:
         answer = self.client.get(path, **options)
         answer.get_data()
         answer.close()
-        assert answer.status_code == code or code is None or (code == 200 and answer.status_code == 302), f"{path}: {answer.status_code} {answer.text[:600]}"
+        assert answer.status_code == code or code is None or (code == 200 and answer.status_code == 302), (
+            f"{path}: {answer.status_code} {answer.text[:600]}"
+        )
         return answer
 
     @property

@@ -60,7 +60,9 @@ def model_of(*tables, **changes):
 
 
 # The likeliest first token is 2 (0.5), but the best whole answer is 3 4 <end> (0.4 x 0.9 x 0.9).
-FORKED = table({0: {2: 0.5, 3: 0.4, 4: 0.1}, 2: {5: 0.4, END: 0.3, 2: 0.3}, 3: {4: 0.9, 5: 0.1}, 4: {END: 0.9, 5: 0.1}, 5: {END: 0.8, 2: 0.2}})
+FORKED = table(
+    {0: {2: 0.5, 3: 0.4, 4: 0.1}, 2: {5: 0.4, END: 0.3, 2: 0.3}, 3: {4: 0.9, 5: 0.1}, 4: {END: 0.9, 5: 0.1}, 5: {END: 0.8, 2: 0.2}}
+)
 
 
 def ids_of(answer):

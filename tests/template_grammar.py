@@ -95,7 +95,9 @@ class Grammar:
     # ---- expressions by type
 
     def any(self):
-        return self.rng.choice([self.text, self.text, self.text, self.number, self.boolean, self.texts, self.numbers, self.mapping, self.odd, self.odd])()
+        return self.rng.choice(
+            [self.text, self.text, self.text, self.number, self.boolean, self.texts, self.numbers, self.mapping, self.odd, self.odd]
+        )()
 
     def text_atom(self):
         if self.flip(0.5):
@@ -118,29 +120,89 @@ class Grammar:
         two, one, n = (lambda: f"({self.word()}, {self.text()})"), (lambda: f"({self.word()})"), self.small
         base = lambda: f"({self.text()})"  # noqa: E731
         rules = [
-            ("filters", lambda: self.filtered(base(), ("lower", ""), ("upper", ""), ("capitalize", ""), ("title", ""), ("trim", ""), ("trim", one),
-             ("replace", two), ("replace", lambda: f"({self.word()}, {self.text()}, {n()})"), ("string", ""), ("highlight", ""), ("reverse", ""),
-             ("default", one), ("d", lambda: f"({self.word()}, {self.keyword('boolean', 'true')})"), ("center", lambda: f"({n()})"),
-             ("truncate", lambda: f"({self.rng.randint(3, 30)}{self.maybe('positional', ', true')})"), ("truncate", lambda: f"(9, {self.keyword('leeway', '0')})"),
-             ("indent", lambda: self.rng.choice(["", "(2)", "('> ', true)", "(1, blank=true)"])),
-             ("wordwrap", lambda: self.rng.choice(["(8)", "(5, false)", "(9, wrapstring='/')", "(4, break_on_hyphens=false)"])),
-             ("striptags", ""), ("urlencode", ""))),
-            ("methods", lambda: self.method(base(), ("lower", ""), ("upper", ""), ("title", ""), ("capitalize", ""), ("swapcase", ""), ("casefold", ""), ("strip", ""),
-             ("strip", self.word), ("lstrip", self.word), ("rstrip", self.word), ("replace", lambda: f"{self.word()}, {self.text()}"), ("center", n),
-             ("ljust", lambda: f"{n()}, '*'"), ("rjust", n), ("zfill", n), ("removeprefix", self.word), ("removesuffix", self.word))),
+            (
+                "filters",
+                lambda: self.filtered(
+                    base(),
+                    ("lower", ""),
+                    ("upper", ""),
+                    ("capitalize", ""),
+                    ("title", ""),
+                    ("trim", ""),
+                    ("trim", one),
+                    ("replace", two),
+                    ("replace", lambda: f"({self.word()}, {self.text()}, {n()})"),
+                    ("string", ""),
+                    ("highlight", ""),
+                    ("reverse", ""),
+                    ("default", one),
+                    ("d", lambda: f"({self.word()}, {self.keyword('boolean', 'true')})"),
+                    ("center", lambda: f"({n()})"),
+                    ("truncate", lambda: f"({self.rng.randint(3, 30)}{self.maybe('positional', ', true')})"),
+                    ("truncate", lambda: f"(9, {self.keyword('leeway', '0')})"),
+                    ("indent", lambda: self.rng.choice(["", "(2)", "('> ', true)", "(1, blank=true)"])),
+                    ("wordwrap", lambda: self.rng.choice(["(8)", "(5, false)", "(9, wrapstring='/')", "(4, break_on_hyphens=false)"])),
+                    ("striptags", ""),
+                    ("urlencode", ""),
+                ),
+            ),
+            (
+                "methods",
+                lambda: self.method(
+                    base(),
+                    ("lower", ""),
+                    ("upper", ""),
+                    ("title", ""),
+                    ("capitalize", ""),
+                    ("swapcase", ""),
+                    ("casefold", ""),
+                    ("strip", ""),
+                    ("strip", self.word),
+                    ("lstrip", self.word),
+                    ("rstrip", self.word),
+                    ("replace", lambda: f"{self.word()}, {self.text()}"),
+                    ("center", n),
+                    ("ljust", lambda: f"{n()}, '*'"),
+                    ("rjust", n),
+                    ("zfill", n),
+                    ("removeprefix", self.word),
+                    ("removesuffix", self.word),
+                ),
+            ),
             ("methods", lambda: self.method(self.word(), ("join", self.texts))),
-            ("filters", lambda: self.filtered(self.texts(), ("join", one), ("join", ""), ("first", ""), ("last", ""), ("min", ""), ("max", ""), ("random", ""), ("choice", "")) + self.end()),
+            (
+                "filters",
+                lambda: (
+                    self.filtered(
+                        self.texts(),
+                        ("join", one),
+                        ("join", ""),
+                        ("first", ""),
+                        ("last", ""),
+                        ("min", ""),
+                        ("max", ""),
+                        ("random", ""),
+                        ("choice", ""),
+                    )
+                    + self.end()
+                ),
+            ),
             ("filters", lambda: self.filtered("rows", ("join", f"('-', attribute={self.rng.choice(ATTRIBUTES)})"))),
-            ("filters filter:string", lambda: f"({self.any()})|string"), ("filters filter:tojson", lambda: f"({self.plain()})|tojson"),
+            ("filters filter:string", lambda: f"({self.any()})|string"),
+            ("filters filter:tojson", lambda: f"({self.plain()})|tojson"),
             ("filters filter:format", lambda: f"'%s %r %5s'|format({self.any_simple()}, {self.number()}, {self.word()})"),
             ("filters filter:format keyword", lambda: f"'%(a)s-%(b)s'|format(a={self.text()}, b={self.number()})"),
             ("filters filter:filesizeformat", lambda: f"({self.number()})|filesizeformat{self.maybe('positional', '(true)')}"),
             ("op:%", lambda: f"'%s|%d|%.2f' % ({self.text()}, {self.integer()}, {self.number()})"),
-            ("op:+", lambda: f"({self.text()} + {self.text()})"), ("op:*", lambda: f"({self.text()} * {self.rng.randint(-1, 3)})"),
+            ("op:+", lambda: f"({self.text()} + {self.text()})"),
+            ("op:*", lambda: f"({self.text()} * {self.rng.randint(-1, 3)})"),
             ("op:~", lambda: f"({self.any_simple()} ~ {self.text()} ~ {self.number()})"),
-            ("index", lambda: f"({self.text()})[{self.rng.randint(-2, 2)}]"), ("slice", lambda: f"({self.text()})[{self.bounds()}]"),
-            ("if-else", lambda: f"({self.text()} if {self.boolean()} else {self.text()})"), ("if-alone", lambda: f"('' ~ ({self.text()} if {self.boolean()}))"),
-            ("op:or", lambda: f"({self.text()} or {self.text()})"), ("attribute", lambda: self.rng.choice(["d.k", "d.z", "rows[0].a", "rows.1.c.e", "d.title"])),
+            ("index", lambda: f"({self.text()})[{self.rng.randint(-2, 2)}]"),
+            ("slice", lambda: f"({self.text()})[{self.bounds()}]"),
+            ("if-else", lambda: f"({self.text()} if {self.boolean()} else {self.text()})"),
+            ("if-alone", lambda: f"('' ~ ({self.text()} if {self.boolean()}))"),
+            ("op:or", lambda: f"({self.text()} or {self.text()})"),
+            ("attribute", lambda: self.rng.choice(["d.k", "d.z", "rows[0].a", "rows.1.c.e", "d.title"])),
             ("item", lambda: self.rng.choice(["d['k']", "xs[0]", "ys[-1]", "rows[-1]['a']", "d['title']", "pairs[0][0]"])),
             ("index", lambda: f"({self.texts()})[{self.rng.choice(['0', 'neg', 'n'])}]{self.end()}"),
         ]
@@ -165,7 +227,9 @@ class Grammar:
         return self.rng.choice([self.text_atom, self.small, lambda: "f", lambda: "xs", lambda: "none", lambda: "d"])()
 
     def plain(self):
-        return self.rng.choice([self.text, self.number, self.texts, self.mapping, lambda: "rows", lambda: "none", lambda: "[xs, nums, t]"])()
+        return self.rng.choice(
+            [self.text, self.number, self.texts, self.mapping, lambda: "rows", lambda: "none", lambda: "[xs, nums, t]"]
+        )()
 
     def bounds(self):
         a, b = str(self.rng.randint(-5, 5)), self.rng.choice([str(self.rng.randint(-5, 9)), "n"])
@@ -235,7 +299,13 @@ class Grammar:
         argument = {"divisibleby": " 2", "in": " xs", "sameas": " none"}.get(name, f"({self.integer()})" if name in
                    ("eq", "equalto", "ne", "lt", "lessthan", "le", "gt", "greaterthan", "ge") else "")  # fmt: skip
         numeric = name in ("odd", "even", "divisibleby") or argument.startswith("(")
-        operand = self.integer() if numeric else self.text() if name in ("lower", "upper", "in", "filter", "test") else self.rng.choice([self.any_simple(), "missing", "t", "rows", "2.0"])
+        operand = (
+            self.integer()
+            if numeric
+            else self.text()
+            if name in ("lower", "upper", "in", "filter", "test")
+            else self.rng.choice([self.any_simple(), "missing", "t", "rows", "2.0"])
+        )
         return f"(({operand}) is {self.maybe('is-not', 'not ')}{name}{argument})"
 
     def texts(self):
@@ -340,7 +410,10 @@ class Grammar:
         return self.tag("else") + self.body()
 
     def text_filters(self):
-        return "|".join(self.rng.choice(["upper", "lower", "trim", "replace('a', 'z')", "title", "truncate(20)", "indent(2)", "string"]) for _ in range(self.rng.randint(1, 2)))
+        return "|".join(
+            self.rng.choice(["upper", "lower", "trim", "replace('a', 'z')", "title", "truncate(20)", "indent(2)", "string"])
+            for _ in range(self.rng.randint(1, 2))
+        )
 
     def inside_loop(self, name="loop"):
         self.loops.append(name)
@@ -349,7 +422,17 @@ class Grammar:
         return out
 
     def loop_text(self):
-        name, after = self.rng.choice([*((number, "") for number in LOOP_NUMBERS), ("first", ""), ("last", ""), ("previtem", ""), ("nextitem", ""), ("cycle", "('a', 'b')"), ("changed", f"({self.text()})")])
+        name, after = self.rng.choice(
+            [
+                *((number, "") for number in LOOP_NUMBERS),
+                ("first", ""),
+                ("last", ""),
+                ("previtem", ""),
+                ("nextitem", ""),
+                ("cycle", "('a', 'b')"),
+                ("changed", f"({self.text()})"),
+            ]
+        )
         self.used.add(f"loop.{name}")
         return f"{{{{ loop.{name}{after} }}}}"
 
@@ -369,11 +452,30 @@ class Grammar:
         return f"{self.tag(f'for {name} in {source}{test}')}{inside}{self.maybe('for-else', self.else_part)}{self.tag('endfor')}"
 
     def for_rows(self):
-        source, names = self.rng.choice([("rows|groupby('a')", "g, members"), ("d.items()", "key, value"), ("pairs", "a, b"), ("zip(xs, ys)", "a, b"), ("d|dictsort", "key, value"), ("xs|batch(2, '')", "a, b")])
+        source, names = self.rng.choice(
+            [
+                ("rows|groupby('a')", "g, members"),
+                ("d.items()", "key, value"),
+                ("pairs", "a, b"),
+                ("zip(xs, ys)", "a, b"),
+                ("d|dictsort", "key, value"),
+                ("xs|batch(2, '')", "a, b"),
+            ]
+        )
         if self.flip(0.2):
             self.used.update(("group", "filter:groupby"))
-            return self.tag("for g in rows|groupby('c.e')") + "{{ g.grouper }}={{ g.list|length }}{{ g['list'][0].a }}{{ g[0] }}" + self.tag("endfor")
-        self.used.update(("for-tuple", *(f"filter:{name}" for name in ("groupby", "dictsort", "batch") if name in source), *(["function:zip"] if "zip" in source else [])))
+            return (
+                self.tag("for g in rows|groupby('c.e')")
+                + "{{ g.grouper }}={{ g.list|length }}{{ g['list'][0].a }}{{ g[0] }}"
+                + self.tag("endfor")
+            )
+        self.used.update(
+            (
+                "for-tuple",
+                *(f"filter:{name}" for name in ("groupby", "dictsort", "batch") if name in source),
+                *(["function:zip"] if "zip" in source else []),
+            )
+        )
         first, second = names.split(", ")
         return f"{self.tag(f'for {names} in {source}')}{{{{ {first} }}}}:{{{{ {second} }}}}{self.inside_loop()}{self.tag('endfor')}"
 
@@ -413,7 +515,17 @@ class Grammar:
         changes = [("append", self.text), ("extend", self.texts), ("insert", lambda: f"0, {self.text()}"), ("reverse", ""), ("pop", ""), ("pop", "0"), ("copy", ""), ("clear", ""),
                    ("remove", f"{name}[0]"), ("count", "'a'"), ("index", f"{name}[0]"), ("sort", ""), ("sort", "reverse=true")]  # fmt: skip
         if self.flip(0.3):
-            changes = [("update", self.mapping), ("update", lambda: f"k={self.text()}"), ("setdefault", "'q', 1"), ("popitem", ""), ("pop", "'k'"), ("pop", "'zz', 0"), ("get", "'k'"), ("copy", ""), ("clear", "")]
+            changes = [
+                ("update", self.mapping),
+                ("update", lambda: f"k={self.text()}"),
+                ("setdefault", "'q', 1"),
+                ("popitem", ""),
+                ("pop", "'k'"),
+                ("pop", "'zz', 0"),
+                ("get", "'k'"),
+                ("copy", ""),
+                ("clear", ""),
+            ]
             value = f"set {name} = {{'k': {self.text()}}}"
             return f"{self.tag(value)}{{{{ {self.method(name, *changes)} }}}}{{{{ {name} }}}}"
         items = ", ".join([self.text(), self.text()])
@@ -441,7 +553,14 @@ class Grammar:
 
     def call_macro(self):
         name = self.rng.choice(self.macros)
-        arguments = self.rng.choice([lambda: self.text(), lambda: f"{self.text()}, {self.text()}", lambda: f"q={self.text()}, p={self.word()}", lambda: f"{self.word()}, q={self.word()}"])()
+        arguments = self.rng.choice(
+            [
+                lambda: self.text(),
+                lambda: f"{self.text()}, {self.text()}",
+                lambda: f"q={self.text()}, p={self.word()}",
+                lambda: f"{self.word()}, q={self.word()}",
+            ]
+        )()
         return f"{name}({arguments})"
 
     def joiner(self):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import t0native as t0
-from t0native import _core, bench
-from t0native.cli import main
-from t0native.memory import DTYPES
+from t0native import _core
+from t0native.checkpoints.sizes import DTYPES
+from t0native.cli.main import main
+from t0native.models import machine
 
 
 @pytest.mark.parametrize("kernels", t0.kernels.all())
@@ -60,15 +61,15 @@ def tiny(tmp_path_factory):
 
 
 def test_the_verb_measures_machine_and_model(tiny, monkeypatch, capsys):
-    monkeypatch.setattr(bench, "MATRIX_BYTES", 1 << 16)
-    monkeypatch.setattr(bench, "SECONDS", 0.001)
+    monkeypatch.setattr(machine, "MATRIX_BYTES", 1 << 16)
+    monkeypatch.setattr(machine, "SECONDS", 0.001)
     command = ["bench", "--model", str(tiny), "--threads", "1", "--dtype", "int8", "float32"]
     assert main([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    machine = found["machine"]
-    assert set(machine["peaks"]) == set(t0.kernels.available()) and machine["read_gb"] > 0.01
-    assert set(machine["products"]) == {"int8", "float32"}
-    assert all(0 < entry["share"] < 10 for rates in machine["products"].values() for entry in rates.values())
+    rates = found["machine"]
+    assert set(rates["peaks"]) == set(t0.kernels.available()) and rates["read_gb"] > 0.01
+    assert set(rates["products"]) == {"int8", "float32"}
+    assert all(0 < entry["share"] < 10 for products in rates["products"].values() for entry in products.values())
     assert [model["dtype"] for model in found["models"]] == ["int8", "float32"]
     assert all(model["encoded_tokens"] > 0 and model["scored_examples"] > 0 and model["threads"] == 1 for model in found["models"])
     assert main(command) == 0
@@ -88,6 +89,6 @@ def test_the_verb_measures_machine_and_model(tiny, monkeypatch, capsys):
     ],
 )
 def test_the_verb_refuses_before_it_measures(given, told, monkeypatch, capsys):
-    monkeypatch.setattr(bench, "measure_machine", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(machine, "measure_machine", lambda *_: pytest.fail("measured"))
     assert main(["bench", *given]) == 2
     assert told in capsys.readouterr().err

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 import t0native as t0
-from t0native.bigbench import T0_TASKS, BigBenchPrompt, Form, find_task, read_task, stopped
+from t0native.tasks.bigbench import T0_TASKS, BigBenchPrompt, Form, find_task, read_task, stopped
 
 
 class Guess:
     """Ranks the first choice first."""
 
     def rank(self, inputs, choices, **options):
-        return [type("Ranking", (), {"index": 0, "scores": [0.0] * len(row), "lengths": [1] * len(row), "normalized": [0.0] * len(row)}) for row in choices]
+        return [
+            type("Ranking", (), {"index": 0, "scores": [0.0] * len(row), "lengths": [1] * len(row), "normalized": [0.0] * len(row)})
+            for row in choices
+        ]
 
 
 def put(folder, name, content):
@@ -39,7 +42,13 @@ def rendered(tmp_path, content, row=0, **options):
 
 
 def test_the_prompt_is_what_the_file_says(tmp_path):
-    form = {"task_prefix": "Add.\n", "example_input_prefix": "Sum: ", "example_output_prefix": " Is: ", "choice_prefix": " or ", "append_choices_to_input": False}
+    form = {
+        "task_prefix": "Add.\n",
+        "example_input_prefix": "Sum: ",
+        "example_output_prefix": " Is: ",
+        "choice_prefix": " or ",
+        "append_choices_to_input": False,
+    }
     assert rendered(tmp_path, task_json(**form)).input == "Add.\nSum: 1 + 1 Is: "
     example = rendered(tmp_path, task_json())  # BIG-bench's own defaults, with the choices in a drawn order
     assert example.input.startswith("\nQ: 1 + 1\n  choice: ") and example.input.endswith("\nA: ")
@@ -63,7 +72,10 @@ def test_examples_that_stand_twice_count_once(tmp_path):
 
 
 def test_answers_that_are_written(tmp_path):
-    content = {"examples": [{"input": "Capital of France?", "target": ["Paris", " paris "]}, {"input": "Of Spain?", "target": "Madrid"}], "metrics": ["exact_str_match"]}
+    content = {
+        "examples": [{"input": "Capital of France?", "target": ["Paris", " paris "]}, {"input": "Of Spain?", "target": "Madrid"}],
+        "metrics": ["exact_str_match"],
+    }
     rows, _, metric = read_task(put(tmp_path, "task.json", content))
     assert metric == "exact_str_match" and rows[0]["choices"] is None
     assert [row["answers"] for row in rows] == [["Paris", " paris "], ["Madrid"]]
@@ -75,7 +87,14 @@ def test_answers_that_are_written(tmp_path):
 
 @pytest.mark.parametrize(
     "text, stop, answer",
-    [("Paris. It", None, "Paris"), ("\n. Paris\nIt", None, "Paris"), ("...", None, ""), ("a. b## c", "##", "a. b"), (" a. b ", "##", "a. b"), ("", None, "")],
+    [
+        ("Paris. It", None, "Paris"),
+        ("\n. Paris\nIt", None, "Paris"),
+        ("...", None, ""),
+        ("a. b## c", "##", "a. b"),
+        (" a. b ", "##", "a. b"),
+        ("", None, ""),
+    ],
 )
 def test_where_an_answer_stops(text, stop, answer):
     assert stopped(text, stop) == answer
@@ -85,15 +104,29 @@ def test_the_three_forms_are_one(tmp_path):
     put(tmp_path, "bigbench/a/task.json", task_json(example_input_prefix="", example_output_prefix="", append_choices_to_input=False))
     rows = mosaic(3)
     put(tmp_path, "bigbench/b.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    hub = [{"idx": i, "inputs": row["query"], "targets": [row["choices"][1]], "multiple_choice_targets": row["choices"], "multiple_choice_scores": [0, 1, 0]} for i, row in enumerate(rows)]
+    hub = [
+        {
+            "idx": i,
+            "inputs": row["query"],
+            "targets": [row["choices"][1]],
+            "multiple_choice_targets": row["choices"],
+            "multiple_choice_scores": [0, 1, 0],
+        }
+        for i, row in enumerate(rows)
+    ]
     put(tmp_path, "bigbench/c/validation.json", hub)
-    written = [{"inputs": row["query"], "targets": [row["choices"][1]], "multiple_choice_targets": [], "multiple_choice_scores": []} for row in rows]
+    written = [
+        {"inputs": row["query"], "targets": [row["choices"][1]], "multiple_choice_targets": [], "multiple_choice_scores": []}
+        for row in rows
+    ]
     found = [find_task(tmp_path, name)() for name in "abc"] + [find_task({"bigbench/d": {"validation": written}}, "d")()]
     prompts = [BigBenchPrompt("own", forms) for _, forms, _ in found]
     examples = [[prompt.render(row, index=i) for i, row in enumerate(rows)] for prompt, (rows, _, _) in zip(prompts, found)]
     assert examples[0] == examples[1] == examples[2]
     split = {"train": hub[:2], "validation": hub[2:]}
-    assert len(find_task({"bigbench/e": split}, "e")()[0]) == 3 and len(find_task({"bigbench/e": split | {"default": hub[:1]}}, "e")()[0]) == 1
+    assert (
+        len(find_task({"bigbench/e": split}, "e")()[0]) == 3 and len(find_task({"bigbench/e": split | {"default": hub[:1]}}, "e")()[0]) == 1
+    )
     assert [example[:2] for example in examples[3]] == [example[:2] for example in examples[0]]
     assert [metric.name for _, _, metric in found] == ["multiple_choice_grade"] * 3 + ["exact_str_match"]
 
@@ -119,10 +152,14 @@ def test_public_data(public_data, tmp_path):
     ]  # fmt: skip
     assert suite.all_cells == len(T0_TASKS) == 14 and len(suite.missing) == 10
     example = suite[3].render("the authors' prompt", 0)
-    assert example.input.startswith("Please answer the following questions about which words certain pronouns refer to.\n\nThe city councilmen")
+    assert example.input.startswith(
+        "Please answer the following questions about which words certain pronouns refer to.\n\nThe city councilmen"
+    )
     assert example.input.endswith("\nThe above reasoning is ") and example[1:] == ("correct", ["correct", "incorrect"])
     report = t0.evaluate(Guess(), suite, progress=False)
-    assert [(cell["metric"], cell["status"], cell["n"]) for cell in report.cells] == [("multiple_choice_grade", "ok", len(task.rows)) for task in suite]
+    assert [(cell["metric"], cell["status"], cell["n"]) for cell in report.cells] == [
+        ("multiple_choice_grade", "ok", len(task.rows)) for task in suite
+    ]
     firsts = [row["worth"][row["choices"][0]] for row in suite[3].rows]
     assert report.cells[3]["value"] == sum(firsts) / len(firsts)
 
@@ -163,7 +200,10 @@ def test_missing_tasks_are_told_with_their_source(tmp_path, caplog):
     put(tmp_path, "bigbench/winowhy/task.json", task_json())
     suite = t0.suite("bigbench-t0", tmp_path)
     assert repr(suite) == "Suite('bigbench-t0', 1 of 14 cells, 1 tasks)" and ("bigbench", "strategyqa", "task.json") in suite.missing
-    assert "\n  bigbench/known_unknowns/task.json: https://github.com/google/BIG-bench, bigbench/benchmark_tasks/known_unknowns\n" in caplog.text
+    assert (
+        "\n  bigbench/known_unknowns/task.json: https://github.com/google/BIG-bench, bigbench/benchmark_tasks/known_unknowns\n"
+        in caplog.text
+    )
 
 
 @pytest.mark.parity
@@ -180,7 +220,10 @@ def test_scores_are_those_of_transformers(public_data, tmp_path):
     concepts = [(row["query"], row["choices"], row["choices"][row["gold"]]) for row in map(json.loads, lines)]
     content = json.loads((public_data / "data/bigbench-winowhy/task.json").read_text(encoding="utf-8"))
     head, before, after = content["task_prefix"], content["example_input_prefix"], content["example_output_prefix"]
-    why = [(head + before + row["input"] + after, list(row["target_scores"]), max(row["target_scores"], key=row["target_scores"].get)) for row in content["examples"][:20]]
+    why = [
+        (head + before + row["input"] + after, list(row["target_scores"]), max(row["target_scores"], key=row["target_scores"].get))
+        for row in content["examples"][:20]
+    ]
     put(tmp_path, "bigbench/novel_concepts.jsonl", "\n".join(lines))
     put(tmp_path, "bigbench/winowhy/task.json", content)
     report = t0.evaluate(model, t0.suite("bigbench-t0", tmp_path), limit=32, progress=False)

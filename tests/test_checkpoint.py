@@ -12,24 +12,15 @@ from conftest import needed
 from fuzz_checkpoints import fuzz
 
 import t0native as t0
-from t0native.checkpoint import Checkpoint
-from t0native.safetensorfiles import read_header
+from t0native.checkpoints.checkpoint import Checkpoint
+from t0native.checkpoints.safetensorfiles import read_header
 
 hypothesis = needed("hypothesis", "pip install '.[test]'", module_level=True)
 safetensors = needed("safetensors.numpy", "pip install '.[test]'", module_level=True)
 st = hypothesis.strategies
 
 UNTIED = t0.Config(vocab_size=19, d_model=6, d_ff=10, num_layers=1, num_heads=2, d_kv=3, num_decoder_layers=2)
-TIED = t0.Config(
-    vocab_size=19,
-    d_model=6,
-    d_ff=10,
-    num_layers=1,
-    num_heads=2,
-    d_kv=3,
-    feed_forward_proj="relu",
-    tie_word_embeddings=True,
-)
+TIED = t0.Config(vocab_size=19, d_model=6, d_ff=10, num_layers=1, num_heads=2, d_kv=3, feed_forward_proj="relu", tie_word_embeddings=True)
 
 
 @pytest.fixture(params=[UNTIED, TIED], ids=["untied", "tied"])
@@ -74,11 +65,7 @@ def test_files_of_a_saved_folder(saved):
     _, folder = saved
     assert sorted(os.listdir(folder)) == ["config.json", "generation_config.json", "model.safetensors"]
     data = json.loads((folder / "config.json").read_text())
-    assert (
-        data["model_type"] == "t5"
-        and data["architectures"] == ["T5ForConditionalGeneration"]
-        and data["is_encoder_decoder"] is True
-    )
+    assert data["model_type"] == "t5" and data["architectures"] == ["T5ForConditionalGeneration"] and data["is_encoder_decoder"] is True
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -150,9 +137,7 @@ def test_index_and_shards_must_agree(saved):
     index.write_text(json.dumps(data))
     with pytest.raises(t0.FormatError) as caught:
         load(folder)
-    assert "missing.safetensors: not here" in str(
-        caught.value
-    ) and "no.such.weight: promised by the index, not found" in str(caught.value)
+    assert "missing.safetensors: not here" in str(caught.value) and "no.such.weight: promised by the index, not found" in str(caught.value)
 
 
 def test_embedding_copies_are_accepted_only_when_equal(saved):
@@ -169,18 +154,14 @@ def test_embedding_copies_are_accepted_only_when_equal(saved):
         tensors["decoder.embed_tokens.weight"][3, 2] += 1e-6
 
     rewrite(folder, differ)
-    with pytest.raises(
-        t0.FormatError, match=r"decoder\.embed_tokens\.weight: expected the same values as shared\.weight"
-    ):
+    with pytest.raises(t0.FormatError, match=r"decoder\.embed_tokens\.weight: expected the same values as shared\.weight"):
         load(folder)
 
 
 def test_a_missing_untied_head_is_not_tied_in_silence(tmp_path):
     t0.Model.init(UNTIED).save(tmp_path)
     rewrite(tmp_path, lambda tensors: {name: tensors[name] for name in tensors if name != "lm_head.weight"})
-    with pytest.raises(
-        t0.FormatError, match=r"lm_head\.weight: missing, expected shape \[19, 6\].*tie_word_embeddings"
-    ):
+    with pytest.raises(t0.FormatError, match=r"lm_head\.weight: missing, expected shape \[19, 6\].*tie_word_embeddings"):
         load(tmp_path)
 
 
@@ -216,11 +197,7 @@ def test_every_wrong_tensor_is_listed_up_to_ten(saved):
     with pytest.raises(t0.FormatError) as caught:
         load(folder)
     lines = str(caught.value).splitlines()
-    assert (
-        len(lines) == 12
-        and lines[-1].strip().startswith("and ")
-        and "expected shape [6, 6], found [6, 5]" in str(caught.value)
-    )
+    assert len(lines) == 12 and lines[-1].strip().startswith("and ") and "expected shape [6, 6], found [6, 5]" in str(caught.value)
 
 
 def test_integer_weights_are_refused(saved):
@@ -400,9 +377,7 @@ def test_a_failed_write_leaves_the_old_folder(saved, monkeypatch, call, at):
 
 def test_a_failed_first_save_leaves_no_folder(tmp_path, monkeypatch):
     model = t0.Model.init(UNTIED)
-    monkeypatch.setattr(
-        os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device"))
-    )
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
     with pytest.raises(OSError, match="o space left"):
         model.save(tmp_path / "new")
     assert not (tmp_path / "new").exists()
@@ -431,4 +406,12 @@ def test_a_model_is_saved_in_its_own_float_type(saved, tmp_path):
 def test_changed_files_are_read_or_refused(tmp_path):
     """tests/fuzz_checkpoints.py changes 200,000."""
     met = fuzz(tmp_path, 700, 1)
-    assert {kind for kind, what in met if what == "FormatError"} == {"state dict", "torch", "msgpack", "safetensors", "packed", "zarray", "chunk"}
+    assert {kind for kind, what in met if what == "FormatError"} == {
+        "state dict",
+        "torch",
+        "msgpack",
+        "safetensors",
+        "packed",
+        "zarray",
+        "chunk",
+    }

@@ -14,7 +14,7 @@ import pytest
 from conftest import needed
 
 import t0native as t0
-from t0native.cli import main
+from t0native.cli.main import main
 
 TEMPLATES = """\
 dataset: mine
@@ -90,7 +90,10 @@ def test_prompt_list_show_apply(run, place):
     code, out, _ = run("prompt", "apply", "mine", "is it so", "--prompts", "bare", "--data", "rows.jsonl")
     assert (code, out) == (0, "== is it so\n(this row is dropped: the template gives 1 part; 2, separated by |||, are needed)\n\n")
     code, out, _ = run("evaluate", "--model", "model", "--task", "mine=rows.jsonl", "--prompts", "bare")
-    assert code == 1 and "no row is left of 12 (12 rows dropped: the template gives 1 part; 2, separated by |||, are needed (first row 0))" in out
+    assert (
+        code == 1
+        and "no row is left of 12 (12 rows dropped: the template gives 1 part; 2, separated by |||, are needed (first row 0))" in out
+    )
     code, out, _ = run("prompt", "apply", "mine", *MINE, "--example", '{"text": "a", "label": 0}', "--json")
     assert [entry["target"] for entry in json.loads(out)] == ["no", "false"]
 
@@ -181,7 +184,9 @@ def test_train_from_a_recipe(run, place):
 
 def test_train_by_tokens_tells_what_prompts_dropped(run, place):
     (place / "some/mine").mkdir(parents=True)
-    (place / "some/mine/templates.yaml").write_text(TEMPLATES.replace("Is it so that {{text}}?", "{% if label %}Is it so that {{text}}?{% endif %}"))
+    (place / "some/mine/templates.yaml").write_text(
+        TEMPLATES.replace("Is it so that {{text}}?", "{% if label %}Is it so that {{text}}?{% endif %}")
+    )
     (place / "tokens.yaml").write_text(
         "model: model\ntasks:\n  - {dataset: mine, data: rows.jsonl, prompts: some}\nsteps: 4\nbatch_tokens: 99\naccumulate: 2\nout: by-tokens\n"
     )
@@ -227,7 +232,11 @@ def test_info_says_what_would_not_load(run, place):
         (folder / "model.safetensors.index.json").write_text('{"weight_map": {"shared.weight": "one.safetensors"}}')
 
     code, out, _ = changed("wide", widen)
-    assert code == 1 and "loads                no: model.safetensors, tensor encoder.block.0.layer.1.DenseReluDense.wi_0.weight: expected shape [48, 16]" in out
+    assert (
+        code == 1
+        and "loads                no: model.safetensors, tensor encoder.block.0.layer.1.DenseReluDense.wi_0.weight: expected shape [48, 16]"
+        in out
+    )
     code, out, err = changed("shard", shard)
     assert (code, out) == (2, "") and "file one.safetensors: not here, expected in shard" in err
     code, out, _ = changed("beside", lambda folder: shutil.copy(folder / "model.safetensors", folder / "other.safetensors"))
@@ -241,7 +250,10 @@ def test_pointers_and_pages_in_the_place_of_files_are_told(run, place, name, tmp
 
     shutil.copytree(place / "model", tmp_path / "m")
     for content, told in (
-        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a pointer of Git LFS, not the file itself: `git lfs pull` in"),
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+            "a pointer of Git LFS, not the file itself: `git lfs pull` in",
+        ),
         ("\n<!DOCTYPE html>\n<html><body>Sign in</body></html>\n", "a web page, not the file itself: download it again"),
     ):
         (tmp_path / "m" / name).write_text(content)
@@ -250,7 +262,7 @@ def test_pointers_and_pages_in_the_place_of_files_are_told(run, place, name, tmp
 
 
 def test_demo_passes_its_options_on_and_its_exit_code_back(run, monkeypatch):
-    import t0native.mini.demo as demo
+    import t0native.experiments.demo as demo
 
     given = []
     monkeypatch.setattr(demo, "run", lambda **options: given.append(options) or 1)
@@ -262,16 +274,28 @@ def test_demo_passes_its_options_on_and_its_exit_code_back(run, monkeypatch):
 
 DIGITS, SEEDS = "9" * 5000, "must be a whole number from 0 to 18446744073709551615"
 BAD = [
-    (["rank", "--model", "nowhere", "a", "b"], "nowhere: no such folder; a model is a folder with config.json, model.safetensors and spiece.model"),
+    (
+        ["rank", "--model", "nowhere", "a", "b"],
+        "nowhere: no such folder; a model is a folder with config.json, model.safetensors and spiece.model",
+    ),
     (["evaluate", "--model", "model"], "evaluate: no rows; give --suite NAME, --task DATASET=FILE, or --data and --dataset"),
-    (["evaluate", "--model", "model", "--task", "mine=rows.jsonl", "--shots", "2"], "evaluate: --shots goes with --suite, whose tasks know their train split"),
+    (
+        ["evaluate", "--model", "model", "--task", "mine=rows.jsonl", "--shots", "2"],
+        "evaluate: --shots goes with --suite, whose tasks know their train split",
+    ),
     (["evaluate", "--model", "model", "--suite", "mini", "--shots", "-1"], "shots -1: must be a whole number from 0 to 1000"),
     (["evaluate", "--model", "model", "--data", "rows.jsonl"], "--data needs --dataset, which says whose prompts are used"),
-    (["evaluate", "--model", "model", "--task", "mine", *MINE], "--task 'mine': must be DATASET=FILE or DATASET/SUBSET=FILE, as in super_glue/copa=rows.jsonl"),
+    (
+        ["evaluate", "--model", "model", "--task", "mine", *MINE],
+        "--task 'mine': must be DATASET=FILE or DATASET/SUBSET=FILE, as in super_glue/copa=rows.jsonl",
+    ),
     (["evaluate", "--model", "model", "--task", "mime=rows.jsonl", *MINE], "no prompts for 'mime'; did you mean 'mine'?"),
     (["evaluate", "--model", "model", "--task", "mine=none.jsonl", *MINE], "none.jsonl: No such file or directory"),
     (["evaluate", "--model", "model", "--task", "mine=empty.jsonl", *MINE], "empty.jsonl: no rows"),
-    (["evaluate", "--model", "model", "--task", "mine=broken.jsonl", *MINE], "broken.jsonl, line 2, column 1: not JSON (Expecting value): 'oops'"),
+    (
+        ["evaluate", "--model", "model", "--task", "mine=broken.jsonl", *MINE],
+        "broken.jsonl, line 2, column 1: not JSON (Expecting value): 'oops'",
+    ),
     (
         ["evaluate", "--model", "model", "--task", "mine=other.jsonl", *MINE],
         "task 'mine', prompt 'is it so', row 1: no field 'text'; nearest is 'texts' (the row has: texts, label)",
@@ -284,14 +308,23 @@ BAD = [
     (["prompt", "apply", "mine", *MINE, "--example", "{1: 2}"], None),
     (["prompt", "apply", "mine", *MINE, "--data", "rows.jsonl", "--seed", "-1"], f"--seed -1: {SEEDS}"),
     (["evaluate", "--model", "model", "--task", "mine=rows.jsonl", *MINE, "--seed", str(2**64)], f"--seed {2**64}: {SEEDS}"),
-    (["evaluate", "--model", "model", "--task", "mine=rows.jsonl", *MINE, "--limit", "0"], "limit 0: must be a whole number, at least 1, or None"),
+    (
+        ["evaluate", "--model", "model", "--task", "mine=rows.jsonl", *MINE, "--limit", "0"],
+        "limit 0: must be a whole number, at least 1, or None",
+    ),
     (["evaluate", "--model", "model", "--task", "mine=deep.json", *MINE], "deep.json: nested too deeply"),
-    (["evaluate", "--model", "model", "--task", "mine=digits.jsonl", *MINE], "digits.jsonl, line 2: a number of more than 4300 digits; write it as a text"),
+    (
+        ["evaluate", "--model", "model", "--task", "mine=digits.jsonl", *MINE],
+        "digits.jsonl, line 2: a number of more than 4300 digits; write it as a text",
+    ),
     (
         ["evaluate", "--model", "bare", "--task", "mine=rows.jsonl", *MINE],
         "the model has no tokenizer, and tasks are texts: put spiece.model into its folder, or give it one: Model.init(config, tokenizer=...)",
     ),
-    (["generate", "--model", "model", "--max-new-tokens", "99999999999", "a"], "max_new_tokens 99999999999: must be a whole number from 1 to 1048576"),
+    (
+        ["generate", "--model", "model", "--max-new-tokens", "99999999999", "a"],
+        "max_new_tokens 99999999999: must be a whole number from 1 to 1048576",
+    ),
     (["train", "good.yaml", "--seed", str(2**70)], f"--seed {2**70}: {SEEDS}"),
     (["train", "good.yaml"], "good.yaml: no 'out': the trained model would be lost; name a folder with 'out' or --out"),
     (["rank", "--model", "model", "--threads", "257", "a", "b"], "threads 257: must be a whole number from 1 to 256"),
@@ -317,7 +350,10 @@ BAD = [
     (["train", "twice.yaml"], "twice.yaml, line 4, column 1: not YAML: 'steps' stands twice, first in line 3"),
     (["prompt", "apply", "mine", *MINE, "--example", "{}"], "task 'mine', prompt 'is it so', row 0: no field 'label'; (the row has: )"),
     (["train", "no-model.yaml"], "no-model.yaml: no 'model'; it must name the model"),
-    (["rank", "--model", "model", "--threads", "many", "a", "b"], "argument --threads: invalid int value: 'many' (see t0native rank --help)"),
+    (
+        ["rank", "--model", "model", "--threads", "many", "a", "b"],
+        "argument --threads: invalid int value: 'many' (see t0native rank --help)",
+    ),
     (["rank", "--model", "model", "a " * 3000, "b"], None),
     (["trian"], None),
 ]
@@ -402,13 +438,17 @@ def test_a_recipes_wrong_values_are_told_with_file_and_key(run, bad_files, place
 def test_what_is_no_yaml_is_told_with_its_line(run, place, value):
     (place / "wrong.yaml").write_text(f"{RECIPE}seed: {value}\n")
     code, out, err = run("train", "wrong.yaml")
-    assert (code, out) == (2, "") and err.startswith("t0native: error: wrong.yaml, line ") and ": not YAML: " in err and err.count("\n") == 1
+    assert (
+        (code, out) == (2, "") and err.startswith("t0native: error: wrong.yaml, line ") and ": not YAML: " in err and err.count("\n") == 1
+    )
 
 
 def test_numbers_with_an_exponent_are_numbers(place):
-    from t0native.recipe import read_recipe
+    from t0native.training.recipe import read_recipe
 
-    (place / "exponent.yaml").write_text(RECIPE + "learning_rate: 1e-3\noptimizer: adamw\noptimizer_options: {epsilon: 1E-8}\nout: 2024-01-31\n")
+    (place / "exponent.yaml").write_text(
+        RECIPE + "learning_rate: 1e-3\noptimizer: adamw\noptimizer_options: {epsilon: 1E-8}\nout: 2024-01-31\n"
+    )
     options = read_recipe(place / "exponent.yaml").options
     assert (options["learning_rate"], options["optimizer_options"]) == (0.001, {"epsilon": 1e-8})
     assert options["out"] == place / "2024-01-31"
@@ -423,7 +463,7 @@ def test_help_has_examples(run, verb):
 def test_no_space_left_is_bad_input(run, monkeypatch, place):
     import errno
 
-    from t0native import files
+    from t0native.base import files
 
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -436,15 +476,19 @@ def test_no_space_left_is_bad_input(run, monkeypatch, place):
 
 def test_closed_streams_are_told(run, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", None)
-    assert run("generate", "--model", "model") == (2, "", "t0native: error: generate: no input; give it as an argument or on stdin, one a line\n")
+    assert run("generate", "--model", "model") == (
+        2,
+        "",
+        "t0native: error: generate: no input; give it as an argument or on stdin, one a line\n",
+    )
     monkeypatch.setattr(sys, "stdout", None)
     assert main(["info", "model"]) == 2 and "standard output is closed" in capsys.readouterr().err
 
 
 def test_a_fault_is_one_line_and_its_trace_can_be_had(run, monkeypatch):
-    import t0native.inspection
+    import t0native.models.inspection
 
-    monkeypatch.setattr(t0native.inspection, "describe_model", lambda path, config: {}["gone"])
+    monkeypatch.setattr(t0native.models.inspection, "describe_model", lambda path, config: {}["gone"])
     code, out, err = run("info", "model")
     assert (code, out) == (2, "") and err.startswith("t0native: error: KeyError: 'gone'; this should not happen: T0NATIVE_TRACE=1")
     monkeypatch.setenv("T0NATIVE_TRACE", "1")

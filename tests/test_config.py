@@ -52,9 +52,7 @@ def test_published_sizes(size):
     assert t0.Config.t5_v1_1(size).parameters == WEIGHTS[size]
 
 
-@pytest.mark.parametrize(
-    "changes", [{}, {"tie_word_embeddings": True}, {"feed_forward_proj": "relu"}, {"num_decoder_layers": 1}]
-)
+@pytest.mark.parametrize("changes", [{}, {"tie_word_embeddings": True}, {"feed_forward_proj": "relu"}, {"num_decoder_layers": 1}])
 def test_the_core_has_as_many_weights(changes):
     config = t0.Config(vocab_size=30, d_model=8, d_ff=12, num_layers=3, num_heads=2, d_kv=5, **changes)
     assert _core.Model(config.core()).parameters == config.parameters
@@ -68,15 +66,11 @@ def test_defaults_are_the_hubs():
 
 
 @pytest.mark.parametrize(
-    "tied, scaled, expected",
-    [(False, None, False), (True, None, True), (True, False, False), (True, True, True), (False, False, False)],
+    "tied, scaled, expected", [(False, None, False), (True, None, True), (True, False, False), (True, True, True), (False, False, False)]
 )
 def test_head_of_old_and_new_transformers(tied, scaled, expected):
     """transformers 5 writes tie_word_embeddings true always, and scale_decoder_outputs false for T5 1.1."""
-    assert (
-        t0.Config.from_dict({**T0_3B, "tie_word_embeddings": tied, "scale_decoder_outputs": scaled}).tie_word_embeddings
-        is expected
-    )
+    assert t0.Config.from_dict({**T0_3B, "tie_word_embeddings": tied, "scale_decoder_outputs": scaled}).tie_word_embeddings is expected
 
 
 REFUSED = {
@@ -154,7 +148,7 @@ def test_every_key_that_transformers_t5_reads_is_decided_here():
 
     from transformers.models.t5 import modeling_t5
 
-    from t0native import config
+    from t0native.checkpoints import config
 
     read = set(re.findall(r"config\.([a-z_]\w*)", Path(modeling_t5.__file__).read_text()))
     ours = {field.name for field in dataclasses.fields(t0.Config)} | {*config._ONLY, *config._DERIVED, *config._ALIASES}
@@ -169,9 +163,7 @@ def test_no_default_stands_in_for_a_shape(key):
         t0.Config.from_dict({name: value for name, value in T0_3B.items() if name != key})
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"d_model": 1, "d_model": 2}', '"x"', "[" * 100_000, '{"d_model": NaN}']
-)
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"d_model": 1, "d_model": 2}', '"x"', "[" * 100_000, '{"d_model": NaN}'])
 def test_broken_files(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(t0.FormatError, match=r"config\.json"):

@@ -10,15 +10,22 @@ from checkpoint_files import save_t5x, save_t5x_folder, save_torch
 from conftest import needed
 
 import t0native as t0
-from t0native.checkpoint import open_checkpoint
-from t0native.cli import main
-from t0native.convert import convert
-from t0native.entries import as_bfloat16
-from t0native.inspection import describe_model
-from t0native.memory import weights_bytes
+from t0native.checkpoints.checkpoint import open_checkpoint
+from t0native.checkpoints.conversion import convert
+from t0native.checkpoints.sizes import weights_bytes
+from t0native.checkpoints.tensorfiles import as_bfloat16
+from t0native.cli.main import main
+from t0native.models.inspection import describe_model
 
 CONFIG = t0.Config(
-    vocab_size=19, d_model=6, d_ff=10, num_layers=1, num_heads=2, d_kv=3, num_decoder_layers=2, extra={"torch_dtype": "float32", "n_positions": 512}
+    vocab_size=19,
+    d_model=6,
+    d_ff=10,
+    num_layers=1,
+    num_heads=2,
+    d_kv=3,
+    num_decoder_layers=2,
+    extra={"torch_dtype": "float32", "n_positions": 512},
 )
 TIED = t0.Config(vocab_size=19, d_model=6, d_ff=10, num_layers=1, num_heads=2, d_kv=3, feed_forward_proj="relu", tie_word_embeddings=True)
 
@@ -82,7 +89,9 @@ def test_bfloat16_halves_the_file_and_is_read_back(places, tmp_path):
     convert(open_checkpoint(found["bin"]), tmp_path / "half", "bfloat16")
     assert json.loads((tmp_path / "half/config.json").read_text()).get("torch_dtype", "bfloat16") == "bfloat16"
     entries = open_checkpoint(tmp_path / "half").entries
-    assert {name for name, entry in entries.items() if entry.dtype == "F32"} == {name for name in entries if "norm" in name or "bias" in name}
+    assert {name for name, entry in entries.items() if entry.dtype == "F32"} == {
+        name for name in entries if "norm" in name or "bias" in name
+    }
     again, direct = (t0.Model.from_pretrained(path, "bfloat16") for path in (tmp_path / "half", found["bin"]))
     for name, value in weights_of(model).items():
         expected = value if entries[name].dtype == "F32" else (as_bfloat16(value).astype(np.uint32) << 16).view(np.float32)
@@ -113,7 +122,11 @@ def test_nothing_is_written_where_a_weight_is_wrong(tmp_path, bad):
     (tmp_path / "m").mkdir()
     (tmp_path / "m/config.json").write_text(json.dumps(CONFIG.to_dict()))
     save_torch(tmp_path / "m/pytorch_model.bin", tensors)
-    message = "lm_head.weight, rows from 0 on: a weight of 3.4e\\+38 is beyond bfloat16" if np.isfinite(bad) else f"lm_head.weight, element 113 is {bad}"
+    message = (
+        "lm_head.weight, rows from 0 on: a weight of 3.4e\\+38 is beyond bfloat16"
+        if np.isfinite(bad)
+        else f"lm_head.weight, element 113 is {bad}"
+    )
     with pytest.raises(t0.NumericError, match=message):
         convert(open_checkpoint(tmp_path / "m"), tmp_path / "out", "bfloat16")
     assert sorted(os.listdir(tmp_path)) == ["m"]
@@ -145,7 +158,7 @@ def test_info_of_every_kind(places, capsys):
 
 
 def test_memory_is_told_and_compared_with_what_there_is(tmp_path, monkeypatch, capsys):
-    import t0native.inspection
+    import t0native.models.inspection
 
     model = t0.Model.init(CONFIG)
     model.save(tmp_path / "m")
@@ -154,9 +167,12 @@ def test_memory_is_told_and_compared_with_what_there_is(tmp_path, monkeypatch, c
         assert memory[dtype]["weights"] == t0.Model.from_pretrained(tmp_path / "m", dtype).core.nbytes
     assert memory["training_adamw"] > memory["training_adafactor"] > memory["float32"]["weights"]
     for free, fits in ((10**12, "fits now"), (1000, "does not fit now")):
-        monkeypatch.setattr(t0native.inspection, "available_memory", lambda free=free: free)
+        monkeypatch.setattr(t0native.models.inspection, "available_memory", lambda free=free: free)
         assert describe_model(tmp_path / "m")["memory"]["int8"]["fits"] is (free > 1000)
         main(["info", str(tmp_path / "m")])
         assert capsys.readouterr().out.count(f": {fits}\n") == 3
     xl = t0.Config.t5_v1_1("xl")
-    assert weights_bytes(xl, "float32") == pytest.approx(4 * xl.parameters, rel=0.01) and 1.02 < weights_bytes(xl, "int8") / xl.parameters < 1.03
+    assert (
+        weights_bytes(xl, "float32") == pytest.approx(4 * xl.parameters, rel=0.01)
+        and 1.02 < weights_bytes(xl, "int8") / xl.parameters < 1.03
+    )

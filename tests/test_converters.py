@@ -5,8 +5,10 @@ import json
 import pytest
 
 import t0native as t0
-from t0native.converters import converted, winogender_rows
-from t0native.rows import read_jsonl, read_rows
+from t0native.data.convert_data import winogender_rows
+from t0native.data.distributed import converted
+from t0native.data.lines import read_jsonl
+from t0native.data.rows import read_rows
 
 
 def made(tmp_path, name, text):
@@ -23,11 +25,21 @@ def lines(*rows):
 @pytest.mark.parametrize(
     "dataset, raw, count, first",
     [
-        ("super_glue/wsc.fixed", "superglue-val/WSC.val.jsonl", 104, {"span1_text": "anyone", "span2_text": "him", "span1_index": 32, "label": 0}),
+        (
+            "super_glue/wsc.fixed",
+            "superglue-val/WSC.val.jsonl",
+            104,
+            {"span1_text": "anyone", "span2_text": "him", "span1_index": 32, "label": 0},
+        ),
         ("super_glue/wic", "superglue-val/WiC.val.jsonl", 638, {"word": "class", "label": 0}),
         ("super_glue/copa", "superglue-val/COPA.val.jsonl", 100, {"question": "effect", "label": 1}),
         ("piqa", "piqa-val/valid.jsonl", 1838, {"label": 0}),
-        ("cos_e/v1.0", "cos-e-v1.0/dev_rand_split.jsonl", 950, {"answer": "unable to work", "choices": ["born again", "unable to work", "no longer exist"]}),
+        (
+            "cos_e/v1.0",
+            "cos-e-v1.0/dev_rand_split.jsonl",
+            950,
+            {"answer": "unable to work", "choices": ["born again", "unable to work", "no longer exist"]},
+        ),
     ],
 )
 def test_public_data(dataset, raw, count, first, public_data, tmp_path):
@@ -43,7 +55,10 @@ def test_explanations_of_cos_e(public_data):
     given = {row["id"]: row["explanation"] for row in read_jsonl(raw / "cose_dev_v1.0_processed.jsonl")}
     for row in read_rows(raw / "dev_rand_split.jsonl", "cos_e/v1.0"):
         assert row["answer"] in row["choices"]
-        assert (row["abstractive_explanation"], row["extractive_explanation"]) == (given[row["id"]]["open-ended"], given[row["id"]]["selected"])
+        assert (row["abstractive_explanation"], row["extractive_explanation"]) == (
+            given[row["id"]]["open-ended"],
+            given[row["id"]]["selected"],
+        )
 
 
 def test_copa_in_xml(tmp_path):
@@ -69,7 +84,16 @@ def test_labels_in_words():
 
 
 def test_rounds_of_anli(tmp_path):
-    row = {"uid": "u", "context": "It rains.", "hypothesis": "It is wet.", "label": "c", "model_label": "e", "genre": "made", "reason": "r", "tag": ""}
+    row = {
+        "uid": "u",
+        "context": "It rains.",
+        "hypothesis": "It is wet.",
+        "label": "c",
+        "model_label": "e",
+        "genre": "made",
+        "reason": "r",
+        "tag": "",
+    }
     raw = made(tmp_path, "anli_v1.0/R2/dev.jsonl", lines(row, row | {"label": "n"}, row | {"label": "e"}))
     place = t0.convert_data("anli", raw, tmp_path / "DATA")
     assert place == tmp_path / "DATA/anli/dev_r2.jsonl"

@@ -12,7 +12,7 @@ import t0native as t0
 
 @pytest.fixture(autouse=True)
 def fake_trainer(monkeypatch):
-    monkeypatch.setattr(sys.modules["t0native.train"], "Trainer", FakeTrainer)
+    monkeypatch.setattr(sys.modules["t0native.training.train"], "Trainer", FakeTrainer)
 
 
 def run(**options):
@@ -24,7 +24,9 @@ def test_the_curve_in_text_falls_from_the_largest_loss_to_the_smallest(tmp_path)
     lines = [{"step": step, "loss": 1.0 + 2.0 * (10 - step)} for step in range(1, 11)]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 11, "lo')
     rows = t0.loss_curve(tmp_path, text=True).splitlines()
-    assert rows[0] == "   19.000 |*" and rows[7] == "    1.000 |         *" and rows[8].strip() == "step 1 to 10, loss in nats a target token"
+    assert (
+        rows[0] == "   19.000 |*" and rows[7] == "    1.000 |         *" and rows[8].strip() == "step 1 to 10, loss in nats a target token"
+    )
     assert "".join(row[11:] for row in rows[:8]).count("*") == 10
     (tmp_path / "log.jsonl").write_text("")
     with pytest.raises(t0.ConfigError, match="log.jsonl: no step is logged yet"):

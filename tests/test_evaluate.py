@@ -30,7 +30,9 @@ def test_accuracy_of_every_prompt():
 
 def test_a_label_that_is_no_text_can_be_saved(tmp_path):
     task = t0.Task("t", rows_of(3), {"a": yes_no("a")})
-    report = t0.evaluate(FakeModel(by_words(["no"])), task, progress=False, label="m\udcff")  # as the command line gives a byte that is no UTF-8
+    report = t0.evaluate(
+        FakeModel(by_words(["no"])), task, progress=False, label="m\udcff"
+    )  # as the command line gives a byte that is no UTF-8
     assert t0.Report.load(report.save(tmp_path)).cells[0]["model"] == "m?"
 
 
@@ -82,7 +84,7 @@ def test_generation_goes_a_little_further_than_the_targets():
         def generate(self, inputs, max_new_tokens, truncate, progress):
             asked.append((len(inputs), max_new_tokens))
             progress(len(inputs), len(inputs))
-            return [text.upper()[: max_new_tokens] for text in inputs]
+            return [text.upper()[:max_new_tokens] for text in inputs]
 
     rows = [{"text": "a" * (1 + i * 7 % 300), "label": i % 2} for i in range(300)]
     prompt = FakePrompt("p", lambda row: (row["text"], row["text"].upper() if row["label"] else "b", None))

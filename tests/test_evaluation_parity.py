@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from fakes import FakePrompt
 
 import t0native as t0
-from fakes import FakePrompt
 
 evaluation_parity = pytest.importorskip("evaluation_parity", reason="needs jinja2")
 
@@ -43,10 +43,19 @@ def test_compat_is_the_script(public_data, tmp_path):
 @pytest.mark.parametrize(
     "render, reason",
     [
-        (lambda row: ("a?", "b", ["b", "c", "d"] if row["i"] == 8 else ["b", "c"]), "stops at row 9: it has 2 choices, the first row of its batch, 8, has 3"),
-        (lambda row: ("a?", "b" if row["i"] else "x", ["b", "c"]), "stops at such rows: 1 row dropped: the target is not among the choices (first row 0"),
+        (
+            lambda row: ("a?", "b", ["b", "c", "d"] if row["i"] == 8 else ["b", "c"]),
+            "stops at row 9: it has 2 choices, the first row of its batch, 8, has 3",
+        ),
+        (
+            lambda row: ("a?", "b" if row["i"] else "x", ["b", "c"]),
+            "stops at such rows: 1 row dropped: the target is not among the choices (first row 0",
+        ),
         (lambda row: ("a?", "b", None), "stops at row 0: the prompt has no answer choices"),
-        (lambda row: None if row["i"] == 3 else ("a?", "b", ["b"]), "stops at such rows: 1 row dropped: the template gives an empty input (first row 3)"),
+        (
+            lambda row: None if row["i"] == 3 else ("a?", "b", ["b"]),
+            "stops at such rows: 1 row dropped: the template gives an empty input (first row 3)",
+        ),
     ],
     ids=["fewer choices", "no choice", "no choices", "no input"],
 )

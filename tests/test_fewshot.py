@@ -3,8 +3,8 @@
 import pytest
 
 import t0native as t0
-from t0native.bigbench import BigBenchPrompt, Form
-from t0native.fewshot import FewShotPrompt, few_shot
+from t0native.tasks.bigbench import BigBenchPrompt, Form
+from t0native.tasks.fewshot import FewShotPrompt, few_shot
 
 ECHO = t0.Prompt("echo", "Say {{ text }}. ||| {{ answer_choices[label] }}", "no ||| yes")
 
@@ -44,7 +44,9 @@ def test_a_row_is_never_its_own_shot():
     task = few_shot(t0.Task("a", rows(4), [ECHO]), 3)
     for i in range(4):
         assert sorted(shots_of(task, i)) == [f"Say t{j}. {('no', 'yes')[j % 2]}" for j in range(4) if j != i]
-    with pytest.raises(t0.DataError, match="^task 'a', prompt 'echo', row 0: 4 shots are asked for, but only 3 of the 4 rows drawn from serve$"):
+    with pytest.raises(
+        t0.DataError, match="^task 'a', prompt 'echo', row 0: 4 shots are asked for, but only 3 of the 4 rows drawn from serve$"
+    ):
         few_shot(t0.Task("a", rows(4), [ECHO]), 4).render("echo", 0)
     twins = few_shot(t0.Task("a", [{"text": "x", "label": 0}] * 3 + rows(1), [ECHO]), 1)
     assert [shots_of(twins, i) for i in range(3)] == [["Say t0. no"]] * 3
@@ -75,7 +77,11 @@ def test_what_a_prompt_is_otherwise_stays():
 
 def test_big_bench_joins_its_own_way():
     form = Form("Add.\n", "Sum: ", " Is: ", few_shot_example_separator="\n##\n", append_choices_to_input=False)
-    made = [{"input": f"{i}+{i}", "choices": [str(2 * i), "x"], "worth": {str(2 * i): 1, "x": 0}, "answers": [str(2 * i)], "subtask": part} for i in range(4) for part in "ab"]
+    made = [
+        {"input": f"{i}+{i}", "choices": [str(2 * i), "x"], "worth": {str(2 * i): 1, "x": 0}, "answers": [str(2 * i)], "subtask": part}
+        for i in range(4)
+        for part in "ab"
+    ]
     prompt = BigBenchPrompt("own", {"a": form, "b": form})
     task = few_shot(t0.Task("sums", made, [prompt]), 3)
     example = task.render("own", 2)

@@ -10,12 +10,21 @@ import pytest
 from conftest import needed
 
 import t0native as t0
-from t0native.report import Report
+from t0native.reports.report import Report
 
 
 def report_of(values, model="m", task="rte", dataset="super_glue", subset="rte", n=20):
     """values: of each prompt, hits among n rows."""
-    about = {"task": task, "dataset": dataset, "subset": subset, "split": "validation", "metric": "accuracy", "dropped": 0, "status": "ok", "reason": None}
+    about = {
+        "task": task,
+        "dataset": dataset,
+        "subset": subset,
+        "split": "validation",
+        "metric": "accuracy",
+        "dropped": 0,
+        "status": "ok",
+        "reason": None,
+    }
     cells = [about | {"model": model, "prompt": f"p{i}", "prompt_id": None} for i in range(len(values))]
     correct = [np.r_[np.ones(hits), np.zeros(n - hits)] for hits in values]
     return Report.of_cells(cells, correct, [0.5] * len(values), seed=0, about={"models": [model]})
@@ -67,7 +76,10 @@ def test_figures_6_and_7_order_their_numbers_and_pool_seeds():
 def test_published_figures_by_name_and_of_ones_own():
     report = report_of([8, 10, 12])
     with_name = t0.figures.figure4(report, published=["GPT-3 175B few-shot", "T0 11B"], text=True).splitlines()
-    assert with_name[-2:] == ["  GPT-3 175B few-shot, published on rte: 72.9", "  T0 11B, published on rte: 81.2"]  # the median before means
+    assert with_name[-2:] == [
+        "  GPT-3 175B few-shot, published on rte: 72.9",
+        "  T0 11B, published on rte: 81.2",
+    ]  # the median before means
     for place in ("rte", "super_glue/rte"):
         own = {place: {"ours": 0.25, "theirs": 0.5}, "other": {"theirs": 0.75}}
         ax = t0.figures.figure4(report, ax=axes(), published=own)
@@ -144,7 +156,7 @@ def test_the_page_escapes_every_text_asks_for_nothing_and_is_the_same_again():
     assert "<script" not in page and page.count("&lt;script&gt;") >= 4 and "1 of them failed" in page
     assert not re.search(r"(?:src|href)=(?!\"data:)", page) and "Published figures" in page
     assert page == evil_report().to_html(published=True)
-    assert page.count("<tr class=\"failed\">") == 1 and page.count("<details>") == 1
+    assert page.count('<tr class="failed">') == 1 and page.count("<details>") == 1
 
 
 def test_the_page_without_matplotlib_draws_in_text(monkeypatch):
@@ -155,7 +167,9 @@ def test_the_page_without_matplotlib_draws_in_text(monkeypatch):
 
 @pytest.mark.slow
 def test_the_page_in_a_browser(tmp_path):
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'", exc_type=ImportError)
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'", exc_type=ImportError
+    )
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
@@ -182,7 +196,7 @@ def test_the_page_in_a_browser(tmp_path):
 
 
 def test_the_verb_report_writes_them(tmp_path, capsys):
-    from t0native.cli import main
+    from t0native.cli.main import main
 
     report_of([8, 10], "a_b").save(tmp_path / "report.json")
     options = ["--html", str(tmp_path / "r.html"), "--latex", str(tmp_path / "r.tex"), "--csv", str(tmp_path / "r.csv"), "--published"]
@@ -196,7 +210,7 @@ def test_the_verb_report_writes_them(tmp_path, capsys):
 
 
 def test_the_verb_report_draws_boxes_with_marks_and_bars(tmp_path, capsys):
-    from t0native.cli import main
+    from t0native.cli.main import main
 
     needed("matplotlib", "pip install '.[plot]'")
     report_of([8, 10]).save(tmp_path / "report.json")

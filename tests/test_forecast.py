@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import t0native as t0
-from t0native import _core, forecast
-from t0native.memory import activation_bytes
-from t0native.plans import check_settings
-from t0native.recipe import read_recipe
-from t0native.yamltext import parse_yaml
+from t0native import _core
+from t0native.base.yamltext import parse_yaml
+from t0native.checkpoints.sizes import activation_bytes
+from t0native.training import forecast
+from t0native.training.recipe import read_recipe
+from t0native.training.settings import check_settings
 
 ROOT = Path(__file__).parent.parent
 SMALL = dict(vocab_size=3000, d_model=48, d_kv=8, d_ff=96, num_layers=3, num_decoder_layers=2, num_heads=4)
@@ -45,8 +46,12 @@ def test_activations_are_what_the_core_holds(shape, recompute, dropout, changes)
 
 def test_operations_are_six_a_weight_and_token_and_those_of_attention():
     config = t0.Config(**WIDE | {"num_layers": 1, "num_decoder_layers": 1})
-    blocks = {name: np.prod(shape) for name, shape in config.tensors().items() if "block" in name and len(shape) == 2 and "bias" not in name}
-    of_source = sum(size for name, size in blocks.items() if name.startswith("encoder") or "EncDecAttention.k" in name or "EncDecAttention.v" in name)
+    blocks = {
+        name: np.prod(shape) for name, shape in config.tensors().items() if "block" in name and len(shape) == 2 and "bias" not in name
+    }
+    of_source = sum(
+        size for name, size in blocks.items() if name.startswith("encoder") or "EncDecAttention.k" in name or "EncDecAttention.v" in name
+    )
     of_target = sum(blocks.values()) - of_source + config.vocab_size * config.d_model
     inner = config.num_heads * config.d_kv
     attention = 2 * inner * (100 * 100 + 20 * 20 / 2 + 20 * 100)  # scores and sums
@@ -58,7 +63,7 @@ import json, re, sys
 from pathlib import Path
 from t0native import forecast
 from t0native.recipe import read_recipe
-from t0native.train import train
+from t0native.training.train import train
 forecast.PROBE_SECONDS = forecast.PRODUCT_SECONDS = 0.05
 recipe = read_recipe(sys.argv[1])
 plan = recipe.plan() if sys.argv[2] == "plan" else train(recipe.model(), recipe.mixture, **recipe.options)
@@ -105,13 +110,15 @@ def test_the_reference_recipe_is_the_papers():
         "warmup": 0, "dropout": 0.1, "select": True, "batch_tokens": 1024 * (1024 + 256),
         "optimizer_options": {"z_loss": 1e-4, "step_offset": 1_100_000},
     }  # fmt: skip
-    settings = check_settings({name: value for name, value in given.items() if name not in ("model", "mixture", "data", "prompts", "validate")})
+    settings = check_settings(
+        {name: value for name, value in given.items() if name not in ("model", "mixture", "data", "prompts", "validate")}
+    )
     assert {name: settings[name] for name in facts} == facts
     assert not {"add_eos_to_inputs", "add_eos_to_targets"} & set(given)  # the defaults are T0's
 
 
 def test_t0_3b_tells_by_how_much_it_does_not_fit(promptsource_0_1_0, tmp_path, monkeypatch, capsys):
-    from t0native.cli import main
+    from t0native.cli.main import main
 
     text = (ROOT / "configs/t0_3b.yaml").read_text().replace("prompts: P3", f"prompts: {promptsource_0_1_0}")
     (tmp_path / "t0.yaml").write_text(text)
@@ -120,7 +127,9 @@ def test_t0_3b_tells_by_how_much_it_does_not_fit(promptsource_0_1_0, tmp_path, m
     assert main(["train", str(tmp_path / "t0.yaml"), "--dry-run"]) == 0
     told = capsys.readouterr().out
     assert "313 components, sum of rates 17,277,798" in told and "\nparameters         2,849,757,184\n" in told
-    assert re.search(r"\nfits               no, by [78]\.\d GB: 2[34]\.\d GB more needed, 16\.0 GB available", told)  # 8 bytes a weight and activations
+    assert re.search(
+        r"\nfits               no, by [78]\.\d GB: 2[34]\.\d GB more needed, 16\.0 GB available", told
+    )  # 8 bytes a weight and activations
     assert "counted operations" in told and "missing" in told
     assert main(["train", str(tmp_path / "t0.yaml")]) == 2
     assert "no such folder of data" in capsys.readouterr().err
@@ -148,7 +157,7 @@ def test_the_small_recipe_plans(promptsource_folder, tmp_path, monkeypatch):
             file = tmp_path / f"DATA/super_glue/{name}/{split}.jsonl"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(row | {"idx": int(split == "train")}) + "\n")
-    from t0native.cli import main
+    from t0native.cli.main import main
 
     other = (tmp_path / "t5_small.yaml").read_text().replace("google/t5-small-lm-adapt", "nobody/nothing")
     (tmp_path / "other.yaml").write_text(other)
@@ -159,8 +168,8 @@ def test_the_small_recipe_plans(promptsource_folder, tmp_path, monkeypatch):
 
 def test_every_key_of_a_recipe_is_documented():
     """docs/training.md: a table a mapping, a row a key, no more and no fewer."""
-    from t0native.plans import OPTIONS, SETTINGS
-    from t0native.recipe import MODEL, T0_MIXTURE, TASK
+    from t0native.training.recipe import MODEL, T0_MIXTURE, TASK
+    from t0native.training.settings import OPTIONS, SETTINGS
 
     text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
     tables = {part.splitlines()[0]: re.findall(r"^\| `(\w+)` \|", part, flags=re.M) for part in re.split(r"^#+ ", text, flags=re.M)[1:]}
@@ -179,6 +188,10 @@ def test_the_defaults_that_are_documented_are_those_of_train():
     text = (ROOT / "docs/training.md").read_text(encoding="utf-8").partition("### How")[2].partition("###")[0]
     told = {key: value.strip() for key, value in re.findall(r"^\| `(\w+)` \| ([^|]*)\|", text, flags=re.M)}
     for name, parameter in inspect.signature(t0.train).parameters.items():
-        default = {True: "true", False: "false"}.get(parameter.default, parameter.default) if isinstance(parameter.default, bool) else parameter.default
+        default = (
+            {True: "true", False: "false"}.get(parameter.default, parameter.default)
+            if isinstance(parameter.default, bool)
+            else parameter.default
+        )
         if name in told and default not in (None, inspect.Parameter.empty):
             assert told[name] == str(default) or float(told[name]) == default, name

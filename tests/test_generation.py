@@ -10,9 +10,10 @@ from fakes import Terminal, ctrl_c
 from table_models import ASKED, END, FORKED, Core, ids_of, model_of, small_t5, table
 
 import t0native as t0
-from t0native import generation, generation_options
-from t0native.generation_options import options_of
-from t0native.warpers import log_softmax
+from t0native.generation import generation
+from t0native.generation import options as generation_options
+from t0native.generation.options import options_of
+from t0native.generation.warpers import log_softmax
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,10 @@ def test_the_rules_by_hand():
     assert asked(min_new_tokens=3, no_repeat_ngram_size=1)[:3] == [2, 3, 4]
     one_of_two = lambda number, ids: [3, 4, END] if len(ids) < 3 else [END]
     assert asked(prefix_allowed_tokens_fn=one_of_two) == [3, 4]
-    assert asked(prefix_allowed_tokens_fn=lambda number, ids: [4] if len(ids) < 3 else [END], bad_words_ids=[[4]]) == [4, 4]  # it wins over the others
+    assert asked(prefix_allowed_tokens_fn=lambda number, ids: [4] if len(ids) < 3 else [END], bad_words_ids=[[4]]) == [
+        4,
+        4,
+    ]  # it wins over the others
     stuck = model_of(table({0: {0: 0.9, 2: 0.1}, 2: {END: 1.0}}))
     assert ids_of(stuck.generate([3], no_repeat_ngram_size=1)) == [2]  # 0, the start token, was there
 
@@ -85,7 +89,9 @@ def test_the_function_is_told_the_input_and_the_ids_with_the_start():
 
 def test_fewer_answers_where_the_rules_leave_fewer():
     only = {(0,): [2, 3], (0, 2): [END], (0, 3): [END]}
-    found = model_of(FORKED).generate([3], num_beams=4, num_return_sequences=3, prefix_allowed_tokens_fn=lambda n, ids: only[tuple(ids.tolist())])
+    found = model_of(FORKED).generate(
+        [3], num_beams=4, num_return_sequences=3, prefix_allowed_tokens_fn=lambda n, ids: only[tuple(ids.tolist())]
+    )
     assert ids_of(found) == [[2], [3]]
 
 
@@ -107,7 +113,9 @@ def test_lengths_as_the_hub_counts_them():
     ended = model_of(table({0: {END: 0.9, 2: 0.1}, 2: {END: 0.9, 2: 0.1}}))
     for options, length in (({}, 0), ({"min_new_tokens": 3}, 3), ({"min_length": 3}, 2), ({"min_length": 9, "min_new_tokens": 1}, 1)):
         assert len(ended.generate([3], no_repeat_ngram_size=99, **options)) == length
-    with pytest.raises(t0.ConfigError, match="max_length 3: must be above 3, the tokens that an answer begins with; max_new_tokens counts new ones"):
+    with pytest.raises(
+        t0.ConfigError, match="max_length 3: must be above 3, the tokens that an answer begins with; max_new_tokens counts new ones"
+    ):
         count(max_length=3)
 
 
@@ -142,14 +150,24 @@ def test_numbers_that_are_not_finite_and_rules_that_leave_nothing():
         with pytest.raises(t0.NumericError, match="input 1: the logits are not finite"):
             model_of(FORKED, broken).generate([[2], [3]], **options)
     everything = [[i] for i in range(6)]
-    for options, place in (({}, ", token 0"), ({"num_beams": 2}, ""), ({"do_sample": True}, ", token 0"), ({"do_sample": True, "num_beams": 2}, "")):
+    for options, place in (
+        ({}, ", token 0"),
+        ({"num_beams": 2}, ""),
+        ({"do_sample": True}, ", token 0"),
+        ({"do_sample": True, "num_beams": 2}, ""),
+    ):
         with pytest.raises(t0.ConfigError, match=rf"input 0{place}: the rules of this call .* allow no token at all"):
             model_of(FORKED).generate([3], bad_words_ids=everything, min_new_tokens=1, **options)
 
 
 @pytest.mark.parametrize(
     "answer, message",
-    [([], "gave no id for input 0 behind 1 ids; allow the end token"), ([60], "gave something else than ids from 0 to 5"), (["a"], "gave something else"), ([-1], "gave some")],
+    [
+        ([], "gave no id for input 0 behind 1 ids; allow the end token"),
+        ([60], "gave something else than ids from 0 to 5"),
+        (["a"], "gave something else"),
+        ([-1], "gave some"),
+    ],
 )
 def test_what_the_callers_function_may_give(answer, message):
     with pytest.raises(t0.ConfigError, match=f"prefix_allowed_tokens_fn {message}"):
@@ -159,10 +177,16 @@ def test_what_the_callers_function_may_give(answer, message):
 # ---- keywords and generation_config.json ---------------------------------------------------------------------------------
 
 REFUSED = [
-    ({"force_words_ids": [[5]]}, "force_words_ids=[[5]]: not available here; use prefix_allowed_tokens_fn, or begin the answer by decoder_input"),
+    (
+        {"force_words_ids": [[5]]},
+        "force_words_ids=[[5]]: not available here; use prefix_allowed_tokens_fn, or begin the answer by decoder_input",
+    ),
     ({"num_beam_groups": 2}, "num_beam_groups=2: not available here; use num_beams with num_return_sequences, or do_sample=True"),
     ({"penalty_alpha": 0.6}, "penalty_alpha=0.6: not available here; use do_sample=True with top_k or typical_p"),
-    ({"return_dict_in_generate": True}, "return_dict_in_generate=True: not available here; use output_scores=True, which gives texts, ids and scores"),
+    (
+        {"return_dict_in_generate": True},
+        "return_dict_in_generate=True: not available here; use output_scores=True, which gives texts, ids and scores",
+    ),
     ({"assistant_model": 5}, "assistant_model=5: not available here; leave it out"),
     ({"num_beams": 0}, "num_beams 0: must be a whole number from 1 to 1024"),
     ({"num_beams": True}, "num_beams True: must be a whole number from 1 to 1024"),
@@ -179,8 +203,14 @@ REFUSED = [
     ({"bad_words_ids": [3]}, "bad_words_ids [3]: must be a list of lists of ids, none of them empty"),
     ({"bad_words_ids": [[99999]]}, "bad_words_ids: the id 99999 is outside of the vocabulary, which has 6"),
     ({"stop_strings": ""}, "stop_strings '': must be a text or a list of texts, none of them empty"),
-    ({"stop_strings": "a"}, "stop_strings: the model has no tokenizer, so its answers are no texts; give one to the model, or bad_words_ids"),
-    ({"prefix_allowed_tokens_fn": 3}, "prefix_allowed_tokens_fn 3: must be a function of an input's number and the ids so far that gives the ids allowed next"),
+    (
+        {"stop_strings": "a"},
+        "stop_strings: the model has no tokenizer, so its answers are no texts; give one to the model, or bad_words_ids",
+    ),
+    (
+        {"prefix_allowed_tokens_fn": 3},
+        "prefix_allowed_tokens_fn 3: must be a function of an input's number and the ids so far that gives the ids allowed next",
+    ),
     ({"seed": -1}, "seed -1: must be a whole number from 0 to 18446744073709551615"),
     ({"num_return_sequences": 2}, "num_return_sequences=2: greedy generation has one answer; add num_beams=2 or do_sample=True"),
     ({"num_return_sequences": 3, "num_beams": 2}, "num_return_sequences=3: must be at most num_beams, which is 2"),
@@ -212,7 +242,14 @@ def test_every_other_option_of_the_hub_is_refused_or_off(name):
 
 @pytest.mark.parametrize(
     "name, near",
-    [("max_new_token", "max_new_tokens"), ("num_beam", "num_beams"), ("topk", "top_k"), ("decoder_inputs", "decoder_input"), ("add_eos", None), ("zzz", None)],
+    [
+        ("max_new_token", "max_new_tokens"),
+        ("num_beam", "num_beams"),
+        ("topk", "top_k"),
+        ("decoder_inputs", "decoder_input"),
+        ("add_eos", None),
+        ("zzz", None),
+    ],
 )
 def test_unknown_keywords(name, near):
     model = model_of(FORKED)
@@ -223,7 +260,15 @@ def test_unknown_keywords(name, near):
 
 
 def test_the_hubs_ways_to_say_off_are_taken():
-    off = dict(num_beam_groups=1, use_cache=False, pad_token_id=0, return_dict_in_generate=False, force_words_ids=None, encoder_repetition_penalty=1.0, guidance_scale=None)
+    off = dict(
+        num_beam_groups=1,
+        use_cache=False,
+        pad_token_id=0,
+        return_dict_in_generate=False,
+        force_words_ids=None,
+        encoder_repetition_penalty=1.0,
+        guidance_scale=None,
+    )
     nothing = dict(top_k=None, temperature=None, num_beams=None, bad_words_ids=None, max_new_tokens=None, do_sample=None, min_p=None)
     assert ids_of(model_of(FORKED).generate([3], no_repeat_ngram_size=np.int64(9), **off, **nothing)) == [2, 5]
     options = options_of(model_of(FORKED), nothing)
@@ -234,7 +279,14 @@ def test_the_models_file_goes_before_the_defaults_and_keywords_before_the_file(t
     config = t0.Config(vocab_size=20, d_model=8, d_ff=8, num_layers=1, num_heads=1, d_kv=8)
     t0.Model.init(config).save(tmp_path)
     file = tmp_path / "generation_config.json"
-    given = json.loads(file.read_text()) | {"num_beams": 3, "max_new_tokens": 7, "top_k": 9, "transformers_version": "5.24.0", "mine": [1], "bos_token_id": None}
+    given = json.loads(file.read_text()) | {
+        "num_beams": 3,
+        "max_new_tokens": 7,
+        "top_k": 9,
+        "transformers_version": "5.24.0",
+        "mine": [1],
+        "bos_token_id": None,
+    }
     file.write_text(json.dumps(given))
     model = t0.Model.from_pretrained(tmp_path)
     assert model.generation == given
@@ -280,7 +332,10 @@ def test_warnings_of_cut_answers_and_of_keywords_that_do_nothing(caplog):
     assert told(max_new_tokens=1) == ["2 of 2 answers reached max_new_tokens=1 and may be cut off"]
     assert told(max_length=3) == ["2 of 2 answers reached max_length=3 and may be cut off"]
     assert told(num_beams=2, max_new_tokens=2, num_return_sequences=2) == ["4 of 4 answers reached max_new_tokens=2 and may be cut off"]
-    assert told(temperature=0.5, top_p=0.5) == ["temperature=0.5 has no effect without do_sample=True", "top_p=0.5 has no effect without do_sample=True"]
+    assert told(temperature=0.5, top_p=0.5) == [
+        "temperature=0.5 has no effect without do_sample=True",
+        "top_p=0.5 has no effect without do_sample=True",
+    ]
     assert told(length_penalty=2.0) == ["length_penalty=2.0 has no effect without num_beams above 1"]
 
 
@@ -324,7 +379,11 @@ def test_streams_never_end_inside_a_character(caplog):
     assert list(model.stream([3], decoder_input=[3 + ord("a")]))[0].startswith("a")
 
 
-@pytest.mark.parametrize("options", [{}, {"do_sample": True, "seed": 3}, {"repetition_penalty": 1.7}, {"stop_strings": "e"}, {"decoder_input": "Tom is"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"do_sample": True, "seed": 3}, {"repetition_penalty": 1.7}, {"stop_strings": "e"}, {"decoder_input": "Tom is"}],
+    ids=str,
+)
 def test_the_pieces_of_a_stream_are_what_generate_gives(model, options):
     for text in ASKED:
         pieces = list(model.stream(text, max_new_tokens=12, **options))
@@ -349,11 +408,19 @@ def test_what_cannot_be_streamed_is_told_at_once(arguments, options, message):
 
 
 def test_answers_have_scores_on_request(model):
-    for options in ({}, {"num_beams": 3}, {"do_sample": True, "top_p": 0.5}, {"num_beams": 2, "do_sample": True, "temperature": 3.0}, {"repetition_penalty": 2.0}):
+    for options in (
+        {},
+        {"num_beams": 3},
+        {"do_sample": True, "top_p": 0.5},
+        {"num_beams": 2, "do_sample": True, "temperature": 3.0},
+        {"repetition_penalty": 2.0},
+    ):
         for text, found in zip(ASKED, model.generate(ASKED, max_new_tokens=6, output_scores=True, **options)):
             assert isinstance(found, t0.Generation) and found.text == model.tokenizer.decode(found.ids) and isinstance(found.score, float)
             assert found.score == pytest.approx(model.score(text, found.ids), abs=1e-3)
-        assert [found.text for found in model.generate(ASKED, max_new_tokens=6, output_scores=True, **options)] == model.generate(ASKED, max_new_tokens=6, **options)
+        assert [found.text for found in model.generate(ASKED, max_new_tokens=6, output_scores=True, **options)] == model.generate(
+            ASKED, max_new_tokens=6, **options
+        )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
@@ -363,7 +430,8 @@ def test_the_cores_own_greedy_loop_gives_the_tokens_and_scores_of_a_search(model
         other = t0.Model.init(model.config, model.tokenizer, seed=5, dtype=dtype, kernels=kernels)
         for least in (0, 4):
             plain, searched = (
-                other.generate(inputs, max_new_tokens=8, min_new_tokens=least, output_scores=True, no_repeat_ngram_size=size) for size in (0, 99)
+                other.generate(inputs, max_new_tokens=8, min_new_tokens=least, output_scores=True, no_repeat_ngram_size=size)
+                for size in (0, 99)
             )
             assert [one.ids.tolist() for one in plain] == [one.ids.tolist() for one in searched]
             assert [one.score for one in plain] == pytest.approx([one.score for one in searched], abs=1e-4)
@@ -372,7 +440,11 @@ def test_the_cores_own_greedy_loop_gives_the_tokens_and_scores_of_a_search(model
 # ---- many at once --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{}, {"num_beams": 3, "num_return_sequences": 2}, {"do_sample": True, "temperature": 3.0}, {"no_repeat_ngram_size": 2}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"num_beams": 3, "num_return_sequences": 2}, {"do_sample": True, "temperature": 3.0}, {"no_repeat_ngram_size": 2}],
+    ids=str,
+)
 def test_batches_change_nothing(model, options, monkeypatch):
     inputs = [" ".join(ASKED[: 1 + i % 3]) + " Who?" * (i % 7) for i in range(40)]
     options = dict(options, max_new_tokens=7)
@@ -403,7 +475,7 @@ def test_a_bar_is_shown_where_it_takes_long(model, monkeypatch):
     stream = Terminal()
     monkeypatch.setattr("sys.stderr", stream)
     now = [100.0]
-    monkeypatch.setattr("t0native.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("t0native.base.progress.time.monotonic", lambda: now[0])
     model.generate(ASKED, max_new_tokens=2, num_beams=2)
     assert stream.getvalue() == ""
 

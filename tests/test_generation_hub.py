@@ -9,8 +9,9 @@ import pytest
 from table_models import END, FORKED, model_of
 
 import t0native as t0
-from t0native import _core, generation_options
-from t0native.generation_options import options_of
+from t0native import _core
+from t0native.generation import options as generation_options
+from t0native.generation.options import options_of
 
 sys.path.insert(0, str(Path(__file__).parent / "golden"))
 import golden_models as golden  # noqa: E402
@@ -42,7 +43,9 @@ def drawn(seed, vocabulary):
         options["bad_words_ids"] = [random.integers(0, vocabulary, size=pick(1, 2)).tolist() for _ in range(pick(1, 3, 5))]
     if often(0.25):
         most, key = pick(1, 2, 3), int(random.integers(1000))
-        options["prefix_allowed_tokens_fn"] = lambda number, ids: [t for t in range(vocabulary) if t == 1 or (7 * t + 3 * int(ids[-1]) + key) % 4 <= most]
+        options["prefix_allowed_tokens_fn"] = lambda number, ids: [
+            t for t in range(vocabulary) if t == 1 or (7 * t + 3 * int(ids[-1]) + key) % 4 <= most
+        ]
     inputs = [random.integers(3, vocabulary, size=random.integers(1, 9)).tolist() for _ in range(1 + seed % 2)]
     begin = [random.integers(3, vocabulary, size=random.integers(1, 4)).tolist() for _ in inputs] if often(0.3) else None
     return options, inputs, begin
@@ -98,7 +101,9 @@ def test_the_hubs_answers_token_for_token(name, tmp_path, one_torch_thread):
 def test_all_names_of_the_hub_are_known():
     from transformers import GenerationConfig, GenerationMixin
 
-    theirs = {name for name in vars(GenerationConfig()) if not name.startswith("_")} | set(inspect.signature(GenerationMixin.generate).parameters)
+    theirs = {name for name in vars(GenerationConfig()) if not name.startswith("_")} | set(
+        inspect.signature(GenerationMixin.generate).parameters
+    )
     ours = {*generation_options._KINDS, *generation_options._UNAVAILABLE, *generation_options._IDLE, "inputs"}
     assert theirs - ours == {"self", "kwargs", "transformers_version"}
     defaults = {name: value for name, value in GenerationConfig._get_default_generation_params().items() if name != "max_length"}

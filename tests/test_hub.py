@@ -11,7 +11,16 @@ from conftest import needed
 import t0native as t0
 
 CONFIG = t0.Config(vocab_size=19, d_model=6, d_ff=10, num_layers=1, num_heads=2, d_kv=3)
-NAMES = ["README.md", "config.json", "spiece.model", "tokenizer.json", "model.safetensors", "pytorch_model.bin", "flax_model.msgpack", "tf_model.h5"]
+NAMES = [
+    "README.md",
+    "config.json",
+    "spiece.model",
+    "tokenizer.json",
+    "model.safetensors",
+    "pytorch_model.bin",
+    "flax_model.msgpack",
+    "tf_model.h5",
+]
 
 
 class RepositoryNotFoundError(Exception):
@@ -56,7 +65,10 @@ def load(*arguments, **options):
 def test_only_what_is_read_is_fetched(hub):
     model = load("acme/small", revision="v2")
     assert model.name == "acme/small" and model.config == CONFIG
-    assert hub.asked == [("list", "acme/small", "v2"), ("download", "acme/small", "v2", ["config.json", "model.safetensors", "spiece.model"])]
+    assert hub.asked == [
+        ("list", "acme/small", "v2"),
+        ("download", "acme/small", "v2", ["config.json", "model.safetensors", "spiece.model"]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -91,9 +103,14 @@ def test_other_paths_are_never_asked_for(hub, path):
 def test_without_network_the_cache_serves(hub):
     hub.fails = ConnectionError("name resolution failed")
     assert load("acme/small").config == CONFIG
-    assert [what[0] for what in hub.asked] == ["list", "local"] and {"model.safetensors", "pytorch_model-*-of-*.bin"} <= set(hub.asked[1][3])
+    assert [what[0] for what in hub.asked] == ["list", "local"] and {"model.safetensors", "pytorch_model-*-of-*.bin"} <= set(
+        hub.asked[1][3]
+    )
     hub.cached = False
-    with pytest.raises(FileNotFoundError, match=r"not in the cache, while the hub cannot be reached \(ConnectionError: name resolution failed\); `hf download"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"not in the cache, while the hub cannot be reached \(ConnectionError: name resolution failed\); `hf download",
+    ):
         load("acme/small")
 
 

@@ -67,7 +67,7 @@ def test_ctrl_c_while_the_command_is_loaded():
 
 def test_further_ctrl_c_does_not_change_how_the_command_ends():
     code = """
-import os, signal, atexit, t0native.cli as cli, t0native.cli_report as cli_report
+import os, signal, atexit, t0native.cli.main as cli, t0native.cli.report as cli_report
 def report(args):
     os.kill(os.getpid(), signal.SIGINT)
 cli_report._run_report = report
@@ -81,7 +81,10 @@ sys.exit(cli.main())
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "t0native: stopped\n")
 
 
-CALLS = [(call, "float32") for call in ("encode", "score", "generate", "beams", "gradients")] + [("score", "int8"), ("generate", "bfloat16")]
+CALLS = [(call, "float32") for call in ("encode", "score", "generate", "beams", "gradients")] + [
+    ("score", "int8"),
+    ("generate", "bfloat16"),
+]
 
 
 @pytest.mark.parametrize(("call", "dtype"), CALLS)

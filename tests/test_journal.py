@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import FakeModel, FakePrompt, ctrl_c, rows_of, yes_no
 
 import t0native as t0
-from fakes import FakeModel, FakePrompt, ctrl_c, rows_of, yes_no
-from t0native import cells as cells_of_a_run
-from t0native import files, journal
-from t0native.journal import read_examples
+from t0native.base import files
+from t0native.evaluation import cells as cells_of_a_run
+from t0native.evaluation import journal
+from t0native.reports.examples import read_examples
 
-EVALUATE = sys.modules["t0native.evaluate"]  # the module; t0native.evaluate is the function
+EVALUATE = sys.modules["t0native.evaluation.evaluate"]
 
 
 def tiny():
@@ -116,7 +117,11 @@ def test_generated_answers_are_kept_too(tmp_path, asked):
 
 
 def test_failed_cells_are_tried_again(tmp_path, asked):
-    prompts = {"good": yes_no("good"), "bad": t0.Prompt("bad", "{{ text | nothing }} ||| a"), "lost": t0.Prompt("lost", "{{ txt }} ||| a ||| b")}
+    prompts = {
+        "good": yes_no("good"),
+        "bad": t0.Prompt("bad", "{{ text | nothing }} ||| a"),
+        "lost": t0.Prompt("lost", "{{ txt }} ||| a ||| b"),
+    }
     model = FakeModel()
     model.fingerprint = "one"
     task = t0.Task("t", rows_of(4), prompts)

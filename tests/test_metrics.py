@@ -11,9 +11,9 @@ from conftest import needed
 from fakes import FakeModel, FakePrompt
 
 import t0native as t0
-from t0native.bootstrap import bootstrap, corpus_draws, row_counts
-from t0native.metrics import METRICS, Metric, find_metric
-from t0native.promptfiles import METRICS as PROMPTSOURCE_NAMES
+from t0native.prompts.collection import METRICS as PROMPTSOURCE_NAMES
+from t0native.reports.bootstrap import bootstrap, corpus_draws, row_counts
+from t0native.tasks.metrics import METRICS, Metric, find_metric
 
 INSTALL = "pip install '.[metrics]'"
 CASES = [  # metric, prediction, targets, value
@@ -46,7 +46,9 @@ def test_every_name_of_promptsource_and_ours_finds_its_metric():
     needed("sacrebleu", INSTALL), needed("rouge_score", INSTALL)
     for name in [*PROMPTSOURCE_NAMES, *METRICS]:
         assert find_metric(name) is find_metric(name.upper()) is METRICS[find_metric(name).name]
-    assert find_metric("Squad").name == "squad_f1" and find_metric("ROUGE").name == "rougeLsum" and find_metric("Other").name == "exact_match"
+    assert (
+        find_metric("Squad").name == "squad_f1" and find_metric("ROUGE").name == "rougeLsum" and find_metric("Other").name == "exact_match"
+    )
     assert {metric.library for metric in METRICS.values()} == {"numpy", "ours", "rouge-score", "sacrebleu"}
 
 
@@ -187,7 +189,9 @@ def test_a_metric_of_all_rows_has_replicates_and_is_saved(tmp_path):
     report = scored(rows, ["f1_macro", "accuracy"], ("a", "b", "c"))
     cell, draws = report.cells[0], report.draws[0]
     assert cell["value"] == cell["metrics"]["f1_macro"] and cell["metrics"]["accuracy"] == report.correct[0].mean()
-    assert (cell["low"], cell["high"]) == pytest.approx(tuple(np.percentile(draws, [2.5, 97.5]))) and cell["low"] < cell["value"] < cell["high"]
+    assert (cell["low"], cell["high"]) == pytest.approx(tuple(np.percentile(draws, [2.5, 97.5]))) and cell["low"] < cell["value"] < cell[
+        "high"
+    ]
     said = [int(np.argmax(np.array(row["scores"].split(), float) / [1, 2, 3])) for row in rows]
     assert cell["normalized"] == np.mean([choice == row["label"] for choice, row in zip(said, rows)])
     again = t0.Report.load(report.save(tmp_path))

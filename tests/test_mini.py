@@ -11,7 +11,8 @@ import pytest
 from test_mini_heldout import GROUPS, MINI, TASKS, prompts, prompts_of, rows
 
 import t0native as t0
-from t0native.mini import datasets, training
+from t0native.mini import curriculum, datasets
+from t0native.mini import tasks as mini_tasks
 from t0native.mini.datasets import MAKERS, Rows
 from t0native.mini.strays import Strewn, english_words, stray_words, strewn, training_words, words
 
@@ -114,11 +115,11 @@ def test_denoising_targets_fill_the_holes():
 
 
 def test_eleven_datasets_in_seven_groups_have_six_to_sixteen_prompts():
-    assert len(TRAINED) == 11 and set(training.SHARES) == set(TRAINED)
+    assert len(TRAINED) == 11 and set(mini_tasks.SHARES) == set(TRAINED)
     assert len(datasets.GROUPS) == 7 and sorted(name for names in datasets.GROUPS.values() for name in names) == sorted(TRAINED)
     for name in TRAINED:
         assert 6 <= len(training_prompts(name)) <= 16
-    sizes = list(training.DATASET_LISTS.values())
+    sizes = list(mini_tasks.DATASET_LISTS.values())
     assert all(set(small) < set(large) for small, large in zip(sizes, sizes[1:]))
 
 
@@ -147,7 +148,7 @@ def test_draws_are_nested_and_never_letters_alone():
     listed = {name: Letter(choices) for name, choices in zip("abcdefgh", ["A ||| B ||| C"] * 5 + ["x ||| y"] * 3)}
     firsts = set()
     for seed in range(60):
-        draws = [set(training.drawn("d", listed, p, seed)) for p in (1, 2, 4, None)]
+        draws = [set(mini_tasks.drawn("d", listed, p, seed)) for p in (1, 2, 4, None)]
         assert [len(draw) for draw in draws] == [1, 2, 4, 8] and all(a < b for a, b in zip(draws, draws[1:]))
         firsts |= draws[0]
     assert firsts == set("fgh")
@@ -172,14 +173,14 @@ def test_strays_say_nothing_that_the_training_side_says():
 
 
 def test_only_training_inputs_are_strewn():
-    for task in training.training_tasks(2):
+    for task in mini_tasks.training_tasks(2):
         assert isinstance(task, Strewn)
         for name in list(task.prompts)[:2]:
             again = task.render(name, 3, seed=1, key=8)
             assert task.render(name, 3, seed=1, key=8) == again
             assert again[1:] == t0.Task(task.name, task.rows, task.prompts).render(name, 3)[1:]
     tokenizer = t0.mini.tokenizer()
-    for task in [*training.validation_tasks(tokenizer), *training.heldout_tasks(), *training.development_tasks()]:
+    for task in [*curriculum.validation_tasks(tokenizer), *mini_tasks.heldout_tasks(), *mini_tasks.development_tasks()]:
         assert not isinstance(task, Strewn)
 
 
@@ -225,7 +226,9 @@ def test_the_nearest_training_wording_of_each_held_out_wording():
     for task in sorted(TASKS):
         for prompt in prompts("heldout", task):
             mine = shape(prompt).split()
-            near, where = max((difflib.SequenceMatcher(None, mine, other.split(), autojunk=False).ratio(), where) for where, other in trained)
+            near, where = max(
+                (difflib.SequenceMatcher(None, mine, other.split(), autojunk=False).ratio(), where) for where, other in trained
+            )
             print(f"{near:.2f}  {task}: {prompt['name']}  <-  {where}")
             assert near < 0.85, (task, prompt["name"], where)
 
@@ -252,7 +255,7 @@ def test_blanks_are_told_in_untrained_verbs():
 @pytest.fixture(scope="module")
 def pieces():
     sentencepiece = pytest.importorskip("sentencepiece")
-    return sentencepiece.SentencePieceProcessor(model_file=str(training.VOCABULARY))
+    return sentencepiece.SentencePieceProcessor(model_file=str(mini_tasks.VOCABULARY))
 
 
 def test_known_words_are_one_piece_each_whatever_stands_around(pieces):
@@ -279,13 +282,13 @@ def test_the_vocabulary_comes_from_its_script(pieces, tmp_path):
     from t0native.mini.make_vocabulary import write
 
     write(tmp_path / "again.model")
-    assert (tmp_path / "again.model").read_bytes() == training.VOCABULARY.read_bytes()
+    assert (tmp_path / "again.model").read_bytes() == mini_tasks.VOCABULARY.read_bytes()
 
 
 def test_our_tokenizer_gives_sentencepieces_ids(pieces):
-    from t0native.tokenizer import Tokenizer
+    from t0native.text.tokenizer import Tokenizer
 
-    ours = Tokenizer.from_file(training.VOCABULARY, extra_ids=0)
+    ours = Tokenizer.from_file(mini_tasks.VOCABULARY, extra_ids=0)
     texts = [rendered(prompt, Rows(name)[i])[0] for name in MAKERS for prompt in training_prompts(name) for i in range(10)]
     texts += [rendered(prompt, row)[0] for group, task in GROUPS for prompt in prompts(group, task) for row in rows(group, task)[:10]]
     texts += ["", "  ", "\u201cCaf\u00e9\u201d \u2014 na\u00efve\u2026", "<extra_id_0><extra_id_1> tea", "\u4e2d\u6587 x", "A\n\tB"]

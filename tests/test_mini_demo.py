@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 import t0native as t0
-from t0native.errors import ConfigError
-from t0native.mini import demo, study, training
+from t0native.base.errors import ConfigError
+from t0native.experiments import demo, study
+from t0native.experiments.baselines import BASELINES
+from t0native.mini import curriculum
+from t0native.mini import tasks as mini_tasks
 from t0native.mini.world import stream
-from t0native.report import CELL_KEYS, Report
+from t0native.reports.report import CELL_KEYS, Report
 
 
 def made_up(label: str, levels: dict[str, float], prompts: int = 12, rows: int = 300) -> Report:
@@ -45,7 +48,7 @@ def test_a_rival_that_can_do_it_too_spoils_the_claim(rival):
 
 
 def test_the_rate_waits_for_the_trained_tasks():
-    rate = training.Rate(1000)
+    rate = curriculum.Rate(1000)
     passing = made_up("m", {"yes_no": 1.0})
     failing = made_up("m", {"yes_no": 0.6})
     assert rate(0, 2000) == rate(700, 2000) == 1.0
@@ -54,25 +57,25 @@ def test_the_rate_waits_for_the_trained_tasks():
     assert rate(800, 2000) == 1.0 and rate(1000, 2000) == pytest.approx(0.515) and rate(1200, 2000) == pytest.approx(0.03)
     assert rate.check(passing, [{"step": 1199}]) is None
     assert "passed by step 800" in rate.check(passing, [{"step": 1200}])
-    early = training.Rate(1000)
+    early = curriculum.Rate(1000)
     early.check(passing, [{"step": 100}])
     assert early.end == 1000
-    never = training.Rate(1000)
+    never = curriculum.Rate(1000)
     assert never.longest == 2000 and never.check(failing, [{"step": 2000}]) == "the most steps"
-    assert training.Rate(1000, prompts=0).longest == 1000
+    assert curriculum.Rate(1000, prompts=0).longest == 1000
 
 
 def test_the_curriculum_mixes_training_datasets_only():
-    curriculum = training.Curriculum(steps=100)
-    names = {component.task_name for stage in curriculum.stages for component in stage.components}
-    assert names == {*training.DATASETS, "denoising"} and not names & set(training.HELDOUT) and not names & set(training.DEVELOPMENT)
-    assert [curriculum(step).name for step in (0, 17, 18, 34, 35, 99, 500)] == ["level 1"] * 2 + ["both levels"] * 2 + ["level 2"] * 3
-    for stage in curriculum.stages:
+    stages = curriculum.Curriculum(steps=100)
+    names = {component.task_name for stage in stages.stages for component in stage.components}
+    assert names == {*mini_tasks.DATASETS, "denoising"} and not names & set(mini_tasks.HELDOUT) and not names & set(mini_tasks.DEVELOPMENT)
+    assert [stages(step).name for step in (0, 17, 18, 34, 35, 99, 500)] == ["level 1"] * 2 + ["both levels"] * 2 + ["level 2"] * 3
+    for stage in stages.stages:
         total = sum(component.share for component in stage.components if component.task_name == "denoising")
         assert total == pytest.approx(0.1)
     with pytest.raises(ValueError, match="inference"):
-        training.training_tasks(2, datasets=("values", "inference"))
-    bare = training.Curriculum(prompts=0).stages[-1]
+        mini_tasks.training_tasks(2, datasets=("values", "inference"))
+    bare = curriculum.Curriculum(prompts=0).stages[-1]
     assert {component.task_name for component in bare.components} == {"denoising"}
 
 
@@ -80,7 +83,7 @@ def test_our_templates_give_jinja2s_text():
     """Every prompt of the miniature, trained and held out, over rows."""
     jinja2 = pytest.importorskip("jinja2")
     env = jinja2.Environment()
-    tasks = [*training.training_tasks(2), *training.heldout_tasks(), *training.development_tasks()]
+    tasks = [*mini_tasks.training_tasks(2), *mini_tasks.heldout_tasks(), *mini_tasks.development_tasks()]
     for task in tasks:
         for name, prompt in task.prompts.items():
             template = env.from_string(prompt.jinja)
@@ -96,9 +99,9 @@ def test_our_templates_give_jinja2s_text():
 @pytest.fixture
 def short(monkeypatch):
     """Trainings of a few steps."""
-    monkeypatch.setattr(training, "QUICK_STEPS", 6)
-    monkeypatch.setattr(training, "STEPS", 6)
-    monkeypatch.setattr(training, "VALIDATION_ROWS", 4)
+    monkeypatch.setattr(curriculum, "QUICK_STEPS", 6)
+    monkeypatch.setattr(curriculum, "STEPS", 6)
+    monkeypatch.setattr(curriculum, "VALIDATION_ROWS", 4)
     monkeypatch.setattr(demo, "QUICK_ROWS", 10)
     monkeypatch.setenv("T0NATIVE_PROGRESS", "0")
 
@@ -116,7 +119,7 @@ def test_a_training_too_short_is_told_and_exits_with_1(short, tmp_path, capsys):
 def test_other_peoples_wordings_and_json(short, tmp_path, capsys):
     place = tmp_path / "mine" / "blanks"
     place.mkdir(parents=True)
-    text = (training.FOLDER / "heldout" / "prompts" / "blanks" / "templates.yaml").read_text()
+    text = (mini_tasks.FOLDER / "heldout" / "prompts" / "blanks" / "templates.yaml").read_text()
     (place / "templates.yaml").write_text(text)
     assert demo.run(quick=True, wordings=tmp_path / "mine", json=True) == 1
     printed = capsys.readouterr()
@@ -132,7 +135,7 @@ def test_other_peoples_wordings_and_json(short, tmp_path, capsys):
 def test_wordings_without_choices_and_a_place_that_cannot_be_written(short, tmp_path, capsys):
     place = tmp_path / "mine" / "blanks"
     place.mkdir(parents=True)
-    text = (training.FOLDER / "heldout" / "prompts" / "blanks" / "templates.yaml").read_text()
+    text = (mini_tasks.FOLDER / "heldout" / "prompts" / "blanks" / "templates.yaml").read_text()
     text = re.sub(r"answer_choices: .*", "answer_choices: null", text)
     (place / "templates.yaml").write_text(re.sub(r"answer_choices\s*\[.*?\]|answer_choices\[answer\s+- 1\]", "option1", text, flags=re.S))
     assert demo.run(quick=True, wordings=tmp_path / "mine", out=tmp_path / "out") == 1
@@ -147,12 +150,18 @@ def test_wordings_without_choices_and_a_place_that_cannot_be_written(short, tmp_
 def test_a_study_writes_every_model_and_goes_on_where_it_stopped(short, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(study, "DATASETS", {"5 datasets": 5})
     monkeypatch.setattr(study, "PROMPTS", {demo.BARE: 0, demo.ONE: 1, demo.ALL: None})
-    heldout = training.heldout_tasks
-    monkeypatch.setattr(training, "heldout_tasks", lambda wordings=None: [smaller(task) for task in heldout(wordings)])
+    heldout = mini_tasks.heldout_tasks
+    monkeypatch.setattr(mini_tasks, "heldout_tasks", lambda wordings=None: [smaller(task) for task in heldout(wordings)])
     told = []
     assert study.run_study(tmp_path, 0, None, told.append, seeds=1) == 1
     assert "NOT shown" in (tmp_path / "results.md").read_text()
-    assert sorted(path.name for path in (tmp_path / "seed-0").iterdir()) == ["5-datasets", "all-prompts", "one-prompt", "unprompted", "untrained"]
+    assert sorted(path.name for path in (tmp_path / "seed-0").iterdir()) == [
+        "5-datasets",
+        "all-prompts",
+        "one-prompt",
+        "unprompted",
+        "untrained",
+    ]
     first = [line for line in told if line.startswith("seed 0")]
     assert len(first) == 5
     assert study.run_study(tmp_path, 0, None, told.append, seeds=1) == 1
@@ -161,7 +170,7 @@ def test_a_study_writes_every_model_and_goes_on_where_it_stopped(short, tmp_path
     assert study.run_study(tmp_path, 0, None, told.append, seeds=1, json=True) == 1
     printed = json.loads(capsys.readouterr().out)
     assert printed["shown"] is False and set(printed["reports"]["0"]) == {demo.UNTRAINED, *study.PROMPTS, *study.DATASETS}
-    monkeypatch.setattr(training, "LEARNING_RATE", 0.5)
+    monkeypatch.setattr(curriculum, "LEARNING_RATE", 0.5)
     with pytest.raises(ConfigError, match="its report is of another recipe"):
         study.run_study(tmp_path, 0, None, told.append, seeds=1)
 
@@ -173,13 +182,13 @@ def smaller(task):
 
 def test_carried_baselines_say_how_they_were_made():
     for label in (demo.BARE, demo.ONE):
-        folder = demo.BASELINES / label.replace(" ", "-")
+        folder = BASELINES / label.replace(" ", "-")
         about = json.loads((folder / "about.json").read_text())
         assert about["label"] == label and about["steps"] > 0 and "study baselines" in about["command"] and about["seed"] is not None
         assert (folder / "model.safetensors").stat().st_size <= 1_500_000
         assert demo.load_baseline(label).rank("Is this so? Yes or no?", ["Yes", "No"]).choice in ("Yes", "No")
         if label == demo.ONE:
-            assert all(about["solved"][name] >= 0.97 for name in (*training.EXTRACTIVE, *training.YES_NO))
+            assert all(about["solved"][name] >= 0.97 for name in (*curriculum.EXTRACTIVE, *curriculum.YES_NO))
 
 
 def test_draws_differ_by_seed():

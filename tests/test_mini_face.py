@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import t0native as t0
-from t0native import model as model_module
+from t0native.models import model as model_module
 
 
 def test_importing_the_miniature_loads_nothing_more(tmp_path):

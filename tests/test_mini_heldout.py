@@ -61,7 +61,9 @@ def test_five_tasks_of_ten_wordings_and_five_hundred_rows():
         assert len(rows("heldout", task)) >= 500
 
 
-GROUPS = [("heldout", task) for task in sorted(TASKS)] + [("development", task) for task in ("claims", "riddles", "summaries", "gaps", "pointers")]
+GROUPS = [("heldout", task) for task in sorted(TASKS)] + [
+    ("development", task) for task in ("claims", "riddles", "summaries", "gaps", "pointers")
+]
 
 
 @pytest.mark.parametrize("group, task", GROUPS)

@@ -147,7 +147,10 @@ def test_describe_tells_sizes_rates_epochs_and_hash():
         (lambda: t0.Mixture([task("a", 5, 1)], temperature=float("nan")), "temperature nan: must be a positive number"),
         (lambda: t0.Mixture([task("a", 5, 1)], maximum="5"), "maximum '5': must be a positive number"),
         (lambda: t0.Mixture([t0.Mixture([task("a", 5, 1)], name="in")], rates={"in": -1}), "rate of 'in' -1: must be a positive number"),
-        (lambda: t0.Mixture([t0.Mixture([task("a", 5, 1)], name="in")], rates={"inn": 1}), "rate for unknown task 'inn'; did you mean 'in'?"),
+        (
+            lambda: t0.Mixture([t0.Mixture([task("a", 5, 1)], name="in")], rates={"inn": 1}),
+            "rate for unknown task 'inn'; did you mean 'in'?",
+        ),
         (lambda: t0.Mixture([task("a", 5, 1)]).dropped(sample=0), "sample 0: must be a whole number, at least 1"),
         (lambda: t0.Mixture([task("a", 5, 1)], rates={}, weights={}), "give rates or weights, not both"),
     ],

@@ -13,7 +13,7 @@ from engine_models import stored as stored_results
 
 import t0native as t0
 from t0native import _core
-from t0native.memory import available_memory
+from t0native.base.memory import available_memory
 
 WORDS = [f"{a}{b}{c}" for a in "bdk" for b in "aeiou" for c in ("", "n", "r")]
 
@@ -57,9 +57,7 @@ def test_greedy_generation_token_for_token(stored, case):
     for b, row in enumerate(stored[f"{case}/generated"]):
         expected = row[row >= 0]
         assert ids[b, : lengths[b]].tolist() == expected.tolist()
-        assert scores[b] == pytest.approx(
-            float(model.core.score(*ragged([sources[b]]), *ragged([expected]), [0])[0][0]), abs=1e-4
-        )
+        assert scores[b] == pytest.approx(float(model.core.score(*ragged([sources[b]]), *ragged([expected]), [0])[0][0]), abs=1e-4)
 
 
 # ---- rank classification and likelihoods ---------------------------------------------------------
@@ -89,11 +87,7 @@ def test_many_inputs_in_the_callers_order_whatever_the_batches(model):
     for batch_tokens in (1, 37, 100_000):
         together = model.rank(inputs, choices, batch_tokens=batch_tokens)
         for a, b in zip(alone, together):
-            assert (
-                a.index == b.index
-                and np.abs(a.scores - b.scores).max() <= 1e-5
-                and a.lengths.tolist() == b.lengths.tolist()
-            )
+            assert a.index == b.index and np.abs(a.scores - b.scores).max() <= 1e-5 and a.lengths.tolist() == b.lengths.tolist()
 
 
 def test_identical_inputs_are_encoded_once(model, monkeypatch):
@@ -120,28 +114,16 @@ def test_a_thousand_choices(model):
 
 def test_progress_and_nothing_to_do(model):
     seen = []
-    model.rank(
-        [text(i, 5) for i in range(9)],
-        [["ba", "bo"]] * 9,
-        batch_tokens=30,
-        progress=lambda done, total: seen.append((done, total)),
-    )
+    model.rank([text(i, 5) for i in range(9)], [["ba", "bo"]] * 9, batch_tokens=30, progress=lambda done, total: seen.append((done, total)))
     assert len(seen) > 1 and seen == sorted(seen) and seen[-1] == (9, 9)
-    assert (
-        model.rank([], []) == []
-        and model.score([], []).shape == (0,)
-        and model.generate([]) == []
-        and model.encode([]) == []
-    )
+    assert model.rank([], []) == [] and model.score([], []).shape == (0,) and model.generate([]) == [] and model.encode([]) == []
 
 
 def test_inputs_have_no_end_token_by_default_and_ids_are_taken_as_they_are(model):
     ids = model.tokenizer.encode(text(5, 4))
     target = [*model.tokenizer.encode("bo"), 1]
     assert model.score(text(5, 4), "bo") == pytest.approx(model.score(ids, target), abs=1e-5)
-    assert model.score(text(5, 4), "bo", add_eos_to_inputs=True) == pytest.approx(
-        model.score([*ids, 1], np.array(target)), abs=1e-5
-    )
+    assert model.score(text(5, 4), "bo", add_eos_to_inputs=True) == pytest.approx(model.score([*ids, 1], np.array(target)), abs=1e-5)
 
 
 def test_long_texts_are_refused_or_cut_as_t0_cuts_them(model):
@@ -214,9 +196,7 @@ def test_generation_gives_texts_and_warns_when_cut(model, caplog):
     with caplog.at_level(logging.WARNING, "t0native"):
         answers = model.generate(inputs, max_new_tokens=3)
     ids, lengths, _ = model.core.generate(*ragged([model.tokenizer.encode(one) for one in inputs]), 3)
-    assert answers == [
-        model.tokenizer.decode([i for i in row[:length].tolist() if i != 1]) for row, length in zip(ids, lengths)
-    ]
+    assert answers == [model.tokenizer.decode([i for i in row[:length].tolist() if i != 1]) for row, length in zip(ids, lengths)]
     cut = sum(row[length - 1] != 1 for row, length in zip(ids, lengths))
     assert (f"{cut} of 4 answers reached max_new_tokens=3" in caplog.text) == (cut > 0)
     assert model.generate(inputs[0], max_new_tokens=3, num_beams=1, do_sample=False) == answers[0]
@@ -252,7 +232,9 @@ def test_a_vocabulary_with_many_unused_rows_is_told(model, tmp_path, caplog):
         t0.Model.init(config, model.tokenizer).save(tmp_path)
         with caplog.at_level(logging.WARNING, "t0native"):
             t0.Model.from_pretrained(tmp_path)
-        assert [record.getMessage().endswith(" 128 rows of the vocabulary without one: was the file cut off?") for record in caplog.records] == [True] * (unused - 127)
+        assert [
+            record.getMessage().endswith(" 128 rows of the vocabulary without one: was the file cut off?") for record in caplog.records
+        ] == [True] * (unused - 127)
 
 
 def test_a_saved_model_answers_alike(model, tmp_path):
@@ -285,9 +267,7 @@ def test_initialisation_depends_on_the_seed_alone():
 
 
 def test_views_are_read_only_and_keep_the_model_alive():
-    view = t0.Model.init(t0.Config(vocab_size=30, d_model=8, d_ff=8, num_layers=1, num_heads=2)).core.tensor(
-        "shared.weight"
-    )
+    view = t0.Model.init(t0.Config(vocab_size=30, d_model=8, d_ff=8, num_layers=1, num_heads=2)).core.tensor("shared.weight")
     with pytest.raises(ValueError, match="read-only"):
         view[0, 0] = 1.0
     assert np.isfinite(view).all() and view.shape == (30, 8) and view.std() > 0.5
@@ -310,7 +290,7 @@ def test_other_precisions_and_unknown_kernels(tmp_path, model, monkeypatch):
 def test_more_memory_than_there_is(monkeypatch):
     free = available_memory()
     assert free is None or free > 1e6
-    monkeypatch.setattr("t0native.memory.available_memory", lambda: 20e9)
+    monkeypatch.setattr("t0native.base.memory.available_memory", lambda: 20e9)
     with pytest.raises(MemoryError, match=r"44\.5 GB in float32, but 20\.0 GB"):
         t0.Model.init(t0.Config.t5_v1_1("xxl"))
 
@@ -378,11 +358,7 @@ BAD_BATCHES = [
 @pytest.mark.parametrize("arrays, error", BAD_BATCHES, ids=[str(arrays) for arrays, _ in BAD_BATCHES])
 def test_bad_arrays(arrays, error):
     core = build("gated-untied").core
-    for call in (
-        lambda: core.encode(*arrays),
-        lambda: core.generate(*arrays, 3),
-        lambda: core.score(*arrays, [1], [0, 1], [0]),
-    ):
+    for call in (lambda: core.encode(*arrays), lambda: core.generate(*arrays, 3), lambda: core.score(*arrays, [1], [0, 1], [0])):
         with pytest.raises(error):
             call()
     assert core.encode([1, 2], [0, 2]).shape == (2, 16)
@@ -428,7 +404,7 @@ def test_many_threads_use_one_model(model):
 
 
 def test_thread_numbers(monkeypatch):
-    monkeypatch.setattr("t0native.threads._chosen", None)
+    monkeypatch.setattr("t0native.base.threads._chosen", None)
     monkeypatch.setenv("T0NATIVE_NUM_THREADS", "3")
     assert t0.get_num_threads() == 3
     t0.set_num_threads(2)
@@ -436,7 +412,7 @@ def test_thread_numbers(monkeypatch):
     for bad in (0, -1, 1.5, True, "2"):
         with pytest.raises(t0.ConfigError, match="threads"):
             t0.set_num_threads(bad)
-    monkeypatch.setattr("t0native.threads._chosen", None)
+    monkeypatch.setattr("t0native.base.threads._chosen", None)
     monkeypatch.setenv("T0NATIVE_NUM_THREADS", "many")
     with pytest.raises(t0.ConfigError, match="T0NATIVE_NUM_THREADS 'many'"):
         t0.get_num_threads()
@@ -447,14 +423,7 @@ def test_thread_numbers(monkeypatch):
 LIVE = {
     "gated": t0.Config(vocab_size=71, d_model=24, d_ff=40, num_layers=2, num_heads=3, d_kv=8, num_decoder_layers=3),
     "relu-tied": t0.Config(
-        vocab_size=71,
-        d_model=24,
-        d_ff=40,
-        num_layers=2,
-        num_heads=3,
-        d_kv=8,
-        feed_forward_proj="relu",
-        tie_word_embeddings=True,
+        vocab_size=71, d_model=24, d_ff=40, num_layers=2, num_heads=3, d_kv=8, feed_forward_proj="relu", tie_word_embeddings=True
     ),
     "wide": t0.Config(vocab_size=331, d_model=192, d_ff=256, num_layers=1, num_heads=6, d_kv=32),
 }
@@ -482,9 +451,9 @@ def test_transformers_loads_what_we_save_and_agrees(name, tmp_path):
     inputs = [0, *golden.sequences("live target", (17,), 71, 3)[0]]
     with torch.no_grad():
         expected = theirs(input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([inputs])).logits[0].numpy()
-        generated = theirs.generate(
-            torch.tensor([source]), max_new_tokens=12, do_sample=False, num_beams=1, use_cache=False
-        )[0, 1:].tolist()
+        generated = theirs.generate(torch.tensor([source]), max_new_tokens=12, do_sample=False, num_beams=1, use_cache=False)[
+            0, 1:
+        ].tolist()
     assert np.abs(model.logits(source, inputs) - expected).max() <= 1e-4 * max(1.0, np.abs(expected).max())
     ids, lengths, _ = model.core.generate(*ragged([source]), 12)
     assert ids[0, : lengths[0]].tolist() == generated
@@ -506,9 +475,7 @@ def test_we_load_what_transformers_saves(proj, tied, tmp_path):
     model = t0.Model.from_pretrained(tmp_path)
     assert model.config.tie_word_embeddings is tied
     with torch.no_grad():
-        expected = (
-            theirs(input_ids=torch.tensor([[5, 6, 7]]), decoder_input_ids=torch.tensor([[0, 9]])).logits[0].numpy()
-        )
+        expected = theirs(input_ids=torch.tensor([[5, 6, 7]]), decoder_input_ids=torch.tensor([[0, 9]])).logits[0].numpy()
     assert np.abs(model.logits([5, 6, 7], [0, 9]) - expected).max() <= 1e-4 * max(1.0, np.abs(expected).max())
 
 

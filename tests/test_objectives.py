@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import t0native as t0
-from t0native.batches import make_batch
-from t0native.errors import ConfigError, DataError
-from t0native.recipe import read_recipe
+from t0native.base.errors import ConfigError, DataError
+from t0native.training.batches import make_batch
+from t0native.training.recipe import read_recipe
 
 
 class Sentinels:  # all that an objective asks of a tokenizer
@@ -102,7 +102,9 @@ def test_objectives_are_mixed_by_rate_with_prompts():
     tokenizer = t0.mini.new_model(0).tokenizer
     batch = _mixed(tokenizer)
     kinds = {name: batch.components.count(name) for name in set(batch.components)}
-    assert set(kinds) == {"prompted/p", "plain/span_corruption", "plain/prefix_lm", "plain/lm"} and all(8 <= n <= 26 for n in kinds.values())
+    assert set(kinds) == {"prompted/p", "plain/span_corruption", "plain/prefix_lm", "plain/lm"} and all(
+        8 <= n <= 26 for n in kinds.values()
+    )
     for name, source, target in zip(batch.components, batch.sources, batch.targets):
         assert len(source) and target[-1] == tokenizer.eos_id
         if name == "plain/lm":

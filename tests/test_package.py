@@ -11,8 +11,8 @@ import pytest
 from fakes import Terminal
 
 import t0native as t0
-from t0native import files
-from t0native.progress import Progress
+from t0native.base import files
+from t0native.base.progress import Progress
 
 PACKAGE = Path(t0.__file__).parent
 
@@ -26,7 +26,7 @@ def test_import_brings_only_what_is_needed():
     code = "import sys, numpy; before = set(sys.modules); import t0native; print(*sorted(set(sys.modules) - before))"
     done = python(code, PACKAGE.parent)
     assert done.returncode == 0, done.stderr
-    heavy = {"yaml", "argparse", "matplotlib", "jinja2", "torch", "difflib", "html", "sentencepiece", "t0native.cli", "t0native.plot"}
+    heavy = {"yaml", "argparse", "matplotlib", "jinja2", "torch", "difflib", "html", "sentencepiece", "t0native.cli.main", "t0native.plot"}
     assert not heavy & set(done.stdout.split())
 
 
@@ -36,13 +36,12 @@ def test_every_public_name_is_there():
     assert set(t0.__all__) <= set(dir(t0))
     for name in t0._MODULES:
         assert hasattr(t0, name), name
-    assert not hasattr(t0, "data")
     with pytest.raises(AttributeError, match="module 't0native' has no attribute 'Mixtur'; did you mean 'Mixture'?"):
         t0.Mixtur
 
 
 def test_train_and_evaluate_stay_functions():
-    code = "import t0native.cli, t0native.train, t0native.evaluate, t0native as t0; print(callable(t0.train), callable(t0.evaluate))"
+    code = "import t0native.cli.main, t0native.training.train, t0native.evaluation.evaluate, t0native as t0; print(callable(t0.train), callable(t0.evaluate))"
     assert python(code, PACKAGE.parent).stdout == "True True\n"
 
 
@@ -55,7 +54,7 @@ def test_a_package_that_is_not_built_says_how(tmp_path):
 
 
 def test_a_core_of_other_sources_says_how_to_build_it_again():
-    old = "import sys, types; core = types.ModuleType('t0native._core'); core.__file__ = 'old.so'; sys.modules[core.__name__] = core; import t0native"
+    old = "import sys, types; core = types.ModuleType('t0native._core'); core.__file__ = 'old.so'; sys.modules[core.__name__] = core; import t0native; t0native.Model"
     last = python(old, PACKAGE.parent).stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError: old.so was built from other sources than") and "pip install -e ." in last
 
@@ -69,7 +68,9 @@ def test_sources_that_hide_the_installed_package_say_so(tmp_path):
         (tmp_path / folder / info).write_text("Metadata-Version: 2.1\nName: t0native\nVersion: 0.1.0\n")
     done = python(f"import sys; sys.path.append({str(tmp_path / 'site')!r}); import t0native", tmp_path / "sources", "-S")
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"ImportError: t0native is installed, but the sources in {tmp_path / 'sources'} hide it: start Python in another folder")
+    assert last.startswith(
+        f"ImportError: t0native is installed, but the sources in {tmp_path / 'sources'} hide it: start Python in another folder"
+    )
     assert "During handling" not in done.stderr and "direct cause" not in done.stderr
 
 
@@ -118,7 +119,7 @@ def test_sets_of_files_appear_together_or_not_at_all(tmp_path):
 def test_progress_on_a_terminal_renews_its_line(monkeypatch):
     monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
     now = [100.0]
-    monkeypatch.setattr("t0native.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("t0native.base.progress.time.monotonic", lambda: now[0])
     stream = Terminal()
     with Progress("train", 1000, stream=stream) as bar:
         for done in (1, 250, 1000):
@@ -132,7 +133,7 @@ def test_progress_on_a_terminal_renews_its_line(monkeypatch):
 def test_progress_elsewhere_is_a_line_now_and_then(monkeypatch):
     monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
     now = [0.0]
-    monkeypatch.setattr("t0native.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("t0native.base.progress.time.monotonic", lambda: now[0])
     stream = io.StringIO()
     with Progress("train", 100, stream=stream) as bar:
         for done in range(1, 101):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import t0native as t0
-from t0native.checkpoint import open_checkpoint
-from t0native.cli import main
-from t0native.convert import convert
-from t0native.inspection import describe_model
+from t0native.checkpoints.checkpoint import open_checkpoint
+from t0native.checkpoints.conversion import convert
+from t0native.cli.main import main
+from t0native.models.inspection import describe_model
 
 UNTIED = t0.Config(vocab_size=67, d_model=9, d_ff=37, num_layers=1, num_heads=2, d_kv=3, num_decoder_layers=2)
 TIED = t0.Config(vocab_size=67, d_model=9, d_ff=37, num_layers=2, num_heads=3, d_kv=4, feed_forward_proj="relu", tie_word_embeddings=True)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 import t0native as t0
-from t0native.cli import main
-from t0native.promptcheck import check_collection
+from t0native.cli.main import main
+from t0native.prompts.check import check_collection
 
 FIRST, SECOND = "1b0f5d4c-5f56-4d9c-8f3c-7d5d6f1c2a3b", "2b0f5d4c-5f56-4d9c-8f3c-7d5d6f1c2a3b"
 

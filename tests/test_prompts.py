@@ -15,7 +15,8 @@ from fakes import FakeModel
 from jinja_oracle import Rival
 
 import t0native as t0
-from t0native.prompts import Prompt, PromptCollection, PromptedExample, PromptMetadata, PromptSet
+from t0native.prompts.collection import PromptCollection, PromptSet
+from t0native.prompts.prompt import Prompt, PromptedExample, PromptMetadata
 
 SEED_TEXT = "a|||b {{ x }} long " + "word " * 600
 
@@ -92,7 +93,10 @@ def test_evaluation_tasks_equal_jinja(public_data, promptsource_folder):
 
 
 PROMPT = Prompt(
-    "made up", "{{ text }} {{ n }}? ||| {% if label is not none %}{{ answer_choices[label] }}{% endif %}", "no ||| yes {{ extra }}", id="made-up"
+    "made up",
+    "{{ text }} {{ n }}? ||| {% if label is not none %}{{ answer_choices[label] }}{% endif %}",
+    "no ||| yes {{ extra }}",
+    id="made-up",
 )
 
 
@@ -150,7 +154,11 @@ def test_random_choices_depend_on_prompt_seed_and_index_alone():
     text = "{{ range(1000)|choice }} {{ range(1000)|random }}"
     prompt, other = Prompt("p", text, id="one"), Prompt("p", text, id="two")
     first = [prompt.apply({}, seed=3, index=k) for k in range(50)]
-    assert first == [prompt.apply({}, seed=3, index=k) for k in reversed(range(50))][::-1] == [Prompt("q", text, id="one").apply({}, seed=3, index=k) for k in range(50)]
+    assert (
+        first
+        == [prompt.apply({}, seed=3, index=k) for k in reversed(range(50))][::-1]
+        == [Prompt("q", text, id="one").apply({}, seed=3, index=k) for k in range(50)]
+    )
     assert len({part for parts in first for part in parts}) > 45
     assert first != [other.apply({}, seed=3, index=k) for k in range(50)] != [prompt.apply({}, seed=4, index=k) for k in range(50)]
     draws = [int(number) for k in range(2000) for number in prompt.apply({}, index=k)[0].split()]
@@ -278,7 +286,10 @@ def test_a_folder_in_promptsources_layout(folder):
         ("templates:\n  a: !Template {name: x, jinja: y}\n  b: !Template {name: x, jinja: z}\n", "two prompts are named 'x'"),
         ("templates: " + "[" * 3000, "templates.yaml"),
         ("templates: {a: !Template {name: x, jinja: \x01}}", "templates.yaml"),
-        ("a: &a [x,x]\nb: &b [*a,*a]\n" + "".join(f"c{i}: &c{i} [*{'b' if i == 0 else f'c{i - 1}'}, *b]\n" for i in range(60)), "must be a mapping"),
+        (
+            "a: &a [x,x]\nb: &b [*a,*a]\n" + "".join(f"c{i}: &c{i} [*{'b' if i == 0 else f'c{i - 1}'}, *b]\n" for i in range(60)),
+            "must be a mapping",
+        ),
     ],
 )
 def test_broken_files_name_file_and_place(tmp_path, text, words):
@@ -293,7 +304,9 @@ def test_broken_files_name_file_and_place(tmp_path, text, words):
 def test_unknown_metrics_and_languages_warn_once(tmp_path, caplog, capsys):
     for name in ("d", "e"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "templates.yaml").write_text(FILE.format(dataset=name, subset="", metric="Vibes " + tmp_path.name).replace("\\\\", "\\"))
+        (tmp_path / name / "templates.yaml").write_text(
+            FILE.format(dataset=name, subset="", metric="Vibes " + tmp_path.name).replace("\\\\", "\\")
+        )
     with caplog.at_level(logging.WARNING):
         p3 = PromptCollection.load(tmp_path)
         p3["d"], p3["e"]
@@ -310,7 +323,9 @@ def test_absent_folders_say_what_to_do(tmp_path):
     root = Path(t0.__file__).parent.parent
     site = [path for path in sys.path if "site-packages" in path]
     shim = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'promptsource' else f(n, *a)\n"
-    done = subprocess.run([sys.executable, "-P", "-c", f"import sys; sys.path[:0] = {[str(root), *site]!r}\n{shim}{code}"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", f"import sys; sys.path[:0] = {[str(root), *site]!r}\n{shim}{code}"], capture_output=True, text=True
+    )
     assert "pip install --no-deps --ignore-requires-python promptsource==0.2.3" in done.stdout, done.stderr
 
 
@@ -422,7 +437,9 @@ def test_every_budget_has_its_keyword(budget, keyword):
         prompt.apply({}, truncate=False)
 
 
-@pytest.mark.parametrize("budget", [{"max_memory": 0}, {"max_seconds": 0}, {"max_seconds": float("nan")}, {"max_output": 2**40}, {"max_steps": "x"}])
+@pytest.mark.parametrize(
+    "budget", [{"max_memory": 0}, {"max_seconds": 0}, {"max_seconds": float("nan")}, {"max_output": 2**40}, {"max_steps": "x"}]
+)
 def test_a_budget_has_its_bounds(budget):
     with pytest.raises(t0.ConfigError, match=f"prompt 'p': {next(iter(budget))} .*: must be a "):
         Prompt("p", "a ||| b", **budget)

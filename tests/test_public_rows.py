@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import t0native as t0
-from t0native.cli import main
-from t0native.rows import read_rows
+from t0native.cli.main import main
+from t0native.data.rows import read_rows
 
 TASKS = {  # dataset -> (file below data/, rows, prompts of promptsource 0.2.3)
     "super_glue/copa": ("superglue-val/COPA.val.jsonl", 100, 12),

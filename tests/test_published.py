@@ -7,15 +7,19 @@ import numpy as np
 import pytest
 
 import t0native as t0
-from t0native.bigbench import T0_TASKS
-from t0native.report import CELL_KEYS
+from t0native.reports.report import CELL_KEYS
+from t0native.tasks.bigbench import T0_TASKS
 
 DATA = json.loads((Path(t0.__file__).parent / "data" / "published.json").read_text(encoding="utf-8"))
 ELEVEN = list(DATA["sets"])
 
 
 def table(model, statistic, source):
-    (found,) = (t["values"] for t in DATA["tables"] if (t["model"], t["statistic"], t["source"]) == (model, statistic, source) and len(t["values"]) > 5)
+    (found,) = (
+        t["values"]
+        for t in DATA["tables"]
+        if (t["model"], t["statistic"], t["source"]) == (model, statistic, source) and len(t["values"]) > 5
+    )
     return found
 
 
@@ -27,7 +31,12 @@ def test_every_figure_has_a_source_and_is_a_percentage():
     used = {part["source"] for part in [*DATA["tables"], *DATA["findings"], DATA["bias"], DATA["bigbench"]]}
     assert used == set(DATA["sources"])
     for found in DATA["tables"]:
-        assert found["statistic"] in {"median", "mean", "max", "one prompt", "as printed"} and found["shots"] in {0, "several", "trained", None}
+        assert found["statistic"] in {"median", "mean", "max", "one prompt", "as printed"} and found["shots"] in {
+            0,
+            "several",
+            "trained",
+            None,
+        }
         assert found["prompts"] in {"paper", None, 1, 5, 9}
         for value in found["values"].values():
             told = value if isinstance(value, dict) else {"median": value}
@@ -77,7 +86,11 @@ def test_gaps_of_winobias_are_differences():
 
 
 def test_bigbench_and_findings():
-    assert len(DATA["bigbench"]["rows"]) == 14 and "strategyqa" in DATA["bigbench"]["rows"] and "common_morpheme" not in DATA["bigbench"]["rows"]
+    assert (
+        len(DATA["bigbench"]["rows"]) == 14
+        and "strategyqa" in DATA["bigbench"]["rows"]
+        and "common_morpheme" not in DATA["bigbench"]["rows"]
+    )
     assert set(DATA["bigbench"]["rows"]) == set(T0_TASKS)
     for finding in DATA["findings"]:
         if "of" in finding:
@@ -99,7 +112,15 @@ def test_published_figures_by_name():
 
 
 def report_of(dataset, subset, split, prompts, rows, metric="accuracy"):
-    cell = dict.fromkeys(CELL_KEYS) | {"model": "m", "task": "t", "metric": metric, "status": "ok", "dataset": dataset, "subset": subset, "split": split}
+    cell = dict.fromkeys(CELL_KEYS) | {
+        "model": "m",
+        "task": "t",
+        "metric": metric,
+        "status": "ok",
+        "dataset": dataset,
+        "subset": subset,
+        "split": split,
+    }
     correct = [np.arange(rows) % (p + 2) > 0 for p in range(prompts)]
     cells = [cell | {"prompt": str(p), "dropped": 0} for p in range(prompts)]
     return t0.Report.of_cells(cells, [c.astype(float) for c in correct], [0.5] * prompts, seed=0, about={})
@@ -113,7 +134,10 @@ def test_a_report_is_set_beside_what_was_published():
     assert (like["own"], like["published"]["value"], like["differs"]) == (summary["median"], 0.812, [])
     mean = by_source["Model", "mean", "T0 3B"]
     assert mean["own"] == summary["mean"] and mean["differs"][0] == "which prompts is not said; yours 10"
-    assert by_source["Brown", "as printed", "GPT-3 175B"]["differs"] == ["which statistic over prompts is not said; yours is the median", "1 prompt; yours 10"]
+    assert by_source["Brown", "as printed", "GPT-3 175B"]["differs"] == [
+        "which statistic over prompts is not said; yours is the median",
+        "1 prompt; yours 10",
+    ]
     assert "with examples in the input" in by_source["Liu e", "as printed", "GPT-3 175B few-shot"]["differs"]
     assert "after training on examples of the dataset" in by_source["Liu e", "median", "T-Few 11B"]["differs"]
     assert by_source["bigsc", "max", "mT0 13B, P3 alone"]["own"] == summary["max"]
@@ -134,14 +158,16 @@ def test_what_was_measured_otherwise_is_told():
 
 
 def test_published_figures_on_the_command_line(tmp_path, capsys):
-    from t0native.cli import main
+    from t0native.cli.main import main
 
     report_of("super_glue", "cb", "validation", 15, 56).save(tmp_path)
     assert main(["report", str(tmp_path), "--published"]) == 0
     lines = capsys.readouterr().out.splitlines()
     at = lines.index("t, m")
     assert lines[at + 1] == "   own  published"
-    assert lines[at + 2].split()[1:4] == ["78.6", "T0", "11B"] and lines[at + 2].endswith("(median; Liu et al. 2022 (T-Few), arXiv:2205.05638v2)")
+    assert lines[at + 2].split()[1:4] == ["78.6", "T0", "11B"] and lines[at + 2].endswith(
+        "(median; Liu et al. 2022 (T-Few), arXiv:2205.05638v2)"
+    )
     assert any("GLaM 64B (as printed; README of UniMC, second-hand): which statistic" in line for line in lines)
     report_of("boolq", None, "validation", 1, 5).save(tmp_path)
     main(["report", str(tmp_path), "--published"])

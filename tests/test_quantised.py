@@ -17,7 +17,10 @@ import t0native as t0
 DTYPES = ("bfloat16", "int8")
 CASES = [case for case in golden.CASES if case != "long-inputs"]  # slow in NumPy; "beyond-the-distance" has 150 tokens
 HALVES = {"avx512-vnni"}  # kernel sets that multiply bfloat16s
-KERNELS = [pytest.param(name, marks=[] if name in t0.kernels.available() else pytest.mark.skip(f"no {name} on this machine")) for name in t0.kernels.all()]
+KERNELS = [
+    pytest.param(name, marks=[] if name in t0.kernels.available() else pytest.mark.skip(f"no {name} on this machine"))
+    for name in t0.kernels.all()
+]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,9 @@ def test_scores_are_those_of_the_restatement(stored, case, dtype, kernels):
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("dtype, least", [("bfloat16", 30), ("int8", 100)])
 def test_many_scores_are_clear_and_most_others_agree_as_well(dtype, least, kernels):
-    error, clear = (np.concatenate([part.reshape(-1) for part in parts]) for parts in zip(*(compared(case, dtype, kernels) for case in CASES)))
+    error, clear = (
+        np.concatenate([part.reshape(-1) for part in parts]) for parts in zip(*(compared(case, dtype, kernels) for case in CASES))
+    )
     assert clear.sum() >= least
     assert (error <= golden.TOLERANCE / 10).mean() >= 0.75  # near ties are many, but few of them are decided the other way
 
@@ -81,7 +86,10 @@ def test_many_scores_are_clear_and_most_others_agree_as_well(dtype, least, kerne
 @pytest.mark.parametrize("case", ("gated-untied", "gated-tied-few-buckets", "one-of-each", "least-distance"))
 def test_a_decoder_that_takes_token_by_token(case, dtype, kernels):
     """Rows of logits that are clear up to there, as above."""
-    model, oracle = engine.build(case, kernels, dtype), NumpyT5(golden.CASES[case][0], engine.golden_weights(case), dtype, kernels in HALVES)
+    model, oracle = (
+        engine.build(case, kernels, dtype),
+        NumpyT5(golden.CASES[case][0], engine.golden_weights(case), dtype, kernels in HALVES),
+    )
     oracle.by_token, n_clear = True, 0
     inputs = [[0, 3 + token % 5] for token in range(2, 18)]
     sources = [[token] for token in range(2, 18)]

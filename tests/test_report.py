@@ -7,8 +7,8 @@ import pytest
 from conftest import needed
 
 import t0native as t0
-from t0native.bootstrap import bootstrap, quartiles, row_counts
-from t0native.report import CELL_KEYS, SUMMARY_KEYS
+from t0native.reports.bootstrap import bootstrap, quartiles, row_counts
+from t0native.reports.report import CELL_KEYS, SUMMARY_KEYS
 
 
 def report_of(models=("untrained", "all prompts"), tasks=("copa", "wic"), prompts=6, rows=200, seed=0):

@@ -11,8 +11,8 @@ import pytest
 from fakes import ctrl_c, rows_of, yes_no
 
 import t0native as t0
-from t0native import files
-from t0native.stepfolders import step_folder, steps_in
+from t0native.base import files
+from t0native.training.stepfolders import step_folder, steps_in
 
 STEPS = 24
 
@@ -45,8 +45,12 @@ OPTIMIZERS = {
     "adafactor": {"optimizer": "adafactor"},
     "adamw": {"optimizer": "adamw", "accumulate": 2, "freeze": ["*.layer_norm.weight", "decoder.block.0.*"]},
     "sgd": {
-        "optimizer": "sgd", "optimizer_options": {"momentum": 0.9, "label_smoothing": 0.1}, "learning_rate": 0.1,
-        "broadcast_dropout": True, "batch_size": None, "batch_tokens": 150,
+        "optimizer": "sgd",
+        "optimizer_options": {"momentum": 0.9, "label_smoothing": 0.1},
+        "learning_rate": 0.1,
+        "broadcast_dropout": True,
+        "batch_size": None,
+        "batch_tokens": 150,
     },  # fmt: skip
 }
 
@@ -177,7 +181,10 @@ def test_numbers_that_are_not_finite_stop_the_run(tmp_path):
 
 
 def test_a_loss_that_overflows_stops_the_run_at_the_last_good_step(tmp_path):
-    kept, options = tmp_path / "run", {"optimizer": "sgd", "clip": 0, "steps": 50, "checkpoint_every": 2, "schedule": _rises_at_5, "dropout": 0.0}
+    kept, options = (
+        tmp_path / "run",
+        {"optimizer": "sgd", "clip": 0, "steps": 50, "checkpoint_every": 2, "schedule": _rises_at_5, "dropout": 0.0},
+    )
     trained = model()
     with pytest.raises(t0.NumericError, match=r"^step (\d+): .*; the state after step \d+ is kept in") as error:
         run(trained, kept, **options)
@@ -226,7 +233,7 @@ def test_frozen_names_that_are_none():
 
 @pytest.mark.parametrize("optimizer", ["adafactor", "adamw", "sgd"])
 def test_memory_that_training_takes_is_asked_for_first(monkeypatch, tmp_path, optimizer):
-    from t0native.trainer import Trainer, needed_bytes
+    from t0native.training.trainer import Trainer, needed_bytes
 
     large = t0.Model.init(t0.Config(vocab_size=200, d_model=128, d_ff=160, num_layers=1, num_heads=2))
     options = {"clip_norm": 0.0, "dropout": None, "seed": 0, "threads": 1, "freeze": ["shared.*"], "options": {}}
@@ -236,14 +243,14 @@ def test_memory_that_training_takes_is_asked_for_first(monkeypatch, tmp_path, op
     needed = needed_bytes(dict(large.core.tensors()), optimizer=optimizer, options=options["options"], freeze=options["freeze"])
     assert needed == 4 * large.parameters + state.nbytes
     for free, fits in ((needed, True), (needed - 1, False)):
-        monkeypatch.setattr("t0native.memory.available_memory", lambda: free)
+        monkeypatch.setattr("t0native.base.memory.available_memory", lambda: free)
         if fits:
             Trainer(large, optimizer=optimizer, **options)
             continue
         remedy = "train a smaller model" if optimizer == "adafactor" else "use optimizer='adafactor', which needs less"
         with pytest.raises(MemoryError, match=f"gradients and optimiser state take 0.0 GB, but 0.0 GB of .*, or {remedy}"):
             Trainer(large, optimizer=optimizer, **options)
-    monkeypatch.setattr("t0native.memory.available_memory", lambda: 1000)
+    monkeypatch.setattr("t0native.base.memory.available_memory", lambda: 1000)
     with pytest.raises(MemoryError):
         run(model(), tmp_path / "run", optimizer=optimizer)
     assert not (tmp_path / "run").exists()

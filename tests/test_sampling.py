@@ -7,9 +7,9 @@ import pytest
 from conftest import needed
 from table_models import ASKED, ids_of, model_of, small_t5
 
-from t0native.generation_options import Options
-from t0native.search import uniform
-from t0native.warpers import Rules, best, log_softmax, softmax, warp
+from t0native.generation.options import Options
+from t0native.generation.search import uniform
+from t0native.generation.warpers import Rules, best, log_softmax, softmax, warp
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,9 @@ def p_value(counts, expected):
 def test_samples_follow_the_distribution(name):
     options, tokens, temperature = WARPED[name]
     model = model_of(np.tile(SPREAD, (8, 1)))
-    found = model.generate([[3], [3]], do_sample=True, max_new_tokens=1, num_return_sequences=DRAWS // 2, seed=1, output_scores=True, **options)
+    found = model.generate(
+        [[3], [3]], do_sample=True, max_new_tokens=1, num_return_sequences=DRAWS // 2, seed=1, output_scores=True, **options
+    )
     found = [*found[0], *found[1]]
     counts = np.bincount([one.ids[0] for one in found], minlength=8)
     expected = np.where([token in tokens for token in range(8)], np.exp(SPREAD / temperature), 0)
@@ -126,7 +128,12 @@ def test_warpers_keep_what_beams_need():
 @pytest.mark.parametrize("n", [1, 7, 1000, 20_000])
 def test_the_best_of_many_are_those_of_a_sort(n):
     random = np.random.default_rng(n)
-    for scores in (random.normal(size=n), random.integers(0, 5, size=n) * 1.0, np.where(random.random(n) < 0.999, -np.inf, 1.0), np.zeros(n)):
+    for scores in (
+        random.normal(size=n),
+        random.integers(0, 5, size=n) * 1.0,
+        np.where(random.random(n) < 0.999, -np.inf, 1.0),
+        np.zeros(n),
+    ):
         scores = scores.astype(np.float32)
         for k in {1, min(5, n), min(60, n), n}:
             assert best(scores, k).tolist() == np.argsort(-scores, kind="stable")[:k].tolist()

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from python_imports import circles, imports_of, modules_in
 
 ROOT = Path(__file__).parent.parent
 C_FILES = sorted(ROOT.glob("csrc/*/*.[ch]"))
@@ -20,6 +21,44 @@ MAY_INCLUDE = {
     "template": {"base", "template"},
     "py": {"base", "text", "nn", "t5", "template", "py"},
 }
+
+PYTHON = modules_in(ROOT / "t0native")
+# What each room of t0native/ may import besides itself and the core. A room is a folder, or a file that stands in the hall.
+# To come: tokenizers of other kinds go into text; GGUF and CTranslate2 files into checkpoints; adapters into models and training;
+# a classifier, and the frameworks that people use, into a room above training; MPI into training, Dask into evaluation; a server beside studio.
+MAY_IMPORT = {
+    "base": set(),
+    "text": {"base"},
+    "data": {"base"},
+    "checkpoints": {"base"},
+    "prompts": {"base", "data"},
+    "promptsource": {"base", "prompts"},
+    "generation": {"base", "text"},
+    "models": {"base", "text", "checkpoints", "generation"},
+    "tasks": {"base", "data", "prompts"},
+    "mini": {"base", "text", "data", "checkpoints", "prompts", "models", "tasks"},
+    "suites": {"base", "data", "prompts", "tasks", "mini"},
+    "reports": {"base", "tasks"},
+    "evaluation": {"base", "models", "tasks", "suites", "reports"},
+    "training": {
+        "base",
+        "text",
+        "data",
+        "checkpoints",
+        "prompts",
+        "generation",
+        "models",
+        "tasks",
+        "mini",
+        "suites",
+        "reports",
+        "evaluation",
+    },
+    "experiments": {"base", "models", "tasks", "mini", "reports", "evaluation", "training"},
+    "studio": {"base", "text", "data", "prompts", "promptsource", "models"},
+}
+MAY_IMPORT["cli"] = set(MAY_IMPORT)
+MAY_IMPORT["__main__"] = {"cli"}
 
 
 def code_of(file):
@@ -43,6 +82,39 @@ def test_includes_follow_the_dependency_law(file):
         assert not [name for name in system if name.startswith("Python") or "structmember" in name]
     if part != "py":
         assert not [name for name in system if name.startswith("numpy")]
+
+
+def room_of(module):
+    """The room of t0native.ROOM.module; of the hall's own __init__, "hall"."""
+    return (module.split(".") + ["hall"])[1]
+
+
+@pytest.mark.parametrize("module", PYTHON)
+def test_imports_follow_the_law_of_the_rooms(module):
+    if module == "t0native":  # whose names are loaded when they are asked for
+        return
+    room = room_of(module)
+    for name, line, _ in imports_of(PYTHON[module], PYTHON):
+        assert room_of(name) in MAY_IMPORT[room] | {room}, f"{module}, line {line}: {room} may not import {name}"
+
+
+def test_the_law_of_the_rooms_is_a_ladder():
+    """Each room only imports rooms that stand above it in the table, so that no two can need each other."""
+    order = list(MAY_IMPORT)
+    for room, below in MAY_IMPORT.items():
+        assert below <= set(order[: order.index(room)]), room
+    assert set(order) == {room_of(module) for module in PYTHON} - {"hall"}
+
+
+def test_no_two_modules_import_each_other():
+    """Not even by imports inside functions."""
+    assert circles({module: {name for name, _, _ in imports_of(file, PYTHON)} for module, file in PYTHON.items()}) == []
+
+
+def test_the_hall_is_small():
+    assert (
+        len([path for path in (ROOT / "t0native").iterdir() if path.is_file() and not path.name.startswith((".", "_core.c", "lib"))]) <= 8
+    )
 
 
 @pytest.mark.parametrize("file", [file for file in C_FILES if file.parent.name in CORE], ids=lambda file: file.name)
@@ -79,9 +151,7 @@ def function_lengths(text):
 
 
 @pytest.mark.parametrize(
-    "file",
-    [file for file in C_FILES + C_TESTS if file.suffix == ".c" and not file.name.startswith("kernels_")],
-    ids=lambda file: file.name,
+    "file", [file for file in C_FILES + C_TESTS if file.suffix == ".c" and not file.name.startswith("kernels_")], ids=lambda file: file.name
 )
 def test_functions_are_short(file):
     long = [(name, lines) for name, lines in function_lengths(file.read_text()) if lines > 60]

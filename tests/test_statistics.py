@@ -6,9 +6,9 @@ from conftest import needed
 
 import t0native as t0
 from t0native._core import random_bits
-from t0native.metrics import METRICS
-from t0native.report import CELL_KEYS
-from t0native.statistics import agreement, fleiss_kappa, kendall_tau, paired_bootstrap, permutation_test, rank_stability
+from t0native.reports.analysis import agreement, fleiss_kappa, kendall_tau, paired_bootstrap, permutation_test, rank_stability
+from t0native.reports.report import CELL_KEYS
+from t0native.tasks.metrics import METRICS
 
 CLOSE = {"rel": 0, "abs": 1e-12}
 EXTRA = "pip install '.[test]'"
@@ -16,7 +16,9 @@ EXTRA = "pip install '.[test]'"
 
 def rows_of(seed, prompts, rows, shares=None, dropped=0):
     random = np.random.default_rng(seed)
-    found = (random.random((prompts, rows)) < (np.linspace(0.3, 0.8, prompts) if shares is None else np.full(prompts, shares))[:, None]).astype(float)
+    found = (
+        random.random((prompts, rows)) < (np.linspace(0.3, 0.8, prompts) if shares is None else np.full(prompts, shares))[:, None]
+    ).astype(float)
     found[random.integers(0, prompts, dropped), random.integers(0, rows, dropped)] = np.nan
     return found
 
@@ -25,7 +27,9 @@ def report_of(values, seed=3, metric="accuracy", draws=None):
     """values: {(model, task): [P, N]}."""
     fixed = dict.fromkeys(CELL_KEYS) | {"metric": metric, "status": "ok", "dropped": 0}
     cells = [fixed | {"model": m, "task": t, "prompt": f"p{p}", "metrics": {}} for (m, t), rows in values.items() for p in range(len(rows))]
-    return t0.Report.of_cells(cells, [row for rows in values.values() for row in rows], [0.5] * len(cells), draws, seed=seed, about={"seed": seed})
+    return t0.Report.of_cells(
+        cells, [row for rows in values.values() for row in rows], [0.5] * len(cells), draws, seed=seed, about={"seed": seed}
+    )
 
 
 def medians_apart(a, b):
@@ -109,7 +113,14 @@ def test_rank_stability_is_the_tau_of_halves():
     stats = needed("scipy.stats", EXTRA)
     rows, taus = rows_of(3, 5, 70, dropped=12), []
     for r in range(50):
-        bits = np.array([int(word) >> k & 1 for word in random_bits(4, 9, (1 << 62) + 2 * r, 2) for byte in range(8) for k in range(8 * byte + 7, 8 * byte - 1, -1)])
+        bits = np.array(
+            [
+                int(word) >> k & 1
+                for word in random_bits(4, 9, (1 << 62) + 2 * r, 2)
+                for byte in range(8)
+                for k in range(8 * byte + 7, 8 * byte - 1, -1)
+            ]
+        )
         half = bits[:70].astype(bool)
         taus.append(stats.kendalltau(np.nanmean(rows[:, half], axis=1), np.nanmean(rows[:, ~half], axis=1)).statistic)
     assert rank_stability(rows, seed=4, splits=50) == pytest.approx(np.nanmean(taus), **CLOSE)
@@ -125,8 +136,22 @@ def test_fleiss_kappa_is_that_of_its_paper_and_of_nltk():
     assert kappa == pytest.approx(agree.AnnotationTask(data=triples).pi(), **CLOSE)
     pairs = [np.mean(rows[i] == rows[j]) for i in range(5) for j in range(i)]
     assert alike == pytest.approx(np.mean(pairs), **CLOSE)
-    counts = [[0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1], [7, 7, 0, 0, 0], [3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7]]
-    assert fleiss_kappa(np.array(counts)) == (pytest.approx(0.378, abs=5e-4), pytest.approx(0.210, abs=5e-4))  # a worked example with 14 raters
+    counts = [
+        [0, 0, 0, 0, 14],
+        [0, 2, 6, 4, 2],
+        [0, 0, 3, 5, 6],
+        [0, 3, 9, 2, 0],
+        [2, 2, 8, 1, 1],
+        [7, 7, 0, 0, 0],
+        [3, 2, 6, 3, 0],
+        [2, 5, 3, 2, 2],
+        [6, 5, 2, 1, 0],
+        [0, 2, 2, 3, 7],
+    ]
+    assert fleiss_kappa(np.array(counts)) == (
+        pytest.approx(0.378, abs=5e-4),
+        pytest.approx(0.210, abs=5e-4),
+    )  # a worked example with 14 raters
     rows[0, 3] = np.nan
     assert agreement(rows) == agreement(np.delete(rows, 3, axis=1))
     assert agreement(rows[:1]) == agreement(rows * 0.5) == agreement(np.full((2, 3), np.nan)) == (None, None)
@@ -155,11 +180,15 @@ def test_a_report_tells_its_statistics():
         cell["metrics"]["ece"] = 0.1 + 0.1 * int(cell["prompt"][1])
     t, u = report.statistics()
     values = rows.mean(axis=1)
-    assert [cell["value"] for cell in t["cells"]] == pytest.approx(values, **CLOSE) and t["cells"][0]["low"] < values[0] < t["cells"][0]["high"]
+    assert [cell["value"] for cell in t["cells"]] == pytest.approx(values, **CLOSE) and t["cells"][0]["low"] < values[0] < t["cells"][0][
+        "high"
+    ]
     q1, median, q3 = np.quantile(values, [0.25, 0.5, 0.75], method="linear")
     oracle = {"median": median, "q1": q1, "q3": q3, "iqr": q3 - q1, "mean": values.mean(), "min": values.min(), "max": values.max()}
     assert {key: t[key] for key in oracle} == pytest.approx(oracle, **CLOSE)
-    assert (t["rank_stability"], t["ece"]) == (rank_stability(rows, 3), pytest.approx(0.3)) and (t["agreement"], t["kappa"]) == agreement(rows)
+    assert (t["rank_stability"], t["ece"]) == (rank_stability(rows, 3), pytest.approx(0.3)) and (t["agreement"], t["kappa"]) == agreement(
+        rows
+    )
     assert (u["rank_stability"], u["agreement"], u["kappa"], u["ece"], u["prompts"], u["iqr"]) == (None, None, None, None, 1, 0)
 
 

@@ -13,9 +13,9 @@ import pytest
 from conftest import needed
 
 import t0native as t0
-from t0native import arrowrows, diskrows
-from t0native.batches import CHUNK, Batches, TokenBatches, make_batch
-from t0native.datafolder import find_rows
+from t0native.data import arrowrows, diskrows
+from t0native.data.datafolder import find_rows
+from t0native.training.batches import CHUNK, Batches, TokenBatches, make_batch
 
 
 def _file(tmp_path, text, name="a.jsonl"):
@@ -67,12 +67,16 @@ def test_rows_of_a_csv_file_on_the_disk_are_those_in_memory(tmp_path, text):
     for _ in range(2):  # the index made, and found
         rows = t0.open_rows(path)
         found = [rows[i] for i in range(-len(rows), 0)]
-        assert found == expected and [[type(value) for value in row.values()] for row in found] == [[type(v) for v in row.values()] for row in expected]
+        assert found == expected and [[type(value) for value in row.values()] for row in found] == [
+            [type(v) for v in row.values()] for row in expected
+        ]
     path = _file(tmp_path, 'a\tb\n1\t"x\n2\ty"\n', "a.tsv")
     assert list(t0.open_rows(path)) == t0.read_rows(path) == [{"a": 1, "b": '"x'}, {"a": 2, "b": 'y"'}]
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n", "a,a\n1,2\n", "a,b\n1\n", 'a,b\n1,"x\n2,y\n', 'a,b\n1,"x"y\n', "a,b\n1,x\ry\n", b"a,b\n1,\xff\n"])
+@pytest.mark.parametrize(
+    "text", ["", "a,b\n", "a,a\n1,2\n", "a,b\n1\n", 'a,b\n1,"x\n2,y\n', 'a,b\n1,"x"y\n', "a,b\n1,x\ry\n", b"a,b\n1,\xff\n"]
+)
 def test_a_broken_csv_file_is_told_at_once(tmp_path, text):
     path = _file(tmp_path, text, "a.csv")
     with pytest.raises(t0.DataError) as expected:
@@ -83,7 +87,9 @@ def test_a_broken_csv_file_is_told_at_once(tmp_path, text):
     assert csv.field_size_limit() == 131072
 
 
-@pytest.mark.parametrize("name, text, other", [("a.jsonl", _rows(9), _rows(8)), ("a.csv", "a\n1\n2\n", "a\n1\n3\n"), ("a.csv", "a\n1\n2\n", "a\n1\nx\n")])
+@pytest.mark.parametrize(
+    "name, text, other", [("a.jsonl", _rows(9), _rows(8)), ("a.csv", "a\n1\n2\n", "a\n1\n3\n"), ("a.csv", "a\n1\n2\n", "a\n1\nx\n")]
+)
 def test_a_file_that_changes_while_it_is_open_is_told(tmp_path, name, text, other):
     path = _file(tmp_path, text, name)
     rows = t0.open_rows(path)
@@ -224,7 +230,9 @@ def _mixture(path):
 
 
 def _hash(batch):
-    return hashlib.sha256(b"".join(part.tobytes() for ragged in (batch.sources, batch.targets) for part in (ragged.ids, ragged.offsets))).hexdigest()
+    return hashlib.sha256(
+        b"".join(part.tobytes() for ragged in (batch.sources, batch.targets) for part in (ragged.ids, ragged.offsets))
+    ).hexdigest()
 
 
 def _stream(mixture, tokenizer, first, last, workers):
@@ -235,7 +243,9 @@ def _stream(mixture, tokenizer, first, last, workers):
 
     with Batches(make, first, last, workers) as batches:
         made = [batches.next() for _ in range(first, last)]
-    assert [batch.step for batch in made] == list(range(first, last)) and [batch.first for batch in made] == [8 * step for step in range(first, last)]
+    assert [batch.step for batch in made] == list(range(first, last)) and [batch.first for batch in made] == [
+        8 * step for step in range(first, last)
+    ]
     return [_hash(batch) for batch in made]
 
 

@@ -69,8 +69,15 @@ def visit(chromium):
         contexts.append(context)
         page = context.new_page()
         page.add_init_script(WATCH)
-        page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()) if dialog.type != "beforeunload" else dialog.accept())
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" and "status of 4" not in message.text else None)
+        page.on(
+            "dialog",
+            lambda dialog: (
+                (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()) if dialog.type != "beforeunload" else dialog.accept()
+            ),
+        )
+        page.on(
+            "console", lambda message: wrong.append(message.text) if message.type == "error" and "status of 4" not in message.text else None
+        )
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto(address)
         return page
@@ -132,7 +139,10 @@ def test_an_error_is_told_with_its_place_and_the_text_stays(visit, desk):
     page.locator("#preview [role=alert]", has_text="line 1, column 17").wait_for()
     page.get_by_role("button", name="Save").click()
     page.locator("#jinja-error", has_text="line 1, column 17").wait_for()
-    assert page.get_by_label("Template").input_value() == "{{ text | sort( ||| b" and page.get_by_label("Template").get_attribute("aria-invalid") == "true"
+    assert (
+        page.get_by_label("Template").input_value() == "{{ text | sort( ||| b"
+        and page.get_by_label("Template").get_attribute("aria-invalid") == "true"
+    )
     page.get_by_label("Template").fill(CHOICES)
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved.").wait_for()
@@ -163,7 +173,11 @@ def test_history_and_undo(visit, desk):
     page.get_by_role("button", name="Undo the last change").click()
     page.get_by_text("Restored, as a new revision.").wait_for()
     page.get_by_role("link", name="History").click()
-    assert page.locator("ins").inner_text() == "first" and page.locator("del").inner_text() == "second" and page.locator("tbody tr").count() == 3
+    assert (
+        page.locator("ins").inner_text() == "first"
+        and page.locator("del").inner_text() == "second"
+        and page.locator("tbody tr").count() == 3
+    )
     picture(page, "history")
     page.go_back()
     page.get_by_role("button", name="Delete").click()
@@ -197,7 +211,13 @@ def test_upload_and_browse_rows(visit, desk):
     page = visit(desk)
     page.get_by_label("New dataset").fill("uploaded")
     page.get_by_role("button", name="Create").click()
-    page.get_by_label("File").set_input_files({"name": "r.jsonl", "mimeType": "text/plain", "buffer": b"".join(json.dumps({"a": f"row {i}"}).encode() + b"\n" for i in range(120))})
+    page.get_by_label("File").set_input_files(
+        {
+            "name": "r.jsonl",
+            "mimeType": "text/plain",
+            "buffer": b"".join(json.dumps({"a": f"row {i}"}).encode() + b"\n" for i in range(120)),
+        }
+    )
     page.get_by_role("button", name="Upload").click()
     page.get_by_role("link", name="Look at the rows").click()
     page.get_by_role("link", name="Later").click()
@@ -253,7 +273,22 @@ def test_without_javascript(visit, desk):
     page.get_by_role("heading", name="plain").wait_for()
 
 
-PAGES = ("/", "/dataset/1", "/dataset/1/rows", "/dataset/1/new", "/prompt/1", "/prompt/1/edit", "/prompt/1/history", "/review?state=draft", "/search?q=a", "/contributors", "/log", "/exchange", "/help", "/nothing")
+PAGES = (
+    "/",
+    "/dataset/1",
+    "/dataset/1/rows",
+    "/dataset/1/new",
+    "/prompt/1",
+    "/prompt/1/edit",
+    "/prompt/1/history",
+    "/review?state=draft",
+    "/search?q=a",
+    "/contributors",
+    "/log",
+    "/exchange",
+    "/help",
+    "/nothing",
+)
 
 
 @pytest.mark.parametrize("scheme, width", [("light", 1440), ("dark", 360)])

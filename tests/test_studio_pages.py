@@ -116,7 +116,16 @@ def test_search_finds_every_word_and_takes_signs_for_themselves(browser, first):
 
 
 def test_pages_that_are_not_there_say_so(browser):
-    for path in ("/dataset/99", "/prompt/99", "/prompt/99/edit", "/prompt/99/history", "/nothing", "/prompt/" + "9" * 30, "/dataset/1/../../etc/passwd", "/static/../app.py"):
+    for path in (
+        "/dataset/99",
+        "/prompt/99",
+        "/prompt/99/edit",
+        "/prompt/99/history",
+        "/nothing",
+        "/prompt/" + "9" * 30,
+        "/dataset/1/../../etc/passwd",
+        "/static/../app.py",
+    ):
         assert "404" in browser.get(path, 404).text
     browser.get("/review?state=great", 400)
     assert "405" in browser.get("/preview", 405).text
@@ -141,7 +150,9 @@ def test_a_prompt_is_written_edited_undone_and_deleted(browser, studio, first):
     browser.post(f"/prompt/{number}/restore", 404, base="3", to="77")
     browser.post(f"/prompt/{number}/delete", 409, base="1")
     browser.post(f"/prompt/{number}/delete", base="3")
-    assert "This prompt is deleted" in main_of(browser.get(f"/prompt/{number}/history")) and "1 deleted" in main_of(browser.get(f"/dataset/{first}"))
+    assert "This prompt is deleted" in main_of(browser.get(f"/prompt/{number}/history")) and "1 deleted" in main_of(
+        browser.get(f"/dataset/{first}")
+    )
     browser.post(f"/prompt/{number}/restore", base="4", to="3")
     assert not current(studio, number)["deleted"]
 
@@ -150,7 +161,16 @@ def test_a_form_that_says_the_same_makes_no_revision(browser, studio, first):
     number = browser.write(first, metrics=["Accuracy"])
     page = browser.get(f"/prompt/{number}/edit").text
     assert 'value="Accuracy" checked' in page
-    form = {"name": "one", "jinja": CHOICES, "answer_choices": "false ||| true", "reference": "", "metrics": "Accuracy", "languages": "en", "base": "1", "save": "1"}
+    form = {
+        "name": "one",
+        "jinja": CHOICES,
+        "answer_choices": "false ||| true",
+        "reference": "",
+        "metrics": "Accuracy",
+        "languages": "en",
+        "base": "1",
+        "save": "1",
+    }
     answer = browser.post("/preview", 200, dataset=str(first), prompt=str(number), **form | {"jinja": "New: " + CHOICES})
     assert "Difference to the saved version" in answer.text and "<ins>New: </ins>" in answer.text
     assert "Nothing has changed" in browser.post(f"/prompt/{number}/edit", follow=True, **form).text
@@ -182,9 +202,20 @@ def test_names_differ_within_a_dataset(browser, first):
 
 
 def test_the_preview_shows_input_target_choices_cuts_and_warnings(browser, studio, first):
-    form = {"dataset": str(first), "name": "p", "jinja": CHOICES, "answer_choices": "No ||| Yes", "languages": "en", "choices_in_prompt": "yes"}
+    form = {
+        "dataset": str(first),
+        "name": "p",
+        "jinja": CHOICES,
+        "answer_choices": "No ||| Yes",
+        "languages": "en",
+        "choices_in_prompt": "yes",
+    }
     answer = browser.post("/preview", 200, **form)
-    assert answer.text.count('<section class="example') == 5 and "<mark>Anna drinks milk</mark>. True or false?" in answer.text and "<mark>Yes</mark>" in answer.text
+    assert (
+        answer.text.count('<section class="example') == 5
+        and "<mark>Anna drinks milk</mark>. True or false?" in answer.text
+        and "<mark>Yes</mark>" in answer.text
+    )
     assert "5 of 5 rows: choices in the prompt are said to be listed, and are not all in the input" in main_of_fragment(answer)
     answer = browser.post("/preview", 200, **form | {"jinja": "{{ txt }} ||| {{ text }}"})
     assert "reads txt, which no row has" in answer.text and "Fields longer than 2048" not in answer.text
@@ -207,13 +238,24 @@ def main_of_fragment(answer):
 
 def test_a_stale_save_gets_both_versions_and_a_merge(browser, studio, first):
     number = browser.write(first, jinja="one\ntwo\nthree ||| four")
-    form = {"name": "one", "jinja": "one\ntwo\nTHREE ||| four", "answer_choices": "false ||| true", "languages": "en", "base": "1", "save": "1"}
+    form = {
+        "name": "one",
+        "jinja": "one\ntwo\nTHREE ||| four",
+        "answer_choices": "false ||| true",
+        "languages": "en",
+        "base": "1",
+        "save": "1",
+    }
     browser.post(f"/prompt/{number}/edit", **form)
     answer = browser.post(f"/prompt/{number}/edit", 409, **form | {"jinja": "ONE\ntwo\nthree ||| four", "reference": "mine"})
     assert "Somebody saved this prompt while you were writing" in answer.text and ">\nONE\ntwo\nTHREE ||| four</textarea>" in answer.text
     assert 'name="base" value="2"' in answer.text and current(studio, number)["revision"] == 2
     answer = browser.post(f"/prompt/{number}/edit", 409, **form | {"jinja": "one\ntwo\n3 ||| four"})
-    assert "except where you changed the same thing" in answer.text and "<strong>jinja</strong>" in answer.text and ">\none\ntwo\n3 ||| four</textarea>" in answer.text
+    assert (
+        "except where you changed the same thing" in answer.text
+        and "<strong>jinja</strong>" in answer.text
+        and ">\none\ntwo\n3 ||| four</textarea>" in answer.text
+    )
     browser.post(f"/prompt/{number}/edit", **form | {"jinja": "ONE\ntwo\nTHREE ||| four", "base": "2"})
     assert current(studio, number)["revision"] == 3
 
@@ -232,7 +274,17 @@ def test_review_by_roles(studio, group, first):
     writer.post(f"/prompt/{number}/comment", 400, comment="x" * 5001)
     page = reader.get(f"/prompt/{number}")
     assert "please &lt;b&gt;look&lt;/b&gt;" in page.text and "thanks" in page.text and "accepted" in page.text and "Delete" not in page.text
-    for path in (f"/prompt/{number}/comment", f"/prompt/{number}/delete", f"/prompt/{number}/edit", f"/dataset/{first}/new", "/import", f"/dataset/{first}/upload", "/preview", "/rescan", "/datasets"):
+    for path in (
+        f"/prompt/{number}/comment",
+        f"/prompt/{number}/delete",
+        f"/prompt/{number}/edit",
+        f"/dataset/{first}/new",
+        "/import",
+        f"/dataset/{first}/upload",
+        "/preview",
+        "/rescan",
+        "/datasets",
+    ):
         assert "Here your role is reader" in reader.post(path, 403).text
     reader.get(f"/prompt/{number}/edit", 403)
     page = main_of(reader.get("/contributors"))
@@ -290,7 +342,10 @@ def test_rows_that_cannot_be_read_are_told_and_do_not_stop_the_writer(browser, s
     place.write_text('{"text": "a"}\n{"text": \n')
     browser.post("/rescan")
     number = number_of(studio, "broken")
-    assert "line 2, column" in main_of(browser.get(f"/dataset/{number}")) and str(studio.data.root) not in browser.get(f"/dataset/{number}").text
+    assert (
+        "line 2, column" in main_of(browser.get(f"/dataset/{number}"))
+        and str(studio.data.root) not in browser.get(f"/dataset/{number}").text
+    )
     browser.get(f"/dataset/{number}/rows", 400)
     assert browser.write(number) and "Save" in browser.get(f"/dataset/{number}/new").text
     place.unlink()
@@ -306,7 +361,12 @@ def test_every_answer_carries_the_headers(browser):
     for path in ("/", "/nothing", "/static/studio.css", "/help"):
         headers = browser.get(path, None).headers
         policy = headers["Content-Security-Policy"]
-        assert "default-src 'self'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy and headers["X-Content-Type-Options"] == "nosniff"
+        assert (
+            "default-src 'self'" in policy
+            and "unsafe" not in policy
+            and "frame-ancestors 'none'" in policy
+            and headers["X-Content-Type-Options"] == "nosniff"
+        )
     cookie = browser.client.application.test_client().get("/").headers["Set-Cookie"]
     assert "HttpOnly" in cookie and "SameSite=Strict" in cookie
 
@@ -317,7 +377,17 @@ def test_what_the_studio_keeps_is_for_its_owner(studio, browser):
 
 def test_no_page_has_inline_script_or_style_or_another_site(browser, studio, first):
     number = browser.write(first)
-    for path in ("/", f"/dataset/{first}", f"/prompt/{number}", f"/prompt/{number}/edit", "/search?q=a", "/log", "/help", "/exchange", f"/prompt/{number}/history"):
+    for path in (
+        "/",
+        f"/dataset/{first}",
+        f"/prompt/{number}",
+        f"/prompt/{number}/edit",
+        "/search?q=a",
+        "/log",
+        "/help",
+        "/exchange",
+        f"/prompt/{number}/history",
+    ):
         text = browser.get(path).text
         assert not re.search(r"<style|style=|\son\w+=|javascript:|(?:src|href|action)=\"(?:https?:)?//", text), path
         assert len(re.findall(r"<script", text)) == 1, path
@@ -382,16 +452,36 @@ def test_read_only_takes_nothing(browser, studio, first):
     assert current(studio, number)["revision"] == 1
 
 
-HOSTILE = ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "'-alert(1)-'", "{{7*7}}", "{% raw %}", "javascript:alert(1)", "</textarea><script>", "</title><svg/onload=x>", "&lt;", "\u202e\u2066", "a" * 200]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'-alert(1)-'",
+    "{{7*7}}",
+    "{% raw %}",
+    "javascript:alert(1)",
+    "</textarea><script>",
+    "</title><svg/onload=x>",
+    "&lt;",
+    "\u202e\u2066",
+    "a" * 200,
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_is_text_on_every_page(browser, studio, first, text):
-    number = browser.write(first, name=text, jinja="{% raw %}" + text.replace("{% raw %}", "") + "{% endraw %} ||| b", reference=text, answer_choices="{% raw %}" + text.replace("{% raw %}", "") + "{% endraw %}")
+    number = browser.write(
+        first,
+        name=text,
+        jinja="{% raw %}" + text.replace("{% raw %}", "") + "{% endraw %} ||| b",
+        reference=text,
+        answer_choices="{% raw %}" + text.replace("{% raw %}", "") + "{% endraw %}",
+    )
     browser.post(f"/prompt/{number}/comment", comment=text)
     for path in ("/", f"/dataset/{first}", f"/prompt/{number}", f"/prompt/{number}/edit", "/search?q=" + text, "/log"):
         page = browser.get(path).text
-        assert not re.search(r"<script(?! src=\"/static)|<img|<svg/|onerror=alert\(1\)>(?<!&gt;)", page.replace("&lt;", "").replace("&#34;", "")), path
+        assert not re.search(
+            r"<script(?! src=\"/static)|<img|<svg/|onerror=alert\(1\)>(?<!&gt;)", page.replace("&lt;", "").replace("&#34;", "")
+        ), path
     assert current(studio, number)["content"]["name"] == text
 
 
@@ -403,7 +493,9 @@ def test_too_much_at_once_is_refused(browser, first):
 
 def test_a_bomb_is_an_error_on_the_page(browser, first):
     form = {"dataset": str(first), "name": "p", "languages": "en"}
-    answer = browser.post("/preview", 200, jinja="{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %} ||| a", **form)
+    answer = browser.post(
+        "/preview", 200, jinja="{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %} ||| a", **form
+    )
     assert "make the template simpler" in answer.text
     assert browser.write(first) > 0
 
@@ -419,7 +511,10 @@ def test_comparing_hostile_texts_takes_no_time():
     for letters in ("a ", "ab\n", "\n\t", ".,;:!?-+*/=()[]{}<>@#$%^&|~"):
         one, two = ("".join(chosen.choices(letters, k=20_000)) for _ in range(2))
         (told,) = differences(blank() | {"jinja": one}, blank() | {"jinja": two})
-        assert "".join(text for kind, text in told[1] if kind != "new") == one and "".join(text for kind, text in told[1] if kind != "gone") == two
+        assert (
+            "".join(text for kind, text in told[1] if kind != "new") == one
+            and "".join(text for kind, text in told[1] if kind != "gone") == two
+        )
         merge(blank() | {"jinja": one[:-9]}, blank() | {"jinja": two}, blank() | {"jinja": one})
     assert time.process_time() - taken < 5  # minutes, where every word is compared with every other
 
@@ -427,7 +522,12 @@ def test_comparing_hostile_texts_takes_no_time():
 def test_a_model_ranks_choices_or_writes(tmp_path):
     t0.Model.mini().save(tmp_path / "model")
     answers = Answers(tmp_path / "model")
-    rows = work({"content": {"name": "p", "jinja": "{{ text }} Who keeps the dog? ||| Ben", "answer_choices": "Anna ||| Ben"}, "rows": [{"text": "Anna keeps a cat. Ben keeps a dog."}]})["rows"]
+    rows = work(
+        {
+            "content": {"name": "p", "jinja": "{{ text }} Who keeps the dog? ||| Ben", "answer_choices": "Anna ||| Ben"},
+            "rows": [{"text": "Anna keeps a cat. Ben keeps a dog."}],
+        }
+    )["rows"]
     (told,) = answers.ask(rows)
     assert told["answer"] == "Ben" and told["right"] and [choice for choice, _ in told["choices"]] == ["Anna", "Ben"]
     (told,) = answers.ask([rows[0] | {"choices": None}])
@@ -438,11 +538,16 @@ def test_a_model_ranks_choices_or_writes(tmp_path):
 def test_the_model_answers(browser, studio, first):
     class Said:
         def ask(self, rows):
-            return [{"answer": row["choices"][0], "right": row["choices"][0] == row["target_text"], "choices": [("false", -1.5)]} for row in rows]
+            return [
+                {"answer": row["choices"][0], "right": row["choices"][0] == row["target_text"], "choices": [("false", -1.5)]}
+                for row in rows
+            ]
 
     studio.answers = Said()
     try:
-        answer = browser.post(f"/dataset/{first}/new", 200, name="p", jinja=CHOICES, answer_choices="false ||| true", languages="en", answers="1")
+        answer = browser.post(
+            f"/dataset/{first}/new", 200, name="p", jinja=CHOICES, answer_choices="false ||| true", languages="en", answers="1"
+        )
     finally:
         studio.answers = None
     assert answer.text.count("The model answers <strong>false</strong>: right") == 3 and "false -1.50" in answer.text

@@ -14,7 +14,7 @@ from studio_client import make_folder
 needed("flask", "pip install '.[studio]'", module_level=True)
 needed("waitress", "pip install '.[studio]'", module_level=True)
 
-from t0native.cli import main  # noqa: E402
+from t0native.cli.main import main  # noqa: E402
 from t0native.studio.accounts import Accounts  # noqa: E402
 
 
@@ -84,6 +84,8 @@ def test_users_import_and_export_by_the_command_line(tmp_path, capsys, monkeypat
 
     prompts = str(t0native.__path__[0]) + "/mini/heldout/prompts"
     capsys.readouterr()
-    assert main(["studio", "import", prompts, "--data", str(tmp_path)]) == 0 and capsys.readouterr().out.startswith("5 files: 60 new prompts")
+    assert main(["studio", "import", prompts, "--data", str(tmp_path)]) == 0 and capsys.readouterr().out.startswith(
+        "5 files: 60 new prompts"
+    )
     assert main(["studio", "export", str(tmp_path / "out"), "--data", str(tmp_path)]) == 0
     assert (tmp_path / "out/inference/templates.yaml").exists()

@@ -45,7 +45,11 @@ def test_a_stale_save_changes_nothing(store):
     number = new(store)
     content = store.prompt(number)["content"]
     store.save("ben", number, 1, content | {"reference": "ben's"})
-    for late in (lambda: store.save("anna", number, 1, content), lambda: store.delete("anna", number, 1), lambda: store.review("anna", number, 1, "accepted")):
+    for late in (
+        lambda: store.save("anna", number, 1, content),
+        lambda: store.delete("anna", number, 1),
+        lambda: store.review("anna", number, 1, "accepted"),
+    ):
         with pytest.raises(Stale) as told:
             late()
         assert told.value.prompt["content"]["reference"] == "ben's"
@@ -73,7 +77,13 @@ def test_review_has_states_and_comments_and_an_edit_makes_a_draft_again(store):
     assert store.prompt(number)["state"] == "draft"
     with pytest.raises(t0.DataError, match="must be one of"):
         store.review("rita", number, 2, "great")
-    assert [row["action"] for row in store.ask("SELECT action FROM audit ORDER BY id")] == ["create", "in review", "comment", "accepted", "edit"]
+    assert [row["action"] for row in store.ask("SELECT action FROM audit ORDER BY id")] == [
+        "create",
+        "in review",
+        "comment",
+        "accepted",
+        "edit",
+    ]
 
 
 def test_a_transaction_that_fails_leaves_nothing(store):
@@ -167,7 +177,9 @@ def test_an_unchanged_file_goes_out_byte_for_byte(store, tmp_path):
 
 
 def test_odd_fields_come_in_are_edited_around_and_go_out(store, tmp_path):
-    odd = SHARED.replace("original_task: true", "original_task:\n      - 1").replace("choices_in_prompt: null", "choices_in_prompt: perhaps")
+    odd = SHARED.replace("original_task: true", "original_task:\n      - 1").replace(
+        "choices_in_prompt: null", "choices_in_prompt: perhaps"
+    )
     odd = odd.replace("name: two\n    reference: ''", "name: two\n    reference: 7").replace("jinja: c ||| d", 'jinja: "c\\r\\nc ||| d"')
     import_folder(store, folder_of(tmp_path, odd), "anna")
     for number in (1, 2):
@@ -230,7 +242,32 @@ def test_malformed_zips_are_refused(store, data):
     assert store.ask("SELECT * FROM dataset") == []
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../a", "a/../b", "/a", "a/", "a//b", "a b", "a\\b", "a\0", "con", "nul.txt", "a/b/c/d", ".hidden", "ü", "a\n", "x" * 101, "~", "-a", "a."])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../a",
+        "a/../b",
+        "/a",
+        "a/",
+        "a//b",
+        "a b",
+        "a\\b",
+        "a\0",
+        "con",
+        "nul.txt",
+        "a/b/c/d",
+        ".hidden",
+        "ü",
+        "a\n",
+        "x" * 101,
+        "~",
+        "-a",
+        "a.",
+    ],
+)
 def test_hostile_names_of_datasets(name):
     with pytest.raises(t0.DataError, match="dataset name"):
         check_dataset_name(name)

@@ -30,7 +30,11 @@ def content(jinja=CHOICES, choices="false ||| true", **metadata):
 
 def test_a_row_shows_fields_tokens_and_losses(workers):
     (row,) = workers.render("a", {"content": content("{{ text }}\nIs it so? ||| {{ answer_choices[label] }}"), "rows": ROWS[:1]})["rows"]
-    assert row["input"] == [["Anna drinks tea", True], ["\nIs it so?", False]] and row["target"] == [["false", True]] and row["choices"] == ["false", "true"]
+    assert (
+        row["input"] == [["Anna drinks tea", True], ["\nIs it so?", False]]
+        and row["target"] == [["false", True]]
+        and row["choices"] == ["false", "true"]
+    )
     assert row["input_tokens"]["count"] == len(t0.mini.tokenizer().encode(row["input_text"], add_eos=True))
     assert row["input_tokens"]["lost"] == ["1 line break: became a space"] and not row["cut"] and row["dropped"] is None
 

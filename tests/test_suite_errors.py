@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-
-import t0native as t0
 from test_bigbench import put, task_json
 from test_suitefiles import TEMPLATES, lines
+
+import t0native as t0
 
 MINE = [{"text": f"t{i}", "label": i % 2} for i in range(6)]
 
@@ -132,7 +132,10 @@ def test_two_files_of_one_task(tmp_path):
     )
     (tmp_path / "bigbench/winowhy.jsonl").unlink()
     put(tmp_path, "bigbench/winowhy/validation.jsonl", "{}")
-    assert told(tmp_path, lambda: t0.suite("bigbench-t0", tmp_path)) == "bigbench: winowhy is there more than once (winowhy/task.json, rows in splits); leave one"
+    assert (
+        told(tmp_path, lambda: t0.suite("bigbench-t0", tmp_path))
+        == "bigbench: winowhy is there more than once (winowhy/task.json, rows in splits); leave one"
+    )
     (tmp_path / "bigbench/winowhy/validation.jsonl").unlink()
     put(tmp_path, "bigbench/winowhy/part/task.json", task_json(preferred_score="exact_str_match", stop_string="##"))
     assert told(tmp_path, lambda: t0.suite("bigbench-t0", tmp_path)) == (

@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from test_bigbench import put, task_json
 
 import t0native as t0
-from test_bigbench import put, task_json
 
 RTE = [{"premise": f"p{i}", "hypothesis": f"h{i}", "label": i % 2, "idx": i} for i in range(6)]
 TEMPLATES = """
@@ -78,7 +78,11 @@ def test_public_prompts_and_ours(promptsource_folder, tmp_path):
     put(tmp_path, "super_glue/rte/validation.jsonl", lines(RTE))
     row = {"ctx": "c d", "ctx_a": "c", "ctx_b": "d", "endings": ["e", "f"], "label": "1", "activity_label": "Tea"}
     put(tmp_path, "hellaswag/validation.jsonl", lines([row]))
-    put(tmp_path, "my.yaml", "{data: ., tasks: [{dataset: super_glue/rte}, {dataset: hellaswag, prompts: instruction-free}, {dataset: hellaswag, prompts: original, name: h}]}")
+    put(
+        tmp_path,
+        "my.yaml",
+        "{data: ., tasks: [{dataset: super_glue/rte}, {dataset: hellaswag, prompts: instruction-free}, {dataset: hellaswag, prompts: original, name: h}]}",
+    )
     suite = t0.suite(str(tmp_path / "my.yaml"))
     assert [len(task.prompts) for task in suite] == [10, 3, 4]
     assert [suite[1].render(name, 0)[:] for name in suite[1].prompts] == [
@@ -87,11 +91,15 @@ def test_public_prompts_and_ours(promptsource_folder, tmp_path):
 
 
 def test_what_lacks_data_is_told_and_the_rest_runs(folder, caplog):
-    suite = suite_of(folder, "{data: DATA, templates: P, tasks: [{dataset: mine}, {dataset: mine, split: dev, name: b}, {bigbench: winowhy}]}")
+    suite = suite_of(
+        folder, "{data: DATA, templates: P, tasks: [{dataset: mine}, {dataset: mine, split: dev, name: b}, {bigbench: winowhy}]}"
+    )
     assert repr(suite) == "Suite('my', 2 of 5 cells, 1 tasks)"
     assert suite.missing == [("mine", None, "dev"), ("bigbench", "winowhy", "task.json")]
     assert "suite 'my', 2 of 5 cells have data: 2 splits of datasets are missing" in caplog.text
-    suite = suite_of(folder, "{data: DATA, templates: P, shots: 1, tasks: [{dataset: mine, name: a, train: more}, {dataset: mine, shots: 0}]}")
+    suite = suite_of(
+        folder, "{data: DATA, templates: P, shots: 1, tasks: [{dataset: mine, name: a, train: more}, {dataset: mine, shots: 0}]}"
+    )
     assert suite.missing == [("mine", None, "more")] and len(suite) == 1
     with pytest.raises(t0.DataError, match="^suite 'my', 0 of 2 cells have data: 1 split of a dataset is missing \\(no data was given\\)"):
         suite_of(folder, "{templates: P, tasks: [{dataset: mine}]}")

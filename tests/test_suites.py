@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import t0native as t0
-from t0native.bigbench import T0_TASKS
-from t0native.cli import main
-from t0native.datafolder import dataset_facts
-from t0native.rows import read_rows
-from t0native.suites import instruction_free_prompts
+from t0native.cli.main import main
+from t0native.data.datafolder import dataset_facts
+from t0native.data.rows import read_rows
+from t0native.suites.parts import instruction_free_prompts
+from t0native.tasks.bigbench import T0_TASKS
 
 
 class Guess:
@@ -188,7 +188,11 @@ def test_instruction_free(promptsource_folder, tmp_path):
     task = suite[0]
     assert [task.render(name, 0)[:] for name in task.prompts] == [
         ("Anna gave Ben a pen because", "Anna had two.", ["Anna had two.", "Ben had two."]),
-        (sentence["sentence"], "Anna gave Ben a pen because Anna had two.", [f"Anna gave Ben a pen because {name} had two." for name in ("Anna", "Ben")]),
+        (
+            sentence["sentence"],
+            "Anna gave Ben a pen because Anna had two.",
+            [f"Anna gave Ben a pen because {name} had two." for name in ("Anna", "Ben")],
+        ),
         ("Anna gave Ben a pen because ... had two.", "Anna", ["Anna", "Ben"]),
     ]
     assert main(["prompt", "check", "--prompts", str(instruction_free_prompts().folder)]) == 0
@@ -198,7 +202,9 @@ def test_shots_come_from_the_train_split(promptsource_folder):
     rows = [{"premise": f"p{i}.", "hypothesis": f"h{i}.", "label": i % 2, "idx": i} for i in range(6)]
     train = [row | {"premise": f"train {row['premise']}"} for row in rows]
     rounds = {"dev_r1": rows, "train_r1": train, "dev_r2": rows}
-    suite = t0.suite("t0", {"super_glue/rte": {"validation": rows, "train": train}, "anli": rounds, "super_glue/cb": {"validation": rows}}, shots=2)
+    suite = t0.suite(
+        "t0", {"super_glue/rte": {"validation": rows, "train": train}, "anli": rounds, "super_glue/cb": {"validation": rows}}, shots=2
+    )
     assert [task.name for task in suite] == ["super_glue/rte", "anli_r1"]
     assert {("anli", None, "train_r2"), ("super_glue", "cb", "train"), ("anli", None, "dev_r3")} <= set(suite.missing)
     for task in suite:
@@ -210,11 +216,7 @@ def test_shots_come_from_the_train_split(promptsource_folder):
 
 
 @pytest.mark.parametrize(
-    "call, message",
-    [
-        (lambda: t0.suite("t0-mini"), "no suite 't0-mini'; did you mean "),
-        (lambda: t0.suite(7), "no suite 7; "),
-    ],
+    "call, message", [(lambda: t0.suite("t0-mini"), "no suite 't0-mini'; did you mean "), (lambda: t0.suite(7), "no suite 7; ")]
 )
 def test_suites_that_cannot_be(call, message):
     with pytest.raises(t0.ConfigError) as error:
@@ -233,7 +235,12 @@ def test_a_broken_file_is_told(promptsource_folder, tmp_path):
 
 def test_the_end_token_behind_inputs(public_data, promptsource_folder, tiny):
     rows = read_rows(public_data / "data/superglue-val/COPA.val.jsonl", "super_glue/copa")
-    task = t0.Task("copa", rows, [prompt for prompt in t0.PromptCollection.load(promptsource_folder)["super_glue", "copa"].values()], dataset="super_glue/copa")
+    task = t0.Task(
+        "copa",
+        rows,
+        [prompt for prompt in t0.PromptCollection.load(promptsource_folder)["super_glue", "copa"].values()],
+        dataset="super_glue/copa",
+    )
     plain, ended = (t0.evaluate(tiny, task, limit=40, progress=False, add_eos_to_inputs=eos) for eos in (False, True))
     examples = [task.render("best_option", i) for i in range(40)]
     found = tiny.rank([e.input for e in examples], [e.choices for e in examples], add_eos_to_inputs=True)

@@ -9,9 +9,9 @@ import pytest
 from conftest import needed
 
 import t0native as t0
-from t0native.arrowrows import read_arrow
-from t0native.datafolder import dataset_facts, find_rows, missing_text, renamed
-from t0native.t0mixtures import MIXTURES
+from t0native.data.arrowrows import read_arrow
+from t0native.data.datafolder import dataset_facts, find_rows, missing_text, renamed
+from t0native.tasks.t0mixtures import MIXTURES
 
 COUNTS = {
     "t0_train": (313, 17_277_798),
@@ -102,7 +102,9 @@ def test_the_installed_version_is_told(promptsource_folder):
 
 def test_no_promptsource_is_told(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(t0.DataError, match="^promptsource is not installed; T0's mixtures need 0.1.0's prompts: pip install .*promptsource==0.1.0"):
+    with pytest.raises(
+        t0.DataError, match="^promptsource is not installed; T0's mixtures need 0.1.0's prompts: pip install .*promptsource==0.1.0"
+    ):
         t0.Mixture.t0("t0_train")
 
 
@@ -222,7 +224,7 @@ def test_arrow_files(tmp_path, kind):
 
 
 def test_a_recipe_names_a_mixture(tmp_path, promptsource_0_1_0):
-    from t0native.recipe import read_recipe
+    from t0native.training.recipe import read_recipe
 
     write(tmp_path / "DATA" / "super_glue" / "axg" / "test.jsonl", AXG)
     write(tmp_path / "DATA" / "crows_pairs" / "test.jsonl", CROWS)
@@ -238,7 +240,7 @@ def test_a_recipe_names_a_mixture(tmp_path, promptsource_0_1_0):
 
 
 def test_a_recipe_validates_on_a_suite(tmp_path):
-    from t0native.recipe import read_recipe
+    from t0native.training.recipe import read_recipe
 
     write(tmp_path / "rows.jsonl", [{"text": "Anna drinks tea."}])
     recipe = tmp_path / "recipe.yaml"
@@ -259,13 +261,16 @@ def test_a_recipe_validates_on_a_suite(tmp_path):
             "tasks: [{dataset: mine, data: rows.jsonl, objective: lm}]\nvalidate: t0_eval",
             "validate 't0_eval' without 'data'; it must name the folder of its rows, DATA/<dataset>/<subset>/<split>.jsonl",
         ),
-        ("tasks: [{dataset: mine, data: rows.jsonl, objective: lm}]\nvalidate: t0_train_selectoin", "no suite 't0_train_selectoin'; did you mean 't0-train-selection'?"),
+        (
+            "tasks: [{dataset: mine, data: rows.jsonl, objective: lm}]\nvalidate: t0_train_selectoin",
+            "no suite 't0_train_selectoin'; did you mean 't0-train-selection'?",
+        ),
         ("validate: 3", "validate 3: must be a list of tasks, or the name of a T0 mixture or of a suite"),
         ("steps: 3", "no 'tasks'; it must name the tasks to train on"),
     ],
 )
 def test_recipes_that_cannot_be(tmp_path, lines, message):
-    from t0native.recipe import read_recipe
+    from t0native.training.recipe import read_recipe
 
     write(tmp_path / "rows.jsonl", [{"text": "Anna drinks tea."}])
     (tmp_path / "recipe.yaml").write_text(f"model: m\n{lines}\n")
@@ -275,7 +280,7 @@ def test_recipes_that_cannot_be(tmp_path, lines, message):
 
 
 def test_a_batch_tells_the_rows_that_were_dropped():
-    from t0native.batches import make_batch
+    from t0native.training.batches import make_batch
 
     odd = t0.Prompt("odd", "{% if n % 2 %}{{ n }}?{% endif %} ||| yes")
     rows = [{"n": i} for i in range(50)]

@@ -10,9 +10,7 @@ from checkpoint_files import Ext, array_ext, in_pieces, pack, save_t5x, save_t5x
 from conftest import lacking, needed
 
 import t0native as t0
-from t0native.msgpackfiles import Array, read_msgpack
-from t0native.t5x import read_t5x
-from t0native.zarrfiles import read_zarr
+from t0native.checkpoints.msgpackfiles import Array, read_msgpack
 
 UNTIED = t0.Config(vocab_size=19, d_model=6, d_ff=10, num_layers=3, num_heads=2, d_kv=3, num_decoder_layers=2)
 TIED = t0.Config(
@@ -63,7 +61,20 @@ def in_every_layout(model, root):
     save_file = needed("safetensors.numpy", "pip install '.[test]'").save_file
 
     tensors, about = weights_of(model), json.dumps(model.config.to_dict())
-    places = {name: root / name for name in ("one safetensors", "safetensors", "one bin", "bin", "msgpack", "pieces", "zarr gzip", "zarr plain", "zarr placeholders")}
+    places = {
+        name: root / name
+        for name in (
+            "one safetensors",
+            "safetensors",
+            "one bin",
+            "bin",
+            "msgpack",
+            "pieces",
+            "zarr gzip",
+            "zarr plain",
+            "zarr placeholders",
+        )
+    }
     for name in ("one safetensors", "safetensors", "one bin", "bin", "msgpack", "pieces"):
         places[name].mkdir(parents=True)
         (places[name] / "config.json").write_text(about)
@@ -113,12 +124,12 @@ def test_half_precision(tmp_path, dtype):
 
 def test_strips_that_are_smaller_than_a_chunk(tmp_path, monkeypatch):
     """A chunk of many rows is gone through once for each strip of rows that memory allows."""
-    from t0native import entries, zarrfiles
+    from t0native.checkpoints import tensorfiles, zarrfiles
 
     monkeypatch.setattr(zarrfiles, "_STRIP", 100)
     monkeypatch.setattr(zarrfiles, "_PIECE", 30)
-    monkeypatch.setattr(entries, "CHUNK", 60)
-    monkeypatch.setattr(entries, "STRIP", 130)
+    monkeypatch.setattr(tensorfiles, "CHUNK", 60)
+    monkeypatch.setattr(tensorfiles, "STRIP", 130)
     model = t0.Model.init(UNTIED, seed=3)
     for layout, path in in_every_layout(model, tmp_path).items():
         again = load(path)
@@ -130,7 +141,10 @@ def test_strips_that_are_smaller_than_a_chunk(tmp_path, monkeypatch):
 
 def test_what_the_tensors_do_not_tell_must_be_given(model, tmp_path):
     save_t5x(tmp_path / "checkpoint_0", weights_of(model))
-    with pytest.raises(t0.ConfigError, match="feed_forward_proj and relative_attention_max_distance; give .* config={'feed_forward_proj': '(gated-gelu|relu)', "):
+    with pytest.raises(
+        t0.ConfigError,
+        match="feed_forward_proj and relative_attention_max_distance; give .* config={'feed_forward_proj': '(gated-gelu|relu)', ",
+    ):
         load(tmp_path)
     with pytest.raises(t0.ConfigError, match="do not tell relative_attention_max_distance; give"):
         load(tmp_path, config={"feed_forward_proj": "relu"})
@@ -145,7 +159,9 @@ def test_what_the_tensors_do_not_tell_must_be_given(model, tmp_path):
         load(tmp_path, config=3)
 
 
-@pytest.mark.parametrize("text", [GIN, "network.T5Config:\n  mlp_activations = ('gelu', 'linear')\n  dropout_rate = 0.05\n  emb_dim = 6\nOTHER = 1\n"])
+@pytest.mark.parametrize(
+    "text", [GIN, "network.T5Config:\n  mlp_activations = ('gelu', 'linear')\n  dropout_rate = 0.05\n  emb_dim = 6\nOTHER = 1\n"]
+)
 def test_a_gin_file_tells_the_rest(tmp_path, text):
     save_t5x_folder(tmp_path / "checkpoint_5", weights_of(t0.Model.init(UNTIED)))
     (tmp_path / "config.gin").write_text(text)
@@ -244,7 +260,21 @@ def test_every_truncation_is_an_error(tmp_path):
 def test_short_forms_are_read(tmp_path):
     small = b"\x8b" + b"".join(
         b"\xa1" + bytes([97 + i]) + value
-        for i, value in enumerate([b"\x07", b"\xff", b"\xcc\xff", b"\xcd\1\0", b"\xd0\x80", b"\xca\x3f\x80\0\0", b"\x91\xc0", b"\xc2", b"\xd9\x01x", b"\xd8\x02" + bytes(16), b"\xdc\0\0"])
+        for i, value in enumerate(
+            [
+                b"\x07",
+                b"\xff",
+                b"\xcc\xff",
+                b"\xcd\1\0",
+                b"\xd0\x80",
+                b"\xca\x3f\x80\0\0",
+                b"\x91\xc0",
+                b"\xc2",
+                b"\xd9\x01x",
+                b"\xd8\x02" + bytes(16),
+                b"\xdc\0\0",
+            ]
+        )
     )
     (tmp_path / "x").write_bytes(small)
     assert list(read_msgpack(tmp_path / "x").values()) == [7, -1, 255, 256, -128, 1.0, [None], False, "x", None, []]
@@ -372,11 +402,11 @@ def test_no_layout_is_held_in_memory(tmp_path, monkeypatch):
     """What loading takes beside the model is a few chunks, whatever the size of the checkpoint."""
     import tracemalloc
 
-    from t0native import entries, zarrfiles
-    from t0native.checkpoint import open_checkpoint
+    from t0native.checkpoints import tensorfiles, zarrfiles
+    from t0native.checkpoints.checkpoint import open_checkpoint
 
-    monkeypatch.setattr(entries, "CHUNK", 1 << 16)
-    monkeypatch.setattr(entries, "STRIP", 1 << 17)
+    monkeypatch.setattr(tensorfiles, "CHUNK", 1 << 16)
+    monkeypatch.setattr(tensorfiles, "STRIP", 1 << 17)
     monkeypatch.setattr(zarrfiles, "_STRIP", 1 << 17)
     monkeypatch.setattr(zarrfiles, "_PIECE", 1 << 16)
     config = t0.Config(vocab_size=4000, d_model=64, d_ff=256, num_layers=1, num_heads=2, d_kv=32)

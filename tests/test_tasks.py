@@ -6,8 +6,9 @@ import pytest
 from fakes import FakePrompt, rows_of, yes_no
 
 import t0native as t0
-from t0native.converters import converted
-from t0native.rows import read_csv, read_jsonl, read_rows, sequence_of
+from t0native.data.distributed import converted
+from t0native.data.lines import read_jsonl
+from t0native.data.rows import read_csv, read_rows, sequence_of
 
 
 def write(tmp_path, name, content):
@@ -151,10 +152,22 @@ def test_columns_with_hyphens_serve_as_underscores():
         (([], {"p": yes_no()}), t0.DataError, "task 't': no rows"),
         ((rows_of(1), {}), t0.DataError, "task 't': no prompts"),
         ((rows_of(1), {"p": yes_no()}, "acuracy"), t0.ConfigError, "task 't': unknown metric 'acuracy'; did you mean 'accuracy'?"),
-        ((rows_of(1), "all"), t0.ConfigError, "task 't': prompts 'all': must be a PromptSet, a Prompt, prompts of different names, a mapping or '*'"),
-        ((rows_of(1), 3), t0.ConfigError, "task 't': prompts 3: must be a PromptSet, a Prompt, prompts of different names, a mapping or '*'"),
+        (
+            (rows_of(1), "all"),
+            t0.ConfigError,
+            "task 't': prompts 'all': must be a PromptSet, a Prompt, prompts of different names, a mapping or '*'",
+        ),
+        (
+            (rows_of(1), 3),
+            t0.ConfigError,
+            "task 't': prompts 3: must be a PromptSet, a Prompt, prompts of different names, a mapping or '*'",
+        ),
         ((rows_of(1), [yes_no("p"), yes_no("p")]), t0.ConfigError, "task 't': two prompts are named 'p': names must differ"),
-        ((rows_of(1), {"p": "a"}), t0.ConfigError, "task 't', prompt 'p': str, must be a Prompt; a text becomes one by t0native.Prompt(name, text)"),
+        (
+            (rows_of(1), {"p": "a"}),
+            t0.ConfigError,
+            "task 't', prompt 'p': str, must be a Prompt; a text becomes one by t0native.Prompt(name, text)",
+        ),
         (
             (rows_of(1), {("super_glue", "rte"): t0.PromptSet("super_glue", "rte", [])}),
             t0.ConfigError,
@@ -163,7 +176,11 @@ def test_columns_with_hyphens_serve_as_underscores():
         ),
         ((rows_of(1), "*"), t0.ConfigError, "task 't': prompts '*' needs dataset=\"dataset/subset\""),
         (([["no mapping"]], {"p": yes_no()}), t0.DataError, "task 't', row 0: a row must be a mapping of fields, is list"),
-        (([*rows_of(2), rows_of(1)[0] | {3: "x"}], {"p": yes_no()}), t0.DataError, "task 't', row 2: the field name 3 is int, must be text"),
+        (
+            ([*rows_of(2), rows_of(1)[0] | {3: "x"}], {"p": yes_no()}),
+            t0.DataError,
+            "task 't', row 2: the field name 3 is int, must be text",
+        ),
     ],
 )
 def test_tasks_that_cannot_be(arguments, error, message):
@@ -256,7 +273,9 @@ def test_raw_rows_that_are_not_what_they_claim():
 
 
 def test_fields_that_the_prompt_provides_for_may_be_missing():
-    prompt = t0.Prompt("p", "{{ text }}{% if note is defined %} ({{ note }}){% endif %} ||| {{ label | default('?') }}", "{{ a | d('x') }} ||| y")
+    prompt = t0.Prompt(
+        "p", "{{ text }}{% if note is defined %} ({{ note }}){% endif %} ||| {{ label | default('?') }}", "{{ a | d('x') }} ||| y"
+    )
     assert prompt.fields == ("text", "note", "label", "a") and prompt.optional_fields == ("note", "label", "a")
     task = t0.Task("d", [{"text": "a"}, {"text": "b", "note": "c", "label": 1}], [prompt])
     assert [task.render("p", index)[:2] for index in (0, 1)] == [("a", "?"), ("b (c)", "1")]
@@ -265,7 +284,11 @@ def test_fields_that_the_prompt_provides_for_may_be_missing():
 
 
 def test_a_prompt_that_cannot_be_used_is_kept_as_a_problem_where_others_can():
-    prompts = [t0.Prompt("good", "{{ text }} ||| yes"), t0.Prompt("bad", "{{ text | nothing }} ||| yes"), t0.Prompt("other", "{{ label }} ||| a")]
+    prompts = [
+        t0.Prompt("good", "{{ text }} ||| yes"),
+        t0.Prompt("bad", "{{ text | nothing }} ||| yes"),
+        t0.Prompt("other", "{{ label }} ||| a"),
+    ]
     prompts.append(t0.Prompt("plain", "a? ||| yes"))
     task = t0.Task("t", [{"text": "a"}, {"texts": "b", "label": 1}], prompts)
     assert list(task.problems) == ["bad", "other", "good"]  # templates first, then rows in their order

@@ -20,16 +20,37 @@ from jinja_oracle import render as jinja
 
 import t0native
 from t0native._core import Template
-from t0native.errors import TemplateError
+from t0native.base.errors import TemplateError
 
 PICKS = {"first": 1, "last": 2}
 EXAMPLE = {
-    "s": "It's a “test”, of ǆ ß İ ﬁne things", "empty": "", "n": 3, "neg": -7, "f": 3.8, "big": 10**30, "t": True, "no": None,
-    "xs": ["b", "B", "a", "a"], "nums": [3, 1, 2, 2], "mixed": [1, "a", None, 2.5, "it's \n \x7f\xa0"],
-    "d": {"k": "v", "items": 1, "title": "T", "x y": [1, 2]}, "rows": [{"a": "x", "b": {"c": [5]}}, {"a": "", "b": None}, {"a": "X"}],
-    "text": "one two  three\nfour", "sep": "a|||b||||c", "pairs": [[1, "one"], [2, "two"]], "label": -1, "true_key": True,
-    "words": "the quick-brown (fox) o'neil  [jumps] ab_cd 3rd", "q": "12", "fl": "4.5", "inf": float("inf"), "tiny": 1e-05, "wide": 1e16,
-    "nested": {"a": {"b": [{"c": "deep"}]}}, "blank": "  \t padded \x1c ", "answers": {"text": ["yes", "no"], "start": []},
+    "s": "It's a “test”, of ǆ ß İ ﬁne things",
+    "empty": "",
+    "n": 3,
+    "neg": -7,
+    "f": 3.8,
+    "big": 10**30,
+    "t": True,
+    "no": None,
+    "xs": ["b", "B", "a", "a"],
+    "nums": [3, 1, 2, 2],
+    "mixed": [1, "a", None, 2.5, "it's \n \x7f\xa0"],
+    "d": {"k": "v", "items": 1, "title": "T", "x y": [1, 2]},
+    "rows": [{"a": "x", "b": {"c": [5]}}, {"a": "", "b": None}, {"a": "X"}],
+    "text": "one two  three\nfour",
+    "sep": "a|||b||||c",
+    "pairs": [[1, "one"], [2, "two"]],
+    "label": -1,
+    "true_key": True,
+    "words": "the quick-brown (fox) o'neil  [jumps] ab_cd 3rd",
+    "q": "12",
+    "fl": "4.5",
+    "inf": float("inf"),
+    "tiny": 1e-05,
+    "wide": 1e16,
+    "nested": {"a": {"b": [{"c": "deep"}]}},
+    "blank": "  \t padded \x1c ",
+    "answers": {"text": ["yes", "no"], "start": []},
 }
 
 FEATURES = """
@@ -137,7 +158,8 @@ def test_every_feature_prints_what_jinja_prints(line, pick):
     assert got == expected
 
 
-ERRORS = """
+ERRORS = (
+    """
 {{ missing.a }};{{ missing[0] }};{{ missing() }};{{ missing + 1 }};{{ missing < 1 }};{{ missing[1:] }};{{ missing|int }};{{ missing|float }};{{ missing|round }}
 {{ missing|abs }};{{ missing|choice }};{{ [] | choice }};{{ none|join }};{{ none|length }};{{ 1|length }};{{ no[1:] }};{{ 1 + 'a' }};{{ 1 < 'a' }};{{ 1 / 0 }}
 {{ 1 in 'a' }};{{ 1 in none }};{% for x in none %}{% endfor %};{% for a, b in [[1]] %}{% endfor %};{% set a, b = [1, 2, 3] %};{{ 'a'.split('') }};{{ ','.join([1]) }}
@@ -148,7 +170,10 @@ ERRORS = """
 {{ nums|slice(0)|list }};{{ rows|groupby('zz') }};{{ 3|items|list }};{{ 3|indent }};{{ missing|indent }};{{ text|wordwrap(0) }};{{ 3|wordwrap }};{% with a %}{% endwith %};{% filter nothing %}{% endfilter %};{% set a | nothing %}{% endset %};{% with 1 = 2 %}{% endwith %}
 {{ dict(missing) }};{{ namespace(missing) }};{% set e = {} %}{{ e.update(missing) }};{{ xs|truncate(3, false, '', 0) }};{{ 5|truncate }};{{ {'a': 1, 'b': 'x'}|most_frequent }}
 {% set 1 = 2 %};{% for loop in xs %}{% endfor %};{% for x in xs %}{% set loop = 1 %}{% endfor %};{{ a is b is c }};{{ f(a=1, 2) }};{% raw %} x;{{ 09 }};{{ a! }};{{ [1, 2 }};{{ {'a' 1} }};{{ '\\x4' }}
-""".strip().replace("\n", ";").split(";")
+""".strip()
+    .replace("\n", ";")
+    .split(";")
+)
 
 
 @pytest.mark.parametrize("source", ERRORS)
@@ -186,8 +211,16 @@ def test_what_is_not_supported_is_refused_when_compiling(source, words):
 
 @pytest.mark.parametrize(
     "source",
-    ["{{ xs.append(1) }}", "{{ d.update({}) }}", "{{ d['x y'].pop() }}", "{% for r in rows %}{{ r.clear() }}{% endfor %}",
-     "{% set y = xs %}{{ y.append(1) }}", "{{ (rows|first).pop('a') }}", "{% set l = [xs] %}{{ l[0].append(1) }}", "{{ (xs or []).reverse() }}"],
+    [
+        "{{ xs.append(1) }}",
+        "{{ d.update({}) }}",
+        "{{ d['x y'].pop() }}",
+        "{% for r in rows %}{{ r.clear() }}{% endfor %}",
+        "{% set y = xs %}{{ y.append(1) }}",
+        "{{ (rows|first).pop('a') }}",
+        "{% set l = [xs] %}{{ l[0].append(1) }}",
+        "{{ (xs or []).reverse() }}",
+    ],
 )
 def test_the_example_is_read_only(source):
     before = repr(EXAMPLE)
@@ -230,7 +263,9 @@ def test_work_and_memory_are_charged(what):
     assert time.thread_time() - began < 2
 
 
-@pytest.mark.parametrize("what", ["range", "characters", "words", "sort many", "zip", "wide", "repr", "repr of a format", "dicts", "sort", "slices", "ljust"])
+@pytest.mark.parametrize(
+    "what", ["range", "characters", "words", "sort many", "zip", "wide", "repr", "repr of a format", "dicts", "sort", "slices", "ljust"]
+)
 def test_memory_is_bounded(what):
     run_alone(f"""
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -284,8 +319,15 @@ def refused(source, example={}):
 
 
 def run_alone(script):
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(t0native.__file__)), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-P", "-c", PREAMBLE + textwrap.dedent(script)], capture_output=True, text=True, env=environment, timeout=60)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.path.dirname(os.path.dirname(t0native.__file__)),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", PREAMBLE + textwrap.dedent(script)], capture_output=True, text=True, env=environment, timeout=60
+    )
     assert done.returncode == 0, (done.returncode, done.stdout, done.stderr[-2000:])
 
 
@@ -444,9 +486,15 @@ def test_a_slice_of_the_fuzzing():
 
 
 def test_no_reference_is_leaked():
-    templates = [Template(line) for line in FEATURES[:-1]] + [Template("{{ 1 / 0 }}"), Template("{{ xs|map('upper')|last }}"), Template("{% set l = [] %}{{ l.append(l) }}")]
+    templates = [Template(line) for line in FEATURES[:-1]] + [
+        Template("{{ 1 / 0 }}"),
+        Template("{{ xs|map('upper')|last }}"),
+        Template("{% set l = [] %}{{ l.append(l) }}"),
+    ]
 
-    prompts = [t0native.Prompt("p", line + " ||| {{ answer_choices }}", "{{ s }} ||| b") for line in FEATURES[:40:8]] + [t0native.Prompt("q", "{{ a.b }}", "c")]
+    prompts = [t0native.Prompt("p", line + " ||| {{ answer_choices }}", "{{ s }} ||| b") for line in FEATURES[:40:8]] + [
+        t0native.Prompt("q", "{{ a.b }}", "c")
+    ]
 
     def render_all():
         for template in templates:
@@ -474,7 +522,9 @@ def test_no_reference_is_leaked():
     for _ in range(100):
         render_all()
     gc.collect()
-    grown = sum(entry.size_diff for entry in tracemalloc.take_snapshot().compare_to(before, "filename") if "tracemalloc" not in str(entry.traceback))
+    grown = sum(
+        entry.size_diff for entry in tracemalloc.take_snapshot().compare_to(before, "filename") if "tracemalloc" not in str(entry.traceback)
+    )
     tracemalloc.stop()
     assert grown < 100_000, grown
 

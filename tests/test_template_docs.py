@@ -8,7 +8,7 @@ from jinja_oracle import ENV
 from jinja_oracle import render as jinja
 
 from t0native._core import Template
-from t0native.errors import TemplateError
+from t0native.base.errors import TemplateError
 
 TEXT = (Path(__file__).parent.parent / "docs" / "templates.md").read_text(encoding="utf-8")
 METHODS = {name for kind in (str, list, dict, tuple, int, float, bytes, set) for name in dir(kind) if not name.startswith("_")}
@@ -39,7 +39,22 @@ def test_the_lists_are_those_of_the_compiler(kind, candidates, source):
     assert {name for name in candidates | listed(kind) if takes(source.replace("NAME", name))} == listed(kind)
 
 
-@pytest.mark.parametrize("tag", ["include 'a'", "import 'a' as b", "from 'a' import b", "extends 'a'", "block a", "call a()", "autoescape true", "do a", "trans", "break", "continue"])
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "include 'a'",
+        "import 'a' as b",
+        "from 'a' import b",
+        "extends 'a'",
+        "block a",
+        "call a()",
+        "autoescape true",
+        "do a",
+        "trans",
+        "break",
+        "continue",
+    ],
+)
 def test_refused_tags_are_refused(tag):
     with pytest.raises(TemplateError, match="is not supported in a prompt"):
         Template(f"{{% for x in y %}}{{% {tag} %}}{{% endfor %}}")

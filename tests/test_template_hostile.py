@@ -10,7 +10,7 @@ import pytest
 
 import t0native
 from t0native._core import Template
-from t0native.errors import TemplateError
+from t0native.base.errors import TemplateError
 
 READERS = ["map(attribute='{0}')|list", "map(attribute='{0}', default=1)|list", "map('attr', '{0}')|list", "selectattr('{0}')|list", "rejectattr('{0}')|list",
            "selectattr('{0}', 'eq', 1)|list", "sort(attribute='{0}')", "sort(attribute='a,{0}')", "sum(attribute='{0}')", "join('', attribute='{0}')",
@@ -104,7 +104,11 @@ def test_hostile_templates_end_with_an_error_soon(what):
     wrong = [(source[:300], result) for source, result in zip(TABLE[what], results, strict=False)
              if not result[0].startswith("refused: line ") or result[1] > 2 or not result[2]]  # fmt: skip
     assert not wrong, wrong
-    assert len(results) == len(TABLE[what]) and done.returncode == 0, (TABLE[what][len(results)][:300], done.returncode, done.stderr[-2000:])
+    assert len(results) == len(TABLE[what]) and done.returncode == 0, (
+        TABLE[what][len(results)][:300],
+        done.returncode,
+        done.stderr[-2000:],
+    )
 
 
 class Cycle(list):
@@ -117,7 +121,18 @@ class Cycle(list):
         raise SystemExit("called")
 
 
-@pytest.mark.parametrize("source", ["{{ x|tojson(indent=2) }}", "{{ x|tojson }}", "{{ [2, 1].sort(key=x) }}", "{{ x() }}", "{% set y = x %}{{ y() }}", "{{ [x]|map('x')|list }}", "{{ {'a': x}.a() }}"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ x|tojson(indent=2) }}",
+        "{{ x|tojson }}",
+        "{{ [2, 1].sort(key=x) }}",
+        "{{ x() }}",
+        "{% set y = x %}{{ y() }}",
+        "{{ [x]|map('x')|list }}",
+        "{{ {'a': x}.a() }}",
+    ],
+)
 def test_objects_of_the_example_are_not_called(source):
     with pytest.raises(TemplateError):
         Template(source).render({"x": Cycle()})

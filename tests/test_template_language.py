@@ -7,7 +7,7 @@ import pytest
 from jinja_oracle import render as jinja
 
 from t0native._core import Template
-from t0native.errors import TemplateError
+from t0native.base.errors import TemplateError
 
 EXAMPLE = {
     "s": "It's a test", "n": 3, "xs": ["b", "B", "a", "a"], "rows": [{"a": "x", "b": 1}, {"a": "y", "b": 2}, {"a": "X", "b": 3}, {"b": 4}],

@@ -37,6 +37,7 @@ st = hypothesis.strategies
 ANY_TEXT = st.text(st.sampled_from("aab ▁\n\0é日😀") | st.characters(exclude_categories=["Cs"]), max_size=40)
 CHECKED = hypothesis.settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
+
 @pytest.fixture(scope="session")
 def train(tmp_path_factory):
     """train(**options) -> bytes of a unigram model that sentencepiece made from SENTENCES."""
@@ -493,7 +494,12 @@ def test_explain(tiny):
 
 
 def test_offsets_equal_sentencepiece(train):
-    for model in (train(), train(remove_extra_whitespaces=False), train(treat_whitespace_as_suffix=True), train(byte_fallback=True, vocab_size=400)):
+    for model in (
+        train(),
+        train(remove_extra_whitespaces=False),
+        train(treat_whitespace_as_suffix=True),
+        train(byte_fallback=True, vocab_size=400),
+    ):
         oracle, tok = spm.SentencePieceProcessor(model_proto=model), Tokenizer.from_bytes(model)
         for text in SENTENCES + odd_texts(500, seed=6):
             want = oracle.encode(text, return_type="offset_mapping")

@@ -205,7 +205,9 @@ def test_sentinels_in_texts(tok):
     model = Tokenizer.from_bytes(tok.model_bytes, extra_ids=100)
     rng = random.Random(2)
     for _ in range(300):
-        parts = [rng.choice([*TEXTS, " ", "<", "<extra_id_", "<extra_id_100>", "<extra_id_07>", "<extra_id_1"]) for _ in range(rng.randrange(6))]
+        parts = [
+            rng.choice([*TEXTS, " ", "<", "<extra_id_", "<extra_id_100>", "<extra_id_07>", "<extra_id_1"]) for _ in range(rng.randrange(6))
+        ]
         numbers = [rng.randrange(100) for _ in parts]
         text = "".join(f"{part}<extra_id_{k}>" for part, k in zip(parts, numbers)) + "the end"
         want = [i for part, k in zip(parts, numbers) for i in [*model.encode(part), model.sentinel(k)]] + model.encode("the end")

@@ -11,10 +11,21 @@ import zipfile
 
 import numpy as np
 import pytest
-from checkpoint_files import ORDERED, number, numbers, save_t5x, save_torch, state_dict_program, tensor_program, text, torch_program, write_torch
+from checkpoint_files import (
+    ORDERED,
+    number,
+    numbers,
+    save_t5x,
+    save_torch,
+    state_dict_program,
+    tensor_program,
+    text,
+    torch_program,
+    write_torch,
+)
 
 import t0native as t0
-from t0native.torchfiles import read_torch
+from t0native.checkpoints.torchfiles import read_torch
 
 CONFIG = t0.Config(vocab_size=19, d_model=6, d_ff=10, num_layers=1, num_heads=2, d_kv=3, num_decoder_layers=2)
 TIED = t0.Config(vocab_size=19, d_model=6, d_ff=10, num_layers=1, num_heads=2, d_kv=3, feed_forward_proj="relu", tie_word_embeddings=True)
@@ -100,7 +111,11 @@ def test_safetensors_come_first_and_a_tied_head_may_share_its_storage(tmp_path):
     (tmp_path / "model.safetensors").unlink()
     write_torch(tmp_path / "pytorch_model.bin", state_dict_program(parts | {"lm_head.weight": parts["shared.weight"]}), storages)
     assert same(model, tmp_path)
-    write_torch(tmp_path / "pytorch_model.bin", state_dict_program(parts | {"lm_head.weight": tensor_program("float32", "0", 114, (19, 6), (1, 19))}), storages)
+    write_torch(
+        tmp_path / "pytorch_model.bin",
+        state_dict_program(parts | {"lm_head.weight": tensor_program("float32", "0", 114, (19, 6), (1, 19))}),
+        storages,
+    )
     with pytest.raises(t0.FormatError, match="ties the head"):
         t0.Model.from_pretrained(tmp_path)
 
@@ -437,4 +452,3 @@ def test_nothing_is_executed_or_imported(tmp_path):
     assert {kind for kind, _ in events} - {"os.listdir", "os.scandir"} == {"open"}  # folders are listed one way or the other
     assert {name.split("/")[0] for _, name in events} == {"bad"}
     assert not list(tmp_path.rglob("ran"))
-

@@ -16,17 +16,17 @@ import pytest
 from fakes import FakeModel, FakePrompt, FakeTokenizer, FakeTrainer, Terminal, change_manifest, last_step, rows_of, yes_no
 
 import t0native as t0
-from t0native import files
-from t0native.batches import make_batch
-from t0native.plans import ADDED
-from t0native.safetensorfiles import header_of
-from t0native.schedules import rate_at
-from t0native.stepfolders import check_files, read_manifest, step_folder, steps_in
+from t0native.base import files
+from t0native.checkpoints.safetensorfiles import header_of
+from t0native.training.batches import make_batch
+from t0native.training.schedules import rate_at
+from t0native.training.settings import ADDED
+from t0native.training.stepfolders import check_files, read_manifest, step_folder, steps_in
 
 
 @pytest.fixture(autouse=True)
 def fake_trainer(monkeypatch):
-    monkeypatch.setattr(sys.modules["t0native.train"], "Trainer", FakeTrainer)
+    monkeypatch.setattr(sys.modules["t0native.training.train"], "Trainer", FakeTrainer)
 
 
 def mixture(n=40):
@@ -132,7 +132,9 @@ def without_time(path):
     return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
 
-@pytest.mark.parametrize("batch", [{"batch_size": 4}, {"batch_size": None, "batch_tokens": 90}, {"batch_size": None, "batch_tokens": 30, "accumulate": 3}])
+@pytest.mark.parametrize(
+    "batch", [{"batch_size": 4}, {"batch_size": None, "batch_tokens": 90}, {"batch_size": None, "batch_tokens": 30, "accumulate": 3}]
+)
 def test_a_run_with_dropped_rows_goes_on_from_any_step_and_counts_them(tmp_path, batch):
     odd = FakePrompt("odd", lambda row: yes_no().render(row) if row["label"] else None)
     some = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p" * 9), "odd": odd})])
@@ -143,7 +145,9 @@ def test_a_run_with_dropped_rows_goes_on_from_any_step_and_counts_them(tmp_path,
         drawn = some.example(0, k)
         counted[drawn.component.name] = counted.get(drawn.component.name, 0) + drawn.attempt
     assert counted["a/p"] == 0 < counted["a/odd"] == whole.dropped["a/odd"] and set(whole.dropped) == {"a/odd"}
-    assert counted["a/odd"] == sum(entry.get("dropped", {}).get("a/odd", 0) for entry in whole.log) and all(whole.log[0]["dropped"].values())
+    assert counted["a/odd"] == sum(entry.get("dropped", {}).get("a/odd", 0) for entry in whole.log) and all(
+        whole.log[0]["dropped"].values()
+    )
     for steps in (1, 5, 8, 9, 20):
         part = run(FakeModel(), mixture=some, log_every=6, steps=steps, out=tmp_path, **batch)
     assert (part.losses, part.examples, part.dropped, part.tokens) == (whole.losses, whole.examples, whole.dropped, whole.tokens)
@@ -270,7 +274,11 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(tmp_path, caplog,
     model, fresh = FakeModel(), FakeModel()
     done = run(model, out=tmp_path, steps=18)
     told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 1 and re.search(message, told[0]) and told[0].endswith("the checkpoint of step 20 is left out and that of step 16 taken")
+    assert (
+        len(told) == 1
+        and re.search(message, told[0])
+        and told[0].endswith("the checkpoint of step 20 is left out and that of step 16 taken")
+    )
     assert done.losses == expected.losses[:18] and run(fresh, steps=18).losses == done.losses and model.w.tobytes() == fresh.w.tobytes()
     assert steps_in(tmp_path) == [16, 18]  # the damaged one has gone, since there is a whole one later than it was
     for step in (16, 18):
@@ -331,8 +339,12 @@ REFUSED = {  # what a manifest says instead -> what is said of it
     "manifest.json: plan [1]: must be a mapping of names to values": lambda manifest: manifest.update(plan=[1]),
     "manifest.json: seconds -1: must be a number, at least 0": _state(seconds=-1),
     "manifest.json: stopped 5: must be text, or None": _state(stopped=5),
-    "manifest.json: file '../w': its size and SHA-256 must be there, under a plain name": lambda manifest: manifest["files"].update({"../w": {}}),
-    "manifest.json: file 'model.safetensors': its size and SHA-256 must be there, under a plain name": lambda manifest: manifest.update(files={}),
+    "manifest.json: file '../w': its size and SHA-256 must be there, under a plain name": lambda manifest: manifest["files"].update(
+        {"../w": {}}
+    ),
+    "manifest.json: file 'model.safetensors': its size and SHA-256 must be there, under a plain name": lambda manifest: manifest.update(
+        files={}
+    ),
     "trainer.safetensors: tensor losses: expected F64 [1000000000000], found F64 [10]": _state(step=10**12),
 }
 
@@ -352,7 +364,9 @@ def test_weights_of_another_shape_change_nothing(tmp_path, name, array):
     file.write_bytes(header_of({name: (kind, array.shape)}) + array.tobytes())
     digest = {"bytes": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
     change_manifest(tmp_path, lambda manifest: manifest["files"].update({"model.safetensors": digest}))
-    _is_refused(tmp_path, f"model.safetensors: tensor w: expected F32 [300], found {f'{kind} {list(array.shape)}' if name == 'w' else 'nothing'}")
+    _is_refused(
+        tmp_path, f"model.safetensors: tensor w: expected F32 [300], found {f'{kind} {list(array.shape)}' if name == 'w' else 'nothing'}"
+    )
 
 
 def _is_refused(run_folder, message):
@@ -446,7 +460,7 @@ class Telling(FakeTrainer):
         if step == {step}:
             print("reached", flush=True)
         return super().gradients(sources, targets, step)
-sys.modules["t0native.train"].Trainer = Telling
+sys.modules["t0native.training.train"].Trainer = Telling
 run(FakeModel(delay=0.02), steps=10_000, out={out!r})
 """
 
@@ -479,7 +493,7 @@ def test_ctrl_c_while_a_run_is_restored_finds_a_whole_model(tmp_path, monkeypatc
             super().load_state(state)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(sys.modules["t0native.train"], "Trainer", Signalled)
+        patch.setattr(sys.modules["t0native.training.train"], "Trainer", Signalled)
         run(model, out=tmp_path)
     assert model.w.tobytes() == whole.w.tobytes() and run(model, out=tmp_path).losses == expected.losses
 
@@ -513,7 +527,10 @@ def test_curricula_choose_the_mixture_by_step():
         ({"freeze": "shared.*"}, "freeze 'shared.*': must be a list of names, or None"),
         ({"optimizer_options": 3}, "optimizer_options 3: must be a mapping of names to values, or None"),
         ({"optimizer_options": {"beta1": "x"}}, "optimizer_options.beta1 'x': must be a number"),
-        ({"optimizer_options": {"weight_decay": 0.1}}, "optimizer_options.weight_decay: adafactor has none; it is an option of adamw and sgd"),
+        (
+            {"optimizer_options": {"weight_decay": 0.1}},
+            "optimizer_options.weight_decay: adafactor has none; it is an option of adamw and sgd",
+        ),
         ({"optimizer": "sgd", "optimizer_options": {"beta1": 0.1}}, "optimizer_options.beta1: sgd has none; it is an option of adamw"),
         ({"optimizer_options": {"betas2": 1}}, "optimizer_options: unknown name 'betas2'; did you mean 'beta2'?"),
         ({"schedule": ["a"]}, "schedule ['a']: must be 'constant', 'linear', 'cosine' or 'rsqrt', or a callable (step, steps) -> factor"),
@@ -563,14 +580,14 @@ def test_numpys_numbers_are_numbers(tmp_path):
 def test_settings_are_the_keywords_of_train():
     import inspect
 
-    from t0native.plans import SETTINGS
+    from t0native.training.settings import SETTINGS
 
     assert set(inspect.signature(t0.train).parameters) == {*SETTINGS, "model", "mixture", "mixture_at", "stop", "validate"}
 
 
 def test_progress_shows_loss_speed_and_time_left(monkeypatch):
     monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
-    monkeypatch.setattr("t0native.progress.TERMINAL_INTERVAL", 0.0)
+    monkeypatch.setattr("t0native.base.progress.TERMINAL_INTERVAL", 0.0)
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     done = run(progress=True, log_every=1)
@@ -589,7 +606,7 @@ def test_progress_counts_to_where_the_schedule_expects_to_end(monkeypatch):
             return 1.0
 
     monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
-    monkeypatch.setattr("t0native.progress.TERMINAL_INTERVAL", 0.0)
+    monkeypatch.setattr("t0native.base.progress.TERMINAL_INTERVAL", 0.0)
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     run(progress=True, steps=10, schedule=Planned())
@@ -640,9 +657,14 @@ def test_a_model_is_not_selected_by_what_is_held_out(tmp_path):
     trained = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p")}, dataset="d/other")])
     with pytest.raises(t0.ConfigError, match="select: validate 'held': the mixture does not train on its dataset, and a model chosen by"):
         run(mixture=trained, validate=held, select=True, out=tmp_path / "run")
-    for other in (t0.Task("b", rows_of(10), {"p": yes_no("p")}, dataset="d"), t0.Task("b", rows_of(9), {"p": yes_no("p")}, dataset="d", split="train")):
+    for other in (
+        t0.Task("b", rows_of(10), {"p": yes_no("p")}, dataset="d"),
+        t0.Task("b", rows_of(9), {"p": yes_no("p")}, dataset="d", split="train"),
+    ):
         held.split = "train"
-        with pytest.raises(t0.ConfigError, match="select: validate 'held': its rows are those that the mixture trains on as 'b', and by them"):
+        with pytest.raises(
+            t0.ConfigError, match="select: validate 'held': its rows are those that the mixture trains on as 'b', and by them"
+        ):
             run(mixture=t0.Mixture(other), validate=held, select=True, out=tmp_path / "run")
     with pytest.raises(t0.ConfigError, match="select: needs tasks to choose by; name them with validate="):
         run(mixture=trained, select=True, out=tmp_path / "run")

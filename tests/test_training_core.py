@@ -158,9 +158,7 @@ def adafactor_by_hand(w, gradients, learning_rate, scale, offset=0):
     return w
 
 
-@pytest.mark.parametrize(
-    "scale, offset, size", [(True, 0, 1), (False, 0, 1), (True, 1000, 1), (True, 0, 1e-5), (True, 0, 0)]
-)
+@pytest.mark.parametrize("scale, offset, size", [(True, 0, 1), (False, 0, 1), (True, 1000, 1), (True, 0, 1e-5), (True, 0, 0)])
 def test_adafactor_of_small_tensors_by_hand(scale, offset, size):
     """size: of the weights. Below rms 1e-3 T5 takes steps as if it were 1e-3, so that weights near 0 still move."""
     shape, seed = golden.MODELS["gated-untied"][:2]
@@ -181,9 +179,7 @@ def test_adafactor_of_small_tensors_by_hand(scale, offset, size):
 
 def test_clipping_scales_all_gradients_by_one_factor():
     core = build(*golden.MODELS["gated-untied"][:2])
-    trainer = _core.Trainer(
-        core, optimizer="adamw", beta1=0.0, beta2=0.0, epsilon=0.5, clip_norm=0.1
-    )  # lr g / (|g| + 0.5)
+    trainer = _core.Trainer(core, optimizer="adamw", beta1=0.0, beta2=0.0, epsilon=0.5, clip_norm=0.1)  # lr g / (|g| + 0.5)
     start = {name: core.tensor(name).copy() for name, _ in core.tensors()}
     gradients = {name: golden.uniform(name, dims, 9, 0.02) for name, dims in core.tensors()}
     for name, value in gradients.items():
@@ -352,13 +348,7 @@ BAD = [
 @pytest.mark.parametrize("change, message", BAD, ids=[message for _, message in BAD])
 def test_bad_batches(change, message):
     trainer = _core.Trainer(build(*golden.MODELS["gated-untied"][:2]))
-    good = {
-        "source_ids": [1, 2, 3, 4],
-        "source_offsets": [0, 4],
-        "target_ids": [5, 1],
-        "target_offsets": [0, 2],
-        "step": 1,
-    }
+    good = {"source_ids": [1, 2, 3, 4], "source_offsets": [0, 4], "target_ids": [5, 1], "target_offsets": [0, 2], "step": 1}
     trainer.gradients(**good)
     with pytest.raises(ValueError, match=message):
         trainer.gradients(**{**good, **change})
@@ -388,9 +378,7 @@ def test_one_trainer_called_from_many_threads():
     trainer = _core.Trainer(core)
     alone = trainer.gradients(*batch("gated-untied"), 1)[0]
     found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(trainer.gradients(*batch("gated-untied"), 1)[0])) for _ in range(8)
-    ]
+    threads = [threading.Thread(target=lambda: found.append(trainer.gradients(*batch("gated-untied"), 1)[0])) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -112,7 +112,9 @@ def test_twenty_whole_steps(optimizer, shape, seed):
     make, options = OPTIMIZERS[optimizer]
     trainer, other = _core.Trainer(core, clip_norm=1.0, **options), make(theirs.parameters())
     for step in range(1, 21):
-        sources, targets = (golden.sequences(what, lengths, shape["vocab_size"], step) for what, lengths in (("s", (9, 17, 4)), ("t", (5, 3, 8))))
+        sources, targets = (
+            golden.sequences(what, lengths, shape["vocab_size"], step) for what, lengths in (("s", (9, 17, 4)), ("t", (5, 3, 8)))
+        )
         loss, norm = trainer.step(*ragged(sources), *ragged(targets), 1e-3, step)
         other.zero_grad()
         expected = loss_of(theirs, sources, targets)

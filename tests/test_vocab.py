@@ -9,8 +9,8 @@ from conftest import needed
 from spiece_files import SENTENCES
 
 import t0native as t0
-from t0native.cli import main
-from t0native.vocab import train_vocabulary
+from t0native.cli.main import main
+from t0native.text.vocabulary import train_vocabulary
 
 spm = needed("sentencepiece", "pip install '.[test]'", module_level=True)
 
@@ -60,7 +60,7 @@ def test_what_cannot_be_trained_is_told_and_leaves_no_file(tmp_path, content, si
 
 
 def test_without_the_package_the_extra_is_named(corpus, tmp_path):
-    code = "import sys; sys.modules['sentencepiece'] = None; from t0native.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; sys.modules['sentencepiece'] = None; from t0native.cli.main import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-P", "-c", code, "vocab", "train", str(corpus), "--out", str(tmp_path / "m")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and "pip install 't0native[vocab]'" in done.stderr and not (tmp_path / "m").exists()

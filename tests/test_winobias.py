@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 import t0native as t0
-from t0native.metrics import find_metric
-from t0native.winobias import bias_gaps
+from t0native.reports.winobias import bias_gaps
+from t0native.tasks.metrics import find_metric
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,17 @@ def cell(model, subset, prompt, value):
 
 
 def test_gaps_of_known_values():
-    cells = [cell("m", f"type1_{side}", prompt, value) for side, values in (("pro", (0.9, 0.5, 0.4)), ("anti", (0.4, 0.5, 0.2))) for prompt, value in zip("abc", values)]
-    cells += [cell("m", "type2_pro", "a", 0.75), cell("m", "type2_anti", "a", 1.0), cell("m", "type2_anti", "b", 0.5), cell("n", "type1_pro", "a", 1.0)]
+    cells = [
+        cell("m", f"type1_{side}", prompt, value)
+        for side, values in (("pro", (0.9, 0.5, 0.4)), ("anti", (0.4, 0.5, 0.2)))
+        for prompt, value in zip("abc", values)
+    ]
+    cells += [
+        cell("m", "type2_pro", "a", 0.75),
+        cell("m", "type2_anti", "a", 1.0),
+        cell("m", "type2_anti", "b", 0.5),
+        cell("n", "type1_pro", "a", 1.0),
+    ]
     cells += [cell("n", "type1_anti", "a", None), {"model": "m", "dataset": "crows_pairs", "subset": None, "prompt": "a", "value": 1.0}]
     first, second = bias_gaps(SimpleNamespace(cells=cells))
     assert (first["model"], first["type"], first["prompts"]) == ("m", "type1", 3)
@@ -58,7 +67,9 @@ class Stereotyped:
 def test_the_whole_way(promptsource_folder, tmp_path):
     def put(kind, *people):
         raw = tmp_path / f"{kind}.txt.dev"
-        raw.write_text("".join(f"{i} [The {who}] thanked the guest because [she] left.\n" for i, who in enumerate(people, 1)), encoding="utf-8")
+        raw.write_text(
+            "".join(f"{i} [The {who}] thanked the guest because [she] left.\n" for i, who in enumerate(people, 1)), encoding="utf-8"
+        )
         t0.convert_data(f"wino_bias/{kind}", raw, tmp_path)
 
     put("type1_pro", "cook", "cook", "clerk")

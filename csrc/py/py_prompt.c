@@ -3,7 +3,7 @@
  *     apply(example [, seed=, index=])     example a dict, printed values cut, choices drawn at random, every ||| splits
  *         choices  = answer_choices rendered and split, or those that never vary
  *         parts    = template rendered with them and split
- *     anything else, and every error       handed to the subclass in t0native/prompts.py: _apply, _choices, _explained
+ *     anything else, and every error       handed to the subclass in t0native/prompts/prompt.py: _apply, _choices, _explained
  *
  * The subclass compiles, and says so once with _prepare; until then every call is handed on. */
 #include "py/py_template.h"

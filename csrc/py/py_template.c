@@ -1,4 +1,4 @@
-/* The type _core.Template: one compiled template, over csrc/template. t0native/prompts.py documents its use.
+/* The type _core.Template: one compiled template, over csrc/template. t0native/prompts/prompt.py documents its use.
  *
  * A template never changes after it is compiled, so threads share it; a rendering holds the GIL throughout. */
 #include "py/py_template.h"

@@ -1,4 +1,4 @@
-/* The type _core.Tokenizer: strings in, ids out, over csrc/text. t0native/tokenizer.py documents it.
+/* The type _core.Tokenizer: strings in, ids out, over csrc/text. t0native/text/tokenizer.py documents it.
  *
  * A tokenizer never changes, so threads share it; what a call needs beside it (an encoder) comes from a small stack of
  * idle ones that only threads with the GIL touch. */

@@ -19,9 +19,9 @@ def held_out_tasks(wordings=None):
     >>> [(task.name, len(task.rows)) for task in t0.mini.held_out_tasks()][:2]
     [('inference', 500), ('pronouns', 500)]
     """
-    from t0native.mini import training
+    from t0native.mini import tasks
 
-    return training.heldout_tasks(wordings)
+    return tasks.heldout_tasks(wordings)
 
 
 def development_tasks():
@@ -30,9 +30,9 @@ def development_tasks():
     >>> [task.name for task in t0.mini.development_tasks()]
     ['claims', 'riddles', 'summaries', 'gaps', 'pointers']
     """
-    from t0native.mini import training
+    from t0native.mini import tasks
 
-    return training.development_tasks()
+    return tasks.development_tasks()
 
 
 def training_tasks(datasets=None, *, level=2, prompts=None, seed=0):
@@ -46,12 +46,12 @@ def training_tasks(datasets=None, *, level=2, prompts=None, seed=0):
     >>> t0.mini.training_tasks(["yes_no"], level=1)
     [Task('yes_no', 1000000 rows, 16 prompts), Task('denoising', 1000000 rows, 1 prompts)]
     """
-    from t0native.errors import ConfigError
-    from t0native.mini import training
+    from t0native.base.errors import ConfigError
+    from t0native.mini import tasks
 
     if level not in (1, 2):
         raise ConfigError(f"level {level!r}: must be 1 (texts of one fact) or 2 (of two or three)")
-    return training.training_tasks(level, prompts, seed, training.DATASETS if datasets is None else tuple(datasets))
+    return tasks.training_tasks(level, prompts, seed, tasks.DATASETS if datasets is None else tuple(datasets))
 
 
 def tokenizer():
@@ -60,9 +60,9 @@ def tokenizer():
     >>> t0.mini.tokenizer().pieces("Anna keeps a cat.")
     ['▁anna', '▁keeps', '▁a', '▁cat', '.']
     """
-    from t0native.mini import training
+    from t0native.mini import tasks
 
-    return training.tokenizer()
+    return tasks.tokenizer()
 
 
 def config():
@@ -71,9 +71,9 @@ def config():
     >>> t0.mini.config().d_model, t0.mini.config().num_layers, t0.mini.config().num_decoder_layers
     (64, 3, 2)
     """
-    from t0native.mini import training
+    from t0native.mini import tasks
 
-    return training.config(tokenizer().vocab_size)
+    return tasks.config(tokenizer().vocab_size)
 
 
 def new_model(seed=0):
@@ -83,6 +83,6 @@ def new_model(seed=0):
     >>> model.parameters == t0.mini.config().parameters
     True
     """
-    from t0native.mini import training
+    from t0native.mini import tasks
 
-    return training.new_model(seed)
+    return tasks.new_model(seed)

@@ -15,13 +15,29 @@
     unprompted       denoising         text whose facts are told again in other words, with spans replaced by <extra_id_k>
 
 `Rows(dataset, level)` behaves as a list of a million rows; row i is a pure function of (seed, dataset, level, i).
-Level 1 tells one fact, level 2 two or three: the curriculum of training.py goes from one to the other."""
+Level 1 tells one fact, level 2 two or three: the curriculum (curriculum.py) goes from one to the other."""
 
 from collections.abc import Sequence
 from random import Random
 
-from t0native.mini.world import AMBIGUOUS, NAMES, RELATIONS, TOPICS, Fact, Passage
-from t0native.mini.world import falsified, other, passage, people, pick, retold, says, single, stream, topic_sentence
+from t0native.mini.world import (
+    AMBIGUOUS,
+    NAMES,
+    RELATIONS,
+    TOPICS,
+    Fact,
+    Passage,
+    falsified,
+    other,
+    passage,
+    people,
+    pick,
+    retold,
+    says,
+    single,
+    stream,
+    topic_sentence,
+)
 
 WHAT = {
     "drink": ("What does {n} drink?", "What does {n} order?"),
@@ -33,12 +49,7 @@ WHAT = {
 PRAISE = ("good", "lovely", "pleasant", "great", "wonderful", "charming")
 BLAME = ("bad", "boring", "poor", "dreadful", "terrible", "dull")
 THINGS = ("film", "book", "meal", "hotel", "show", "trip")
-OPINIONS = (
-    "{n} found the {thing} {a}.",
-    "The {thing} was {a} and {b}.",
-    "{n} called it a {a} {thing}.",
-    "It was a {a} and {b} {thing}.",
-)
+OPINIONS = ("{n} found the {thing} {a}.", "The {thing} was {a} and {b}.", "{n} called it a {a} {thing}.", "It was a {a} and {b} {thing}.")
 PRONOUN_FACTS = 0.7  # of the texts about a woman and a man: a third fact, told with "He" or "She"
 PAIRS_OF_TEXTS = 0.3  # of the paraphrase rows of level 2: two facts against two facts in another order
 
@@ -79,13 +90,7 @@ def mixed(rng: Random, items: list) -> list:
 
 def values(rng: Random, level: int) -> dict:
     text, fact = asked(rng, level)
-    return {
-        "text": text.text,
-        "question": what(fact),
-        "person": fact.person,
-        "kind": fact.relation.kind,
-        "answer": fact.value,
-    }
+    return {"text": text.text, "question": what(fact), "person": fact.person, "kind": fact.relation.kind, "answer": fact.value}
 
 
 def persons(rng: Random, level: int) -> dict:
@@ -106,13 +111,7 @@ def with_options(rng: Random, row: dict, rivals: list, rest) -> dict:
 
 def value_choices(rng: Random, level: int) -> dict:
     text, fact = asked(rng, level)
-    row = {
-        "text": text.text,
-        "question": what(fact),
-        "person": fact.person,
-        "kind": fact.relation.kind,
-        "answer": fact.value,
-    }
+    row = {"text": text.text, "question": what(fact), "person": fact.person, "kind": fact.relation.kind, "answer": fact.value}
     rivals = [f.value for f in text.facts if f.relation is fact.relation and f.value != fact.value]
     return with_options(rng, row, rivals, fact.relation.values)
 

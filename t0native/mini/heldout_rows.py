@@ -11,8 +11,7 @@ import json
 from pathlib import Path
 from random import Random
 
-from t0native.mini.world import AMBIGUOUS, NAMES, Passage, falsified, other, passage, people, pick, retold, says, stream
-from t0native.mini.world import topic_sentence
+from t0native.mini.world import AMBIGUOUS, NAMES, Passage, falsified, other, passage, people, pick, retold, says, stream, topic_sentence
 
 FOLDER = Path(__file__).parent
 HELDOUT_ROWS, DEVELOPMENT_ROWS = 500, 300
@@ -68,12 +67,7 @@ def blanks(rng: Random, label: int) -> dict:
     else:
         hidden, right, wrong = carrier.format(n=fact.person, v="_"), fact.value, rival.value
     options = (right, wrong) if label == 0 else (wrong, right)
-    return {
-        "sentence": f"{told.text} {hidden}",
-        "option1": options[0],
-        "option2": options[1],
-        "answer": label + 1,
-    }
+    return {"sentence": f"{told.text} {hidden}", "option1": options[0], "option2": options[1], "answer": label + 1}
 
 
 def completion(rng: Random, label: int) -> dict:

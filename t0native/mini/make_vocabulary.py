@@ -55,7 +55,8 @@ def rule_table() -> str:
 
 
 def train_english(folder: Path) -> tuple[dict[str, float], bytes]:
-    """Pieces with log-probabilities, and normalizer_spec, of a unigram model of english.txt alone; with our normaliser, specials and sentinels."""
+    """Pieces with log-probabilities, and normalizer_spec, of a unigram model of english.txt alone; with our normaliser, specials and
+    sentinels."""
     import sentencepiece
 
     table, text, prefix = folder / "rules.tsv", folder / "words.tsv", folder / "english"

@@ -18,7 +18,7 @@ from random import Random
 
 from t0native.mini.datasets import MAKERS, Rows
 from t0native.mini.world import pick, stream
-from t0native.tasks import Task
+from t0native.tasks.task import Task
 
 FOLDER = Path(__file__).parent
 RATE, CLEAN, MADE_UP = 0.2, 0.2, 0.5
@@ -67,7 +67,7 @@ def english_words() -> list[str]:
 
 def training_words() -> set[str]:
     """Every word that the training side holds: fields of rows, the fixed text of prompts and answer choices."""
-    from t0native.prompts import PromptCollection
+    from t0native.prompts.collection import PromptCollection
 
     prompts = PromptCollection.load(FOLDER / "prompts")
     found: set[str] = set()

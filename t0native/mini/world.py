@@ -26,13 +26,7 @@ class Relation(NamedTuple):
 
 
 RELATIONS = (
-    Relation(
-        "drink",
-        "drink",
-        ("drinks {}", "orders {}"),
-        ("drink {}", "order {}"),
-        ("tea", "coffee", "milk", "juice", "water", "cocoa"),
-    ),
+    Relation("drink", "drink", ("drinks {}", "orders {}"), ("drink {}", "order {}"), ("tea", "coffee", "milk", "juice", "water", "cocoa")),
     Relation(
         "town",
         "town",

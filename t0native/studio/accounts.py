@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from t0native.errors import DataError, FormatError
-from t0native.files import write_json
+from t0native.base.errors import DataError, FormatError
+from t0native.base.files import write_json
 
 __all__ = ["LOCAL", "ROLES", "Accounts", "Attempts", "User"]
 
@@ -82,7 +82,11 @@ class Accounts:
             try:
                 users = json.loads(self.path.read_text(encoding="utf-8"))["users"]
                 for name, user in users.items():
-                    if not NAME.fullmatch(name) or user["role"] not in ROLES or not re.fullmatch(r"[0-9a-f]{32}\$[0-9a-f]{128}", user["scrypt"]):
+                    if (
+                        not NAME.fullmatch(name)
+                        or user["role"] not in ROLES
+                        or not re.fullmatch(r"[0-9a-f]{32}\$[0-9a-f]{128}", user["scrypt"])
+                    ):
                         raise ValueError(name)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise FormatError(f"{self.path}: no file of users ({error}); `t0native studio adduser` writes it") from None

@@ -11,7 +11,7 @@ class Answers:
     """model: path of a checkpoint, loaded at once. One question at a time."""
 
     def __init__(self, model):
-        from t0native.model import Model
+        from t0native.models.model import Model
 
         self.name, self._lock = str(model), threading.Lock()
         self._model = Model.from_pretrained(model)
@@ -35,4 +35,8 @@ class Answers:
             answer = self._model.generate(row["input_text"], max_new_tokens=MAX_NEW_TOKENS, truncate=True)
             return {"answer": str(answer), "right": str(answer).strip() == row["target_text"], "choices": []}
         ranking = self._model.rank(row["input_text"], choices, truncate=True)
-        return {"answer": ranking.choice, "right": ranking.choice == row["target_text"], "choices": list(zip(choices, map(float, ranking.scores)))}
+        return {
+            "answer": ranking.choice,
+            "right": ranking.choice == row["target_text"],
+            "choices": list(zip(choices, map(float, ranking.scores))),
+        }

@@ -15,18 +15,18 @@ from pathlib import Path
 from flask import Flask, g, render_template, request, session
 from werkzeug.exceptions import HTTPException
 
-from t0native import __version__
-from t0native.errors import Error
-from t0native.files import write_bytes
-from t0native.promptfiles import METRICS
+from t0native.base.errors import Error
+from t0native.base.files import write_bytes
+from t0native.base.version import __version__
+from t0native.prompts.collection import METRICS
 from t0native.studio import pages_account, pages_data, pages_exchange, pages_overview, pages_review, pages_write
 from t0native.studio.accounts import Accounts, Attempts
 from t0native.studio.answers import Answers
-from t0native.studio.datafolder import HOME, MAX_UPLOAD_BYTES, DataFolder
+from t0native.studio.rowfiles import HOME, MAX_UPLOAD_BYTES, DataFolder
 from t0native.studio.security import guard, secret_key
 from t0native.studio.store import STATES, Store
 from t0native.studio.workers import Busy, Workers
-from t0native.tokenizer import Tokenizer
+from t0native.text.tokenizer import Tokenizer
 
 __all__ = ["Studio", "create_app"]
 
@@ -99,7 +99,8 @@ def create_app(studio, https=False, base_path=""):
     @app.context_processor
     def names():
         return {
-            "user": g.get("user"), "token": session.get("token", ""), "studio": studio, "states": STATES, "all_metrics": sorted(METRICS, key=str.lower),
+            "user": g.get("user"), "token": session.get("token", ""), "studio": studio, "states": STATES, "all_metrics": sorted(METRICS,
+            key=str.lower),
             "version": __version__, "may_write": g.get("user") is not None and g.user.may_write,
         }  # fmt: skip
 

@@ -1,17 +1,17 @@
 """What the contribution guide asks of a prompt, looked at on a few rows that it has rendered. Warnings, never errors.
 
-    text      separator, target, answer choices: promptcheck's sentences
-    fields    the rows have what the prompt reads
-    choices   the target is one of them; they stand in the input where the author says so, and do not where not
-    leak      the target stands in the input although no choices are listed there
-    empty     rows that T0's pipeline drops, targets without text
-    twins     another prompt of the dataset that has nearly the same words"""
+text      separator, target, answer choices: promptcheck's sentences
+fields    the rows have what the prompt reads
+choices   the target is one of them; they stand in the input where the author says so, and do not where not
+leak      the target stands in the input although no choices are listed there
+empty     rows that T0's pipeline drops, targets without text
+twins     another prompt of the dataset that has nearly the same words"""
 
 import re
 from collections import Counter
 
-from t0native.promptcheck import text_problems
-from t0native.prompts import NO_LABEL
+from t0native.prompts.check import text_problems
+from t0native.prompts.prompt import NO_LABEL
 
 __all__ = ["row_warnings", "twins"]
 
@@ -34,7 +34,9 @@ def row_warnings(prompt, rows, rendered, in_prompt=None):
         if unknown:
             told.append(f"reads {', '.join(unknown)}, which no row has; there are {', '.join(sorted(known))}")
     seen = [example for example in rendered if example is not None and not isinstance(example, Exception)]
-    listed = [bool(example.choices) and all(choice.casefold() in example.input.casefold() for choice in example.choices) for example in seen]
+    listed = [
+        bool(example.choices) and all(choice.casefold() in example.input.casefold() for choice in example.choices) for example in seen
+    ]
     chosen = [example for example in seen if example.choices]
     counted = {
         "the target is none of the answer choices": sum(example.target not in example.choices for example in chosen),

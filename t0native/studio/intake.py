@@ -15,7 +15,12 @@ CPU, MEMORY, OUTPUT, MAX_DEPTH = 60, 3 << 30, 512 << 20, 32
 
 def main(kind, source, target, most):
     """Returns the exit code."""
-    for limit, value in ((resource.RLIMIT_CPU, CPU), (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, OUTPUT), (resource.RLIMIT_CORE, 0)):
+    for limit, value in (
+        (resource.RLIMIT_CPU, CPU),
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_FSIZE, OUTPUT),
+        (resource.RLIMIT_CORE, 0),
+    ):
         resource.setrlimit(limit, (value, value))
     try:
         count = 0
@@ -44,7 +49,8 @@ def _rows(kind, source):
         for batch in pyarrow.parquet.ParquetFile(source).iter_batches(1000):
             yield from batch.to_pylist()
         return
-    from t0native.rows import read_csv, read_json, read_jsonl
+    from t0native.data.lines import read_jsonl
+    from t0native.data.rows import read_csv, read_json
 
     yield from {"jsonl": read_jsonl, "json": read_json, "csv": read_csv, "tsv": lambda path: read_csv(path, "\t")}[kind](source)
 

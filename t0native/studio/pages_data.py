@@ -2,11 +2,11 @@
 
 from flask import abort, flash, g, redirect, render_template, request, url_for
 
-from t0native.errors import DataError
-from t0native.studio.datafolder import schema
+from t0native.base.errors import DataError
 from t0native.studio.exchange import check_dataset_name
 from t0native.studio.lookup import dataset_or_404, number, prompt_or_404
 from t0native.studio.pages_write import preview
+from t0native.studio.rowfiles import schema
 from t0native.studio.security import needs
 
 __all__ = ["add"]
@@ -26,9 +26,10 @@ def add(app, studio):
         except DataError as error:
             fields, broken = {}, str(error)
         card = next((file["card"] for file in files if file["card"]), None)
-        prompts, deleted = store.prompts(dataset), store.prompts(dataset, deleted=True)
+        about = {"fields": fields, "broken": broken, "card": card}
+        about |= {"prompts": store.prompts(dataset), "deleted": store.prompts(dataset, deleted=True)}
         subsets = store.ask("SELECT id, full FROM dataset WHERE dataset = ? AND id <> ? ORDER BY full", home["dataset"], dataset)
-        return render_template("dataset.html", home=home, files=files, fields=fields, broken=broken, card=card, prompts=prompts, deleted=deleted, subsets=subsets)
+        return render_template("dataset.html", home=home, files=files, subsets=subsets, **about)
 
     @app.get("/dataset/<int:dataset>/rows")
     def rows(dataset):
@@ -71,5 +72,6 @@ def add(app, studio):
     @needs("write")
     def rescan():
         count, studio.left_out = studio.data.scan()
-        flash(f"{count} files of rows are in the folder." + (f" Left out: {'; '.join(studio.left_out[:5])[:1000]}" if studio.left_out else ""))
+        left_out = f" Left out: {'; '.join(studio.left_out[:5])[:1000]}" if studio.left_out else ""
+        flash(f"{count} files of rows are in the folder.{left_out}")
         return redirect(url_for("overview"))

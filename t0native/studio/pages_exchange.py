@@ -4,10 +4,10 @@ import time
 
 from flask import Response, abort, flash, g, redirect, render_template, request, url_for
 
-from t0native.errors import DataError
-from t0native.studio.datafolder import MAX_UPLOAD_BYTES
+from t0native.base.errors import DataError
 from t0native.studio.exchange import export_text, export_zip, import_zip
 from t0native.studio.lookup import dataset_or_404
+from t0native.studio.rowfiles import MAX_UPLOAD_BYTES
 from t0native.studio.security import needs
 
 __all__ = ["add"]
@@ -18,7 +18,10 @@ def add(app, studio):
 
     @app.get("/exchange")
     def exchange():
-        counts = store.one("SELECT count(*) AS prompts, count(DISTINCT dataset_id) AS files, sum(state = 'accepted') AS accepted FROM prompt WHERE NOT deleted")
+        counts = store.one(
+            "SELECT count(*) AS prompts, count(DISTINCT dataset_id) AS files, sum(state = 'accepted') AS accepted FROM prompt "
+            "WHERE NOT deleted"
+        )
         return render_template("exchange.html", counts=counts)
 
     @app.post("/import")

@@ -10,7 +10,11 @@ from t0native.studio.store import STATES
 __all__ = ["add"]
 
 FOUND, LOGGED = 100, 200
-SEARCHED = "(full || ' ' || " + " || ' ' || ".join(f"ifnull(json_extract(content, '$.{name}'), '')" for name in ("name", "jinja", "answer_choices", "reference")) + ")"
+SEARCHED = (
+    "(full || ' ' || "
+    + " || ' ' || ".join(f"ifnull(json_extract(content, '$.{name}'), '')" for name in ("name", "jinja", "answer_choices", "reference"))
+    + ")"
+)
 BARS, BAR_WIDTH, BAR_HEIGHT = 280, 3, 90
 
 
@@ -21,7 +25,8 @@ def add(app, studio):
     def overview():
         with store.reading() as db:
             rows = db.execute(
-                "SELECT dataset.*, count(prompt.id) AS prompts, total(original_task = 1) AS original, total(state = 'accepted') AS accepted, "
+                "SELECT dataset.*, count(prompt.id) AS prompts, total(original_task = 1) AS original, total(state = 'accepted') AS "
+                "accepted, "
                 "group_concat(prompt.name, char(10)) AS names FROM dataset LEFT JOIN prompt ON dataset_id = dataset.id AND NOT deleted "
                 "GROUP BY dataset.id ORDER BY prompts DESC, full"
             ).fetchall()  # fmt: skip
@@ -48,12 +53,24 @@ def add(app, studio):
             where.append("prompt.author = ?")
             values.append(author)
         found = store.ask(
-            "SELECT prompt.*, full, json_extract(content, '$.jinja') AS jinja FROM prompt JOIN dataset ON dataset.id = dataset_id JOIN revision "
-            f"ON prompt_id = prompt.id AND number = prompt.revision WHERE {' AND '.join(where)} ORDER BY full, prompt.name LIMIT ? OFFSET ?",
+            "SELECT prompt.*, full, json_extract(content, '$.jinja') AS jinja FROM prompt JOIN dataset ON dataset.id = dataset_id "
+            "JOIN revision "
+            f"ON prompt_id = prompt.id AND number = prompt.revision WHERE {' AND '.join(where)} ORDER BY full, prompt.name LIMIT ? "
+            "OFFSET ?",
             *values, FOUND + 1, offset,
         )  # fmt: skip
         asked = bool(words or state or author)
-        return render_template("search.html", q=words, state=state, author=author, found=found[:FOUND], more=len(found) > FOUND, offset=offset, asked=asked, page=FOUND)
+        return render_template(
+            "search.html",
+            q=words,
+            state=state,
+            author=author,
+            found=found[:FOUND],
+            more=len(found) > FOUND,
+            offset=offset,
+            asked=asked,
+            page=FOUND,
+        )
 
     _add_lists(app, store)
 
@@ -63,7 +80,8 @@ def _add_lists(app, store):
     def contributors():
         rows = store.ask(
             "SELECT author, total(action = 'create') AS created, total(action = 'edit') AS edited, total(action = 'import') AS imported, "
-            "total(action = 'accepted') AS accepted, total(action = 'comment') AS comments, max(at) AS last FROM audit WHERE prompt_id IS NOT NULL "
+            "total(action = 'accepted') AS accepted, total(action = 'comment') AS comments, max(at) AS last FROM audit WHERE "
+            "prompt_id IS NOT NULL "
             "GROUP BY author ORDER BY created + edited DESC, author"
         )  # fmt: skip
         return render_template("contributors.html", rows=rows)
@@ -72,7 +90,8 @@ def _add_lists(app, store):
     def log():
         before = number(request.args.get("before"))
         rows = store.ask(
-            "SELECT audit.*, prompt.name FROM audit LEFT JOIN prompt ON prompt.id = prompt_id WHERE audit.id < ? ORDER BY audit.id DESC LIMIT ?",
+            "SELECT audit.*, prompt.name FROM audit LEFT JOIN prompt ON prompt.id = prompt_id WHERE audit.id < ? ORDER BY audit.id "
+            "DESC LIMIT ?",
             before or 2**62, LOGGED,
         )  # fmt: skip
         return render_template("log.html", rows=rows, page=LOGGED)

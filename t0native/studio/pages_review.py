@@ -26,7 +26,16 @@ def add(app, studio):
         files = studio.data.files(found["dataset_id"])
         shown = preview(studio, found["content"], files[0]["id"]) if files and not found["deleted"] else None
         parts = found["content"]["jinja"].split("|||", 1)
-        return render_template("prompt.html", prompt=found, form=form, parts=parts, changed=changed, preview=shown, files=files, comments=store.comments(number))
+        return render_template(
+            "prompt.html",
+            prompt=found,
+            form=form,
+            parts=parts,
+            changed=changed,
+            preview=shown,
+            files=files,
+            comments=store.comments(number),
+        )
 
     @app.post("/prompt/<int:number>/comment")
     @needs("write")

@@ -2,7 +2,7 @@
 
 from flask import abort, flash, g, redirect, render_template, request, url_for
 
-from t0native.errors import DataError
+from t0native.base.errors import DataError
 from t0native.studio.checks import twins
 from t0native.studio.forms import blank, content_of, differences, form_of, merge, read_form
 from t0native.studio.lookup import dataset_or_404, number, prompt_or_404

@@ -18,9 +18,9 @@ import signal
 import struct
 import sys
 
-from t0native.errors import DataError, TemplateError
-from t0native.preview import coloured
-from t0native.prompts import Prompt
+from t0native.base.errors import DataError, TemplateError
+from t0native.prompts.preview import coloured
+from t0native.prompts.prompt import Prompt
 from t0native.studio.checks import row_warnings
 
 __all__ = ["main", "work"]
@@ -38,7 +38,7 @@ def main():
     """Serves frames until the input ends."""
     tokenizer = None
     if len(sys.argv) > 1:
-        from t0native.tokenizer import Tokenizer
+        from t0native.text.tokenizer import Tokenizer
 
         tokenizer = Tokenizer.from_file(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the server says when to end
@@ -150,7 +150,11 @@ def _shown(prompt, row, index, found, tokenizer):
         return {"error": _said(found, prompt)}
     row = {key.replace("-", "_"): value for key, value in row.items()}
     parts = prompt.apply(row, index=index)
-    shown = {"parts": len(parts), "dropped": prompt.why_dropped(row, index=index) if found is None else None, "choices": prompt.choices(row)}
+    shown = {
+        "parts": len(parts),
+        "dropped": prompt.why_dropped(row, index=index) if found is None else None,
+        "choices": prompt.choices(row),
+    }
     if found is None:
         found = (parts[0], parts[1] if len(parts) > 1 else "", None)
     shown["cut"] = prompt.apply(row, truncate=False, index=index) != parts

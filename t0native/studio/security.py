@@ -1,10 +1,10 @@
 """What every request must bring, and what every answer says.
 
-    Host          a name that the studio was told to trust (DNS rebinding)
-    session       a signed cookie, HttpOnly, SameSite=Strict: user, mark of the password, token, when it ends
-    POST          the session's token in the form, and no other site as its origin
-    role          readers look; read-only mode takes no change from anybody
-    answers       Content-Security-Policy without inline script or style, no framing, no sniffing, nothing cached"""
+Host          a name that the studio was told to trust (DNS rebinding)
+session       a signed cookie, HttpOnly, SameSite=Strict: user, mark of the password, token, when it ends
+POST          the session's token in the form, and no other site as its origin
+role          readers look; read-only mode takes no change from anybody
+answers       Content-Security-Policy without inline script or style, no framing, no sniffing, nothing cached"""
 
 import hmac
 import secrets
@@ -13,9 +13,9 @@ from functools import wraps
 
 from flask import abort, g, redirect, request, session, url_for
 
-from t0native.files import write_bytes
+from t0native.base.files import write_bytes
 from t0native.studio.accounts import LOCAL, for_owner
-from t0native.studio.datafolder import MAX_UPLOAD_BYTES
+from t0native.studio.rowfiles import MAX_UPLOAD_BYTES
 
 __all__ = ["guard", "needs", "secret_key"]
 
@@ -126,4 +126,6 @@ def _check_post(studio):
 
 def log_in(studio, user):
     session.clear()
-    session.update(name=user.name, mark=studio.accounts.mark(user.name), until=time.time() + SESSION_SECONDS, token=secrets.token_urlsafe(24))
+    session.update(
+        name=user.name, mark=studio.accounts.mark(user.name), until=time.time() + SESSION_SECONDS, token=secrets.token_urlsafe(24)
+    )

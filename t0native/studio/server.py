@@ -7,9 +7,9 @@ import socket
 
 import waitress
 
-from t0native.errors import ConfigError
+from t0native.base.errors import ConfigError
 from t0native.studio.app import Studio, create_app
-from t0native.studio.datafolder import MAX_UPLOAD_BYTES
+from t0native.studio.rowfiles import MAX_UPLOAD_BYTES
 
 __all__ = ["serve"]
 

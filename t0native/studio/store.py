@@ -17,7 +17,7 @@ import time
 import uuid
 from contextlib import contextmanager
 
-from t0native.errors import DataError, FormatError
+from t0native.base.errors import DataError, FormatError
 
 __all__ = ["STATES", "Stale", "Store"]
 
@@ -27,7 +27,8 @@ SCHEMA = """
 CREATE TABLE dataset (id INTEGER PRIMARY KEY, full TEXT NOT NULL UNIQUE, dataset TEXT NOT NULL, subset TEXT, header TEXT NOT NULL);
 CREATE TABLE prompt (
   id INTEGER PRIMARY KEY, dataset_id INTEGER NOT NULL REFERENCES dataset, uuid TEXT NOT NULL, revision INTEGER NOT NULL,
-  state TEXT NOT NULL, deleted INTEGER NOT NULL, name TEXT NOT NULL, original_task INTEGER, shared TEXT, author TEXT NOT NULL, at TEXT NOT NULL,
+  state TEXT NOT NULL, deleted INTEGER NOT NULL, name TEXT NOT NULL, original_task INTEGER, shared TEXT, author TEXT NOT NULL, at TEXT NOT
+  NULL,
   UNIQUE (dataset_id, uuid));
 CREATE UNIQUE INDEX prompt_name ON prompt (dataset_id, name) WHERE NOT deleted;
 CREATE TABLE revision (
@@ -40,7 +41,8 @@ CREATE TABLE comment (
 CREATE TABLE audit (
   id INTEGER PRIMARY KEY, at TEXT NOT NULL, author TEXT NOT NULL, action TEXT NOT NULL, prompt_id INTEGER, dataset_id INTEGER, detail TEXT);
 CREATE TABLE file (
-  id INTEGER PRIMARY KEY, dataset_id INTEGER NOT NULL REFERENCES dataset, split TEXT NOT NULL, place TEXT NOT NULL UNIQUE, size INTEGER NOT NULL,
+  id INTEGER PRIMARY KEY, dataset_id INTEGER NOT NULL REFERENCES dataset, split TEXT NOT NULL, place TEXT NOT NULL UNIQUE, size INTEGER
+  NOT NULL,
   changed INTEGER NOT NULL, n_rows INTEGER, card TEXT);
 """
 
@@ -153,7 +155,9 @@ class Store:
         if found is None:
             db.execute("INSERT INTO dataset (dataset, subset, header, full) VALUES (?, ?, ?, ?)", [*values, full])
         elif header and not db.execute("SELECT 1 FROM prompt WHERE dataset_id = ?", [found["id"]]).fetchone():
-            db.execute("UPDATE dataset SET dataset = ?, subset = ?, header = ? WHERE id = ?", [*values, found["id"]])  # its first file names it
+            db.execute(
+                "UPDATE dataset SET dataset = ?, subset = ?, header = ? WHERE id = ?", [*values, found["id"]]
+            )  # its first file names it
         return db.execute("SELECT * FROM dataset WHERE full = ?", [full]).fetchone()
 
     def dataset(self, number):
@@ -177,7 +181,10 @@ class Store:
 
     def contents(self, dataset):
         """{number: content} of a dataset's prompts."""
-        rows = self.ask("SELECT id, content FROM prompt JOIN revision ON prompt_id = id AND number = revision WHERE dataset_id = ? AND NOT deleted", dataset)
+        rows = self.ask(
+            "SELECT id, content FROM prompt JOIN revision ON prompt_id = id AND number = revision WHERE dataset_id = ? AND NOT deleted",
+            dataset,
+        )
         return {row["id"]: json.loads(row["content"]) for row in rows}
 
     def history(self, number):
@@ -198,7 +205,8 @@ class Store:
         content = {"id": str(uuid.uuid4()), **content}
         self._check_name(db, dataset, content["name"])
         number = db.execute(
-            "INSERT INTO prompt (dataset_id, uuid, revision, state, deleted, name, shared, author, at) VALUES (?, ?, 0, 'draft', 0, '', ?, ?, '')",
+            "INSERT INTO prompt (dataset_id, uuid, revision, state, deleted, name, shared, author, at) VALUES (?, ?, 0, 'draft', "
+            "0, '', ?, ?, '')",
             [dataset, content["id"], shared, author],
         ).lastrowid
         self._revise(db, author, number, 1, content, action)
@@ -265,7 +273,10 @@ class Store:
 
     def _comment(self, db, author, number, revision, text):
         if text.strip():
-            db.execute("INSERT INTO comment (prompt_id, revision, at, author, text) VALUES (?, ?, ?, ?, ?)", [number, revision, _now(), author, text.strip()])
+            db.execute(
+                "INSERT INTO comment (prompt_id, revision, at, author, text) VALUES (?, ?, ?, ?, ?)",
+                [number, revision, _now(), author, text.strip()],
+            )
             self._log(db, author, "comment", number, None, f"revision {revision}")
 
     def comments(self, number):

@@ -112,7 +112,11 @@ class _Renderer:
     def _start(self):
         here = str(Path(__file__).parents[2])
         keep = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
-        environment = {**keep, "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))), "OPENBLAS_NUM_THREADS": "1"}
+        environment = {
+            **keep,
+            "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
+            "OPENBLAS_NUM_THREADS": "1",
+        }
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "bufsize": 0}
         self._process = subprocess.Popen(self._command, env=environment, cwd="/", **pipes)
 
@@ -121,7 +125,11 @@ class _Renderer:
         try:
             write_frame(self._process.stdin.fileno(), data)
             if select.select([self._process.stdout], [], [], PATIENCE)[0] and (answer := read_frame(self._process.stdout.fileno())):
-                return json.loads(answer) if len(answer) <= MAX_ANSWER else {"limit": f"more than {MAX_ANSWER:,} bytes come out: choose other rows"}
+                return (
+                    json.loads(answer)
+                    if len(answer) <= MAX_ANSWER
+                    else {"limit": f"more than {MAX_ANSWER:,} bytes come out: choose other rows"}
+                )
         except OSError:
             pass
         self.close()

@@ -7,18 +7,10 @@ import zlib
 
 import numpy as np
 
-BASE = {
-    "decoder_start_token_id": 0,
-    "pad_token_id": 0,
-    "eos_token_id": 1,
-    "layer_norm_epsilon": 1e-6,
-    "dropout_rate": 0.0,
-}
+BASE = {"decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 1, "layer_norm_epsilon": 1e-6, "dropout_rate": 0.0}
 
 
-def config(
-    vocab, d_model, heads, d_kv, d_ff, layers, decoder_layers, buckets=32, distance=128, proj="gated-gelu", tied=False
-):
+def config(vocab, d_model, heads, d_kv, d_ff, layers, decoder_layers, buckets=32, distance=128, proj="gated-gelu", tied=False):
     return {
         "vocab_size": vocab,
         "d_model": d_model,

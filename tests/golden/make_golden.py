@@ -132,9 +132,7 @@ def optimizer_steps(make_optimizer):
     optimizer = make_optimizer(model.parameters())
     for step in range(1, golden.OPTIMIZER_STEPS + 1):
         for name, parameter in model.named_parameters():
-            parameter.grad = torch.from_numpy(
-                golden.uniform(f"gradient {name}", tuple(parameter.shape), step, 0.01 * step)
-            )
+            parameter.grad = torch.from_numpy(golden.uniform(f"gradient {name}", tuple(parameter.shape), step, 0.01 * step))
         optimizer.step()
     return {
         name: parameter.detach().reshape(-1)[golden.sampled(name, parameter.numel())].numpy()
@@ -145,9 +143,7 @@ def optimizer_steps(make_optimizer):
 def make_optimizers():
     runs = {
         "adafactor": lambda p: Adafactor(p, lr=1e-3, scale_parameter=True, relative_step=False, warmup_init=False),
-        "adafactor-absolute": lambda p: Adafactor(
-            p, lr=1e-3, scale_parameter=False, relative_step=False, warmup_init=False
-        ),
+        "adafactor-absolute": lambda p: Adafactor(p, lr=1e-3, scale_parameter=False, relative_step=False, warmup_init=False),
         "adamw": lambda p: torch.optim.AdamW(p, lr=1e-3, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.01),
         "sgd": lambda p: torch.optim.SGD(p, lr=1e-3),
         "sgd-momentum": lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9, weight_decay=0.01),

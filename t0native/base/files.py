@@ -1,0 +1,267 @@
+"""The one module that writes files: a temporary name in the same folder, fsync, rename, fsync of the folder.
+
+Whoever reads finds the old file or the new one, never a part: not after an exception, a full disk or kill -9.
+A failed write removes its temporary files and raises OSError with the path, the cause and the room that is left."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+__all__ = [
+    "FileSet", "append_line", "check_place", "make_folder", "new_folder", "remove_folder", "remove_leftovers", "replacing", "sync_log",
+    "write_bytes", "write_json", "write_text",
+]  # fmt: skip
+
+_NO_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)  # of systems that sync no folder; any other error is one of the disk
+
+
+class FileSet:
+    """Several files of one folder, all written before the first is renamed.
+
+    >>> import tempfile; folder = tempfile.mkdtemp()
+    >>> with FileSet(folder) as files:
+    ...     files.add("a.txt", b"one")
+    ...     files.add("b.txt", b"two")
+    >>> sorted(os.listdir(folder))
+    ['a.txt', 'b.txt']
+
+    Renamed in the order of `add`: a reader that waits for the last one sees them all. On any error the temporary files
+    go, and a folder that was made for them goes too.  digests: a dict that gets {name: {"bytes", "sha256"}} of what was written."""
+
+    def __init__(self, folder, digests=None):
+        self.folder, self._digests = Path(folder), digests
+        self._written = []  # (temporary path, final path), not yet renamed
+        self._made_folder = False
+
+    def __enter__(self):
+        self._made_folder = not self.folder.exists()
+        make_folder(self.folder)
+        return self
+
+    def add(self, name, *chunks):
+        """Writes chunks (bytes, memoryviews, C-contiguous arrays) as the future file `name`."""
+        with self.opened(name, "wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+
+    @contextlib.contextmanager
+    def opened(self, name, mode="wb"):
+        """The future file `name`, open for writing while the block lasts. mode "w": UTF-8 text, lines end in \\n."""
+        temporary = _temporary(self.folder / name)
+        self._written.append((temporary, self.folder / name))
+        text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+        with _told(self.folder / name), open(temporary, mode, **text) as file:
+            digested = file if self._digests is None else _Digested(file)
+            yield digested
+            _sync_file(file)
+        if self._digests is not None:
+            self._digests[name] = digested.digest()
+
+    def __exit__(self, kind, error, trace):
+        try:
+            if kind is None:
+                with _told(self.folder):
+                    while self._written:
+                        os.replace(*self._written[0])
+                        del self._written[0]
+                _sync_renamed(self.folder)
+        finally:
+            for temporary, _ in self._written:
+                with contextlib.suppress(OSError):
+                    temporary.unlink()
+            if self._made_folder:
+                with contextlib.suppress(OSError):
+                    self.folder.rmdir()  # succeeds only where nothing was written
+
+
+class _Digested:
+    """A file being written in binary, and the SHA-256 of what was written."""
+
+    def __init__(self, file):
+        self._file, self._bytes, self._sha256 = file, 0, hashlib.sha256()
+
+    def write(self, data):
+        self._sha256.update(data)
+        self._bytes += memoryview(data).nbytes
+        return self._file.write(data)
+
+    def digest(self):
+        return {"bytes": self._bytes, "sha256": self._sha256.hexdigest()}
+
+
+def make_folder(path):
+    """The folder is there afterwards, and lasts; OSError says why it cannot be."""
+    path = Path(path)
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    with _told(path):
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in missing:
+                _sync_folder(folder.parent)
+        except OSError:
+            for folder in missing:
+                folder.rmdir()
+            raise
+
+
+@contextlib.contextmanager
+def new_folder(path, digests=None):
+    """A FileSet, whose files become the folder `path`, which is not there yet, all at once when the block ends well."""
+    path = Path(path)
+    temporary = _temporary(path)
+    make_folder(path.parent)
+    try:
+        with _told(path):
+            temporary.mkdir()
+        with FileSet(temporary, digests) as files:
+            yield files
+        with _told(path):
+            os.replace(temporary, path)
+        _sync_renamed(path.parent)
+    except BaseException as error:
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            error.filename = error.filename.replace(temporary.name, path.name)
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def remove_folder(path):
+    """Removes a folder and what is in it; whoever reads finds all of it or nothing."""
+    temporary = _temporary(path.with_name(path.name + ".old"))  # not that of a new one
+    with _told(path):
+        os.replace(path, temporary)
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path):
+    return path.parent / f".{path.name}.{os.getpid()}.tmp"
+
+
+def remove_leftovers(folder):
+    """Temporary files and folders that a killed program left there; only for who knows that nobody else writes into the folder."""
+    for path in Path(folder).glob(".*.tmp"):
+        if path.suffixes[-2:-1] and path.suffixes[-2][1:].isdecimal():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+                continue
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def check_place(path):
+    """Whether a file could be written at `path`, asked before the work whose result it is to hold; OSError where not.
+
+    >>> check_place("/dev/null/report.json")
+    Traceback (most recent call last):
+    NotADirectoryError: [Errno 20] cannot write: Not a directory: '/dev/null/report.json'
+    """
+    path = Path(path)
+    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    code = errno.EISDIR if path.is_dir() else 0 if folder.is_dir() else errno.ENOTDIR
+    if not code and not os.access(folder, os.W_OK | os.X_OK):
+        code = errno.EACCES
+    if code:
+        raise OSError(code, f"cannot write: {os.strerror(code)}", str(path))
+
+
+@contextlib.contextmanager
+def replacing(path, mode="w"):
+    """An open file that becomes `path` when the block ends well; otherwise `path` stays as it was."""
+    path = Path(path)
+    with FileSet(path.parent) as files, files.opened(path.name, mode) as file:
+        yield file
+
+
+def write_bytes(path, *chunks):
+    with replacing(path, "wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+
+
+def write_text(path, text):
+    with replacing(path) as file:
+        file.write(text)
+
+
+def write_json(path, value, indent=1):
+    """Strict JSON (no NaN), UTF-8, one final newline."""
+    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def append_line(file, text):
+    """Adds one line to a log opened with mode "ab" and buffering=0, so that nothing of a failed write is kept for later."""
+    data = memoryview((text + "\n").encode())
+    with _told(Path(file.name)):
+        while len(data):
+            data = data[file.write(data) :]
+
+
+def sync_log(file):
+    """Returns when the disk has it: for a log that append_line writes."""
+    with _told(Path(file.name)):
+        _sync_file(file)
+
+
+def _sync_file(file):
+    """Returns when the system says that the file's bytes are on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_renamed(folder):
+    """As _sync_folder; its error says that the files are there under their names."""
+    try:
+        _sync_folder(folder)
+    except OSError as error:
+        told = OSError(
+            error.errno, f"written, but may not outlast a power cut: syncing the folder failed ({os.strerror(error.errno)})", str(folder)
+        )
+        told.told = True
+        raise told from error
+
+
+def _sync_folder(folder):
+    """Makes names last through a power cut, where the system can sync a folder and this one may be read. OSError where the disk fails."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return  # a folder that may be written but not listed
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _told(path):
+    """Adds to a system error of writing `path`: its name, the room left, and that the old file is untouched."""
+    try:
+        yield
+    except OSError as error:
+        about = Path(error.filename) if isinstance(error.filename, str) else path
+        if getattr(error, "told", False) or not (about.parent == path.parent or path.is_relative_to(about) or about.parent == path):
+            raise  # told already, or about another file
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            why = f"no space left on the disk ({_free(path)} free); free some or choose another folder"
+        else:
+            why = os.strerror(error.errno) if error.errno else str(error)
+        told = OSError(error.errno, f"cannot write: {why}; what was there before is unchanged", str(path))
+        told.told = True
+        raise told from error
+
+
+def _free(path):
+    folder = path.absolute().parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        return f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB"
+    except OSError:
+        return "unknown room"

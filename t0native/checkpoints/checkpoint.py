@@ -1,0 +1,303 @@
+"""T5 checkpoints: which files hold the weights of a folder, and how they get into the core.
+
+Nothing is executed from a file. Every expected tensor is loaded once and every tensor of the files is used once; otherwise
+FormatError lists up to ten problems, each with file, tensor, what was expected and what was found. Shapes are compared
+before memory for weights is asked for, and weights go into the core chunk by chunk (tensorfiles.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from t0native.base.arguments import shown
+from t0native.base.errors import ConfigError, FormatError, NumericError
+from t0native.base.jsontext import parse_json
+from t0native.base.progress import BAR_DELAY, Progress
+from t0native.checkpoints.config import Config, stays_float32
+from t0native.checkpoints.packedfile import PACKED, add_packed, read_packed
+from t0native.checkpoints.safetensorfiles import header_of, read_header
+from t0native.checkpoints.t5x import TREE, derived_config, find_t5x, read_t5x
+from t0native.checkpoints.tensorfiles import FLOATS, Entry, Problems, as_bfloat16, check_plain_names, widened
+from t0native.checkpoints.torchfiles import read_torch
+
+__all__ = [
+    "READERS",
+    "TOKENIZER",
+    "WEIGHTS",
+    "Checkpoint",
+    "add_files",
+    "add_weights",
+    "check_place_of_weights",
+    "config_json",
+    "open_checkpoint",
+]
+
+WEIGHTS, PICKLED, TOKENIZER = "model.safetensors", "pytorch_model.bin", "spiece.model"
+READERS = {WEIGHTS: read_header, PICKLED: read_torch}  # the first that is there is read; NAME.index.json stands for shards
+MEGA = 10**6
+_MOST_PACKERS = 16  # each may have two chunks waiting
+_COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")  # the hub may store shared.weight again
+_IGNORED = ("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",)  # of 2020, never used by any T5
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on the disk, of which only headers were read.
+
+    folder: where its tokenizer lies.  entries: {tensor name: Entry} of all its files.
+    """
+
+    folder: Path
+    config: Config
+    entries: dict[str, Entry]
+
+    def copies(self):
+        """Names of tensors that may be there and only repeat shared.weight."""
+        head = ["lm_head.weight"] if self.config.tie_word_embeddings else []
+        return [name for name in (*_COPIES, *head) if name in self.entries]
+
+    def own_shapes(self):
+        """Shapes of the tensors that hold weights of their own."""
+        left_out = {*self.copies(), *_IGNORED}
+        return [entry.shape for name, entry in self.entries.items() if name not in left_out]
+
+    def check(self):
+        """Every expected tensor is there with its shape and a float type; nothing else is. FormatError where not."""
+        problems, expected, copies = Problems(self.folder), self.config.tensors(), self.copies()
+        for name, shape in expected.items():
+            if name not in self.entries:
+                hint = ""
+                if name == "lm_head.weight":
+                    hint = ' (config.json says "tie_word_embeddings": false, so the head is a tensor of its own)'
+                problems.add(f"tensor {name}: missing, expected shape {list(shape)}{hint}")
+        for name, entry in self.entries.items():
+            wanted = expected.get(name, expected["shared.weight"] if name in copies else None)
+            if wanted is None:
+                if name not in _IGNORED:
+                    problems.add(f"{entry.path.name}, tensor {name}: unexpected, this configuration has no such tensor")
+            elif entry.shape != wanted:
+                problems.add(f"{entry.path.name}, tensor {name}: expected shape {list(wanted)}, found {list(entry.shape)}")
+            elif entry.dtype not in FLOATS:
+                problems.add(f"{entry.path.name}, tensor {name}: expected F32, F16 or BF16, found {entry.dtype}")
+        problems.check()
+
+    def chunks(self, name, allow_nonfinite=False):
+        """(first row, chunk of rows) of a tensor. NumericError for a weight that is not finite, FormatError for a file
+        that changed since."""
+        row = 0
+        for chunk in self.entries[name]:
+            if not allow_nonfinite and not _all_finite(chunk):
+                _raise_nonfinite(self.entries[name], row, chunk)
+            yield row, chunk
+            row += len(chunk)
+
+    def load(self, core, *, allow_nonfinite=False, threads=1):
+        """Fills the tensors of the core model, which is of this configuration: files are read in their own order, while
+        `threads` others pack what was read. Errors as those of `chunks`."""
+        order = sorted(self.config.tensors(), key=lambda name: (self.entries[name].path, self.entries[name].places))
+        chunks = ((name, row, chunk) for name in order for row, chunk in self.chunks(name, allow_nonfinite=True))
+        waiting, total, done = deque(), sum(self.entries[name].size for name in order), 0
+
+        def finish():
+            nonlocal done
+            (name, row, chunk), packing = waiting.popleft()
+            if packing.result() is not None and not allow_nonfinite:
+                _raise_nonfinite(self.entries[name], row, chunk)
+            done += chunk.nbytes
+            bar.update(done // MEGA, "MB")
+
+        threads = min(threads, _MOST_PACKERS)
+        with (
+            Progress("load", total // MEGA, delay=BAR_DELAY) as bar,
+            ThreadPoolExecutor(threads) as pool,  # rows may be put in any order, by several threads at once
+        ):
+            for chunk in chunks:
+                waiting.append((chunk, pool.submit(core.put, *chunk)))
+                if len(waiting) > 2 * threads:
+                    finish()
+            while waiting:
+                finish()
+        self.check_copies()
+
+    def check_copies(self):
+        """Second copies of shared.weight are accepted only when they are copies, and a head of its own only when it is none."""
+        shared = self.entries["shared.weight"]
+        for name in self.copies():
+            if not _same_values(shared, self.entries[name]):
+                why = ", and the configuration ties the head to it" if name == "lm_head.weight" else ""
+                raise FormatError(f"{self.entries[name].what}: expected the same values as shared.weight{why}, found others")
+        if not self.config.tie_word_embeddings and _same_values(shared, self.entries["lm_head.weight"]):
+            raise FormatError(
+                f"{self.entries['lm_head.weight'].what}: the head holds the values of shared.weight, though the configuration gives it "
+                "weights of "
+                'its own: they were lost when this was saved; if it was trained so, give config={"tie_word_embeddings": True}'
+            )
+
+
+def _same_values(one, other):
+    """Whether two entries of one shape hold the same bits, once in float32. PyTorch's files hold tied weights in one place."""
+    if one.places and (one.path, one.places, one.strides, one.dtype) == (other.path, other.places, other.strides, other.dtype):
+        return True
+    others, rest = iter(other), None
+    for chunk in one:
+        while len(chunk):
+            rest = next(others) if rest is None or not len(rest) else rest
+            count = min(len(chunk), len(rest))
+            if not np.array_equal(widened(chunk[:count]).view(np.uint32), widened(rest[:count]).view(np.uint32)):
+                return False
+            chunk, rest = chunk[count:], rest[count:]
+    return True
+
+
+# ---- finding and opening ---------------------------------------------------------------------------------------------
+
+
+def open_checkpoint(path, config=None, packed=None):
+    """The Checkpoint at `path`: a folder in the hub's layout, or a checkpoint of T5X (t5x.py); or the PackedFile there. Only
+    headers are read.
+
+    config: a Config in the place of the files' own, or a mapping of keys that replace theirs.  packed: whether a packed file
+    is wanted where there is one; None: only where there is nothing else. FormatError for what is broken,
+    FileNotFoundError for what is missing, ConfigError for a configuration that must be given."""
+    if config is not None and not isinstance(config, (Config, Mapping)):
+        raise ConfigError(f"config {shown(config)}: must be a Config, or a mapping of the keys of a config.json")
+    if path.is_file() and path.suffix in (".safetensors", ".bin", ".json", ".model"):
+        raise NotADirectoryError(f"{path}: a file; name the folder that holds it, with config.json, {WEIGHTS} and {TOKENIZER}")
+    of_hub, file = weights_in(path), path / PACKED if path.is_dir() else path
+    if file.suffix == Path(PACKED).suffix and file.is_file() and (packed or not of_hub):
+        if packed is False:
+            told = f"{path}: holds int8 weights, from which no others can be made"
+            raise ConfigError(f'{told}; load it with dtype="int8", or take the model that it was made from')
+        return _configured(read_packed(file), config)
+    t5x = None if of_hub else find_t5x(path)
+    entries = read_t5x(t5x) if t5x else None
+    folders = [path] if t5x is None else [t5x.parent, t5x.parent.parent] if t5x.name == TREE else [t5x.parent]
+    file = next((folder / "config.json" for folder in folders if (folder / "config.json").is_file()), None)
+    if isinstance(config, Config):
+        found = config
+    elif file is not None:
+        found = Config.from_file(file, config or {})
+    elif t5x is not None:
+        found = derived_config(t5x, entries, folders, config or {})
+    else:
+        steps = sorted(path.glob("checkpoints/step-*"))
+        what = f"the last checkpoint of this run is {steps[-1]}" if steps else f"a model folder has config.json, {WEIGHTS} and {TOKENIZER}"
+        raise FileNotFoundError(f"{path}: no config.json here; {what}")
+    home = next((folder for folder in folders if (folder / TOKENIZER).is_file()), folders[0])
+    return Checkpoint(home, found, entries_of(path) if entries is None else entries)
+
+
+def _configured(found, config):
+    """A packed file with another configuration of the same shapes."""
+    if config is None:
+        return found
+    changed = config if isinstance(config, Config) else Config.from_dict({**found.config.to_dict(), **config})
+    if changed.tensors() != found.config.tensors():
+        raise ConfigError(f"{found.path}: config asks for tensors of other shapes than the packed ones")
+    return replace(found, config=changed)
+
+
+def weights_in(folder):
+    """Name of the file that holds or lists a folder's weights in the hub's layout, or None."""
+    names = (f"{name}{end}" for name in READERS for end in ("", ".index.json"))
+    return next((name for name in names if (folder / name).is_file()), None)
+
+
+def entries_of(folder):
+    """{tensor name: Entry} of all files of the folder."""
+    for name, read in READERS.items():
+        if (folder / name).is_file():
+            return {entry.name: entry for entry in read(folder / name)}
+        if (folder / f"{name}.index.json").is_file():
+            return _entries_of_shards(folder / f"{name}.index.json", read)
+    raise FileNotFoundError(f"{folder}: neither {WEIGHTS} nor {PICKLED} nor the index of their shards is here")
+
+
+def _entries_of_shards(index, read):
+    data = parse_json(index, index.read_bytes())
+    weight_map = data.get("weight_map") if isinstance(data, dict) else None
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise FormatError(f"{index}: no weight_map, which names the file of each tensor")
+    problems = Problems(index)
+    check_plain_names(problems, ((f"tensor {name}", shard) for name, shard in weight_map.items()))
+    entries = {}
+    for shard in sorted(set(weight_map.values())):
+        if not (index.parent / shard).is_file():
+            problems.add(f"file {shard}: not here, expected in {index.parent}")
+            continue
+        for entry in read(index.parent / shard):
+            if weight_map.get(entry.name) != shard:
+                problems.add(f"file {shard}, tensor {entry.name}: the index places it in {weight_map.get(entry.name, 'no file')}")
+            entries[entry.name] = entry
+    for name in weight_map:
+        if name not in entries:
+            problems.add(f"file {weight_map[name]}, tensor {name}: promised by the index, not found")
+    problems.check()
+    return entries
+
+
+# ---- into the core ---------------------------------------------------------------------------------------------------
+
+
+_EXPONENT = {"float32": (np.uint32, 0x7F800000), "float16": (np.uint16, 0x7C00), "uint16": (np.uint16, 0x7F80)}
+
+
+def _all_finite(chunk):
+    """Whether no value is NaN or infinite: none has all bits of its exponent set."""
+    kind, exponent = _EXPONENT[chunk.dtype.name]
+    return chunk.size == 0 or int((chunk.view(kind) & kind(exponent)).max()) != exponent
+
+
+def _raise_nonfinite(entry, row, chunk):
+    values = widened(chunk).reshape(-1)
+    place = int(np.flatnonzero(~np.isfinite(values))[0])
+    index = row * (chunk.size // len(chunk)) + place
+    raise NumericError(f"{entry.what}, element {index} is {values[place]}; allow_nonfinite=True loads such weights all the same")
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------------
+
+
+def add_files(files, core, config, others=()):
+    """Adds config.json, `others` (name, bytes) and the weights to a FileSet, the weights last: where they are, all is.
+
+    model.safetensors in float32 or bfloat16, as the core has them, or the packed file of an int8 core."""
+    for name, content in [("config.json", config_json(config, core.dtype)), *others]:
+        files.add(name, content)
+    if core.dtype == "int8":
+        add_packed(files, core, config)
+    else:
+        add_weights(files, config, core.dtype, lambda name: [core.tensor(name)])
+
+
+def check_place_of_weights(folder, dtype):
+    """ConfigError where weights of the other form would lie beside those to be written, and could be taken for the same."""
+    other = weights_in(Path(folder)) if dtype == "int8" else PACKED if (Path(folder) / PACKED).is_file() else None
+    if other is not None:
+        raise ConfigError(f"{folder}: holds {other}, which may be another model's: remove it, or choose another folder")
+
+
+def config_json(config, dtype):
+    """Content of config.json. Where the hub's keys for the number type are there, they tell that of the file beside it."""
+    told = {key: dtype for key in ("dtype", "torch_dtype") if key in config.extra and dtype != "int8"}
+    return (json.dumps(config.to_dict() | told, indent=2, sort_keys=True) + "\n").encode()
+
+
+def add_weights(files, config, dtype, chunks_of):
+    """Adds model.safetensors to a FileSet. dtype: "float32", or "bfloat16" for all but what stays float32.  chunks_of(name):
+    arrays that make the tensor."""
+    shapes, half = config.tensors(), dtype == "bfloat16"
+    stored = {name: "BF16" if half and not stays_float32(name) else "F32" for name in shapes}
+    with files.opened(WEIGHTS) as file:
+        file.write(header_of({name: (stored[name], shape) for name, shape in shapes.items()}))
+        for name in shapes:
+            for chunk in chunks_of(name):
+                turned = as_bfloat16(chunk) if stored[name] == "BF16" else widened(chunk)
+                file.write(memoryview(turned).cast("B"))

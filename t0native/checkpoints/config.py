@@ -1,0 +1,282 @@
+"""The shape of a T5 and the hub's config.json.
+
+Keys are the hub's. What would change the numbers and is not supported is refused by name; what does not touch them is
+kept and written back. Facts: Raffel et al. 2020; T5 1.1 and T0 as Sanh et al. 2022 use them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+
+from t0native.base.arguments import FLAG, Kind, check, number, one_of, shown, whole
+from t0native.base.errors import ConfigError, FormatError
+from t0native.base.jsontext import parse_json
+
+__all__ = ["Config", "stays_float32"]
+
+# The sizes of T5 1.1: d_model, d_ff, heads, layers of each stack.
+_T5_V1_1 = {
+    "small": (512, 1024, 6, 8),
+    "base": (768, 2048, 12, 12),
+    "large": (1024, 2816, 16, 24),
+    "xl": (2048, 5120, 32, 24),
+    "xxl": (4096, 10240, 64, 24),
+}
+T5_V1_1_SIZE = one_of(*_T5_V1_1)
+# What the core can hold of each size (csrc/t5/model.c), so that a file's error is told with the file.
+_WIDTH, _LAYERS = whole(1, 2**24), whole(1, 2**12)
+_SIZES = {
+    "vocab_size": whole(1, 2**28),
+    "d_model": _WIDTH,
+    "d_kv": _WIDTH,
+    "d_ff": _WIDTH,
+    "num_layers": _LAYERS,
+    "num_decoder_layers": _LAYERS,
+    "num_heads": _WIDTH,
+    # A sign, one exact bucket, one beyond: the hub library divides by zero too.
+    "relative_attention_num_buckets": Kind(
+        whole(4, 2**16).fits, f"{whole(4, 2**16).wanted} (with fewer the buckets' formula divides by zero)"
+    ),
+    "relative_attention_max_distance": whole(1, 2**31 - 1),
+}
+_IDS = ("pad_token_id", "eos_token_id", "decoder_start_token_id")
+_REQUIRED = ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads")  # no sane default stands in for a shape
+_DERIVED = ("dense_act_fn", "is_gated_act", "scale_decoder_outputs")  # the hub derives them; checked, never written
+_HEAD = {"architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "is_encoder_decoder": True}
+_LARGEST_FILE = 1 << 20
+
+# Keys that change what is computed, in the hub's T5 or in its relatives, and the only values that this model computes. Of
+# all other keys the hub's T5 reads none when it computes logits, so they are kept and written back.
+_ONLY = {
+    "model_type": ("t5", "mt5"),
+    "is_encoder_decoder": (True,),
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+    "tie_encoder_decoder": (False,),
+    "chunk_size_feed_forward": (0,),
+    "cross_attention_hidden_size": (None,),
+    "quantization_config": (None,),
+    "pruned_heads": (None, {}),
+    "encoder_attention_type": (None,),
+    "rope_scaling": (None,),
+    "num_experts": (None,),
+    "torchscript": (False,),
+    "auto_map": (None, {}),  # code of the checkpoint's own
+    "encoder": (None,),  # T5Gemma: a configuration for each stack
+    "decoder": (None,),
+    "scalable_attention": (None, False),  # UMT5
+    "local_radius": (None,),  # LongT5
+    "global_block_size": (None,),
+    "num_sparse_encoder_layers": (None, 0),  # Switch
+    "num_sparse_decoder_layers": (None, 0),
+}
+# Other names that the hub has for a size; where a file has both, they must agree.
+_ALIASES = {"hidden_size": "d_model", "num_attention_heads": "num_heads", "num_hidden_layers": "num_layers", "head_dim": "d_kv"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """A T5's shape (Raffel et al. 2020; T5 1.1 as Sanh et al. 2022 use it). Frozen; `dataclasses.replace` makes a changed one.
+
+    Fields are the hub's keys. ConfigError lists every value that is out of range, with the range.
+
+    >>> Config.t5_v1_1("small").d_model
+    512
+    """
+
+    vocab_size: int
+    d_model: int
+    d_ff: int
+    num_layers: int
+    num_heads: int
+    d_kv: int = 64
+    num_decoder_layers: int | None = None  # None: as many as the encoder's
+    relative_attention_num_buckets: int = 32
+    relative_attention_max_distance: int = 128
+    dropout_rate: float = 0.1
+    layer_norm_epsilon: float = 1e-6
+    feed_forward_proj: str = "gated-gelu"  # or "relu" (T5 1.0)
+    tie_word_embeddings: bool = False
+    pad_token_id: int = 0
+    eos_token_id: int = 1
+    decoder_start_token_id: int | None = None  # None: pad_token_id
+    extra: Mapping[str, object] = field(default_factory=dict)  # keys of config.json that change no number
+
+    def __post_init__(self):
+        if self.num_decoder_layers is None:
+            object.__setattr__(self, "num_decoder_layers", self.num_layers)
+        if self.decoder_start_token_id is None:
+            object.__setattr__(self, "decoder_start_token_id", self.pad_token_id)
+        problems = [problem for name, kind in _SIZES.items() if (problem := kind.problem(name, getattr(self, name)))]
+        if not problems:
+            problems = self._problems()
+        if problems:
+            raise ConfigError("configuration: " + "; ".join(problems))
+
+    def _problems(self):
+        ids, buckets = whole(0, self.vocab_size - 1), self.relative_attention_num_buckets
+        kinds = {
+            **dict.fromkeys(_IDS, Kind(ids.fits, f"{ids.wanted}, which is vocab_size - 1")),
+            "dropout_rate": number(lambda value: 0 <= value < 1, "at least 0 and less than 1"),
+            "layer_norm_epsilon": number(lambda value: 0 < value < 1, "between 0 and 1"),
+            "feed_forward_proj": one_of("gated-gelu", "relu"),  # T5 1.1 and T0; T5 1.0
+            "tie_word_embeddings": FLAG,
+            "relative_attention_max_distance": Kind(
+                lambda value: value > buckets // 2, f"above {buckets // 2}, half of the {buckets} buckets"
+            ),
+        }
+        problems = [problem for name, kind in kinds.items() if (problem := kind.problem(name, getattr(self, name)))]
+        if self.num_heads * self.d_kv > 2**24:
+            problems.append(f"num_heads {self.num_heads} x d_kv {self.d_kv}: must be at most {2**24}")
+        return problems
+
+    @classmethod
+    def t5_v1_1(cls, size, **changes):
+        """T5 1.1 as T0 uses it: "small", "base", "large", "xl" (T0 3B) or "xxl" (T0 11B); keywords change single keys.
+
+        >>> Config.t5_v1_1("xxl", dropout_rate=0.0).parameters
+        11135332352
+        """
+        d_model, d_ff, heads, layers = _T5_V1_1[check(T5_V1_1_SIZE, "size", size)]
+        shape = dict(vocab_size=32128, d_model=d_model, d_ff=d_ff, num_heads=heads, num_layers=layers)
+        return cls(**{**shape, **changes})
+
+    @classmethod
+    def from_file(cls, path, changes=MappingProxyType({})):
+        """Reads a config.json; `changes` replace keys of it. FormatError naming the file and the key, OSError where it
+        cannot be opened.
+
+        >>> Config.from_file("nowhere/config.json")
+        Traceback (most recent call last):
+        FileNotFoundError: [Errno 2] No such file or directory: 'nowhere/config.json'
+        """
+        path = Path(path)
+        with open(path, "rb") as file:
+            text = file.read(_LARGEST_FILE + 1)
+        if len(text) > _LARGEST_FILE:
+            raise FormatError(f"{path}: more than {_LARGEST_FILE} bytes; a config.json has a few thousand")
+        data = parse_json(path, text)
+        try:
+            return cls.from_dict({**data, **changes} if isinstance(data, dict) else data)
+        except ConfigError as error:
+            raise FormatError(f"{path}: {error}") from None
+
+    @classmethod
+    def from_dict(cls, data):
+        """From the content of a hub config.json. Absent keys take the hub's defaults, but never a shape. ConfigError for
+        what is missing, out of range, or would change the numbers and is not supported.
+
+        >>> Config.from_dict({"vocab_size": 100, "d_model": 8})
+        Traceback (most recent call last):
+        t0native.ConfigError: configuration: missing d_kv, d_ff, num_layers, num_heads
+        """
+        if not isinstance(data, Mapping):
+            raise ConfigError(f"configuration: an object with keys is needed, not {type(data).__name__}")
+        missing = [name for name in _REQUIRED if name not in data]
+        if missing:
+            raise ConfigError(f"configuration: missing {', '.join(missing)}")
+        _refuse_what_matters(data)
+        own = {f.name for f in fields(cls)} - {"extra"}
+        values = {"feed_forward_proj": "relu", "tie_word_embeddings": True}  # the hub's defaults
+        values |= {key: value for key, value in data.items() if key in own and not (value is None and key in _IDS)}
+        values["tie_word_embeddings"] = _head_is_tied(data, values["tie_word_embeddings"])
+        _check_derived(data, values["feed_forward_proj"])
+        extra = {key: value for key, value in data.items() if key not in own and key not in _DERIVED and value != _HEAD.get(key, _HEAD)}
+        return cls(**values, extra=extra)
+
+    def to_dict(self):
+        """The content of a hub config.json, ready for json.dump.
+
+        >>> config = Config.t5_v1_1("small")
+        >>> config.to_dict()["model_type"], Config.from_dict(config.to_dict()) == config
+        ('t5', True)
+        """
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
+        return {**_HEAD, **self.extra, **own}
+
+    @property
+    def parameters(self):
+        """Number of weights."""
+        return sum(map(math.prod, self.tensors().values()))
+
+    def tensors(self):
+        """{the hub's name of each tensor: its shape}, in the order in which the core has them and files are written.
+
+        >>> Config.t5_v1_1("small").tensors()["encoder.block.0.layer.0.SelfAttention.q.weight"]
+        (384, 512)
+        """
+        table = {"shared.weight": (self.vocab_size, self.d_model)}
+        table |= self._stack("encoder", self.num_layers, ("SelfAttention",))
+        table |= self._stack("decoder", self.num_decoder_layers, ("SelfAttention", "EncDecAttention"))
+        if not self.tie_word_embeddings:
+            table["lm_head.weight"] = (self.vocab_size, self.d_model)
+        return table
+
+    def _stack(self, stack, layers, attentions):
+        width, inner, norm = self.d_model, self.num_heads * self.d_kv, {"layer_norm.weight": (self.d_model,)}
+        entering = ("wi_0", "wi_1") if self.feed_forward_proj == "gated-gelu" else ("wi",)
+        feed_forward = {f"DenseReluDense.{wi}.weight": (self.d_ff, width) for wi in entering}
+        feed_forward["DenseReluDense.wo.weight"] = (width, self.d_ff)
+        parts = [{f"{name}.{x}.weight": (inner, width) for x in "qkv"} | {f"{name}.o.weight": (width, inner)} for name in attentions]
+        bias = {"SelfAttention.relative_attention_bias.weight": (self.relative_attention_num_buckets, self.num_heads)}
+        table = {}
+        for block in range(layers):
+            for i, part in enumerate([*parts, feed_forward]):
+                part = part | (bias if block == i == 0 else {}) | norm
+                table |= {f"{stack}.block.{block}.layer.{i}.{name}": shape for name, shape in part.items()}
+        return table | {f"{stack}.final_layer_norm.weight": (width,)}
+
+    def core(self):
+        """The dict that the C core's Model takes."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
+
+
+def stays_float32(name):
+    """Whether a tensor is a norm or a table of position biases, which are float32 in a model of any number type.
+
+    >>> stays_float32("encoder.final_layer_norm.weight"), stays_float32("shared.weight")
+    (True, False)
+    """
+    return name.endswith(("layer_norm.weight", "relative_attention_bias.weight"))
+
+
+def _refuse_what_matters(data):
+    for key, allowed in _ONLY.items():
+        if key in data and data[key] not in allowed:
+            wanted = " or ".join(json.dumps(value) for value in allowed)
+            raise ConfigError(f"configuration: {key} {shown(data[key])} is not supported; it must be {wanted}")
+    for alias, key in _ALIASES.items():
+        if alias in data and data[alias] != data[key]:
+            raise ConfigError(f"configuration: {alias} {shown(data[alias])} contradicts {key} {shown(data[key])}, which means the same")
+    architectures = data.get("architectures") or []
+    if not isinstance(architectures, list) or not all(isinstance(name, str) for name in architectures):
+        raise ConfigError(f"configuration: architectures {architectures!r}: must be a list of names")
+    for name in architectures:
+        if not name.endswith("ForConditionalGeneration") and not name.endswith("WithLMHeadModel"):
+            raise ConfigError(f"configuration: architectures {name!r} is not supported; T5ForConditionalGeneration is")
+
+
+def _head_is_tied(data, tied):
+    """transformers 5 writes tie_word_embeddings true for every T5 and tells T5 1.1 by scale_decoder_outputs false."""
+    scaled = data.get("scale_decoder_outputs")
+    if scaled is None or not isinstance(tied, bool):  # what is no bool is refused with the other fields
+        return tied
+    if not isinstance(scaled, bool):
+        raise ConfigError(f"configuration: scale_decoder_outputs {scaled!r}: must be true or false")
+    if scaled and tied is False:
+        raise ConfigError("configuration: scale_decoder_outputs true with tie_word_embeddings false is not supported")
+    return tied and scaled
+
+
+def _check_derived(data, proj):
+    """The hub derives these two from feed_forward_proj; a file in which they differ describes another model."""
+    gated = proj == "gated-gelu"
+    wanted = {"is_gated_act": (gated,), "dense_act_fn": ("gelu_new",) if gated else ("relu",)}
+    for key, allowed in wanted.items():
+        if data.get(key) is not None and data[key] not in allowed and proj in ("relu", "gated-gelu"):
+            raise ConfigError(f"configuration: {key} {data[key]!r} contradicts feed_forward_proj {proj!r}, which means {allowed[0]!r}")

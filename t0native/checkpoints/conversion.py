@@ -1,0 +1,69 @@
+"""From any checkpoint to a folder in the hub's layout, or with a packed int8 file: chunk by chunk, whatever the size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from t0native import _core
+from t0native.base.arguments import check, one_of
+from t0native.base.errors import ConfigError, NumericError
+from t0native.base.files import FileSet
+from t0native.base.memory import check_room
+from t0native.base.threads import get_num_threads
+from t0native.checkpoints.checkpoint import TOKENIZER, add_weights, check_place_of_weights, config_json
+from t0native.checkpoints.config import stays_float32
+from t0native.checkpoints.packedfile import PackedFile, add_packed
+from t0native.checkpoints.sizes import weights_bytes
+from t0native.checkpoints.tensorfiles import as_bfloat16
+
+__all__ = ["convert"]
+
+DTYPE = one_of("float32", "bfloat16", "int8")
+_ALONG = (TOKENIZER, "tokenizer_config.json", "generation_config.json")
+
+
+def convert(found, folder, dtype):
+    """Writes a Checkpoint as config.json and weights of one number type, with the tokenizer's files beside them.
+
+    "float32" and "bfloat16": model.safetensors, from file to file; float32 becomes bfloat16 by rounding to the nearest, ties
+    to even, but for norms and position biases, which stay float32 as in the core. NumericError for a weight that is beyond
+    bfloat16's range. "int8": a packed file (packedfile.py), for which the weights are held once in that form. Everything is
+    checked as loading checks it, and where something is wrong nothing is written. The folder may be the checkpoint's own."""
+    check(DTYPE, "dtype", dtype)
+    if isinstance(found, PackedFile):
+        raise ConfigError(f"{found.path}: holds int8 weights, from which no others can be made; convert the model that it was made from")
+    found.check()
+    if Path(folder).resolve() != found.folder.resolve():
+        check_place_of_weights(folder, dtype)
+    along = [(name, (found.folder / name).read_bytes()) for name in _ALONG if (found.folder / name).is_file()]
+    with FileSet(folder) as files:
+        for name, content in [("config.json", config_json(found.config, dtype)), *along]:
+            files.add(name, content)
+        if dtype == "int8":
+            add_packed(files, _packed(found), found.config)
+        else:
+            _add_floats(files, found, dtype)
+
+
+def _packed(found):
+    check_room(weights_bytes(found.config, "int8"), "the weights take {} in int8", "close other programs")
+    core = _core.Model(found.config.core(), None, "int8")
+    found.load(core, threads=get_num_threads())
+    return core
+
+
+def _add_floats(files, found, dtype):
+    def chunks_of(name):
+        for row, chunk in found.chunks(name):
+            if dtype == "bfloat16" and not stays_float32(name):
+                halves = as_bfloat16(chunk)
+                if (halves & 0x7FFF).max() == 0x7F80:  # infinite, which the chunk is not
+                    most = f"a weight of {np.abs(chunk).max():.4g} is beyond bfloat16"
+                    raise NumericError(f"{found.entries[name].what}, rows from {row} on: {most}; take float32")
+                chunk = halves
+            yield chunk
+
+    add_weights(files, found.config, dtype, chunks_of)
+    found.check_copies()

@@ -1,0 +1,181 @@
+"""The common form of every checkpoint: {tensor name of the hub: Entry}.
+
+An Entry says which file holds a tensor, with its dtype and shape; going through it reads the tensor in chunks of whole
+rows, so that nobody ever holds more than a few megabytes of a file:
+
+    row = 0
+    for chunk in entry:                     # float32, float16, or uint16 that holds bfloat16; [rows, columns], or a whole vector
+        core.put(name, row, chunk)
+        row += len(chunk)
+
+Bytes are read, never mapped: a file that shrinks meanwhile is an error, not a crash.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from t0native.base.errors import FormatError
+
+__all__ = ["CHUNK", "DTYPE_BYTES", "FLOATS", "Entry", "Problems", "as_bfloat16", "check_plain_names", "is_count", "read_exactly", "widened"]
+
+CHUNK = 1 << 20  # bytes of a chunk at most, except of a single row and of a vector
+AHEAD = 16 << 20  # bytes behind a chunk that the system is asked to read on
+STRIP = 32 << 20  # bytes gathered at once where a file holds a matrix by columns
+DTYPE_BYTES = {
+    "F64": 8,
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U64": 8,
+    "U32": 4,
+    "U16": 2,
+    "U8": 1,
+    "BOOL": 1,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+}
+FLOATS = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}  # what weights may be
+_PROBLEMS_SHOWN = 10
+
+
+class Problems:
+    """Collects what is wrong, to report it at once."""
+
+    def __init__(self, where):
+        self.where, self.found = where, []
+
+    def add(self, text):
+        self.found.append(text)
+
+    def check(self):
+        if self.found:
+            more = len(self.found) - _PROBLEMS_SHOWN
+            lines = self.found[:_PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
+            raise FormatError(f"{self.where}: {len(self.found)} problem(s):\n  " + "\n  ".join(lines))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor in a file. Its elements are numbered in the file's order; `places` says where their bytes lie.
+
+    strides: elements from one index to the next, as in NumPy (but not in bytes); None: rows end to end.
+    """
+
+    path: Path
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    places: tuple[tuple[int, int], ...]  # (offset in the file, bytes), end to end the elements
+    strides: tuple[int, ...] | None = None
+
+    @property
+    def begin(self):
+        """Offset of the first element."""
+        return self.places[0][0]
+
+    @property
+    def size(self):
+        """Bytes of the tensor's elements."""
+        return math.prod(self.shape) * DTYPE_BYTES[self.dtype]
+
+    @property
+    def what(self):
+        """For messages: file and tensor."""
+        return f"{self.path}: tensor {self.name}"
+
+    def __iter__(self):
+        """Chunks of whole rows; a vector comes whole. Only for the dtypes in FLOATS and one or two dimensions."""
+        step = self.rows_of_a_chunk()
+        with open(self.path, "rb", buffering=0) as file:
+            by_columns = self.strides is not None and self.strides[-1] != 1
+            read = self._strip_of_columns if by_columns else self._rows
+            at_once = max(step, STRIP // self.row_bytes) if by_columns else step
+            for first in range(0, self.shape[0], at_once):
+                rows = read(file, first, min(at_once, self.shape[0] - first))
+                for at in range(0, len(rows), step):
+                    chunk = np.ascontiguousarray(rows[at : at + step])
+                    yield chunk.astype(chunk.dtype.newbyteorder("="), copy=False)
+
+    def rows_of_a_chunk(self):
+        return self.shape[0] if len(self.shape) == 1 else max(1, CHUNK // self.row_bytes)
+
+    @property
+    def row_bytes(self):
+        return max(1, math.prod(self.shape[1:])) * DTYPE_BYTES[self.dtype]
+
+    def _rows(self, file, first, count):
+        rows = np.empty((count, *self.shape[1:]), FLOATS[self.dtype])
+        if self.strides is None:
+            self._read(file, first * math.prod(self.shape[1:]), rows)
+        else:
+            for i in range(count):
+                self._read(file, (first + i) * self.strides[0], rows[i : i + 1])
+        return rows
+
+    def _strip_of_columns(self, file, first, count):
+        """The same rows of a matrix whose columns lie end to end: a piece of each column is read."""
+        columns = np.empty((self.shape[1], count), FLOATS[self.dtype])
+        for i, column in enumerate(columns):
+            self._read(file, first + i * self.strides[1], column)
+        return columns.T
+
+    def _read(self, file, element, out):
+        """Fills the array from the elements numbered from `element` on."""
+        view, at = memoryview(out).cast("B"), element * DTYPE_BYTES[self.dtype]
+        for offset, size in self.places:
+            if at < size and len(view):
+                part = view[: size - at]
+                read_exactly(file, offset + at, part, self.what)
+                view, at = view[len(part) :], size
+            at -= size
+
+
+def widened(chunk):
+    """A chunk's values in float32. uint16 holds bfloat16, the upper half of a float32."""
+    if chunk.dtype == np.uint16:
+        return (chunk.astype(np.uint32) << 16).view(np.float32)
+    return chunk.astype(np.float32, copy=False)
+
+
+def as_bfloat16(chunk):
+    """A chunk's values as bfloat16 in uint16: the nearest, ties to even. NaN stays NaN."""
+    if chunk.dtype == np.uint16:
+        return chunk
+    values = widened(chunk)
+    bits = values.view(np.uint32)
+    rounded = ((bits + (np.uint32(0x7FFF) + ((bits >> 16) & np.uint32(1)))) >> 16).astype(np.uint16)
+    return np.where(np.isnan(values), np.uint16(0x7FC0), rounded)
+
+
+def read_exactly(file, offset, view, what):
+    """Fills the byte view from the file; the file may have shrunk since its header was read."""
+    done = 0
+    while done < len(view):
+        count = os.preadv(file.fileno(), [view[done:]], offset + done)
+        if not count:
+            raise FormatError(f"{what}: the file ends {len(view) - done} bytes too early")
+        done += count
+    if done > CHUNK // 2 and hasattr(os, "posix_fadvise"):  # while the chunk is used
+        os.posix_fadvise(file.fileno(), offset + done, AHEAD, os.POSIX_FADV_WILLNEED)
+
+
+def is_count(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def check_plain_names(problems, named):
+    """named: (what for, file name) of files that a checkpoint names; they must lie beside the file that names them."""
+    for what, name in named:
+        if not isinstance(name, str) or name in ("", ".", "..") or any(c in name for c in "/\\\0"):
+            problems.add(f"{what}: file {name!r}: must be the plain name of a file in the same folder")
+    problems.check()

@@ -1,0 +1,1 @@
+"""The command line: `t0native VERB`."""

@@ -1,0 +1,67 @@
+"""The verbs on checkpoints: info, convert."""
+
+from t0native.cli.verbs import FAILED, FINE, json_option, print_json, verb
+
+__all__ = ["add_convert", "add_info"]
+
+
+def _source_options(parser):
+    parser.add_argument("path", metavar="MODEL", help="a checkpoint (docs/checkpoints.md), or owner/name on the hub")
+    parser.add_argument("--config", metavar="JSON", help="keys that the checkpoint's own configuration lacks, or that replace its own")
+    parser.add_argument("--revision", help="of a model on the hub")
+
+
+def _source_given(args):
+    """(place of the checkpoint, its configuration's changes)."""
+    from t0native.base.jsontext import parse_json
+    from t0native.checkpoints.hub import locate
+
+    config = None if args.config is None else parse_json("--config", args.config.encode())
+    return locate(args.path, args.revision), config
+
+
+def add_info(verbs):
+    examples = ["my-t0", "my-t0 --json", "bigscience/T0_3B"]
+    parser = verb(verbs, "info", _run_info, "what a checkpoint holds and needs: configuration, tensors, memory", examples)
+    _source_options(parser)
+    json_option(parser)
+
+
+def _run_info(args):
+    from t0native.models.inspection import describe_model, memory_lines
+
+    facts = describe_model(*_source_given(args))
+    code = FINE if facts["loads"] == "yes" else FAILED
+    if args.json:
+        print_json(facts)
+        return code
+    for key, value in facts.items():
+        if key == "tensors":
+            print("\n".join(f"  {name:<70} {dtype:<5} {shape}" for name, dtype, shape in value))
+        elif key == "config":
+            print("\n".join(f"  {name:<34} {entry}" for name, entry in value.items()))
+        elif key == "memory":
+            print("\n".join(f"{name:<20} {text}" for name, text in memory_lines(value)))
+        else:
+            print(f"{key:<20} {value:,}" if isinstance(value, int) else f"{key:<20} {value}")
+    return code
+
+
+def add_convert(verbs):
+    examples = [
+        "bigscience/T0_3B t0-3b --dtype bfloat16",
+        'run/checkpoint_1000 mine --dtype float32 --config \'{"feed_forward_proj": "gated-gelu"}\'',
+    ]
+    parser = verb(verbs, "convert", _run_convert, "write a checkpoint of any kind as a folder in the hub's layout", examples)
+    _source_options(parser)
+    parser.add_argument("out", metavar="DIR", help="the folder to write")
+    help = "float32, bfloat16 (the default), or int8: a packed file that is mapped, for this program alone"
+    parser.add_argument("--dtype", default="bfloat16", metavar="TYPE", help=help)
+
+
+def _run_convert(args):
+    from t0native.checkpoints.checkpoint import open_checkpoint
+    from t0native.checkpoints.conversion import convert
+
+    convert(open_checkpoint(*_source_given(args)), args.out, args.dtype)
+    return FINE

@@ -1,0 +1,125 @@
+"""The verb evaluate."""
+
+from pathlib import Path
+
+from t0native.base.errors import ConfigError, DataError
+from t0native.cli.report import show_report
+from t0native.cli.verbs import FAILED, FINE, json_option, load_model, model_options, verb
+
+__all__ = ["add_evaluate"]
+
+
+def add_evaluate(verbs):
+    examples = [
+        "--model my-t0 --task super_glue/copa=COPA.val.jsonl",
+        "--model my-t0 --task super_glue/copa=COPA.val.jsonl --task piqa=valid.jsonl --out run/ --plot run/boxes.png",
+        "--model my-t0 --prompts my/templates --dataset mine --data rows.csv --limit 200",
+        "--model my-t0 --dataset super_glue --subset wic --split val --data DATA   (reads DATA/super_glue/wic/val.jsonl)",
+        "--model my-t0 --suite t0 --data DATA --out run/    (again: goes on where it was)",
+        "--model my-t0 --suite my/suite.yaml --out run/",
+    ]
+    help = "zero-shot evaluation: every prompt of every task, by rank classification"
+    parser = verb(verbs, "evaluate", _run_evaluate, help, examples)
+    parser.description += (
+        "\n\nRows come as .jsonl, .json, .csv or .tsv in the columns that the prompts read. Rows as distributed are converted for"
+        "\nsuper_glue/wsc.fixed (target.span1_text, ...), super_glue/wic (label true or false) and piqa (NAME.jsonl with"
+        "\nNAME-labels.lst beside it)."
+    )
+    model_options(parser)
+    parser.add_argument(
+        "--task", action="append", default=[], metavar="DATASET[/SUBSET]=FILE", help="rows of a dataset; may be given again"
+    )
+    parser.add_argument(
+        "--data",
+        metavar="FILE|DIR",
+        help="rows of --dataset: a file, or a folder DIR/<dataset>/<subset>/<split>.jsonl; of --suite: the folder",
+    )
+    parser.add_argument(
+        "--suite", metavar="NAME", help="t0, t0-train-selection, bias, bigbench-t0, instruction-free, mini, or a YAML file (docs/suites.md)"
+    )
+    parser.add_argument("--dataset", metavar="D", help="dataset whose prompts are used on --data")
+    parser.add_argument("--subset", metavar="S")
+    parser.add_argument("--split", default="validation", help="named in the report, and the file's name where --data is a folder")
+    parser.add_argument("--prompts", metavar="DIR", help="folder of templates (default: the installed promptsource)")
+    parser.add_argument("--shots", type=int, metavar="K", help="with --suite: examples with their answers before each row")
+    parser.add_argument("--add-eos-to-inputs", action="store_true", help="the end token behind inputs, as T5 had it and T0 had not")
+    parser.add_argument("--limit", type=int, metavar="N", help="rows a task at most")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--label", help="the model's name in the report")
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder that keeps every finished cell, to go on from; report.json and report.md go there"
+    )
+    parser.add_argument("--force", action="store_true", help="with --out: do all cells again")
+    parser.add_argument("--compat", metavar="WHAT", help="t0-2021: with the errors of t-zero's evaluation script")
+    parser.add_argument("--batch-tokens", type=int, metavar="N", help="tokens computed at once (default: about a second's work)")
+    parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
+    json_option(parser)
+
+
+def _run_evaluate(args):
+    from t0native.evaluation.evaluate import check_out, evaluate
+
+    if args.out is not None:
+        check_out(args.out)
+    if args.plot is not None:
+        from t0native.reports.plot import check_picture
+
+        check_picture(args.plot)
+    if args.force and args.out is None:
+        raise ConfigError("evaluate: --force needs --out, whose cells are done again")
+    names = ("out", "force", "compat", "seed", "limit", "batch_tokens", "label", "add_eos_to_inputs")
+    tasks = _tasks_given(args)
+    report = evaluate(load_model(args), tasks, **{name: getattr(args, name) for name in names})
+    show_report(report, args.json)
+    if args.plot is not None and any(entry["median"] is not None for entry in report.summary):
+        report.plot(args.plot)
+    return FAILED if report.failed else FINE
+
+
+def _tasks_given(args):
+    """The suite, or a list of tasks."""
+    if args.suite is not None:
+        from t0native.suites.suite import suite
+
+        odd = next((name for name in ("task", "dataset", "subset") if getattr(args, name)), None)
+        if odd is not None:
+            raise ConfigError(f"evaluate: --suite and --{odd}: give one of them")
+        return suite(args.suite, args.data, args.prompts, shots=args.shots, seed=None if args.shots is None else args.seed)
+    if args.shots is not None:
+        raise ConfigError("evaluate: --shots goes with --suite, whose tasks know their train split")
+    tasks = list(_single_tasks(args))
+    if not tasks:
+        raise ConfigError("evaluate: no rows; give --suite NAME, --task DATASET=FILE, or --data and --dataset")
+    return tasks
+
+
+def _single_tasks(args):
+    from t0native.data.rows import read_rows
+    from t0native.prompts.collection import load_prompts, prompts_of
+    from t0native.tasks.task import Task
+
+    given = []
+    for text in args.task:
+        dataset, equals, file = text.partition("=")
+        if not equals or not dataset or not file:
+            raise ConfigError(f"--task {text!r}: must be DATASET=FILE or DATASET/SUBSET=FILE, as in super_glue/copa=rows.jsonl")
+        given.append((dataset, Path(file)))
+    if args.data is not None:
+        if args.dataset is None:
+            raise ConfigError("--data needs --dataset, which says whose prompts are used")
+        dataset = f"{args.dataset}/{args.subset}" if args.subset else args.dataset
+        given.append((dataset, _data_file(Path(args.data), dataset, args.split)))
+    collection = load_prompts(args.prompts or "promptsource") if given else None
+    for dataset, file in given:
+        prompts = prompts_of(collection, dataset)
+        yield Task(dataset, read_rows(file, dataset), prompts, dataset=dataset, split=args.split, strict=len(given) == 1)
+
+
+def _data_file(data, dataset, split):
+    if not data.is_dir():
+        return data
+    folder = data / dataset
+    found = sorted(folder.glob(f"{split}.*")) if folder.is_dir() else []
+    if not found:
+        raise DataError(f"{folder}: no {split}.jsonl there; --data DIR reads DIR/<dataset>/<subset>/<split>.jsonl (or .csv, .tsv, .json)")
+    return found[0]

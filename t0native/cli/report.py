@@ -1,0 +1,63 @@
+"""The verb report."""
+
+from t0native.cli.verbs import FINE, json_option, print_json, verb
+
+__all__ = ["add_report", "show_report"]
+
+
+def add_report(verbs):
+    examples = ["run/", "run-a/ run-b/ --plot boxes.png", "run/report.json --markdown", "run/ --html report.html --published"]
+    parser = verb(verbs, "report", _run_report, "show saved reports, several side by side", examples)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a folder with report.json, or the file")
+    parser.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help="Markdown, to FILE or printed")
+    parser.add_argument("--latex", metavar="FILE", help="the summary as a LaTeX table")
+    parser.add_argument("--html", metavar="FILE", help="one page with tables and pictures, which needs no network")
+    parser.add_argument("--csv", metavar="FILE", help="every cell, a line each, values as fractions of 1")
+    parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
+    parser.add_argument("--bars", metavar="FILE", help="bars of the medians, as for BIG-bench")
+    parser.add_argument("--published", action="store_true", help="published figures on the same datasets beside these, and what differs")
+    json_option(parser)
+
+
+def _run_report(args):
+    from t0native.base.files import write_text
+    from t0native.reports.report import Report
+    from t0native.reports.tables import csv_text
+
+    report = Report.merge([Report.load(path) for path in args.runs])
+    _draw(report, args)
+    if args.latex is not None:
+        write_text(args.latex, report.to_latex())
+    if args.csv is not None:
+        write_text(args.csv, csv_text(report))
+    if args.html is not None:
+        report.to_html(args.html, args.published)
+    if args.markdown == "-":
+        print(report.to_markdown(), end="")
+        return FINE
+    if args.markdown is not None:
+        write_text(args.markdown, report.to_markdown())
+    show_report(report, args.json)
+    if args.published and not args.json:
+        from t0native.reports.published import beside_text
+
+        print(f"\n{beside_text(report)}")
+    return FINE
+
+
+def _draw(report, args):
+    if args.plot is not None:
+        from t0native.reports.figures import figure4
+
+        figure4(report, args.plot, published=args.published)
+    if args.bars is not None:
+        from t0native.reports.figures import figure5
+
+        figure5(report, args.bars)
+
+
+def show_report(report, as_json):
+    if as_json:
+        print_json({"cells": report.cells, "summary": report.summary, "about": report.about})
+    else:
+        print(f"{report}\n\n{report.boxes()}")

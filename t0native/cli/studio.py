@@ -1,0 +1,108 @@
+"""The verb studio: opens it, adds users, imports and exports prompts."""
+
+import sys
+from pathlib import Path
+
+from t0native.base.errors import ConfigError
+from t0native.cli.verbs import FINE, verb
+
+__all__ = ["add_studio"]
+
+
+def add_studio(verbs):
+    examples = [
+        "--data my/rows",
+        "--data my/rows --users users.json --host-name prompts.example.org --https --base-path /studio",
+        "--data my/rows --read-only --model my-t0",
+        "adduser anna --users users.json --role reviewer",
+        "import my/templates --data my/rows",
+        "export out/ --data my/rows --accepted",
+    ]
+    parser = verb(verbs, "studio", _run_studio, "write, review and export prompts in a browser (extra [studio]; docs/studio.md)", examples)
+    parser.add_argument(
+        "what", nargs="?", choices=("open", "adduser", "import", "export"), default="open", help="open (the default) serves the pages"
+    )
+    parser.add_argument("subject", nargs="?", metavar="NAME|DIR", help="the user's name; the folder of prompts to read or to write")
+    parser.add_argument("--data", metavar="DIR", help="rows, and .studio/ with all that is written; DIR/<dataset>[/<subset>]/<split>.jsonl")
+    parser.add_argument("--port", type=int, default=8765, metavar="N", help="(default 8765)")
+    parser.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="(default 127.0.0.1; another needs --users)")
+    parser.add_argument("--users", metavar="FILE", help="who may log in; without it there is one local user")
+    parser.add_argument("--role", default="writer", help="of adduser: reader, writer (the default) or reviewer")
+    parser.add_argument("--read-only", action="store_true", help="nothing can be changed")
+    parser.add_argument("--model", metavar="PATH", help="a checkpoint whose answers the writer can ask for")
+    parser.add_argument(
+        "--host-name", action="append", default=[], metavar="NAME", help="a name under which browsers reach it; may be given again"
+    )
+    parser.add_argument("--base-path", default="", metavar="/PATH", help="where a proxy puts it")
+    parser.add_argument("--https", action="store_true", help="browsers reach it by https alone (cookies are Secure)")
+    parser.add_argument("--accepted", action="store_true", help="of export: accepted prompts alone")
+
+
+def _run_studio(args):
+    return {"open": _open, "adduser": _add_user, "import": _import, "export": _export}[args.what](args)
+
+
+def _needed(value, what):
+    if value is None:
+        raise ConfigError(f"studio: {what}")
+    return value
+
+
+def _open(args):
+    folder = _needed(args.data, "--data DIR says where rows are and prompts are kept")
+    try:
+        from t0native.studio.server import serve
+    except ImportError as error:
+        if (error.name or "").split(".")[0] not in ("flask", "waitress", "werkzeug"):
+            raise
+        raise ConfigError(f"studio: {error.name} is not installed: pip install 't0native[studio]'") from None
+
+    names = ("port", "listen", "users", "read_only", "model", "base_path", "https")
+    serve(folder, hosts=args.host_name, **{name: getattr(args, name) for name in names})
+    return FINE
+
+
+def _add_user(args):
+    import getpass
+
+    from t0native.studio.accounts import Accounts
+
+    name, path = _needed(args.subject, "adduser NAME"), _needed(args.users, "--users FILE says where users are kept")
+    password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    if sys.stdin.isatty() and getpass.getpass("Again: ") != password:
+        raise ConfigError("studio: the two passwords differ")
+    Accounts(path).add(name, password, args.role)
+    print(f"{path}: {name} is a {args.role}")
+    return FINE
+
+
+def _store(args):
+    from t0native.base.files import make_folder
+    from t0native.studio.store import Store
+
+    home = Path(_needed(args.data, "--data DIR says where prompts are kept"), ".studio")
+    make_folder(home)
+    return Store(home / "prompts.sqlite")
+
+
+def _import(args):
+    from t0native.studio.exchange import import_folder
+
+    folder, store = _needed(args.subject, "import DIR"), _store(args)
+    try:
+        told = import_folder(store, folder, "import")
+    finally:
+        store.close()
+    print(f"{told['files']} files: {told['new']} new prompts, {told['changed']} changed, {told['unchanged']} as they were")
+    return FINE
+
+
+def _export(args):
+    from t0native.studio.exchange import export_folder
+
+    folder, store = _needed(args.subject, "export DIR"), _store(args)
+    try:
+        print(f"{folder}: {export_folder(store, folder, args.accepted)} files")
+    finally:
+        store.close()
+    return FINE

@@ -1,0 +1,38 @@
+"""What the verbs of the command line share."""
+
+import argparse
+import json
+
+__all__ = ["BAD_INPUT", "FAILED", "FINE", "INTERRUPTED", "json_option", "load_model", "model_options", "print_json", "verb"]
+
+FINE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130  # exit codes
+
+
+def verb(verbs, name, run, help, examples):
+    """A verb's parser; its --help ends in examples."""
+    lines = "\n".join(f"  t0native {name} {example}" for example in examples)
+    parser = verbs.add_parser(
+        name, help=help, description=help, epilog=f"examples:\n{lines}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def json_option(parser):
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def print_json(value):
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def model_options(parser):
+    parser.add_argument("--model", required=True, metavar="DIR", help="folder of a model (docs/checkpoints.md), or owner/name on the hub")
+    parser.add_argument("--dtype", default="float32", metavar="TYPE", help="of weights and products: float32 (default), bfloat16 or int8")
+    parser.add_argument("--threads", type=int, metavar="N")
+
+
+def load_model(args):
+    from t0native.models.model import Model
+
+    return Model.from_pretrained(args.model, args.dtype)

@@ -1,0 +1,88 @@
+"""Lines: text files read line by line, and the JSON values that lines hold. Errors are DataError with file, line and column."""
+
+import json
+import os
+import sys
+
+from t0native.base.arguments import shown
+from t0native.base.errors import DataError
+
+__all__ = ["lines_of", "parse_example", "parse_object", "read_jsonl", "text_lines"]
+
+
+def read_jsonl(path):
+    """The objects of a JSON Lines file, a list of dicts. Blank lines are passed over. DataError with file, line and column
+    for what is no JSON object in UTF-8, and for an empty file; OSError where it cannot be opened.
+
+    >>> rows = t0.read_jsonl(Path(t0.__file__).parent / "mini/heldout/rows/inference.jsonl")
+    >>> len(rows), sorted(rows[0])
+    (500, ['hypothesis', 'label', 'premise'])
+    """
+    rows = []
+    for number, line in lines_of(path):
+        if line.strip():
+            rows.append(parse_object(path, number, line))
+    return some_rows(path, rows)
+
+
+def parse_example(text, path, line=None):
+    """The value of a JSON text. path: the file, or the option, that it came from; line: where it is one line of a file.
+
+    >>> parse_example("{'a': 1}", "--example")
+    Traceback (most recent call last):
+    t0native.DataError: --example, line 1, column 2: not JSON (Expecting property name enclosed in double quotes): "{'a': 1}"
+    """
+    place = f"{path}, line {line}" if line else path
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where, line_text = f"line {line or error.lineno}, column {error.colno}", text.split("\n")[error.lineno - 1]
+        raise DataError(f"{path}, {where}: not JSON ({error.msg}): {_cut(line_text)}") from None
+    except RecursionError:
+        raise DataError(f"{place}: nested too deeply") from None
+    except ValueError:
+        raise DataError(f"{place}: a number of more than {sys.get_int_max_str_digits()} digits; write it as a text") from None
+
+
+def parse_object(path, number, line):
+    """The row that a line of a JSON Lines file is."""
+    row = parse_example(line.rstrip("\r\n"), path, number)
+    if not isinstance(row, dict):
+        raise DataError(f"{path}, line {number}: a row must be an object {{...}}, this is {kind_of(row)}: {_cut(line)}")
+    return row
+
+
+def lines_of(path):
+    """(number from 1, text with its end) of each line; a leading byte order mark is dropped, broken UTF-8 is told."""
+    if not isinstance(path, (str, os.PathLike)):  # open() would take a number as a descriptor
+        raise DataError(f"{shown(path)}: must be the name of a file")
+    with open(path, "rb") as file:
+        yield from text_lines(path, file)
+
+
+def text_lines(path, lines, first=1):
+    """(number, text) of an iterable of a file's lines as bytes, from line `first` on; as `lines_of`."""
+    for number, line in enumerate(lines, first):
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}, line {number}, byte {error.start + 1}: not UTF-8 (0x{line[error.start]:02x})") from None
+        yield number, text.removeprefix("\ufeff") if number == 1 else text
+
+
+def some_rows(path, rows):
+    """The rows of a file; DataError where there are none."""
+    if not len(rows):
+        raise DataError(f"{path}: no rows")
+    return rows
+
+
+def _cut(text, limit=60):
+    text = text.strip()
+    return repr(text if len(text) <= limit else text[:limit] + "...")
+
+
+def kind_of(value):
+    """What a value of JSON is called in a message: "a list", "null"."""
+    kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")

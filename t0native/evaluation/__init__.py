@@ -1,0 +1,1 @@
+"""Evaluation: a model on tasks, cell by cell, kept in a journal."""

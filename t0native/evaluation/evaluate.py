@@ -1,0 +1,244 @@
+"""Zero-shot evaluation as T0 did it (Sanh et al. 2022, section 4): every prompt of every task, none selected.
+
+    row --prompt--> input, choices, target --model.rank--> choice of highest summed log-likelihood --> right or wrong
+    a cell      = one prompt of one task under one model: accuracy over its rows
+    a summary   = one model and task: median, quartiles and intervals over its cells
+
+A prompt without answer choices is evaluated by greedy generation and exact match; a task may name other metrics. Scores are
+not normalised by length; the accuracy that they would give if they were stands beside, as `normalized`."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from t0native.base.arguments import FLAG, SEED, check, shown, whole
+from t0native.base.digests import digest_of_rows
+from t0native.base.errors import ConfigError
+from t0native.base.files import check_place, write_json, write_text
+from t0native.base.progress import Progress
+from t0native.evaluation.cells import FAILURES, NO_TOKENIZER, answer, grouped, plan
+from t0native.evaluation.journal import Journal, cell_key, model_print
+from t0native.evaluation.t0_2021 import COMPAT
+from t0native.reports.report import Report
+from t0native.tasks.objectives import Objective
+from t0native.tasks.task import Task
+
+__all__ = ["check_out", "check_scorable", "evaluate"]
+
+REPORT, TABLES, TIMES = "report.json", "report.md", "times.json"
+_TIMES = ("time", "seconds")  # of `about`, which differ between two runs that find the same
+
+
+def evaluate(
+    model,
+    tasks,
+    *,
+    data=None,
+    prompts=None,
+    out=None,
+    force=False,
+    compat=None,
+    seed=0,
+    limit=None,
+    batch_tokens=None,
+    progress=True,
+    label=None,
+    add_eos_to_inputs=False,
+):
+    """Evaluate a model on every prompt of every task; returns a Report.
+
+    model: a Model with its tokenizer, or anything with rank(inputs, choices, truncate=, progress=) and, for prompts without
+        choices, generate(inputs, max_new_tokens=, truncate=, progress=) and a tokenizer. Inputs are cut at 1024 tokens, as T0's;
+        of few-shot prompts the beginning is.
+    tasks: a Task or several, a Suite, or the name of a suite ("t0", ..., "my.yaml"), then of `data` under `prompts` (suites/suite.py):
+        what has no data is told with its source, and the other cells run.
+    out: a folder that keeps every finished cell (journal.py): the same call again repeats none of them, and a changed prompt
+        or row only its own cells; report.json, report.md and times.json are written there at the end, the first two with the same
+        bytes however often the run was interrupted.  force: do all cells again.
+    add_eos_to_inputs: whether inputs end in the end token; T0's do not, T5's do.
+    compat: "t0-2021" for the errors of t-zero's script (t0_2021.py).
+    seed (0 to 2**64 - 1): of randomness inside templates and of the bootstrap.  limit: rows a task at most.
+    batch_tokens: tokens of one call of the core (None: about a second's work).  label: the model's name in the report (else
+        model.name, or "model"). Neither batches nor threads nor the order of tasks change a cell.
+    A cell that fails (a template error, a row without a field, a number that is not finite, no row left) has status "failed" and
+    the reason; the others go on. Rows that a prompt drops, and rows whose target is not among the choices, are counted as `dropped`.
+    ConfigError for no tasks, two of one name, an objective in a prompt's place, a model without tokenizer, an argument out of
+    range, or a folder that another process evaluates into; OSError where `out` cannot be written, with what is finished kept.
+    Method: Sanh et al. 2022, section 4.
+
+    >>> class Guess:
+    ...     def rank(self, inputs, choices, **options): return [type("Ranking", (), {"index": 0}) for _ in inputs]
+    >>> evaluate(Guess(), t0.mini.held_out_tasks()[0], progress=False).summary[0]["median"]
+    0.5
+    """
+    seed, limit = check(SEED, "seed", seed), check(whole(1).or_none(), "limit", limit)
+    compat, force = check(COMPAT, "compat", compat), check(FLAG, "force", force)
+    batch_tokens = check(whole(1).or_none(), "batch_tokens", batch_tokens)
+    _check_model(model)
+    tasks, missing = _tasks_of(tasks, data, prompts)
+    label = str(getattr(model, "name", None) or "model") if label is None else str(label)
+    label = label.encode("utf-8", "replace").decode()  # an argument that is no UTF-8 could not be saved
+    add_eos = check(FLAG, "add_eos_to_inputs", add_eos_to_inputs)
+    settings = {"seed": seed, "limit": limit, "compat": compat, "add_eos_to_inputs": add_eos}
+    run = _Run(_EndedInputs(model) if add_eos else model, label, settings, batch_tokens, force)
+    started = time.monotonic()
+    if out is not None:
+        check_out(out)
+        run.print = model_print(model)
+    total = sum(run.n_rows(task) * len(task.prompts) for task in tasks)
+    with Journal(out) as journal, Progress("evaluate", total, on=progress) as bar:
+        cells = [cell for task in tasks for cell in run.of_task(task, journal, bar)]
+        about = _about(model, label, settings, missing, time.monotonic() - started)
+        report = Report.of_cells(*zip(*(cell.columns for cell in cells)), seed=seed, about=about)
+        if out is not None:
+            _write(report, Path(out))
+            report.folders = [Path(out).absolute()] * len(cells)
+    return report
+
+
+def check_out(out):
+    """OSError where an evaluation could not write its results into the folder, asked before the work."""
+    for name in (REPORT, TABLES, TIMES):
+        check_place(Path(out) / name)
+
+
+class _EndedInputs:
+    """A model that is asked with the end token behind each input."""
+
+    def __init__(self, model):
+        self._model = model
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+    def rank(self, inputs, choices, **options):
+        return self._model.rank(inputs, choices, add_eos_to_inputs=True, **options)
+
+    def generate(self, inputs, **options):
+        return self._model.generate(inputs, add_eos_to_inputs=True, **options)
+
+
+class _Run:
+    """What all cells of an evaluation share."""
+
+    def __init__(self, model, label, settings, batch_tokens, force):
+        self.model, self.label, self.settings, self.batch_tokens, self.force = model, label, settings, batch_tokens, force
+        self.print = None  # of the model, where there is a journal
+        self.done = 0  # rows
+
+    def n_rows(self, task):
+        limit = self.settings["limit"]
+        return len(task.rows) if limit is None else min(limit, len(task.rows))
+
+    def of_task(self, task, journal, bar):
+        """The task's cells, all of them judged or failed, in the order of its prompts."""
+        seed, n = self.settings["seed"], self.n_rows(task)
+        cells = [plan(task, prompt, self.label, seed, n, self.settings["compat"]) for prompt in task.prompts]
+        waiting = [cell for cell in cells if not cell.failed]
+        if self.print is not None:
+            rows = digest_of_rows(task.rows, n)
+            for cell in waiting:
+                cell.key = cell_key(self.print, self.settings, cell, rows)
+                self._recall(cell, journal)
+            waiting = [cell for cell in waiting if cell.judged is None and not cell.failed]
+        bar.first += n * (len(cells) - len(waiting))  # rows that take no time
+        self.done += n * (len(cells) - len(waiting))
+        for group in grouped(waiting, self.model):
+            self._answer(group, journal, lambda rows: bar.update(self.done + rows, task.name))
+            self.done += n * len(group)
+        return cells
+
+    def _recall(self, cell, journal):
+        """Judges a cell of which the journal has the answers."""
+        answers = None if self.force else journal.find(cell.key)
+        if answers is not None:
+            cell.judge(answers, self.settings["seed"])
+            cell.about["examples"] = journal.file_of(cell)
+            cell.rows = None
+
+    def _answer(self, group, journal, tell):
+        """Answers, judges and keeps cells; where they fail together, each by itself."""
+        started = time.monotonic()
+        try:
+            found = answer(self.model, group, self.batch_tokens, tell)
+        except FAILURES as error:
+            if len(group) == 1:
+                group[0].fail(error)
+                return
+            for cell in group:
+                self._answer([cell], journal, tell)
+            return
+        for cell, answers in zip(group, found):
+            cell.judge(answers, self.settings["seed"])
+            if not cell.failed:
+                cell.about["examples"] = journal.finish(cell, answers, (time.monotonic() - started) / len(group))
+            cell.rows = None
+
+
+def _check_model(model):
+    if not hasattr(model, "rank"):
+        raise ConfigError(f"model {shown(model)}: must be a Model, as t0native.Model.from_pretrained(folder) gives")
+    if getattr(model, "tokenizer", model) is None:
+        raise ConfigError(NO_TOKENIZER)
+
+
+def _tasks_of(tasks, data, prompts):
+    """([Task], what of a suite has no data, as in a report's about)."""
+    if isinstance(tasks, (str, Path)):
+        from t0native.suites.suite import suite
+
+        tasks = suite(tasks, data, prompts)
+    elif data is not None or prompts is not None:
+        raise ConfigError("evaluate: data= and prompts= go with the name of a suite; tasks have their own")
+    missing = ["/".join(filter(None, key)) for key in getattr(tasks, "missing", ())]
+    tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
+    names = [task.name for task in tasks]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None or not tasks:
+        raise ConfigError(f"two tasks are called {repeated!r}; give them different names" if tasks else "evaluate: no tasks")
+    check_scorable(tasks)
+    return tasks, missing
+
+
+def check_scorable(tasks):
+    """An objective on plain text has neither choices nor an answer to compare with."""
+    for task in tasks:
+        for name, prompt in task.prompts.items():
+            if isinstance(prompt, Objective):
+                raise ConfigError(
+                    f"task {task.name!r}: {name!r} is an objective, which can be trained on but not evaluated; give a prompt with answer "
+                    "choices, or one without them and metric='exact_match'"
+                )
+
+
+def _about(model, label, settings, missing, seconds):
+    import platform
+
+    from t0native.base.version import __version__
+
+    facts = {"label": label, "name": _text(getattr(model, "name", None)), "parameters": getattr(model, "parameters", None)}
+    about = {
+        "versions": {"t0native": __version__, "python": platform.python_version(), "numpy": np.__version__},
+        "models": [facts],
+        **settings,
+        "kernels": _text(getattr(getattr(model, "core", None), "kernels", None)),
+        "threads": getattr(model, "threads", None),
+        "machine": platform.machine(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(seconds, 3),
+    }
+    return about | ({"missing": missing} if missing else {})
+
+
+def _text(value):
+    return None if value is None else str(value)
+
+
+def _write(report, out):
+    """The report's files. What differs between two runs that find the same, its times, stands in a file of its own."""
+    about = report.about | {"time": f"in {TIMES}"}
+    del about["seconds"]
+    write_json(out / TIMES, {key: report.about[key] for key in _TIMES})
+    Report(report.cells, report.summary, about, report.correct, report.draws).save(out / REPORT)
+    write_text(out / TABLES, report.to_markdown())

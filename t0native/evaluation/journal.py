@@ -1,0 +1,218 @@
+"""The journal of an evaluation's folder: what is finished is never lost and never done twice.
+
+    RUN/journal.sqlite       a row a finished cell:  key, task, prompt, model, file, sha256, rows, seconds, finished, runs
+    RUN/examples/KEY.jsonl   a line a row that the prompt kept: {"row", "input_sha256", "target", "choices", "scores", "lengths",
+                             "prediction", "value"}, and "text" where a cell is judged both by choices and by what is generated
+
+    key = SHA-256(format, program version, model, number type, kernels, settings, prompt text, metrics, rows as rendered, rows)
+
+A cell's file is written, synced and renamed before its row is committed, so a row tells of a whole file, and its SHA-256 is checked.
+sqlite's write-ahead log makes the commit last. The database is held exclusively until the process ends, in whatever way: a second
+process on the folder is refused. Failed cells are not in it, and are tried again."""
+
+import errno
+import hashlib
+import json
+import sqlite3
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from t0native.base.digests import digest_of_value
+from t0native.base.errors import ConfigError, FormatError
+from t0native.base.files import make_folder, remove_leftovers, write_text
+from t0native.evaluation.judging import Answers
+from t0native.reports.examples import EXAMPLES
+
+__all__ = ["Journal", "cell_key", "model_print"]
+
+FILE = "journal.sqlite"
+FORMAT = 1
+CHUNK = 1 << 24  # bytes hashed between two looks for Ctrl-C
+_TABLE = """CREATE TABLE IF NOT EXISTS cells (
+    key TEXT PRIMARY KEY, task TEXT NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,
+    rows INTEGER NOT NULL, seconds REAL NOT NULL, finished TEXT NOT NULL, runs INTEGER NOT NULL)"""
+_FINISH = """INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (key) DO UPDATE SET task = excluded.task,
+    prompt = excluded.prompt, model = excluded.model, sha256 = excluded.sha256, rows = excluded.rows, seconds = excluded.seconds,
+    finished = excluded.finished, runs = runs + 1"""
+_prints = WeakKeyDictionary()  # model -> (its core, SHA-256 of the weights), where they do not change
+
+
+class Journal:
+    """The journal of the folder `path`, or none where path is None; to be used in a `with`.
+
+    ConfigError for a folder that another process evaluates into, FormatError for a file that is no journal, OSError where the disk
+    is full or cannot be written: what was finished stays."""
+
+    def __init__(self, path):
+        self.path = None if path is None else Path(path)
+        self._open = None
+
+    def __enter__(self):
+        if self.path is None:
+            return self
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"{self.path}: a file; out must name a folder")
+        make_folder(self.path / EXAMPLES)
+        try:
+            with self._told():
+                self._open = sqlite3.connect(self.path / FILE, timeout=0, isolation_level=None)
+                self._open.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._open.execute("PRAGMA journal_mode = WAL")
+                self._open.execute("PRAGMA synchronous = FULL")
+                self._open.execute("BEGIN IMMEDIATE")
+                self._check_format()
+                self._open.execute(_TABLE)
+                self._open.execute(f"PRAGMA user_version = {FORMAT}")
+                self._open.execute("COMMIT")
+        except BaseException:
+            self._close()
+            raise
+        for folder in (self.path, self.path / EXAMPLES):
+            remove_leftovers(folder)
+        return self
+
+    def __exit__(self, *unused):
+        self._close()
+
+    def _close(self):
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def _check_format(self):
+        (found,) = self._open.execute("PRAGMA user_version").fetchone()
+        if found not in (0, FORMAT):
+            raise FormatError(f"{self.path / FILE}: a journal of format {found}, this version knows {FORMAT}; name another folder")
+
+    def find(self, key):
+        """The Answers of a finished cell, or None. A file that the disk damaged counts as none."""
+        if self._open is None:
+            return None
+        with self._told():
+            row = self._open.execute("SELECT file, sha256 FROM cells WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        try:
+            content = (self.path / row[0]).read_bytes()
+        except FileNotFoundError:
+            return None
+        return _answers_of(map(json.loads, content.splitlines())) if hashlib.sha256(content).hexdigest() == row[1] else None
+
+    @staticmethod
+    def file_of(cell):
+        """Name of the cell's examples in the folder."""
+        return f"{EXAMPLES}/{cell.key}.jsonl"
+
+    def finish(self, cell, answers, seconds):
+        """Writes a judged cell's examples, then its row; returns the name of the file in the folder, or None without a journal."""
+        if self._open is None:
+            return None
+        name = self.file_of(cell)
+        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in _records(cell, answers))
+        write_text(self.path / name, text)
+        row = (cell.key, cell.task.name, cell.prompt, cell.about["model"], name, _sha256(text), len(cell.rows.inputs))
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        with self._told():
+            self._open.execute(_FINISH, (*row, seconds, now))
+        return name
+
+    @contextmanager
+    def _told(self):
+        """sqlite's errors as ours."""
+        place = self.path / FILE
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                told = f"{self.path}: another process is evaluating into this folder; wait for it, stop it, or name another"
+                raise ConfigError(told) from None
+            code = errno.ENOSPC if "full" in str(error) else errno.EACCES if "readonly" in str(error) else errno.EIO
+            raise OSError(code, f"cannot write: {error}; the cells that are finished are kept", str(place)) from error
+        except sqlite3.DatabaseError as error:
+            raise FormatError(f"{place}: not a journal of evaluations ({error}); remove it to begin anew, or name another folder") from None
+
+
+# ---- records --------------------------------------------------------------------------------------------------------
+
+
+def _records(cell, answers):
+    """A dict a row that the prompt kept."""
+    rows, n = cell.rows, len(cell.rows.inputs)
+    rankings, texts = answers.rankings or [None] * n, answers.texts or [None] * n
+    for i, (ranking, text) in enumerate(zip(rankings, texts)):
+        value = cell.judged.values[rows.indices[i]]
+        record = {"row": rows.indices[i], "input_sha256": _sha256(rows.inputs[i]), "target": rows.targets[i]}
+        record |= {"choices": None, "scores": None, "lengths": None, "prediction": text}
+        if ranking is not None:
+            record |= {"choices": rows.asked[i], "prediction": int(ranking.index)} | _numbers(ranking)
+            if text is not None:
+                record["text"] = text
+        yield record | {"value": None if np.isnan(value) else float(value)}
+
+
+def _numbers(ranking):
+    return {name: np.asarray(getattr(ranking, name)).tolist() for name in ("scores", "lengths") if hasattr(ranking, name)}
+
+
+def _answers_of(records):
+    """The Answers that records were written of, with the same bits."""
+    found = Answers()
+    for record in records:
+        if record["choices"] is not None:
+            numbers = {name: np.array(record[name]) for name in ("scores", "lengths") if record[name] is not None}
+            found.rankings = (found.rankings or []) + [SimpleNamespace(index=record["prediction"], **numbers)]
+        if record["choices"] is None or "text" in record:
+            found.texts = (found.texts or []) + [record.get("text", record["prediction"])]
+    return found
+
+
+# ---- keys -----------------------------------------------------------------------------------------------------------
+
+
+def cell_key(model, settings, cell, rows_hash):
+    """What a cell hangs on, as 64 hexadecimal digits. model: of model_print.  settings: a JSON value.  rows_hash: of the rows."""
+    prompt, rows = cell.task.prompts[cell.prompt], cell.rows
+    texts = [getattr(prompt, name, None) for name in ("jinja", "answer_choices")]
+    rendered = digest_of_value([rows.n, rows.indices, rows.inputs, rows.targets, rows.choices, rows.asked, rows.truncate])
+    metrics = [[metric.name, metric.needs, metric.short] for metric in cell.metrics]
+    return digest_of_value([FORMAT, model, settings, texts, metrics, rendered, rows_hash])
+
+
+def _sha256(text):
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def model_print(model):
+    """What a model's answers hang on, a JSON value: version, number type, kernels, SHA-256 of weights, configuration and tokenizer.
+
+    Another object than a Model has a text `fingerprint` that tells its answers apart. ConfigError without one."""
+    from t0native.base.version import __version__
+
+    if isinstance(getattr(model, "fingerprint", None), str):
+        return [__version__, model.fingerprint]
+    core = getattr(model, "core", None)
+    if not hasattr(core, "tensors"):
+        raise ConfigError(
+            "out= keeps what a model said by what the model is: give it a text `fingerprint`, another for other answers, or leave out= away"
+        )
+    about = [model.config.to_dict(), model.generation, getattr(model.tokenizer, "fingerprint", None)]
+    return [__version__, core.dtype, str(core.kernels), digest_of_value(about), _weights_print(model)]
+
+
+def _weights_print(model):
+    core, known = model.core, _prints.get(model)
+    if known is not None and known[0] is core:
+        return known[1]
+    digest = hashlib.sha256()
+    for array in [core.panels()] if core.packed else (core.tensor(name) for name, _ in core.tensors()):
+        block = memoryview(array).cast("B")
+        for at in range(0, len(block), CHUNK):
+            digest.update(block[at : at + CHUNK])
+    if core.packed:  # others can be trained
+        _prints[model] = core, digest.hexdigest()
+    return digest.hexdigest()

@@ -1,0 +1,170 @@
+"""A cell judged: what a model said to its rows, by each metric that the task names.
+
+    rankings, texts --Metric.of_row, of_group, weigh--> value of the cell, values of its rows, replicates for intervals
+
+The first metric is the cell's own. Its rows hold the values whose mean the cell's value is: of a metric of groups (questions of
+MultiRC), the group's value at its first row. A metric that is no mean has draws, its values in the replicates of bootstrap.py,
+and its rows tell which answers are right (choices), or equal to a target (text)."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from t0native.base.arguments import shown
+from t0native.base.errors import DataError
+from t0native.reports.bootstrap import corpus_draws
+from t0native.tasks.metrics import METRICS
+
+__all__ = ["Answers", "Judged", "judge"]
+
+
+@dataclass
+class Answers:
+    """What a model said to the n rows that a prompt kept; None where no metric asks for it.
+
+    rankings: [n], each with index (and scores and lengths, which only some metrics need).  texts: [n] of str."""
+
+    rankings: list | None = None
+    texts: list | None = None
+
+
+@dataclass
+class Judged:
+    """values: float64 [rows of the task], NaN where dropped.  metrics: {name: value}.  draws: float64 [replicates] or None.
+    chance: what guessing gives, or None.  normalized: accuracy by scores divided by lengths, or None."""
+
+    values: np.ndarray
+    metrics: dict
+    draws: np.ndarray | None = None
+    chance: float | None = None
+    normalized: float | None = None
+
+
+def judge(metrics, source, rows, answers, seed):
+    """Judged, of the rows that a prompt kept.
+
+    metrics: one or more Metric.  source: the task's rows.  rows: n, how many there were; indices, targets and choices of those
+    kept.  answers: Answers.  DataError for a row that lacks the field that a metric names, and for a metric that gives what is no
+    fraction of 1."""
+    found = [_Judgement(metric, source, rows, answers) for metric in metrics]
+    first = found[0]
+    values = {metric.name: judgement.value for metric, judgement in zip(metrics, found)}
+    wrong = next((f"metric {name!r} gives {value}" for name, value in values.items() if not -1 <= value <= 1), None)
+    if wrong:
+        raise DataError(f"{wrong}: must be a fraction of 1 (a correlation from -1)")
+    return Judged(
+        values=first.rows, metrics=values, draws=first.draws(seed), chance=first.chance(), normalized=_normalized(rows, answers.rankings)
+    )
+
+
+class _Judgement:
+    """One metric of one cell."""
+
+    def __init__(self, metric, source, rows, answers):
+        self.metric, self.kept = metric, rows
+        self.targets = [_targets(metric, source, rows, place) for place in range(len(rows.indices))]
+        if metric.by_choices:
+            self.predictions = [ranking.scores if metric.needs == "scores" else ranking.index for ranking in answers.rankings]
+        else:
+            self.predictions = answers.texts
+        self.groups = _groups(metric, source, rows.indices)
+        self.weigh = metric.weigh(self.predictions, self.targets) if metric.weigh else None
+        self.plain = metric if metric.mean_over else METRICS["accuracy" if metric.by_choices else "exact_match"]
+
+    @cached_property
+    def value(self):
+        if self.metric.mean_over:
+            return float(np.nanmean(self.rows))
+        return float(self.weigh(np.ones((1, len(self.targets))))[0] if self.weigh else self.metric.of_rows(self.predictions, self.targets))
+
+    @cached_property
+    def rows(self):
+        values = np.full(self.kept.n, np.nan)
+        if self.groups is not None:
+            for places in self.groups:
+                values[self.kept.indices[places[0]]] = self.metric.of_group(
+                    *([them[i] for i in places] for them in (self.predictions, self.targets))
+                )
+            return values
+        predictions = self.predictions
+        if self.metric.needs == "scores" and self.plain is not self.metric:
+            predictions = [int(np.argmax(scores)) for scores in predictions]
+        values[self.kept.indices] = list(map(self.plain.of_row, predictions, self.targets))
+        return values
+
+    def draws(self, seed):
+        if self.metric.mean_over:
+            return None
+        return corpus_draws(self.weigh or self._resampled, self.kept.indices, self.kept.n, self.value, seed)
+
+    def _resampled(self, weights):
+        """of_rows, a replicate at a time."""
+        values = []
+        for counts in weights.astype(np.int64):
+            drawn = np.repeat(np.arange(len(counts)), counts)
+            values.append(self.metric.of_rows([self.predictions[i] for i in drawn], [self.targets[i] for i in drawn]))
+        return np.array(values, np.float64)
+
+    def chance(self):
+        """Of the mean of the choices' worth, where that is what the metric gives."""
+        if self.metric.of_row not in (METRICS["accuracy"].of_row, METRICS["multiple_choice_grade"].of_row):
+            return None
+        return float(np.mean([np.mean(worth) for worth in self.targets]))
+
+
+def _normalized(rows, rankings):
+    """Accuracy of the choice whose score a token of its length is highest; None where the model gave no scores."""
+    if not rankings or not all(hasattr(ranking, "lengths") and hasattr(ranking, "scores") for ranking in rankings):
+        return None
+    picked = [int(np.argmax(np.asarray(ranking.scores) / ranking.lengths)) for ranking in rankings]
+    return float(np.mean([choices[i] == target for i, choices, target in zip(picked, rows.choices, rows.targets)]))
+
+
+def _groups(metric, source, indices):
+    """[groups] of lists of places in indices, in the order of their first rows; None where the metric has none."""
+    if not metric.group:
+        return None
+    groups = {}
+    for place, index in enumerate(indices):
+        groups.setdefault(tuple(str(_field(metric, source[index], index, path)) for path in metric.group), []).append(place)
+    return list(groups.values())
+
+
+def _targets(metric, source, rows, place):
+    """What is right in a row: for text, a list of texts; for choices, their worth, float64 [choices]."""
+    index, choices = rows.indices[place], rows.choices[place]
+    found = rows.targets[place] if metric.targets is None else _field(metric, source[index], index, metric.targets)
+    if not metric.by_choices:
+        return _texts(metric, index, found)
+    if isinstance(found, dict):
+        worth = [found.get(choice, 0) for choice in choices]
+    elif isinstance(found, (list, tuple, np.ndarray)) and len(found) and not isinstance(found[0], str):
+        worth = found
+    else:
+        right = _texts(metric, index, found)
+        worth = [choice in right for choice in choices]
+    try:
+        worth = np.array(worth, np.float64)
+    except (TypeError, ValueError):
+        worth = np.full(0, np.nan)
+    if worth.shape != (len(choices),) or not worth.max() > 0:
+        raise DataError(f"metric {metric.name!r}, row {index}: {shown(found)} names no right one of the choices {shown(choices)}")
+    return worth
+
+
+def _texts(metric, index, found):
+    texts = [found] if isinstance(found, str) else list(found) if isinstance(found, (list, tuple, np.ndarray)) else []
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise DataError(f"metric {metric.name!r}, row {index}: its target is {shown(found)}, must be a text or a list of texts")
+    return texts
+
+
+def _field(metric, row, index, path):
+    """The row's value at "field.inner"."""
+    value = row
+    for name in path.split("."):
+        if not hasattr(value, "keys") or name not in value:
+            raise DataError(f"metric {metric.name!r}, row {index}: no field {name!r} of {path!r}; the row has: {', '.join(map(str, row))}")
+        value = value[name]
+    return value

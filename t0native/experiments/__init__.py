@@ -1,0 +1,1 @@
+"""The miniature's experiments: the demo and the study behind docs/results.md."""

@@ -1,0 +1,1 @@
+"""Generation: options, search, beams, warpers, batches of answers."""

@@ -1,0 +1,221 @@
+"""Answers to many inputs at once: batches within a budget of memory, searches fed together, texts.
+
+    inputs -> jobs (identical ones once) -> batches -> searches in one decoder -> answers, in the order of the inputs
+
+A batch's decoder encodes its sources once; each step decodes one token of every search that goes on, and those that have
+ended leave. Greedy search without any rule is the core's own loop, which gives the same tokens."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from t0native.base.errors import ConfigError, NumericError
+from t0native.base.memory import available_memory
+from t0native.base.progress import BAR_DELAY, Progress
+from t0native.generation.beams import Beams
+from t0native.generation.options import MOST_NEW_TOKENS, NEW_TOKENS
+from t0native.generation.search import Answer, Chains, Ends, Job
+from t0native.text.sequences import Sequences, concatenated, inputs_of
+
+__all__ = ["Generation", "generate", "stream"]
+_log = logging.getLogger("t0native")
+
+MOST_BATCH_BYTES = 2**31  # of one batch's keys, values and logits
+MOST_BATCH_SEQUENCES = 128  # more make nothing faster, and all of a batch are done late
+
+
+@dataclass(frozen=True, eq=False)
+class Generation:
+    """One answer, as `generate` gives it where output_scores=True asks for more than its text.
+
+    >>> found = t0.mini.new_model(0).generate("Who drinks tea?", max_new_tokens=3, output_scores=True)
+    >>> type(found.text), found.ids.dtype, found.score < 0
+    (<class 'str'>, dtype('int32'), True)
+    """
+
+    text: str | None  # None where the model has no tokenizer
+    ids: np.ndarray  # int32 [tokens]: those of decoder_input, the new ones, the end token where it was reached
+    score: float  # log-likelihood (nats) of the new tokens under the model itself, summed: what Model.score gives of ids
+
+
+def generate(model, sources, decoder_input, options, progress):
+    """For each of the sources (Sequences), in their order, its answers: a list of Answer.
+
+    progress(done, total) is called as inputs are finished; None: a bar for what lasts longer than two seconds.
+    """
+    ends = Ends(options, model.tokenizer)
+    jobs, job_of = _jobs(sources, _beginnings(model, decoder_input, len(sources), options), options)
+    served = np.bincount(job_of, minlength=len(jobs))  # inputs for which a job stands
+    found = [None] * len(jobs)
+    with Progress("generate", len(sources), delay=BAR_DELAY) as bar:
+        done = 0
+
+        def finish(place, answers):
+            nonlocal done
+            found[place] = answers
+            done += int(served[place])
+            bar.update(done) if progress is None else progress(done, len(sources))
+
+        for batch in _batches(model, sources, jobs, options):
+            run = _run_plain if _is_plain(model, options, jobs) else _run
+            run(model, sources, [(place, jobs[place]) for place in batch], options, ends, finish)
+    return [found[place] for place in job_of]
+
+
+def stream(model, source, decoder_input, options):
+    """Yields the one answer to the one source (Sequences) in pieces, as its tokens are chosen: texts, or ids of a model
+    without tokenizer. A piece never ends inside a character."""
+    ends = Ends(options, model.tokenizer)
+    (job,), _ = _jobs(source, _beginnings(model, decoder_input, 1, options), options)
+    return _pieces(model, source, Chains(job, options, ends), options)
+
+
+def _pieces(model, source, search, options):
+    decoder = model.core.decoder(*concatenated([source.entries[search.source]]), model.threads)
+    shown = 0
+    while not search.done:
+        _step(decoder, [search], [0])
+        if search.fed < len(search.beginning):
+            continue
+        told = spoken(model, search.answers[0].ids if search.done else search.ids[0], options)
+        if model.tokenizer is not None and not search.done:
+            told = told.rstrip("\ufffd")  # which may be the first bytes of a character
+        piece, shown = told[shown:], max(shown, len(told))
+        if model.tokenizer is None:
+            yield from piece.tolist()
+        elif piece:
+            yield piece
+    tell_cut([search.answers], options)
+
+
+# ---- what is to be done --------------------------------------------------------------------------------------------------
+
+
+def _beginnings(model, decoder_input, n, options):
+    """For each of n inputs the ids that its answer begins with: int32, the start token first."""
+    start = np.array([options.decoder_start_token_id], np.int32)
+    if decoder_input is None:
+        return [start] * n
+    single, given = inputs_of(decoder_input, "decoder_input")
+    if not single and len(given) != n:
+        raise ConfigError(f"decoder_input: {len(given)} for {n} inputs; give one for each, or a text or ids for all")
+    given = Sequences(model, "decoder_input", given, False, MOST_NEW_TOKENS, False)
+    texts = [given.entries[number] for number in given.number]
+    texts = [text if text[0] == start[0] else np.concatenate([start, text]) for text in texts]
+    return texts * n if single else texts
+
+
+def _jobs(sources, beginnings, options):
+    """(jobs, which of them answers each input). Equal inputs share one unless chance or the caller's function may differ."""
+    own = options.do_sample or options.prefix_allowed_tokens_fn is not None
+    jobs, job_of, seen = [], np.empty(len(sources), np.int64), {}
+    for i, (source, beginning) in enumerate(zip(sources.number.tolist(), beginnings)):
+        key = (source, beginning.tobytes(), i if own else None)
+        if key not in seen:
+            seen[key] = len(jobs)
+            least, most = options.room(len(beginning))
+            jobs.append(Job(i, source, beginning, least, most))
+        job_of[i] = seen[key]
+    return jobs, job_of
+
+
+def _batches(model, sources, jobs, options):
+    """Ranges of jobs, each within the budget of memory."""
+    config, sequences = model.config, max(options.num_beams, options.num_return_sequences)
+    row = 8 * config.num_decoder_layers * config.num_heads * config.d_kv  # bytes: float32 keys and values
+    state = 4 * (2 * config.d_model + config.d_ff)  # of an encoder's row
+    free = available_memory()
+    budget = MOST_BATCH_BYTES if free is None else min(MOST_BATCH_BYTES, free // 4)
+    first, taken, most = 0, 0, max(1, MOST_BATCH_SEQUENCES // sequences)
+    for place, job in enumerate(jobs):
+        length, rows = len(sources.entries[job.source]), len(job.beginning) + sequences * job.most
+        cost = length * (row + state) + rows * row + 16 * sequences * config.vocab_size
+        if place > first and (taken + cost > budget or place - first == most):
+            yield range(first, place)
+            first, taken = place, 0
+        taken += cost
+    if jobs:
+        yield range(first, len(jobs))
+
+
+# ---- doing it ------------------------------------------------------------------------------------------------------------
+
+
+def _is_plain(model, options, jobs):
+    """Whether the core's own greedy loop gives the answers."""
+    start = model.config.decoder_start_token_id
+    ends_alike = options.eos_token_id == (model.config.eos_token_id,)
+    return options.plain and ends_alike and all(job.beginning.tolist() == [start] for job in jobs)
+
+
+def _run_plain(model, sources, batch, options, ends, finish):
+    ids, offsets = concatenated([sources.entries[job.source] for _, job in batch])
+    first = batch[0][1]
+    try:
+        tokens, lengths, scores = model.core.generate(ids, offsets, first.most, first.least, model.threads)
+    except NumericError as error:
+        raise NumericError(f"a batch of {len(batch)} from input {first.number} on: {error}") from None
+    for (place, job), row, length, score in zip(batch, tokens, lengths, scores):
+        found = np.concatenate([job.beginning, row[:length]])
+        finish(place, [Answer(found, float(score), bool(found[-1] == model.config.eos_token_id))])
+
+
+def _run(model, sources, batch, options, ends, finish):
+    """The searches of a batch through one decoder, until all have ended."""
+    distinct, source_of = np.unique([job.source for _, job in batch], return_inverse=True)
+    decoder = model.core.decoder(*concatenated([sources.entries[s] for s in distinct]), model.threads)
+    kind = Beams if options.num_beams > 1 else Chains
+    going = [(place, source, kind(job, options, ends)) for (place, job), source in zip(batch, source_of)]
+    while going:
+        _step(decoder, [search for _, _, search in going], [source for _, source, _ in going])
+        for place, _, search in going:
+            if search.done:
+                finish(place, search.found())
+        going = [one for one in going if not one[2].done]
+
+
+def _step(decoder, searches, source_of):
+    """Decodes what is pending in these searches, and gives each its logits."""
+    pending = [search.pending() for search in searches]
+    counts = [len(ids) for ids, _ in pending]
+    ids, parents = (np.concatenate(arrays) for arrays in zip(*pending))
+    numbers, logits = decoder.step(ids.astype(np.int32), np.repeat(source_of, counts).astype(np.int32), parents.astype(np.int64))
+    with np.errstate(invalid="ignore", over="ignore"):
+        fine = np.isfinite(logits.sum(axis=1))
+    begin = 0
+    for search, count in zip(searches, counts):
+        end = begin + count
+        if not fine[begin:end].all():
+            raise NumericError(f"input {search.number}: the logits are not finite")
+        search.take(numbers[begin:end], logits[begin:end])
+        begin = end
+
+
+# ---- what came out -------------------------------------------------------------------------------------------------------
+
+
+def spoken(model, ids, options):
+    """The text of an answer's ids, start token first, or its ids where the model has no tokenizer; neither has the end token."""
+    ids = ids[1:-1] if len(ids) > 1 and ids[-1] in options.eos_token_id else ids[1:]
+    return ids if model.tokenizer is None else model.tokenizer.decode(ids)
+
+
+def given_back(model, answers, options):
+    """What `generate` returns for one input, of its answers."""
+    found = [spoken(model, answer.ids, options) for answer in answers]
+    if options.output_scores:
+        texts = [None] * len(found) if model.tokenizer is None else found
+        found = [Generation(text, answer.ids[1:], answer.score) for text, answer in zip(texts, answers)]
+    return found[0] if options.num_return_sequences == 1 else found
+
+
+def tell_cut(answers, options):
+    """A warning where answers were cut. answers: a list of Answer for each input."""
+    cut, total = sum(not one.complete for row in answers for one in row), sum(map(len, answers))
+    if cut:
+        limit = "max_length" if options.max_new_tokens is None and options.max_length is not None else "max_new_tokens"
+        most = getattr(options, limit) or NEW_TOKENS
+        _log.warning("%d of %d answers reached %s=%d and may be cut off", cut, total, limit, most)

@@ -1,0 +1,1 @@
+"""Models: loading, ranking, scoring, inspection, and the machine's speed."""

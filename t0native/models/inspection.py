@@ -1,0 +1,79 @@
+"""What a checkpoint holds and needs, read from its headers: no weight is loaded."""
+
+from dataclasses import asdict
+
+from t0native.base.errors import FormatError
+from t0native.base.memory import available_memory
+from t0native.checkpoints.checkpoint import TOKENIZER, open_checkpoint
+from t0native.checkpoints.sizes import DTYPES, scoring_bytes, training_bytes, weights_bytes
+from t0native.models.scoring import usual_batch_tokens
+
+__all__ = ["describe_model", "memory_lines"]
+
+
+def describe_model(path, config=None):
+    """Facts of a checkpoint (docs/checkpoints.md) as a dict: files, whether it loads, configuration, number of weights, memory
+    (bytes, by number type), tensors (name, dtype, shape). FormatError and FileNotFoundError as for loading the model."""
+    found = open_checkpoint(path, config)
+    return {
+        "folder": str(path),
+        "files": _files(found.entries.values()),
+        "loads": _loads(found),
+        "tokenizer": TOKENIZER if (found.folder / TOKENIZER).is_file() else "none",
+        "parameters": found.config.parameters,
+        "memory": _memory(found.config),
+        "config": {key: value for key, value in asdict(found.config).items() if key != "extra"},
+        "tensors": [[entry.name, entry.dtype, list(entry.shape)] for entry in found.entries.values()],
+    }
+
+
+def _loads(found):
+    try:
+        found.check()
+    except FormatError as error:
+        return "no: " + "; ".join(line.strip() for line in str(error).splitlines()[1:])
+    return "yes"
+
+
+def _files(entries):
+    """Names and sizes; only their sum where they are many."""
+    sizes = {path: _size(path) for path in sorted({entry.path for entry in entries})}
+    if len(sizes) > 4:
+        return f"{len(sizes)} ({sum(sizes.values()):,} bytes)"
+    return ", ".join(f"{path.name} ({size:,} bytes)" for path, size in sizes.items())
+
+
+def _size(path):
+    """Bytes of a file, or of a folder of chunks."""
+    return sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size
+
+
+def _memory(config):
+    free, scoring = available_memory(), scoring_bytes(config, usual_batch_tokens(config))
+    memory = {"available": free}
+    for dtype in DTYPES:
+        weights = weights_bytes(config, dtype)
+        memory[dtype] = {"weights": weights, "scoring": scoring, "fits": None if free is None else weights + scoring <= free}
+    shapes = config.tensors().values()
+    for optimizer in ("adafactor", "adamw"):
+        memory[f"training_{optimizer}"] = weights_bytes(config, "float32") + training_bytes(shapes, optimizer)
+    return memory
+
+
+def memory_lines(memory):
+    """The same for readers: (heading, text)."""
+    for dtype in DTYPES:
+        part = memory[dtype]
+        fits = {True: "fits now", False: "does not fit now", None: ""}[part["fits"]]
+        yield (
+            f"memory {dtype}",
+            f"{_told(part['weights'])} of weights, {_told(part['scoring'])} while scoring" + (f": {fits}" if fits else ""),
+        )
+    adafactor, adamw = _told(memory["training_adafactor"]), _told(memory["training_adamw"])
+    yield "memory training", f"{adafactor} with gradients and Adafactor, {adamw} with AdamW, activations aside"
+    if memory["available"] is not None:
+        yield "memory available", _told(memory["available"])
+
+
+def _told(size):
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

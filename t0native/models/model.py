@@ -1,0 +1,519 @@
+"""A T5 with its tokenizer: loading, rank classification, likelihoods, generation, saving.
+
+Rank classification (Sanh et al. 2022, section 4): each choice's log-likelihood given the input, summed over its tokens and
+the end token, without length normalisation; the highest wins. As in T0, inputs carry no end token and targets do.
+
+Wherever a text is taken, ids can be given too (a list of integers or an array): they are used as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from t0native import _core
+from t0native.base import kernels as kernel_sets
+from t0native.base.arguments import FLAG, SEED, Kind, check, one_of, shown, whole
+from t0native.base.errors import ConfigError, FormatError, suggest
+from t0native.base.files import FileSet
+from t0native.base.jsontext import parse_json
+from t0native.base.memory import check_room
+from t0native.base.threads import THREADS, get_num_threads
+from t0native.checkpoints.checkpoint import TOKENIZER, add_files, check_place_of_weights, open_checkpoint
+from t0native.checkpoints.config import Config
+from t0native.checkpoints.hub import locate
+from t0native.checkpoints.packedfile import PackedFile
+from t0native.generation.generation import generate, given_back, stream, tell_cut
+from t0native.generation.options import GENERATION_FILE, options_of
+from t0native.models.scoring import score_pairs
+from t0native.text.sequences import Sequences, inputs_of, listed
+
+__all__ = ["Model", "Ranking"]
+_log = logging.getLogger("t0native")
+
+MAX_INPUT_LENGTH, MAX_TARGET_LENGTH = 1024, 256  # T0's own
+INITIALIZER = one_of("t5", "matching")
+DTYPE = one_of("float32", "bfloat16", "int8")
+FLAT = "float32-flat"  # the core's name for weights that can be trained
+_KERNELS = Kind(one_of(*kernel_sets.available()).fits, f"a set that this processor runs: {', '.join(kernel_sets.available())}").or_none()
+UNUSED_ROWS = 128  # vocabularies are rounded up to a multiple of this, so fewer rows are unused
+MINI = Path(__file__).parents[1] / "mini" / "baselines"  # a folder a carried model
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The choices of one input, judged. Scores are summed log-likelihoods (nats), lengths count tokens with the end token;
+    normalized: scores divided by lengths.
+
+    >>> found = t0.mini.new_model(0).rank("Does Anna drink tea?", ["Yes", "No"])
+    >>> found.choice == ["Yes", "No"][found.index], found.scores.shape, found.lengths.tolist()
+    (True, (2,), [2, 2])
+    """
+
+    choice: object  # the best one, as it was given
+    index: int
+    scores: np.ndarray  # float64 [choices]
+    lengths: np.ndarray  # int64 [choices]
+    token_scores: list | None = None  # on request: of each choice, float32 [length], the log-likelihoods of its tokens
+
+    @property
+    def normalized(self):
+        """float64 [choices]: mean log-likelihood of a choice's tokens.
+
+        >>> found = t0.mini.new_model(0).rank("Is it tea?", ["Yes", "No"])
+        >>> (found.normalized * found.lengths == found.scores).all().item()
+        True
+        """
+        return self.scores / self.lengths
+
+
+class Model:
+    """A T5 (Raffel et al. 2020) with its tokenizer. Make one with Model.from_pretrained, Model.init or Model.mini; any number
+    of threads may use it at once.
+
+    config: Config.  tokenizer: Tokenizer, or None: the model then takes and gives ids.  name: shown in reports.
+    generation: what `generate` does where its keywords do not say else, a dict under the hub's names.
+
+    >>> t0.mini.new_model(0).config.vocab_size == t0.mini.tokenizer().vocab_size
+    True
+    """
+
+    def __init__(self, core, config, tokenizer=None, *, name=None, threads=None, generation=None):
+        if tokenizer is not None and (problem := _mismatch(tokenizer, config)):
+            raise ConfigError(f"the tokenizer does not fit the model: {problem}")
+        self.core, self.config, self.tokenizer, self.name = core, config, tokenizer, name
+        self.generation = {} if generation is None else dict(generation)
+        self._threads = None if threads is None else check(THREADS, "threads", threads)
+
+    # ---- making and saving ---------------------------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(
+        cls, path, dtype="float32", *, config=None, revision=None, kernels=None, threads=None, allow_nonfinite=False, verify=False
+    ):
+        """Loads a checkpoint: a folder in the hub's layout (config.json, spiece.model, and model.safetensors or
+        pytorch_model.bin, whole or in shards), one of T5X (its file, its folder, or a run's folder: then the last one), a
+        packed int8 file of `t0native convert` (or its folder), or a model of the Hugging Face hub by its name "owner/name"
+        (with the extra [hub]).
+
+        dtype: of the weights and their products: "float32"; "bfloat16" (half the memory, and faster where the processor
+        multiplies it); "int8" (a quarter, fastest; one scale a row, sums exact). Files of any float type serve each; a packed
+        file is mapped, and serves "int8" alone.  config: a Config, or a mapping of keys that replace the files' own.
+        revision: of a model of the hub.  kernels: a name of t0.kernels.available().  threads: for this model's calls, else
+        t0.get_num_threads().  allow_nonfinite: take weights that are not finite.  verify: go through a packed file and check
+        it again; other files are always checked.
+        FileNotFoundError for a missing file, FormatError for a broken one, NumericError for weights that are not finite
+        (with the tensor's name), ConfigError for an argument, MemoryError before more memory is asked for than there is.
+
+        >>> t0.Model.from_pretrained("my-t0")
+        Traceback (most recent call last):
+        FileNotFoundError: my-t0: no such folder; a model is a folder with config.json, model.safetensors and spiece.model
+        """
+        dtype, workers = check(DTYPE, "dtype", dtype), get_num_threads() if threads is None else check(THREADS, "threads", threads)
+        place = locate(path, revision)
+        found = open_checkpoint(place, config, dtype == "int8")
+        tokenizer = _load_tokenizer(found.folder, found.config)
+        generation = _mapping(found.folder / GENERATION_FILE)
+        found.check()
+        if isinstance(found, PackedFile):
+            core = found.open(_kernels_named(kernels), verify)
+        else:
+            core = _new_core(found.config, kernels, dtype)
+            found.load(core, allow_nonfinite=allow_nonfinite, threads=workers)
+        name = place.resolve().name if Path(path).exists() else path
+        return cls(core, found.config, tokenizer, name=name, threads=threads, generation=generation)
+
+    @classmethod
+    def init(cls, config, tokenizer=None, seed=0, initializer="t5", *, dtype="float32", kernels=None, threads=None, name=None):
+        """A model with random weights, the same on every machine for one seed.
+
+        dtype: "float32", which can be trained, or "bfloat16" or "int8", as from_pretrained's.
+        initializer: "t5", or "matching", in which half of the encoder's heads begin by looking for tokens like their own
+        and the others at their neighbours.  seed: from 0 to 2**64 - 1.  ConfigError for a tokenizer larger than the
+        vocabulary or with another end token; MemoryError as above.
+
+        >>> config = t0.Config(vocab_size=100, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
+        >>> t0.Model.init(config, seed=1).parameters == config.parameters
+        True
+        """
+        if not isinstance(config, Config):
+            raise ConfigError(f"config {shown(config)}: must be a Config, as Config.from_dict and Config.from_file make them")
+        seed, initializer = check(SEED, "seed", seed), check(INITIALIZER, "initializer", initializer)
+        dtype = check(DTYPE, "dtype", dtype)
+        if dtype != "float32" and initializer != "t5":
+            return cls.init(config, tokenizer, seed, initializer, kernels=kernels, threads=threads, name=name).to(dtype)
+        core = _new_core(config, kernels, FLAT if dtype == "float32" else dtype)
+        core.init(initializer, seed, get_num_threads() if threads is None else check(THREADS, "threads", threads))
+        return cls(core, config, tokenizer, name=name, threads=threads)
+
+    def to(self, dtype):
+        """The same model in another number type, for inference: a copy.
+
+        >>> model = t0.mini.new_model(0)
+        >>> small = model.to("int8")
+        >>> small.dtype, small.core.nbytes < model.core.nbytes / 3
+        ('int8', True)
+        """
+        core = _new_core(self.config, self.core.kernels, check(DTYPE, "dtype", dtype))
+        _copy_weights(core, self.core)
+        return Model(core, self.config, self.tokenizer, name=self.name, threads=self._threads, generation=self.generation)
+
+    def make_trainable(self):
+        """Lays float32 weights out for training, in place; they are so after init. ConfigError for another number type.
+
+        >>> t0.Model.mini().make_trainable()
+        """
+        if self.dtype != "float32":
+            raise ConfigError(f'a model in {self.dtype} cannot be trained: load it with dtype="float32"')
+        if self.core.packed:
+            core = _new_core(self.config, self.core.kernels, FLAT)
+            _copy_weights(core, self.core)
+            self.core = core
+
+    @classmethod
+    def mini(cls, label="all prompts", *, kernels=None, threads=None):
+        """A trained model that the package carries: the miniature's, labelled "all prompts", "one prompt" (of each training
+        dataset) or "unprompted" (text with holes alone).  ConfigError naming the labels there are for any other.
+
+        >>> t0.Model.mini().name
+        'all prompts'
+        """
+        folders = {path.parent.name.replace("-", " "): path.parent for path in sorted(MINI.glob("*/config.json"))}
+        if label not in folders:
+            raise ConfigError(f"Model.mini: no carried model {label!r}; {suggest(label, folders)}")
+        model = cls.from_pretrained(folders[label], kernels=kernels, threads=threads)
+        model.name = label
+        return model
+
+    def save(self, folder):
+        """Writes the folder in the hub's layout; other libraries load it with no missing and no unexpected key. Weights are
+        written in the model's own float type; an int8 model's as a packed file, which from_pretrained alone reads.
+        OSError where it cannot be written (a full disk); what was there before is then untouched.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     t0.mini.new_model(0).save(folder)
+        ...     sorted(path.name for path in Path(folder).iterdir())[:2]
+        ['config.json', 'generation_config.json']
+        """
+        check_place_of_weights(folder, self.dtype)
+        with FileSet(folder) as files:
+            self.add_to(files)
+
+    def add_to(self, files):
+        """Adds the files of `save` to a FileSet, the weights last.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from t0native.files import FileSet
+        >>> with TemporaryDirectory() as folder:
+        ...     with FileSet(folder) as files:
+        ...         t0.mini.new_model(0).add_to(files)
+        ...     (Path(folder) / "model.safetensors").is_file()
+        True
+        """
+        others = [(GENERATION_FILE, _json(self._generation_config()))]
+        if self.tokenizer is not None:
+            others.append((TOKENIZER, self.tokenizer.model_bytes))
+            others.append(("tokenizer_config.json", _json(self._tokenizer_config())))
+        add_files(files, self.core, self.config, others)
+
+    def _generation_config(self):
+        ids = ("decoder_start_token_id", "eos_token_id", "pad_token_id")
+        return {name: getattr(self.config, name) for name in ids} | self.generation
+
+    def _tokenizer_config(self):
+        special = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+        return {"tokenizer_class": "T5Tokenizer", **special, "extra_ids": self.tokenizer.extra_ids, "legacy": True}
+
+    # ---- rank classification and likelihoods ---------------------------------------------------------
+
+    def rank(
+        self,
+        inputs,
+        choices,
+        *,
+        add_eos_to_inputs=False,
+        max_input_length=MAX_INPUT_LENGTH,
+        max_target_length=MAX_TARGET_LENGTH,
+        truncate=False,
+        sentinels=False,
+        length_normalize=False,
+        token_scores=False,
+        batch_tokens=None,
+        progress=None,
+    ):
+        """Judges the choices of an input, or of each input of a list (then choices is a list of lists, and so is the result).
+
+        Every input is encoded once, whatever the number of choices, and identical inputs once in all; results come in
+        the order of inputs and do not depend on the company.  truncate: cut longer texts as T0 does (the end token is
+        appended first) instead of refusing them; "start": inputs at their beginning instead.  sentinels: <extra_id_k> in a text is T5's
+        sentinel k.  length_normalize: the
+        best choice is that of the highest score a token (T0: of the highest score); scores stay sums.  token_scores: keep those
+        of each token.  batch_tokens: tokens of one call of the core (None: about a second's work).  progress(done, total) is
+        called as inputs are finished; None shows a bar on stderr where that takes more than two seconds.  DataError for a text that is
+        too long or cannot be
+        tokenized, ConfigError for an input without choices, NumericError where a score is not finite.  Method: Sanh et al. 2022, section 4.
+
+        >>> found = t0.mini.new_model(0).rank(["Is it tea?", "Who?"], [["Yes", "No"], ["Anna", "Ben", "Tom"]])
+        >>> [ranking.scores.shape for ranking in found]
+        [(2,), (3,)]
+        """
+        single, inputs = inputs_of(inputs)
+        if single:
+            choices = [choices]
+        choices = _checked_choices(inputs, choices)
+        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        flat = [choice for row in choices for choice in row]
+        targets = Sequences(self, "choice", flat, True, max_target_length, truncate, sentinels)
+        owners = np.repeat(np.arange(len(inputs)), [len(row) for row in choices])
+        scores, tokens = score_pairs(self, sources, targets, owners, batch_tokens, progress)
+        rankings, at = [], 0
+        for row in choices:
+            own = slice(at, at := at + len(row))
+            part, lengths = scores[own], targets.lengths[own]
+            best = int(np.argmax(part / lengths if length_normalize else part))
+            rankings.append(Ranking(row[best], best, part, lengths, tokens[own] if token_scores else None))
+        return rankings[0] if single else rankings
+
+    def score(
+        self,
+        inputs,
+        targets,
+        *,
+        add_eos_to_inputs=False,
+        max_input_length=MAX_INPUT_LENGTH,
+        max_target_length=MAX_TARGET_LENGTH,
+        truncate=False,
+        sentinels=False,
+        length_normalize=False,
+        token_scores=False,
+        batch_tokens=None,
+        progress=None,
+    ):
+        """Summed log-likelihood (nats) of each target given its input: float64 [inputs], or a float for a single pair.
+        length_normalize: divided by the target's tokens.  token_scores: a pair, scores and those of each token (float32 arrays).
+        Other keywords and errors as `rank`'s.
+
+        >>> model = t0.mini.new_model(0)
+        >>> model.rank("Is it tea?", ["Yes", "No"]).scores.tolist()[0] == model.score("Is it tea?", "Yes")
+        True
+        """
+        single, inputs = inputs_of(inputs)
+        if isinstance(targets, str) and not single:
+            raise ConfigError(f"targets {shown(targets)}: a text; a list of {len(inputs)} targets is needed, one for each input")
+        targets = [targets] if single else listed("targets", targets)
+        if len(inputs) != len(targets):
+            raise ConfigError(f"{len(targets)} targets for {len(inputs)} inputs: there must be one for each")
+        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        ends = Sequences(self, "target", targets, True, max_target_length, truncate, sentinels)
+        scores, tokens = score_pairs(self, sources, ends, np.arange(len(inputs)), batch_tokens, progress)
+        if check(FLAG, "length_normalize", length_normalize):
+            scores = scores / ends.lengths
+        scores, tokens = (float(scores[0]), tokens[0]) if single else (scores, tokens)
+        return (scores, tokens) if check(FLAG, "token_scores", token_scores) else scores
+
+    # ---- generation ----------------------------------------------------------------------------------
+
+    def generate(
+        self,
+        inputs,
+        *,
+        decoder_input=None,
+        add_eos_to_inputs=False,
+        max_input_length=MAX_INPUT_LENGTH,
+        truncate=False,
+        sentinels=False,
+        progress=None,
+        **options,
+    ):
+        """The answer to an input, or to each input of a list: the most likely token after another, unless options say else.
+
+        options: the hub's, with its meanings and defaults: max_new_tokens (20), min_new_tokens, num_beams, length_penalty,
+        early_stopping, num_return_sequences (with beams or sampling: a list of answers an input), do_sample, temperature,
+        top_k (50), top_p, min_p, typical_p, repetition_penalty, no_repeat_ngram_size, bad_words_ids, stop_strings,
+        prefix_allowed_tokens_fn(number of the input, ids so far, the start token first) -> ids, and as it has them
+        max_length and min_length. Besides, seed (0): of sampling; output_scores=True: a Generation instead of a text.
+        What model.generation says of them, the content of generation_config.json, goes before the defaults. docs/generation.md.
+        decoder_input: what the answer begins with (a text, or ids; or a list of them, one an input); it is not among the new
+        tokens.  add_eos_to_inputs, max_input_length, truncate, sentinels: as in `rank`.  progress(done, total) is called as inputs are
+        finished; None shows a bar on stderr where that takes more than two seconds.
+        An answer does not depend on the company of its input, and neither does a sample, which (seed, place of the input,
+        number of the answer) decide. A model without a tokenizer gives ids. Where the length cut an answer, the logger
+        "t0native" warns. TypeError for an unknown keyword, ConfigError for a value that is not available or where the options
+        leave no token, DataError as in `rank`, NumericError where numbers are not finite.
+
+        >>> answers = t0.mini.new_model(0).generate(["Who drinks tea?", "Is it Anna?"], max_new_tokens=4)
+        >>> [type(answer) for answer in answers]
+        [<class 'str'>, <class 'str'>]
+        """
+        options = options_of(self, options)
+        single, inputs = inputs_of(inputs)
+        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        found = generate(self, sources, decoder_input, options, progress)
+        tell_cut(found, options)
+        answers = [given_back(self, row, options) for row in found]
+        return answers[0] if single else answers
+
+    def stream(
+        self,
+        input,
+        *,
+        decoder_input=None,
+        add_eos_to_inputs=False,
+        max_input_length=MAX_INPUT_LENGTH,
+        truncate=False,
+        sentinels=False,
+        **options,
+    ):
+        """The answer to one input in pieces of text, each given as soon as its tokens are chosen: together they are what
+        `generate` gives. Keywords and errors as `generate`'s, without beams, several answers and scores. Of a model without a
+        tokenizer the pieces are ids.
+
+        >>> model, ask = t0.Model.mini(), "Anna keeps a cat. Ben keeps a dog. Who keeps the dog?"
+        >>> "".join(model.stream(ask)) == model.generate(ask)
+        True
+        """
+        options = options_of(self, options)
+        for name in ("num_beams", "num_return_sequences", "output_scores"):
+            if (value := getattr(options, name)) > 1 or value is True:
+                raise ConfigError(f"stream: {name}={value}: there is one text, given while it is written; use generate")
+        single, inputs = inputs_of(input)
+        if not single:
+            raise ConfigError(f"stream: {len(inputs)} inputs: it takes one; use generate")
+        source = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        return stream(self, source, decoder_input, options)
+
+    # ---- inside --------------------------------------------------------------------------------------
+
+    def encode(self, inputs, *, add_eos_to_inputs=False, max_input_length=MAX_INPUT_LENGTH, truncate=False, sentinels=False):
+        """Encoder states: a float32 array [S, D] for an input of S tokens, a list of them for a list.
+
+        >>> t0.mini.new_model(0).encode("Anna keeps a cat.").shape
+        (5, 64)
+        """
+        single, inputs = inputs_of(inputs)
+        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        ids, offsets = sources.ragged(range(len(sources)))
+        states = self.core.encode(ids, offsets, self.threads)
+        parts = np.split(states, offsets[1:-1])[: len(sources)]
+        return parts[0] if single else parts
+
+    def logits(self, input_ids, decoder_input_ids):
+        """Logits, float32 [T, V], of one sequence of decoder inputs (taken as they are: the first is usually
+        config.decoder_start_token_id), given one sequence of input ids. ValueError for an id outside the vocabulary.
+
+        >>> model = t0.mini.new_model(0)
+        >>> model.logits([5, 6, 7], [0, 5]).shape == (2, model.config.vocab_size)
+        True
+        """
+        one = [np.asarray(ids).reshape(-1) for ids in (input_ids, decoder_input_ids)]
+        return self.core.logits(one[0], [0, len(one[0])], one[1], [0, len(one[1])], self.threads)
+
+    @property
+    def threads(self):
+        """Threads of a call made now: the model's own, else t0.get_num_threads()."""
+        return self._threads if self._threads is not None else get_num_threads()
+
+    @property
+    def dtype(self):
+        """Number type of the weights and their products: "float32", "bfloat16" or "int8".
+
+        >>> t0.Model.mini().dtype
+        'float32'
+        """
+        return self.core.dtype
+
+    @property
+    def parameters(self):
+        """Number of weights."""
+        return self.core.parameters
+
+    def __repr__(self):
+        c = self.config
+        head = f"{self.name!r}: " if self.name else ""
+        return (
+            f"<Model {head}{self.parameters:,} weights, d_model {c.d_model}, {c.num_layers} + {c.num_decoder_layers} layers, "
+            f"{c.num_heads} heads, vocabulary {c.vocab_size}, {self.dtype}, kernels {self.core.kernels}>"
+        )
+
+
+def _new_core(config, kernels, dtype):
+    """A core model with room for the weights; refused where the machine has no such memory, before it is asked for."""
+    needed = _core.model_bytes(config.core(), dtype)
+    check_room(
+        needed, f"the weights take {{}} in {dtype.removesuffix('-flat')}", "close other programs, or take a smaller model or number type"
+    )
+    return _core.Model(config.core(), _kernels_named(kernels), dtype)
+
+
+def _kernels_named(kernels):
+    """The kernel set of this name, or for None the process's."""
+    return check(_KERNELS, "kernels" if kernels is not None else "T0NATIVE_KERNELS", kernels or kernel_sets.default())
+
+
+def _copy_weights(to, core):
+    """Tensor by tensor: at most one is held beside the two models."""
+    for name, _ in core.tensors():
+        to.put(name, 0, core.tensor(name))
+
+
+def _load_tokenizer(folder, config):
+    from t0native.text.tokenizer import Tokenizer
+
+    file = folder / TOKENIZER
+    if not file.is_file():
+        _log.warning("%s: no %s here: this model takes and gives ids, not texts", folder, TOKENIZER)
+        return None
+    plain = Tokenizer.from_file(file, extra_ids=0)
+    if problem := _mismatch(plain, config):
+        raise FormatError(f"{file}: it does not fit config.json: {problem}")
+    extra = _extra_ids(folder / "tokenizer_config.json", config.vocab_size - plain.n_pieces)
+    if (unused := config.vocab_size - plain.n_pieces - extra) >= UNUSED_ROWS:
+        _log.warning("%s: its %d pieces leave %d rows of the vocabulary without one: was the file cut off?", file, plain.n_pieces, unused)
+    return Tokenizer.from_file(file, extra_ids=extra) if extra else plain
+
+
+def _mismatch(tokenizer, config):
+    """Why this tokenizer cannot serve a model of this configuration, or None."""
+    if tokenizer.vocab_size > config.vocab_size:
+        return f"it has {tokenizer.vocab_size} pieces, but vocab_size is {config.vocab_size}"
+    if tokenizer.eos_id not in (None, config.eos_token_id):
+        return f"its end token is {tokenizer.eos_id}, but eos_token_id is {config.eos_token_id}"
+    return None
+
+
+def _extra_ids(file, room):
+    """How many sentinels stand behind the pieces: what tokenizer_config.json says, else T5's 100 where they fit."""
+    value = _mapping(file).get("extra_ids", 100 if room >= 100 else 0)
+    if problem := whole(0, room).problem("extra_ids", value):
+        raise FormatError(f"{file}: {problem}, the rows of the vocabulary behind the pieces")
+    return value
+
+
+def _mapping(file):
+    """The object in a JSON file; an empty one where there is no file."""
+    given = parse_json(file, file.read_bytes()) if file.is_file() else {}
+    if not isinstance(given, dict):
+        raise FormatError(f"{file}: must hold an object {{...}}")
+    return given
+
+
+def _json(value):
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def _checked_choices(inputs, choices):
+    choices = choices if isinstance(choices, str) else listed("choices", choices)
+    if isinstance(choices, str) or len(choices) != len(inputs):
+        raise ConfigError(f"choices: a list of choices for each of the {len(inputs)} inputs is needed")
+    checked = []
+    for i, row in enumerate(choices):
+        row = row if isinstance(row, str) else listed(f"choices of input {i}:", row)
+        if isinstance(row, str) or len(row) == 0:
+            raise ConfigError(f"choices of input {i}: {row!r}; a list of at least one choice is needed")
+        checked.append(list(row))
+    return checked

@@ -1,0 +1,1 @@
+"""Prompts: one prompt, collections of P3's files, checks, previews."""

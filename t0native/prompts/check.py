@@ -1,0 +1,121 @@
+"""What is wrong with files of prompts: promptsource's own repository test, and whether a target ever comes out.
+
+file     can be read; every entry is a template
+entry    its key is its id, a UUID that no other has; a name, and one that no other of the file has; a text that no
+         other of the file has
+text     compiles, and so do its answer choices; has the separator ||| and something behind it; has answer choices
+         where it reads them
+rows     (where they are given) have every field that the prompt reads; one of them at least gives a target"""
+
+import uuid
+from typing import NamedTuple
+
+from t0native.base.errors import DataError, FormatError, TemplateError
+from t0native.prompts.collection import TemplateTag, read_file
+from t0native.prompts.prompt import NO_LABEL, Prompt
+
+__all__ = ["Problem", "check_collection", "check_file", "text_problems"]
+
+
+class Problem(NamedTuple):
+    """file: text.  prompt: its name, None where the file itself is meant.  what: a sentence.
+
+    >>> str(Problem("a/templates.yaml", "who", "the separator ||| is missing"))
+    "a/templates.yaml: prompt 'who': the separator ||| is missing"
+    """
+
+    file: str
+    prompt: str | None
+    what: str
+
+    def __str__(self):
+        return f"{self.file}: {self.what}" if self.prompt is None else f"{self.file}: prompt {self.prompt!r}: {self.what}"
+
+
+def check_collection(collection, keys=None, rows=None):
+    """The problems of every file of a PromptCollection, or of those of `keys`; rows: of the dataset they are for.
+
+    >>> held_out = t0.PromptCollection.load(Path(t0.__file__).parent / "mini/heldout/prompts")
+    >>> check_collection(held_out)
+    []
+    """
+    ids = {}
+    return [problem for key in (collection if keys is None else keys) for problem in check_file(collection.path(key), rows, ids)]
+
+
+def check_file(path, rows=None, ids=None):
+    """The problems of one file, a list of Problem. ids: {id: place} of the files before, which grows.
+
+    >>> check_file(Path(t0.__file__).parent / "mini/heldout/prompts/inference/templates.yaml")
+    []
+    """
+    ids = {} if ids is None else ids
+    try:
+        entries = read_file(path)["templates"]
+    except FormatError as error:
+        return [Problem(str(path), None, str(error).removeprefix(f"{path}: "))]
+    problems, names, texts = [], {}, {}
+    for key, prompt in entries.items():
+        if not isinstance(prompt, Prompt):
+            problems.append(Problem(str(path), None, f"entry {key!r} is not tagged {TemplateTag.name}"))
+            continue
+        told = [*_identity(path, key, prompt, ids), *_twins(prompt, names, texts), *text_problems(prompt)]
+        if rows is not None and not any(what.startswith("does not compile") for what in told):
+            told += _rows(prompt, rows)
+        problems += [Problem(str(path), prompt.name, what) for what in told]
+    return problems
+
+
+def _identity(path, key, prompt, ids):
+    if str(key) != prompt.id:
+        yield f"its key is {key!r}, its id {prompt.id!r}: they must be the same"
+    try:
+        uuid.UUID(prompt.id)
+    except ValueError:
+        yield f"its id {prompt.id!r} is no UUID"
+    place = f"{prompt.name!r} of {path}"
+    if ids.setdefault(prompt.id, place) != place:
+        yield f"its id {prompt.id} is also that of {ids[prompt.id]}"
+
+
+def _twins(prompt, names, texts):
+    if not prompt.name.strip():
+        yield "its name is empty"
+    if names.setdefault(prompt.name, prompt) is not prompt:
+        yield "another prompt of the file has its name"
+    if texts.setdefault(prompt.jinja, prompt) is not prompt:
+        yield f"its text is that of {texts[prompt.jinja].name!r}"
+
+
+def text_problems(prompt):
+    """What is wrong with the text of a prompt alone: sentences."""
+    try:
+        prompt.fields  # noqa: B018 - compiles template and choices
+    except TemplateError as error:
+        yield f"does not compile: {str(error).removeprefix(f'prompt {prompt.name!r}, ')}"
+        return
+    if "|||" not in prompt.jinja:
+        yield "the separator ||| is missing: it has no target"
+    elif not prompt.jinja.rpartition("|||")[2].strip() and prompt.jinja.count("|||") == 1:
+        yield "there is nothing behind the separator |||: its target is always empty"
+    if prompt.lacks_choices:
+        yield "reads answer_choices and has none"
+
+
+def _rows(prompt, rows):
+    known = {key.replace("-", "_") for row in rows for key in row}
+    unknown = [field for field in prompt.fields if field not in known and field not in prompt.optional_fields]
+    if unknown:
+        yield f"reads {', '.join(unknown)}, which no row has; there are {', '.join(sorted(known))}"
+        return
+    failures = {}
+    for index, row in enumerate(rows):
+        try:
+            rendered = prompt.render(row, index=index)
+        except (DataError, TemplateError) as error:
+            failures.setdefault(str(error), index)
+            continue
+        if rendered is not None and rendered.target != NO_LABEL:
+            return
+    first = min(failures.items(), key=lambda failure: failure[1], default=None)
+    yield f"none of {len(rows)} rows gives a target" + (f"; row {first[1]}: {first[0]}" if first else "")

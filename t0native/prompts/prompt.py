@@ -1,0 +1,362 @@
+"""Prompts: a template (Jinja text), its answer choices and metadata; collections of them in promptsource's files.
+
+    example ──choices──▶ ["no", "yes"]       the answer_choices expression, rendered and split at |||
+    example ──apply────▶ [part, ...]         the template, rendered with answer_choices beside the fields, split at |||
+    example ──render───▶ PromptedExample     T0's pipeline: two parts or the row is dropped; an empty target is "<NO LABEL>"
+
+`apply` gives what promptsource's Template.apply gives, byte for byte (Bach et al. 2022); its `|||` inside a string field
+does not split. Random choices inside a template depend on (prompt id, seed, index, draw) alone."""
+
+import operator
+import uuid
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from t0native import _core
+from t0native._core import Template
+from t0native.base.arguments import SEED, check, number, one_of, shown, whole
+from t0native.base.errors import ConfigError, DataError, TemplateError, with_place
+
+__all__ = ["Prompt", "PromptMetadata", "PromptedExample"]
+
+TRUNCATED, HIGHLIGHTED = " | string | truncate(2048) }}", " | highlight }}"
+NO_LABEL = "<NO LABEL>"
+_PICKS = {None: 0, "first": 1, "last": 2}
+_PICK, _SEPARATOR = one_of("first", "last").or_none(), one_of("rendered", "template")
+_BUDGETS = {
+    "max_steps": whole(1, 2**63 - 1),
+    "max_output": whole(1, 2**30),
+    "max_memory": whole(1, 2**63 - 1),
+    "max_seconds": number(lambda value: 0 < value <= 1e9, "a number above 0, at most 1e9").or_none(),
+}
+_MASK = (1 << 64) - 1
+_FIELDS = ("name", "jinja", "answer_choices", "reference", "metadata", "id", "budgets", "_compiled")
+
+
+class PromptedExample(NamedTuple):
+    """One row as T0 sees it: choices is a list of str, or None where the prompt has none.
+
+    >>> t0.PromptedExample("Is it tea?", "Yes", ["Yes", "No"]).target
+    'Yes'
+    """
+
+    input: str
+    target: str
+    choices: list[str] | None
+
+    def _repr_html_(self):
+        from t0native.prompts.preview import example_html
+
+        return example_html(self)
+
+
+class PromptMetadata(NamedTuple):
+    """What the author says about a prompt; None where nothing is said."""
+
+    original_task: bool | None = None
+    choices_in_prompt: bool | None = None
+    metrics: list[str] | None = None
+    languages: list[str] | None = None
+
+
+def _fnv(text):
+    """64-bit FNV-1a of the UTF-8 bytes: a stable number for a prompt's id."""
+    value = 0xCBF29CE484222325
+    for byte in text.encode("utf-8", "surrogatepass"):
+        value = (value ^ byte) * 0x100000001B3 & _MASK
+    return value
+
+
+def _number(index):
+    """What stands for the example in random choices: its number, or that of its id where it is a text."""
+    if isinstance(index, str):
+        return _fnv(index)
+    try:
+        return operator.index(index)  # NumPy's integers too
+    except TypeError:
+        raise ConfigError(f"index {shown(index)}: must be the row's number, or its id as a text") from None
+
+
+def _as_dict(example):
+    if isinstance(example, dict):
+        return example
+    if isinstance(example, Mapping):
+        return dict(example)
+    raise DataError(f"example: {type(example).__name__}, must be a mapping of field names to values")
+
+
+def _field_name(key):
+    if not isinstance(key, str):
+        raise DataError(f"example: the field name {shown(key)} is {type(key).__name__}, must be text")
+    return key.replace("-", "_")
+
+
+class Prompt(_core.Prompt):
+    """A template with its answer choices and metadata.
+
+    name: str.  jinja: the template's text.  answer_choices: an expression that gives the choices separated by |||, or None.
+    reference: where the wording comes from.  metadata: PromptMetadata.  id: str; unless given, a UUID made of name, jinja and
+    answer_choices.
+    max_steps, max_output, max_memory, max_seconds: budgets of one rendering in steps of work, characters, bytes and, unless
+    None, seconds (which make results depend on the machine); kept as the dict `budgets`. TemplateError names the one to raise.
+
+    The template is compiled when it is first used; TemplateError then names the prompt, the line and the column.
+
+    >>> prompt = Prompt("sentiment", "{{ text }} Good or bad? ||| {{ answer_choices[label] }}", "bad ||| good")
+    >>> prompt.render({"text": "I loved it.", "label": 1})
+    PromptedExample(input='I loved it. Good or bad?', target='good', choices=['bad', 'good'])
+    """
+
+    __slots__ = _FIELDS
+
+    def __init__(
+        self, name, jinja, answer_choices=None, reference="", metadata=None, id=None, *,
+        max_steps=1_000_000, max_output=4_000_000, max_memory=64_000_000, max_seconds=None,
+    ):  # fmt: skip
+        for field, value, kinds in (("name", name, str), ("jinja", jinja, str), ("answer_choices", answer_choices, (str, type(None)))):
+            if not isinstance(value, kinds):
+                raise DataError(f"prompt {name!r}: {field} is {type(value).__name__}, must be text")
+        id = id if id is not None else str(uuid.uuid5(uuid.NAMESPACE_OID, repr((name, jinja, answer_choices))))
+        budgets = {"max_steps": max_steps, "max_output": max_output, "max_memory": max_memory, "max_seconds": max_seconds}
+        budgets = {budget: check(_BUDGETS[budget], f"prompt {name!r}: {budget}", value) for budget, value in budgets.items()}
+        values = name, jinja, answer_choices, reference, metadata or PromptMetadata(), id, budgets, {}
+        for field, value in zip(_FIELDS, values):
+            object.__setattr__(self, field, value)
+
+    def __setattr__(self, field, value):
+        raise AttributeError(f"prompt {self.name!r}: {field} cannot be set, a Prompt never changes: make another")
+
+    def __reduce__(self):
+        return _rebuild, (self.name, self.jinja, self.answer_choices, self.reference, self.metadata, self.id, self.budgets)
+
+    def __repr__(self):
+        return f"Prompt({self.name!r}, id={self.id!r})"
+
+    def _repr_html_(self):
+        from t0native.prompts.preview import prompt_html
+
+        return prompt_html(self)
+
+    def __eq__(self, other):
+        return self.__reduce__() == other.__reduce__() if isinstance(other, Prompt) else NotImplemented
+
+    def __hash__(self):
+        return hash((self.id, self.jinja))
+
+    # What a template needs
+
+    @property
+    def fields(self):
+        """Names of the example's fields that the template or the answer choices read, as a tuple in order.
+
+        >>> Prompt("topic", "{{ text }} ||| {{ answer_choices[label] }}", "nature ||| money").fields
+        ('text', 'label')
+        """
+        names = dict.fromkeys(self._template(False, False).names)
+        if self.answer_choices is not None:
+            names.update(dict.fromkeys(self._choices_template.names))
+        names.pop("answer_choices", None)
+        return tuple(names)
+
+    @property
+    def optional_fields(self):
+        """Those of `fields` that an example may lack: the text asks whether they are defined, or gives a default.
+
+        >>> Prompt("note", "{{ text }}{% if note is defined %} ({{ note }}){% endif %} ||| {{ label | default('?') }}").optional_fields
+        ('note', 'label')
+        """
+        templates = [self._template(False, False), *([] if self.answer_choices is None else [self._choices_template])]
+        guarded = {name for template in templates for name in template.guarded}
+        return tuple(name for name in self.fields if name in guarded)
+
+    @property
+    def lacks_choices(self):
+        """Whether the template reads answer_choices and the prompt has none.
+
+        >>> Prompt("topic", "{{ text }} ||| {{ answer_choices[label] }}").lacks_choices
+        True
+        """
+        return self.answer_choices is None and "answer_choices" in self._template(False, False).names
+
+    @property
+    def random(self):
+        """Whether the template draws at random (choice, random).
+
+        >>> Prompt("any", "{{ ['Who?', 'Which?'] | choice }} ||| {{ a }}").random
+        True
+        """
+        return self._template(False, False).random
+
+    @property
+    def fixed_choices(self):
+        """The choices where they depend on no field, else None.
+
+        >>> Prompt("a", "{{ text }} ||| x", "Yes ||| No").fixed_choices
+        ['Yes', 'No']
+        """
+        if self.answer_choices is None or self._choices_template.names:
+            return None
+        return self._fixed()
+
+    # Rendering: `apply` and `choices` are in C (csrc/py/py_prompt.c), which calls the three methods below
+
+    def _choices(self, example):
+        """choices, before the prompt is compiled or for a mapping that is no dict."""
+        self._ready()
+        return self.choices(dict(_as_dict(example)))
+
+    def _apply(self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None, separator="rendered"):
+        """apply, where it is asked for more than the quick path does."""
+        seed, pick, separator = check(SEED, "seed", seed), check(_PICK, "pick", pick), check(_SEPARATOR, "separator", separator)
+        example = _as_dict(example)
+        if "answer_choices" in example:
+            raise DataError(f"prompt {self.name!r}: the example has the reserved key 'answer_choices': rename the field")
+        self._ready()
+        choices = self.choices(example)
+        template = self._template(truncate, highlight_variables)
+        split = template.parts if separator == "rendered" else template.own_parts
+        try:
+            return split(example, choices, seed ^ self._compiled["key"], _number(index), _PICKS[pick])
+        except TemplateError as error:
+            raise self._named(error, "", template.source) from error.__cause__
+
+    _apply.__qualname__, _choices.__qualname__ = "Prompt.apply", "Prompt.choices"  # as Python names them in errors
+
+    def _explained(self, error, of_choices):
+        """The TemplateError of a rendering in C, as one that names the prompt."""
+        named = self._named(error, "answer_choices of ") if of_choices else self._named(error, "", self._template(True, False).source)
+        named.__cause__ = error.__cause__
+        return named
+
+    def render(self, example, seed=0, index=0):
+        """The example as T0 sees it: PromptedExample(input, target, choices), or None where T0's pipeline drops the row.
+
+        Hyphens in the names of fields become underscores; a rendering that has not exactly two parts, or whose input is
+        empty, gives None; an empty target becomes "<NO LABEL>". Errors as `apply`'s. Method: t-zero's seqio_tasks.
+
+        >>> Prompt("who", "{{ text }} Who? ||| {{ who }}").render({"text": "Anna drinks tea.", "who": ""})
+        PromptedExample(input='Anna drinks tea. Who?', target='<NO LABEL>', choices=None)
+        """
+        example, parts = self._rendered(example, seed, index)
+        if _problem(parts) is not None:
+            return None
+        return PromptedExample(parts[0], parts[1] or NO_LABEL, self.choices(example) or None)
+
+    def why_dropped(self, example, seed=0, index=0):
+        """Why `render` gives None for an example, in words; None where it does not.
+
+        >>> Prompt("who", "{{ text }} Who?").why_dropped({"text": "Anna drinks tea."})
+        'the template gives 1 part; 2, separated by |||, are needed'
+        """
+        return _problem(self._rendered(example, seed, index)[1])
+
+    def preview(self, example, seed=0, index=0):
+        """The example for the eyes: input, target and choices, with what comes from the row's fields in colour in a notebook.
+        Returns a Preview, also of what T0's pipeline drops; errors as `apply`'s.
+
+        >>> Prompt("who", "{{ text }} Who? ||| {{ who }}").preview({"text": "Anna drinks tea.", "who": "Anna"})
+        input: Anna drinks tea. Who?
+        target: Anna
+        """
+        from t0native.prompts.preview import preview
+
+        return preview(self, example, seed, index)
+
+    def _rendered(self, example, seed, index):
+        example = _as_dict(example)
+        if any(not isinstance(key, str) or "-" in key for key in example):
+            example = {_field_name(key): value for key, value in example.items()}
+        return example, self.apply(example, seed=seed, index=index)
+
+    def render_all(self, rows, seed=0):
+        """Every row rendered, row number = index: a list of PromptedExample or None.
+
+        rows: a sequence of mappings, a table of pyarrow or pandas, or columns (a mapping of equally long lists). Errors as
+        `apply`'s, with the number of the row.
+
+        >>> Prompt("p", "{{ a }} ||| b").render_all({"a": ["x", ""]})
+        [PromptedExample(input='x', target='b', choices=None), None]
+        """
+        return self._each(rows, lambda row, index: self.render(row, seed, index))
+
+    def apply_all(self, rows, **options):
+        """`apply` of every row, row number = index: a list of lists of parts. rows: as for `render_all`. options: as `apply`'s.
+
+        >>> Prompt("p", "{{ a }} ||| b").apply_all([{"a": "x"}, {"a": "y"}], truncate=False)
+        [['x', 'b'], ['y', 'b']]
+        """
+        return self._each(rows, lambda row, index: self.apply(row, index=index, **options))
+
+    def _each(self, rows, call):
+        from t0native.data.rows import rows_of
+
+        rows, results = rows_of(rows), []
+        try:
+            for row in rows:
+                results.append(call(row, len(results)))
+        except (DataError, TemplateError) as error:
+            raise with_place(error, f"row {len(results)}: {error}") from error
+        return results
+
+    # Compiling
+
+    def _compile(self, source, what=""):
+        try:
+            return Template(source, **self.budgets)
+        except TemplateError as error:
+            raise self._named(error, what, source) from error.__cause__
+
+    def _template(self, truncate, highlight):
+        key = (bool(truncate), bool(highlight))
+        if key not in self._compiled:
+            source = self.jinja.replace("}}", TRUNCATED) if truncate else self.jinja
+            self._compiled[key] = self._compile(source.replace("}}", HIGHLIGHTED) if highlight else source)
+        return self._compiled[key]
+
+    @property
+    def _choices_template(self):
+        if "choices" not in self._compiled:
+            self._compiled["choices"] = self._compile(self.answer_choices, "answer_choices of ")
+        return self._compiled["choices"]
+
+    def _ready(self):
+        """Compiles what the quick path in C needs, once."""
+        if "key" in self._compiled:
+            return
+        choices = fixed = None
+        if self.answer_choices is not None:
+            choices = self._choices_template
+            if not choices.names and not choices.random:
+                fixed = self._fixed()
+        key = _fnv(self.id)
+        self._prepare(self._template(True, False), choices, fixed, key)
+        self._compiled["key"] = key
+
+    def _fixed(self):
+        try:
+            return self._choices_template.parts({})
+        except TemplateError as error:
+            raise self._named(error, "answer_choices of ") from error.__cause__
+
+    def _named(self, error, what="", source=""):
+        """The error with the prompt's name, its column counted in the author's text: `source` may hold added filters."""
+        line, column = getattr(error, "line", 0), getattr(error, "column", 0)
+        lines = source.splitlines()
+        before = lines[line - 1][: max(column - 1, 0)] if 0 < line <= len(lines) else ""
+        for added in (HIGHLIGHTED, TRUNCATED):
+            before = before.replace(added, "}}")
+        message = str(error).replace(f"column {column}:", f"column {len(before) + 1}:", 1)
+        named = TemplateError(f"{what}prompt {self.name!r}, {message}")
+        named.line, named.column = line, len(before) + 1
+        return named
+
+
+def _problem(parts):
+    """Why T0's pipeline drops these parts, or None."""
+    if len(parts) != 2:
+        return f"the template gives {len(parts)} part{'s' * (len(parts) != 1)}; 2, separated by |||, are needed"
+    return None if parts[0] else "the template gives an empty input"
+
+
+def _rebuild(name, jinja, answer_choices, reference, metadata, id, budgets):
+    return Prompt(name, jinja, answer_choices, reference, metadata, id, **budgets)

@@ -1,0 +1,1 @@
+"""Reports: cells and summaries, statistics, tables, figures, pages, published figures."""

@@ -1,0 +1,296 @@
+"""The paper's pictures (Sanh et al. 2022) from one's own reports, one call each; by matplotlib, or in text without it.
+
+    figure4(reports)        box plots: a dataset a place, a model a box, a prompt a point; published figures as marks on request
+    figure5(reports)        bars: a BIG-bench task a line, a model a bar, its median and the median's 95 % interval
+    figure6({p: reports})   box plots: a dataset a place, a number p of training prompts a box
+    figure7({d: reports})   the same by the number d of training datasets
+    heatmap(report, task)   prompts by examples, the best and the easiest first: right, wrong, dropped
+
+reports: a Report or several, which are shown side by side. ax=: an Axes to draw on; path=: a file (.png, .svg, .pdf), written
+whole or not at all; text=True: a str instead of a picture. Nothing is ever shown on a screen. Values in percent."""
+
+from collections.abc import Mapping
+from numbers import Real
+from pathlib import Path
+
+import numpy as np
+
+from t0native.base.arguments import shown
+from t0native.base.errors import ConfigError, suggest
+from t0native.reports.plot import chances, check_picture, draw_boxes, label_of, metric_of, new_axes, save_figure, text_boxes, value_range
+
+__all__ = ["figure4", "figure5", "figure6", "figure7", "heatmap", "pooled"]
+
+_MARKS = "xD^vP*+s"
+_SHADES = ".:-=+*%#"  # from wrong to right
+
+
+def figure4(reports, path=None, ax=None, published=False, text=False):
+    """Box plots over prompts. Returns the Axes, or a str with text=True.
+
+    published: True for marks at the medians published on the same datasets, a name or names of models that t0.published() knows for
+    theirs (medians, else the first figure on a dataset), or a mapping of one's own, {task or dataset: {label: fraction}}. What was measured
+    otherwise, report.published() says.
+
+    >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False)
+    >>> print(t0.figures.figure4(report, text=True).splitlines()[0])
+    inference
+    """
+    report = _one(reports)
+    marks = _marks_of(report, published)
+    if text:
+        told = [f"  {label} on {task}: {100 * value:.1f}" for (label, task), value in marks.items()]
+        return "\n".join([text_boxes(report), *(["published:"] if told else []), *told])
+    return _saved(_marked(draw_boxes(report, None, _axes_for(report, path, ax)), report, marks), path)
+
+
+def figure5(reports, path=None, ax=None, text=False):
+    """Bars, a model's median on each task with its 95 % interval; a line at chance. Returns as figure4.
+
+    >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False)
+    >>> print(t0.figures.figure5(report, text=True).splitlines()[0])
+    inference
+    """
+    report = _one(reports)
+    entries = _entries(report)
+    if text:
+        return _text_bars(entries)
+    tasks, models = _names(entries, "task"), _names(entries, "model")
+    ax = _axes_for(report, path, ax, (7, 1 + 0.25 * len(tasks) * (len(models) + 0.6)))
+    width = 0.8 / len(models)
+    for m, model in enumerate(models):
+        own = [entry for entry in entries if entry["model"] == model]
+        places = [tasks.index(entry["task"]) + (m - (len(models) - 1) / 2) * width for entry in own]
+        lengths = np.array([100 * entry["median"] for entry in own])
+        reach = [[max(0.0, at - 100 * e["low"]), max(0.0, 100 * e["high"] - at)] for at, e in zip(lengths, own)]
+        ax.barh(places, lengths, width * 0.9, xerr=np.array(reach).T, label=label_of(model), color=f"C{m}", alpha=0.7, capsize=2)
+    for t, chance in chances(entries, tasks):
+        ax.plot([chance] * 2, [t - 0.45, t + 0.45], "--", color="gray", linewidth=1)
+    ax.set_yticks(range(len(tasks)), [label_of(task) for task in tasks])
+    ax.set_ylim(len(tasks) - 0.4, -0.6)  # the first task above
+    ax.set_xlim(*value_range(entries))
+    ax.set_xlabel(f"{metric_of(report)}, median over prompts, % (dashed: chance)")
+    ax.legend(frameon=False, fontsize="small")
+    return _saved(ax, path)
+
+
+def figure6(reports_by_prompts, path=None, ax=None, text=False):
+    """Box plots by the number of prompts a dataset was trained with, medians joined: {0: report, 1: report, 5.7: report}. A value may be
+    several reports of one kind (seeds), whose prompts then stand in one box. Returns as figure4.
+
+    >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False)
+    >>> print(t0.figures.figure6({0: report, 1: [report, report]}, text=True).splitlines()[1].split("  ")[1])
+    0 prompts
+    """
+    return _rising(_by_number(reports_by_prompts, "prompt"), path, ax, text)
+
+
+def figure7(reports_by_datasets, path=None, ax=None, text=False):
+    """The same by the number of training datasets: {39: report, 49: report, 55: report}.
+
+    >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False)
+    >>> print(t0.figures.figure7({1: report}, text=True).splitlines()[1].split("  ")[1])
+    1 dataset
+    """
+    return _rising(_by_number(reports_by_datasets, "dataset"), path, ax, text)
+
+
+def heatmap(report, task=None, model=None, path=None, ax=None, text=False, width=72):
+    """Which prompt is right on which example: prompts down, the best first; examples across, those that most prompts get right first;
+    dark right, light wrong, white dropped. In text # right, . wrong, several to a sign where they are more than `width` allows.
+
+    report: one or several, as figure4's. task, model: needed where there are several. ConfigError for one that is not there, and
+    where no cell has rows.
+
+    >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=5, progress=False)
+    >>> len(t0.figures.heatmap(report, text=True).splitlines()[0].split("|")[1])
+    5
+    """
+    report = _one(report)
+    prompts, rows = _ordered(*_rows_of(report, _chosen(report, "task", task), _chosen(report, "model", model)))
+    if text:
+        return _text_heatmap(prompts, rows, width)
+    if path is not None:
+        check_picture(path)
+    ax = new_axes(path, (8, 1.2 + 0.25 * len(prompts))) if ax is None else ax
+    ax.imshow(np.ma.masked_invalid(rows), aspect="auto", interpolation="nearest", cmap="Blues", vmin=-0.15, vmax=1.0)
+    ax.set_yticks(range(len(prompts)), [label_of(prompt) for prompt in prompts], fontsize="small")
+    ax.set_xlabel(f"{rows.shape[1]} examples (dark: right, light: wrong, white: dropped)")
+    return _saved(ax, path)
+
+
+# ---- what is drawn ---------------------------------------------------------------------------------------------------
+
+
+def _is_report(value):
+    return hasattr(value, "cells") and hasattr(value, "summary")
+
+
+def _one(reports):
+    """The report; of several, all in one."""
+    return reports if _is_report(reports) else _merged(reports)
+
+
+def _merged(reports):
+    """Several reports in one, by their own class: report.py draws by this module, which does not import it back."""
+    reports = list(reports)
+    wrong = next((report for report in reports if not _is_report(report)), None)
+    if wrong is not None or not reports:
+        raise ConfigError(f"{shown(wrong)}: must be a report" if reports else "nothing to draw: no reports")
+    return type(reports[0]).merge(reports)
+
+
+def _entries(report):
+    entries = [entry for entry in report.summary if entry["median"] is not None]
+    if not entries:
+        raise ConfigError("nothing to draw: no cell has a value")
+    return entries
+
+
+def _names(entries, key):
+    return list(dict.fromkeys(str(entry[key]) for entry in entries))
+
+
+def _axes_for(report, path, ax, size=None):
+    if path is not None:
+        check_picture(path)
+    if ax is not None:
+        return ax
+    entries = _entries(report)
+    return new_axes(path, size or (max(4, 1.2 + 0.45 * len(_names(entries, "task")) * (len(_names(entries, "model")) + 1)), 4))
+
+
+def _saved(ax, path):
+    if path is not None:
+        save_figure(ax.figure, Path(path))
+    return ax
+
+
+def _by_number(reports, noun):
+    if not isinstance(reports, Mapping) or not all(isinstance(number, Real) for number in reports):
+        raise ConfigError(f"{shown(reports)}: must be a mapping of numbers of {noun}s to reports, as in {{1: report, 8: [report, report]}}")
+    if not reports:
+        raise ConfigError(f"nothing to draw: no numbers of {noun}s")
+    return _merged(pooled(found, f"{number:g} {noun}{'' if number == 1 else 's'}") for number, found in sorted(reports.items()))
+
+
+def _rising(report, path, ax, text):
+    """Figure 4 whose boxes of a task stand in the order of their numbers, their medians joined by a line."""
+    if text:
+        return figure4(report, text=True)
+    ax = figure4(report, None, _axes_for(report, path, ax))
+    entries = _entries(report)
+    models = _names(entries, "model")
+    for t, task in enumerate(_names(entries, "task")):
+        own = [entry for entry in entries if str(entry["task"]) == task]
+        places = [t + (models.index(str(entry["model"])) - (len(models) - 1) / 2) * 0.8 / len(models) for entry in own]
+        ax.plot(places, [100 * entry["median"] for entry in own], color="black", linewidth=1, alpha=0.5)
+    return _saved(ax, path)
+
+
+def pooled(reports, label):
+    """One report, of a model called `label`, of the prompts of all these: those of several stand in it once for each. ConfigError for
+    a report of several models.
+
+    >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False)
+    >>> t0.figures.pooled([report, report], "two").summary[0]["prompts"]
+    24
+    """
+    reports = [reports] if _is_report(reports) else list(reports)
+    if not reports:
+        raise ConfigError(f"{label}: no reports to pool")
+    cells, correct, chances, draws = [], [], [], []
+    for number, report in enumerate(reports):
+        models = list(dict.fromkeys(cell["model"] for cell in report.cells))
+        if len(models) > 1:
+            raise ConfigError(f"{label}: a report of {len(models)} models ({', '.join(map(str, models[:4]))}); must be of one")
+        chance = {(entry["model"], entry["task"]): entry["chance"] for entry in report.summary}
+        for cell, rows, drawn in zip(report.cells, report.correct, report.draws):
+            name = f"{cell['prompt']}, report {number + 1}" if len(reports) > 1 else cell["prompt"]
+            cells.append(cell | {"model": label, "prompt": name})
+            correct.append(rows)
+            draws.append(drawn)
+            chances.append(chance.get((cell["model"], cell["task"])))
+    return type(reports[0]).of_cells(cells, correct, chances, draws, seed=0, about={"models": [label]})
+
+
+def _marks_of(report, published):
+    """{(label, task): value} of what figure4 is asked to mark."""
+    if published is None or published is False:
+        return {}
+    if isinstance(published, Mapping):
+        marks = {}
+        for cell in report.cells:
+            for name in (cell["task"], cell["dataset"], f"{cell['dataset']}/{cell['subset']}"):
+                marks |= {(label, cell["task"]): value for label, value in published.get(name, {}).items()}
+        return marks
+    medians, others = {}, {}
+    for name in [None] if published is True else [published] if isinstance(published, str) else published:
+        for found in report.published(name):
+            fact = found["published"]
+            kind = medians if fact["statistic"] == "median" else others
+            kind.setdefault((f"{fact['model']}, published", found["task"]), fact["value"])
+    return medians if published is True else others | medians
+
+
+def _marked(ax, report, marks):
+    tasks = _names(_entries(report), "task")
+    for i, label in enumerate(dict.fromkeys(label for label, _ in marks)):
+        points = [(tasks.index(task), 100 * value) for (name, task), value in marks.items() if name == label and task in tasks]
+        if points:
+            ax.plot(*zip(*points), _MARKS[i % len(_MARKS)], color="black", markerfacecolor="white", markersize=6, label=label_of(label))
+    if marks:
+        ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def _text_bars(entries, width=50):
+    lines, wide = [], max(len(str(entry["model"])) for entry in entries)
+    for task in _names(entries, "task"):
+        lines.append(task)
+        for entry in (entry for entry in entries if str(entry["task"]) == task):
+            bar = list("=" * round(width * entry["median"]) + " " * (width - round(width * entry["median"])))
+            if entry["chance"] is not None:
+                bar[min(width - 1, round(width * entry["chance"]))] = ":"
+            lines.append(f"  {str(entry['model']):<{wide}} |{''.join(bar)}| {100 * entry['median']:5.1f}")
+    return "\n".join(lines)
+
+
+def _text_heatmap(prompts, rows, width):
+    names = [label if len(label) <= 24 else label[:21] + "..." for label in (" ".join(prompt.split()) for prompt in prompts)]
+    wide = max(map(len, names))
+    parts = np.array_split(np.arange(rows.shape[1]), min(rows.shape[1], max(20, width - wide - 3)))
+    return "\n".join(f"{name:<{wide}} |{''.join(_shade(values[part]) for part in parts)}|" for name, values in zip(names, rows))
+
+
+def _shade(values):
+    kept = values[~np.isnan(values)]
+    return _SHADES[round(min(1.0, max(0.0, float(kept.mean()))) * (len(_SHADES) - 1))] if len(kept) else " "
+
+
+def _chosen(report, key, name):
+    known = list(dict.fromkeys(cell[key] for cell in report.cells))
+    if name is None and len(known) == 1:
+        return known[0]
+    if name not in known:
+        raise ConfigError(f"heatmap: {key} {shown(name)}: must be one of the report's; {suggest(str(name), known)}")
+    return name
+
+
+def _rows_of(report, task, model):
+    found = [
+        (cell["prompt"], rows)
+        for cell, rows in zip(report.cells, report.correct)
+        if (cell["task"], cell["model"]) == (task, model) and rows is not None
+    ]
+    if not found:
+        raise ConfigError(f"heatmap: no cell of task {task!r} and model {model!r} has rows")
+    return [str(prompt) for prompt, _ in found], np.stack([rows for _, rows in found])
+
+
+def _ordered(prompts, rows):
+    """By the share that is right, the highest first: (prompts, rows [P, N])."""
+    kept, right = ~np.isnan(rows), np.nan_to_num(rows)
+    of_prompts, of_examples = (-right.sum(axis=axis) / np.maximum(1, kept.sum(axis=axis)) for axis in (1, 0))
+    order = np.argsort(of_prompts, kind="stable")
+    return [prompts[i] for i in order], rows[order][:, np.argsort(of_examples, kind="stable")]

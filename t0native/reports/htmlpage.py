@@ -1,0 +1,113 @@
+"""A report as one HTML page that needs nothing else: no network, no script; every text escaped, pictures inside.
+
+    title, models | the summary | box plots | prompts by examples, a picture a model and task | every cell | published figures | about
+
+Pictures are SVG by matplotlib where it is installed, else text. The page is the same for the same report."""
+
+import base64
+import io
+import json
+from html import escape
+
+from t0native.base.errors import ConfigError
+from t0native.reports.tables import cell_rows, html_rows, html_table
+
+__all__ = ["html_page"]
+
+STYLE = (
+    "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#222;background:#fff}"
+    "div.table{overflow-x:auto}table{border-collapse:collapse;font-size:13px;margin:.6rem 0}th,td{border-bottom:1px solid #ddd;"
+    "padding:.2rem .6rem;text-align:left;vertical-align:top;max-width:30rem;overflow-wrap:break-word;unicode-bidi:isolate}"
+    "th{border-bottom:2px solid #888}"
+    "img{max-width:100%}pre{overflow-x:auto;font-size:12px}tr.failed td{background:#fbe9e7}details{margin:.6rem 0}summary{cursor:pointer}"
+)
+MOST_HEATMAPS = 60  # pictures of a page, lest it grow beyond what a browser likes
+
+
+def html_page(report, published=False, title="Evaluation"):
+    """The page as text. published: with the figures of data/published.json on the same datasets.
+
+    >>> page = html_page(t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, label="<b>", progress=False))
+    >>> "<b>" in page, "&lt;b&gt;" in page
+    (False, True)
+    """
+    models = ", ".join(dict.fromkeys(str(cell["model"]) for cell in report.cells)) or "no model"
+    failed = len(report.failed)
+    told = f"{models}: {len(report.cells)} cells" + (f", {failed} of them failed" if failed else "")
+    parts = [
+        f"<h1>{escape(title)}</h1><p>{escape(told)}. Values in percent; intervals are of 95 %.</p>",
+        "<h2>Summary</h2>" + _wide(html_table(report)),
+        "<h2>Prompts</h2>" + _boxes(report, published),
+        "<h2>Examples</h2>" + _heatmaps(report),
+        "<h2>Cells</h2>" + _cells(report),
+    ]
+    if published:
+        from t0native.reports.published import beside_text
+
+        parts.append(f"<h2>Published figures</h2><pre>{escape(beside_text(report))}</pre>")
+    parts.append("<h2>About</h2>" + _wide(html_rows(("what", "value"), [[key, _told(value)] for key, value in report.about.items()])))
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{STYLE}</style>'
+    page = f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
+    return page.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair has no bytes
+
+
+def _boxes(report, published):
+    from t0native.reports.figures import figure4
+
+    if not any(entry["median"] is not None for entry in report.summary):
+        return "<p>No cell has a value.</p>"
+    return _picture(lambda **how: figure4(report, published=published, **how), "box plots over prompts")
+
+
+def _heatmaps(report):
+    from t0native.reports.figures import heatmap
+
+    pairs = list(dict.fromkeys((entry["task"], entry["model"]) for entry in report.summary))
+    found = []
+    for task, model in pairs[:MOST_HEATMAPS]:
+        name = f"{task}, {model}"
+        try:
+            picture = _picture(
+                lambda ax=None, **how: heatmap(report, task, model, ax=ax, **how),
+                f"prompts by examples of {name}",
+                _height(report, task, model),
+            )
+        except ConfigError:  # no cell of it has rows
+            continue
+        found.append(f"<details><summary>{escape(name)}</summary>{picture}</details>")
+    left = len(pairs) - MOST_HEATMAPS
+    return "".join(found) + (f"<p>{left} more are left out: draw them by t0native.figures.heatmap.</p>" if left > 0 else "")
+
+
+def _height(report, task, model):
+    """Inches of a heat map, as its prompts are many."""
+    return 1.2 + 0.25 * sum((cell["task"], cell["model"]) == (task, model) for cell in report.cells)
+
+
+def _picture(draw, what, height=4):
+    """draw(ax=) as SVG in the page, or draw(text=True) without matplotlib."""
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError:
+        return f"<pre>{escape(draw(text=True))}</pre>"
+    with rc_context({"svg.hashsalt": "t0native"}):  # the same ids each time
+        figure = Figure(figsize=(11, height), layout="constrained")
+        draw(ax=figure.subplots())
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<p><img alt="{escape(what)}" src="data:image/svg+xml;base64,{data}"></p>'
+
+
+def _cells(report):
+    return _wide(html_rows(*cell_rows(report), ["failed" if cell["status"] != "ok" else "" for cell in report.cells]))
+
+
+def _wide(table):
+    """A table that is moved aside by itself where the window is narrower."""
+    return f'<div class="table" tabindex="0">{table}</div>'
+
+
+def _told(value):
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

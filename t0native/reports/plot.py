@@ -1,0 +1,178 @@
+"""Box plots over prompts: in text always, by matplotlib where it is installed.
+
+    copa   all prompts   |      :     |-----[==|====]---|    |        | median   [ ] quartiles   | | min, max   : chance
+
+The boxes show the values of the cells that the summary covers."""
+
+import io
+from contextlib import contextmanager
+from pathlib import Path
+
+from t0native.base.errors import ConfigError
+from t0native.base.files import check_place, write_bytes
+
+__all__ = ["chances", "check_picture", "draw_boxes", "label_of", "metric_of", "new_axes", "save_figure", "text_boxes", "value_range"]
+
+
+def text_boxes(report, width=72):
+    """One line a task and model on an axis from 0 to 100 %."""
+    entries = [entry for entry in report.summary if entry["median"] is not None]
+    if not entries:
+        return "nothing to draw: no cell has a value"
+    tasks = list(dict.fromkeys(entry["task"] for entry in entries))
+    wide = max(len(str(entry["model"])) for entry in entries) + 2
+    size = max(20, width - wide - 6)
+    ticks = _axis_line(size)
+    lines = []
+    for task in tasks:
+        lines.append(str(task))
+        lines += [f"  {str(e['model']):<{wide}}{_box(e, size)}  {100 * e['median']:5.1f}" for e in entries if e["task"] == task]
+    return "\n".join([*lines, " " * (wide + 2) + ticks, " " * (wide + 2) + "%: |min [q1 M median q3] max|, : chance"])
+
+
+def _axis_line(size):
+    marks = [" "] * (size + 3)
+    for value in (0, 25, 50, 75, 100):
+        at = round(value / 100 * (size - 1))
+        for i, character in enumerate(str(value)):
+            marks[at + i] = character
+    return "".join(marks).rstrip()
+
+
+def _box(entry, size):
+    def at(value):
+        return min(size - 1, max(0, round(value * (size - 1))))
+
+    line = [" "] * size
+    for i in range(at(entry["min"]), at(entry["max"]) + 1):
+        line[i] = "-"
+    for i in range(at(entry["q1"]), at(entry["q3"]) + 1):
+        line[i] = "="
+    line[at(entry["min"])] = line[at(entry["max"])] = "|"
+    line[at(entry["q1"])], line[at(entry["q3"])] = "[", "]"
+    if entry["chance"] is not None and line[at(entry["chance"])] in " -=":
+        line[at(entry["chance"])] = ":"
+    line[at(entry["median"])] = "M"
+    return "".join(line)
+
+
+def draw_boxes(report, path=None, ax=None):
+    """One box a task and model, a point a prompt, a dashed line at chance. Returns the Axes; never shows a window."""
+    if path is not None:
+        check_picture(path)
+    entries = [entry for entry in report.summary if entry["median"] is not None]
+    if not entries:
+        raise ConfigError("nothing to draw: no cell has a value")
+    tasks = list(dict.fromkeys(entry["task"] for entry in entries))
+    models = list(dict.fromkeys(entry["model"] for entry in entries))
+    ax = new_axes(path, (max(4, 1.2 + 0.45 * len(tasks) * (len(models) + 1)), 4)) if ax is None else ax
+    step = 0.8 / len(models)
+    for m, model in enumerate(models):
+        places, values = [], []
+        for t, task in enumerate(tasks):
+            found = _values(report, model, task)
+            if found:
+                places.append(t + (m - (len(models) - 1) / 2) * step)
+                values.append([100 * value for value in found])
+        color = f"C{m}"
+        boxes = ax.boxplot(values, positions=places, widths=0.8 * step, showfliers=False, patch_artist=True, medianprops={"color": "black"})
+        for box in boxes["boxes"]:
+            box.set(facecolor=color, alpha=0.35, edgecolor=color)
+        for place, points in zip(places, values):
+            ax.plot([place] * len(points), points, ".", color=color, markersize=3)
+        ax.plot([], [], "s", color=color, label=label_of(model))
+    _finish(ax, entries, tasks)
+    ax.set_ylabel(f"{metric_of(report)}, %\n(a point a prompt; dashed: chance)")
+    if path is not None:
+        save_figure(ax.figure, Path(path))
+    return ax
+
+
+def _values(report, model, task):
+    cells = [c for c in report.cells if c["model"] == model and c["task"] == task and c["status"] == "ok"]
+    accuracy = [c["value"] for c in cells if c["metric"] == "accuracy"]
+    return accuracy or [c["value"] for c in cells if c["metric"] == cells[0]["metric"]]
+
+
+def _finish(ax, entries, tasks):
+    for t, chance in chances(entries, tasks):
+        ax.plot([t - 0.45, t + 0.45], [chance] * 2, "--", color="gray", linewidth=1)
+    slanted = {"rotation": 30, "ha": "right"} if max(len(str(task)) for task in tasks) > 14 and len(tasks) > 3 else {}
+    ax.set_xticks(range(len(tasks)), [label_of(task) for task in tasks], **slanted)
+    ax.set_xlim(-0.6, len(tasks) - 0.4)
+    ax.set_ylim(*value_range(entries))
+    ax.legend(frameon=False, fontsize="small")
+
+
+def metric_of(report):
+    """The metric of the summaries where they have one, else "value"."""
+    of_tasks = {}
+    for cell in report.cells:
+        if cell["status"] == "ok":
+            of_tasks.setdefault((cell["model"], cell["task"]), []).append(cell["metric"])
+    names = {"accuracy" if "accuracy" in metrics else metrics[0] for metrics in of_tasks.values()}
+    return label_of(names.pop()) if len(names) == 1 else "value"
+
+
+def chances(entries, tasks):
+    """(place, chance in percent) of the tasks that have a chance level."""
+    for t, task in enumerate(tasks):
+        chance = next((e["chance"] for e in entries if e["task"] == task and e["chance"] is not None), None)
+        if chance is not None:
+            yield t, 100 * chance
+
+
+def value_range(entries):
+    """The axis' ends in percent: from 0, or from -100 where a value is negative, as correlations may be."""
+    return (-100 if min(entry["min"] for entry in entries) < 0 else 0), 100
+
+
+def label_of(name, most=40):
+    """A name as matplotlib shows it as it is: one line, no formula between dollars, not left out of legends for its underscore; what
+    cannot be printed (SVG allows no control characters) as a replacement character.
+
+    >>> print(label_of("costs $5 to $6"))
+    costs \\$5 to \\$6
+    """
+    text = " ".join(str(name).split())
+    text = "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+    text = text if len(text) <= most else text[: most - 3] + "..."
+    return ("\u200b" if text.startswith("_") or not text else "") + text.replace("$", "\\$")
+
+
+def check_picture(path):
+    """Whether a picture could be saved there, asked before the work; ImportError, ConfigError or OSError where not."""
+    with _needs_matplotlib():
+        from matplotlib.backend_bases import FigureCanvasBase
+    kind, known = Path(path).suffix[1:].lower(), FigureCanvasBase.get_supported_filetypes()
+    if kind not in known:
+        names = ", ".join("." + name for name in sorted(known))
+        raise ConfigError(f"{path}: unknown kind of picture {Path(path).suffix!r}; known are {names}")
+    check_place(path)
+
+
+@contextmanager
+def _needs_matplotlib():
+    try:
+        yield
+    except ImportError:
+        raise ImportError("pictures need matplotlib: pip install 't0native[plot]' (report.boxes() draws in text without it)") from None
+
+
+def new_axes(path, size):
+    """Axes of a figure of that size in inches; without pyplot where it goes to a file."""
+    with _needs_matplotlib():
+        if path is not None:  # no pyplot: nothing global is touched
+            from matplotlib.figure import Figure
+
+            return Figure(figsize=size, layout="constrained").subplots()
+        import matplotlib.pyplot as plt
+
+        return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def save_figure(figure, path):
+    """By the ending of the name; to a temporary name first."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=path.suffix[1:].lower(), dpi=150)
+    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,149 @@
+"""The saved form of a report: JSON with cells, summary, about, and per cell its rows: bits where all are 0 or 1, else numbers.
+
+    {"cells": [{...}], "summary": [{...}], "about": {...}, "rows": [ROWS or null]}
+    ROWS    {"rows": n, "kept": bits, "right": bits}  or  {"rows": n, "kept": bits, "values": float64}, in base64; with
+            "draws": float64 [replicates] where the metric is no mean over rows
+
+What is read is checked key by key, so that whoever shows or merges a report need not."""
+
+import base64
+import binascii
+
+import numpy as np
+
+from t0native.base.arguments import MAPPING, NUMBER, TEXT, Kind, number, whole
+from t0native.base.errors import FormatError
+from t0native.base.files import write_json
+from t0native.base.jsontext import parse_json
+from t0native.reports.bootstrap import REPLICATES
+
+__all__ = ["CELL", "ENTRY", "read_report", "write_report"]
+
+_LIST = Kind(lambda value: isinstance(value, list), "a list")
+_SHARE = number(lambda value: -1 <= value <= 1, "a number from -1 to 1").or_none()  # correlations can be below 0
+_NAME, _COUNT = TEXT.or_none(), whole(0)
+CELL = {
+    "model": TEXT, "task": TEXT, "dataset": _NAME, "subset": _NAME, "split": _NAME, "prompt": TEXT, "prompt_id": _NAME,
+    "metric": TEXT, "value": _SHARE, "low": _SHARE, "high": _SHARE, "n": _COUNT.or_none(), "dropped": _COUNT.or_none(),
+    "status": TEXT, "reason": _NAME, "metrics": MAPPING.or_none(), "normalized": _SHARE, "examples": _NAME,
+}  # fmt: skip
+LATER = ("metrics", "normalized", "examples")  # keys that reports of version 0.1 before them lack
+_DISTRIBUTION = ("median", "q1", "q3", "low", "high", "mean", "min", "max")
+ENTRY = {"model": TEXT, "task": TEXT, "chance": _SHARE, **dict.fromkeys(_DISTRIBUTION, _SHARE), "prompts": _COUNT}
+_ABOUT = {"models": _LIST, "seconds": NUMBER}  # where they are there
+
+
+def write_report(path, report):
+    """OSError leaves what was there before."""
+    rows = [_packed(values, draws) for values, draws in zip(report.correct, report.draws)]
+    write_json(path, {"cells": report.cells, "summary": report.summary, "about": report.about, "rows": rows})
+
+
+def read_report(path):
+    """(cells, summary, about, correct, draws) of a file; FormatError with the file and the place that is wrong."""
+    data = parse_json(path, path.read_bytes())
+    for part, kinds in (("cells", CELL), ("summary", ENTRY)):
+        if not isinstance(data, dict) or not isinstance(data.get(part), list):
+            raise FormatError(f"{path}: no list {part!r}: this is not a saved report")
+        for i, entry in enumerate(data[part]):
+            if part == "cells" and isinstance(entry, dict):
+                data[part][i] = entry = dict.fromkeys(LATER) | entry
+            _check_keys(f"{path}: {part}[{i}]", kinds, entry)
+    cells, about = data["cells"], data.get("about", {})
+    _check_about(path, about)
+    _check_together(path, cells, data["summary"])
+    rows = data.get("rows")
+    rows = [None] * len(cells) if rows is None else rows
+    if not isinstance(rows, list) or len(rows) != len(cells):
+        raise FormatError(f"{path}: 'rows' must be a list of {len(cells)}, one for each cell")
+    found = [_unpacked(packed, f"{path}: rows[{i}]") for i, packed in enumerate(rows)]
+    return cells, data["summary"], about, [values for values, _ in found], [draws for _, draws in found]
+
+
+def _check_keys(place, kinds, entry):
+    for key, kind in kinds.items():
+        if not isinstance(entry, dict) or key not in entry:
+            raise FormatError(f"{place} has no {key!r}")
+        _check(place, kind, key, entry[key])
+
+
+def _check(place, kind, key, value):
+    if problem := kind.problem(key, value):
+        raise FormatError(f"{place}: {problem}")
+
+
+def _check_about(path, about):
+    _check(path, MAPPING, "about", about)
+    for key, kind in _ABOUT.items():
+        if key in about:
+            _check(f"{path}: about", kind, key, about[key])
+
+
+def _check_together(path, cells, summary):
+    """Numbers that belong together are there together."""
+    for i, cell in enumerate(cells):
+        if cell["status"] == "ok" and None in (cell["value"], cell["low"], cell["high"]):
+            raise FormatError(f"{path}: cells[{i}] is ok, but one of value, low and high is null")
+    judged = {(cell["model"], cell["task"]) for cell in cells if cell["status"] == "ok"}
+    for i, entry in enumerate(summary):
+        known = [key for key in _DISTRIBUTION if entry[key] is not None]
+        if known and len(known) < len(_DISTRIBUTION):
+            raise FormatError(f"{path}: summary[{i}]: some of {', '.join(_DISTRIBUTION)} are null, others not")
+        if known and (entry["model"], entry["task"]) not in judged:
+            raise FormatError(f"{path}: summary[{i}] has a median, but no cell of its model and task is ok")
+
+
+def _packed(values, draws):
+    if values is None:
+        return None
+    kept = ~np.isnan(values)
+    packed = {"rows": len(values), "kept": _base64(np.packbits(kept))}
+    if np.isin(values[kept], (0, 1)).all():
+        packed["right"] = _base64(np.packbits(kept & (values == 1)))
+    else:
+        packed["values"] = _base64(np.where(kept, values, 0).astype("<f8"))
+    return packed if draws is None else packed | {"draws": _base64(np.asarray(draws, "<f8"))}
+
+
+def _base64(array):
+    return base64.b64encode(array.tobytes()).decode()
+
+
+def _unpacked(packed, place):
+    """(float64 [rows], NaN where dropped; float64 [replicates] or None); (None, None) for null."""
+    if packed is None:
+        return None, None
+    form = "values" if isinstance(packed, dict) and "values" in packed else "right"
+    _check_keys(place, {"rows": _COUNT, "kept": TEXT, form: TEXT}, packed)
+    n = packed["rows"]
+    kept = _bits(packed["kept"], n, f"{place}: kept")
+    if form == "right":
+        values = _bits(packed["right"], n, f"{place}: right").astype(np.float64)
+    else:
+        values = _numbers(packed["values"], n, f"{place}: values")
+    draws = None
+    if "draws" in packed:
+        _check(place, TEXT, "draws", packed["draws"])
+        draws = _numbers(packed["draws"], REPLICATES, f"{place}: draws")
+    return np.where(kept, values, np.nan), draws
+
+
+def _numbers(text, n, place):
+    values = np.frombuffer(_bytes(text, 8 * n, f"{n} numbers", place), "<f8").astype(np.float64)
+    if not (np.abs(values) <= 1).all():
+        raise FormatError(f"{place} hold {values[~(np.abs(values) <= 1)][0]}: must be numbers from -1 to 1")
+    return values
+
+
+def _bits(text, n, place):
+    return np.unpackbits(np.frombuffer(_bytes(text, -(-n // 8), f"{n} rows", place), np.uint8), count=n).astype(bool)
+
+
+def _bytes(text, size, what, place):
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise FormatError(f"{place} is not base64 ({error})") from None
+    if len(data) != size:
+        raise FormatError(f"{place} holds {len(data)} bytes, but {what} take {size}")
+    return data

@@ -1,0 +1,152 @@
+"""A report as tables: plain text, Markdown, LaTeX, CSV, HTML. Values in percent, one decimal."""
+
+import csv
+import io
+import json
+from html import escape
+
+from t0native.reports.reportfiles import CELL
+from t0native.reports.winobias import gap_lines
+from t0native.tasks.metrics import METRICS
+
+__all__ = ["cell_rows", "csv_text", "html_rows", "html_table", "latex", "markdown", "notes", "summary_table"]
+
+_COLUMNS = ("task", "model", "prompts", "chance", "median", "95 % interval", "quartiles", "mean", "min", "max")
+
+
+def percent(value):
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _range(low, high):
+    return "-" if low is None else f"{percent(low)} to {percent(high)}"
+
+
+def summary_rows(report):
+    """The summary as lists of text, grouped by task in order of appearance."""
+    tasks = dict.fromkeys(entry["task"] for entry in report.summary)
+    for task in tasks:
+        for e in (entry for entry in report.summary if entry["task"] == task):
+            middle = [percent(e["chance"]), percent(e["median"]), _range(e["low"], e["high"]), _range(e["q1"], e["q3"])]
+            yield [str(task), str(e["model"]), str(e["prompts"]), *middle, percent(e["mean"]), percent(e["min"]), percent(e["max"])]
+
+
+def _aligned(table, left=2):
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    for row in table:
+        cells = [text.ljust(w) if i < left else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths))]
+        yield "  ".join(cells).rstrip()
+
+
+def summary_table(report):
+    """The summary for a terminal; failed cells are listed below it."""
+    rows = list(summary_rows(report))
+    for i in range(len(rows) - 1, 0, -1):
+        if rows[i][0] == rows[i - 1][0]:
+            rows[i][0] = ""
+    lines = list(_aligned([list(_COLUMNS), *rows]))
+    lines.insert(1, "-" * max(map(len, lines)))
+    lines += notes(report) + [f"FAILED {cell['model']}, {cell['task']}, {cell['prompt']}: {cell['reason']}" for cell in report.failed]
+    return "\n".join(lines)
+
+
+def notes(report):
+    """What stands below a summary, a list of lines: metrics that are not accuracy, WinoBias' gaps, dropped rows."""
+    lines = [f"{task}: {metric}" for task, metric in _other_metrics(report)] + gap_lines(report)
+    dropped = sum(cell["dropped"] or 0 for cell in report.cells)
+    if dropped:
+        lines.append(f"rows dropped by prompts: {dropped} in {sum(bool(cell['dropped']) for cell in report.cells)} cells")
+    return lines
+
+
+def _other_metrics(report):
+    """(task, metric in words) of the tasks whose summary is not of accuracy."""
+    found = {}
+    for cell in report.cells:
+        if cell["status"] == "ok":
+            found.setdefault(cell["task"], {})[cell["metric"]] = True
+    named = [(task, next(iter(metrics))) for task, metrics in found.items() if "accuracy" not in metrics]
+    return [(task, f"{name} of generated text" if _of_text(name) else name) for task, name in named]
+
+
+def _of_text(name):
+    metric = METRICS.get(name.partition(":")[0])
+    return metric is not None and not metric.by_choices
+
+
+_MARKDOWN = {"\n": " ", "\r": " "} | {sign: "\\" + sign for sign in "\\|<"}  # no cell ends, and no HTML begins, inside a text
+
+
+def _markdown_table(head, rows):
+    def line(cells):
+        return "| " + " | ".join("".join(_MARKDOWN.get(sign, sign) for sign in str(cell)) for cell in cells) + " |"
+
+    return "\n".join([line(head), line(["---"] * len(head)), *map(line, rows)])
+
+
+def cell_rows(report):
+    """(head, rows): every cell, as text; a column for what else was measured where anything was."""
+    head = ["model", "task", "prompt", "metric", "value", "95 % interval", "n", "dropped", "status"]
+    rows = [
+        [c["model"], c["task"], c["prompt"], c["metric"], percent(c["value"]), _range(c["low"], c["high"]), c["n"], c["dropped"],
+         c["status"] if c["status"] == "ok" else f"{c['status']}: {c['reason']}"]
+        for c in report.cells
+    ]  # fmt: skip
+    others = [_others(cell) for cell in report.cells]
+    if any(others):
+        head.append("others")
+        rows = [[*row, told] for row, told in zip(rows, others)]
+    return head, rows
+
+
+def _others(cell):
+    """The metrics beside the first, and accuracy by scores a token."""
+    found = [f"{name} {percent(value)}" for name, value in (cell.get("metrics") or {}).items() if name != cell["metric"]]
+    return ", ".join(found + ([f"normalized {percent(cell['normalized'])}"] if cell.get("normalized") is not None else []))
+
+
+def markdown(report):
+    """Two tables: the summary, and every cell."""
+    return "\n\n".join([_markdown_table(_COLUMNS, summary_rows(report)), *notes(report), _markdown_table(*cell_rows(report))]) + "\n"
+
+
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {sign: "\\" + sign for sign in "&%$#_{}"}
+_LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "\n": " ", "\r": " "}
+_LATEX |= {sign: "{" + sign + "}" for sign in "[*"}  # a row's end would read them at the beginning of the next as its own
+
+
+def latex(report):
+    """The summary as a tabular of booktabs; every text escaped."""
+
+    def line(cells):
+        return " & ".join("".join(_LATEX.get(sign, sign) for sign in str(cell)) for cell in cells) + r" \\"
+
+    rows = [line(row) for row in summary_rows(report)]
+    begin = rf"\begin{{tabular}}{{ll{'r' * (len(_COLUMNS) - 2)}}}"
+    return "\n".join([begin, r"\toprule", line(_COLUMNS), r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def csv_text(report):
+    """The cells as CSV, a line each; `metrics` as JSON, what is None as nothing."""
+    with io.StringIO(newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(CELL)
+        for cell in report.cells:
+            values = (cell.get(name) for name in CELL)
+            writer.writerow([json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value for value in values])
+        return text.getvalue()
+
+
+def html_rows(head, rows, classes=None):
+    """A table whose every text is escaped; classes: of the rows."""
+    titles = "".join(f"<th>{escape(str(name))}</th>" for name in head)
+    marks = [f' class="{name}"' if name else "" for name in classes] if classes else [""] * len(rows)
+    body = "".join(f"<tr{mark}>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for mark, row in zip(marks, rows))
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def html_table(report):
+    """The summary for a notebook; every text is escaped."""
+    failed = "".join(f"<li>{escape(str(c['task']))}, {escape(str(c['prompt']))}: {escape(str(c['reason']))}</li>" for c in report.failed)
+    told = "".join(f"<p>{escape(line)}</p>" for line in notes(report))
+    return html_rows(_COLUMNS, list(summary_rows(report))) + told + (f"<p>Failed:</p><ul>{failed}</ul>" if failed else "")

@@ -1,0 +1,1 @@
+"""Suites: named sets of tasks, and those of YAML files."""

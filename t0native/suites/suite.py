@@ -1,0 +1,84 @@
+"""Suites: the tasks that a model is evaluated on, with the wordings that the paper evaluated.
+
+    t0                   Figure 4 of Sanh et al. 2022: eleven held-out datasets, 116 cells (a cell is one prompt of one task)
+    t0-train-selection   validation rows of what T0 trains on, by which a checkpoint is selected: 87 cells
+    bias                 CrowS-Pairs and WinoGender (super_glue/axg), 16 cells, and WinoBias (winobias.py), 28
+    bigbench-t0          Figure 5: 14 tasks of BIG-bench, each under its authors' prompt (bigbench.py): 14 cells
+    instruction-free     HellaSwag and Winogrande without instructions, as FLAN and GPT-3 are measured: 6 cells, our own wording
+    mini                 the five held-out tasks of the miniature, whose data are carried
+    NAME.yaml            your own (suitefiles.py)
+
+The first three are made of mixtures of t0mixtures.py; data lie as datafolder.py and bigbench.py say. Any of them can be few-shot."""
+
+from pathlib import Path
+
+from t0native.base.arguments import SEED, check
+from t0native.base.errors import ConfigError, suggest
+from t0native.data.datafolder import find_rows
+from t0native.suites.parts import SPLIT, bigbench_task, instruction_free_prompts, suite_of, with_shots
+from t0native.tasks.fewshot import SHOTS
+from t0native.tasks.t0mixtures import AbsentTask, t0_tasks
+from t0native.tasks.task import Task
+
+__all__ = ["bigbench_task", "instruction_free_prompts", "suite", "with_shots"]
+
+_MIXTURES_OF = {"t0": ("t0_eval",), "t0-train-selection": ("t0_train_score_eval",), "bias": ("bias", "wino_bias")}
+
+
+def suite(name, data=None, prompts=None, *, shots=None, seed=None):
+    """The Suite of that name, for `evaluate`: "t0", "t0-train-selection", "bias", "bigbench-t0", "instruction-free" or "mini"; or
+    that of a YAML file, "my/suite.yaml" (docs/suites.md).
+
+    data: a folder DATA/<dataset>/<subset>/<split>.jsonl, or a mapping (t0native/datafolder.py); "mini" needs none. What it
+        lacks is told once by a warning of the logger "t0native", with its source, and the other tasks are there.
+    prompts: promptsource 0.1.0's, a PromptCollection or the folder of an unpacked one; None is the installed promptsource,
+        whose version 0.2.3 has the same prompts for "t0" and "bias".
+    shots: examples with their answers before each row (t0native/tasks/fewshot.py), of the train split, or where the dataset has none of the
+        evaluated rows, the row itself left out.  seed: of their drawing.  Both 0 unless a YAML file says else.
+    Raises ConfigError for another name and other prompts, DataError where no task has data, and for broken files.
+
+    >>> t0.suite("mini")
+    Suite('mini', 60 of 60 cells, 5 tasks)
+    """
+    if isinstance(name, Path) or (isinstance(name, str) and name.lower().endswith((".yaml", ".yml"))):
+        from t0native.suites.suitefiles import read_suite
+
+        return suite_of(*read_suite(name, data, prompts, shots, seed))
+    if name not in _SUITES:
+        raise ConfigError(f"no suite {name!r}; {suggest(str(name), _SUITES)}")
+    shots, seed = check(SHOTS, "shots", shots or 0), check(SEED, "seed", seed or 0)
+    tasks = [with_shots(task, data, shots, seed) for task in _SUITES[name](name, data, prompts)]
+    return suite_of(name, tasks, data)
+
+
+# ---- the suites that there are: functions of (name, data, prompts) that give tasks, some of them absent --------------
+
+
+def _mixed(name, data, prompts):
+    return [task for mixture in _MIXTURES_OF[name] for task, _, _ in t0_tasks(mixture, prompts, data, partial=True)]
+
+
+def _bigbench(name, data, prompts):
+    from t0native.tasks.bigbench import T0_TASKS
+
+    return [bigbench_task(task, data) for task in T0_TASKS]
+
+
+def _instruction_free(name, data, prompts):
+    tasks = []
+    for (dataset, subset), chosen in instruction_free_prompts().items():
+        full, reader = chosen.full_name, find_rows(data, dataset, subset, SPLIT) if data is not None else None
+        tasks.append(
+            Task(full, reader(), chosen, split=SPLIT, strict=False) if reader else AbsentTask(full, chosen, dataset, subset, SPLIT)
+        )
+    return tasks
+
+
+def _mini(name, data, prompts):
+    from t0native.mini import held_out_tasks
+
+    return held_out_tasks()
+
+
+_SUITES = dict.fromkeys(_MIXTURES_OF, _mixed) | {"bigbench-t0": _bigbench, "instruction-free": _instruction_free, "mini": _mini}
+SUITES = tuple(_SUITES)

@@ -1,0 +1,1 @@
+"""Tasks: rows with prompts, metrics, few-shot, objectives, mixtures, BIG-bench."""

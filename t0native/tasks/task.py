@@ -1,0 +1,230 @@
+"""A task: rows of one dataset split together with the prompts that turn each row into (input, target, choices).
+
+    row (a mapping) --prompt.render(row, seed, index)--> PromptedExample, or None where T0's pipeline drops the row
+
+Every prompt of a task is used; none is selected (Sanh et al. 2022, section 4)."""
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+
+from t0native.base.arguments import shown
+from t0native.base.errors import ConfigError, DataError, TemplateError, nearest, with_place
+from t0native.data.rows import columns_of, sequence_of
+from t0native.tasks.metrics import find_metric
+
+__all__ = ["Task"]
+
+_PROMPTS = "a PromptSet, a Prompt, prompts of different names, a mapping or '*'"
+
+
+class Task:
+    """Rows with prompts.
+
+    name: shown in reports.
+    rows: sequence of mappings (a list of dicts, a `datasets` split, anything with a length and rows by number).
+    prompts: a PromptSet, a Prompt or several, a mapping name -> Prompt, or "*" for all prompts that the installed promptsource has for
+    `dataset`.
+    metric: a name of t0native.metrics ("accuracy", "squad_f1", "rougeL", ...), a Metric, or several, of which the first is the
+        one that is summarised; None: accuracy by rank classification for prompts with answer choices, exact match of what is
+        generated for the others.  metrics: those found, a tuple; metric: the first one's name, or None.
+    dataset: "dataset" or "dataset/subset"; taken from a PromptSet when not given.  split: shown in reports.
+    problems: {prompt: why it cannot be used}, a TemplateError for a template that cannot be compiled or that reads answer_choices
+        and has none, a DataError for a row without a field that the prompt reads: it names task, prompt, row, field and the
+        nearest field. In an evaluation these cells fail and the others go on; training refuses the task.
+    strict: raise the first of them where no prompt is without one, for then there is nothing to do; suites are not strict.
+    Raises DataError for no rows or no prompts too; ConfigError for what is no prompt, or for two of one name.
+
+    >>> shout = t0.Prompt("shout", "{{ text }}! ||| yes", "yes ||| no")
+    >>> Task("demo", [{"text": "hey"}], {"shout": shout})
+    Task('demo', 1 rows, 1 prompts)
+    >>> Task("demo", [{"texts": "hey"}], {"shout": shout})
+    Traceback (most recent call last):
+    t0native.DataError: task 'demo', prompt 'shout', row 0: no field 'text'; nearest is 'texts' (the row has: texts)
+    """
+
+    def __init__(self, name, rows, prompts, metric=None, dataset=None, split=None, *, strict=True):
+        self.name = str(name)
+        self.rows = sequence_of(rows, f"task {self.name!r}")
+        self.dataset, self.subset = _dataset_of(dataset, prompts)
+        self.prompts = self._prompts(prompts)
+        self.split = split
+        self.metrics = self._metrics(metric)
+        self.metric = self.metrics[0].name if self.metrics else None
+        if len(self.rows) == 0:
+            raise DataError(f"task {self.name!r}: no rows")
+        self._fields, self.problems = {}, {}
+        for prompt in self.prompts:
+            try:
+                self._fields[prompt] = self._fields_of(prompt)
+            except TemplateError as error:
+                self.problems[prompt] = error
+        self._check_fields()
+        if strict and len(self.problems) == len(self.prompts):
+            self.check()
+
+    def __repr__(self):
+        return f"Task({self.name!r}, {len(self.rows)} rows, {len(self.prompts)} prompts)"
+
+    def __len__(self):
+        return len(self.rows)
+
+    def _repr_html_(self):
+        from t0native.prompts.preview import task_html
+
+        return task_html(self)
+
+    def check(self):
+        """Raises the first of `problems`, where there are any.
+
+        >>> Task("demo", [{"text": "hey"}], [t0.Prompt("shout", "{{ text }}! ||| yes")]).check()
+        """
+        for error in self.problems.values():
+            raise error
+
+    @property
+    def full_dataset(self):
+        """'dataset/subset', 'dataset', or None.
+
+        >>> Task("rte", [{}], [t0.Prompt("p", "a ||| b")], dataset="super_glue/rte").full_dataset
+        'super_glue/rte'
+        """
+        return f"{self.dataset}/{self.subset}" if self.subset else self.dataset
+
+    def render(self, prompt, index, seed=0, key=None):
+        """Row `index` through the prompt of that name: a PromptedExample or None. Randomness inside a template depends on
+        (seed, key) alone; key is the row's index unless given. DataError and TemplateError name task, prompt and row.
+
+        >>> task = Task("demo", [{"text": "hey"}], [t0.Prompt("shout", "{{ text }}! ||| yes", "yes ||| no")])
+        >>> task.render("shout", 0)
+        PromptedExample(input='hey!', target='yes', choices=['yes', 'no'])
+        """
+        if prompt in self.problems and prompt not in self._fields:
+            raise self.problems[prompt]
+        row = self.rows[index]
+        self._check_row(prompt, row, index)
+        return self._told(prompt, index, lambda chosen: chosen.render(row, seed=seed, index=index if key is None else key))
+
+    def why_dropped(self, prompt, index, seed=0):
+        """Why `render` gives None for that row, in words.
+
+        >>> Task("demo", [{"text": "hey"}], [t0.Prompt("bare", "{{ text }}!")]).why_dropped("bare", 0)
+        'the template gives 1 part; 2, separated by |||, are needed'
+        """
+        return self._told(prompt, index, lambda chosen: chosen.why_dropped(self.rows[index], seed=seed, index=index))
+
+    def _metrics(self, given):
+        try:
+            found = tuple(find_metric(one) for one in (given if isinstance(given, (list, tuple)) else () if given is None else [given]))
+        except ConfigError as error:
+            raise ConfigError(f"task {self.name!r}: {error}") from None
+        names = [metric.name for metric in found]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"task {self.name!r}: metric {max(names, key=names.count)!r} stands twice")
+        return found
+
+    def _told(self, prompt, index, call):
+        """call(the prompt); its errors with task, prompt and row."""
+        try:
+            return call(self.prompts[prompt])
+        except (TemplateError, DataError) as error:
+            what = str(error).removeprefix(f"prompt {prompt!r}, ").removeprefix(f"prompt {prompt!r}: ")
+            raise with_place(error, f"task {self.name!r}, prompt {prompt!r}, row {index}: {what}") from error
+
+    def _prompts(self, prompts):
+        if isinstance(prompts, str):
+            if prompts != "*":
+                raise ConfigError(f"task {self.name!r}: prompts {shown(prompts)}: must be {_PROMPTS}")
+            if self.dataset is None:
+                raise ConfigError(f"task {self.name!r}: prompts '*' needs dataset=\"dataset/subset\"")
+            from t0native.prompts.collection import PromptCollection
+
+            try:
+                prompts = PromptCollection.promptsource()[self.full_dataset]
+            except KeyError as error:
+                raise ConfigError(f"task {self.name!r}: {error.args[0]}") from None
+        if not isinstance(prompts, Mapping) and not (hasattr(prompts, "keys") and hasattr(prompts, "__getitem__")):
+            prompts = self._by_name([prompts] if hasattr(prompts, "render") else prompts)
+        if len(prompts) == 0:
+            raise DataError(f"task {self.name!r}: no prompts")
+        for name in prompts:
+            self._check_prompt(name, prompts[name])
+        return prompts
+
+    def _by_name(self, prompts):
+        if not isinstance(prompts, Iterable):
+            raise ConfigError(f"task {self.name!r}: prompts {shown(prompts)}: must be {_PROMPTS}")
+        named = {}
+        for place, prompt in enumerate(prompts):
+            self._check_prompt(place, prompt)
+            if prompt.name in named:
+                raise ConfigError(f"task {self.name!r}: two prompts are named {prompt.name!r}: names must differ")
+            named[prompt.name] = prompt
+        return named
+
+    def _check_prompt(self, name, prompt):
+        if not hasattr(prompt, "render"):
+            hint = "; a text becomes one by t0native.Prompt(name, text)" if isinstance(prompt, str) else ""
+            hint = '; choose one of the collection, as in collection["super_glue", "rte"]' if isinstance(prompt, Mapping) else hint
+            raise ConfigError(f"task {self.name!r}, prompt {name!r}: {type(prompt).__name__}, must be a Prompt{hint}")
+
+    def _fields_of(self, name):
+        """The fields that a prompt needs. TemplateError where it cannot be compiled, or reads choices that it has not."""
+        prompt, file = self.prompts[name], getattr(self.prompts, "path", None)
+        place = f"{file}: task {self.name!r}" if file else f"task {self.name!r}"
+        try:
+            optional = set(getattr(prompt, "optional_fields", ()))
+            fields = tuple(field for field in getattr(prompt, "fields", ()) if field not in optional)
+        except TemplateError as error:
+            raise with_place(error, f"{place}, {error}") from error.__cause__
+        if getattr(prompt, "lacks_choices", False):
+            raise TemplateError(
+                f"{place}, prompt {name!r}: the template reads answer_choices, but the prompt has none; give it answer_choices"
+            )
+        return fields
+
+    def _check_fields(self):
+        """All rows of a list are looked at; of other sequences, the common columns, else the first row (the others when
+        they are rendered)."""
+        columns = columns_of(self.rows)
+        if columns is not None:
+            rows = [dict.fromkeys(columns)]
+        else:
+            rows = self.rows if isinstance(self.rows, (list, tuple)) else [self.rows[0]]
+        needed = {field for fields in self._fields.values() for field in fields}
+        for index, row in enumerate(rows):
+            if not isinstance(row, dict) or not needed <= row.keys():
+                for name in [name for name in self._fields if name not in self.problems]:
+                    try:
+                        self._check_row(name, row, index)
+                    except DataError as error:
+                        self.problems[name] = error
+        if not all(isinstance(field, str) for field in set(chain.from_iterable(row for row in rows if isinstance(row, Mapping)))):
+            index, field = next((i, field) for i, row in enumerate(rows) for field in row if not isinstance(field, str))
+            told = f"task {self.name!r}, row {index}: the field name {shown(field)} is {type(field).__name__}, must be text"
+            self.problems = {name: DataError(told) for name in self._fields} | self.problems
+
+    def _check_row(self, name, row, index):
+        if not isinstance(row, Mapping):
+            raise DataError(f"task {self.name!r}, row {index}: a row must be a mapping of fields, is {type(row).__name__}")
+        fields = self._fields[name]
+        if all(field in row for field in fields):
+            return
+        present = {str(key).replace("-", "_") for key in row}  # as T0: a hyphen in a column's name becomes an underscore
+        missing = sorted(field for field in fields if field not in present)
+        if missing:
+            near = nearest(missing[0], row)
+            hint = f"nearest is {near!r} (" if near else "("
+            raise DataError(
+                f"task {self.name!r}, prompt {name!r}, row {index}: no field {missing[0]!r}; {hint}the row has: {', '.join(map(str, row))})"
+            )
+
+
+def _dataset_of(dataset, prompts):
+    """(dataset, subset) from "a/b", ("a", "b") or a PromptSet's own."""
+    if dataset is None:
+        return getattr(prompts, "dataset", None), getattr(prompts, "subset", None)
+    if isinstance(dataset, str):
+        first, _, rest = dataset.partition("/")
+        return first, rest or None
+    first, rest = dataset
+    return first, rest or None

@@ -1,0 +1,1 @@
+"""Texts and token ids: the tokenizer, vocabularies, ragged batches."""

@@ -1,0 +1,231 @@
+"""Text to ids and back, with SentencePiece's own ids (unigram models, such as T5's spiece.model).
+
+The work is done in C (csrc/text); what lies here is reading the file, pickling and `explain`.
+
+T5's ids: the pieces of the file, then 100 sentinels, <extra_id_0> last: sentinel k = n_pieces + extra_ids - 1 - k. A
+model's config decides how many: Model.from_pretrained takes the 100 where vocab_size has room for them behind the pieces,
+none where it has not, and what `extra_ids` in tokenizer_config.json says where it is given.
+
+Text that looks like a special piece ("</s>", "<extra_id_0>") is text: encode never makes control pieces of it, as
+SentencePiece itself, on which T5 and T0 were trained. With sentinels=True, <extra_id_k> in a text becomes that sentinel as
+in the hub's T5 tokenizers, and what lies between them is encoded as texts of their own. The hub has had two rules for the
+text behind a sentinel:
+
+    legacy   it begins with U+2581 like any text:  "Hello <extra_id_0>."  8774 32099 3 5      the hub's to this day; ours
+    new      it has the U+2581 of its own space only:                     8774 32099 5        `legacy=False` of transformers 4
+"""
+
+import hashlib
+import os
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from t0native import _core
+from t0native.base.errors import FormatError
+from t0native.base.placeholders import stand_in
+
+__all__ = ["Explanation", "Piece", "Ragged", "Tokenizer"]
+
+MAX_FILE = 256 << 20
+
+
+class Ragged:
+    """B sequences of ids, one behind the other: sequence i is ids[offsets[i]:offsets[i + 1]].
+
+    ids: int32 [N].  offsets: int64 [B + 1].  Indexing and iterating give views, nothing is copied; IndexError beyond B.
+
+    >>> batch = Ragged.of([[5, 6], [], [7]])
+    >>> len(batch), batch[0].tolist(), batch.lengths.tolist()
+    (3, [5, 6], [2, 0, 1])
+    """
+
+    __slots__ = ("ids", "offsets")
+
+    def __init__(self, ids, offsets):
+        self.ids = ids
+        self.offsets = offsets
+
+    @classmethod
+    def of(cls, sequences):
+        """From an iterable of sequences of ids.
+
+        >>> Ragged.of([[5, 6], []]).offsets.tolist()
+        [0, 2, 2]
+        """
+        parts = [np.asarray(sequence, dtype=np.int32) for sequence in sequences]
+        offsets = np.zeros(len(parts) + 1, dtype=np.int64)
+        np.cumsum([part.size for part in parts], out=offsets[1:])
+        return cls(np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32), offsets)
+
+    @property
+    def lengths(self):
+        """int64 [B]."""
+        return np.diff(self.offsets)
+
+    def __len__(self):
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index):
+        i = index + len(self) if index < 0 else index
+        if not 0 <= i < len(self):
+            raise IndexError(f"sequence {index} of {len(self)}")
+        return self.ids[self.offsets[i] : self.offsets[i + 1]]
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self):
+        return f"Ragged({len(self)} sequences, {len(self.ids)} ids)"
+
+    def __reduce__(self):
+        return Ragged, (self.ids, self.offsets)
+
+
+class Piece(NamedTuple):
+    """One piece of an encoded text; text[begin:end] is what it came from."""
+
+    piece: str
+    id: int
+    begin: int
+    end: int
+
+
+class Explanation:
+    """What encoding did to a text, and what the ids no longer tell. Print it.
+
+    normalized: the text after the model's normaliser, U+2581 for a space.  pieces: list of Piece.
+    lost: list of sentences, empty when decoding gives the text back.
+    """
+
+    __slots__ = ("decoded", "lost", "normalized", "pieces", "text")
+
+    def __init__(self, text, normalized, pieces, decoded, lost):
+        self.text, self.normalized, self.pieces, self.decoded, self.lost = text, normalized, pieces, decoded, lost
+
+    def __repr__(self):
+        pieces = " ".join(f"{p.piece}:{p.id}" for p in self.pieces)
+        lines = [f"text        {self.text!r}", f"normalised  {self.normalized}", f"pieces      {pieces}"]
+        lines += [f"decoded     {self.decoded!r}"] if self.decoded != self.text else []
+        return "\n".join(lines + [f"lost        {loss}" for loss in self.lost or ["nothing"]])
+
+
+class Tokenizer(_core.Tokenizer):
+    """A SentencePiece unigram tokenizer. Never changes; threads may share it; it can be pickled.
+
+    Attributes: vocab_size (pieces and sentinels), n_pieces, extra_ids, pad_id, eos_id (None where the model has none),
+    unk_id, model_bytes (the file, to be saved beside a model), fingerprint (its SHA-256).
+    Methods: Kudo 2018, section 3.2 (unigram model); Kudo & Richardson 2018 (SentencePiece).
+
+    >>> tok = t0.mini.tokenizer()
+    >>> tok.vocab_size == tok.n_pieces + tok.extra_ids, tok.pad_id, tok.eos_id, tok.unk_id
+    (True, 0, 1, 2)
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def from_file(cls, path, extra_ids=100):
+        """Reads a model file. OSError when it cannot be opened, FormatError with path and offset when it is broken.
+
+        extra_ids: sentinels behind the file's pieces; 100 for T5 and T0.
+
+        >>> tok = Tokenizer.from_file(Path(t0.__file__).parent / "mini/spiece.model", extra_ids=0)
+        >>> tok.decode(tok.encode("Tom drinks tea."))
+        'tom drinks tea.'
+        """
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size > MAX_FILE:
+                raise FormatError(f"{os.fspath(path)}: more than {MAX_FILE} bytes, too large for a SentencePiece model")
+            data = file.read()
+        try:
+            return cls(data, extra_ids)
+        except FormatError as error:
+            raise FormatError(f"{os.fspath(path)}: {stand_in(data) or error}") from None
+
+    @classmethod
+    def from_bytes(cls, data, extra_ids=100):
+        """From the bytes of a model file. FormatError with the offset when they are broken.
+
+        >>> tok = t0.mini.tokenizer()
+        >>> Tokenizer.from_bytes(tok.model_bytes, extra_ids=0).fingerprint == tok.fingerprint
+        True
+        """
+        return cls(bytes(data), extra_ids)
+
+    @property
+    def fingerprint(self):
+        """SHA-256 of the model file, in hexadecimal."""
+        return hashlib.sha256(self.model_bytes).hexdigest()
+
+    def encode_batch(self, texts, add_eos=False, max_length=None, threads=1, errors="strict", sentinels=False):
+        """The ids of many texts, as a Ragged.
+
+        texts: a sequence of str or bytes (UTF-8), or a column of strings that speaks Arrow's PyCapsule interface, as
+        pyarrow's and polars' do, which is read in place.  max_length: ids kept of each text; the end-of-sequence id is added
+        before this cut, as T0 did, so a cut text has none.  threads: the ids are the same for any number; the GIL is
+        released.  sentinels: take <extra_id_k> in a text for the sentinel; otherwise it is text like any other.
+        ValueError for a null, a lone surrogate or malformed bytes, naming text and place (errors="replace" takes U+FFFD for
+        the last two).
+
+        >>> batch = t0.mini.tokenizer().encode_batch(["Anna keeps a cat.", "tea"], add_eos=True)
+        >>> batch, batch.lengths.tolist()
+        (Ragged(2 sequences, 8 ids), [6, 2])
+        """
+        return Ragged(*self.encode_arrays(texts, add_eos, max_length, threads, errors, sentinels))
+
+    def pieces(self, text):
+        """The pieces of a text, as SentencePiece writes them.
+
+        >>> t0.mini.tokenizer().pieces("Anna keeps a cat.")
+        ['▁anna', '▁keeps', '▁a', '▁cat', '.']
+        """
+        return [span[0] for span in self.spans(text)[1]]
+
+    def explain(self, text):
+        """What becomes of a text: an Explanation with its pieces and their places, and what is lost.
+
+        >>> t0.mini.tokenizer().explain("a\\nb")
+        text        'a\\nb'
+        normalised  ▁a▁b
+        pieces      ▁a:... ▁b:...
+        decoded     'a b'
+        lost        1 line break: became a space
+        """
+        normalized, spans = self.spans(text)
+        place = _characters(text)
+        pieces = [Piece(piece, number, place[begin], place[end]) for piece, number, begin, end in spans]
+        decoded = self.decode([piece.id for piece in pieces])
+        lost = [] if decoded == text else self._losses(text, normalized, pieces, decoded)
+        return Explanation(text, normalized, pieces, decoded, lost)
+
+    def _losses(self, text, normalized, pieces, decoded):
+        """What explains that decoding does not give the text back."""
+        losses = []
+
+        def note(count, one, many, fate):
+            if count:
+                losses.append(f"{count} {one if count == 1 else many}: {fate}")
+
+        note(len(re.findall(r"\r\n|[\n\r]", text)) * ("\n" not in normalized), "line break", "line breaks", "became a space")
+        note(text.count("\t") * ("\t" not in normalized), "tab", "tabs", "became a space")
+        note(len(re.findall(r" {2,}", text)) * (not re.search("▁▁|  ", normalized)), "run of spaces", "runs of spaces", "became one space")
+        note(len(re.findall(r"^[ \n\t]+|[ \n\t]+$", text)) * (decoded == decoded.strip()), "end", "ends", "lost its spaces")
+        unknown = [text[p.begin : p.end] for p in pieces if p.id == self.unk_id]
+        note(len(unknown), "unknown run", "unknown runs", f"no piece covers {', '.join(map(repr, unknown[:5]))}")
+        return losses or ["characters that the model's normaliser rewrites; compare text and decoded"]
+
+    def __reduce__(self):
+        return type(self).from_bytes, (self.model_bytes, self.extra_ids)
+
+    def __repr__(self):
+        return f"Tokenizer({self.n_pieces} pieces, {self.extra_ids} extra ids, {self.fingerprint[:8]})"
+
+
+def _characters(text):
+    """[bytes of the text's UTF-8 + 1]: the index of the character that each byte belongs to."""
+    place = []
+    for index, character in enumerate(text):
+        place += [index] * len(character.encode("utf-8"))
+    return [*place, len(text)]

@@ -1,0 +1,1 @@
+"""Training: settings, batches, steps, run folders, forecasts, recipes."""

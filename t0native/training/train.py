@@ -1,0 +1,317 @@
+"""Multitask prompted training (Sanh et al. 2022, section 5; t-zero's recipe): maximum likelihood of targets given inputs.
+
+    step:  batch of (seed, step) --gradients--> clip --Adafactor, AdamW or SGD--> weights, in place
+
+The next batches are prepared on background threads. Every number is a function of the plan: a run that was stopped (Ctrl-C,
+kill -9, a full disk) goes on bit for bit from its last checkpoint.
+
+The defaults are T0's where it says what it used: Adafactor without momentum or weight decay, a constant rate of 1e-3,
+dropout 0.1 (from the configuration), inputs of 1024 tokens and targets of 256. They are not T0's in batch_size (T0: 1024
+sequences), clip (none is told of) and in what T0 presumably inherited from T5 1.1, optimizer_options={"z_loss": 1e-4,
+"step_offset": 1_100_000}: a step counter that goes on from pre-training."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+from t0native.base.arguments import shown
+from t0native.base.errors import ConfigError, NumericError
+from t0native.base.interrupts import Interrupts
+from t0native.base.progress import Progress
+from t0native.evaluation.evaluate import NO_TOKENIZER, check_scorable, evaluate
+from t0native.tasks.mixture import Mixture
+from t0native.tasks.task import Task
+from t0native.training.batches import CHUNK, TEXT_RULES, Batches, TokenBatches, added, make_batch
+from t0native.training.runfolder import BEST, RunFolder
+from t0native.training.scalars import Scalars, check_tensorboard
+from t0native.training.schedules import rate_at
+from t0native.training.settings import check_selection, check_settings, digest_of, plan_of
+from t0native.training.trainer import Trainer
+
+__all__ = ["Run", "train"]
+
+_log = logging.getLogger("t0native")
+CHECKPOINT_SECONDS = 600.0
+SMOOTHING = 0.95  # of the loss on the progress bar
+
+
+@dataclass
+class Run:
+    """What a training did; see `train`. losses: one a step; stopped: why it ended before `steps`, or None; tokens: sources and targets;
+    path: its folder, or None; log: the log's entries; reports: of the validations of this call; best: step and mean of the
+    validation whose model is kept in path/best, or None; examples: trained on; dropped: {component: rows drawn in vain, which its
+    prompt drops or which have no token}.
+
+    >>> Run(steps=2, losses=[3.5, 3.25], stopped=None, seconds=0.5, tokens=1200)
+    Run(2 steps, last loss 3.2500, 1,200 tokens, 0.5 s, path='None')
+    """
+
+    steps: int
+    losses: list
+    stopped: str | None
+    seconds: float
+    tokens: int
+    path: object = None
+    log: list = field(default_factory=list, repr=False)
+    reports: list = field(default_factory=list, repr=False)
+    best: tuple | None = field(default=None, repr=False)
+    examples: int = 0
+    dropped: dict = field(default_factory=dict, repr=False)
+
+    def __repr__(self):
+        last = f", last loss {self.losses[-1]:.4f}" if self.losses else ""
+        stopped = f", stopped: {self.stopped}" if self.stopped else ""
+        dropped = f", {sum(self.dropped.values()):,} rows dropped" if self.dropped else ""
+        return f"Run({self.steps} steps{last}, {self.tokens:,} tokens{dropped}, {self.seconds:.1f} s{stopped}, path={str(self.path)!r})"
+
+
+def train(
+    model,
+    mixture,
+    *,
+    steps,
+    out=None,
+    resume="auto",
+    batch_size=None,
+    batch_tokens=None,
+    accumulate=1,
+    optimizer="adafactor",
+    optimizer_options=None,
+    learning_rate=1e-3,
+    schedule="constant",
+    warmup=0,
+    clip=1.0,
+    seed=0,
+    dropout=None,
+    broadcast_dropout=False,
+    freeze=None,
+    recompute=False,
+    precision="float32",
+    max_source=1024,
+    max_target=256,
+    add_eos_to_inputs=False,
+    add_eos_to_targets=True,
+    threads=None,
+    workers=1,
+    log_every=10,
+    checkpoint_every=None,
+    keep=2,
+    validate=None,
+    validate_every=None,
+    select=False,
+    stop=None,
+    progress=True,
+    tensorboard=False,
+    mixture_at=None,
+):
+    """Train a float32 model in place on a mixture; returns a Run.
+
+    mixture: a Mixture, a Task or a list of tasks.  mixture_at: callable step -> Mixture, for curricula (else `mixture`).
+    out: folder of the run: checkpoints/step-NNNNNN, log.jsonl and, when it ends or is stopped, the model in the hub's layout.
+    resume: "auto" goes on from out's last checkpoint if there is one, "must" demands one, "never" begins anew. A checkpoint
+        with another plan is refused with what changed, and so is a model that has neither the weights that the run began
+        with nor those of the checkpoint.
+    batch_size, or batch_tokens: examples of a batch, 64 where neither is given; or tokens of a batch at most, inputs and targets after
+        trimming: as many examples, in their order, as fit, and one at least.
+    accumulate: batches whose gradients make one step: the step is, to the bit, that of one batch of batch_size (batch_tokens) x
+        accumulate. Memory is the same either way, since gradients of any batch are summed over pieces of some 500 tokens.
+    schedule: "constant", "linear", "cosine", "rsqrt", or a callable (step, steps) -> factor; where it has an attribute
+        `expected`, the progress bar counts to that step instead of the last one possible.  warmup: steps.
+    clip: global norm of the gradients, 0 for none.  dropout: None for the model's own rate.  broadcast_dropout: one mask for
+        all tokens of a sequence, and in attention for all its queries, as T5X draws it.
+    optimizer: "adafactor", "adamw" or "sgd".  optimizer_options: its keywords (step_offset; beta1, beta2, epsilon,
+        weight_decay; momentum) and those of the loss (z_loss, label_smoothing).
+    freeze: patterns of names of tensors that stay as they are, as ["shared.*", "*.layer_norm.weight"]: they do not count in
+        the norm that is clipped and take no optimiser state.
+    recompute: activations take a quarter of the memory or so (T5-base, 4 examples of 256 + 64 tokens: 128 MB, not 455) and a step a fifth
+    more
+        time; not a bit of the results changes.
+    precision: of matrix products, "float32" or, where the processor multiplies it (AVX-512 BF16), "bfloat16", 1.7 times as fast;
+        weights, gradients and everything else stay float32.
+    add_eos_to_inputs, add_eos_to_targets: whether the end token is appended, before texts are trimmed; T0's choice is the default.
+    checkpoint_every: steps between checkpoints; None: every ten minutes. One is always made at the end and when stopped.
+    keep: so many of the last checkpoints stay; each loads as a model does. From one that the disk damaged, none goes on but the one before.
+    validate: tasks, evaluated after every validate_every steps.  stop: callable (report, log) -> reason to end the run, or
+        None; asked after each validation, or, where nothing is validated, at each logged step with report None.
+    select: T0's choice of a checkpoint: the model with the best mean over the validated tasks (of each, the mean over its prompts;
+        the earlier where two are equal) is kept in out/best. Tasks of datasets that the mixture does not train on are refused,
+        and so are the rows that it trains on.
+    tensorboard: write the log to out/tensorboard too, by tensorboardX (the extra [tensorboard]).
+    seed: from 0 to 2**64 - 1.  workers: threads that prepare batches ahead; the batches are the same with any number.
+    Ctrl-C: the step under way is abandoned, the run is saved, KeyboardInterrupt goes on. NumericError names step and
+    components, after saving the state before that step. ConfigError for an argument or a changed plan, MemoryError where
+    gradients and optimiser state do not fit.
+
+    >>> run = train(t0.mini.new_model(0), t0.mini.training_tasks(["values"]), steps=2, batch_size=4, progress=False)
+    >>> run.steps, len(run.losses), run.stopped
+    (2, 2, None)
+    """
+    given = check_settings(dict(locals()))
+    _check_model(model)
+    given["mixture"] = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
+    given["validate"] = [validate] if isinstance(validate, Task) else validate
+    check_scorable(given["validate"] or ())
+    if select:
+        check_selection(given)
+    if tensorboard:
+        check_tensorboard(out)
+    options = {
+        name: given[name] for name in ("optimizer", "dropout", "broadcast_dropout", "freeze", "recompute", "seed", "threads", "precision")
+    }
+    trainer = Trainer(model, clip_norm=given["clip"], options=given["optimizer_options"] or {}, **options)
+    plan = plan_of(model, given["mixture"], given)
+    folder = RunFolder(out, plan if out is None else plan | {"weights": digest_of(trainer.weights())}, given["keep"])
+    loop = _Loop(given, trainer, folder, folder.open({True: "must", False: "never"}.get(resume, resume), trainer))
+    if loop.state.step > loop.steps:
+        _log.warning("%s: the run has %d steps already, more than the %d asked for: nothing is done", out, loop.state.step, loop.steps)
+    try:
+        if tensorboard:
+            folder.scalars = Scalars(folder.path, folder.log)
+        loop.run()
+    finally:
+        folder.close()
+    return loop.told()
+
+
+class _Loop:
+    """The steps of one call of `train`, and what happens between them. given: its keywords."""
+
+    def __init__(self, given, trainer, folder, state):
+        self.given, self.model, self.trainer, self.folder, self.state = given, given["model"], trainer, folder, state
+        self.steps, self.log_every, self.checkpoint_every = given["steps"], given["log_every"], given["checkpoint_every"]
+        self.tasks = given["validate"]
+        self.validate_every, self.stop = given["validate_every"] or max(1, self.steps // 10), given["stop"]
+        self.reports = []
+        self.interrupts = Interrupts()
+        self.saved_at = time.monotonic()
+        self.seconds_before, self.began = state.seconds, time.monotonic()
+        self.tokens_before = state.tokens
+        self.smooth = None
+        self.aside = 0.0  # seconds of validation, which the shown speed leaves out
+
+    def told(self):
+        state, folder = self.state, self.folder
+        dropped = dict(state.dropped)
+        for entry in folder.log:
+            added(dropped, entry.get("dropped", {}).items())
+        told = {"log": folder.log, "reports": self.reports, "best": folder.best(), "examples": state.examples, "dropped": dropped}
+        return Run(state.step, state.losses, state.stopped, state.seconds, state.tokens, folder.path, **told)
+
+    def _batches(self):
+        state, given = self.state, self.given
+        if given["batch_tokens"] is None:
+            size = given["batch_size"] * given["accumulate"]
+            return Batches(lambda step: self._make(step, size), state.step, self.steps, given["workers"])
+        tokens = given["batch_tokens"] * given["accumulate"]
+        return TokenBatches(lambda chunk: self._make(chunk, CHUNK), state.step, state.examples, tokens, given["workers"])
+
+    def _make(self, step, size):
+        """The batch of a step; called on the threads of Batches."""
+        chosen = self.given["mixture"] if self.given["mixture_at"] is None else self.given["mixture_at"](step)
+        how = {name: self.given[name] for name in ("seed", *TEXT_RULES)}
+        return make_batch(chosen, self.model.tokenizer, step, batch_size=size, **how)
+
+    def _rate(self, step):
+        return rate_at(step, self.steps, *(self.given[name] for name in ("learning_rate", "schedule", "warmup")))
+
+    def run(self):
+        state = self.state
+        bar = Progress("train", self.steps, on=self.given["progress"], done=state.step)
+        with self.interrupts, bar, self._batches() as batches:
+            try:
+                self._validate_if_due()
+                while state.step < self.steps and state.stopped is None:
+                    self._step(batches.next(self.interrupts.check))
+                    bar.total = max(state.step, getattr(self.given["schedule"], "expected", self.steps))
+                    bar.update(state.step, *self._facts())
+                    self._validate_if_due()
+                    self._save_if_due()
+            except (KeyboardInterrupt, NumericError) as error:
+                self._save(with_model=not isinstance(error, NumericError))
+                raise
+            self._save(with_model=True)
+
+    def _step(self, batch):
+        """One step, or none: gradients may be interrupted, for they change nothing; the rest may not."""
+        number = batch.step + 1
+        learning_rate = self._rate(batch.step)
+        try:
+            with self.interrupts.allowed():
+                loss = self.trainer.gradients(batch.sources, batch.targets, number)
+            grad_norm = self.trainer.apply(learning_rate, number)
+        except NumericError as error:
+            kept = f"; the state after step {batch.step} is kept" + (f" in {self.folder.path}" if self.folder.path else "")
+            told = str(error).removeprefix(f"step {number}: ")
+            raise NumericError(f"step {number}: {told}; the batch: {batch.composition()}{kept}") from error
+        state = self.state
+        state.step = number
+        state.losses.append(loss)
+        state.examples += len(batch)
+        state.tokens += batch.n_tokens
+        added(state.dropped, batch.dropped.items())
+        state.seconds = self.seconds_before + time.monotonic() - self.began
+        self.smooth = loss if self.smooth is None else SMOOTHING * self.smooth + (1 - SMOOTHING) * loss
+        if number % self.log_every == 0 or number == self.steps:
+            facts = {"loss": loss, "grad_norm": grad_norm, "tokens": state.tokens, "seconds": round(state.seconds, 3)}
+            self.folder.note(step=number, **facts, lr=learning_rate, **({"dropped": state.dropped} if state.dropped else {}))
+            state.dropped = {}
+            if self.stop is not None and self.tasks is None:
+                self._ask(None)
+
+    def _facts(self):
+        state = self.state
+        speed = (state.tokens - self.tokens_before) / max(1e-9, state.seconds - self.seconds_before - self.aside)
+        return f"loss {self.smooth:.3f}", f"{speed:,.0f} tokens/s"
+
+    def _validate_if_due(self):
+        state = self.state
+        due = state.step > 0 and (state.step % self.validate_every == 0 or state.step == self.steps)
+        if self.tasks is None or not due or state.validated >= state.step:
+            return
+        began = time.monotonic()
+        with self.interrupts.allowed():
+            how = {"label": f"step {state.step}", "add_eos_to_inputs": self.given["add_eos_to_inputs"]}
+            report = evaluate(self.model, self.tasks, progress=False, **how)
+        self.aside += time.monotonic() - began
+        self.reports.append(report)
+        medians = {entry["task"]: entry["median"] for entry in report.summary}
+        state.validated = state.step
+        self.folder.note(step=state.step, validation=medians, **self._select(report))
+        if self.stop is not None:
+            self._ask(report)
+
+    def _select(self, report):
+        """Keeps the best model, before the log tells of it: a run killed in between writes the same bytes again."""
+        if not self.given["select"]:
+            return {}
+        mean = sum(entry["mean"] for entry in report.summary) / len(report.summary)
+        best = self.folder.best()
+        if best is None or mean > best[1]:
+            self.model.save(self.folder.path / BEST)
+        return {"mean": mean}
+
+    def _ask(self, report):
+        reason = self.stop(report, self.folder.log)
+        self.state.stopped = None if reason is None else str(reason)  # a checkpoint keeps it as text
+
+    def _save_if_due(self):
+        now = time.monotonic()
+        due = self.state.step % self.checkpoint_every == 0 if self.checkpoint_every else now - self.saved_at > CHECKPOINT_SECONDS
+        if due:
+            self._save(with_model=False)
+            self.saved_at = now
+
+    def _save(self, with_model):
+        """The checkpoint, from which the run goes on, and, with_model, the model as other programs read it."""
+        self.folder.save(self.state, self.model, self.trainer)
+        if with_model and self.folder.path is not None:
+            self.model.save(self.folder.path)
+
+
+def _check_model(model):
+    if not hasattr(model, "config"):
+        raise ConfigError(f"model {shown(model)}: must be a Model, as t0native.Model.from_pretrained(folder) gives")
+    if getattr(model, "dtype", "float32") != "float32":
+        raise ConfigError(f"a model in {model.dtype} cannot be trained; load it with dtype='float32'")
+    if getattr(model, "tokenizer", None) is None:
+        raise ConfigError(NO_TOKENIZER)
