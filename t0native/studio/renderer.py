@@ -10,6 +10,7 @@ template, answers into a pipe and ends: nothing that a template does outlasts it
     the evaluator's own budgets come first, and name the line"""
 
 import gc
+import hashlib  # noqa: F401  uuid5, by which a prompt gets its id, imports it when called: a child can open no file
 import json
 import os
 import re
