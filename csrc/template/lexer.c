@@ -8,6 +8,7 @@
  * White space is what str.isspace accepts. Numbers are ASCII digits with single _ between digits. */
 #include "template/lexer.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,7 @@ t0_status t0_fail_at(t0_error *err, uint32_t line, uint32_t column, const char *
 }
 
 PyObject *t0_keep(PyObject *constants, PyObject *object) {
+    assert(PyList_CheckExact(constants));
     if (!object) return NULL;
     const int failed = PyList_Append(constants, object);
     Py_DECREF(object);
@@ -64,6 +66,7 @@ static Py_UCS4 peek(const t0_lexer *lexer, Py_ssize_t ahead) {
 }
 
 static void advance(t0_lexer *lexer, Py_ssize_t to) {
+    assert(lexer->at <= to && to <= lexer->size);
     for (; lexer->at < to; lexer->at++)
         if (lexer->text[lexer->at] == '\n') {
             lexer->line++;
