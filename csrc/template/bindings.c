@@ -168,29 +168,27 @@ static t0_status join_arguments(t0_parser *p, t0_node *node, const t0_call_argum
     return T0_OK;
 }
 
-t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
-    t0_node *target = *callee;
+static t0_status bind_function(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
+    t0_node *const target = *callee, *node;
+    const t0_function *function = t0_function_find(target->value);
+    if (function && args->n_keyword && !(function->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "function", target->value, "takes no keyword arguments");
+    T0_TRY(t0_parser_node(p, T_CALL, at, &node));
+    node->a = target;
+    node->fn = function;
+    T0_TRY(join_arguments(p, node, args, &node->value));
+    *callee = node;
+    return t0_parser_sized(p, node);
+}
+
+static t0_status bind_method(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
+    t0_node *const target = *callee, *node;
     PyObject *names;
-    if (target->kind == T_NAME) {
-        const t0_function *function = t0_function_find(target->value);
-        if (function && args->n_keyword && !(function->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "function", target->value, "takes no keyword arguments");
-        t0_node *node;
-        T0_TRY(t0_parser_node(p, T_CALL, at, &node));
-        node->a = target;
-        node->fn = function;
-        T0_TRY(join_arguments(p, node, args, &names));
-        node->value = names;
-        *callee = node;
-        return t0_parser_sized(p, node);
-    }
-    if (target->kind != T_ATTR) return t0_fail_at(p->err, at->line, at->column, "only functions, macros and methods can be called, by their names");
     const t0_method *method = t0_method_find(target->value);
     if (!method) return fail_name(p, at, "method", target->value, "does not exist or may not be called from a template");
     if (method->flags & T0_CALL_MUTATES) p->template->mutates = true;
     t0_token name = *at;
     name.line = target->line;
     name.column = target->column;
-    t0_node *node;
     T0_TRY(t0_parser_node(p, T_METHOD, &name, &node));
     node->a = target->a;
     node->value = target->value;
@@ -199,11 +197,15 @@ t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const
     T0_TRY(join_arguments(p, node, args, &names));
     if (names) {
         if (!(method->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "method", target->value, "takes no keyword arguments here");
-        t0_node *holder;
-        T0_TRY(t0_parser_node(p, T_CONST, at, &holder));
-        holder->value = names;
-        node->b = holder;
+        T0_TRY(t0_parser_node(p, T_CONST, at, &node->b));
+        node->b->value = names;
     }
     *callee = node;
     return t0_parser_sized(p, node);
+}
+
+t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
+    if ((*callee)->kind == T_NAME) return bind_function(p, callee, at, args);
+    if ((*callee)->kind == T_ATTR) return bind_method(p, callee, at, args);
+    return t0_fail_at(p->err, at->line, at->column, "only functions, macros and methods can be called, by their names");
 }

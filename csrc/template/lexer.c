@@ -153,6 +153,15 @@ static Py_ssize_t find_tag(const t0_lexer *lexer, Py_ssize_t at) {
     return lexer->size;
 }
 
+/* {{ or {%, where the lexer stands. */
+static void begin_tag(t0_lexer *lexer, t0_token *out) {
+    const bool block = peek(lexer, 1) == '%';
+    out->kind = block ? K_BLOCK_BEGIN : K_PRINT_BEGIN;
+    lexer->state = block ? LEX_BLOCK : LEX_PRINT;
+    const Py_UCS4 sign = peek(lexer, 2);
+    advance(lexer, lexer->at + 2 + (sign == '-' || sign == '+'));
+}
+
 /* In text: data up to the next tag, then (a call later) the beginning of that tag. */
 static t0_status lex_text(t0_lexer *lexer, t0_token *out, t0_error *err) {
     for (;;) {
@@ -177,16 +186,8 @@ static t0_status lex_text(t0_lexer *lexer, t0_token *out, t0_error *err) {
         bool unused, eats;
         const Py_ssize_t raw = raw_tag(lexer, tag, "raw", &unused, &eats);
         if (raw >= 0) return lex_raw(lexer, raw, eats, out, err);
-        if (lexer->text[tag + 1] == '#') {
-            T0_TRY(skip_comment(lexer, err));
-            continue;
-        }
-        const bool block = lexer->text[tag + 1] == '%';
-        out->kind = block ? K_BLOCK_BEGIN : K_PRINT_BEGIN;
-        lexer->state = block ? LEX_BLOCK : LEX_PRINT;
-        const Py_UCS4 sign = peek(lexer, 2);
-        advance(lexer, tag + 2 + (sign == '-' || sign == '+'));
-        return T0_OK;
+        if (lexer->text[tag + 1] != '#') return begin_tag(lexer, out), T0_OK;
+        T0_TRY(skip_comment(lexer, err));
     }
 }
 

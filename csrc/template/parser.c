@@ -213,34 +213,42 @@ static t0_status parse_dot(t0_parser *p, const t0_token *at, t0_node **out) {
     return T0_OK;
 }
 
-/* arguments = '(' [argument {',' argument} [',']] ')'      argument = [NAME '='] expression, those with a name last */
-static t0_status parse_arguments(t0_parser *p, t0_call_arguments *out) {
-    memset(out, 0, sizeof *out);
+static t0_status make_room(t0_parser *p, t0_call_arguments *out) {
     const size_t size = T0_ARGUMENTS_MAX * sizeof(void *);
+    memset(out, 0, sizeof *out);
     out->positional = t0_arena_get(&p->template->scratch, size);
     out->keyword = t0_arena_get(&p->template->scratch, size);
     out->names = t0_arena_get(&p->template->scratch, size);
-    if (!out->positional || !out->keyword || !out->names) return t0_fail_memory(p->err, size);
+    return out->positional && out->keyword && out->names ? T0_OK : t0_fail_memory(p->err, size);
+}
+
+/* argument = [NAME '='] expression      those with a name last */
+static t0_status parse_argument(t0_parser *p, t0_call_arguments *out) {
+    if (p->now.kind == K_MUL || p->now.kind == K_POW)
+        return t0_parser_fail(p, "* and ** arguments are not supported: write the arguments out");
+    if (out->n_positional + out->n_keyword == T0_ARGUMENTS_MAX) return t0_parser_fail(p, "more than 60 arguments");
+    t0_token *next = NULL;
+    if (p->now.kind == K_NAME) T0_TRY(t0_parser_look(p, &next));
+    if (next && next->kind == K_ASSIGN) {
+        out->names[out->n_keyword] = p->now.value;
+        T0_TRY(t0_parser_advance(p));
+        T0_TRY(t0_parser_advance(p));
+        return t0_parse_expression(p, true, &out->keyword[out->n_keyword++]);
+    }
+    if (out->n_keyword) return t0_parser_fail(p, "a plain argument after a keyword argument: put it before");
+    return t0_parse_expression(p, true, &out->positional[out->n_positional++]);
+}
+
+/* arguments = '(' [argument {',' argument} [',']] ')' */
+static t0_status parse_arguments(t0_parser *p, t0_call_arguments *out) {
+    T0_TRY(make_room(p, out));
     T0_TRY(t0_parser_expect(p, K_LPAREN, "'('"));
     while (p->now.kind != K_RPAREN) {
         if (out->n_positional + out->n_keyword) {
             T0_TRY(t0_parser_expect(p, K_COMMA, "',' or ')'"));
             if (p->now.kind == K_RPAREN) break;
         }
-        if (p->now.kind == K_MUL || p->now.kind == K_POW)
-            return t0_parser_fail(p, "* and ** arguments are not supported: write the arguments out");
-        if (out->n_positional + out->n_keyword == T0_ARGUMENTS_MAX) return t0_parser_fail(p, "more than 60 arguments");
-        t0_token *next = NULL;
-        if (p->now.kind == K_NAME) T0_TRY(t0_parser_look(p, &next));
-        if (next && next->kind == K_ASSIGN) {
-            out->names[out->n_keyword] = p->now.value;
-            T0_TRY(t0_parser_advance(p));
-            T0_TRY(t0_parser_advance(p));
-            T0_TRY(t0_parse_expression(p, true, &out->keyword[out->n_keyword++]));
-        } else {
-            if (out->n_keyword) return t0_parser_fail(p, "a plain argument after a keyword argument: put it before");
-            T0_TRY(t0_parse_expression(p, true, &out->positional[out->n_positional++]));
-        }
+        T0_TRY(parse_argument(p, out));
     }
     return t0_parser_expect(p, K_RPAREN, "')'");
 }

@@ -167,6 +167,21 @@ static t0_status note_target(scope *s, frame *f, symbols *now, const t0_node *no
 
 static t0_status note_body(scope *s, frame *f, symbols *now, const t0_node *node);
 
+/* The symbols of a branch into those after the `if`. */
+static t0_status merge(scope *s, symbols *now, const symbols *branch) {
+    for (uint32_t k = 0; k < branch->count; k++) {
+        const symbol *const new = &branch->items[k];
+        symbol *known = find(s, now, new->name);
+        if (!known) T0_TRY(append(s, now, *new));
+        else {
+            const bool stored = known->stored || new->stored;
+            *known = *new;
+            known->stored = stored;
+        }
+    }
+    return T0_OK;
+}
+
 /* Both branches start from the same symbols; what either sets may be missing afterwards. */
 static t0_status note_if(scope *s, frame *f, symbols *now, const t0_node *node) {
     T0_TRY(note_expression(s, f, now, node->a));
@@ -181,17 +196,7 @@ static t0_status note_if(scope *s, frame *f, symbols *now, const t0_node *node) 
     if (!node->b && !node->c) return T0_OK;
     symbols before;
     T0_TRY(copy_symbols(s, &before, now));
-    for (int i = 0; i < 2; i++)
-        for (uint32_t k = 0; k < branch[i].count; k++) {
-            const symbol *const new = &branch[i].items[k];
-            symbol *known = find(s, now, new->name);
-            if (!known) T0_TRY(append(s, now, *new));
-            else {
-                const bool stored = known->stored || new->stored;
-                *known = *new;
-                known->stored = stored;
-            }
-        }
+    for (int i = 0; i < 2; i++) T0_TRY(merge(s, now, &branch[i]));
     for (uint32_t k = 0; k < now->count; k++) {
         symbol *const known = &now->items[k];
         const symbol *const old = find(s, &before, known->name);
@@ -323,6 +328,21 @@ static t0_status bind_test(scope *s, frame *f, t0_loop_parts *parts) {
     return frame_inits(s, &test, &parts->test_inits, &parts->n_test_inits);
 }
 
+static t0_status bind_loop_body(scope *s, frame *f, t0_loop_parts *parts, bool reads_loop) {
+    frame body = {.parent = f};
+    if (reads_loop) {
+        PyObject *const name = t0_keep(s->template->constants, PyUnicode_InternFromString("loop"));
+        if (!name) return t0_fail(s->err, T0_EPYTHON, "Python error");
+        T0_TRY(define(s, &body, &body.names, name, LOAD_PARAMETER, T0_NO_SLOT, true));
+        parts->loop_slot = find(s, &body.names, name)->slot;
+    }
+    T0_TRY(note_target(s, &body, &body.names, parts->target, true));
+    T0_TRY(note_body(s, &body, &body.names, parts->body));
+    T0_TRY(bind_expression(s, &body, parts->target));
+    T0_TRY(bind_body(s, &body, parts->body));
+    return frame_inits(s, &body, &parts->inits, &parts->n_inits);
+}
+
 static t0_status bind_for(scope *s, frame *f, t0_node *node) {
     t0_loop_parts *const parts = node->loop;
     parts->first = s->template->n_slots;
@@ -336,18 +356,7 @@ static t0_status bind_for(scope *s, frame *f, t0_node *node) {
         T0_TRY(body_reads_loop(s, parts->otherwise, &unused));
     }
     if (parts->test) T0_TRY(bind_test(s, f, parts));
-    frame body = {.parent = f};
-    if (reads) {
-        PyObject *const loop_name = t0_keep(s->template->constants, PyUnicode_InternFromString("loop"));
-        if (!loop_name) return t0_fail(s->err, T0_EPYTHON, "Python error");
-        T0_TRY(define(s, &body, &body.names, loop_name, LOAD_PARAMETER, T0_NO_SLOT, true));
-        parts->loop_slot = find(s, &body.names, loop_name)->slot;
-    }
-    T0_TRY(note_target(s, &body, &body.names, parts->target, true));
-    T0_TRY(note_body(s, &body, &body.names, parts->body));
-    T0_TRY(bind_expression(s, &body, parts->target));
-    T0_TRY(bind_body(s, &body, parts->body));
-    T0_TRY(frame_inits(s, &body, &parts->inits, &parts->n_inits));
+    T0_TRY(bind_loop_body(s, f, parts, reads));
     if (parts->otherwise) {
         frame otherwise = {.parent = f};
         T0_TRY(note_body(s, &otherwise, &otherwise.names, parts->otherwise));
