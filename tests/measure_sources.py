@@ -1,14 +1,14 @@
 """How long files and functions are, what `import t0native` loads and takes, and which files call or import each other in circles.
 
-    python tests/measure_sources.py [FOLDER] [--runs 15]          FOLDER: a checkout, by default this one; Markdown on stdout
+python tests/measure_sources.py [FOLDER] [--runs 15]          FOLDER: a checkout, by default this one; Markdown on stdout
 
-    functions   C: a brace counter over the text without comments, strings and directives, from the line of the name (or of its
-                type) to the closing brace; macros do not count. Python: the syntax tree, nested ones and docstrings included;
-                parameters without self and cls
-    comments    share of lines that hold a comment or a part of one or, in Python, of a docstring
-    90 %        the smallest value that nine tenths do not exceed
-    circles     strongly connected groups of files. Python: of imports when a module is loaded, then with those inside functions
-                too (not those for type checkers alone, nor of `_core` and `__version__`). C: of calls from one .c file into another."""
+functions   C: a brace counter over the text without comments, strings and directives, from the line of the name (or of its
+            type) to the closing brace; macros do not count. Python: the syntax tree, nested ones and docstrings included;
+            parameters without self and cls
+comments    share of lines that hold a comment or a part of one or, in Python, of a docstring
+90 %        the smallest value that nine tenths do not exceed
+circles     strongly connected groups of files. Python: of imports when a module is loaded, then with those inside functions
+            too (not those for type checkers alone, nor of `_core` and `__version__`). C: of calls from one .c file into another."""
 
 import argparse
 import ast

@@ -37,27 +37,3 @@ def imports_of(file, modules):
         for name in dict.fromkeys(names):
             if name in modules and (name, getattr(node, "names", [None])[0].name) != ("t0native", "_core"):  # the core is under them all
                 yield name, node.lineno, node not in inside
-
-
-def circles(arrows):
-    """Strongly connected components of more than one node: sorted lists. arrows: node -> nodes."""
-    index, low, stack, found = {}, {}, [], []
-
-    def visit(node):
-        index[node] = low[node] = len(index)
-        stack.append(node)
-        for other in arrows.get(node, ()):
-            if other not in index:
-                visit(other)
-            if other in stack:
-                low[node] = min(low[node], low[other])
-        if low[node] == index[node]:
-            members = stack[stack.index(node) :]
-            del stack[stack.index(node) :]
-            if len(members) > 1:
-                found.append(sorted(members))
-
-    for node in sorted(arrows):
-        if node not in index:
-            visit(node)
-    return sorted(found)

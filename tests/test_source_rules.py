@@ -1,17 +1,26 @@
 """The house rules that a machine can check: dependency law, sizes, names, banned calls."""
 
 import ast
+import io
 import re
 import subprocess
+import tokenize
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from python_imports import circles, imports_of, modules_in
+from c_sources import calls, circles, code_of, comments_of
+from python_imports import imports_of, modules_in
 
 ROOT = Path(__file__).parent.parent
 C_FILES = sorted(ROOT.glob("csrc/*/*.[ch]"))
 C_TESTS = sorted(ROOT.glob("tests/c/*.[ch]"))
 PYTHON_FILES = sorted((ROOT / "t0native").rglob("*.py"))
+PYTHON_TESTS = sorted((ROOT / "tests").rglob("*.py"))
+SOURCE_PATHS = [
+    f"/{file.relative_to(ROOT)}"
+    for file in [*C_FILES, *C_TESTS, *PYTHON_FILES, *PYTHON_TESTS, *ROOT.glob("*.py"), *ROOT.glob("benchmarks/**/*.[chp]*")]
+]
 CORE = {"base", "text", "nn", "t5"}
 MAY_INCLUDE = {
     "base": {"base"},
@@ -21,7 +30,6 @@ MAY_INCLUDE = {
     "template": {"base", "template"},
     "py": {"base", "text", "nn", "t5", "template", "py"},
 }
-
 PYTHON = modules_in(ROOT / "t0native")
 # What each room of t0native/ may import besides itself and the core. A room is a folder, or a file that stands in the hall.
 # To come: tokenizers of other kinds go into text; GGUF and CTranslate2 files into checkpoints; adapters into models and training;
@@ -40,31 +48,17 @@ MAY_IMPORT = {
     "suites": {"base", "data", "prompts", "tasks", "mini"},
     "reports": {"base", "tasks"},
     "evaluation": {"base", "models", "tasks", "suites", "reports"},
-    "training": {
-        "base",
-        "text",
-        "data",
-        "checkpoints",
-        "prompts",
-        "generation",
-        "models",
-        "tasks",
-        "mini",
-        "suites",
-        "reports",
-        "evaluation",
-    },
+    "training": set("base text data checkpoints prompts generation models tasks mini suites reports evaluation".split()),
     "experiments": {"base", "models", "tasks", "mini", "reports", "evaluation", "training"},
     "studio": {"base", "text", "data", "prompts", "promptsource", "models"},
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 MAY_IMPORT["__main__"] = {"cli"}
-
-
-def code_of(file):
-    """The file without comments and string literals."""
-    text = file.read_text()
-    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"', " ", text, flags=re.S)
+MAY_CALL_IN_CIRCLES = {  # the files of each circle of calls that there may be
+    "evaluator": {"evaluate.c", "execute.c", "functions.c", "lazy.c", "lookup.c", "loop.c", "macro.c", "methods.c"}
+}
+FOREIGN = {"evaluation/run_eval.py", "network.py"}  # files of other projects that comments name: of t-zero, of T5X
+FILE_NAME = re.compile(r"(?<![\w.<-])((?:[\w-]+/)*[\w*]+\.(?:c|h|py))\b(?![\w.(/])")
 
 
 def test_there_is_something_to_check():
@@ -121,6 +115,52 @@ def test_the_hall_is_small():
 def test_the_core_neither_prints_nor_exits(file):
     found = re.findall(r"\b(?:printf|fprintf|puts|exit|abort|system|popen)\s*\(", code_of(file))
     assert not found, f"{file.name}: {found}"
+
+
+def test_no_circle_of_calls_but_the_known_ones():
+    """Of files: one calls a function of another, and that one, through any others, a function of the first."""
+    found = [{file.name for file in circle} for circle in circles(calls(C_FILES))]
+    known = list(MAY_CALL_IN_CIRCLES.values())
+    assert not [sorted(circle) for circle in found if circle not in known], "new circles, or known ones that have grown or shrunk"
+    assert not [name for name, circle in MAY_CALL_IN_CIRCLES.items() if circle not in found], (
+        "circles that are gone: take them out of the table"
+    )
+
+
+def test_circles_of_calls_are_found(tmp_path):
+    """Through a function of a macro and through an inline one of a header; a static function of the same name does not count."""
+    sources = {
+        "a.c": '#include "m.h"\nint first(void) {\n    return run_second();\n}\n',
+        "b.c": '#include "m.h"\nRUN(second) { return through(); }\n',
+        "c.c": "static int first(void) { return 1; }\nint third(void) { return run_second(); }\n/* third() */\n",
+        "m.h": "#define RUN(name) int run_##name(void)\nint first(void);\nstatic inline int through(void) {\n    return first();\n}\n",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text)
+    graph = calls(sorted(tmp_path.iterdir()))
+    assert {file.name: {other.name for other in others} for file, others in graph.items()} == {
+        "a.c": {"b.c"},
+        "b.c": {"a.c"},
+        "c.c": {"b.c"},
+    }
+    assert circles(graph) == [{tmp_path / "a.c", tmp_path / "b.c"}]
+
+
+def python_comments_of(file):
+    """Comments and docstrings."""
+    text = file.read_text()
+    yield from (token.string for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type == tokenize.COMMENT)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
+
+
+@pytest.mark.parametrize("file", C_FILES + C_TESTS + PYTHON_FILES + PYTHON_TESTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_comments_name_files_that_exist(file):
+    """By name or by the end of the path; filter_*.c stands for one at least."""
+    comments = comments_of(file) if file.suffix in {".c", ".h"} else python_comments_of(file)
+    named = {name for comment in comments for name in FILE_NAME.findall(comment)} - FOREIGN
+    assert not {name for name in named if not any(fnmatch(path, f"*/{name}") for path in SOURCE_PATHS)}
 
 
 @pytest.mark.parametrize("file", C_FILES + C_TESTS + PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))

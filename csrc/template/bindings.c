@@ -1,53 +1,18 @@
-/* Calls: argument lists, and what a filter, a test, a function or a method name stands for.
+/* Calls: what the name of a filter, a test, a function or a method stands for.
  *
  * Everything is bound while compiling, from the allow-lists: keyword arguments get their positions, the inner filter of
  * map('name') and the inner test of select('name') become nodes, and an unknown name is refused with its place. */
-#include "template/calls.h"
-#include "template/parser.h"
+#include "template/bindings.h"
 
+#include "template/allowed.h"
+
+#include <assert.h>
 #include <string.h>
-
-#define NEW(node, kind, at)                      \
-    t0_node *node = t0_parser_node(p, kind, at); \
-    if (!node) return T0_ENOMEM
-
-enum { ARGUMENTS_MAX = 60 };
 
 static t0_status fail_name(t0_parser *p, const t0_token *at, const char *what, PyObject *name, const char *remedy) {
     const char *text = PyUnicode_AsUTF8(name);
     if (!text) PyErr_Clear(); /* a lone surrogate */
     return t0_fail_at(p->err, at->line, at->column, "%s '%.60s' %s", what, text ? text : "?", remedy);
-}
-
-t0_status t0_parse_arguments(t0_parser *p, t0_call_arguments *out) {
-    memset(out, 0, sizeof *out);
-    const size_t size = ARGUMENTS_MAX * sizeof(void *);
-    out->positional = t0_arena_get(&p->template->scratch, size);
-    out->keyword = t0_arena_get(&p->template->scratch, size);
-    out->names = t0_arena_get(&p->template->scratch, size);
-    if (!out->positional || !out->keyword || !out->names) return t0_fail_memory(p->err, size);
-    T0_TRY(t0_parser_expect(p, K_LPAREN, "'('"));
-    while (p->now.kind != K_RPAREN) {
-        if (out->n_positional + out->n_keyword) {
-            T0_TRY(t0_parser_expect(p, K_COMMA, "',' or ')'"));
-            if (p->now.kind == K_RPAREN) break;
-        }
-        if (p->now.kind == K_MUL || p->now.kind == K_POW)
-            return t0_parser_fail(p, "* and ** arguments are not supported: write the arguments out");
-        if (out->n_positional + out->n_keyword == ARGUMENTS_MAX) return t0_parser_fail(p, "more than 60 arguments");
-        t0_token *next = NULL;
-        if (p->now.kind == K_NAME) T0_TRY(t0_parser_look(p, &next));
-        if (next && next->kind == K_ASSIGN) {
-            out->names[out->n_keyword] = p->now.value;
-            T0_TRY(t0_parser_advance(p));
-            T0_TRY(t0_parser_advance(p));
-            T0_TRY(t0_parse_expression(p, true, &out->keyword[out->n_keyword++]));
-        } else {
-            if (out->n_keyword) return t0_parser_fail(p, "a plain argument after a keyword argument: put it before");
-            T0_TRY(t0_parse_expression(p, true, &out->positional[out->n_positional++]));
-        }
-    }
-    return t0_parser_expect(p, K_RPAREN, "')'");
 }
 
 static PyObject *keyword_of(const t0_call_arguments *args, const char *name, t0_node **value) {
@@ -66,8 +31,7 @@ static t0_status bind_parameters(t0_parser *p, t0_node *node, const t0_token *at
     if (filter->flags & T0_CALL_ANY_COUNT) n = args->n_positional;
     if (args->n_positional > n) return fail_name(p, at, "filter", node->value, "got too many arguments");
     node->count = n;
-    node->items = t0_template_get(p->template, (n + 1) * sizeof *node->items);
-    if (!node->items) return t0_fail_memory(p->err, (n + 1) * sizeof *node->items);
+    T0_TRY(t0_parser_room(p, node, n));
     for (uint32_t i = 0; i < n; i++) node->items[i] = i < args->n_positional ? args->positional[i] : NULL;
     for (uint32_t k = 0; k < args->n_keyword; k++) {
         uint32_t i = 0;
@@ -110,8 +74,7 @@ static t0_status bind_lazy(t0_parser *p, t0_node *node, const t0_token *at, t0_c
         node->fn = &t0_filter_map_attribute;
         return bind_parameters(p, node, at, node->fn, &args);
     }
-    node->items = t0_template_get(p->template, sizeof *node->items);
-    if (!node->items) return t0_fail_memory(p->err, sizeof *node->items);
+    T0_TRY(t0_parser_room(p, node, 1));
     if (filter == &t0_filter_selectattr || filter == &t0_filter_rejectattr) {
         if (!args.n_positional) return fail_name(p, at, "filter", node->value, "needs the name of an attribute");
         node->items[0] = args.positional[0];
@@ -125,30 +88,27 @@ static t0_status bind_lazy(t0_parser *p, t0_node *node, const t0_token *at, t0_c
     name.value = args.positional[0]->value;
     args.positional++;
     args.n_positional--;
-    NEW(inner, is_map ? T_FILTER : T_TEST, at);
+    t0_node *inner;
+    T0_TRY(t0_parser_node(p, is_map ? T_FILTER : T_TEST, at, &inner));
     node->b = inner;
     return is_map ? t0_bind_filter(p, inner, &name, &args) : t0_bind_test(p, inner, &name, &args);
-}
-
-static t0_node *constant_node(t0_parser *p, const t0_token *at, PyObject *value) {
-    t0_node *node = t0_parser_node(p, T_CONST, at);
-    if (node) node->value = value;
-    return node;
 }
 
 /* x | format(a = 1): x | string % {"a": 1} */
 static t0_status bind_format(t0_parser *p, t0_node *node, const t0_token *at, const t0_call_arguments *args) {
     if (args->n_positional) return fail_name(p, at, "filter", node->value, "takes arguments with names, or without, not both");
-    NEW(text, T_FILTER, at);
-    NEW(values, T_DICT, at);
+    t0_node *text;
+    T0_TRY(t0_parser_node(p, T_FILTER, at, &text));
+    t0_node *values;
+    T0_TRY(t0_parser_node(p, T_DICT, at, &values));
     text->a = node->a;
     text->fn = t0_filter_string;
     text->value = node->value;
-    values->items = t0_template_get(p->template, 2 * args->n_keyword * sizeof *values->items);
-    if (!values->items) return t0_fail_memory(p->err, 2 * args->n_keyword * sizeof *values->items);
+    T0_TRY(t0_parser_room(p, values, 2 * args->n_keyword));
     for (uint32_t i = 0; i < args->n_keyword; i++) {
-        t0_node *key = constant_node(p, at, args->names[i]);
-        if (!key) return T0_ENOMEM;
+        t0_node *key;
+        T0_TRY(t0_parser_node(p, T_CONST, at, &key));
+        key->value = args->names[i];
         values->items[values->count++] = key;
         values->items[values->count++] = args->keyword[i];
     }
@@ -161,6 +121,7 @@ static t0_status bind_format(t0_parser *p, t0_node *node, const t0_token *at, co
 }
 
 t0_status t0_bind_filter(t0_parser *p, t0_node *node, const t0_token *name, const t0_call_arguments *args) {
+    assert(node->kind == T_FILTER);
     const t0_filter *filter = t0_filter_find(name->value);
     if (!filter)
         return fail_name(p, name, "filter", name->value,
@@ -175,6 +136,7 @@ t0_status t0_bind_filter(t0_parser *p, t0_node *node, const t0_token *name, cons
 }
 
 t0_status t0_bind_test(t0_parser *p, t0_node *node, const t0_token *name, const t0_call_arguments *args) {
+    assert(node->kind == T_TEST);
     const t0_test *test = t0_test_find(name->value);
     if (!test) return fail_name(p, name, "test", name->value, "does not exist or is not supported");
     if (args->n_keyword || args->n_positional != test->count) return fail_name(p, name, "test", name->value, "got a wrong number of arguments");
@@ -182,8 +144,7 @@ t0_status t0_bind_test(t0_parser *p, t0_node *node, const t0_token *name, const 
     node->value = name->value;
     node->fn = test;
     node->count = args->n_positional;
-    node->items = t0_template_get(p->template, (node->count + 1) * sizeof *node->items);
-    if (!node->items) return t0_fail_memory(p->err, node->count * sizeof *node->items);
+    T0_TRY(t0_parser_room(p, node, node->count));
     if (node->count) memcpy(node->items, args->positional, node->count * sizeof *node->items);
     return T0_OK;
 }
@@ -191,8 +152,7 @@ t0_status t0_bind_test(t0_parser *p, t0_node *node, const t0_token *name, const 
 /* items = positional then keyword values; names as one tuple, NULL where there are none. */
 static t0_status join_arguments(t0_parser *p, t0_node *node, const t0_call_arguments *args, PyObject **names) {
     node->count = args->n_positional + args->n_keyword;
-    node->items = t0_template_get(p->template, (node->count + 1) * sizeof *node->items);
-    if (!node->items) return t0_fail_memory(p->err, node->count * sizeof *node->items);
+    T0_TRY(t0_parser_room(p, node, node->count));
     *names = NULL;
     if (args->n_positional) memcpy(node->items, args->positional, args->n_positional * sizeof *node->items);
     if (!args->n_keyword) return T0_OK;
@@ -208,28 +168,28 @@ static t0_status join_arguments(t0_parser *p, t0_node *node, const t0_call_argum
     return T0_OK;
 }
 
-t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
-    t0_node *target = *callee;
+static t0_status bind_function(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
+    t0_node *const target = *callee, *node;
+    const t0_function *function = t0_function_find(target->value);
+    if (function && args->n_keyword && !(function->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "function", target->value, "takes no keyword arguments");
+    T0_TRY(t0_parser_node(p, T_CALL, at, &node));
+    node->a = target;
+    node->fn = function;
+    T0_TRY(join_arguments(p, node, args, &node->value));
+    *callee = node;
+    return t0_parser_sized(p, node);
+}
+
+static t0_status bind_method(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
+    t0_node *const target = *callee, *node;
     PyObject *names;
-    if (target->kind == T_NAME) {
-        const t0_function *function = t0_function_find(target->value);
-        if (function && args->n_keyword && !(function->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "function", target->value, "takes no keyword arguments");
-        NEW(node, T_CALL, at);
-        node->a = target;
-        node->fn = function;
-        T0_TRY(join_arguments(p, node, args, &names));
-        node->value = names;
-        *callee = node;
-        return t0_parser_sized(p, node);
-    }
-    if (target->kind != T_ATTR) return t0_fail_at(p->err, at->line, at->column, "only functions, macros and methods can be called, by their names");
     const t0_method *method = t0_method_find(target->value);
     if (!method) return fail_name(p, at, "method", target->value, "does not exist or may not be called from a template");
     if (method->flags & T0_CALL_MUTATES) p->template->mutates = true;
     t0_token name = *at;
     name.line = target->line;
     name.column = target->column;
-    NEW(node, T_METHOD, &name);
+    T0_TRY(t0_parser_node(p, T_METHOD, &name, &node));
     node->a = target->a;
     node->value = target->value;
     node->attrs = target->attrs;
@@ -237,10 +197,15 @@ t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const
     T0_TRY(join_arguments(p, node, args, &names));
     if (names) {
         if (!(method->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "method", target->value, "takes no keyword arguments here");
-        NEW(holder, T_CONST, at);
-        holder->value = names;
-        node->b = holder;
+        T0_TRY(t0_parser_node(p, T_CONST, at, &node->b));
+        node->b->value = names;
     }
     *callee = node;
     return t0_parser_sized(p, node);
+}
+
+t0_status t0_bind_call(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
+    if ((*callee)->kind == T_NAME) return bind_function(p, callee, at, args);
+    if ((*callee)->kind == T_ATTR) return bind_method(p, callee, at, args);
+    return t0_fail_at(p->err, at->line, at->column, "only functions, macros and methods can be called, by their names");
 }

@@ -1,15 +1,15 @@
-/* Budgets and ownership.
+/* Budgets: one count of steps pays for time and memory alike.
  *
- * One count of steps pays for time and memory alike: a node costs 1, a string 1 + characters/64, a list 1 + items/8, so
- * that a step that is not a node's stands for 64 bytes; what is freed is not given back. Costs are charged before the
- * work. The clock, which would make results depend on the machine, is asked only where max_seconds is set.
+ *     a node 1     a string 1 + characters/64     a list 1 + items/8
  *
- * A template may change only containers that it made: they are noted in a hash set, with references, so that an address
- * in the set always means the same object. */
-#include "template/calls.h"
+ * So a step that is not a node's stands for 64 bytes; what is freed is not given back. Costs are charged before the work.
+ * The clock, which would make results depend on the machine, is asked only where max_seconds is set. */
+#include "template/budget.h"
 
+#include "template/values.h"
+
+#include <assert.h>
 #include <stdarg.h>
-#include <string.h>
 #include <time.h>
 
 /* A thread that waits for the interpreter asks for it after 5 ms in which nobody let go of it; whoever lets go more often
@@ -49,6 +49,7 @@ static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 /* Steps until the next of: signals, max_steps, max_memory. */
 static void plan_pause(t0_context *c) {
+    assert(c->nodes <= c->steps && c->steps <= c->max_steps && c->steps - c->nodes <= c->max_memory / STEP_BYTES);
     const uint64_t memory = c->max_memory / STEP_BYTES - (c->steps - c->nodes);
     c->pause = c->steps + smaller(SIGNAL_STEPS, smaller(c->max_steps - c->steps, memory));
 }
@@ -82,6 +83,15 @@ PyObject *t0_settle_wide(t0_context *c, PyObject *text) {
     const uint64_t extra = (uint64_t)PyUnicode_GET_LENGTH(text) * (PyUnicode_KIND(text) - 1); /* bytes beyond one a character */
     if (t0_charge(c, extra / 64) < 0) Py_CLEAR(text);
     return text;
+}
+
+int t0_charge_replace(t0_context *c, PyObject *text, PyObject *old, PyObject *new) {
+    assert(PyUnicode_Check(text) && PyUnicode_Check(old) && PyUnicode_Check(new));
+    const uint64_t size = (uint64_t)PyUnicode_GET_LENGTH(text), from = (uint64_t)PyUnicode_GET_LENGTH(old), to = (uint64_t)PyUnicode_GET_LENGTH(new);
+    const uint64_t most = size + (from ? size / from : size + 1) * to;
+    if (to <= from || most <= c->max_output) return t0_charge(c, size / 64);
+    const Py_ssize_t hits = from ? PyUnicode_Count(text, old, 0, PY_SSIZE_T_MAX) : (Py_ssize_t)size + 1;
+    return hits < 0 ? -1 : t0_charge_size(c, size + (uint64_t)hits * (to - from));
 }
 
 static int weigh_int(t0_context *c, PyObject *value) {
@@ -128,44 +138,3 @@ static int weigh(t0_context *c, PyObject *value, int depth, bool printed) {
 int t0_charge_tree(t0_context *c, PyObject *value) { return weigh(c, value, 0, false) < 0 ? -1 : t0_charge(c, 0); }
 int t0_charge_print(t0_context *c, PyObject *value) { return weigh(c, value, 0, true) < 0 ? -1 : t0_charge(c, 0); }
 
-static size_t home(const t0_owned *owned, PyObject *container) { return ((uintptr_t)container >> 4) * 11400714819323198485u & (owned->capacity - 1); }
-
-static void place(t0_owned *owned, PyObject *container) {
-    size_t i = home(owned, container);
-    while (owned->slots[i]) i = (i + 1) & (owned->capacity - 1);
-    owned->slots[i] = container;
-}
-
-bool t0_owns(const t0_context *c, PyObject *container) {
-    if (!c->owned.capacity) return false;
-    for (size_t i = home(&c->owned, container); c->owned.slots[i]; i = (i + 1) & (c->owned.capacity - 1))
-        if (c->owned.slots[i] == container) return true;
-    return false;
-}
-
-int t0_own_container(t0_context *c, PyObject *container) {
-    if (t0_owns(c, container)) return 0;
-    t0_owned *owned = &c->owned;
-    if (2 * (owned->used + 1) > owned->capacity) {
-        const t0_owned old = *owned;
-        owned->capacity = old.capacity ? old.capacity * 2 : 16;
-        owned->slots = PyMem_Calloc(owned->capacity, sizeof *owned->slots);
-        if (!owned->slots) {
-            *owned = old;
-            PyErr_NoMemory();
-            return -1;
-        }
-        for (size_t i = 0; i < old.capacity; i++)
-            if (old.slots[i]) place(owned, old.slots[i]);
-        PyMem_Free(old.slots);
-    }
-    place(owned, Py_NewRef(container));
-    owned->used++;
-    return 0;
-}
-
-void t0_owned_free(t0_owned *owned) {
-    for (size_t i = 0; i < owned->capacity; i++) Py_XDECREF(owned->slots[i]);
-    PyMem_Free(owned->slots);
-    memset(owned, 0, sizeof *owned);
-}

@@ -1,6 +1,20 @@
 /* Expressions: a walk over the compiled tree. Each case evaluates its children left to right, as Jinja's generated
  * Python does, charges a step, and leaves the work to CPython's own routines. */
-#include "template/calls.h"
+#include "template/evaluate.h"
+
+#include "template/allowed.h"
+#include "template/budget.h"
+#include "template/lazy.h"
+#include "template/lookup.h"
+#include "template/macro.h"
+#include "template/methods.h"
+#include "template/operators.h"
+#include "template/owned.h"
+#include "template/values.h"
+
+#include <assert.h>
+
+enum { UNPACK_MAX = 64 };
 
 static PyObject *read_example(t0_context *c, int32_t number) {
     PyObject *name = c->template->names[number], *value;
@@ -19,6 +33,7 @@ static PyObject *read_example(t0_context *c, int32_t number) {
 
 /* Borrowed; NULL with an exception, or NULL without one where the name has no value yet. */
 static PyObject *slot_value(t0_context *c, int32_t slot) {
+    assert(slot >= 0 ? (uint32_t)slot < c->template->n_slots : (uint32_t)~slot < c->template->n_names);
     if (slot >= 0) return c->locals[slot];
     PyObject *value = c->globals[~slot];
     return value ? value : read_example(c, ~slot);
@@ -29,7 +44,7 @@ PyObject *t0_peek_name(t0_context *c, const t0_node *node) {
     return slot_value(c, node->slot);
 }
 
-PyObject *t0_read_name(t0_context *c, const t0_node *node) {
+static PyObject *read_name(t0_context *c, const t0_node *node) {
     PyObject *value = slot_value(c, node->slot);
     if (value) return Py_NewRef(value);
     return PyErr_Occurred() ? NULL : t0_undefined(c, node->value);
@@ -39,6 +54,7 @@ int t0_enter(t0_context *c, const t0_slot_init *inits, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         PyObject *value = inits[i].from == T0_NO_SLOT ? NULL : slot_value(c, inits[i].from);
         if (!value && PyErr_Occurred()) return -1;
+        assert(inits[i].slot >= 0 && (uint32_t)inits[i].slot < c->template->n_slots);
         if (value && t0_is_undefined(c, value) && inits[i].from < 0) value = NULL; /* missing: named anew where it is read */
         Py_XSETREF(c->locals[inits[i].slot], Py_XNewRef(value));
     }
@@ -48,9 +64,9 @@ int t0_enter(t0_context *c, const t0_slot_init *inits, uint32_t n) {
 static int assign_tuple(t0_context *c, const t0_node *target, PyObject *value) {
     PyObject *iterator = PyObject_GetIter(value);
     if (!iterator) return -1;
-    PyObject *items[64], *extra = NULL;
+    PyObject *items[UNPACK_MAX], *extra = NULL;
     uint32_t n = 0;
-    int status = target->count <= 64 ? 0 : t0_refuse(c, "more than 64 names to assign at once");
+    int status = target->count <= UNPACK_MAX ? 0 : t0_refuse(c, "more than %d names to assign at once", UNPACK_MAX);
     while (status == 0 && n < target->count && (items[n] = PyIter_Next(iterator))) n++;
     if (status == 0 && !PyErr_Occurred()) {
         if (n < target->count) PyErr_Format(PyExc_ValueError, "not enough values to unpack (expected %u, got %u)", target->count, n);
@@ -76,9 +92,11 @@ static PyObject *namespace_of(t0_context *c, const t0_node *target) {
 int t0_assign(t0_context *c, const t0_node *target, PyObject *value) {
     if (target->kind == T_TUPLE) return assign_tuple(c, target, value);
     if (target->kind == T_NAME) {
+        assert(target->slot >= 0 && (uint32_t)target->slot < c->template->n_slots);
         Py_XSETREF(c->locals[target->slot], Py_NewRef(value));
         return 0;
     }
+    assert(target->kind == T_FIELD);
     PyObject *attributes = namespace_of(c, target);
     return attributes ? PyDict_SetItem(attributes, target->value, value) : -1;
 }
@@ -131,8 +149,9 @@ static PyObject *evaluate_slice(t0_context *c, const t0_node *node) {
     return out;
 }
 
-/* Evaluates the arguments into room[count]; false with an exception set and nothing held. */
-bool t0_evaluate_arguments(t0_context *c, const t0_node *node, PyObject **room, t0_arguments *out) {
+/* Evaluates the arguments into room[count], at most T0_ROOM; false with an exception set and nothing held. */
+static bool evaluate_arguments(t0_context *c, const t0_node *node, PyObject **room, t0_arguments *out) {
+    assert(node->count <= T0_ROOM);
     out->items = room;
     out->count = node->count;
     for (uint32_t i = 0; i < node->count; i++) {
@@ -144,33 +163,36 @@ bool t0_evaluate_arguments(t0_context *c, const t0_node *node, PyObject **room, 
     return true;
 }
 
-void t0_arguments_free(const t0_arguments *args) {
+static void free_arguments(const t0_arguments *args) {
     for (uint32_t i = 0; i < args->count; i++) Py_XDECREF(args->items[i]);
 }
 
 /* The arguments of a lazy filter and of what it names, map('map', 'replace', 'a', 'b'), one after the other. */
 static PyObject *evaluate_lazy(t0_context *c, const t0_node *node, PyObject *value) {
-    PyObject *room[64], *out = NULL; /* all come from one list of at most 60, and an attribute and a default */
+    PyObject *room[T0_ROOM], *out = NULL;
     t0_arguments args = {room, 0}, more;
     const t0_node *inner = node;
-    for (; inner && t0_evaluate_arguments(c, inner, room + args.count, &more); inner = inner->b) args.count += more.count;
+    for (; inner; inner = inner->b, args.count += more.count) {
+        assert(args.count + inner->count <= T0_ROOM); /* all were written in one call */
+        if (!evaluate_arguments(c, inner, room + args.count, &more)) break;
+    }
     if (!inner) out = t0_lazy_filter(c, node, value, &args);
-    t0_arguments_free(&args);
+    free_arguments(&args);
     return out;
 }
 
 static PyObject *evaluate_filter(t0_context *c, const t0_node *node) {
     const t0_filter *filter = node->fn;
-    PyObject *room[64], *value = t0_evaluate(c, node->a), *out = NULL;
+    PyObject *room[T0_ROOM], *value = t0_evaluate(c, node->a), *out = NULL;
     t0_arguments args;
     if (!value) return NULL;
     if (filter->flags & T0_CALL_LAZY) {
         out = evaluate_lazy(c, node, value);
         c->where = node;
-    } else if (t0_evaluate_arguments(c, node, room, &args)) {
+    } else if (evaluate_arguments(c, node, room, &args)) {
         c->where = node;
         out = filter->run(c, value, &args);
-        t0_arguments_free(&args);
+        free_arguments(&args);
     }
     Py_DECREF(value);
     if (out && filter->flags & T0_CALL_FRESH && t0_own(c, out) < 0) Py_CLEAR(out);
@@ -178,35 +200,49 @@ static PyObject *evaluate_filter(t0_context *c, const t0_node *node) {
 }
 
 static PyObject *evaluate_test(t0_context *c, const t0_node *node) {
-    PyObject *room[64], *value = t0_evaluate(c, node->a);
+    PyObject *room[T0_ROOM], *value = t0_evaluate(c, node->a);
     t0_arguments args;
     int passes = -1;
-    if (value && t0_evaluate_arguments(c, node, room, &args)) {
+    if (value && evaluate_arguments(c, node, room, &args)) {
         c->where = node;
         passes = ((const t0_test *)node->fn)->run(c, value, &args);
-        t0_arguments_free(&args);
+        free_arguments(&args);
     }
     Py_XDECREF(value);
     return passes < 0 ? NULL : PyBool_FromLong(passes);
 }
 
 static PyObject *evaluate_call(t0_context *c, const t0_node *node) {
-    PyObject *room[64];
+    PyObject *room[T0_ROOM];
     t0_arguments args;
     const bool own = node->a->slot >= 0; /* a variable of the template: a macro, a loop, a joiner */
+    assert(own || node->fn); /* any other call was refused while compiling */
     c->where = node;
-    PyObject *value = own ? t0_read_name(c, node->a) : NULL, *out = NULL;
+    PyObject *value = own ? read_name(c, node->a) : NULL, *out = NULL;
     if (own ? !value : PyDict_Contains(c->example, node->a->value)) {
         if (!own) t0_refuse(c, "%U is a field of the example here, not the function: rename it", node->a->value);
         return NULL;
     }
-    if (t0_evaluate_arguments(c, node, room, &args)) {
+    if (evaluate_arguments(c, node, room, &args)) {
         c->where = node;
         out = own ? t0_call_value(c, node, value, &args) : ((const t0_function *)node->fn)->run(c, &args, node->value);
-        t0_arguments_free(&args);
+        free_arguments(&args);
     }
     Py_XDECREF(value);
     if (out && t0_own(c, out) < 0) Py_CLEAR(out);
+    return out;
+}
+
+static PyObject *evaluate_method(t0_context *c, const t0_node *node) {
+    PyObject *self = t0_evaluate(c, node->a), *room[T0_ROOM], *out = NULL;
+    t0_arguments args;
+    if (!self) return NULL;
+    if (evaluate_arguments(c, node, room, &args)) {
+        c->where = node;
+        out = t0_call_method(c, node, self, &args);
+        free_arguments(&args);
+    }
+    Py_DECREF(self);
     return out;
 }
 
@@ -240,7 +276,7 @@ static PyObject *evaluate_unary(t0_context *c, const t0_node *node) {
     if (node->op == OP_NEG) out = PyNumber_Negative(a);
     else if (node->op == OP_POS) out = PyNumber_Positive(a);
     else {
-        const int truth = t0_truth(c, a);
+        const int truth = t0_truth(a);
         out = truth < 0 ? NULL : PyBool_FromLong(!truth);
     }
     Py_DECREF(a);
@@ -249,7 +285,7 @@ static PyObject *evaluate_unary(t0_context *c, const t0_node *node) {
 
 static PyObject *evaluate_logic(t0_context *c, const t0_node *node) {
     PyObject *a = t0_evaluate(c, node->a);
-    const int truth = a ? t0_truth(c, a) : -1;
+    const int truth = a ? t0_truth(a) : -1;
     if (truth == (node->kind == T_OR)) return a;
     Py_XDECREF(a);
     return truth < 0 ? NULL : t0_evaluate(c, node->b);
@@ -257,7 +293,7 @@ static PyObject *evaluate_logic(t0_context *c, const t0_node *node) {
 
 static PyObject *evaluate_condition(t0_context *c, const t0_node *node) {
     PyObject *test = t0_evaluate(c, node->b);
-    const int truth = test ? t0_truth(c, test) : -1;
+    const int truth = test ? t0_truth(test) : -1;
     Py_XDECREF(test);
     if (truth < 0) return NULL;
     if (truth) return t0_evaluate(c, node->a);
@@ -298,11 +334,11 @@ PyObject *t0_evaluate(t0_context *c, const t0_node *node) {
     }
     switch ((t0_node_kind)node->kind) {
     case T_CONST: return Py_NewRef(node->value);
-    case T_NAME: c->where = node; return t0_read_name(c, node);
+    case T_NAME: c->where = node; return read_name(c, node);
     case T_ATTR:
     case T_ITEM: return evaluate_lookup(c, node);
     case T_FILTER: return t0_settle(c, evaluate_filter(c, node));
-    case T_METHOD: return t0_settle(c, t0_evaluate_method(c, node));
+    case T_METHOD: return t0_settle(c, evaluate_method(c, node));
     case T_COMPARE: return evaluate_compare(c, node);
     case T_LIST: return evaluate_sequence(c, node, true);
     case T_TUPLE: return evaluate_sequence(c, node, false);

@@ -6,7 +6,13 @@
  *     d|items           (key, value) pairs
  *
  * Where Jinja gives a generator, these give the iterator of a list. */
-#include "template/calls.h"
+#include "template/allowed.h"
+#include "template/budget.h"
+#include "template/lookup.h"
+#include "template/operators.h"
+#include "template/owned.h"
+#include "template/sort.h"
+#include "template/values.h"
 
 static PyObject *given(const t0_arguments *args, uint32_t i) { return i < args->count && args->items[i] != Py_None ? args->items[i] : NULL; }
 
@@ -82,29 +88,12 @@ T0_FILTER(items) {
 
 /* ---- groupby ------------------------------------------------------------------------------------------------------ */
 
-static PyObject *new_group(t0_context *c, PyObject *grouper) {
-    PyTypeObject *type = c->runtime->group_type;
-    PyObject *list = grouper ? PyList_New(0) : NULL, *group = list ? type->tp_alloc(type, 2) : NULL;
-    if (!group) {
-        Py_XDECREF(list);
-        return NULL;
-    }
-    PyTuple_SET_ITEM(group, 0, Py_NewRef(grouper));
-    PyTuple_SET_ITEM(group, 1, list);
-    return group;
-}
-
-PyObject *t0_group_attribute(PyObject *group, PyObject *name) {
-    if (PyUnicode_CompareWithASCIIString(name, "grouper") == 0) return Py_NewRef(PyTuple_GET_ITEM(group, 0));
-    return PyUnicode_CompareWithASCIIString(name, "list") == 0 ? Py_NewRef(PyTuple_GET_ITEM(group, 1)) : NULL;
-}
-
 /* One more item: into the last group where its key equals that one's, else into a new one. */
-static int add_item(t0_context *c, PyObject *groups, PyObject *item, PyObject *path, PyObject *fallback, bool sensitive, PyObject **last) {
+static int add_to_group(t0_context *c, PyObject *groups, PyObject *item, PyObject *path, PyObject *fallback, bool sensitive, PyObject **last) {
     PyObject *key = t0_charge(c, 2) < 0 ? NULL : t0_sort_key(c, item, path, fallback, sensitive);
     int same = !key ? -1 : *last ? PyObject_RichCompareBool(*last, key, Py_EQ) : 0;
     if (same == 0) {
-        PyObject *grouper = t0_path_get(c, item, path, fallback), *group = new_group(c, grouper);
+        PyObject *grouper = t0_path_get(c, item, path, fallback), *group = t0_group_new(c, grouper);
         if (!group || PyList_Append(groups, group) < 0 || t0_own(c, PyTuple_GET_ITEM(group, 1)) < 0) same = -1;
         Py_XDECREF(grouper);
         Py_XDECREF(group);
@@ -117,19 +106,14 @@ static int add_item(t0_context *c, PyObject *groups, PyObject *item, PyObject *p
 }
 
 T0_FILTER(groupby) { /* attribute, default, case_sensitive */
-    const int sensitive = given(args, 2) ? t0_truth(c, args->items[2]) : 0;
+    const int sensitive = given(args, 2) ? t0_truth(args->items[2]) : 0;
     PyObject *path = sensitive < 0 ? NULL : t0_path_parse(c, args->items[0]), *fallback = given(args, 1), *last = NULL;
     PyObject *items = path ? t0_sorted(c, value, path, fallback, sensitive, false) : NULL, *groups = items ? PyList_New(0) : NULL;
     for (Py_ssize_t i = 0; groups && i < PyList_GET_SIZE(items); i++)
-        if (add_item(c, groups, PyList_GET_ITEM(items, i), path, fallback, sensitive, &last) < 0) Py_CLEAR(groups);
+        if (add_to_group(c, groups, PyList_GET_ITEM(items, i), path, fallback, sensitive, &last) < 0) Py_CLEAR(groups);
     Py_XDECREF(path);
     Py_XDECREF(items);
     Py_XDECREF(last);
     return groups;
 }
 
-PyType_Spec *t0_group_spec(void) {
-    static PyType_Slot slots[] = {{0, NULL}};
-    static PyType_Spec spec = {"t0native._core.Group", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
-    return &spec;
-}

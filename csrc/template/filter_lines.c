@@ -1,10 +1,13 @@
 /* Filters on the lines of a text, as str.splitlines finds them, after Jinja's indent and wordwrap. */
-#include "template/calls.h"
+#include "template/allowed.h"
+#include "template/budget.h"
+#include "template/operators.h"
+#include "template/values.h"
 
 enum { INDENT_MAX = 100000 };
 
 static PyObject *given(const t0_arguments *args, uint32_t i) { return i < args->count ? args->items[i] : NULL; }
-static int flag(t0_context *c, const t0_arguments *args, uint32_t i, int fallback) { return given(args, i) ? t0_truth(c, args->items[i]) : fallback; }
+static int flag(const t0_arguments *args, uint32_t i, int fallback) { return given(args, i) ? t0_truth(args->items[i]) : fallback; }
 
 /* Exactly a text, or NULL with an exception set: these filters do not apply str(). */
 static PyObject *text_needed(PyObject *value, t0_context *c, const char *filter) {
@@ -35,7 +38,7 @@ static PyObject *indention_of(t0_context *c, PyObject *width) {
 }
 
 T0_FILTER(indent) { /* width, first, blank */
-    const int first = flag(c, args, 1, 0), blank = flag(c, args, 2, 0);
+    const int first = flag(args, 1, 0), blank = flag(args, 2, 0);
     if (first < 0 || blank < 0 || !text_needed(value, c, "indent")) return NULL;
     PyObject *before = indention_of(c, given(args, 0)), *lines = before ? lines_of(c, value, true) : NULL, *out = NULL, *newline = NULL;
     if (!lines) goto done;
@@ -82,7 +85,7 @@ static int wrap_lines(t0_context *c, PyObject *lines, PyObject *wrap, PyObject *
 }
 
 T0_FILTER(wordwrap) { /* width, break_long_words, wrapstring, break_on_hyphens */
-    const int break_words = flag(c, args, 1, 1), break_hyphens = flag(c, args, 3, 1);
+    const int break_words = flag(args, 1, 1), break_hyphens = flag(args, 3, 1);
     if (break_words < 0 || break_hyphens < 0 || !text_needed(value, c, "wordwrap")) return NULL;
     const bool own = given(args, 2) && args->items[2] != Py_None;
     PyObject *glue = own ? text_needed(args->items[2], c, "wordwrap's wrapstring") : NULL;

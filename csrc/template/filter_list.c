@@ -1,7 +1,11 @@
 /* Filters on sequences. Sorting and comparing follow Jinja: texts by lower case unless case_sensitive. */
-#include "template/calls.h"
-
-#include <string.h>
+#include "template/allowed.h"
+#include "template/budget.h"
+#include "template/lazy.h"
+#include "template/lookup.h"
+#include "template/operators.h"
+#include "template/sort.h"
+#include "template/values.h"
 
 static PyObject *given(const t0_arguments *args, uint32_t i) { return i < args->count && args->items[i] != Py_None ? args->items[i] : NULL; }
 
@@ -74,7 +78,7 @@ static PyObject *count_items(t0_context *c, PyObject *value) {
 /* The most frequent items; None for a false value. Counts that came as a dict's values may be of any type. */
 T0_FILTER(most_frequent) {
     (void)args;
-    const int some = t0_truth(c, value);
+    const int some = t0_truth(value);
     if (some <= 0) return some < 0 ? NULL : Py_NewRef(Py_None);
     PyObject *counts = count_items(c, value), *out = counts ? PyList_New(0) : NULL, *key, *count, *most = NULL;
     for (Py_ssize_t at = 0; out && PyDict_Next(counts, &at, &key, &count);) {
@@ -107,83 +111,10 @@ static PyObject *sort_paths(t0_context *c, PyObject *attribute) {
     return paths;
 }
 
-PyObject *t0_sort_key(t0_context *c, PyObject *item, PyObject *path, PyObject *fallback, bool sensitive) {
-    PyObject *value = t0_path_get(c, item, path, fallback);
-    PyObject *key = value && !sensitive ? t0_lower_key(c, value) : Py_XNewRef(value);
-    Py_XDECREF(value);
-    if (key && t0_charge_tree(c, key) < 0) Py_CLEAR(key);
-    return key;
-}
-
-typedef struct entry {
-    PyObject *item, *key; /* key: a list of keys */
-    uint64_t cost;        /* of comparing it */
-} entry;
-
-/* Stable merge sort of n entries; -1 where two keys do not compare. */
-static int merge_sort(t0_context *c, entry *data, entry *room, Py_ssize_t n, bool reverse) {
-    if (n < 2) return 0;
-    const Py_ssize_t half = n / 2;
-    if (merge_sort(c, data, room, half, reverse) < 0 || merge_sort(c, data + half, room, n - half, reverse) < 0) return -1;
-    memcpy(room, data, (size_t)n * sizeof *data);
-    Py_ssize_t i = 0, j = half;
-    for (Py_ssize_t k = 0; k < n; k++) {
-        int second = i == half;
-        if (!second && j < n) {
-            const entry *low = reverse ? &room[i] : &room[j], *high = reverse ? &room[j] : &room[i];
-            second = t0_charge(c, 1 + (low->cost < high->cost ? low->cost : high->cost)) < 0 ? -1 : PyObject_RichCompareBool(low->key, high->key, Py_LT);
-            if (second < 0) { /* half written, data names some entries twice and others never */
-                memcpy(data, room, (size_t)n * sizeof *data);
-                return -1;
-            }
-        }
-        data[k] = room[second ? j++ : i++];
-    }
-    return 0;
-}
-
-/* What an item is sorted by: the value at a path, a tuple, or the list of those at several, a list. */
-static PyObject *keys_of(t0_context *c, PyObject *item, PyObject *paths, PyObject *fallback, bool sensitive) {
-    if (PyTuple_Check(paths)) return t0_sort_key(c, item, paths, fallback, sensitive);
-    PyObject *keys = PyList_New(PyList_GET_SIZE(paths));
-    for (Py_ssize_t i = 0; keys && i < PyList_GET_SIZE(paths); i++) {
-        PyObject *key = t0_sort_key(c, item, PyList_GET_ITEM(paths, i), fallback, sensitive);
-        if (key) PyList_SET_ITEM(keys, i, key);
-        else Py_CLEAR(keys);
-    }
-    return keys;
-}
-
-/* As Python's sorted does: only < is asked. */
-PyObject *t0_sorted(t0_context *c, PyObject *value, PyObject *paths, PyObject *fallback, bool sensitive, bool reverse) {
-    PyObject *items = t0_list(c, value);
-    const Py_ssize_t n = items ? PyList_GET_SIZE(items) : 0;
-    if (items && t0_charge(c, 4 * (uint64_t)n) < 0) Py_CLEAR(items); /* an entry, its list and its key: some 200 bytes */
-    entry *data = items ? PyMem_Calloc((size_t)n * 2 + 1, sizeof *data) : NULL;
-    int status = data ? 0 : -1;
-    for (Py_ssize_t i = 0; status == 0 && i < n; i++) {
-        data[i].item = Py_NewRef(PyList_GET_ITEM(items, i));
-        const uint64_t before = c->steps;
-        if (!(data[i].key = keys_of(c, data[i].item, paths, fallback, sensitive))) status = -1;
-        data[i].cost = c->steps - before;
-    }
-    if (status == 0) status = merge_sort(c, data, data + n, n, reverse);
-    for (Py_ssize_t i = 0; data && i < n; i++) {
-        if (data[i].item) PyList_SetItem(items, i, data[i].item);
-        Py_XDECREF(data[i].key);
-    }
-    PyMem_Free(data);
-    if (status < 0) {
-        if (!PyErr_Occurred()) PyErr_NoMemory();
-        Py_CLEAR(items);
-    }
-    return items;
-}
-
-static int flag(t0_context *c, const t0_arguments *args, uint32_t i) { return given(args, i) ? t0_truth(c, args->items[i]) : 0; }
+static int flag(const t0_arguments *args, uint32_t i) { return given(args, i) ? t0_truth(args->items[i]) : 0; }
 
 T0_FILTER(sort) { /* reverse, case_sensitive, attribute */
-    const int reverse = flag(c, args, 0), sensitive = flag(c, args, 1);
+    const int reverse = flag(args, 0), sensitive = flag(args, 1);
     PyObject *paths = reverse < 0 || sensitive < 0 ? NULL : sort_paths(c, given(args, 2));
     PyObject *out = paths ? t0_sorted(c, value, paths, NULL, sensitive, reverse) : NULL;
     Py_XDECREF(paths);
@@ -191,7 +122,7 @@ T0_FILTER(sort) { /* reverse, case_sensitive, attribute */
 }
 
 T0_FILTER(dictsort) { /* case_sensitive, by, reverse */
-    const int sensitive = flag(c, args, 0), reverse = flag(c, args, 2);
+    const int sensitive = flag(args, 0), reverse = flag(args, 2);
     if (sensitive < 0 || reverse < 0) return NULL;
     PyObject *by = given(args, 1);
     const bool by_value = by && PyUnicode_Check(by) && PyUnicode_CompareWithASCIIString(by, "value") == 0;
@@ -207,7 +138,7 @@ T0_FILTER(dictsort) { /* case_sensitive, by, reverse */
 }
 
 T0_FILTER(unique) { /* case_sensitive, attribute */
-    const int sensitive = flag(c, args, 0);
+    const int sensitive = flag(args, 0);
     PyObject *path = given(args, 1) ? t0_path_parse(c, args->items[1]) : PyTuple_New(0), *out = NULL;
     /* the fallback of a unique value says only: case sensitive */
     if (path && sensitive >= 0) out = t0_lazy_new(c, T0_LAZY_UNIQUE, value, path, sensitive ? Py_True : NULL, NULL, NULL);
@@ -216,7 +147,7 @@ T0_FILTER(unique) { /* case_sensitive, attribute */
 }
 
 static PyObject *extreme(t0_context *c, PyObject *value, const t0_arguments *args, int op) {
-    const int sensitive = flag(c, args, 0);
+    const int sensitive = flag(args, 0);
     PyObject *items = sensitive < 0 ? NULL : t0_list(c, value), *path = NULL, *best = NULL, *best_key = NULL;
     if (!items || !(path = given(args, 1) ? t0_path_parse(c, args->items[1]) : PyTuple_New(0))) goto failed;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++) {

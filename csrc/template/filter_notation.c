@@ -1,6 +1,10 @@
 /* Filters that write a value in another notation: tojson, filesizeformat, urlencode, striptags. What Jinja leaves to
  * Python's json and html is left to them here, after its cost is charged. */
-#include "template/calls.h"
+#include "template/allowed.h"
+#include "template/budget.h"
+#include "template/operators.h"
+#include "template/values.h"
+#include "template/writer.h"
 
 #include <math.h>
 #include <string.h>
@@ -71,9 +75,10 @@ static PyObject *size_text(double size, const char *unit) {
 
 /* filesizeformat(binary=False): 1 Byte, 12 Bytes, 1.2 kB, ... by thousands, or by 1,024. */
 T0_FILTER(filesizeformat) {
+    (void)c;
     static const double thousands[] = {1e3, 1e6, 1e9, 1e12, 1e15, 1e18, 1e21, 1e24, 1e27};
     static const char *const units[2][8] = {{"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"}, {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}};
-    const int binary = given(args, 0) ? t0_truth(c, args->items[0]) : 0;
+    const int binary = given(args, 0) ? t0_truth(args->items[0]) : 0;
     PyObject *number = binary < 0 ? NULL : PyNumber_Float(value);
     if (!number) return NULL;
     const double bytes = PyFloat_AS_DOUBLE(number), base = binary ? 1024.0 : 1000.0;

@@ -1,5 +1,9 @@
 /* Filters on numbers: int, float, round, abs, sum, and default. */
-#include "template/calls.h"
+#include "template/allowed.h"
+#include "template/budget.h"
+#include "template/lookup.h"
+#include "template/operators.h"
+#include "template/values.h"
 
 enum { PRECISION_MAX = 300 };
 
@@ -85,9 +89,9 @@ T0_FILTER(default) {
     PyObject *boolean = given(args, 1);
     int replaces = t0_is_undefined(c, value);
     if (!replaces && boolean) {
-        replaces = t0_truth(c, boolean);
+        replaces = t0_truth(boolean);
         if (replaces > 0) {
-            const int truth = t0_truth(c, value);
+            const int truth = t0_truth(value);
             replaces = truth < 0 ? -1 : !truth;
         }
         if (replaces < 0) return NULL;

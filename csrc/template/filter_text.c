@@ -1,5 +1,8 @@
 /* Filters on text. Each applies str() first, as Jinja's soft_str does, then CPython's own str method. */
-#include "template/calls.h"
+#include "template/allowed.h"
+#include "template/budget.h"
+#include "template/lookup.h"
+#include "template/operators.h"
 
 static PyObject *call(t0_context *c, PyObject *value, const char *name, PyObject *argument) {
     PyObject *text = t0_text(c, value), *out = NULL;
@@ -35,15 +38,6 @@ T0_FILTER(center) {
     PyObject *out = number && t0_charge_size(c, (uint64_t)width) == 0 ? call(c, value, "center", number) : NULL;
     Py_XDECREF(number);
     return out;
-}
-
-/* The cost of replacing every `old` in `text` by `new`. */
-int t0_charge_replace(t0_context *c, PyObject *text, PyObject *old, PyObject *new) {
-    const uint64_t size = (uint64_t)PyUnicode_GET_LENGTH(text), from = (uint64_t)PyUnicode_GET_LENGTH(old), to = (uint64_t)PyUnicode_GET_LENGTH(new);
-    const uint64_t most = size + (from ? size / from : size + 1) * to;
-    if (to <= from || most <= c->max_output) return t0_charge(c, size / 64);
-    const Py_ssize_t hits = from ? PyUnicode_Count(text, old, 0, PY_SSIZE_T_MAX) : (Py_ssize_t)size + 1;
-    return hits < 0 ? -1 : t0_charge_size(c, size + (uint64_t)hits * (to - from));
 }
 
 T0_FILTER(replace) {
@@ -83,7 +77,7 @@ T0_FILTER(truncate) {
     Py_ssize_t length = given(args, 0) ? PyNumber_AsSsize_t(args->items[0], PyExc_OverflowError) : 255;
     const bool default_leeway = !given(args, 3) || args->items[3] == Py_None;
     Py_ssize_t leeway = default_leeway ? 5 : PyNumber_AsSsize_t(args->items[3], PyExc_OverflowError);
-    const int cuts_words = given(args, 1) ? t0_truth(c, args->items[1]) : 0;
+    const int cuts_words = given(args, 1) ? t0_truth(args->items[1]) : 0;
     if (PyErr_Occurred()) return NULL;
     const Py_ssize_t end_size = end ? PyObject_Size(end) : 3, size = PyObject_Size(value);
     if (end_size < 0 || size < 0) return NULL;

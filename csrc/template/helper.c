@@ -2,7 +2,11 @@
  *
  *     joiner(text)    called: nothing the first time, then the text
  *     cycler(a, b)    .next() gives the items in turn, .current the one to come, .reset() begins again */
-#include "template/calls.h"
+#include "template/helper.h"
+
+#include "template/budget.h"
+
+#include <assert.h>
 
 typedef struct helper {
     PyObject_HEAD
@@ -12,6 +16,7 @@ typedef struct helper {
 } helper;
 
 PyObject *t0_helper_new(t0_context *c, const t0_arguments *items, bool joins) {
+    assert(items->count >= 1);
     helper *self = (helper *)c->runtime->helper_type->tp_alloc(c->runtime->helper_type, 0);
     if (!self) return NULL;
     self->joins = joins;
@@ -41,10 +46,10 @@ PyObject *t0_helper_attribute(t0_context *c, PyObject *value, PyObject *name) {
     return NULL;
 }
 
-PyObject *t0_helper_call(t0_context *c, PyObject *value, PyObject *name) {
+PyObject *t0_helper_call(PyObject *value, PyObject *name) {
     helper *self = (helper *)value;
-    (void)c;
     if (self->joins) return PyErr_Format(PyExc_TypeError, "a joiner has no method %U", name);
+    assert(self->at < PyTuple_GET_SIZE(self->items));
     PyObject *const now = PyTuple_GET_ITEM(self->items, self->at);
     const bool resets = PyUnicode_CompareWithASCIIString(name, "reset") == 0;
     self->at = resets ? 0 : (self->at + 1) % PyTuple_GET_SIZE(self->items);

@@ -2,9 +2,25 @@
  * has no length and can be read once, as Python's generators are. A false source gives nothing (unique and zip aside).
  *
  * `level` counts lazy values over lazy values: it bounds the recursion of reading and of freeing them. */
-#include "template/calls.h"
+#include "template/lazy.h"
+
+#include "template/budget.h"
+#include "template/lookup.h"
+#include "template/operators.h"
+#include "template/owned.h"
+#include "template/values.h"
+
+#include <assert.h>
 
 enum { LEVEL_MAX = 60 };
+_Static_assert(T0_ROOM <= 64, "one bit of lazy.given an argument");
+
+const t0_filter t0_filter_map = {"map", NULL, 0, T0_CALL_LAZY, {NULL}};
+const t0_filter t0_filter_map_attribute = {"map", NULL, 1, T0_CALL_LAZY, {"attribute", "default"}};
+const t0_filter t0_filter_select = {"select", NULL, 0, T0_CALL_LAZY, {NULL}};
+const t0_filter t0_filter_reject = {"reject", NULL, 0, T0_CALL_LAZY, {NULL}};
+const t0_filter t0_filter_selectattr = {"selectattr", NULL, 0, T0_CALL_LAZY, {NULL}};
+const t0_filter t0_filter_rejectattr = {"rejectattr", NULL, 0, T0_CALL_LAZY, {NULL}};
 
 typedef struct lazy {
     PyObject_HEAD
@@ -12,7 +28,7 @@ typedef struct lazy {
     const t0_node *inner;    /* the filter or test applied to each item; NULL: none; valid while the rendering lasts */
     PyObject *source;        /* the value; for zip a tuple of iterators */
     PyObject *iterator, *path, *fallback, *seen;
-    PyObject *args;          /* tuple of the inner call's arguments; None stands for NULL where given_mask lacks the bit */
+    PyObject *args;          /* tuple of the inner call's arguments; None stands for NULL where `given` lacks the bit */
     uint64_t given;
     int kind, level;
     bool ended, running;
@@ -43,10 +59,11 @@ PyObject *t0_lazy_new(t0_context *c, int kind, PyObject *value, PyObject *path, 
     self->fallback = Py_XNewRef(fallback);
     self->inner = inner;
     const uint32_t n = args ? args->count : 0;
+    assert(n <= T0_ROOM);
     self->args = PyTuple_New(n);
     for (uint32_t i = 0; self->args && i < n; i++) {
         PyTuple_SET_ITEM(self->args, i, Py_NewRef(args->items[i] ? args->items[i] : Py_None));
-        if (args->items[i] && i < 64) self->given |= (uint64_t)1 << i;
+        if (args->items[i]) self->given |= (uint64_t)1 << i;
     }
     if (kind == T0_LAZY_UNIQUE) self->seen = PySet_New(NULL);
     if (self->args && (kind != T0_LAZY_UNIQUE || self->seen)) return (PyObject *)self;
@@ -55,6 +72,7 @@ PyObject *t0_lazy_new(t0_context *c, int kind, PyObject *value, PyObject *path, 
 }
 
 PyObject *t0_lazy_filter(t0_context *c, const t0_node *node, PyObject *value, const t0_arguments *args) {
+    assert(node->count <= args->count);
     const t0_filter *filter = node->fn;
     const t0_arguments inner = {args->items + node->count, args->count - node->count};
     const int kind = filter == &t0_filter_map_attribute ? T0_LAZY_MAP_PATH : filter == &t0_filter_map ? T0_LAZY_MAP
@@ -105,8 +123,8 @@ static PyObject *zip_next(lazy *self) {
     return row;
 }
 
-static int start(t0_context *c, lazy *self) {
-    const int some = self->kind == T0_LAZY_UNIQUE ? 1 : t0_truth(c, self->source);
+static int start(lazy *self) {
+    const int some = self->kind == T0_LAZY_UNIQUE ? 1 : t0_truth(self->source);
     if (some < 0) return -1;
     if (some) return (self->iterator = PyObject_GetIter(self->source)) ? 0 : -1;
     self->ended = true;
@@ -115,7 +133,7 @@ static int start(t0_context *c, lazy *self) {
 
 static t0_arguments inner_arguments(lazy *self, PyObject **room) {
     const uint32_t n = (uint32_t)PyTuple_GET_SIZE(self->args);
-    for (uint32_t i = 0; i < n; i++) room[i] = i < 64 && self->given >> i & 1 ? PyTuple_GET_ITEM(self->args, i) : NULL;
+    for (uint32_t i = 0; i < n; i++) room[i] = self->given >> i & 1 ? PyTuple_GET_ITEM(self->args, i) : NULL;
     return (t0_arguments){room, n};
 }
 
@@ -123,7 +141,7 @@ static t0_arguments inner_arguments(lazy *self, PyObject **room) {
 static int selects(t0_context *c, lazy *self, PyObject *item, const t0_arguments *args) {
     PyObject *value = self->path ? t0_path_get(c, item, self->path, NULL) : Py_NewRef(item);
     if (!value) return -1;
-    const int passes = self->inner ? ((const t0_test *)self->inner->fn)->run(c, value, args) : t0_truth(c, value);
+    const int passes = self->inner ? ((const t0_test *)self->inner->fn)->run(c, value, args) : t0_truth(value);
     Py_DECREF(value);
     return passes < 0 ? -1 : passes == (self->kind == T0_LAZY_SELECT);
 }
@@ -143,9 +161,9 @@ static int is_new(t0_context *c, lazy *self, PyObject *item) {
 }
 
 static PyObject *next_item(t0_context *c, lazy *self) {
-    PyObject *room[64];
+    PyObject *room[T0_ROOM];
     if (self->kind == T0_LAZY_ZIP) return self->ended || t0_charge(c, 1 + (uint64_t)PyTuple_GET_SIZE(self->source)) < 0 ? NULL : zip_next(self);
-    if (!self->ended && !self->iterator && start(c, self) < 0) return NULL;
+    if (!self->ended && !self->iterator && start(self) < 0) return NULL;
     const t0_arguments args = inner_arguments(self, room);
     while (!self->ended) {
         if (t0_charge(c, 2) < 0) return NULL;

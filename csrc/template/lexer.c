@@ -8,6 +8,7 @@
  * White space is what str.isspace accepts. Numbers are ASCII digits with single _ between digits. */
 #include "template/lexer.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,7 @@ t0_status t0_fail_at(t0_error *err, uint32_t line, uint32_t column, const char *
 }
 
 PyObject *t0_keep(PyObject *constants, PyObject *object) {
+    assert(PyList_CheckExact(constants));
     if (!object) return NULL;
     const int failed = PyList_Append(constants, object);
     Py_DECREF(object);
@@ -64,6 +66,7 @@ static Py_UCS4 peek(const t0_lexer *lexer, Py_ssize_t ahead) {
 }
 
 static void advance(t0_lexer *lexer, Py_ssize_t to) {
+    assert(lexer->at <= to && to <= lexer->size);
     for (; lexer->at < to; lexer->at++)
         if (lexer->text[lexer->at] == '\n') {
             lexer->line++;
@@ -150,6 +153,15 @@ static Py_ssize_t find_tag(const t0_lexer *lexer, Py_ssize_t at) {
     return lexer->size;
 }
 
+/* {{ or {%, where the lexer stands. */
+static void begin_tag(t0_lexer *lexer, t0_token *out) {
+    const bool block = peek(lexer, 1) == '%';
+    out->kind = block ? K_BLOCK_BEGIN : K_PRINT_BEGIN;
+    lexer->state = block ? LEX_BLOCK : LEX_PRINT;
+    const Py_UCS4 sign = peek(lexer, 2);
+    advance(lexer, lexer->at + 2 + (sign == '-' || sign == '+'));
+}
+
 /* In text: data up to the next tag, then (a call later) the beginning of that tag. */
 static t0_status lex_text(t0_lexer *lexer, t0_token *out, t0_error *err) {
     for (;;) {
@@ -174,16 +186,8 @@ static t0_status lex_text(t0_lexer *lexer, t0_token *out, t0_error *err) {
         bool unused, eats;
         const Py_ssize_t raw = raw_tag(lexer, tag, "raw", &unused, &eats);
         if (raw >= 0) return lex_raw(lexer, raw, eats, out, err);
-        if (lexer->text[tag + 1] == '#') {
-            T0_TRY(skip_comment(lexer, err));
-            continue;
-        }
-        const bool block = lexer->text[tag + 1] == '%';
-        out->kind = block ? K_BLOCK_BEGIN : K_PRINT_BEGIN;
-        lexer->state = block ? LEX_BLOCK : LEX_PRINT;
-        const Py_UCS4 sign = peek(lexer, 2);
-        advance(lexer, tag + 2 + (sign == '-' || sign == '+'));
-        return T0_OK;
+        if (lexer->text[tag + 1] != '#') return begin_tag(lexer, out), T0_OK;
+        T0_TRY(skip_comment(lexer, err));
     }
 }
 

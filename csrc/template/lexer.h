@@ -2,7 +2,10 @@
 #ifndef T0_TEMPLATE_LEXER_H
 #define T0_TEMPLATE_LEXER_H
 
-#include "template/node.h"
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "base/status.h"
 
 typedef enum t0_token_kind {
     K_END, K_DATA, K_PRINT_BEGIN, K_PRINT_END, K_BLOCK_BEGIN, K_BLOCK_END, K_NAME, K_STRING, K_INTEGER, K_FLOAT,

@@ -4,7 +4,15 @@
  *
  * Attributes of data are methods only; they exist to be called (methods.c), so a method that is named but not called is
  * refused. Nothing else of an object can be reached: the item lookup of str, list, tuple, dict is their own. */
-#include "template/calls.h"
+#include "template/lookup.h"
+
+#include "template/allowed.h"
+#include "template/budget.h"
+#include "template/helper.h"
+#include "template/loop.h"
+#include "template/values.h"
+
+#include <assert.h>
 
 uint16_t t0_type_of(const t0_context *c, PyObject *value) {
     const PyTypeObject *type = Py_TYPE(value);
@@ -51,6 +59,7 @@ static PyObject *item_or_undefined(t0_context *c, PyObject *base, PyObject *key)
 }
 
 PyObject *t0_get_attribute(t0_context *c, PyObject *base, PyObject *name, uint32_t types) {
+    assert(PyUnicode_Check(name));
     if (t0_is_undefined(c, base)) return undefined_base(base);
     const uint16_t type = t0_type_of(c, base);
     if (type & types) return refuse_attribute(c, base, name);
@@ -160,6 +169,7 @@ PyObject *t0_path_parse(t0_context *c, PyObject *attribute) {
 }
 
 PyObject *t0_path_get(t0_context *c, PyObject *base, PyObject *path, PyObject *fallback) {
+    assert(PyTuple_CheckExact(path));
     PyObject *item = Py_NewRef(base);
     for (Py_ssize_t i = 0; item && i < PyTuple_GET_SIZE(path); i++) {
         Py_SETREF(item, t0_charge(c, 1) < 0 ? NULL : t0_get_item(c, item, PyTuple_GET_ITEM(path, i)));

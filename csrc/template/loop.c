@@ -1,8 +1,15 @@
 /* The `loop` variable: where a for loop stands. It looks one item ahead only when it is asked to (last, nextitem), and
  * reads the rest only for length. With `for .. if`, it counts the items that pass the test. */
-#include "template/calls.h"
+#include "template/loop.h"
 
-struct t0_loop {
+#include "template/budget.h"
+#include "template/evaluate.h"
+#include "template/operators.h"
+#include "template/values.h"
+
+#include <assert.h>
+
+typedef struct t0_loop {
     PyObject_HEAD
     t0_life *life;
     const t0_node *node;          /* of the loop; valid while the rendering lasts */
@@ -11,7 +18,7 @@ struct t0_loop {
     Py_ssize_t index0, length;    /* length -1: not known */
     long depth0;
     bool drained;                 /* iterator is over items that passed the test */
-};
+} t0_loop;
 
 /* The next item of the source that passes the loop's test. */
 int t0_source_next(t0_context *c, const t0_loop_parts *parts, PyObject *iterator, PyObject **item) {
@@ -21,7 +28,7 @@ int t0_source_next(t0_context *c, const t0_loop_parts *parts, PyObject *iterator
         if (!*item) return PyErr_Occurred() ? -1 : 0;
         if (!parts->test) return 1;
         PyObject *test = t0_assign(c, parts->test_target, *item) < 0 ? NULL : t0_evaluate(c, parts->test);
-        const int passes = test ? t0_truth(c, test) : -1;
+        const int passes = test ? t0_truth(test) : -1;
         Py_XDECREF(test);
         if (passes > 0 && parts->target->kind == T_TUPLE) Py_SETREF(*item, t0_evaluate(c, parts->test_target));
         if (passes > 0 && *item) return 1;
@@ -133,6 +140,7 @@ const t0_node *t0_loop_recursion(t0_context *c, PyObject *self, long *depth0) {
 PyObject *t0_loop_call(t0_context *c, PyObject *self, PyObject *name, const t0_arguments *args) {
     t0_loop *loop = (t0_loop *)self;
     if (is_ours(c, loop) < 0) return NULL;
+    assert(loop->index0 >= 0); /* a template sees a loop from its first item on */
     if (PyUnicode_CompareWithASCIIString(name, "cycle") == 0) {
         if (args->count) return Py_NewRef(args->items[loop->index0 % args->count]);
         PyErr_SetString(PyExc_TypeError, "no items for cycling given");

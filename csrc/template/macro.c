@@ -5,8 +5,16 @@
  *
  * A macro reads the variables around it as they are when it is called. A parameter without argument and default is
  * undefined. The stack that a call may use is bounded, not the number of calls within calls. */
-#include "template/calls.h"
+#include "template/macro.h"
 
+#include "template/budget.h"
+#include "template/evaluate.h"
+#include "template/execute.h"
+#include "template/helper.h"
+#include "template/loop.h"
+#include "template/values.h"
+
+#include <assert.h>
 #include <string.h>
 
 enum { STACK_MAX = 1 << 20 };
@@ -71,6 +79,7 @@ typedef struct aside {
 static bool put_aside(t0_context *c, const t0_loop_parts *parts, aside *out) {
     const char *here = __builtin_frame_address(0);
     if ((here < c->stack ? c->stack - here : here - c->stack) > STACK_MAX) return t0_refuse(c, "macros or loops that call themselves too deeply"), false;
+    assert(parts->first <= parts->end && parts->end <= c->template->n_slots);
     out->n = parts->end - parts->first;
     out->slots = c->locals + parts->first;
     if (t0_charge(c, 1 + out->n / 8) < 0) return false;
@@ -109,6 +118,7 @@ static PyObject *call_loop(t0_context *c, PyObject *loop, const t0_arguments *ar
 }
 
 PyObject *t0_call_value(t0_context *c, const t0_node *call, PyObject *value, const t0_arguments *args) {
+    assert(call->kind == T_CALL);
     PyObject *const keywords = call->value;
     const PyTypeObject *type = Py_TYPE(value);
     if (t0_is_undefined(c, value)) return t0_raise_undefined(value), NULL;

@@ -1,7 +1,16 @@
 /* Methods: an allow-list by receiver type; the call itself is CPython's. A method that changes its receiver works only
  * on a container that the template made; what could make a long text or a long list is charged first. */
-#include "template/calls.h"
+#include "template/methods.h"
 
+#include "template/budget.h"
+#include "template/helper.h"
+#include "template/lookup.h"
+#include "template/loop.h"
+#include "template/operators.h"
+#include "template/owned.h"
+#include "template/values.h"
+
+#include <assert.h>
 #include <string.h>
 
 enum { WIDTH_MAX = 100000 };
@@ -41,8 +50,6 @@ const t0_method *t0_method_find(PyObject *name) {
         if (PyUnicode_CompareWithASCIIString(name, methods[i].name) == 0) return &methods[i];
     return NULL;
 }
-
-int t0_charge_replace(t0_context *c, PyObject *text, PyObject *old, PyObject *new);
 
 /* str.join: a charged list of the items instead of any iterable. */
 static int prepare_join(t0_context *c, PyObject *glue, t0_arguments *args) {
@@ -122,20 +129,21 @@ static bool names_only(PyObject *names, const char *name) {
     return PyTuple_GET_SIZE(names) == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), name) == 0;
 }
 
-static PyObject *call(t0_context *c, const t0_node *node, PyObject *self, t0_arguments *args) {
+PyObject *t0_call_method(t0_context *c, const t0_node *node, PyObject *self, t0_arguments *args) {
     const t0_method *method = node->fn;
     if (t0_is_undefined(c, self)) return PyObject_GetItem(self, Py_None);
     const uint16_t type = t0_type_of(c, self);
     if (type == T0_TYPE_LOOP && method->types & T0_TYPE_LOOP) return t0_loop_call(c, self, node->value, args);
-    if (type == T0_TYPE_HELPER && method->types & T0_TYPE_HELPER && !args->count) return t0_helper_call(c, self, node->value);
+    if (type == T0_TYPE_HELPER && method->types & T0_TYPE_HELPER && !args->count) return t0_helper_call(self, node->value);
     if (!(method->types & type)) {
         PyErr_Format(PyExc_TypeError, "%s has no method %s that a template may call", Py_TYPE(self)->tp_name, method->name);
         return NULL;
     }
     if (method->price == SORT && node->b && !names_only(node->b->value, "reverse"))
         return t0_refuse(c, "sort takes reverse alone: a key would be called"), NULL;
-    PyObject *stack[66], *names = node->b ? node->b->value : NULL;
+    PyObject *stack[1 + T0_ROOM], *names = node->b ? node->b->value : NULL;
     const size_t n_plain = args->count - (names ? (size_t)PyTuple_GET_SIZE(names) : 0);
+    assert(args->count <= T0_ROOM);
     if (prepare(c, method, self, type, args, n_plain) < 0) return NULL;
     if (method->price == APPEND && n_plain == 1 && !names) return PyList_Append(self, args->items[0]) < 0 ? NULL : Py_NewRef(Py_None);
     stack[0] = self;
@@ -146,15 +154,3 @@ static PyObject *call(t0_context *c, const t0_node *node, PyObject *self, t0_arg
     return out;
 }
 
-PyObject *t0_evaluate_method(t0_context *c, const t0_node *node) {
-    PyObject *self = t0_evaluate(c, node->a), *room[64], *out = NULL;
-    t0_arguments args;
-    if (!self) return NULL;
-    if (t0_evaluate_arguments(c, node, room, &args)) {
-        c->where = node;
-        out = call(c, node, self, &args);
-        t0_arguments_free(&args);
-    }
-    Py_DECREF(self);
-    return out;
-}

@@ -23,8 +23,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "base/memory.h"
-#include "base/status.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 typedef enum t0_node_kind {
     T_TEXT, T_PRINT, T_IF, T_FOR, T_SET, T_SETBLOCK, T_WITH, T_MACRO,
@@ -69,29 +69,5 @@ typedef struct t0_loop_parts {
     uint32_t first, end;         /* all local slots of a macro or a loop: a call of itself needs them anew */
     bool recursive;
 } t0_loop_parts;
-
-typedef struct t0_template {
-    struct t0_block *blocks; /* of nodes, in the order of the text: a rendering walks them forwards */
-    t0_arena scratch;        /* only while compiling */
-    PyObject *constants;   /* list, strong: all that nodes refer to */
-    PyObject **names;      /* names read from the example, interned, borrowed from constants */
-    uint32_t n_names, n_slots;
-    t0_node *body;
-    t0_slot_init *inits;
-    uint32_t n_inits;
-    PyObject **guarded;    /* names that `is defined`, `is undefined` or default is asked about; borrowed like `names` */
-    uint32_t n_guarded;
-    bool mutates;          /* some method call may change its receiver */
-    bool random;           /* choice or random occurs */
-} t0_template;
-
-/* Compiles `source` (a str). T0_ETEMPLATE with line and column, T0_ENOMEM, or T0_EPYTHON. */
-t0_status t0_template_compile(t0_template *out, PyObject *source, t0_error *err);
-void t0_template_clear(t0_template *template);
-
-/* Memory that lives as long as the template, aligned for pointers; NULL when there is none. */
-void *t0_template_get(t0_template *template, size_t size);
-/* An array of n pointers with room for one more: itself, or at each power of two a copy of twice the size; NULL as above. */
-void *t0_template_grown(t0_template *template, void *array, uint32_t n);
 
 #endif

@@ -1,9 +1,14 @@
 /* Values: printing, truth, lists out of iterables, arithmetic, comparison and random choice, each by CPython's own
  * routines after its cost is charged. What could grow without bound is bounded first: texts by max_output, integers by
  * INTEGER_BITS_MAX, formats by their widths. */
-#include "template/calls.h"
+#include "template/operators.h"
+
+#include "template/budget.h"
+#include "template/values.h"
 
 #include "base/random.h"
+
+#include <assert.h>
 
 enum { INTEGER_BITS_MAX = 20000, WIDTH_DIGITS_MAX = 5 };
 
@@ -57,8 +62,7 @@ PyObject *t0_lower_key(t0_context *c, PyObject *value) {
     return t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(value) / 64) < 0 ? NULL : t0_settle(c, call_text_method(value, "lower"));
 }
 
-int t0_truth(t0_context *c, PyObject *value) {
-    (void)c;
+int t0_truth(PyObject *value) {
     if (value == Py_True) return 1;
     if (value == Py_False || value == Py_None) return 0;
     return PyObject_IsTrue(value);
@@ -80,6 +84,7 @@ static long long bits_of(PyObject *value) {
 }
 
 int t0_check_integer(t0_context *c, PyObject *value) {
+    assert(PyLong_Check(value));
     int overflow;
     PyLong_AsLongLongAndOverflow(value, &overflow);
     const long long bits = overflow ? bits_of(value) : 0;
@@ -173,6 +178,7 @@ PyObject *t0_binary(t0_context *c, int op, PyObject *a, PyObject *b) {
     if (op == OP_MUL && PySequence_Check(a) && check_repeat(c, a, b) < 0) return NULL;
     if (op == OP_MUL && PySequence_Check(b) && check_repeat(c, b, a) < 0) return NULL;
     if ((op == OP_MUL || op == OP_POW || op == OP_FLOORDIV) && PyLong_Check(a) && PyLong_Check(b) && check_integers(c, op, a, b) < 0) return NULL;
+    assert(op >= OP_ADD && op <= OP_POW);
     PyObject *out = NULL;
     switch (op) {
     case OP_ADD: out = PyNumber_Add(a, b); break;
@@ -221,6 +227,7 @@ int t0_compare(t0_context *c, int op, PyObject *a, PyObject *b) {
         same = same && PyUnicode_Compare(a, b) == 0;
         return same == (op == OP_EQ);
     }
+    assert(op >= OP_EQ && op <= OP_GE);
     if (t0_charge_tree(c, a) < 0 || t0_charge_tree(c, b) < 0) return -1;
     PyObject *out = PyObject_RichCompare(a, b, python[op]);
     const int truth = out ? PyObject_IsTrue(out) : -1;
@@ -229,6 +236,7 @@ int t0_compare(t0_context *c, int op, PyObject *a, PyObject *b) {
 }
 
 PyObject *t0_pick(t0_context *c, PyObject *sequence) {
+    assert(c->pick >= T0_PICK_RANDOM && c->pick <= T0_PICK_LAST);
     const Py_ssize_t n = PyObject_Size(sequence);
     if (n < 0) return NULL;
     if (n == 0) {

@@ -7,112 +7,18 @@
  *     unary - +, then  | filter  and  is test, which take the whole unary term: -x|abs is (-x)|abs
  *     postfix . [] ()
  *
- * A node's depth bounds the evaluator's recursion; T0_DEPTH_MAX bounds both. */
+ * The production that a function reads stands over it: 'x' a token, [x] one or none, {x} any number. NAME, STRING, INTEGER
+ * and FLOAT are the lexer's. T0_DEPTH_MAX bounds the recursion of this descent. */
 #include "template/parser.h"
 
-#include "template/calls.h"
+#include "template/bindings.h"
+#include "template/lookup.h"
 
 #include <string.h>
 
-t0_status t0_parser_advance(t0_parser *p) {
-    if (++p->tokens % 4096 == 0 && PyErr_CheckSignals() < 0) return t0_fail(p->err, T0_EPYTHON, "Python error");
-    if (p->has_ahead) {
-        p->now = p->ahead;
-        p->has_ahead = false;
-        return T0_OK;
-    }
-    return t0_lexer_next(&p->lexer, &p->now, p->err);
-}
-
-t0_status t0_parser_look(t0_parser *p, t0_token **out) {
-    if (!p->has_ahead) {
-        T0_TRY(t0_lexer_next(&p->lexer, &p->ahead, p->err));
-        p->has_ahead = true;
-    }
-    *out = &p->ahead;
-    return T0_OK;
-}
-
-static bool is_name(const t0_token *token, const char *word) {
-    return token->kind == K_NAME && PyUnicode_CompareWithASCIIString(token->value, word) == 0;
-}
-
-bool t0_parser_at_name(const t0_parser *p, const char *word) { return is_name(&p->now, word); }
-
-t0_status t0_parser_fail(t0_parser *p, const char *problem) {
-    if (p->now.kind == K_END) return t0_fail_at(p->err, p->now.line, p->now.column, "%s, but the template ends here", problem);
-    const char *found = p->now.kind == K_NAME ? PyUnicode_AsUTF8(p->now.value) : NULL;
-    if (found) return t0_fail_at(p->err, p->now.line, p->now.column, "%s, found '%.60s'", problem, found);
-    return t0_fail_at(p->err, p->now.line, p->now.column, "%s", problem);
-}
-
-t0_status t0_parser_expect(t0_parser *p, t0_token_kind kind, const char *what) {
-    if (p->now.kind == kind) return t0_parser_advance(p);
-    char problem[80];
-    snprintf(problem, sizeof problem, "expected %s", what);
-    return t0_parser_fail(p, problem);
-}
-
-t0_status t0_parser_expect_name(t0_parser *p, const char *word) {
-    if (t0_parser_at_name(p, word)) return t0_parser_advance(p);
-    char problem[80];
-    snprintf(problem, sizeof problem, "expected '%s'", word);
-    return t0_parser_fail(p, problem);
-}
-
-t0_node *t0_parser_node(t0_parser *p, t0_node_kind kind, const t0_token *at) {
-    t0_node *node = t0_template_get(p->template, sizeof *node);
-    if (!node) {
-        t0_fail_memory(p->err, sizeof *node);
-        return NULL;
-    }
-    memset(node, 0, sizeof *node);
-    node->kind = (uint8_t)kind;
-    node->line = at->line;
-    node->column = at->column;
-    node->slot = T0_NO_SLOT;
-    node->depth = 1;
-    return node;
-}
-
-t0_status t0_parser_sized(t0_parser *p, t0_node *node) {
-    unsigned depth = 0;
-    t0_node *const children[3] = {node->a, node->b, node->c};
-    for (int i = 0; i < 3; i++)
-        if (children[i] && children[i]->depth > depth) depth = children[i]->depth;
-    for (uint32_t i = 0; i < node->count; i++)
-        if (node->items[i] && node->items[i]->depth > depth) depth = node->items[i]->depth;
-    if (depth >= T0_DEPTH_MAX)
-        return t0_fail_at(p->err, node->line, node->column, "an expression of more than %d levels: split it with {%% set %%}", T0_DEPTH_MAX);
-    node->depth = (uint16_t)(depth + 1);
-    return T0_OK;
-}
-
-#define NEW(node, kind, at)                                \
-    t0_node *node = t0_parser_node(p, kind, at);           \
-    if (!node) return T0_ENOMEM
-
-/* A growing list of nodes in the scratch memory; with_items keeps it. */
-typedef struct items {
-    t0_node **data;
-    uint32_t count, capacity;
-} items;
-
-static t0_status add_item(t0_parser *p, items *list, t0_node *node) {
-    if (list->count == list->capacity) {
-        const uint32_t capacity = list->capacity ? list->capacity * 2 : 8;
-        t0_node **data = t0_arena_get(&p->template->scratch, capacity * sizeof *data);
-        if (!data) return t0_fail_memory(p->err, capacity * sizeof *data);
-        if (list->count) memcpy(data, list->data, list->count * sizeof *data);
-        list->data = data;
-        list->capacity = capacity;
-    }
-    list->data[list->count++] = node;
-    return T0_OK;
-}
-
 static t0_status make(t0_parser *p, t0_node_kind kind, const t0_token *at, t0_node *a, t0_node *b, t0_node *c, int op, t0_node **out) {
-    NEW(node, kind, at);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, kind, at, &node));
     node->a = a;
     node->b = b;
     node->c = c;
@@ -121,33 +27,35 @@ static t0_status make(t0_parser *p, t0_node_kind kind, const t0_token *at, t0_no
     return t0_parser_sized(p, node);
 }
 
-static t0_status with_items(t0_parser *p, t0_node *node, const items *list, t0_node **out) {
-    node->items = t0_template_get(p->template, (list->count + 1) * sizeof *node->items);
-    if (!node->items) return t0_fail_memory(p->err, list->count * sizeof *node->items);
-    if (list->count) memcpy(node->items, list->data, list->count * sizeof *node->items);
-    node->count = list->count;
+/* The node with the items of the list. */
+static t0_status with_items(t0_parser *p, t0_node *node, const t0_items *list, t0_node **out) {
+    T0_TRY(t0_items_keep(p, list, node));
     *out = node;
     return t0_parser_sized(p, node);
 }
 
+/* list = '[' [expression {',' expression} [',']] ']' */
 static t0_status parse_list(t0_parser *p, t0_node **out) {
-    NEW(node, T_LIST, &p->now);
-    items list = {0};
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_LIST, &p->now, &node));
+    t0_items list = {0};
     T0_TRY(t0_parser_advance(p));
     while (p->now.kind != K_RBRACKET) {
         if (list.count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or ']'"));
         if (p->now.kind == K_RBRACKET) break;
         t0_node *item;
         T0_TRY(t0_parse_expression(p, true, &item));
-        T0_TRY(add_item(p, &list, item));
+        T0_TRY(t0_items_add(p, &list, item));
     }
     T0_TRY(t0_parser_expect(p, K_RBRACKET, "']'"));
     return with_items(p, node, &list, out);
 }
 
+/* dict = '{' [expression ':' expression {',' expression ':' expression} [',']] '}' */
 static t0_status parse_dict(t0_parser *p, t0_node **out) {
-    NEW(node, T_DICT, &p->now);
-    items list = {0};
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_DICT, &p->now, &node));
+    t0_items list = {0};
     T0_TRY(t0_parser_advance(p));
     while (p->now.kind != K_RBRACE) {
         if (list.count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or '}'"));
@@ -156,15 +64,16 @@ static t0_status parse_dict(t0_parser *p, t0_node **out) {
         T0_TRY(t0_parse_expression(p, true, &key));
         T0_TRY(t0_parser_expect(p, K_COLON, "':'"));
         T0_TRY(t0_parse_expression(p, true, &value));
-        T0_TRY(add_item(p, &list, key));
-        T0_TRY(add_item(p, &list, value));
+        T0_TRY(t0_items_add(p, &list, key));
+        T0_TRY(t0_items_add(p, &list, value));
     }
     T0_TRY(t0_parser_expect(p, K_RBRACE, "'}'"));
     return with_items(p, node, &list, out);
 }
 
 static t0_status constant(t0_parser *p, const t0_token *at, PyObject *value, t0_node **out) {
-    NEW(node, T_CONST, at);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_CONST, at, &node));
     node->value = value;
     *out = node;
     return T0_OK;
@@ -182,6 +91,7 @@ static t0_status join_strings(t0_parser *p, PyObject *pieces, PyObject **text) {
     return status == T0_OK || status == T0_EPYTHON ? t0_fail(p->err, T0_EPYTHON, "Python error") : status;
 }
 
+/* string = STRING {STRING} */
 static t0_status parse_string(t0_parser *p, t0_node **out) {
     const t0_token first = p->now;
     PyObject *text = first.value;
@@ -196,22 +106,25 @@ static t0_status parse_string(t0_parser *p, t0_node **out) {
     return constant(p, &first, text, out);
 }
 
+/* name = NAME ['.' NAME]      the field only where with_fields; true, false and none are constants */
 static t0_status parse_name(t0_parser *p, bool with_fields, t0_node **out) {
     const t0_token name = p->now;
     T0_TRY(t0_parser_advance(p));
-    if (is_name(&name, "true") || is_name(&name, "True")) return constant(p, &name, Py_True, out);
-    if (is_name(&name, "false") || is_name(&name, "False")) return constant(p, &name, Py_False, out);
-    if (is_name(&name, "none") || is_name(&name, "None")) return constant(p, &name, Py_None, out);
-    if (is_name(&name, "self")) return t0_fail_at(p->err, name.line, name.column, "the name self is reserved: rename the field");
-    if (p->macros && (is_name(&name, "caller") || is_name(&name, "varargs") || is_name(&name, "kwargs")))
+    if (t0_token_is_name(&name, "true") || t0_token_is_name(&name, "True")) return constant(p, &name, Py_True, out);
+    if (t0_token_is_name(&name, "false") || t0_token_is_name(&name, "False")) return constant(p, &name, Py_False, out);
+    if (t0_token_is_name(&name, "none") || t0_token_is_name(&name, "None")) return constant(p, &name, Py_None, out);
+    if (t0_token_is_name(&name, "self")) return t0_fail_at(p->err, name.line, name.column, "the name self is reserved: rename the field");
+    if (p->macros && (t0_token_is_name(&name, "caller") || t0_token_is_name(&name, "varargs") || t0_token_is_name(&name, "kwargs")))
         return t0_fail_at(p->err, name.line, name.column, "caller, varargs and kwargs are not supported in a macro: name the parameters");
     const bool field = with_fields && p->now.kind == K_DOT;
-    NEW(node, field ? T_FIELD : T_NAME, &name);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, field ? T_FIELD : T_NAME, &name, &node));
     node->value = name.value;
     if (field) {
         T0_TRY(t0_parser_advance(p));
         if (p->now.kind != K_NAME) return t0_parser_fail(p, "expected a name after '.'");
-        NEW(base, T_NAME, &name);
+        t0_node *base;
+        T0_TRY(t0_parser_node(p, T_NAME, &name, &base));
         base->value = name.value;
         node->a = base;
         node->value = p->now.value;
@@ -221,6 +134,7 @@ static t0_status parse_name(t0_parser *p, bool with_fields, t0_node **out) {
     return T0_OK;
 }
 
+/* primary = name | string | INTEGER | FLOAT | '(' tuple ')' | list | dict */
 static t0_status parse_primary(t0_parser *p, bool with_fields, t0_node **out) {
     const t0_token token = p->now;
     switch (token.kind) {
@@ -240,7 +154,7 @@ static t0_status parse_primary(t0_parser *p, bool with_fields, t0_node **out) {
 
 static bool at_slice_end(const t0_parser *p) { return p->now.kind == K_RBRACKET || p->now.kind == K_COMMA || p->now.kind == K_COLON; }
 
-/* One subscript: an expression, or start:stop:step with any part missing. */
+/* subscript = expression | [expression] ':' [expression] [':' [expression]] */
 static t0_status parse_subscript(t0_parser *p, const t0_token *at, t0_node *base, t0_node **out) {
     t0_node *part[3] = {NULL, NULL, NULL};
     if (p->now.kind != K_COLON) {
@@ -251,33 +165,37 @@ static t0_status parse_subscript(t0_parser *p, const t0_token *at, t0_node *base
         T0_TRY(t0_parser_advance(p));
         if (!at_slice_end(p)) T0_TRY(t0_parse_expression(p, true, &part[i]));
     }
-    NEW(node, T_SLICE, at);
-    items list = {0};
-    for (int i = 0; i < 3; i++) T0_TRY(add_item(p, &list, part[i]));
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_SLICE, at, &node));
+    t0_items list = {0};
+    for (int i = 0; i < 3; i++) T0_TRY(t0_items_add(p, &list, part[i]));
     node->a = base;
     return with_items(p, node, &list, out);
 }
 
+/* brackets = subscript {',' expression} ']'      after the '['; several make a tuple */
 static t0_status parse_brackets(t0_parser *p, const t0_token *at, t0_node **out) {
     t0_node *base = *out;
     if (p->now.kind == K_RBRACKET) return t0_parser_fail(p, "expected an index");
     T0_TRY(parse_subscript(p, at, base, out));
     if (p->now.kind != K_COMMA) return t0_parser_expect(p, K_RBRACKET, "']'");
     if ((*out)->kind == T_SLICE) return t0_parser_fail(p, "several slices in one index are not supported");
-    NEW(tuple, T_TUPLE, at);
-    items list = {0};
-    T0_TRY(add_item(p, &list, (*out)->b));
+    t0_node *tuple;
+    T0_TRY(t0_parser_node(p, T_TUPLE, at, &tuple));
+    t0_items list = {0};
+    T0_TRY(t0_items_add(p, &list, (*out)->b));
     while (p->now.kind != K_RBRACKET) {
         T0_TRY(t0_parser_expect(p, K_COMMA, "',' or ']'"));
         t0_node *item;
         T0_TRY(t0_parse_expression(p, true, &item));
-        T0_TRY(add_item(p, &list, item));
+        T0_TRY(t0_items_add(p, &list, item));
     }
     T0_TRY(t0_parser_expect(p, K_RBRACKET, "']'"));
     T0_TRY(with_items(p, tuple, &list, &tuple));
     return make(p, T_ITEM, at, base, tuple, NULL, 0, out);
 }
 
+/* dot = NAME | INTEGER      after the '.' */
 static t0_status parse_dot(t0_parser *p, const t0_token *at, t0_node **out) {
     const t0_token name = p->now;
     T0_TRY(t0_parser_advance(p));
@@ -295,13 +213,55 @@ static t0_status parse_dot(t0_parser *p, const t0_token *at, t0_node **out) {
     return T0_OK;
 }
 
+static t0_status make_room(t0_parser *p, t0_call_arguments *out) {
+    const size_t size = T0_ARGUMENTS_MAX * sizeof(void *);
+    memset(out, 0, sizeof *out);
+    out->positional = t0_arena_get(&p->template->scratch, size);
+    out->keyword = t0_arena_get(&p->template->scratch, size);
+    out->names = t0_arena_get(&p->template->scratch, size);
+    return out->positional && out->keyword && out->names ? T0_OK : t0_fail_memory(p->err, size);
+}
+
+/* argument = [NAME '='] expression      those with a name last */
+static t0_status parse_argument(t0_parser *p, t0_call_arguments *out) {
+    if (p->now.kind == K_MUL || p->now.kind == K_POW)
+        return t0_parser_fail(p, "* and ** arguments are not supported: write the arguments out");
+    if (out->n_positional + out->n_keyword == T0_ARGUMENTS_MAX) return t0_parser_fail(p, "more than 60 arguments");
+    t0_token *next = NULL;
+    if (p->now.kind == K_NAME) T0_TRY(t0_parser_look(p, &next));
+    if (next && next->kind == K_ASSIGN) {
+        out->names[out->n_keyword] = p->now.value;
+        T0_TRY(t0_parser_advance(p));
+        T0_TRY(t0_parser_advance(p));
+        return t0_parse_expression(p, true, &out->keyword[out->n_keyword++]);
+    }
+    if (out->n_keyword) return t0_parser_fail(p, "a plain argument after a keyword argument: put it before");
+    return t0_parse_expression(p, true, &out->positional[out->n_positional++]);
+}
+
+/* arguments = '(' [argument {',' argument} [',']] ')' */
+static t0_status parse_arguments(t0_parser *p, t0_call_arguments *out) {
+    T0_TRY(make_room(p, out));
+    T0_TRY(t0_parser_expect(p, K_LPAREN, "'('"));
+    while (p->now.kind != K_RPAREN) {
+        if (out->n_positional + out->n_keyword) {
+            T0_TRY(t0_parser_expect(p, K_COMMA, "',' or ')'"));
+            if (p->now.kind == K_RPAREN) break;
+        }
+        T0_TRY(parse_argument(p, out));
+    }
+    return t0_parser_expect(p, K_RPAREN, "')'");
+}
+
+/* call = arguments */
 static t0_status parse_call(t0_parser *p, t0_node **out) {
     const t0_token at = p->now;
     t0_call_arguments args;
-    T0_TRY(t0_parse_arguments(p, &args));
+    T0_TRY(parse_arguments(p, &args));
     return t0_bind_call(p, out, &at, &args);
 }
 
+/* postfix = {arguments | '.' dot | '[' brackets} */
 static t0_status parse_postfix(t0_parser *p, t0_node **out) {
     for (;;) {
         const t0_token at = p->now;
@@ -315,20 +275,22 @@ static t0_status parse_postfix(t0_parser *p, t0_node **out) {
     }
 }
 
+/* filter = '|' NAME [arguments] */
 static t0_status parse_filter(t0_parser *p, t0_node **out) {
     T0_TRY(t0_parser_advance(p));
     const t0_token name = p->now;
     T0_TRY(t0_parser_expect(p, K_NAME, "the name of a filter"));
     t0_call_arguments args = {0};
-    if (p->now.kind == K_LPAREN) T0_TRY(t0_parse_arguments(p, &args));
-    NEW(node, T_FILTER, &name);
+    if (p->now.kind == K_LPAREN) T0_TRY(parse_arguments(p, &args));
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_FILTER, &name, &node));
     node->a = *out;
     *out = node;
     T0_TRY(t0_bind_filter(p, node, &name, &args));
     return t0_parser_sized(p, node);
 }
 
-/* `is [not] name`, then arguments in parentheses, or one primary expression, or nothing. */
+/* test = 'is' ['not'] NAME [arguments | primary postfix] */
 static t0_status parse_test(t0_parser *p, t0_node **out) {
     T0_TRY(t0_parser_advance(p));
     const bool negated = t0_parser_at_name(p, "not");
@@ -338,18 +300,19 @@ static t0_status parse_test(t0_parser *p, t0_node **out) {
     t0_call_arguments args = {0};
     t0_node *only = NULL;
     const t0_token_kind kind = p->now.kind;
-    if (kind == K_LPAREN) T0_TRY(t0_parse_arguments(p, &args));
+    if (kind == K_LPAREN) T0_TRY(parse_arguments(p, &args));
     else if (kind == K_STRING || kind == K_INTEGER || kind == K_FLOAT || kind == K_LBRACKET || kind == K_LBRACE ||
              (kind == K_NAME && !t0_parser_at_name(p, "else") && !t0_parser_at_name(p, "or") && !t0_parser_at_name(p, "and"))) {
         if (t0_parser_at_name(p, "is")) return t0_parser_fail(p, "tests cannot be chained");
         T0_TRY(parse_primary(p, false, &only));
         T0_TRY(parse_postfix(p, &only));
-        items list = {0};
-        T0_TRY(add_item(p, &list, only));
+        t0_items list = {0};
+        T0_TRY(t0_items_add(p, &list, only));
         args.positional = list.data;
         args.n_positional = 1;
     }
-    NEW(node, T_TEST, &name);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_TEST, &name, &node));
     node->a = *out;
     *out = node;
     T0_TRY(t0_bind_test(p, node, &name, &args));
@@ -357,6 +320,7 @@ static t0_status parse_test(t0_parser *p, t0_node **out) {
     return negated ? make(p, T_UNARY, &name, node, NULL, NULL, OP_NOT, out) : T0_OK;
 }
 
+/* unary = (('-' | '+') unary | primary) postfix {filter | test | arguments}      the braces only where with_filter */
 static t0_status parse_unary(t0_parser *p, bool with_filter, t0_node **out) {
     const t0_token token = p->now;
     if (++p->depth > T0_DEPTH_MAX)
@@ -378,6 +342,7 @@ static t0_status parse_unary(t0_parser *p, bool with_filter, t0_node **out) {
     return T0_OK;
 }
 
+/* pow = unary {'**' unary} */
 static t0_status parse_pow(t0_parser *p, t0_node **out) {
     T0_TRY(parse_unary(p, true, out));
     while (p->now.kind == K_POW) {
@@ -390,6 +355,7 @@ static t0_status parse_pow(t0_parser *p, t0_node **out) {
     return T0_OK;
 }
 
+/* product = pow {('*' | '/' | '//' | '%') pow} */
 static t0_status parse_product(t0_parser *p, t0_node **out) {
     T0_TRY(parse_pow(p, out));
     for (;;) {
@@ -403,21 +369,24 @@ static t0_status parse_product(t0_parser *p, t0_node **out) {
     }
 }
 
+/* concat = product {'~' product} */
 static t0_status parse_concat(t0_parser *p, t0_node **out) {
     const t0_token at = p->now;
     T0_TRY(parse_product(p, out));
     if (p->now.kind != K_TILDE) return T0_OK;
-    items list = {0};
-    T0_TRY(add_item(p, &list, *out));
+    t0_items list = {0};
+    T0_TRY(t0_items_add(p, &list, *out));
     while (p->now.kind == K_TILDE) {
         T0_TRY(t0_parser_advance(p));
         T0_TRY(parse_product(p, out));
-        T0_TRY(add_item(p, &list, *out));
+        T0_TRY(t0_items_add(p, &list, *out));
     }
-    NEW(node, T_CONCAT, &at);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_CONCAT, &at, &node));
     return with_items(p, node, &list, out);
 }
 
+/* sum = concat {('+' | '-') concat} */
 static t0_status parse_sum(t0_parser *p, t0_node **out) {
     T0_TRY(parse_concat(p, out));
     while (p->now.kind == K_ADD || p->now.kind == K_SUB) {
@@ -439,7 +408,7 @@ static t0_status take_comparison(t0_parser *p, int *op) {
     else if (t0_parser_at_name(p, "not")) {
         t0_token *next;
         T0_TRY(t0_parser_look(p, &next));
-        if (is_name(next, "in")) {
+        if (t0_token_is_name(next, "in")) {
             *op = OP_NOT_IN;
             T0_TRY(t0_parser_advance(p));
         }
@@ -447,10 +416,11 @@ static t0_status take_comparison(t0_parser *p, int *op) {
     return *op < 0 ? T0_OK : t0_parser_advance(p);
 }
 
+/* compare = sum {('==' | '!=' | '<' | '<=' | '>' | '>=' | 'in' | 'not' 'in') sum} */
 static t0_status parse_compare(t0_parser *p, t0_node **out) {
     const t0_token at = p->now;
     T0_TRY(parse_sum(p, out));
-    items list = {0};
+    t0_items list = {0};
     for (;;) {
         int op;
         T0_TRY(take_comparison(p, &op));
@@ -459,14 +429,16 @@ static t0_status parse_compare(t0_parser *p, t0_node **out) {
         t0_node *right, *operand;
         T0_TRY(parse_sum(p, &right));
         T0_TRY(make(p, T_COMPARE, &operand_at, right, NULL, NULL, op, &operand));
-        T0_TRY(add_item(p, &list, operand));
+        T0_TRY(t0_items_add(p, &list, operand));
     }
     if (!list.count) return T0_OK;
-    NEW(node, T_COMPARE, &at);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_COMPARE, &at, &node));
     node->a = *out;
     return with_items(p, node, &list, out);
 }
 
+/* not = 'not' not | compare */
 static t0_status parse_not(t0_parser *p, t0_node **out) {
     if (!t0_parser_at_name(p, "not")) return parse_compare(p, out);
     const t0_token at = p->now;
@@ -478,6 +450,7 @@ static t0_status parse_not(t0_parser *p, t0_node **out) {
     return make(p, T_UNARY, &at, operand, NULL, NULL, OP_NOT, out);
 }
 
+/* or = and {'or' and}      and = not {'and' not} */
 static t0_status parse_logic(t0_parser *p, bool is_or, t0_node **out) {
     T0_TRY(is_or ? parse_logic(p, false, out) : parse_not(p, out));
     while (t0_parser_at_name(p, is_or ? "or" : "and")) {
@@ -490,6 +463,7 @@ static t0_status parse_logic(t0_parser *p, bool is_or, t0_node **out) {
     return T0_OK;
 }
 
+/* expression = or {'if' or ['else' expression]}      the braces only where with_condition */
 t0_status t0_parse_expression(t0_parser *p, bool with_condition, t0_node **out) {
     if (++p->depth > T0_DEPTH_MAX)
         return t0_fail_at(p->err, p->now.line, p->now.column, "more than %d levels: split the expression with {%% set %%}", T0_DEPTH_MAX);
@@ -514,16 +488,17 @@ static bool at_tuple_end(const t0_parser *p, const t0_tuple_rule *rule) {
     return kind == K_PRINT_END || kind == K_BLOCK_END || kind == K_RPAREN || (rule->end_word && t0_parser_at_name(p, rule->end_word));
 }
 
+/* tuple = [item {',' item} [',']]      item = primary where it is a target, else expression; one item without ',' is itself */
 t0_status t0_parse_tuple(t0_parser *p, t0_tuple_rule rule, t0_node **out) {
     const t0_token at = p->now;
-    items list = {0};
+    t0_items list = {0};
     bool is_tuple = false;
     for (;;) {
         if (list.count) T0_TRY(t0_parser_expect(p, K_COMMA, "','"));
         if (at_tuple_end(p, &rule)) break;
         t0_node *item;
         T0_TRY(rule.target ? parse_primary(p, rule.with_fields, &item) : t0_parse_expression(p, !rule.no_condition, &item));
-        T0_TRY(add_item(p, &list, item));
+        T0_TRY(t0_items_add(p, &list, item));
         if (p->now.kind != K_COMMA) break;
         is_tuple = true;
     }
@@ -532,7 +507,8 @@ t0_status t0_parse_tuple(t0_parser *p, t0_tuple_rule rule, t0_node **out) {
         return T0_OK;
     }
     if (!is_tuple && !rule.parentheses) return t0_parser_fail(p, "expected an expression");
-    NEW(node, T_TUPLE, &at);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_TUPLE, &at, &node));
     return with_items(p, node, &list, out);
 }
 
@@ -543,6 +519,7 @@ static t0_status check_target(t0_parser *p, const t0_node *node) {
     return T0_OK;
 }
 
+/* target = tuple      of names, fields and tuples of them */
 t0_status t0_parse_target(t0_parser *p, bool with_fields, const char *end_word, t0_node **out) {
     T0_TRY(t0_parse_tuple(p, (t0_tuple_rule){.target = true, .with_fields = with_fields, .end_word = end_word}, out));
     return check_target(p, *out);
@@ -554,9 +531,9 @@ t0_status t0_parse_name_target(t0_parser *p, t0_node **out) {
     return check_target(p, *out);
 }
 
+/* filters = NAME [arguments] {filter} */
 t0_status t0_parse_filters(t0_parser *p, t0_node **out) {
-    NEW(captured, T_CAPTURE, &p->now);
-    *out = captured;
+    T0_TRY(t0_parser_node(p, T_CAPTURE, &p->now, out));
     do T0_TRY(parse_filter(p, out));
     while (p->now.kind == K_PIPE);
     return T0_OK;

@@ -1,5 +1,10 @@
 /* Tests: `x is name(arguments)`, and the named tests of select and reject. */
-#include "template/calls.h"
+#include "template/allowed.h"
+#include "template/budget.h"
+#include "template/helper.h"
+#include "template/lookup.h"
+#include "template/operators.h"
+#include "template/values.h"
 
 #define TEST(name) static int is_##name(t0_context *c, PyObject *value, const t0_arguments *args)
 

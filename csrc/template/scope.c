@@ -12,8 +12,11 @@
  *     with, a macro's parameter          PARAMETER
  *
  * A symbol that is never set in its frame needs no slot: it is name number ~slot of the example. */
-#include "template/parser.h"
+#include "template/scope.h"
 
+#include "template/lexer.h"
+
+#include <assert.h>
 #include <string.h>
 
 typedef enum load { LOAD_MISSING, LOAD_RESOLVE, LOAD_ALIAS, LOAD_PARAMETER } load;
@@ -53,6 +56,7 @@ static t0_status check_work(const scope *s, const t0_node *node) {
 }
 
 static symbol *find(scope *s, const symbols *list, PyObject *name) {
+    assert(PyUnicode_CHECK_INTERNED(name)); /* the same name is the same object */
     s->work += list->count;
     for (uint32_t i = 0; i < list->count; i++)
         if (list->items[i].name == name) return &list->items[i];
@@ -163,6 +167,21 @@ static t0_status note_target(scope *s, frame *f, symbols *now, const t0_node *no
 
 static t0_status note_body(scope *s, frame *f, symbols *now, const t0_node *node);
 
+/* The symbols of a branch into those after the `if`. */
+static t0_status merge(scope *s, symbols *now, const symbols *branch) {
+    for (uint32_t k = 0; k < branch->count; k++) {
+        const symbol *const new = &branch->items[k];
+        symbol *known = find(s, now, new->name);
+        if (!known) T0_TRY(append(s, now, *new));
+        else {
+            const bool stored = known->stored || new->stored;
+            *known = *new;
+            known->stored = stored;
+        }
+    }
+    return T0_OK;
+}
+
 /* Both branches start from the same symbols; what either sets may be missing afterwards. */
 static t0_status note_if(scope *s, frame *f, symbols *now, const t0_node *node) {
     T0_TRY(note_expression(s, f, now, node->a));
@@ -177,17 +196,7 @@ static t0_status note_if(scope *s, frame *f, symbols *now, const t0_node *node) 
     if (!node->b && !node->c) return T0_OK;
     symbols before;
     T0_TRY(copy_symbols(s, &before, now));
-    for (int i = 0; i < 2; i++)
-        for (uint32_t k = 0; k < branch[i].count; k++) {
-            const symbol *const new = &branch[i].items[k];
-            symbol *known = find(s, now, new->name);
-            if (!known) T0_TRY(append(s, now, *new));
-            else {
-                const bool stored = known->stored || new->stored;
-                *known = *new;
-                known->stored = stored;
-            }
-        }
+    for (int i = 0; i < 2; i++) T0_TRY(merge(s, now, &branch[i]));
     for (uint32_t k = 0; k < now->count; k++) {
         symbol *const known = &now->items[k];
         const symbol *const old = find(s, &before, known->name);
@@ -283,7 +292,7 @@ static bool expression_reads_loop(scope *s, const t0_node *node) {
 }
 
 /* Does the body mention `loop`? It also refuses an assignment to it. */
-static t0_status body_reads_loop(scope *s, const t0_node *node, PyObject **name, bool *reads) {
+static t0_status body_reads_loop(scope *s, const t0_node *node, bool *reads) {
     for (; node; node = node->next) {
         s->work++;
         T0_TRY(check_work(s, node));
@@ -291,19 +300,19 @@ static t0_status body_reads_loop(scope *s, const t0_node *node, PyObject **name,
             return t0_fail_at(s->err, node->line, node->column, "the name loop cannot be set inside a loop: use another name");
         if (node->kind == T_IF) {
             *reads = *reads || expression_reads_loop(s, node->a);
-            T0_TRY(body_reads_loop(s, node->b, name, reads));
-            T0_TRY(body_reads_loop(s, node->c, name, reads));
+            T0_TRY(body_reads_loop(s, node->b, reads));
+            T0_TRY(body_reads_loop(s, node->c, reads));
         } else if (node->kind == T_FOR) {
             const t0_loop_parts *parts = node->loop;
             if (target_has(parts->target, "loop"))
                 return t0_fail_at(s->err, node->line, node->column, "the name loop cannot be a loop's target: use another name");
             *reads = *reads || expression_reads_loop(s, parts->iter) || expression_reads_loop(s, parts->test);
-            T0_TRY(body_reads_loop(s, parts->body, name, reads));
-            T0_TRY(body_reads_loop(s, parts->otherwise, name, reads));
+            T0_TRY(body_reads_loop(s, parts->body, reads));
+            T0_TRY(body_reads_loop(s, parts->otherwise, reads));
         } else {
             *reads = *reads || expression_reads_loop(s, node->a) || expression_reads_loop(s, node->b) || expression_reads_loop(s, node->c);
             for (uint32_t i = 0; i < node->count; i++) *reads = *reads || expression_reads_loop(s, node->items[i]);
-            if (node->loop) T0_TRY(body_reads_loop(s, node->loop->body, name, reads));
+            if (node->loop) T0_TRY(body_reads_loop(s, node->loop->body, reads));
         }
     }
     return T0_OK;
@@ -319,6 +328,21 @@ static t0_status bind_test(scope *s, frame *f, t0_loop_parts *parts) {
     return frame_inits(s, &test, &parts->test_inits, &parts->n_test_inits);
 }
 
+static t0_status bind_loop_body(scope *s, frame *f, t0_loop_parts *parts, bool reads_loop) {
+    frame body = {.parent = f};
+    if (reads_loop) {
+        PyObject *const name = t0_keep(s->template->constants, PyUnicode_InternFromString("loop"));
+        if (!name) return t0_fail(s->err, T0_EPYTHON, "Python error");
+        T0_TRY(define(s, &body, &body.names, name, LOAD_PARAMETER, T0_NO_SLOT, true));
+        parts->loop_slot = find(s, &body.names, name)->slot;
+    }
+    T0_TRY(note_target(s, &body, &body.names, parts->target, true));
+    T0_TRY(note_body(s, &body, &body.names, parts->body));
+    T0_TRY(bind_expression(s, &body, parts->target));
+    T0_TRY(bind_body(s, &body, parts->body));
+    return frame_inits(s, &body, &parts->inits, &parts->n_inits);
+}
+
 static t0_status bind_for(scope *s, frame *f, t0_node *node) {
     t0_loop_parts *const parts = node->loop;
     parts->first = s->template->n_slots;
@@ -326,25 +350,13 @@ static t0_status bind_for(scope *s, frame *f, t0_node *node) {
     if (target_has(parts->target, "loop"))
         return t0_fail_at(s->err, node->line, node->column, "the name loop cannot be a loop's target: use another name");
     bool reads = parts->recursive;
-    PyObject *loop_name = NULL;
-    T0_TRY(body_reads_loop(s, parts->body, &loop_name, &reads));
+    T0_TRY(body_reads_loop(s, parts->body, &reads));
     if (parts->otherwise) {
         bool unused = false;
-        T0_TRY(body_reads_loop(s, parts->otherwise, &loop_name, &unused));
+        T0_TRY(body_reads_loop(s, parts->otherwise, &unused));
     }
     if (parts->test) T0_TRY(bind_test(s, f, parts));
-    frame body = {.parent = f};
-    if (reads) {
-        loop_name = t0_keep(s->template->constants, PyUnicode_InternFromString("loop"));
-        if (!loop_name) return t0_fail(s->err, T0_EPYTHON, "Python error");
-        T0_TRY(define(s, &body, &body.names, loop_name, LOAD_PARAMETER, T0_NO_SLOT, true));
-        parts->loop_slot = find(s, &body.names, loop_name)->slot;
-    }
-    T0_TRY(note_target(s, &body, &body.names, parts->target, true));
-    T0_TRY(note_body(s, &body, &body.names, parts->body));
-    T0_TRY(bind_expression(s, &body, parts->target));
-    T0_TRY(bind_body(s, &body, parts->body));
-    T0_TRY(frame_inits(s, &body, &parts->inits, &parts->n_inits));
+    T0_TRY(bind_loop_body(s, f, parts, reads));
     if (parts->otherwise) {
         frame otherwise = {.parent = f};
         T0_TRY(note_body(s, &otherwise, &otherwise.names, parts->otherwise));

@@ -4,19 +4,21 @@
  *     {% for target in iter [if test] [recursive] %} .. {% else %} .. {% endfor %}
  *     {% set target = value %}     {% set name [| filters] %} .. {% endset %}     target: name, ns.name, or a tuple of them
  *     {% filter filters %} .. {% endfilter %}     {% with name = value, .. %} .. {% endwith %}
- *     {% macro name(parameter, parameter = default) %} .. {% endmacro %}     {% print value, .. %} */
-#include "template/calls.h"
+ *     {% macro name(parameter, parameter = default) %} .. {% endmacro %}     {% print value, .. %}
+ *
+ * Productions as in parser.c, whose tuple, target, expression and filters are used. */
+#include "template/statements.h"
+
 #include "template/parser.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#define NEW(node, kind, at)                      \
-    t0_node *node = t0_parser_node(p, kind, at); \
-    if (!node) return T0_ENOMEM
+enum { BLOCKS_MAX = 400, NAMES_MAX = 120 }; /* nested blocks and elif branches; nodes of one tag: pairs of name and value */
 
 static t0_status end_tag(t0_parser *p) { return t0_parser_expect(p, K_BLOCK_END, "'%}'"); }
 
-/* The tag is open and its expressions are read: its end, then the body up to one of end_words. */
+/* block = [':'] '%}' body '{%' end_word      the tag is open and its expressions are read */
 static t0_status parse_block(t0_parser *p, const char *const *end_words, t0_node **out) {
     if (p->now.kind == K_COLON) T0_TRY(t0_parser_advance(p));
     T0_TRY(end_tag(p));
@@ -27,14 +29,16 @@ static t0_status parse_block(t0_parser *p, const char *const *end_words, t0_node
     return t0_parser_fail(p, problem);
 }
 
+/* if = 'if' tuple block {'elif' tuple block} ['else' block]      a block's end_word: elif, else or endif */
 static t0_status parse_if(t0_parser *p, t0_node **out) {
     static const char *const ends[] = {"endif", "elif", "else", NULL};
     static const char *const last[] = {"endif", NULL};
     t0_node **link = out;
     const int blocks = p->blocks;
     for (;;) {
-        if (++p->blocks > T0_BLOCKS_MAX) return t0_parser_fail(p, "more than 400 elif branches and nested blocks: use a dict");
-        NEW(node, T_IF, &p->now);
+        if (++p->blocks > BLOCKS_MAX) return t0_parser_fail(p, "more than 400 elif branches and nested blocks: use a dict");
+        t0_node *node;
+        T0_TRY(t0_parser_node(p, T_IF, &p->now, &node));
         T0_TRY(t0_parser_advance(p));
         T0_TRY(t0_parse_tuple(p, (t0_tuple_rule){.no_condition = true}, &node->a));
         T0_TRY(parse_block(p, ends, &node->b));
@@ -50,23 +54,23 @@ static t0_status parse_if(t0_parser *p, t0_node **out) {
     return t0_parser_advance(p);
 }
 
-static t0_loop_parts *new_parts(t0_parser *p) {
+static t0_status add_parts(t0_parser *p, t0_node *node) {
     t0_loop_parts *parts = t0_template_get(p->template, sizeof *parts);
-    if (!parts) {
-        t0_fail_memory(p->err, sizeof *parts);
-        return NULL;
-    }
+    if (!parts) return t0_fail_memory(p->err, sizeof *parts);
     memset(parts, 0, sizeof *parts);
     parts->loop_slot = T0_NO_SLOT;
-    return parts;
+    node->loop = parts;
+    return T0_OK;
 }
 
+/* for = 'for' target 'in' tuple ['if' expression] ['recursive'] block ['else' block] */
 static t0_status parse_for(t0_parser *p, t0_node **out) {
     static const char *const ends[] = {"endfor", "else", NULL};
     static const char *const last[] = {"endfor", NULL};
-    NEW(node, T_FOR, &p->now);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_FOR, &p->now, &node));
     *out = node;
-    if (!(node->loop = new_parts(p))) return T0_ENOMEM;
+    T0_TRY(add_parts(p, node));
     T0_TRY(t0_parser_advance(p));
     T0_TRY(t0_parse_target(p, false, "in", &node->loop->target));
     T0_TRY(t0_parser_expect_name(p, "in"));
@@ -85,9 +89,11 @@ static t0_status parse_for(t0_parser *p, t0_node **out) {
     return t0_parser_advance(p);
 }
 
+/* set = 'set' target ('=' tuple | ['|' filters] block) */
 static t0_status parse_set(t0_parser *p, t0_node **out) {
     static const char *const ends[] = {"endset", NULL};
-    NEW(node, T_SET, &p->now);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_SET, &p->now, &node));
     *out = node;
     T0_TRY(t0_parser_advance(p));
     T0_TRY(t0_parse_target(p, true, NULL, &node->a));
@@ -96,94 +102,103 @@ static t0_status parse_set(t0_parser *p, t0_node **out) {
         return t0_parse_tuple(p, (t0_tuple_rule){0}, &node->b);
     }
     node->kind = T_SETBLOCK;
-    if (!(node->loop = new_parts(p))) return T0_ENOMEM;
+    T0_TRY(add_parts(p, node));
     if (p->now.kind == K_PIPE) T0_TRY(t0_parse_filters(p, &node->c));
     T0_TRY(parse_block(p, ends, &node->loop->body));
     return t0_parser_advance(p);
 }
 
-/* The filters of the tag begin with a name, as if a | stood before it. */
+/* filter_block = 'filter' filters block */
 static t0_status parse_filter_block(t0_parser *p, t0_node **out) {
     static const char *const ends[] = {"endfilter", NULL};
-    NEW(node, T_SETBLOCK, &p->now);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_SETBLOCK, &p->now, &node));
     *out = node;
-    if (!(node->loop = new_parts(p))) return T0_ENOMEM;
+    T0_TRY(add_parts(p, node));
     T0_TRY(t0_parse_filters(p, &node->c));
     T0_TRY(parse_block(p, ends, &node->loop->body));
     return t0_parser_advance(p);
 }
 
-static t0_status add_item(t0_parser *p, t0_node *node, t0_node *item) {
-    if (node->count == 2 * T0_PAIRS_MAX) return t0_parser_fail(p, "more than 60 names in one tag");
-    t0_node **items = t0_template_grown(p->template, node->items, node->count);
-    if (!items) return t0_fail_memory(p->err, 2 * node->count * sizeof *items);
-    node->items = items;
-    items[node->count++] = item;
-    return T0_OK;
+static t0_status add_to_tag(t0_parser *p, t0_items *list, t0_node *item) {
+    return list->count == NAMES_MAX ? t0_parser_fail(p, "more than 60 names in one tag") : t0_items_add(p, list, item);
 }
 
+/* with = 'with' [target '=' expression {',' target '=' expression}] block */
 static t0_status parse_with(t0_parser *p, t0_node **out) {
     static const char *const ends[] = {"endwith", NULL};
-    NEW(node, T_WITH, &p->now);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_WITH, &p->now, &node));
     *out = node;
     T0_TRY(t0_parser_advance(p));
-    if (!(node->loop = new_parts(p))) return T0_ENOMEM;
+    T0_TRY(add_parts(p, node));
+    t0_items pairs = {0};
     while (p->now.kind != K_BLOCK_END) {
         t0_node *target, *value;
-        if (node->count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or '%}'"));
+        if (pairs.count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or '%}'"));
         T0_TRY(t0_parse_target(p, false, NULL, &target));
         T0_TRY(t0_parser_expect(p, K_ASSIGN, "'='"));
         T0_TRY(t0_parse_expression(p, true, &value));
-        T0_TRY(add_item(p, node, target));
-        T0_TRY(add_item(p, node, value));
+        T0_TRY(add_to_tag(p, &pairs, target));
+        T0_TRY(add_to_tag(p, &pairs, value));
     }
+    T0_TRY(t0_items_keep(p, &pairs, node));
     T0_TRY(parse_block(p, ends, &node->loop->body));
     return t0_parser_advance(p);
 }
 
+/* parameters = '(' [NAME ['=' expression] {',' NAME ['=' expression]}] ')'      those with a default last */
 static t0_status parse_parameters(t0_parser *p, t0_node *node) {
+    t0_items pairs = {0};
     T0_TRY(t0_parser_expect(p, K_LPAREN, "'('"));
     while (p->now.kind != K_RPAREN) {
         t0_node *target, *value = NULL;
-        if (node->count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or ')'"));
+        if (pairs.count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or ')'"));
         T0_TRY(t0_parse_name_target(p, &target));
         if (p->now.kind == K_ASSIGN) {
             T0_TRY(t0_parser_advance(p));
             T0_TRY(t0_parse_expression(p, true, &value));
-        } else if (node->count && node->items[node->count - 1]) return t0_parser_fail(p, "a parameter without a default after one with a default");
-        for (uint32_t i = 0; i < node->count; i += 2)
-            if (node->items[i]->value == target->value) return t0_parser_fail(p, "a parameter is named twice");
-        T0_TRY(add_item(p, node, target));
-        T0_TRY(add_item(p, node, value));
+        } else if (pairs.count && pairs.data[pairs.count - 1]) return t0_parser_fail(p, "a parameter without a default after one with a default");
+        for (uint32_t i = 0; i < pairs.count; i += 2)
+            if (pairs.data[i]->value == target->value) return t0_parser_fail(p, "a parameter is named twice");
+        T0_TRY(add_to_tag(p, &pairs, target));
+        T0_TRY(add_to_tag(p, &pairs, value));
     }
+    T0_TRY(t0_items_keep(p, &pairs, node));
     return t0_parser_expect(p, K_RPAREN, "')'");
 }
 
+/* macro = 'macro' NAME parameters block */
 static t0_status parse_macro(t0_parser *p, t0_node **out) {
     static const char *const ends[] = {"endmacro", NULL};
-    NEW(node, T_MACRO, &p->now);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_MACRO, &p->now, &node));
     *out = node;
     p->macros++;
     T0_TRY(t0_parser_advance(p));
     T0_TRY(t0_parse_name_target(p, &node->a));
-    if (!(node->loop = new_parts(p))) return T0_ENOMEM;
+    T0_TRY(add_parts(p, node));
     T0_TRY(parse_parameters(p, node));
     T0_TRY(parse_block(p, ends, &node->loop->body));
     p->macros--;
     return t0_parser_advance(p);
 }
 
-/* {% print a, b %} prints what {{ a }}{{ b }} prints. */
+/* print_tag = 'print' [expression {',' expression}]      prints what {{ a }}{{ b }} prints */
 static t0_status parse_print_tag(t0_parser *p, t0_node **out) {
-    NEW(node, T_PRINT, &p->now);
-    NEW(texts, T_CONCAT, &p->now);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_PRINT, &p->now, &node));
+    t0_node *texts;
+    T0_TRY(t0_parser_node(p, T_CONCAT, &p->now, &texts));
+    t0_items list = {0};
     T0_TRY(t0_parser_advance(p));
     while (p->now.kind != K_BLOCK_END) {
         t0_node *value;
-        if (texts->count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or '%}'"));
+        if (list.count) T0_TRY(t0_parser_expect(p, K_COMMA, "',' or '%}'"));
         T0_TRY(t0_parse_expression(p, true, &value));
-        T0_TRY(add_item(p, texts, value));
+        T0_TRY(add_to_tag(p, &list, value));
     }
+    T0_TRY(t0_items_keep(p, &list, texts));
     node->a = texts;
     *out = node;
     return t0_parser_sized(p, texts);
@@ -197,8 +212,9 @@ static t0_status refuse_tag(t0_parser *p) {
     return t0_parser_fail(p, "unknown tag");
 }
 
+/* statement = '{%' (if | for | set | filter_block | with | macro | print_tag) '%}'      after the '{%' */
 static t0_status parse_statement(t0_parser *p, t0_node **out) {
-    if (++p->blocks > T0_BLOCKS_MAX) return t0_parser_fail(p, "more than 400 nested blocks");
+    if (++p->blocks > BLOCKS_MAX) return t0_parser_fail(p, "more than 400 nested blocks");
     t0_status status;
     if (t0_parser_at_name(p, "if")) status = parse_if(p, out);
     else if (t0_parser_at_name(p, "for")) status = parse_for(p, out);
@@ -232,8 +248,10 @@ static void join_truncation(t0_node *node) {
     node->truncates = 1;
 }
 
+/* print = '{{' tuple '}}' */
 static t0_status parse_print(t0_parser *p, t0_node **out) {
-    NEW(node, T_PRINT, &p->now);
+    t0_node *node;
+    T0_TRY(t0_parser_node(p, T_PRINT, &p->now, &node));
     T0_TRY(t0_parser_advance(p));
     T0_TRY(t0_parse_tuple(p, (t0_tuple_rule){0}, &node->a));
     join_truncation(node);
@@ -251,14 +269,14 @@ static bool at_end_word(const t0_parser *p, const char *const *end_words) {
     return false;
 }
 
+/* body = {TEXT | print | statement} */
 t0_status t0_parse_body(t0_parser *p, const char *const *end_words, t0_node **out) {
     t0_node **link = out;
     *out = NULL;
     while (p->now.kind != K_END) {
         t0_node *node = NULL;
         if (p->now.kind == K_DATA) {
-            node = t0_parser_node(p, T_TEXT, &p->now);
-            if (!node) return T0_ENOMEM;
+            T0_TRY(t0_parser_node(p, T_TEXT, &p->now, &node));
             node->value = p->now.value;
             T0_TRY(t0_parser_advance(p));
         } else if (p->now.kind == K_PRINT_BEGIN) T0_TRY(parse_print(p, &node));
@@ -273,58 +291,3 @@ t0_status t0_parse_body(t0_parser *p, const char *const *end_words, t0_node **ou
     return T0_OK;
 }
 
-t0_status t0_template_compile(t0_template *out, PyObject *source, t0_error *err) {
-    memset(out, 0, sizeof *out);
-    t0_parser p = {.template = out, .err = err};
-    out->constants = PyList_New(0);
-    if (!out->constants) return t0_fail(err, T0_EPYTHON, "Python error");
-    t0_status status = t0_lexer_open(&p.lexer, source, out->constants, err);
-    if (status == T0_OK) status = t0_parser_advance(&p);
-    if (status == T0_OK) status = t0_parse_body(&p, NULL, &out->body);
-    if (status == T0_OK) status = t0_scope_resolve(out, err);
-    t0_lexer_close(&p.lexer);
-    t0_arena_free(&out->scratch);
-    if (status != T0_OK) t0_template_clear(out);
-    return status;
-}
-
-typedef struct t0_block {
-    struct t0_block *next;
-    size_t used, size;
-    max_align_t data[];
-} t0_block;
-
-enum { BLOCK_SIZE = 2000 };
-
-void *t0_template_get(t0_template *template, size_t size) {
-    size = (size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
-    t0_block *block = template->blocks;
-    if (!block || block->size - block->used < size) {
-        const size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
-        block = PyMem_Malloc(sizeof *block + room);
-        if (!block) return NULL;
-        *block = (t0_block){template->blocks, 0, room};
-        template->blocks = block;
-    }
-    void *out = (char *)block->data + block->used;
-    block->used += size;
-    return out;
-}
-
-void *t0_template_grown(t0_template *template, void *array, uint32_t n) {
-    if (n & (n - 1)) return array;
-    void *const grown = t0_template_get(template, (n ? 2 * (size_t)n : 1) * sizeof(void *));
-    if (grown && n) memcpy(grown, array, n * sizeof(void *));
-    return grown;
-}
-
-void t0_template_clear(t0_template *template) {
-    while (template->blocks) {
-        t0_block *const next = template->blocks->next;
-        PyMem_Free(template->blocks);
-        template->blocks = next;
-    }
-    t0_arena_free(&template->scratch);
-    Py_CLEAR(template->constants);
-    memset(template, 0, sizeof *template);
-}

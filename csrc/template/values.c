@@ -1,11 +1,13 @@
-/* Types that live inside one rendering: the undefined value and the namespace; and the runtime that holds all types.
+/* Values that live inside one rendering.
  *
- * Undefined: prints nothing, is false, has length 0, iterates over nothing, equals only another undefined value;
- * every other use raises. Namespace: attributes that a template may set: {% set ns.x = 1 %}. */
-#include "template/calls.h"
+ *     undefined    prints nothing, is false, has length 0, iterates over nothing, equals only another undefined value; every
+ *                  other use raises
+ *     namespace    attributes that a template may set: {% set ns.x = 1 %}
+ *     group        of groupby: a tuple (grouper, list) whose parts have these names
+ *     life         what such a value knows of its rendering: shared by all of them, freed with the last */
+#include "template/values.h"
 
-#include <stddef.h>
-#include <structmember.h>
+#include <assert.h>
 
 typedef struct undefined {
     PyObject_HEAD
@@ -54,16 +56,18 @@ static PyObject *undefined_compare(PyObject *a, PyObject *b, int op) {
     return undefined_raise(a);
 }
 
-static PyType_Spec undefined_spec = {
-    "t0native._core.Undefined", sizeof(undefined), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    (PyType_Slot[]){{Py_tp_dealloc, undefined_dealloc}, {Py_tp_str, undefined_str},     {Py_tp_repr, undefined_repr},
-                    {Py_tp_hash, undefined_hash},       {Py_tp_iter, undefined_iter},   {Py_tp_richcompare, undefined_compare},
-                    {Py_nb_bool, undefined_bool},       {Py_mp_length, undefined_length}, {Py_mp_subscript, undefined_item},
-                    {Py_nb_add, undefined_binary},      {Py_nb_subtract, undefined_binary}, {Py_nb_multiply, undefined_binary},
-                    {Py_nb_true_divide, undefined_binary}, {Py_nb_floor_divide, undefined_binary}, {Py_nb_remainder, undefined_binary},
-                    {Py_nb_power, undefined_power},     {Py_nb_negative, undefined_unary}, {Py_nb_positive, undefined_unary},
-                    {Py_nb_int, undefined_unary},       {Py_nb_float, undefined_unary}, {Py_tp_call, undefined_call},
-                    {0, NULL}}};
+PyType_Spec *t0_undefined_spec(void) {
+    static PyType_Slot slots[] = {{Py_tp_dealloc, undefined_dealloc}, {Py_tp_str, undefined_str},     {Py_tp_repr, undefined_repr},
+                                  {Py_tp_hash, undefined_hash},       {Py_tp_iter, undefined_iter},   {Py_tp_richcompare, undefined_compare},
+                                  {Py_nb_bool, undefined_bool},       {Py_mp_length, undefined_length}, {Py_mp_subscript, undefined_item},
+                                  {Py_nb_add, undefined_binary},      {Py_nb_subtract, undefined_binary}, {Py_nb_multiply, undefined_binary},
+                                  {Py_nb_true_divide, undefined_binary}, {Py_nb_floor_divide, undefined_binary}, {Py_nb_remainder, undefined_binary},
+                                  {Py_nb_power, undefined_power},     {Py_nb_negative, undefined_unary}, {Py_nb_positive, undefined_unary},
+                                  {Py_nb_int, undefined_unary},       {Py_nb_float, undefined_unary}, {Py_tp_call, undefined_call},
+                                  {0, NULL}};
+    static PyType_Spec spec = {"t0native._core.Undefined", sizeof(undefined), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+    return &spec;
+}
 
 PyObject *t0_undefined(t0_context *c, PyObject *name) {
     PyTypeObject *type = c->runtime->undefined_type;
@@ -73,29 +77,12 @@ PyObject *t0_undefined(t0_context *c, PyObject *name) {
     return (PyObject *)self;
 }
 
-t0_life *t0_life_share(t0_context *c) {
-    if (!c->life) {
-        if (!(c->life = PyMem_Malloc(sizeof *c->life))) return (t0_life *)PyErr_NoMemory();
-        *c->life = (t0_life){1, PyThread_get_thread_ident(), c};
-    }
-    c->life->holders++;
-    return c->life;
-}
-
-void t0_life_drop(t0_life *life) {
-    if (life && --life->holders == 0) PyMem_Free(life);
-}
-
-t0_context *t0_life_context(const t0_life *life) {
-    if (life->c && life->thread == PyThread_get_thread_ident()) return life->c;
-    PyErr_SetString(PyExc_RuntimeError, "this value belongs to a rendering that has ended, or that runs in another thread");
-    return NULL;
-}
-
 int t0_raise_undefined(PyObject *value) {
     undefined_raise(value);
     return -1;
 }
+
+/* ---- namespace -------------------------------------------------------------------------------------------------------- */
 
 typedef struct namespace {
     PyObject_HEAD
@@ -120,13 +107,16 @@ static void namespace_dealloc(PyObject *self) {
 }
 static PyObject *namespace_repr(PyObject *self) { return PyUnicode_FromFormat("<Namespace %R>", ((namespace *)self)->attributes); }
 
-static PyType_Spec namespace_spec = {
-    "t0native._core.Namespace", sizeof(namespace), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    (PyType_Slot[]){{Py_tp_dealloc, namespace_dealloc}, {Py_tp_traverse, namespace_traverse}, {Py_tp_clear, namespace_clear},
-                    {Py_tp_repr, namespace_repr}, {0, NULL}}};
+PyType_Spec *t0_namespace_spec(void) {
+    static PyType_Slot slots[] = {{Py_tp_dealloc, namespace_dealloc}, {Py_tp_traverse, namespace_traverse}, {Py_tp_clear, namespace_clear},
+                                  {Py_tp_repr, namespace_repr}, {0, NULL}};
+    static PyType_Spec spec = {"t0native._core.Namespace", sizeof(namespace), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+    return &spec;
+}
 
 PyObject *t0_namespace_new(t0_context *c, PyObject *attributes) {
     PyTypeObject *type = c->runtime->namespace_type;
+    assert(PyDict_CheckExact(attributes));
     namespace *self = (namespace *)type->tp_alloc(type, 0);
     if (self) self->attributes = Py_NewRef(attributes);
     return (PyObject *)self;
@@ -134,74 +124,50 @@ PyObject *t0_namespace_new(t0_context *c, PyObject *attributes) {
 
 PyObject *t0_namespace_attributes(PyObject *value) { return ((namespace *)value)->attributes; }
 
-static int runtime_traverse(PyObject *self, visitproc visit, void *arg) {
-    t0_runtime *r = (t0_runtime *)self;
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(r->TemplateError);
-    Py_VISIT(r->empty);
-    Py_VISIT(r->round);
-    Py_VISIT(r->number);
-    Py_VISIT(r->answer_choices);
-    Py_VISIT(r->undefined_type);
-    Py_VISIT(r->namespace_type);
-    Py_VISIT(r->loop_type);
-    Py_VISIT(r->lazy_type);
-    Py_VISIT(r->macro_type);
-    Py_VISIT(r->helper_type);
-    Py_VISIT(r->group_type);
-    return 0;
-}
-static int runtime_clear(PyObject *self) {
-    t0_runtime *r = (t0_runtime *)self;
-    Py_CLEAR(r->TemplateError);
-    Py_CLEAR(r->empty);
-    Py_CLEAR(r->round);
-    Py_CLEAR(r->number);
-    Py_CLEAR(r->answer_choices);
-    Py_CLEAR(r->undefined_type);
-    Py_CLEAR(r->namespace_type);
-    Py_CLEAR(r->loop_type);
-    Py_CLEAR(r->lazy_type);
-    Py_CLEAR(r->macro_type);
-    Py_CLEAR(r->helper_type);
-    Py_CLEAR(r->group_type);
-    return 0;
-}
-static void runtime_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    runtime_clear(self);
-    type->tp_free(self);
-    Py_DECREF(type);
+/* ---- the pairs of groupby --------------------------------------------------------------------------------------------- */
+
+PyObject *t0_group_new(t0_context *c, PyObject *grouper) {
+    PyTypeObject *type = c->runtime->group_type;
+    PyObject *list = grouper ? PyList_New(0) : NULL, *group = list ? type->tp_alloc(type, 2) : NULL;
+    if (!group) {
+        Py_XDECREF(list);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(group, 0, Py_NewRef(grouper));
+    PyTuple_SET_ITEM(group, 1, list);
+    return group;
 }
 
-static PyType_Spec runtime_spec = {
-    "t0native._core.TemplateRuntime", sizeof(t0_runtime), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    (PyType_Slot[]){{Py_tp_dealloc, runtime_dealloc}, {Py_tp_traverse, runtime_traverse}, {Py_tp_clear, runtime_clear}, {0, NULL}}};
+PyObject *t0_group_attribute(PyObject *group, PyObject *name) {
+    assert(PyTuple_GET_SIZE(group) == 2);
+    if (PyUnicode_CompareWithASCIIString(name, "grouper") == 0) return Py_NewRef(PyTuple_GET_ITEM(group, 0));
+    return PyUnicode_CompareWithASCIIString(name, "list") == 0 ? Py_NewRef(PyTuple_GET_ITEM(group, 1)) : NULL;
+}
 
-static PyTypeObject *new_type(PyType_Spec *spec) { return (PyTypeObject *)PyType_FromSpec(spec); }
+PyType_Spec *t0_group_spec(void) {
+    static PyType_Slot slots[] = {{0, NULL}};
+    static PyType_Spec spec = {"t0native._core.Group", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+    return &spec;
+}
 
-PyObject *t0_runtime_new(PyObject *TemplateError) {
-    PyTypeObject *type = new_type(&runtime_spec);
-    t0_runtime *r = type ? (t0_runtime *)type->tp_alloc(type, 0) : NULL;
-    Py_XDECREF(type);
-    if (!r) return NULL;
-    PyObject *builtins = PyEval_GetBuiltins(), *numbers = PyImport_ImportModule("numbers");
-    r->TemplateError = Py_NewRef(TemplateError);
-    r->round = Py_XNewRef(PyDict_GetItemString(builtins, "round"));
-    r->number = numbers ? PyObject_GetAttrString(numbers, "Number") : NULL;
-    Py_XDECREF(numbers);
-    r->empty = PyUnicode_New(0, 0);
-    r->answer_choices = PyUnicode_InternFromString("answer_choices");
-    r->undefined_type = new_type(&undefined_spec);
-    r->namespace_type = new_type(&namespace_spec);
-    r->loop_type = new_type(t0_loop_spec());
-    r->lazy_type = new_type(t0_lazy_spec());
-    r->macro_type = new_type(t0_macro_spec());
-    r->helper_type = new_type(t0_helper_spec());
-    r->group_type = (PyTypeObject *)PyType_FromSpecWithBases(t0_group_spec(), (PyObject *)&PyTuple_Type);
-    const bool types = r->undefined_type && r->namespace_type && r->loop_type && r->lazy_type && r->macro_type && r->helper_type && r->group_type;
-    if (r->round && r->number && r->empty && r->answer_choices && types) return (PyObject *)r;
-    Py_DECREF(r);
+/* ---- how long a rendering lives -------------------------------------------------------------------------------------- */
+
+t0_life *t0_life_share(t0_context *c) {
+    if (!c->life) {
+        if (!(c->life = PyMem_Malloc(sizeof *c->life))) return (t0_life *)PyErr_NoMemory();
+        *c->life = (t0_life){1, PyThread_get_thread_ident(), c};
+    }
+    c->life->holders++;
+    return c->life;
+}
+
+void t0_life_drop(t0_life *life) {
+    assert(!life || life->holders);
+    if (life && --life->holders == 0) PyMem_Free(life);
+}
+
+t0_context *t0_life_context(const t0_life *life) {
+    if (life->c && life->thread == PyThread_get_thread_ident()) return life->c;
+    PyErr_SetString(PyExc_RuntimeError, "this value belongs to a rendering that has ended, or that runs in another thread");
     return NULL;
 }

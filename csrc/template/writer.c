@@ -4,6 +4,7 @@
  *     parts    =   split at |||, then per part strip and unescape (the order does not matter: neither is white space) */
 #include "template/writer.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define MARKER "3ed2dface8203c4c9dfb1a5dc58e41e0"
@@ -17,6 +18,7 @@ void t0_writer_close(t0_writer *w) {
 }
 
 static void widen_copy(void *out, int out_kind, const void *in, int kind, Py_ssize_t n) {
+    assert(kind < out_kind);
     if (out_kind == 2)
         for (Py_ssize_t i = 0; i < n; i++) ((Py_UCS2 *)out)[i] = ((const Py_UCS1 *)in)[i];
     else if (kind == 1)
@@ -48,6 +50,7 @@ static int grow(t0_writer *w, Py_ssize_t more, int kind) {
 }
 
 int t0_writer_add(t0_writer *w, PyObject *text, Py_ssize_t from, Py_ssize_t to) {
+    assert(0 <= from && from <= to && to <= PyUnicode_GET_LENGTH(text));
     const int kind = (int)PyUnicode_KIND(text);
     if ((w->size + to - from > w->capacity || kind > w->kind) && grow(w, to - from, kind) < 0) return -1;
     copy((char *)w->data + w->size * w->kind, w->kind, (const char *)PyUnicode_DATA(text) + from * kind, kind, to - from);
@@ -57,6 +60,7 @@ int t0_writer_add(t0_writer *w, PyObject *text, Py_ssize_t from, Py_ssize_t to) 
 }
 
 PyObject *t0_writer_text(const t0_writer *w, Py_ssize_t from, Py_ssize_t to) {
+    assert(0 <= from && from <= to && to <= w->size);
     const char *data = (const char *)w->data + from * w->kind;
     if (!w->ascii) return PyUnicode_FromKindAndData(w->kind, data, to - from);
     PyObject *text = PyUnicode_New(to - from, 127);
