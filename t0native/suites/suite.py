@@ -29,7 +29,7 @@ def suite(name, data=None, prompts=None, *, shots=None, seed=None):
     """The Suite of that name, for `evaluate`: "t0", "t0-train-selection", "bias", "bigbench-t0", "instruction-free" or "mini"; or
     that of a YAML file, "my/suite.yaml" (docs/suites.md).
 
-    data: a folder DATA/<dataset>/<subset>/<split>.jsonl, or a mapping (t0native/datafolder.py); "mini" needs none. What it
+    data: a folder DATA/<dataset>/<subset>/<split>.jsonl, or a mapping (t0native/data/datafolder.py); "mini" needs none. What it
         lacks is told once by a warning of the logger "t0native", with its source, and the other tasks are there.
     prompts: promptsource 0.1.0's, a PromptCollection or the folder of an unpacked one; None is the installed promptsource,
         whose version 0.2.3 has the same prompts for "t0" and "bias".

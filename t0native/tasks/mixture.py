@@ -108,7 +108,7 @@ class Mixture:
     @classmethod
     def t0(cls, name, prompts=None, data=None):
         """A mixture of the T0 paper, with the paper's components and rates: t0_train, t0+_train, t0++_train, one_og_prompt,
-        all_og_prompts, t0_eval, t0_train_score_eval or bias (t0native/t0mixtures.py says what each is).
+        all_og_prompts, t0_eval, t0_train_score_eval or bias (t0native/tasks/t0mixtures.py says what each is).
 
         prompts: promptsource 0.1.0's, a PromptCollection or the folder of an unpacked one; None is the installed promptsource.
         data: a folder DATA/<dataset>/<subset>/<split>.jsonl, or a mapping (t0native/datafolder.py). Without it the mixture can be
