@@ -182,14 +182,12 @@ static void run_part(void *context, size_t index, size_t worker) {
 
 /* Plain C is slower than OpenBLAS by far; the vector kernels hold their own (benchmarks/c/gemm.c) and are never replaced, since
  * OpenBLAS sums in an order that depends on the other rows and on its threads. */
-static bool is_slow(const t0_kernels *kernels) { return kernels == t0_kernels_at(0); }
-
 void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {
     const product whole = {t0_exec_kernels(exec), c, c_stride, a, b, m, n, k, add, exec, 0};
     split s = {&whole, t0_exec_threads(exec), false};
     const size_t panels = divide_up(n, whole.kernels->nr);
     if (m == 0 || n == 0) return;
-    if (t0_exec_blas(exec) && is_slow(whole.kernels) && m >= BLAS_LEAST && n >= BLAS_LEAST && k >= BLAS_LEAST &&
+    if (t0_exec_blas(exec) && whole.kernels->yields_to_blas && m >= BLAS_LEAST && n >= BLAS_LEAST && k >= BLAS_LEAST &&
         t0_blas_gemm(s.parts, c, c_stride, a, b, m, n, k, add))
         return;
     if (s.parts == 1 || m * n < SPLIT / (k + 1)) {

@@ -15,11 +15,9 @@
 
 #pragma GCC target("avx2,fma")
 
-enum { MR_INT = 4, W = 8 };
+#include "nn/vector_avx2.h"
 
-static const int32_t WINDOW[2 * W] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
-
-static inline __m256i first_lanes(size_t n) { return _mm256_loadu_si256((const __m256i *)(WINDOW + W - (n < W ? n : W))); }
+enum { MR_INT = 4 };
 
 #define WORD_AT(i) (*(const int32_t *)(const void *)(((i) < 3 ? p : q) + (i) % 3 * a_bytes))
 

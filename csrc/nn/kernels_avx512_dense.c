@@ -15,9 +15,9 @@
 
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,prefer-vector-width=512")
 
-enum { MR = 12, W = 16, OFFSET = 128 };
+#include "nn/vector_avx512.h"
 
-static inline __mmask16 first_lanes(size_t n) { return n >= W ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1); }
+enum { MR = 12, OFFSET = 128 };
 
 /* Row i of a: four pointers and two offsets serve twelve rows. The index is a constant in every use. */
 #define WORD_AT(i) (*(const int32_t *)(const void *)(((i) < 3 ? p0 : (i) < 6 ? p1 : (i) < 9 ? p2 : p3) + (i) % 3 * a_bytes))
