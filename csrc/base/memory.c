@@ -83,7 +83,7 @@ static t0_arena_block *block_new(size_t size) {
 /* From the newest block, or a new one. */
 void *t0_arena_get(t0_arena *arena, size_t size) {
     if (size > SIZE_MAX - T0_ALIGN) return NULL;
-    size = (size + T0_ALIGN - 1) / T0_ALIGN * T0_ALIGN;
+    size = t0_size_round(size, T0_ALIGN);
     if (!arena->newest || arena->newest->size - arena->newest->used < size) {
         t0_arena_block *block = block_new(size);
         if (!block) return NULL;

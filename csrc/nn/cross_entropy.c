@@ -6,6 +6,8 @@
  * Rows are cut into a fixed number of runs; each run's losses are summed in order, then the runs: in double. */
 #include "nn/layers.h"
 
+#include "nn/vectors.h"
+
 enum { RUNS = 64 };
 
 typedef struct entropy {

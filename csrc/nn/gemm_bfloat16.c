@@ -36,14 +36,12 @@ typedef struct block {
 
 static block place(t0_exec *exec, size_t worker, size_t k) {
     float *scratch = t0_exec_scratch(exec, worker);
-    block b = {.kernels = t0_exec_kernels(exec), .rows = t0_exec_halves(exec, worker), .k = k, .pairs = (k + 1) / 2};
+    block b = {.kernels = t0_exec_kernels(exec), .rows = t0_exec_halves(exec, worker), .k = k, .pairs = t0_size_units(k, 2)};
     b.panels = (uint32_t *)(void *)scratch;
     b.side = b.panels + PAIRS * COLUMNS;
     b.tile = scratch + PAIRS * COLUMNS + SIDE;
     return b;
 }
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Asks the memory for n floats before their turn. */
 static void fetch(const float *x, size_t n) {
@@ -70,7 +68,7 @@ static void pack_rows(const block *b, t0_operand from, size_t width) {
         for (size_t row = 2 * (pair + EARLY); row < 2 * (pair + EARLY + 1) && row < b->k; row++) fetch(from.data + row * from.row, width);
         for (size_t j = 0; j < width; j += T0_PANEL) {
             uint32_t *to = b->panels + j * b->pairs + pair * T0_PANEL;
-            const size_t n = least(width - j, T0_PANEL);
+            const size_t n = t0_size_min(width - j, T0_PANEL);
             b->kernels->dense->pair_bfloat16(to, low + j, high ? high + j : NULL, n);
             memset(to + n, 0, (T0_PANEL - n) * sizeof *to);
         }
@@ -95,14 +93,14 @@ static void pack_columns(const block *b, t0_operand from, size_t width) {
         pack_rows(b, from, width);
     else
         for (size_t j = 0; j < width; j += T0_PANEL)
-            pack_panel(b, b->panels + j * b->pairs, (t0_operand){from.data + j * from.column, from.row, from.column}, least(width - j, T0_PANEL));
+            pack_panel(b, b->panels + j * b->pairs, (t0_operand){from.data + j * from.column, from.row, from.column}, t0_size_min(width - j, T0_PANEL));
 }
 
 /* At most GROUP rows of A whose elements lie far apart, one row's beside the next's: pairs of depth, turned 32 words at a time. */
 static void take_turned(const block *b, uint32_t *rows, t0_operand a, size_t m) {
     uint32_t *pairs = b->side, *turned = pairs + TURNED * GROUP;
     for (size_t first = 0; first < b->pairs; first += TURNED) {
-        const size_t n = least(b->pairs - first, TURNED);
+        const size_t n = t0_size_min(b->pairs - first, TURNED);
         for (size_t pair = 0; pair < n; pair++) {
             const size_t k = 2 * (first + pair);
             const float *low = a.data + k * a.column;
@@ -116,7 +114,7 @@ static void take_turned(const block *b, uint32_t *rows, t0_operand a, size_t m) 
 static void take_rows(const block *b, t0_operand a, size_t m) {
     if (a.row == 1 && a.column != 1 && b->kernels->nr == T0_PANEL) {
         for (size_t i = 0; i < m; i += GROUP)
-            take_turned(b, b->rows + i * ROW, (t0_operand){a.data + i, 1, a.column}, least(m - i, GROUP));
+            take_turned(b, b->rows + i * ROW, (t0_operand){a.data + i, 1, a.column}, t0_size_min(m - i, GROUP));
         return;
     }
     for (size_t i = 0; i < m; i++) {
@@ -129,12 +127,12 @@ static void take_rows(const block *b, t0_operand a, size_t m) {
 
 /* c[m, n] (+)= the rows taken times the panels. */
 static void run_tiles(const block *b, float *c, size_t c_stride, size_t m, size_t n, bool add) {
-    const size_t most = least(b->kernels->dense->rows_bfloat16, T0_GEMM_TILE), tiles = (m + most - 1) / most;
+    const size_t most = t0_size_min(b->kernels->dense->rows_bfloat16, T0_GEMM_TILE), tiles = t0_size_units(m, most);
     for (size_t t = 0; t < tiles; t++) {
         const t0_range rows = t0_range_of(m, tiles, t);
         const uint16_t *a = (const uint16_t *)(const void *)(b->rows + rows.begin * ROW);
         for (size_t j = 0; j < n; j += T0_PANEL) {
-            const size_t width = least(n - j, T0_PANEL);
+            const size_t width = t0_size_min(n - j, T0_PANEL);
             for (size_t i = rows.begin; i < rows.end; i++) fetch(c + i * c_stride + j, width);
             b->kernels->dense->tile_bfloat16(b->tile, a, 2 * ROW, b->panels + j * b->pairs, b->pairs, rows.end - rows.begin);
             for (size_t i = rows.begin; i < rows.end; i++) {
@@ -152,20 +150,20 @@ static void run_tiles(const block *b, float *c, size_t c_stride, size_t m, size_
 /* Rows taken already times columns j .. of B, block by block. */
 static void run_columns(t0_exec *exec, size_t worker, const block *at, float *c, size_t c_stride, t0_operand b, size_t m, size_t n, bool add) {
     for (size_t j = 0; j < n && !t0_exec_stops(exec, worker); j += COLUMNS) {
-        const size_t width = least(n - j, COLUMNS);
+        const size_t width = t0_size_min(n - j, COLUMNS);
         pack_columns(at, (t0_operand){b.data + j * b.column, b.row, b.column}, width);
         run_tiles(at, c + j, c_stride, m, width, add);
     }
 }
 
 void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {
-    const size_t blocks = (k + DEPTH - 1) / DEPTH;
+    const size_t blocks = t0_size_units(k, DEPTH);
     for (size_t i = 0; i < blocks; i++) {
         const t0_range depth = t0_range_of(k, blocks, i);
         const block at = place(exec, worker, depth.end - depth.begin);
         const t0_operand columns = {b.data + depth.begin * b.row, b.row, b.column};
         for (size_t r = 0; r < m; r += T0_HALF_ROWS) {
-            const size_t rows = least(m - r, T0_HALF_ROWS);
+            const size_t rows = t0_size_min(m - r, T0_HALF_ROWS);
             take_rows(&at, (t0_operand){a.data + r * a.row + depth.begin * a.column, a.row, a.column}, rows);
             run_columns(exec, worker, &at, c + r * c_stride, c_stride, columns, rows, n, add || i > 0);
         }

@@ -93,13 +93,6 @@ typedef struct t0_kernels {
     void (*add_squares)(double *sum, const float *x, size_t n);                     /* sum[i] += x[i]^2 */
 } t0_kernels;
 
-/* Mean in double, in index order. */
-static inline double t0_mean(const float *x, size_t n) {
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++) sum += x[i];
-    return sum / (double)n;
-}
-
 /* All sets compiled in, portable first; NULL beyond the last. */
 const t0_kernels *t0_kernels_at(size_t i);
 bool t0_kernels_available(const t0_kernels *kernels); /* this processor and system can run it */

@@ -33,8 +33,8 @@ typedef struct t0_packed_place {
 } t0_packed_place;
 
 static inline size_t t0_packed_group(t0_dtype dtype) { return dtype == T0_INT8 ? 4 : dtype == T0_BFLOAT16 ? 2 : 1; }
-static inline size_t t0_packed_groups(const t0_packed *w) { return (w->in + t0_packed_group(w->dtype) - 1) / t0_packed_group(w->dtype); }
-static inline size_t t0_packed_panels(const t0_packed *w) { return (w->out + T0_PANEL - 1) / T0_PANEL; }
+static inline size_t t0_packed_groups(const t0_packed *w) { return t0_size_units(w->in, t0_packed_group(w->dtype)); }
+static inline size_t t0_packed_panels(const t0_packed *w) { return t0_size_units(w->out, T0_PANEL); }
 static inline const uint32_t *t0_packed_panel(const t0_packed *w, size_t j) { return w->words + j * t0_packed_groups(w) * T0_PANEL; }
 
 /* Bytes of a matrix with everything that belongs to it, a multiple of 64. dtype, is_table, out and in are set. */

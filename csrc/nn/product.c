@@ -32,7 +32,7 @@ t0_dtype t0_rows_dtype(const t0_kernels *kernels, t0_dtype weights) {
 
 static size_t row_bytes(t0_dtype dtype, size_t in) {
     const size_t size = dtype == T0_FLOAT32 ? 4 : dtype == T0_BFLOAT16 ? 2 : 1;
-    const size_t lines = (in * size + LINE - 1) / LINE + 1; /* one more: rows must not be a power of two apart */
+    const size_t lines = t0_size_units(in * size, LINE) + 1; /* one more: rows must not be a power of two apart */
     return lines * LINE % 4096 == 0 ? (lines + 1) * LINE : lines * LINE;
 }
 
@@ -136,8 +136,6 @@ typedef struct tile {
     float *scratch; /* the worker's */
 } tile;
 
-static size_t divide_up(size_t n, size_t by) { return (n + by - 1) / by; }
-
 /* Panels of fewer bits than the rows: widened as they come. */
 static bool widens(const product *p) { return p->x->dtype == T0_FLOAT32 && p->w->dtype == T0_BFLOAT16; }
 
@@ -154,7 +152,7 @@ static size_t tile_rows(const product *p) {
 /* c[m, n] (+)= m rows of a times a piece of a panel, [k][32] floats. */
 static void float_piece(const product *p, float *c, size_t c_stride, size_t n, const float *a, size_t stride, const float *piece, size_t k,
                         size_t m, bool add) {
-    const size_t nr = p->kernels->nr, tiles = divide_up(m, p->kernels->mr);
+    const size_t nr = p->kernels->nr, tiles = t0_size_units(m, p->kernels->mr);
     for (size_t i = 0; i < tiles; i++) {
         const t0_range rows = t0_range_of(m, tiles, i);
         for (size_t column = 0; column < n; column += nr)
@@ -166,7 +164,7 @@ static void float_piece(const product *p, float *c, size_t c_stride, size_t n, c
 /* Panel j times rows first .. first + m - 1 in float32, in the steps of nn/gemm.c; a bfloat16 panel through `scratch`. */
 static void float_tile(const product *p, float *scratch, float *c, size_t c_stride, size_t n, bool add, size_t first, size_t m, size_t j) {
     const size_t stride = p->x->stride / sizeof(float), depth = p->x->in;
-    const size_t blocks = divide_up(depth, widens(p) ? WIDENED : T0_GEMM_K);
+    const size_t blocks = t0_size_units(depth, widens(p) ? WIDENED : T0_GEMM_K);
     const float *a = (const float *)(const void *)p->x->data + first * stride;
     const uint32_t *panel = t0_packed_panel(p->w, j);
     for (size_t block = 0; block < blocks; block++) {
@@ -241,7 +239,7 @@ static void run_blocks(const product *p, t0_range blocks, t0_range rows, size_t 
     tile t;
     t.scratch = t0_exec_scratch(p->exec, worker);
     const size_t wide = p->likelihood ? LIKELIHOOD_BLOCK : BLOCK, panels = t0_packed_panels(p->w);
-    const size_t n_rows = rows.end - rows.begin, tiles = divide_up(n_rows, tile_rows(p));
+    const size_t n_rows = rows.end - rows.begin, tiles = t0_size_units(n_rows, tile_rows(p));
     for (size_t block = blocks.begin; block < blocks.end; block++) {
         const size_t first_panel = block * wide, n = panels - first_panel < wide ? panels - first_panel : wide;
         for (size_t i = 0; i < tiles; i++) {
@@ -265,7 +263,7 @@ static void run_blocks(const product *p, t0_range blocks, t0_range rows, size_t 
 
 static void run_part(void *context, size_t index, size_t worker) {
     const product *p = context;
-    const size_t n_blocks = divide_up(t0_packed_panels(p->w), p->likelihood ? LIKELIHOOD_BLOCK : BLOCK);
+    const size_t n_blocks = t0_size_units(t0_packed_panels(p->w), p->likelihood ? LIKELIHOOD_BLOCK : BLOCK);
     if (p->by_rows)
         run_blocks(p, (t0_range){0, n_blocks}, t0_range_of(p->x->n, p->parts, index), worker);
     else
@@ -273,12 +271,12 @@ static void run_part(void *context, size_t index, size_t worker) {
 }
 
 static void run_product(product *p) {
-    const size_t n_blocks = divide_up(t0_packed_panels(p->w), p->likelihood ? LIKELIHOOD_BLOCK : BLOCK);
+    const size_t n_blocks = t0_size_units(t0_packed_panels(p->w), p->likelihood ? LIKELIHOOD_BLOCK : BLOCK);
     p->kernels = t0_exec_kernels(p->exec);
     p->parts = t0_exec_threads(p->exec);
     if (p->x->n == 0) return;
     if (p->x->n * t0_packed_panels(p->w) * T0_PANEL < SPLIT / (t0_packed_groups(p->w) + 1)) p->parts = 1;
-    p->by_rows = n_blocks < 2 * p->parts && divide_up(p->x->n, tile_rows(p)) >= p->parts;
+    p->by_rows = n_blocks < 2 * p->parts && t0_size_units(p->x->n, tile_rows(p)) >= p->parts;
     if (!p->by_rows && n_blocks < p->parts) p->parts = n_blocks;
     t0_exec_run(p->exec, run_part, p, p->parts);
 }
@@ -290,7 +288,7 @@ void t0_product(t0_exec *exec, float *y, size_t y_stride, size_t out, const t0_r
 
 /* ---- likelihoods ---------------------------------------------------------------------------------------------------- */
 
-size_t t0_likelihood_parts(size_t vocab) { return divide_up(vocab, LIKELIHOOD_BLOCK * T0_PANEL); }
+size_t t0_likelihood_parts(size_t vocab) { return t0_size_units(vocab, LIKELIHOOD_BLOCK * T0_PANEL); }
 
 void t0_product_likelihood(t0_exec *exec, float *lse, float *picked, float *parts, const t0_rows *x, const t0_packed *w,
                            const int64_t *label_offsets, const int32_t *labels) {
@@ -304,15 +302,4 @@ float t0_row_log_sum_exp(const t0_kernels *kernels, const float *z, size_t vocab
     const size_t wide = LIKELIHOOD_BLOCK * T0_PANEL, n = t0_likelihood_parts(vocab);
     for (size_t i = 0; i < n; i++) parts[i] = kernels->log_sum_exp(z + i * wide, vocab - i * wide < wide ? vocab - i * wide : wide);
     return kernels->log_sum_exp(parts, n);
-}
-
-/* On bit patterns: an exponent of all ones is a NaN or an infinity. Compiles to vector code, unlike a float sum. */
-bool t0_all_finite(const float *x, size_t n) {
-    uint32_t bad = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        bad |= (bits & 0x7f800000u) == 0x7f800000u;
-    }
-    return !bad;
 }

@@ -2,6 +2,7 @@
 #include "nn_blocks.h"
 
 #include "nn/optimizer.h"
+#include "nn/vectors.h"
 
 #include <stdlib.h>
 
