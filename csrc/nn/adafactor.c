@@ -7,6 +7,7 @@
 
 #include "nn/vectors.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -141,6 +142,7 @@ void t0_adafactor_step(t0_exec *exec, const t0_adafactor *s, float *w, float *st
                        uint64_t step) {
     const bool factored = is_factored(s, rows, columns);
     adafactor a = {.kernels = t0_exec_kernels(exec), .w = w, .g = g, .rows = rows, .columns = columns, .n = rows * columns};
+    assert(step >= 1);
     if (a.n == 0) return;
     a.b = (float)(1.0 - pow((double)step, -(double)s->decay));
     a.epsilon1 = s->epsilon1;

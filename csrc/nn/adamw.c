@@ -4,6 +4,7 @@
  *     w -= lr / (1 - b1^t)  m / (sqrt(v) / sqrt(1 - b2^t) + eps) */
 #include "nn/optimizer.h"
 
+#include <assert.h>
 #include <math.h>
 
 enum { GRAIN = 8192 };
@@ -25,6 +26,7 @@ static void step_range(void *context, size_t index, size_t worker) {
 }
 
 void t0_adamw_step(t0_exec *exec, const t0_adamw *s, float *w, float *m, float *v, const float *g, size_t n, uint64_t step) {
+    assert(step >= 1 && s->beta1 < 1.0f && s->beta2 < 1.0f);
     const double correction1 = 1.0 - pow(s->beta1, (double)step), correction2 = 1.0 - pow(s->beta2, (double)step);
     adamw a = {.kernels = t0_exec_kernels(exec), .w = w, .m = m, .v = v, .g = g, .n = n, .parts = t0_exec_parts(exec, n, GRAIN)};
     a.pass = (t0_adamw_pass){

@@ -8,10 +8,12 @@
 
 #include "nn/packed.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
-enum { MOST_ROWS = 12, HEADS = 8 /* of a single query at a time, at most MOST_ROWS */, PAD = 16, POLL_TASKS = 16 };
+enum { HEADS = 8 /* of a single query at a time */, PAD = 16, POLL_TASKS = 16 };
+_Static_assert((int)HEADS <= (int)T0_TILE_ROWS, "their scores lie in the rows of a tile");
 
 typedef struct attend {
     const t0_attend *s;
@@ -29,7 +31,8 @@ typedef struct room {
 
 static size_t place(room *at, float *base, size_t head_dim, size_t most_keys) {
     const size_t keys = t0_size_round(most_keys, T0_PANEL), dim = t0_size_round(head_dim, T0_PANEL), row = keys + PAD;
-    const size_t sizes[] = {keys * dim, keys * dim, MOST_ROWS * row, MOST_ROWS * row / 2, MOST_ROWS * (dim + PAD), MOST_ROWS * T0_PANEL};
+    const size_t sizes[] = {keys * dim, keys * dim, T0_TILE_ROWS * row, T0_TILE_ROWS * row / 2,
+                            T0_TILE_ROWS * (dim + PAD), T0_TILE_ROWS * T0_PANEL};
     float **pieces[] = {&at->keys, &at->values, &at->scores, &at->weights, &at->queries, &at->results};
     size_t used = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -61,6 +64,7 @@ static void finish_row(const attend *a, t0_range queries, t0_range keys, size_t 
     const t0_attend *s = a->s;
     if (s->bias) {
         const size_t position = s->causal ? i + (keys.end - keys.begin) - (queries.end - queries.begin) : i;
+        assert(n == 0 || (position <= s->bias_center && s->bias_center - position + n <= s->bias_width));
         a->kernels->axpy(row, 1.0f, s->bias + h * s->bias_width + s->bias_center - position, n);
     }
     a->kernels->softmax(row, n);
@@ -109,7 +113,8 @@ static void float_tile(const attend *a, const room *at, t0_range queries, t0_ran
 /* keys: panels [ceil(d / 2)][32] words of 32 keys; values: panels [ceil(n / 2)][32] words of 32 columns, pairs of keys in a word. */
 static void pack_halves(const attend *a, const room *at, t0_range keys, size_t h) {
     const t0_attend *s = a->s;
-    const size_t d = s->head_dim, words = t0_size_units(d, 2), n = keys.end - keys.begin, pairs = t0_size_units(n, 2), column = h * s->kv_head;
+    const size_t d = s->head_dim, n = keys.end - keys.begin, column = h * s->kv_head;
+    const size_t words = t0_size_units(d, 2), pairs = t0_size_units(n, 2);
     float *rows = at->values; /* 32 keys as bfloat16s, before the values come */
     for (size_t j = 0; j < n; j += T0_PANEL) {
         const size_t width = n - j < T0_PANEL ? n - j : T0_PANEL;
@@ -124,15 +129,16 @@ static void pack_halves(const attend *a, const room *at, t0_range keys, size_t h
         const float *low = row_of(s, s->v, keys.begin + 2 * pair) + column;
         const float *high = 2 * pair + 1 < n ? row_of(s, s->v, keys.begin + 2 * pair + 1) + column : NULL;
         for (size_t c = 0; c < d; c += T0_PANEL)
-            a->kernels->dense->pair_bfloat16((uint32_t *)(void *)at->values + (c * pairs + pair * T0_PANEL), low + c, high ? high + c : NULL,
-                                             d - c < T0_PANEL ? d - c : T0_PANEL);
+            a->kernels->dense->pair_bfloat16((uint32_t *)(void *)at->values + (c * pairs + pair * T0_PANEL), low + c,
+                                             high ? high + c : NULL, t0_size_min(d - c, T0_PANEL));
     }
 }
 
 static void half_tile(const attend *a, const room *at, t0_range queries, t0_range keys, size_t h, t0_range rows) {
     const t0_attend *s = a->s;
     const t0_dense_kernels *dense = a->kernels->dense;
-    const size_t d = s->head_dim, words = t0_size_units(d, 2), m = rows.end - rows.begin, pairs_of_all = t0_size_units(keys.end - keys.begin, 2);
+    const size_t d = s->head_dim, words = t0_size_units(d, 2), m = rows.end - rows.begin;
+    const size_t pairs_of_all = t0_size_units(keys.end - keys.begin, 2);
     const size_t n = visible(s, queries, keys, rows.end - 1), stride = t0_size_round(n, T0_PANEL) + PAD, q_stride = 2 * words + PAD;
     uint16_t *q = (uint16_t *)(void *)at->queries, *weights = (uint16_t *)(void *)at->weights;
     for (size_t i = 0; i < m; i++) {
@@ -152,7 +158,8 @@ static void half_tile(const attend *a, const room *at, t0_range queries, t0_rang
     for (size_t c = 0; c < d; c += T0_PANEL) {
         const size_t width = d - c < T0_PANEL ? d - c : T0_PANEL;
         float *o = s->o + (queries.begin + rows.begin) * s->o_stride + h * d + c;
-        dense->tile_bfloat16(at->results, weights, stride, (const uint32_t *)(const void *)at->values + c * pairs_of_all, t0_size_units(n, 2), m);
+        dense->tile_bfloat16(at->results, weights, stride, (const uint32_t *)(const void *)at->values + c * pairs_of_all,
+                             t0_size_units(n, 2), m);
         for (size_t i = 0; i < m; i++) memcpy(o + i * s->o_stride, at->results + i * T0_PANEL, width * sizeof *o);
     }
 }
@@ -193,6 +200,7 @@ static void panel_query(const attend *a, const room *at, t0_range queries, t0_ra
     const t0_attend *s = a->s;
     const size_t d = s->head_dim, n = keys.end - keys.begin, nr = a->kernels->nr, whole = t0_size_round(n, nr);
     const float *q = s->q + queries.begin * s->q_stride + h * d;
+    assert(keys.begin % nr == 0);
     const float *k = s->k + (keys.begin * s->n_heads + h * whole) * t0_attend_packed(a->kernels, d), *v = k + whole * d;
     float *o = s->o + queries.begin * s->o_stride + h * d;
     for (size_t j = 0; j < n; j += nr)
@@ -209,6 +217,7 @@ static void run_single(void *context, size_t index, size_t worker) {
     const size_t groups = t0_size_units(s->n_heads, HEADS), b = index / groups, first = index % groups * HEADS;
     const t0_range heads = {first, first + HEADS < s->n_heads ? first + HEADS : s->n_heads};
     room at;
+    assert(s->queries[b].end - s->queries[b].begin == 1 && s->keys[b].end - s->keys[b].begin <= a->most_keys);
     if (index % POLL_TASKS == 0 && t0_exec_stops(a->exec, worker)) return;
     place(&at, a->scratch + worker * a->worker_floats, s->head_dim, a->most_keys);
     if (!s->panels) {
@@ -224,6 +233,7 @@ static void run_head(void *context, size_t index, size_t worker) {
     const size_t b = index / s->n_heads, h = index % s->n_heads, n = s->queries[b].end - s->queries[b].begin;
     const t0_range queries = s->queries[b], keys = s->keys[b];
     room at;
+    assert(keys.end - keys.begin <= a->most_keys);
     if (n == 0 || (index % POLL_TASKS == 0 && t0_exec_stops(a->exec, worker))) return;
     place(&at, a->scratch + worker * a->worker_floats, s->head_dim, a->most_keys);
     if (a->bfloat16)
@@ -244,6 +254,7 @@ static void run_head(void *context, size_t index, size_t worker) {
 void t0_attend_forward(t0_exec *exec, const t0_attend *s, float *scratch, size_t most_keys) {
     const t0_kernels *kernels = t0_exec_kernels(exec);
     room at;
+    assert((!s->panels || s->single) && kernels->mr <= T0_TILE_ROWS && T0_PANEL % kernels->nr == 0);
     attend a = {.s = s, .exec = exec, .kernels = kernels, .scratch = scratch, .most_keys = most_keys};
     a.worker_floats = place(&at, NULL, s->head_dim, most_keys);
     a.bfloat16 = s->bfloat16 && kernels->dense->tile_bfloat16;

@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { BLOCK = T0_ATTENTION_ROWS, POLL_HEADS = 16 /* heads of short sequences between two polls */ };
@@ -31,7 +32,10 @@ typedef struct sequence {
     size_t query_row, queries, key_row, keys, p_at;
 } sequence;
 
-static size_t count(const int64_t *offsets, size_t b) { return (size_t)(offsets[b + 1] - offsets[b]); }
+static size_t count(const int64_t *offsets, size_t b) {
+    assert(offsets[b] >= 0 && offsets[b] <= offsets[b + 1]);
+    return (size_t)(offsets[b + 1] - offsets[b]);
+}
 
 static size_t longest_keys(const t0_attention *s) {
     size_t longest = 0;
@@ -75,6 +79,7 @@ static void finish_scores(const attention *a, const sequence *at, size_t h, floa
         float *row = p + r * at->keys;
         if (s->has_bias) {
             const size_t position = s->causal ? i + at->keys - at->queries : i;
+            assert(n == 0 || (position <= s->bias_center && s->bias_center - position + n <= s->bias_width));
             a->kernels->axpy(row, 1.0f, s->bias + h * s->bias_width + s->bias_center - position, n);
         }
         a->kernels->softmax(row, n);
@@ -142,6 +147,7 @@ static void forward_head(void *context, size_t index, size_t worker) {
 
 void t0_attention_forward(t0_exec *exec, const t0_attention *s, float *o, float *p, const float *q, const float *k, const float *v) {
     attention a = {.s = s, .exec = exec, .kernels = t0_exec_kernels(exec), .o = o, .p = p, .q = q, .k = k, .v = v};
+    assert(s->has_bias == (s->bias != NULL) && s->dropout >= 0.0f && s->dropout < 1.0f);
     t0_exec_run(exec, forward_head, &a, s->n_sequences * s->n_heads);
 }
 

@@ -12,6 +12,7 @@
 
 #include "nn/blas.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -77,6 +78,7 @@ typedef struct b_view {
 /* C rows of one panel of A, all panels of B. */
 static void run_panel(const product *p, const b_view *b, float *c, t0_operand a, size_t m) {
     const size_t nr = p->kernels->nr;
+    assert(m >= 1 && m <= p->kernels->mr);
     for (size_t j = 0; j < p->n; j += nr)
         p->kernels->gemm_tile(c + j, p->c_stride, a.data, a.row, a.column, b->data + j / nr * b->panel, b->row, p->k, m,
                               p->n - j < nr ? p->n - j : nr, p->add);
@@ -101,6 +103,7 @@ static void run_copied(const product *p, const b_view *b, float *copy, float *c,
 /* C[m, n] (+)= A[m, k] B[k, n] with k and n inside one block. */
 static void run_block(const product *p, float *scratch) {
     const size_t mr = p->kernels->mr, nr = p->kernels->nr;
+    assert(p->k <= T0_GEMM_K && p->n <= T0_GEMM_N);
     b_view b = {p->b.data, p->b.row, nr};
     if (p->b.column != 1 || p->b.row > NEAR) {
         pack_b(p->kernels, scratch, p->b, p->k, p->n);
@@ -148,6 +151,7 @@ static void run_blocks(const product *p, float *scratch) {
 void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m,
                     size_t n, size_t k, bool add) {
     const product whole = {kernels, c, c_stride, a, b, m, n, k, add, NULL, 0};
+    assert(m <= 1 || c_stride >= n);
     run_blocks(&whole, scratch);
 }
 
@@ -184,6 +188,7 @@ void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand 
     const product whole = {t0_exec_kernels(exec), c, c_stride, a, b, m, n, k, add, exec, 0};
     split s = {&whole, t0_exec_threads(exec), false};
     const size_t panels = t0_size_units(n, whole.kernels->nr);
+    assert(m <= 1 || c_stride >= n);
     if (m == 0 || n == 0) return;
     if (t0_exec_blas(exec) && whole.kernels->yields_to_blas && m >= BLAS_LEAST && n >= BLAS_LEAST && k >= BLAS_LEAST &&
         t0_blas_gemm(s.parts, c, c_stride, a, b, m, n, k, add))

@@ -11,6 +11,7 @@
 #include "nn/gemm.h"
 #include "nn/packed.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -35,6 +36,7 @@ typedef struct block {
 } block;
 
 static block place(t0_exec *exec, size_t worker, size_t k) {
+    assert(k <= DEPTH);
     float *scratch = t0_exec_scratch(exec, worker);
     block b = {.kernels = t0_exec_kernels(exec), .rows = t0_exec_halves(exec, worker), .k = k, .pairs = t0_size_units(k, 2)};
     b.panels = (uint32_t *)(void *)scratch;
@@ -61,7 +63,8 @@ static uint32_t word_of(const float *x, size_t step, size_t k) {
     return k > 1 ? low | (uint32_t)t0_to_bfloat16(x[step]) << 16 : low;
 }
 
-/* The block's panels from columns that lie in rows of memory: `width` floats of a row at a time, which memory gives faster than panels one by one. */
+/* The block's panels from columns that lie in rows of memory: `width` floats of a row at a time, which memory gives faster than
+ * panels one by one. */
 static void pack_rows(const block *b, t0_operand from, size_t width) {
     for (size_t pair = 0; pair < b->pairs; pair++) {
         const float *low = from.data + 2 * pair * from.row, *high = 2 * pair + 1 < b->k ? low + from.row : NULL;
@@ -92,8 +95,10 @@ static void pack_columns(const block *b, t0_operand from, size_t width) {
     if (from.column == 1)
         pack_rows(b, from, width);
     else
-        for (size_t j = 0; j < width; j += T0_PANEL)
-            pack_panel(b, b->panels + j * b->pairs, (t0_operand){from.data + j * from.column, from.row, from.column}, t0_size_min(width - j, T0_PANEL));
+        for (size_t j = 0; j < width; j += T0_PANEL) {
+            const t0_operand columns = {from.data + j * from.column, from.row, from.column};
+            pack_panel(b, b->panels + j * b->pairs, columns, t0_size_min(width - j, T0_PANEL));
+        }
 }
 
 /* At most GROUP rows of A whose elements lie far apart, one row's beside the next's: pairs of depth, turned 32 words at a time. */
@@ -118,10 +123,12 @@ static void take_rows(const block *b, t0_operand a, size_t m) {
         return;
     }
     for (size_t i = 0; i < m; i++) {
+        const float *row = a.data + i * a.row;
         if (a.column == 1)
-            take_row(b, b->rows + i * ROW, a.data + i * a.row);
+            take_row(b, b->rows + i * ROW, row);
         else
-            for (size_t pair = 0; pair < b->pairs; pair++) b->rows[i * ROW + pair] = word_of(a.data + i * a.row + 2 * pair * a.column, a.column, b->k - 2 * pair);
+            for (size_t pair = 0; pair < b->pairs; pair++)
+                b->rows[i * ROW + pair] = word_of(row + 2 * pair * a.column, a.column, b->k - 2 * pair);
     }
 }
 
@@ -148,7 +155,8 @@ static void run_tiles(const block *b, float *c, size_t c_stride, size_t m, size_
 }
 
 /* Rows taken already times columns j .. of B, block by block. */
-static void run_columns(t0_exec *exec, size_t worker, const block *at, float *c, size_t c_stride, t0_operand b, size_t m, size_t n, bool add) {
+static void run_columns(t0_exec *exec, size_t worker, const block *at, float *c, size_t c_stride, t0_operand b, size_t m, size_t n,
+                        bool add) {
     for (size_t j = 0; j < n && !t0_exec_stops(exec, worker); j += COLUMNS) {
         const size_t width = t0_size_min(n - j, COLUMNS);
         pack_columns(at, (t0_operand){b.data + j * b.column, b.row, b.column}, width);
@@ -156,8 +164,10 @@ static void run_columns(t0_exec *exec, size_t worker, const block *at, float *c,
     }
 }
 
-void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {
+void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n,
+                      size_t k, bool add) {
     const size_t blocks = t0_size_units(k, DEPTH);
+    assert(k >= 1 && t0_exec_halves(exec, worker) && t0_exec_kernels(exec)->dense->tile_bfloat16);
     for (size_t i = 0; i < blocks; i++) {
         const t0_range depth = t0_range_of(k, blocks, i);
         const block at = place(exec, worker, depth.end - depth.begin);

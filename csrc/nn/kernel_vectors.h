@@ -208,9 +208,9 @@ static void philox_words(uint32_t *restrict out, uint64_t seed, uint64_t purpose
 }
 
 /* Entries that every vector set takes from here. */
-#define T0_KERNEL_VECTORS                                                                                                      \
-    .pack_transposed = pack_transposed, .dot = dot, .dot3 = dot3, .axpy = axpy, .sum_squares = sum_squares,                    \
-    .softmax = softmax, .log_sum_exp = log_sum_exp, .exp_affine = exp_affine, .gelu_gate = gelu_gate,                          \
+#define T0_KERNEL_VECTORS                                                                                    \
+    .pack_transposed = pack_transposed, .dot = dot, .dot3 = dot3, .axpy = axpy, .sum_squares = sum_squares,  \
+    .softmax = softmax, .log_sum_exp = log_sum_exp, .exp_affine = exp_affine, .gelu_gate = gelu_gate,        \
     .gelu_gate_backward = gelu_gate_backward, .sum_squares_double = sum_squares_double
 
 #endif

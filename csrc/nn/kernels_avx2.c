@@ -26,14 +26,14 @@ enum { MR = 6, NR = 16 };
 #define a5 q + 2 * a_row
 
 /* C is wanted at the end of the sums: ask for it at their beginning. */
-#define CLEAR(i)                                                       \
-    __m256 s##i = _mm256_setzero_ps(), t##i = _mm256_setzero_ps();     \
+#define CLEAR(i)                                                    \
+    __m256 s##i = _mm256_setzero_ps(), t##i = _mm256_setzero_ps();  \
     _mm_prefetch((const char *)(c + (i) * c_stride), _MM_HINT_T0);
-#define STEP(i)                                       \
-    {                                                 \
-        const __m256 e = _mm256_broadcast_ss(A_AT(i)); \
-        s##i = _mm256_fmadd_ps(e, b0, s##i);          \
-        t##i = _mm256_fmadd_ps(e, b1, t##i);          \
+#define STEP(i)                                         \
+    {                                                   \
+        const __m256 e = _mm256_broadcast_ss(A_AT(i));  \
+        s##i = _mm256_fmadd_ps(e, b0, s##i);            \
+        t##i = _mm256_fmadd_ps(e, b1, t##i);            \
     }
 #define STORE_FULL(i)                                             \
     {                                                             \
@@ -45,36 +45,36 @@ enum { MR = 6, NR = 16 };
         _mm256_storeu_ps(at, s##i);                               \
         _mm256_storeu_ps(at + W, t##i);                           \
     }
-#define STORE_PART(i)                                             \
-    {                                                             \
-        float *at = c + (i) * c_stride;                           \
-        if (add) {                                                \
-            s##i = _mm256_add_ps(s##i, _mm256_maskload_ps(at, mask0));          \
-            t##i = _mm256_add_ps(t##i, _mm256_maskload_ps(at + W, mask1));      \
-        }                                                         \
-        _mm256_maskstore_ps(at, mask0, s##i);                     \
-        _mm256_maskstore_ps(at + W, mask1, t##i);                 \
+#define STORE_PART(i)                                                       \
+    {                                                                       \
+        float *at = c + (i) * c_stride;                                     \
+        if (add) {                                                          \
+            s##i = _mm256_add_ps(s##i, _mm256_maskload_ps(at, mask0));      \
+            t##i = _mm256_add_ps(t##i, _mm256_maskload_ps(at + W, mask1));  \
+        }                                                                   \
+        _mm256_maskstore_ps(at, mask0, s##i);                               \
+        _mm256_maskstore_ps(at + W, mask1, t##i);                           \
     }
 
-#define TILE_FUNCTION(m)                                                                                                        \
-    static void tile_##m(float *c, size_t c_stride, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_k,       \
-                         size_t k, size_t n, bool add) {                                                                        \
-        const float *p = a, *q = a + 3 * a_row;                                                                                 \
-        ROWS_##m(CLEAR) if (n == NR) {                                                                                          \
-            for (size_t kk = 0; kk < k; kk++, p += a_k, q += a_k, b += b_k) {                                                   \
-                _mm_prefetch((const char *)(b + AHEAD * b_k), _MM_HINT_T1);                                                     \
-                const __m256 b0 = _mm256_loadu_ps(b), b1 = _mm256_loadu_ps(b + W);                                              \
-                ROWS_##m(STEP)                                                                                                  \
-            }                                                                                                                   \
-            ROWS_##m(STORE_FULL)                                                                                                \
-        } else {                                                                                                                \
-            const __m256i mask0 = first_lanes(n), mask1 = first_lanes(n > W ? n - W : 0);                                       \
-            for (size_t kk = 0; kk < k; kk++, p += a_k, q += a_k, b += b_k) {                                                   \
-                const __m256 b0 = _mm256_maskload_ps(b, mask0), b1 = _mm256_maskload_ps(b + W, mask1);                                                      \
-                ROWS_##m(STEP)                                                                                                  \
-            }                                                                                                                   \
-            ROWS_##m(STORE_PART)                                                                                                \
-        }                                                                                                                       \
+#define TILE_FUNCTION(m)                                                                                                   \
+    static void tile_##m(float *c, size_t c_stride, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_k,  \
+                         size_t k, size_t n, bool add) {                                                                   \
+        const float *p = a, *q = a + 3 * a_row;                                                                            \
+        ROWS_##m(CLEAR) if (n == NR) {                                                                                     \
+            for (size_t kk = 0; kk < k; kk++, p += a_k, q += a_k, b += b_k) {                                              \
+                _mm_prefetch((const char *)(b + AHEAD * b_k), _MM_HINT_T1);                                                \
+                const __m256 b0 = _mm256_loadu_ps(b), b1 = _mm256_loadu_ps(b + W);                                         \
+                ROWS_##m(STEP)                                                                                             \
+            }                                                                                                              \
+            ROWS_##m(STORE_FULL)                                                                                           \
+        } else {                                                                                                           \
+            const __m256i mask0 = first_lanes(n), mask1 = first_lanes(n > W ? n - W : 0);                                  \
+            for (size_t kk = 0; kk < k; kk++, p += a_k, q += a_k, b += b_k) {                                              \
+                const __m256 b0 = LOAD_MASKED(mask0, b), b1 = LOAD_MASKED(mask1, b + W);                                   \
+                ROWS_##m(STEP)                                                                                             \
+            }                                                                                                              \
+            ROWS_##m(STORE_PART)                                                                                           \
+        }                                                                                                                  \
     }
 
 TILE_FUNCTION(1)

@@ -44,33 +44,33 @@ enum { MR = 12, NR = 32 };
 #define a11_row 2 * a_row
 
 /* C is wanted at the end of the sums: ask for it at their beginning. */
-#define CLEAR_2(i)                                                         \
-    __m512 s##i = _mm512_setzero_ps(), t##i = _mm512_setzero_ps();         \
-    _mm_prefetch((const char *)(c + (i) * c_stride), _MM_HINT_T0);         \
+#define CLEAR_2(i)                                                  \
+    __m512 s##i = _mm512_setzero_ps(), t##i = _mm512_setzero_ps();  \
+    _mm_prefetch((const char *)(c + (i) * c_stride), _MM_HINT_T0);  \
     _mm_prefetch((const char *)(c + (i) * c_stride + W), _MM_HINT_T0);
 #define CLEAR_1(i) __m512 s##i = _mm512_setzero_ps();
-#define STEP_2(i)                                   \
-    {                                               \
-        const __m512 e = _mm512_set1_ps(A_AT(i));   \
-        s##i = _mm512_fmadd_ps(e, b0, s##i);        \
-        t##i = _mm512_fmadd_ps(e, b1, t##i);        \
+#define STEP_2(i)                                  \
+    {                                              \
+        const __m512 e = _mm512_set1_ps(A_AT(i));  \
+        s##i = _mm512_fmadd_ps(e, b0, s##i);       \
+        t##i = _mm512_fmadd_ps(e, b1, t##i);       \
     }
 #define STEP_1(i) s##i = _mm512_fmadd_ps(_mm512_set1_ps(A_AT(i)), b0, s##i);
-#define STORE_1(i)                                                                                             \
-    {                                                                                                          \
-        float *at = c + (i) * c_stride;                                                                        \
-        if (add) s##i = _mm512_add_ps(s##i, _mm512_maskz_loadu_ps(mask0, at));                                 \
-        _mm512_mask_storeu_ps(at, mask0, s##i);                                                                \
+#define STORE_1(i)                                                              \
+    {                                                                           \
+        float *at = c + (i) * c_stride;                                         \
+        if (add) s##i = _mm512_add_ps(s##i, _mm512_maskz_loadu_ps(mask0, at));  \
+        _mm512_mask_storeu_ps(at, mask0, s##i);                                 \
     }
-#define STORE_2(i)                                                                                             \
-    {                                                                                                          \
-        float *at = c + (i) * c_stride;                                                                        \
-        if (add) {                                                                                             \
-            s##i = _mm512_add_ps(s##i, _mm512_loadu_ps(at));                                                   \
-            t##i = _mm512_add_ps(t##i, _mm512_maskz_loadu_ps(mask1, at + W));                                  \
-        }                                                                                                      \
-        _mm512_storeu_ps(at, s##i);                                                                            \
-        _mm512_mask_storeu_ps(at + W, mask1, t##i);                                                            \
+#define STORE_2(i)                                                             \
+    {                                                                          \
+        float *at = c + (i) * c_stride;                                        \
+        if (add) {                                                             \
+            s##i = _mm512_add_ps(s##i, _mm512_loadu_ps(at));                   \
+            t##i = _mm512_add_ps(t##i, _mm512_maskz_loadu_ps(mask1, at + W));  \
+        }                                                                      \
+        _mm512_storeu_ps(at, s##i);                                            \
+        _mm512_mask_storeu_ps(at + W, mask1, t##i);                            \
     }
 
 #define ADVANCE            \
@@ -78,26 +78,26 @@ enum { MR = 12, NR = 32 };
     p2 += a_k, p3 += a_k;  \
     b += b_k;
 
-#define TILE_FUNCTION(m)                                                                                                         \
-    static void tile_##m##_2(float *c, size_t c_stride, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_k,    \
-                             size_t k, __mmask16 mask1, bool add) {                                                              \
-        const float *p0 = a, *p1 = a + 3 * a_row, *p2 = a + 6 * a_row, *p3 = a + 9 * a_row;                                      \
-        ROWS_##m(CLEAR_2) for (size_t kk = 0; kk < k; kk++) {                                                                    \
-            FETCH(m, b + AHEAD * b_k)                                                                                            \
-            FETCH(m, b + AHEAD * b_k + W)                                                                                        \
-            const __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_maskz_loadu_ps(mask1, b + W);                                      \
-            ROWS_##m(STEP_2) ADVANCE                                                                                             \
-        }                                                                                                                        \
-        ROWS_##m(STORE_2)                                                                                                        \
-    }                                                                                                                            \
-    static void tile_##m##_1(float *c, size_t c_stride, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_k,    \
-                             size_t k, __mmask16 mask0, bool add) {                                                              \
-        const float *p0 = a, *p1 = a + 3 * a_row, *p2 = a + 6 * a_row, *p3 = a + 9 * a_row;                                      \
-        ROWS_##m(CLEAR_1) for (size_t kk = 0; kk < k; kk++) {                                                                    \
-            const __m512 b0 = _mm512_maskz_loadu_ps(mask0, b);                                                                   \
-            ROWS_##m(STEP_1) ADVANCE                                                                                             \
-        }                                                                                                                        \
-        ROWS_##m(STORE_1)                                                                                                        \
+#define TILE_FUNCTION(m)                                                                                                       \
+    static void tile_##m##_2(float *c, size_t c_stride, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_k,  \
+                             size_t k, __mmask16 mask1, bool add) {                                                            \
+        const float *p0 = a, *p1 = a + 3 * a_row, *p2 = a + 6 * a_row, *p3 = a + 9 * a_row;                                    \
+        ROWS_##m(CLEAR_2) for (size_t kk = 0; kk < k; kk++) {                                                                  \
+            FETCH(m, b + AHEAD * b_k)                                                                                          \
+            FETCH(m, b + AHEAD * b_k + W)                                                                                      \
+            const __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_maskz_loadu_ps(mask1, b + W);                                    \
+            ROWS_##m(STEP_2) ADVANCE                                                                                           \
+        }                                                                                                                      \
+        ROWS_##m(STORE_2)                                                                                                      \
+    }                                                                                                                          \
+    static void tile_##m##_1(float *c, size_t c_stride, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_k,  \
+                             size_t k, __mmask16 mask0, bool add) {                                                            \
+        const float *p0 = a, *p1 = a + 3 * a_row, *p2 = a + 6 * a_row, *p3 = a + 9 * a_row;                                    \
+        ROWS_##m(CLEAR_1) for (size_t kk = 0; kk < k; kk++) {                                                                  \
+            const __m512 b0 = _mm512_maskz_loadu_ps(mask0, b);                                                                 \
+            ROWS_##m(STEP_1) ADVANCE                                                                                           \
+        }                                                                                                                      \
+        ROWS_##m(STORE_1)                                                                                                      \
     }
 
 TILE_FUNCTION(1)

@@ -5,6 +5,7 @@
 
 #include "nn/vectors.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -87,6 +88,7 @@ size_t t0_packed_bytes(const t0_packed *w) {
 
 void t0_packed_at(t0_packed *w, uint8_t *memory) {
     uint8_t *behind = memory + body_bytes(w);
+    assert((uintptr_t)memory % ALIGN == 0 && w->dtype != T0_FLOAT16 && (!w->is_table || w->dtype != T0_INT8));
     w->words = (uint32_t *)(void *)memory;
     if (w->dtype != T0_INT8) return;
     w->scale = (float *)(void *)behind;
@@ -95,6 +97,7 @@ void t0_packed_at(t0_packed *w, uint8_t *memory) {
 
 /* The matrix row of tensor row r. */
 static size_t row_of(t0_packed_place place, size_t r) {
+    assert(place.step < 2 || (place.step == 2 && place.first < 2));
     if (place.step < 2) return place.first + r;
     return (r / T0_PANEL * place.step + place.first) * T0_PANEL + r % T0_PANEL;
 }
@@ -181,6 +184,7 @@ static void put_run(row_run *run) {
 /* Rows of a table: no panels. */
 static size_t put_table(t0_packed *w, size_t first_row, size_t n, const void *src, t0_dtype from) {
     const size_t count = n * w->in;
+    assert(first_row + n <= w->out);
     size_t bad = SIZE_MAX;
     float x[WORDS];
     for (size_t i = 0; i < count; i += WORDS) {
@@ -198,10 +202,12 @@ static size_t put_table(t0_packed *w, size_t first_row, size_t n, const void *sr
 }
 
 size_t t0_packed_put(t0_packed *w, t0_packed_place place, size_t first_row, size_t n, const void *src, t0_dtype from) {
+    assert(from != T0_INT8);
     if (w->is_table) return put_table(w, first_row, n, src, from);
     size_t bad = SIZE_MAX;
     for (size_t r = 0; r < n;) {
         const size_t row = row_of(place, first_row + r), column = row % T0_PANEL;
+        assert(row < w->out);
         row_run part = {.w = w, .row = row, .column = column, .from = from, .bad = SIZE_MAX};
         part.panel = w->words + row / T0_PANEL * t0_packed_groups(w) * T0_PANEL;
         part.n = n - r < T0_PANEL - column ? n - r : T0_PANEL - column;

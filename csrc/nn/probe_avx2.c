@@ -18,8 +18,8 @@
 float t0_probe_int8_avx2(size_t rounds); /* of AVX-512 without VNNI too */
 float t0_probe_int8_avx2(size_t rounds) {
 /* the operand is hidden from the compiler, or it would move what does not change out of the loop */
-#define STEP(i)                                                                                                             \
-    __asm__("" : "+x"(b));                                                                                                  \
+#define STEP(i)             \
+    __asm__("" : "+x"(b));  \
     s##i = _mm256_add_epi32(s##i, _mm256_madd_epi16(_mm256_maddubs_epi16(size, _mm256_sign_epi8(b, size)), ones));
     const __m256i size = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
     __m256i b = _mm256_set1_epi8(-5);

@@ -10,20 +10,20 @@
 
 #define FLOAT_BEGIN(i) VECTOR s##i = SPLAT((float)i);
 #define FLOAT_ADD(i) sum = ADD(sum, s##i);
-#define FLOAT_CHAINS                                              \
-    CHAINS(FLOAT_BEGIN)                                           \
-    for (size_t r = 0; r < rounds; r++) { CHAINS(STEP) }          \
-    VECTOR sum = ZERO;                                            \
-    CHAINS(FLOAT_ADD)                                             \
+#define FLOAT_CHAINS                                      \
+    CHAINS(FLOAT_BEGIN)                                   \
+    for (size_t r = 0; r < rounds; r++) { CHAINS(STEP) }  \
+    VECTOR sum = ZERO;                                    \
+    CHAINS(FLOAT_ADD)                                     \
     return sum_lanes(sum);
 
 #define WORD_BEGIN(i) WORDS s##i = WORDS_SPLAT(i);
 #define WORD_ADD(i) sum = WORDS_ADD(sum, s##i);
-#define WORD_CHAINS                                               \
-    CHAINS(WORD_BEGIN)                                            \
-    for (size_t r = 0; r < rounds; r++) { CHAINS(STEP) }          \
-    WORDS sum = WORDS_ZERO;                                       \
-    CHAINS(WORD_ADD)                                              \
+#define WORD_CHAINS                                       \
+    CHAINS(WORD_BEGIN)                                    \
+    for (size_t r = 0; r < rounds; r++) { CHAINS(STEP) }  \
+    WORDS sum = WORDS_ZERO;                               \
+    CHAINS(WORD_ADD)                                      \
     return (float)xor_pairs(sum);
 
 static float float32(size_t rounds) {
