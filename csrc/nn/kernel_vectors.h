@@ -1,15 +1,15 @@
 /* Kernels of any vector set, over the names that nn/vector_avx2.h and nn/vector_avx512.h give to its instructions. Each
  * kernels_*.c includes this once, below its target pragma, its vectors, NR and nn/kernel_loops.h; everything is static.
  *
- *     VECTOR, MASK               W floats in any four-float quarters; which lanes take part
+ *     VECTOR, MASK               W floats, in 128-bit parts of four; which of its lanes take part
  *     FMA, FNMA, ROUND           a b + c;  c - a b;  to the nearest whole number, ties to even
  *     MAX, MIN                   the second operand where one is NaN
  *     first_lanes(n)             the lanes below n: all from n = W on, as in what follows
  *     load, store (x, left)      the first min(left, W) floats at x; the other lanes are zeros and stay unwritten
  *     load_or, add_first         the same, but the other lanes are of `otherwise`, or of `sums`
- *     scale_by_power(x, n)       x 2^n, n whole, -150 <= n <= 129: no less exact below the normal range than it must be
+ *     scale_by_power(x, n)       x 2^n, n whole, -150 <= n <= 128, rounded once where it falls below the normal range
  *     sum_lanes, max_lane        of all lanes, in the set's own order
- *     UNPACK_LOW, _HIGH, SHUFFLE, join_quarters      what transposes, see there
+ *     UNPACK_LOW, _HIGH, SHUFFLE, join_parts      what transposes, see there
  *     DOUBLES                    W / 2 doubles; _LOW and _HIGH: of the first and of the last half of a VECTOR
  *     WORDS, PAIRS               W words of 32 bits, and the same as W / 2 of 64; _UP and _DOWN: by 32 bits
  *     PAIRS_COUNT                0 .. W / 2 - 1 in the order from which the two unpackings below make a row
@@ -43,7 +43,7 @@ static inline void transpose_block(float *out, const float *src, size_t stride, 
         r[i + 2] = SHUFFLE(t[i + 1], t[i + 3], 0x44);
         r[i + 3] = SHUFFLE(t[i + 1], t[i + 3], 0xee);
     }
-    join_quarters(t, r); /* r[4 g + c] holds, in quarter l, column 4 l + c of rows 4 g .. 4 g + 3; t[column] all rows */
+    join_parts(t, r); /* r[4 g + c] holds, in part l, column 4 l + c of rows 4 g .. 4 g + 3; t[column] all rows */
     if (columns >= W) {
 #pragma GCC unroll W
         for (size_t i = 0; i < W; i++) STORE(out + i * NR, t[i]);

@@ -108,7 +108,7 @@ static inline uint64_t xor_pairs(WORDS v) {
     return (uint64_t)_mm_cvtsi128_si64(x) ^ (uint64_t)_mm_extract_epi64(x, 1);
 }
 
-static inline void join_quarters(VECTOR *t, const VECTOR *r) {
+static inline void join_parts(VECTOR *t, const VECTOR *r) {
 #pragma GCC unroll 4
     for (size_t i = 0; i < 4; i++) {
         t[i] = _mm256_permute2f128_ps(r[i], r[4 + i], 0x20);

@@ -81,7 +81,7 @@ static inline uint64_t xor_pairs(WORDS v) {
     return all;
 }
 
-static inline void join_quarters(VECTOR *t, const VECTOR *r) {
+static inline void join_parts(VECTOR *t, const VECTOR *r) {
 #pragma GCC unroll 4
     for (size_t i = 0; i < 4; i++) {
         const VECTOR low01 = _mm512_shuffle_f32x4(r[i], r[4 + i], 0x44), high01 = _mm512_shuffle_f32x4(r[i], r[4 + i], 0xee);
