@@ -1,10 +1,9 @@
 /* What `t0native bench` asks of the core: peaks and read bandwidth (nn/probe.h) and the rate of products (nn/product.h), by the
  * thread's own processor time, so that other work on the machine does not count. */
-#include "py/py.h"
+#include "py/py_options.h"
 
 #include "nn/probe.h"
 #include "nn/product.h"
-#include "py/py_model.h"
 
 #include <time.h>
 
@@ -204,11 +203,10 @@ static PyObject *probe_product(PyObject *module, PyObject *args, PyObject *kwarg
     return status == T0_OK ? PyFloat_FromDouble(rate) : t0py_raise(t0py_state_of(module), &err);
 }
 
-#define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
 static PyMethodDef functions[] = {
-    {"probe", WITH_KEYWORDS(probe), METH_VARARGS | METH_KEYWORDS, probe_doc},
-    {"probe_product", WITH_KEYWORDS(probe_product), METH_VARARGS | METH_KEYWORDS, probe_product_doc},
-    {"probe_read", WITH_KEYWORDS(probe_read), METH_VARARGS | METH_KEYWORDS, probe_read_doc},
+    {"probe", T0PY_METHOD(probe), METH_VARARGS | METH_KEYWORDS, probe_doc},
+    {"probe_product", T0PY_METHOD(probe_product), METH_VARARGS | METH_KEYWORDS, probe_product_doc},
+    {"probe_read", T0PY_METHOD(probe_read), METH_VARARGS | METH_KEYWORDS, probe_read_doc},
     {0},
 };
 

@@ -147,7 +147,7 @@ static PyObject *prompt_choices(PyObject *object, PyObject *example) {
 }
 
 static PyMethodDef prompt_methods[] = {
-    {"apply", (PyCFunction)(void (*)(void))prompt_apply, METH_FASTCALL | METH_KEYWORDS, apply_doc},
+    {"apply", T0PY_METHOD(prompt_apply), METH_FASTCALL | METH_KEYWORDS, apply_doc},
     {"choices", prompt_choices, METH_O, choices_doc},
     {"_prepare", prompt_prepare, METH_VARARGS, prepare_doc},
     {0},

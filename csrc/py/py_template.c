@@ -140,9 +140,9 @@ static PyObject *template_random(PyObject *object, void *unused) {
 }
 
 static PyMethodDef template_methods[] = {
-    {"render", (PyCFunction)(void (*)(void))template_render, METH_FASTCALL, render_doc},
-    {"parts", (PyCFunction)(void (*)(void))template_parts, METH_FASTCALL, parts_doc},
-    {"own_parts", (PyCFunction)(void (*)(void))template_own_parts, METH_FASTCALL, own_parts_doc},
+    {"render", T0PY_METHOD(template_render), METH_FASTCALL, render_doc},
+    {"parts", T0PY_METHOD(template_parts), METH_FASTCALL, parts_doc},
+    {"own_parts", T0PY_METHOD(template_own_parts), METH_FASTCALL, own_parts_doc},
     {0},
 };
 

@@ -81,6 +81,18 @@ static PyObject *tokenizer_encode(PyObject *object, PyObject *args, PyObject *kw
     return out;
 }
 
+/* Views of a list of texts, or of a string array in Arrow's memory. *out is empty; -1 with an exception, and then t0py_texts_free is
+ * still due. */
+static int view_texts(t0py_texts *out, PyObject *source, bool replace) {
+    if (PyUnicode_Check(source) || PyBytes_Check(source)) {
+        PyErr_Format(PyExc_TypeError, "texts: one %.20s, must be a sequence of texts; encode takes one text", Py_TYPE(source)->tp_name);
+        return -1;
+    }
+    if (PyList_Check(source) || PyTuple_Check(source)) return t0py_sequence_view(out, source, replace);
+    const int known = t0py_arrow_view(out, source, replace);
+    return known ? (known < 0 ? -1 : 0) : t0py_sequence_view(out, source, replace);
+}
+
 /* A batch on its way through encode_batch. */
 typedef struct batch_call {
     t0py_texts source;
@@ -160,7 +172,7 @@ static PyObject *tokenizer_encode_arrays(PyObject *object, PyObject *args, PyObj
     batch_call *call = PyMem_Calloc(1, sizeof *call);
     if (!call) return PyErr_NoMemory();
     PyObject *out = NULL;
-    if (t0py_texts_view(&call->source, texts, replace) == 0) {
+    if (view_texts(&call->source, texts, replace) == 0) {
         call->threads = call->source.total < SMALL_BATCH || call->source.n < 2 ? 1 : (size_t)threads;
         out = encode_views(self, call, (t0_batch_rule){add_eos != 0, sentinels != 0, limit == Py_None ? SIZE_MAX : (size_t)max_length});
     }
@@ -351,13 +363,12 @@ static void tokenizer_dealloc(PyObject *object) {
     Py_DECREF(type);
 }
 
-#define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
 
 static PyMethodDef tokenizer_methods[] = {
-    {"encode", WITH_KEYWORDS(tokenizer_encode), METH_VARARGS | METH_KEYWORDS, encode_doc},
-    {"encode_arrays", WITH_KEYWORDS(tokenizer_encode_arrays), METH_VARARGS | METH_KEYWORDS, encode_arrays_doc},
-    {"decode", WITH_KEYWORDS(tokenizer_decode), METH_VARARGS | METH_KEYWORDS, decode_doc},
-    {"spans", WITH_KEYWORDS(tokenizer_spans), METH_VARARGS | METH_KEYWORDS, spans_doc},
+    {"encode", T0PY_METHOD(tokenizer_encode), METH_VARARGS | METH_KEYWORDS, encode_doc},
+    {"encode_arrays", T0PY_METHOD(tokenizer_encode_arrays), METH_VARARGS | METH_KEYWORDS, encode_arrays_doc},
+    {"decode", T0PY_METHOD(tokenizer_decode), METH_VARARGS | METH_KEYWORDS, decode_doc},
+    {"spans", T0PY_METHOD(tokenizer_spans), METH_VARARGS | METH_KEYWORDS, spans_doc},
     {"id_to_piece", tokenizer_id_to_piece, METH_O, id_to_piece_doc},
     {"piece_to_id", tokenizer_piece_to_id, METH_O, piece_to_id_doc},
     {"sentinel", tokenizer_sentinel, METH_O, sentinel_doc},

@@ -135,7 +135,7 @@ static PyObject *trainer_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     t0_error err;
     t0_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = t0_trainer_new(&self->trainer, model->model, &options, model->kernels, (size_t)n_threads, &err);
+    status = t0_trainer_new(&self->trainer, model->model, &options, model->execs.kernels, (size_t)n_threads, &err);
     Py_END_ALLOW_THREADS
     PyMem_Free(frozen);
     if (status == T0_OK) return (PyObject *)self;
@@ -306,11 +306,10 @@ static PyObject *trainer_model(PyObject *object, void *unused) {
 
 /* ---- the type ------------------------------------------------------------------------------------------------------- */
 
-#define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
 static PyMethodDef trainer_methods[] = {
-    {"gradients", WITH_KEYWORDS(trainer_gradients), METH_VARARGS | METH_KEYWORDS, gradients_doc},
-    {"step", WITH_KEYWORDS(trainer_step), METH_VARARGS | METH_KEYWORDS, step_doc},
-    {"apply", WITH_KEYWORDS(trainer_apply), METH_VARARGS | METH_KEYWORDS, apply_doc},
+    {"gradients", T0PY_METHOD(trainer_gradients), METH_VARARGS | METH_KEYWORDS, gradients_doc},
+    {"step", T0PY_METHOD(trainer_step), METH_VARARGS | METH_KEYWORDS, step_doc},
+    {"apply", T0PY_METHOD(trainer_apply), METH_VARARGS | METH_KEYWORDS, apply_doc},
     {"gradient", trainer_gradient, METH_O, gradient_doc},
     {"_writable_gradient", trainer_gradient_writable, METH_O, gradient_writable_doc},
     {"state", trainer_state, METH_NOARGS, state_doc},

@@ -1,0 +1,14 @@
+/* Values of Python as what the core takes. */
+#ifndef T0_PY_OPTIONS_H
+#define T0_PY_OPTIONS_H
+
+#include "py/support.h"
+#include "t5/run.h"
+
+const t0_kernels *t0py_kernels_named(const char *name); /* NULL name: the best; NULL with ValueError set where it cannot run here */
+bool t0py_dtype_named(const char *name, t0_dtype *dtype); /* false with ValueError set for a name that is none */
+
+/* The configuration that Config.core() gives; false with an exception set. Ranges are not judged. */
+bool t0py_config_from_dict(PyObject *dict, t0_config *out);
+
+#endif
