@@ -37,6 +37,7 @@ static inline t0py_state *t0py_state_of_type(PyTypeObject *type) {
 int t0py_text_exec(PyObject *module, t0py_state *state);
 int t0py_template_exec(PyObject *module, t0py_state *state);
 int t0py_prompt_exec(PyObject *module, t0py_state *state);
+int t0py_options_exec(PyObject *module);
 int t0py_model_exec(PyObject *module, t0py_state *state);
 int t0py_decoder_exec(PyObject *module, t0py_state *state);
 int t0py_trainer_exec(PyObject *module, t0py_state *state);

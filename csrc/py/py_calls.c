@@ -8,7 +8,7 @@
 /* An exec of this many threads, for one call. NULL with an exception set. */
 static t0_exec *exec_take(t0py_execs *execs, Py_ssize_t n_threads) {
     assert(PyGILState_Check());
-    if (!t0py_threads_valid(n_threads)) return NULL;
+    if (!t0py_threads_valid(execs->state, n_threads)) return NULL;
     for (size_t i = 0; i < T0PY_SPARE_EXECS; i++) {
         t0_exec *exec = execs->spare[i];
         if (exec && t0_exec_threads(exec) == (size_t)n_threads) {

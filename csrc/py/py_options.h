@@ -11,4 +11,9 @@ bool t0py_dtype_named(const char *name, t0_dtype *dtype); /* false with ValueErr
 /* The configuration that Config.core() gives; false with an exception set. Ranges are not judged. */
 bool t0py_config_from_dict(PyObject *dict, t0_config *out);
 
+/* Options of a training: the defaults, and one by its keyword. False with an exception set for an unknown keyword or a value of
+ * another kind; ranges are not judged. */
+t0_trainer_options t0py_options_default(void);
+bool t0py_options_set(t0_trainer_options *out, PyObject *name, PyObject *value);
+
 #endif

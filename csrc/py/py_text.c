@@ -6,9 +6,10 @@
 
 #include "text/tokenizer.h"
 
+#include <assert.h>
 #include <string.h>
 
-enum { MAX_IDLE = 8, MAX_THREADS = 256, SMALL_BATCH = 1 << 15 /* bytes: below, threads cost more than they bring */ };
+enum { MAX_IDLE = 8, SMALL_BATCH = 1 << 15 /* bytes: below, threads cost more than they bring */ };
 
 typedef struct tokenizer_object {
     PyObject_HEAD
@@ -96,7 +97,7 @@ static int view_texts(t0py_texts *out, PyObject *source, bool replace) {
 /* A batch on its way through encode_batch. */
 typedef struct batch_call {
     t0py_texts source;
-    t0_encoder encoders[MAX_THREADS];
+    t0_encoder encoders[T0_MAX_THREADS];
     size_t threads;
     t0_buffer ids;
 } batch_call;
@@ -127,6 +128,7 @@ static PyObject *adopt(t0_buffer *ids) {
 
 /* (ids, offsets), or NULL with an exception. */
 static PyObject *encode_views(tokenizer_object *self, batch_call *call, t0_batch_rule rule) {
+    assert(call->threads >= 1 && call->threads <= T0_MAX_THREADS);
     npy_intp n_offsets = (npy_intp)call->source.n + 1;
     PyObject *offsets = PyArray_SimpleNew(1, &n_offsets, NPY_INT64);
     if (!offsets) return NULL;
@@ -167,8 +169,8 @@ static PyObject *tokenizer_encode_arrays(PyObject *object, PyObject *args, PyObj
         if (max_length == -1 && PyErr_Occurred()) return NULL;
         if (max_length < 0) return PyErr_Format(PyExc_ValueError, "max_length %zd: at least 0", max_length);
     }
-    if (threads < 1 || threads > MAX_THREADS)
-        return PyErr_Format(PyExc_ValueError, "threads %zd: from 1 to %d", threads, MAX_THREADS);
+    t0py_state *state = t0py_state_of_type(Py_TYPE(self));
+    if (!state || !t0py_threads_valid(state, threads)) return NULL;
     batch_call *call = PyMem_Calloc(1, sizeof *call);
     if (!call) return PyErr_NoMemory();
     PyObject *out = NULL;

@@ -2,6 +2,8 @@
  * the GIL, arrays from arguments. */
 #include "py/support.h"
 
+#include "base/pool.h"
+
 #include <assert.h>
 #include <string.h>
 #include <time.h>
@@ -37,10 +39,17 @@ PyObject *t0py_raise(t0py_state *state, const t0_error *err) {
     return NULL;
 }
 
-bool t0py_threads_valid(Py_ssize_t n_threads) {
-    if (n_threads >= 1 && n_threads <= 1024) return true;
-    PyErr_Format(PyExc_ValueError, "threads %zd: from 1 to 1024", n_threads);
-    return false;
+PyObject *t0py_dict_get(PyObject *dict, const char *key) {
+    assert(PyDict_Check(dict));
+    PyObject *name = PyUnicode_FromString(key);
+    PyObject *value = name ? PyDict_GetItemWithError(dict, name) : NULL;
+    Py_XDECREF(name);
+    return value;
+}
+
+bool t0py_threads_valid(t0py_state *state, Py_ssize_t n_threads) {
+    t0_error err;
+    return t0_threads_check(n_threads, &err) == T0_OK || t0py_raise(state, &err);
 }
 
 static int64_t now_ns(void) {

@@ -22,8 +22,11 @@ t0_poll t0py_poll(t0py_interrupt *interrupt);
  * New reference; converts lists and other integer types only where no value changes. */
 PyArrayObject *t0py_array(PyObject *value, int npy_type, int ndim, const char *name);
 
+/* The value of a key, borrowed; NULL where there is none, or, with an exception set, where looking has failed. */
+PyObject *t0py_dict_get(PyObject *dict, const char *key);
+
 /* A number of threads that the core takes; else ValueError is set. */
-bool t0py_threads_valid(Py_ssize_t n_threads);
+bool t0py_threads_valid(t0py_state *state, Py_ssize_t n_threads);
 
 /* A one-dimensional copy that no other thread can change; NULL with an exception naming `name`. New reference. */
 PyArrayObject *t0py_private_copy(PyObject *value, int npy_type, const char *name);
