@@ -5,6 +5,7 @@
 #include "nn/probe.h"
 #include "nn/product.h"
 
+#include <assert.h>
 #include <time.h>
 
 static double processor_seconds(void) {
@@ -69,6 +70,7 @@ static t0_bytes whole_blocks(const Py_buffer *view) {
 /* Bytes a second over whole passes of at least `seconds`; a negative number when the poll stopped it. */
 static double read_rate(const t0_probe *found, t0_bytes block, double seconds, const t0_poll *poll) {
     enum { PIECE = 1 << 23 };
+    assert((uintptr_t)block.data % T0_ALIGN == 0 && block.size > 0 && block.size % 512 == 0);
     volatile uint64_t sink = 0;
     const double start = processor_seconds();
     double spent = 0.0, bytes = 0.0;

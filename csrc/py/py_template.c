@@ -3,6 +3,7 @@
  * A template never changes after it is compiled, so threads share it; a rendering holds the GIL throughout. */
 #include "py/py_template.h"
 
+#include <assert.h>
 #include <string.h>
 
 static bool budgets_valid(Py_ssize_t steps, Py_ssize_t output, Py_ssize_t memory, double seconds) {
@@ -60,6 +61,7 @@ static void template_dealloc(PyObject *object) {
 
 PyObject *t0py_template_render(t0py_template *self, const t0_render_options *options, PyObject *example, PyObject *answer_choices,
                                t0py_shape shape) {
+    assert(PyGILState_Check() && PyDict_Check(example));
     t0_render_options all = self->budgets;
     all.escapes = shape == T0PY_PARTS;
     all.notes = shape == T0PY_OWN_PARTS;

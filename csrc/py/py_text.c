@@ -25,16 +25,19 @@ static PyObject *raise_here(tokenizer_object *self, const t0_error *err) {
 }
 
 static t0_encoder take_encoder(tokenizer_object *self) {
+    assert(PyGILState_Check());
     if (self->n_idle > 0) return self->idle[--self->n_idle];
     return (t0_encoder){.tokenizer = self->tokenizer};
 }
 
 static void give_encoder(tokenizer_object *self, t0_encoder *encoder) {
+    assert(PyGILState_Check());
     if (self->n_idle < MAX_IDLE && t0_encoder_size(encoder) < (4 << 20)) self->idle[self->n_idle++] = *encoder;
     else t0_encoder_free(encoder);
 }
 
 static PyObject *ids_to_list(const t0_buffer *ids) {
+    assert(ids->size % sizeof(int32_t) == 0);
     const Py_ssize_t n = (Py_ssize_t)(ids->size / sizeof(int32_t));
     const int32_t *id = (const int32_t *)ids->data;
     PyObject *list = PyList_New(n);

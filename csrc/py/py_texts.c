@@ -39,6 +39,7 @@ static const char *name_of(Py_ssize_t item, char *buffer, size_t size) {
 
 /* PyUnicode_AsUTF8AndSize has failed for `text`. */
 static int view_surrogates(PyObject *text, bool replace, const char *name, t0py_text *out) {
+    assert(PyErr_Occurred());
     const Py_ssize_t at = PyErr_ExceptionMatches(PyExc_UnicodeEncodeError) ? find_surrogate(text, 0) : -1;
     if (at < 0) return -1;
     PyErr_Clear();
@@ -131,6 +132,7 @@ int t0py_texts_add(t0py_texts *out, t0_bytes text, bool replace) {
 }
 
 int t0py_sequence_view(t0py_texts *out, PyObject *source, bool replace) {
+    assert(out->n == 0 && !out->texts);
     PyObject *items = PySequence_Tuple(source);
     if (!items || t0py_texts_keep(out, items) < 0) return -1; /* the list holds it from here on */
     if (t0py_texts_reserve(out, (size_t)PyTuple_GET_SIZE(items)) < 0) return -1;

@@ -1,6 +1,7 @@
 /* The Model type's weights: tensors as arrays, rows in, the packed block, random first values. */
 #include "py/py_model.h"
 
+#include <assert.h>
 #include <math.h>
 
 /* A NumPy view of floats that live in `owner`, which it keeps alive. */
@@ -24,6 +25,7 @@ static const t0_tensor *tensor_named(const t0_model *model, PyObject *name) {
 PyObject *t0py_tensor_view(PyObject *owner, const t0_model *model, float *block, PyObject *name, bool writable) {
     const t0_tensor *tensor = tensor_named(model, name);
     if (!tensor) return NULL;
+    assert(!model->packed && tensor->offset + tensor->rows * tensor->columns <= model->n_weights);
     const npy_intp shape[2] = {(npy_intp)tensor->rows, (npy_intp)tensor->columns};
     const int skip = tensor->is_vector ? 1 : 0;
     return float_view(owner, block + tensor->offset, 2 - skip, shape + skip, writable);
