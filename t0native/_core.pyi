@@ -154,7 +154,7 @@ class Trainer:
         momentum: float = 0.0,
         scale_parameter: bool = True,
         step_offset: int = 0,
-        clip_norm: float = 0.0,
+        clip: float = 0.0,
         dropout: float = 0.0,
         label_smoothing: float = 0.0,
         z_loss: float = 0.0,
@@ -191,7 +191,28 @@ RANDOM_MIXTURE: int
 RANDOM_ROW: int
 RANDOM_SAMPLE: int
 RANDOM_BOOTSTRAP: int
+MAX_THREADS: int
 
+def check_config(config: dict[str, object], /) -> None: ...
+def check_options(
+    *,
+    optimizer: str = "adafactor",
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-08,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+    scale_parameter: bool = True,
+    step_offset: int = 0,
+    clip: float = 0.0,
+    dropout: float = 0.0,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    recompute: bool = False,
+    broadcast_dropout: bool = False,
+    seed: int = 0,
+    precision: str = "float32",
+) -> None: ...
 def model_bytes(config: dict[str, object], dtype: str, /) -> int: ...
 def kernels() -> list[tuple[str, bool]]: ...
 def cpu_count() -> int: ...

@@ -116,14 +116,75 @@ def test_what_matters_is_refused_by_name(key, tmp_path):
 
 
 def test_sizes_and_their_limits_are_told():
+    """Kinds first; then all that is out of its range."""
+    wrong = {"vocab_size": 2**28 + 1, "d_kv": 0, "relative_attention_num_buckets": 2}
     with pytest.raises(t0.ConfigError) as error:
-        t0.Config.t5_v1_1("small", vocab_size=2**28 + 1, d_kv=64.0, relative_attention_num_buckets=2)
+        t0.Config.t5_v1_1("small", **wrong)
     assert str(error.value) == (
-        "configuration: vocab_size 268435457: must be a whole number from 1 to 268435456; d_kv 64.0: must be a whole number from 1 to "
+        "configuration: vocab_size 268435457: must be a whole number from 1 to 268435456; d_kv 0: must be a whole number from 1 to "
         "16777216; relative_attention_num_buckets 2: must be a whole number from 4 to 65536 (with fewer the buckets' formula divides by zero)"
     )
-    with pytest.raises(t0.ConfigError, match="relative_attention_max_distance 10: must be above 16, half of the 32 buckets"):
-        t0.Config.t5_v1_1("small", relative_attention_max_distance=10)
+    with pytest.raises(t0.ConfigError) as error:
+        t0.Config.t5_v1_1("small", **wrong | {"d_kv": 64.0, "tie_word_embeddings": 1})
+    assert str(error.value) == "configuration: d_kv 64.0: must be a whole number; tie_word_embeddings 1: must be true or false"
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"relative_attention_max_distance": 16}, "relative_attention_max_distance 16: must be above 16, half of the 32 buckets"),
+        ({"num_heads": 2**13, "d_kv": 2**12}, "num_heads 8192 x d_kv 4096: must be at most 16777216"),
+        (
+            {"pad_token_id": 32128, "eos_token_id": -1, "decoder_start_token_id": 0},
+            "pad_token_id 32128: must be a whole number from 0 to 32127, which is vocab_size - 1; "
+            "eos_token_id -1: must be a whole number from 0 to 32127, which is vocab_size - 1",
+        ),
+        ({"dropout_rate": 1}, "dropout_rate 1: must be at least 0 and less than 1"),
+        ({"layer_norm_epsilon": 0.0}, "layer_norm_epsilon 0: must be above 0 and less than 1"),
+        ({"layer_norm_epsilon": 10**400}, "layer_norm_epsilon inf: must be above 0 and less than 1"),
+        ({"feed_forward_proj": "silu"}, "feed_forward_proj 'silu': must be 'gated-gelu' or 'relu'"),
+        ({"d_ff": 2**31}, "d_ff 2147483648: must be a whole number from 1 to 16777216"),
+        ({"d_ff": 10**5000}, "d_ff of thousands of digits: must be a whole number from 1 to 16777216"),
+        (
+            {
+                **dict.fromkeys(("d_model", "d_ff"), 2**24),
+                **dict.fromkeys(("num_layers", "num_decoder_layers"), 2**12),
+                "vocab_size": 2**28,
+            },
+            "the weights would not fit into this machine's addresses; take smaller sizes",
+        ),
+    ],
+)
+def test_the_core_judges_ranges(changes, message):
+    with pytest.raises(t0.ConfigError) as error:
+        t0.Config.t5_v1_1("small", **changes)
+    assert str(error.value) == f"configuration: {message}"
+
+
+def test_the_core_tells_what_is_missing_or_of_another_kind():
+    core = t0.Config.t5_v1_1("small").core()
+    for name in core:
+        with pytest.raises(KeyError, match=f"configuration: missing {name}"):
+            _core.check_config({key: value for key, value in core.items() if key != name})
+        with pytest.raises(TypeError, match=rf"configuration: {name} \[\]: must be "):
+            _core.check_config(core | {name: []})
+    assert _core.check_config(core) is None
+
+
+def test_a_lack_of_memory_is_not_a_missing_key():
+    testcapi = pytest.importorskip("_testcapi", reason="this Python has no _testcapi")
+    core, told, n = t0.Config.t5_v1_1("small").core(), set(), 0
+    while n < 100 and None not in told:
+        n += 1
+        try:
+            testcapi.set_nomemory(n, n + 1)
+            _core.check_config(core)
+            told.add(None)
+        except BaseException as error:
+            told.add(type(error))
+        finally:
+            testcapi.remove_mem_hooks()
+    assert told == {MemoryError, None}
 
 
 @pytest.mark.parametrize("key, value", [("scale_decoder_outputs", True), ("scale_decoder_outputs", False)])

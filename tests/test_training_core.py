@@ -179,7 +179,7 @@ def test_adafactor_of_small_tensors_by_hand(scale, offset, size):
 
 def test_clipping_scales_all_gradients_by_one_factor():
     core = build(*golden.MODELS["gated-untied"][:2])
-    trainer = _core.Trainer(core, optimizer="adamw", beta1=0.0, beta2=0.0, epsilon=0.5, clip_norm=0.1)  # lr g / (|g| + 0.5)
+    trainer = _core.Trainer(core, optimizer="adamw", beta1=0.0, beta2=0.0, epsilon=0.5, clip=0.1)  # lr g / (|g| + 0.5)
     start = {name: core.tensor(name).copy() for name, _ in core.tensors()}
     gradients = {name: golden.uniform(name, dims, 9, 0.02) for name, dims in core.tensors()}
     for name, value in gradients.items():
@@ -291,7 +291,7 @@ def test_a_resumed_run_continues_bit_for_bit():
         for step in steps:
             trainer.step(*batch("prime-unequal-depths"), 1e-2, step)
 
-    options = {"dropout": 0.1, "seed": 3, "clip_norm": 1.0}
+    options = {"dropout": 0.1, "seed": 3, "clip": 1.0}
     for optimizer in ("adafactor", "adamw"):
         whole = build(*golden.MODELS["prime-unequal-depths"][:2])
         run(whole, _core.Trainer(whole, optimizer=optimizer, **options), range(1, 7))
@@ -363,7 +363,7 @@ def test_bad_options():
         {"dropout": 1.0},
         {"beta1": -0.1},
         {"threads": 0},
-        {"clip_norm": float("nan")},
+        {"clip": float("nan")},
     ):
         with pytest.raises(ValueError, match=next(iter(options))):
             _core.Trainer(core, **options)
@@ -371,6 +371,52 @@ def test_bad_options():
         _core.Trainer(core, learning_rate=1.0)
     with pytest.raises(ValueError, match="bytes"):
         _core.Trainer(core).load_state(b"1234")
+
+
+@pytest.mark.parametrize(
+    "options, error, message",
+    [
+        ({"optimizer": "adagrad"}, ValueError, "optimizer 'adagrad': must be 'adafactor', 'adamw' or 'sgd'"),
+        ({"beta1": "x"}, TypeError, "beta1 'x': must be a number"),
+        ({"beta1": True}, TypeError, "beta1 True: must be a number"),
+        ({"epsilon": 10**400}, ValueError, "epsilon inf: must be at least 0 and less than 1"),
+        ({"clip": float("nan")}, ValueError, "clip nan: must be at least 0 and less than 1000000000"),
+        ({"seed": 2**64}, ValueError, "seed 18446744073709551616: must be a whole number of 64 bits, at least 0"),
+        ({"step_offset": 1.5}, TypeError, "step_offset 1.5: must be a whole number"),
+        ({"precision": None}, TypeError, "precision None: must be text"),
+        ({"betta1": 0.5}, TypeError, "'betta1' is not an option of a training"),
+    ],
+)
+def test_options_are_judged_without_a_model_as_with_one(options, error, message):
+    core = build(*golden.MODELS["gated-untied"][:2])
+    for judge in (_core.check_options, lambda **options: _core.Trainer(core, **options)):
+        with pytest.raises(error) as told:
+            judge(**options)
+        assert str(told.value) == message
+
+
+def test_a_trainer_has_one_model():
+    core = build(*golden.MODELS["gated-untied"][:2])
+    assert _core.Trainer(model=core).model is core
+    for arguments, keywords in (((), {}), ((core, core), {}), ((core,), {"model": core}), ((3,), {})):
+        with pytest.raises(TypeError, match="model"):
+            _core.Trainer(*arguments, **keywords)
+
+
+def test_threads_have_one_limit():
+    core, most = build(*golden.MODELS["gated-untied"][:2]), _core.MAX_THREADS
+    tokenizer = t0.mini.tokenizer()
+    ids, offsets = np.array([1], np.int32), np.array([0, 1])
+    for wrong in (0, most + 1, -1):
+        for call in (
+            lambda: _core.Trainer(core, threads=wrong),
+            lambda: core.encode(ids, offsets, threads=wrong),
+            lambda: tokenizer.encode_arrays(["a"], threads=wrong),
+        ):
+            with pytest.raises(ValueError, match=f"^threads {wrong}: must be a whole number from 1 to {most}$"):
+                call()
+        with pytest.raises(t0.ConfigError, match=f"^threads {wrong}: must be a whole number from 1 to {most}$"):
+            t0.set_num_threads(wrong)
 
 
 def test_one_trainer_called_from_many_threads():

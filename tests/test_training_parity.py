@@ -110,7 +110,7 @@ def test_twenty_whole_steps(optimizer, shape, seed):
     core, theirs = ours(shape, seed), make_golden.build(shape, seed, torch.float32)
     start = {name: core.tensor(name).copy() for name, _ in core.tensors()}
     make, options = OPTIMIZERS[optimizer]
-    trainer, other = _core.Trainer(core, clip_norm=1.0, **options), make(theirs.parameters())
+    trainer, other = _core.Trainer(core, clip=1.0, **options), make(theirs.parameters())
     for step in range(1, 21):
         sources, targets = (
             golden.sequences(what, lengths, shape["vocab_size"], step) for what, lengths in (("s", (9, 17, 4)), ("t", (5, 3, 8)))

@@ -75,8 +75,13 @@ static void next_round(t0_pool *pool) {
     pthread_mutex_unlock(&pool->sleep);
 }
 
+t0_status t0_threads_check(int64_t n_threads, t0_error *err) {
+    if (n_threads >= 1 && n_threads <= T0_MAX_THREADS) return T0_OK;
+    return t0_fail(err, T0_EVALUE, "threads %lld: must be a whole number from 1 to %d", (long long)n_threads, T0_MAX_THREADS);
+}
+
 t0_status t0_pool_new(t0_pool **out, size_t n_threads, t0_error *err) {
-    if (n_threads < 1 || n_threads > 1024) return t0_fail(err, T0_EVALUE, "threads %zu: from 1 to 1024", n_threads);
+    T0_TRY(t0_threads_check((int64_t)n_threads, err));
     const size_t size = sizeof(t0_pool) + n_threads * sizeof(worker);
     t0_pool *pool = t0_alloc_zero(size);
     if (!pool) return t0_fail_memory(err, size);

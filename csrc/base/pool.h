@@ -13,6 +13,9 @@
 typedef struct t0_pool t0_pool;
 typedef void (*t0_task)(void *context, size_t index, size_t worker);
 
+enum { T0_MAX_THREADS = 256 };
+t0_status t0_threads_check(int64_t n_threads, t0_error *err); /* from 1 to T0_MAX_THREADS, else T0_EVALUE */
+
 t0_status t0_pool_new(t0_pool **out, size_t n_threads, t0_error *err); /* n_threads counts the caller: 1 starts none */
 size_t t0_pool_size(const t0_pool *pool);                             /* 1 for NULL */
 void t0_pool_run(t0_pool *pool, t0_task task, void *context, size_t n_tasks);

@@ -19,7 +19,7 @@ struct t0_exec {
 };
 
 t0_status t0_exec_new(t0_exec **out, const t0_kernels *kernels, size_t n_threads, bool blas, t0_error *err) {
-    if (n_threads < 1 || n_threads > 1024) return t0_fail(err, T0_EVALUE, "threads %zu: from 1 to 1024", n_threads);
+    T0_TRY(t0_threads_check((int64_t)n_threads, err));
     assert(kernels->mr <= T0_TILE_ROWS && kernels->dense->rows_int8 <= T0_TILE_ROWS && kernels->dense->rows_bfloat16 <= T0_TILE_ROWS);
     assert(kernels->dense->tile_bfloat16 ? kernels->dense->to_bfloat16 && kernels->dense->pair_bfloat16 : !!kernels->dense->widen_pairs);
     t0_exec *exec = t0_alloc_zero(sizeof *exec);

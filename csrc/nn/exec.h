@@ -14,9 +14,9 @@
 
 typedef struct t0_exec t0_exec;
 
-/* kernels: from t0_kernels_find. n_threads >= 1. blas: large products of the portable kernels go to OpenBLAS (with n_threads
- * of its own, one caller at a time in the process, and sums in its order); false: never, so the exec may be used inside a
- * pool task. */
+/* kernels: from t0_kernels_find. n_threads: from 1 to T0_MAX_THREADS. blas: large products of the portable kernels go to OpenBLAS
+ * (with n_threads of its own, one caller at a time in the process, and sums in its order); false: never, so the exec may be used
+ * inside a pool task. */
 t0_status t0_exec_new(t0_exec **out, const t0_kernels *kernels, size_t n_threads, bool blas, t0_error *err);
 void t0_exec_free(t0_exec *exec);
 size_t t0_exec_threads(const t0_exec *exec);

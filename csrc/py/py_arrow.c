@@ -13,6 +13,7 @@
  * vouches for its pointers, as everywhere in Arrow; numbers are checked as far as they can be. */
 #include "py/py_texts.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,7 @@ static int64_t offset_at(const void *offsets, layout kind, int64_t i) {
 
 /* Entry i of the array, which is not null. */
 static int entry(const ArrowArray *array, layout kind, int64_t i, size_t item, t0_bytes *out) {
+    assert(kind != NO_TEXT && i >= array->offset && i < array->offset + array->length && array->buffers[1]);
     const uint8_t *views = array->buffers[1];
     if (kind != VIEWS) {
         const int64_t begin = offset_at(views, kind, i), end = offset_at(views, kind, i + 1);
@@ -163,6 +165,7 @@ static PyObject *call_method(PyObject *source, const char *name) {
 }
 
 int t0py_arrow_view(t0py_texts *out, PyObject *source, bool replace) {
+    assert(out->n == 0 && !out->texts);
     PyObject *given = call_method(source, "__arrow_c_array__");
     if (given) return view_array(out, given, replace) < 0 ? -1 : 1;
     if (PyErr_Occurred()) return -1;

@@ -1,11 +1,11 @@
 /* What `t0native bench` asks of the core: peaks and read bandwidth (nn/probe.h) and the rate of products (nn/product.h), by the
  * thread's own processor time, so that other work on the machine does not count. */
-#include "py/py.h"
+#include "py/py_options.h"
 
 #include "nn/probe.h"
 #include "nn/product.h"
-#include "py/py_model.h"
 
+#include <assert.h>
 #include <time.h>
 
 static double processor_seconds(void) {
@@ -70,6 +70,7 @@ static t0_bytes whole_blocks(const Py_buffer *view) {
 /* Bytes a second over whole passes of at least `seconds`; a negative number when the poll stopped it. */
 static double read_rate(const t0_probe *found, t0_bytes block, double seconds, const t0_poll *poll) {
     enum { PIECE = 1 << 23 };
+    assert((uintptr_t)block.data % T0_ALIGN == 0 && block.size > 0 && block.size % 512 == 0);
     volatile uint64_t sink = 0;
     const double start = processor_seconds();
     double spent = 0.0, bytes = 0.0;
@@ -204,11 +205,10 @@ static PyObject *probe_product(PyObject *module, PyObject *args, PyObject *kwarg
     return status == T0_OK ? PyFloat_FromDouble(rate) : t0py_raise(t0py_state_of(module), &err);
 }
 
-#define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
 static PyMethodDef functions[] = {
-    {"probe", WITH_KEYWORDS(probe), METH_VARARGS | METH_KEYWORDS, probe_doc},
-    {"probe_product", WITH_KEYWORDS(probe_product), METH_VARARGS | METH_KEYWORDS, probe_product_doc},
-    {"probe_read", WITH_KEYWORDS(probe_read), METH_VARARGS | METH_KEYWORDS, probe_read_doc},
+    {"probe", T0PY_METHOD(probe), METH_VARARGS | METH_KEYWORDS, probe_doc},
+    {"probe_product", T0PY_METHOD(probe_product), METH_VARARGS | METH_KEYWORDS, probe_product_doc},
+    {"probe_read", T0PY_METHOD(probe_read), METH_VARARGS | METH_KEYWORDS, probe_read_doc},
     {0},
 };
 

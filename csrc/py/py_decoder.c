@@ -11,6 +11,30 @@ typedef struct t0py_decoder {
     PyThread_type_lock lock;
 } t0py_decoder;
 
+/* A Decoder of the model without the core's part. */
+static t0py_decoder *decoder_alloc(t0py_model *model, Py_ssize_t n_threads) {
+    PyTypeObject *type = model->execs.state->decoder_type;
+    t0py_decoder *self = (t0py_decoder *)type->tp_alloc(type, 0);
+    if (!self) return NULL;
+    self->model = (t0py_model *)Py_NewRef((PyObject *)model);
+    self->n_threads = n_threads;
+    self->lock = PyThread_allocate_lock();
+    if (self->lock) return self;
+    Py_DECREF(self);
+    PyErr_NoMemory();
+    return NULL;
+}
+
+typedef struct begin_call {
+    t0py_decoder *self;
+    const t0_ragged *sources;
+} begin_call;
+
+static t0_status begin_work(void *context, t0_exec *exec, const t0_poll *poll, t0_error *err) {
+    const begin_call *call = context;
+    return t0_decoder_new(&call->self->decoder, call->self->model->model, exec, call->sources, poll, err);
+}
+
 const char t0py_decoder_doc[] = "decoder($self, ids, offsets, threads=1)\n--\n\n"
                                 "A Decoder of the ragged inputs, which are encoded now.";
 PyObject *t0py_model_decoder(PyObject *object, PyObject *args, PyObject *kwargs) {
@@ -19,30 +43,12 @@ PyObject *t0py_model_decoder(PyObject *object, PyObject *args, PyObject *kwargs)
     PyObject *ids, *offsets;
     Py_ssize_t n_threads = 1;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|n:decoder", names, &ids, &offsets, &n_threads)) return NULL;
-    t0py_state *state = t0py_state_of_type(Py_TYPE(object));
     t0py_ragged sources = {0};
-    t0py_decoder *self = NULL;
-    t0_exec *exec = NULL;
-    if (!state || !t0py_ragged_take(&sources, ids, offsets, "source")) goto end;
-    self = (t0py_decoder *)state->decoder_type->tp_alloc(state->decoder_type, 0);
-    if (!self) goto end;
-    self->model = (t0py_model *)Py_NewRef(object);
-    self->n_threads = n_threads;
-    self->lock = PyThread_allocate_lock();
-    if (!self->lock) PyErr_NoMemory();
-    if (!self->lock || !(exec = t0py_exec_take(model, n_threads))) {
-        Py_CLEAR(self);
-        goto end;
+    t0py_decoder *self = t0py_ragged_take(&sources, ids, offsets, "source") ? decoder_alloc(model, n_threads) : NULL;
+    if (self) {
+        begin_call call = {self, &sources.batch};
+        if (!t0py_execs_run(&model->execs, n_threads, begin_work, &call)) Py_CLEAR(self);
     }
-    t0py_interrupt stop;
-    const t0_poll poll = t0py_poll(&stop);
-    t0_error err;
-    t0_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = t0_decoder_new(&self->decoder, model->model, exec, &sources.batch, &poll, &err);
-    Py_END_ALLOW_THREADS
-    if (!t0py_call_ends(model, exec, status, &err)) Py_CLEAR(self);
-end:
     t0py_ragged_release(&sources);
     return (PyObject *)self;
 }
@@ -75,26 +81,31 @@ static bool take_arrays(step_arrays *at, PyObject *ids, PyObject *source_of, PyO
     return false;
 }
 
-/* Runs the step with the lock held; rows and logits are arrays of the right size. */
+typedef struct step_call {
+    t0py_decoder *self;
+    const step_arrays *at;
+    int64_t *rows; /* [n] out */
+    float *logits; /* [n, V] out */
+} step_call;
+
+/* The step, with the decoder's lock held. */
+static t0_status step_work(void *context, t0_exec *exec, const t0_poll *poll, t0_error *err) {
+    const step_call *call = context;
+    const step_arrays *at = call->at;
+    t0_decoder *decoder = call->self->decoder;
+    PyThread_acquire_lock(call->self->lock, WAIT_LOCK);
+    const size_t first = t0_decoder_rows(decoder);
+    const t0_status status = t0_decoder_step(decoder, exec, call->logits, (size_t)at->n, PyArray_DATA(at->ids), PyArray_DATA(at->source_of),
+                                             PyArray_DATA(at->parents), poll, err);
+    PyThread_release_lock(call->self->lock);
+    for (npy_intp i = 0; i < at->n; i++) call->rows[i] = (int64_t)first + i;
+    return status;
+}
+
+/* rows and logits are arrays of the right size. */
 static bool run_step(t0py_decoder *self, const step_arrays *at, PyObject *rows, PyObject *logits) {
-    t0_exec *exec = t0py_exec_take(self->model, self->n_threads);
-    if (!exec) return false;
-    const int32_t *ids = PyArray_DATA(at->ids), *source_of = PyArray_DATA(at->source_of);
-    const int64_t *parents = PyArray_DATA(at->parents);
-    float *out = PyArray_DATA((PyArrayObject *)logits);
-    int64_t *numbers = PyArray_DATA((PyArrayObject *)rows);
-    t0py_interrupt stop;
-    const t0_poll poll = t0py_poll(&stop);
-    t0_error err;
-    t0_status status;
-    Py_BEGIN_ALLOW_THREADS
-    PyThread_acquire_lock(self->lock, WAIT_LOCK);
-    const size_t first = t0_decoder_rows(self->decoder);
-    status = t0_decoder_step(self->decoder, exec, out, (size_t)at->n, ids, source_of, parents, &poll, &err);
-    PyThread_release_lock(self->lock);
-    for (npy_intp i = 0; i < at->n; i++) numbers[i] = (int64_t)first + i;
-    Py_END_ALLOW_THREADS
-    return t0py_call_ends(self->model, exec, status, &err);
+    step_call call = {self, at, PyArray_DATA((PyArrayObject *)rows), PyArray_DATA((PyArrayObject *)logits)};
+    return t0py_execs_run(&self->model->execs, self->n_threads, step_work, &call);
 }
 
 PyDoc_STRVAR(step_doc, "step($self, ids, source_of, parents)\n--\n\n"
@@ -126,7 +137,7 @@ static PyObject *decoder_rows(PyObject *object, void *unused) {
 }
 
 static PyMethodDef decoder_methods[] = {
-    {"step", (PyCFunction)(void (*)(void))decoder_step, METH_VARARGS | METH_KEYWORDS, step_doc},
+    {"step", T0PY_METHOD(decoder_step), METH_VARARGS | METH_KEYWORDS, step_doc},
     {0},
 };
 

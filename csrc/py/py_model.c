@@ -4,134 +4,11 @@
  * released while the core computes; any number of threads may call one model at once. */
 #include "py/py_model.h"
 
-#include <math.h>
-
-/* ---- arguments --------------------------------------------------------------------------------------------------- */
-
-PyArrayObject *t0py_private_copy(PyObject *value, int npy_type, const char *name) {
-    PyArrayObject *array = t0py_array(value, npy_type, 1, name);
-    if (!array) return NULL;
-    PyArrayObject *copy = (PyArrayObject *)PyArray_NewCopy(array, NPY_CORDER);
-    Py_DECREF(array);
-    return copy;
-}
-
-bool t0py_ragged_take(t0py_ragged *out, PyObject *ids, PyObject *offsets, const char *what) {
-    char name[64];
-    PyOS_snprintf(name, sizeof name, "%s ids", what);
-    out->ids = t0py_private_copy(ids, NPY_INT32, name);
-    PyOS_snprintf(name, sizeof name, "%s offsets", what);
-    out->offsets = out->ids ? t0py_private_copy(offsets, NPY_INT64, name) : NULL;
-    if (!out->offsets) return false;
-    const npy_intp n_ids = PyArray_SIZE(out->ids), n_offsets = PyArray_SIZE(out->offsets);
-    const int64_t *at = PyArray_DATA(out->offsets);
-    bool good = n_offsets >= 1 && at[0] == 0 && at[n_offsets - 1] == n_ids;
-    for (npy_intp i = 1; good && i < n_offsets; i++) good = at[i - 1] <= at[i];
-    if (!good) {
-        PyErr_Format(PyExc_ValueError, "%s: must rise from 0 to the number of ids, %zd", name, (Py_ssize_t)n_ids);
-        return false;
-    }
-    out->batch = (t0_ragged){PyArray_DATA(out->ids), at, (size_t)n_offsets - 1};
-    return true;
-}
-
-void t0py_ragged_release(t0py_ragged *ragged) {
-    Py_CLEAR(ragged->ids);
-    Py_CLEAR(ragged->offsets);
-}
-
-bool t0py_threads_valid(Py_ssize_t n_threads) {
-    if (n_threads >= 1 && n_threads <= 1024) return true;
-    PyErr_Format(PyExc_ValueError, "threads %zd: from 1 to 1024", n_threads);
-    return false;
-}
-
-const t0_kernels *t0py_kernels_named(const char *name) {
-    const t0_kernels *kernels = name ? t0_kernels_find(name) : t0_kernels_best();
-    if (!kernels) {
-        PyErr_Format(PyExc_ValueError, "kernels '%s': there is no such set; t0native.kernels.all() lists them", name);
-        return NULL;
-    }
-    if (!t0_kernels_available(kernels)) {
-        PyErr_Format(PyExc_ValueError, "kernels '%s': this processor cannot run them; t0native.kernels.available() lists those it can",
-                     name);
-        return NULL;
-    }
-    return kernels;
-}
+#include "py/py_options.h"
 
 /* ---- construction ------------------------------------------------------------------------------------------------ */
 
-static bool config_int(PyObject *dict, const char *name, int32_t *out) {
-    PyObject *value = PyDict_GetItemString(dict, name);
-    if (!value) {
-        PyErr_Format(PyExc_KeyError, "configuration: missing %s", name);
-        return false;
-    }
-    const long number = PyLong_AsLong(value);
-    if (number == -1 && PyErr_Occurred()) return false;
-    if (number < INT32_MIN || number > INT32_MAX) {
-        PyErr_Format(PyExc_ValueError, "configuration: %s %ld does not fit 32 bits", name, number);
-        return false;
-    }
-    *out = (int32_t)number;
-    return true;
-}
-
-static bool config_float(PyObject *dict, const char *name, float *out) {
-    PyObject *value = PyDict_GetItemString(dict, name);
-    if (!value) {
-        PyErr_Format(PyExc_KeyError, "configuration: missing %s", name);
-        return false;
-    }
-    const double number = PyFloat_AsDouble(value);
-    if (number == -1.0 && PyErr_Occurred()) return false;
-    *out = (float)number;
-    return true;
-}
-
-static bool config_rest(PyObject *dict, t0_config *out) {
-    PyObject *tied = PyDict_GetItemString(dict, "tie_word_embeddings"), *proj = PyDict_GetItemString(dict, "feed_forward_proj");
-    if (!tied || !proj || !PyUnicode_Check(proj)) {
-        PyErr_SetString(PyExc_KeyError, "configuration: missing tie_word_embeddings or feed_forward_proj");
-        return false;
-    }
-    const int is_tied = PyObject_IsTrue(tied);
-    if (is_tied < 0) return false;
-    out->tied = is_tied == 1;
-    out->gated = PyUnicode_CompareWithASCIIString(proj, "gated-gelu") == 0;
-    if (!out->gated && PyUnicode_CompareWithASCIIString(proj, "relu") != 0) {
-        PyErr_Format(PyExc_ValueError, "configuration: feed_forward_proj %R: must be 'gated-gelu' or 'relu'", proj);
-        return false;
-    }
-    return true;
-}
-
-static bool config_from_dict(PyObject *dict, t0_config *out) {
-    memset(out, 0, sizeof *out);
-    return config_int(dict, "vocab_size", &out->vocab_size) && config_int(dict, "d_model", &out->d_model) &&
-           config_int(dict, "d_kv", &out->d_kv) && config_int(dict, "d_ff", &out->d_ff) &&
-           config_int(dict, "num_layers", &out->n_layers) && config_int(dict, "num_decoder_layers", &out->n_decoder_layers) &&
-           config_int(dict, "num_heads", &out->n_heads) && config_int(dict, "relative_attention_num_buckets", &out->n_buckets) &&
-           config_int(dict, "relative_attention_max_distance", &out->max_distance) && config_int(dict, "pad_token_id", &out->pad_id) &&
-           config_int(dict, "eos_token_id", &out->eos_id) && config_int(dict, "decoder_start_token_id", &out->decoder_start_id) &&
-           config_float(dict, "layer_norm_epsilon", &out->norm_epsilon) && config_float(dict, "dropout_rate", &out->dropout) &&
-           config_rest(dict, out);
-}
-
-bool t0py_dtype_named(const char *name, t0_dtype *dtype) {
-    static const char *const NAMES[] = {"float32", "bfloat16", "int8"};
-    static const t0_dtype DTYPES[] = {T0_FLOAT32, T0_BFLOAT16, T0_INT8};
-    for (size_t i = 0; i < sizeof DTYPES / sizeof *DTYPES; i++)
-        if (strcmp(name, NAMES[i]) == 0) {
-            *dtype = DTYPES[i];
-            return true;
-        }
-    PyErr_Format(PyExc_ValueError, "dtype '%s': must be 'float32', 'bfloat16' or 'int8'", name);
-    return false;
-}
-
-/* The same for packed weights, and 'float32-flat'. */
+/* A number type of packed weights, and 'float32-flat'. */
 static bool storage_named(const char *name, bool *packed, t0_dtype *dtype) {
     *packed = strcmp(name, "float32-flat") != 0;
     *dtype = T0_FLOAT32;
@@ -157,7 +34,7 @@ static bool make_model(t0py_model *self, const t0_config *config, const char *dt
     Py_END_ALLOW_THREADS
     if (status == T0_OK) return true;
     self->model = NULL;
-    t0py_raise(t0py_state_of_type(Py_TYPE(self)), &err);
+    t0py_raise(self->execs.state, &err);
     return false;
 }
 
@@ -168,10 +45,10 @@ static PyObject *model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|zsO:Model", names, &PyDict_Type, &dict, &kernels_name, &dtype, &panels)) return NULL;
     t0_config config;
     const t0_kernels *kernels = t0py_kernels_named(kernels_name);
-    if (!kernels || !config_from_dict(dict, &config)) return NULL;
+    if (!kernels || !t0py_config_from_dict(dict, &config)) return NULL;
     t0py_model *self = (t0py_model *)type->tp_alloc(type, 0);
     if (!self) return NULL;
-    self->kernels = kernels;
+    self->execs = (t0py_execs){.state = t0py_state_of_type(type), .kernels = kernels};
     if (make_model(self, &config, dtype, panels)) return (PyObject *)self;
     Py_DECREF(self);
     return NULL;
@@ -180,80 +57,54 @@ static PyObject *model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static void model_dealloc(PyObject *object) {
     t0py_model *self = (t0py_model *)object;
     PyTypeObject *type = Py_TYPE(object);
-    for (size_t i = 0; i < T0PY_SPARE_EXECS; i++) t0_exec_free(self->spare[i]);
+    t0py_execs_free(&self->execs);
     t0_model_free(self->model);
     if (self->panels.obj) PyBuffer_Release(&self->panels);
     type->tp_free(object);
     Py_DECREF(type);
 }
 
-/* ---- execs -------------------------------------------------------------------------------------------------------- */
-
-/* An exec of this many threads, for one call. NULL with an exception set. */
-t0_exec *t0py_exec_take(t0py_model *self, Py_ssize_t n_threads) {
-    if (!t0py_threads_valid(n_threads)) return NULL;
-    for (size_t i = 0; i < T0PY_SPARE_EXECS; i++) {
-        t0_exec *exec = self->spare[i];
-        if (exec && t0_exec_threads(exec) == (size_t)n_threads) {
-            self->spare[i] = NULL;
-            return exec;
-        }
-    }
-    t0_exec *exec = NULL;
-    t0_error err;
-    if (t0_exec_new(&exec, self->kernels, (size_t)n_threads, false, &err) == T0_OK) return exec;
-    t0py_raise(t0py_state_of_type(Py_TYPE(self)), &err);
-    return NULL;
-}
-
-static void exec_give_back(t0py_model *self, t0_exec *exec) {
-    for (size_t i = 0; i < T0PY_SPARE_EXECS; i++)
-        if (!self->spare[i]) {
-            self->spare[i] = exec;
-            return;
-        }
-    t0_exec_free(exec);
-}
-
-/* Ends a call: the exec goes back; true if it succeeded, else the exception is set. */
-bool t0py_call_ends(t0py_model *self, t0_exec *exec, t0_status status, const t0_error *err) {
-    exec_give_back(self, exec);
-    if (status == T0_OK) return true;
-    t0py_raise(t0py_state_of_type(Py_TYPE(self)), err);
-    return false;
-}
-
 /* ---- inference ---------------------------------------------------------------------------------------------------- */
+
+/* What one of the calls below computes: inputs are borrowed, results lie in arrays of the right size. */
+typedef struct model_call {
+    const t0_model *model;
+    const t0_ragged *sources, *targets; /* targets: of logits and score; of logits the decoder's inputs */
+    const int32_t *source_of;           /* score: [targets] */
+    const t0_generation *options;       /* generate */
+    float *floats;                      /* encode: [N, D]; logits: [M, V]; score: [target tokens] */
+    double *scores;                     /* score: [targets]; generate: [B] */
+    int32_t *ids, *lengths;             /* generate: [B, max_new_tokens], [B] */
+} model_call;
+
+static t0_status encode_work(void *context, t0_exec *exec, const t0_poll *poll, t0_error *err) {
+    const model_call *call = context;
+    return t0_encode_states(call->model, exec, call->floats, call->sources, poll, err);
+}
 
 PyDoc_STRVAR(encode_doc, "encode($self, ids, offsets, threads=1)\n--\n\nEncoder states, float32 [N, D], of a ragged batch.");
 static PyObject *model_encode(PyObject *object, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"ids", "offsets", "threads", NULL};
     t0py_model *self = (t0py_model *)object;
-    PyObject *ids, *offsets;
+    PyObject *ids, *offsets, *out = NULL;
     Py_ssize_t n_threads = 1;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|n:encode", names, &ids, &offsets, &n_threads)) return NULL;
     t0py_ragged sources = {0};
-    PyObject *out = NULL;
-    t0_exec *exec = NULL;
-    if (!t0py_ragged_take(&sources, ids, offsets, "source")) goto end;
-    const npy_intp shape[2] = {PyArray_SIZE(sources.ids), self->model->config.d_model};
-    out = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
-    if (!out || !(exec = t0py_exec_take(self, n_threads))) {
-        Py_CLEAR(out);
-        goto end;
+    if (t0py_ragged_take(&sources, ids, offsets, "source")) {
+        const npy_intp shape[2] = {PyArray_SIZE(sources.ids), self->model->config.d_model};
+        out = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
     }
-    float *states = PyArray_DATA((PyArrayObject *)out);
-    t0py_interrupt stop;
-    const t0_poll poll = t0py_poll(&stop);
-    t0_error err;
-    t0_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = t0_encode_states(self->model, exec, states, &sources.batch, &poll, &err);
-    Py_END_ALLOW_THREADS
-    if (!t0py_call_ends(self, exec, status, &err)) Py_CLEAR(out);
-end:
+    if (out) {
+        model_call call = {.model = self->model, .sources = &sources.batch, .floats = PyArray_DATA((PyArrayObject *)out)};
+        if (!t0py_execs_run(&self->execs, n_threads, encode_work, &call)) Py_CLEAR(out);
+    }
     t0py_ragged_release(&sources);
     return out;
+}
+
+static t0_status logits_work(void *context, t0_exec *exec, const t0_poll *poll, t0_error *err) {
+    const model_call *call = context;
+    return t0_logits(call->model, exec, call->floats, call->sources, call->targets, poll, err);
 }
 
 PyDoc_STRVAR(logits_doc, "logits($self, source_ids, source_offsets, decoder_ids, decoder_offsets, threads=1)\n--\n\n"
@@ -261,34 +112,28 @@ PyDoc_STRVAR(logits_doc, "logits($self, source_ids, source_offsets, decoder_ids,
 static PyObject *model_logits(PyObject *object, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"source_ids", "source_offsets", "decoder_ids", "decoder_offsets", "threads", NULL};
     t0py_model *self = (t0py_model *)object;
-    PyObject *ids, *offsets, *decoder_ids, *decoder_offsets;
+    PyObject *ids, *offsets, *decoder_ids, *decoder_offsets, *out = NULL;
     Py_ssize_t n_threads = 1;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|n:logits", names, &ids, &offsets, &decoder_ids, &decoder_offsets, &n_threads))
         return NULL;
     t0py_ragged sources = {0}, inputs = {0};
-    PyObject *out = NULL;
-    t0_exec *exec = NULL;
-    if (!t0py_ragged_take(&sources, ids, offsets, "source")) goto end;
-    if (!t0py_ragged_take(&inputs, decoder_ids, decoder_offsets, "decoder")) goto end;
-    const npy_intp shape[2] = {PyArray_SIZE(inputs.ids), self->model->config.vocab_size};
-    out = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
-    if (!out || !(exec = t0py_exec_take(self, n_threads))) {
-        Py_CLEAR(out);
-        goto end;
+    if (t0py_ragged_take(&sources, ids, offsets, "source") && t0py_ragged_take(&inputs, decoder_ids, decoder_offsets, "decoder")) {
+        const npy_intp shape[2] = {PyArray_SIZE(inputs.ids), self->model->config.vocab_size};
+        out = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
     }
-    float *logits = PyArray_DATA((PyArrayObject *)out);
-    t0py_interrupt stop;
-    const t0_poll poll = t0py_poll(&stop);
-    t0_error err;
-    t0_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = t0_logits(self->model, exec, logits, &sources.batch, &inputs.batch, &poll, &err);
-    Py_END_ALLOW_THREADS
-    if (!t0py_call_ends(self, exec, status, &err)) Py_CLEAR(out);
-end:
+    if (out) {
+        float *logits = PyArray_DATA((PyArrayObject *)out);
+        model_call call = {.model = self->model, .sources = &sources.batch, .targets = &inputs.batch, .floats = logits};
+        if (!t0py_execs_run(&self->execs, n_threads, logits_work, &call)) Py_CLEAR(out);
+    }
     t0py_ragged_release(&sources);
     t0py_ragged_release(&inputs);
     return out;
+}
+
+static t0_status score_work(void *context, t0_exec *exec, const t0_poll *poll, t0_error *err) {
+    const model_call *call = context;
+    return t0_score(call->model, exec, call->scores, call->floats, call->sources, call->targets, call->source_of, poll, err);
 }
 
 /* The body of score once the batches are taken. */
@@ -299,25 +144,14 @@ static PyObject *score_batches(t0py_model *self, const t0py_ragged *sources, con
     PyObject *scores = owner ? PyArray_SimpleNew(1, &n_targets, NPY_FLOAT64) : NULL;
     PyObject *token_scores = scores ? PyArray_SimpleNew(1, &n_tokens, NPY_FLOAT32) : NULL;
     PyObject *out = NULL;
-    t0_exec *exec = NULL;
-    if (!token_scores) goto end;
-    if (PyArray_SIZE(owner) != n_targets) {
+    if (token_scores && PyArray_SIZE(owner) != n_targets) {
         PyErr_Format(PyExc_ValueError, "source_of: %zd entries for %zd targets", (Py_ssize_t)PyArray_SIZE(owner), (Py_ssize_t)n_targets);
-        goto end;
+    } else if (token_scores) {
+        model_call call = {.model = self->model, .sources = &sources->batch, .targets = &targets->batch, .source_of = PyArray_DATA(owner)};
+        call.scores = PyArray_DATA((PyArrayObject *)scores);
+        call.floats = PyArray_DATA((PyArrayObject *)token_scores);
+        if (t0py_execs_run(&self->execs, n_threads, score_work, &call)) out = PyTuple_Pack(2, scores, token_scores);
     }
-    if (!(exec = t0py_exec_take(self, n_threads))) goto end;
-    double *score_data = PyArray_DATA((PyArrayObject *)scores);
-    float *token_data = PyArray_DATA((PyArrayObject *)token_scores);
-    const int32_t *owner_data = PyArray_DATA(owner);
-    t0py_interrupt stop;
-    const t0_poll poll = t0py_poll(&stop);
-    t0_error err;
-    t0_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = t0_score(self->model, exec, score_data, token_data, &sources->batch, &targets->batch, owner_data, &poll, &err);
-    Py_END_ALLOW_THREADS
-    if (t0py_call_ends(self, exec, status, &err)) out = PyTuple_Pack(2, scores, token_scores);
-end:
     Py_XDECREF(owner);
     Py_XDECREF(scores);
     Py_XDECREF(token_scores);
@@ -343,6 +177,11 @@ static PyObject *model_score(PyObject *object, PyObject *args, PyObject *kwargs)
     return out;
 }
 
+static t0_status generate_work(void *context, t0_exec *exec, const t0_poll *poll, t0_error *err) {
+    const model_call *call = context;
+    return t0_generate(call->model, exec, call->ids, call->lengths, call->scores, call->sources, call->options, poll, err);
+}
+
 /* The body of generate once the batch is taken. */
 static PyObject *generate_batch(t0py_model *self, const t0py_ragged *sources, const t0_generation *options, Py_ssize_t n_threads) {
     const npy_intp shape[2] = {(npy_intp)sources->batch.n, options->max_new_tokens > 0 ? options->max_new_tokens : 0};
@@ -350,18 +189,12 @@ static PyObject *generate_batch(t0py_model *self, const t0py_ragged *sources, co
     PyObject *lengths = ids ? PyArray_ZEROS(1, shape, NPY_INT32, 0) : NULL;
     PyObject *scores = lengths ? PyArray_ZEROS(1, shape, NPY_FLOAT64, 0) : NULL;
     PyObject *out = NULL;
-    t0_exec *exec = scores ? t0py_exec_take(self, n_threads) : NULL;
-    if (exec) {
-        int32_t *id_data = PyArray_DATA((PyArrayObject *)ids), *length_data = PyArray_DATA((PyArrayObject *)lengths);
-        double *score_data = PyArray_DATA((PyArrayObject *)scores);
-        t0py_interrupt stop;
-        const t0_poll poll = t0py_poll(&stop);
-        t0_error err;
-        t0_status status;
-        Py_BEGIN_ALLOW_THREADS
-        status = t0_generate(self->model, exec, id_data, length_data, score_data, &sources->batch, options, &poll, &err);
-        Py_END_ALLOW_THREADS
-        if (t0py_call_ends(self, exec, status, &err)) out = PyTuple_Pack(3, ids, lengths, scores);
+    if (scores) {
+        model_call call = {.model = self->model, .sources = &sources->batch, .options = options};
+        call.ids = PyArray_DATA((PyArrayObject *)ids);
+        call.lengths = PyArray_DATA((PyArrayObject *)lengths);
+        call.scores = PyArray_DATA((PyArrayObject *)scores);
+        if (t0py_execs_run(&self->execs, n_threads, generate_work, &call)) out = PyTuple_Pack(3, ids, lengths, scores);
     }
     Py_XDECREF(ids);
     Py_XDECREF(lengths);
@@ -390,7 +223,7 @@ static PyObject *model_generate(PyObject *object, PyObject *args, PyObject *kwar
 
 static PyObject *model_kernels(PyObject *object, void *unused) {
     (void)unused;
-    return PyUnicode_FromString(((t0py_model *)object)->kernels->name);
+    return PyUnicode_FromString(((t0py_model *)object)->execs.kernels->name);
 }
 
 static PyObject *model_parameters(PyObject *object, void *unused) {
@@ -398,20 +231,19 @@ static PyObject *model_parameters(PyObject *object, void *unused) {
     return PyLong_FromSize_t(((t0py_model *)object)->model->n_weights);
 }
 
-#define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
 static PyMethodDef model_methods[] = {
     {"tensors", t0py_model_tensors, METH_NOARGS, t0py_tensors_doc},
     {"tensor", t0py_model_tensor, METH_O, t0py_tensor_doc},
     {"_writable", t0py_model_writable, METH_O, t0py_writable_doc},
     {"put", t0py_model_put, METH_VARARGS, t0py_put_doc},
     {"panels", t0py_model_panels, METH_NOARGS, t0py_panels_doc},
-    {"init", WITH_KEYWORDS(t0py_model_init), METH_VARARGS | METH_KEYWORDS, t0py_init_doc},
+    {"init", T0PY_METHOD(t0py_model_init), METH_VARARGS | METH_KEYWORDS, t0py_init_doc},
     {"find_nonfinite", t0py_model_find_nonfinite, METH_NOARGS, t0py_find_nonfinite_doc},
-    {"encode", WITH_KEYWORDS(model_encode), METH_VARARGS | METH_KEYWORDS, encode_doc},
-    {"logits", WITH_KEYWORDS(model_logits), METH_VARARGS | METH_KEYWORDS, logits_doc},
-    {"score", WITH_KEYWORDS(model_score), METH_VARARGS | METH_KEYWORDS, score_doc},
-    {"generate", WITH_KEYWORDS(model_generate), METH_VARARGS | METH_KEYWORDS, generate_doc},
-    {"decoder", WITH_KEYWORDS(t0py_model_decoder), METH_VARARGS | METH_KEYWORDS, t0py_decoder_doc},
+    {"encode", T0PY_METHOD(model_encode), METH_VARARGS | METH_KEYWORDS, encode_doc},
+    {"logits", T0PY_METHOD(model_logits), METH_VARARGS | METH_KEYWORDS, logits_doc},
+    {"score", T0PY_METHOD(model_score), METH_VARARGS | METH_KEYWORDS, score_doc},
+    {"generate", T0PY_METHOD(model_generate), METH_VARARGS | METH_KEYWORDS, generate_doc},
+    {"decoder", T0PY_METHOD(t0py_model_decoder), METH_VARARGS | METH_KEYWORDS, t0py_decoder_doc},
     {0},
 };
 
@@ -481,7 +313,7 @@ static PyObject *model_bytes(PyObject *module, PyObject *args) {
     t0_error err;
     size_t bytes = 0;
     if (!PyArg_ParseTuple(args, "O!s:model_bytes", &PyDict_Type, &dict, &name)) return NULL;
-    if (!storage_named(name, &packed, &dtype) || !config_from_dict(dict, &config)) return NULL;
+    if (!storage_named(name, &packed, &dtype) || !t0py_config_from_dict(dict, &config)) return NULL;
     if (t0_model_bytes(&bytes, &config, packed, dtype, &err) != T0_OK) return t0py_raise(t0py_state_of(module), &err);
     return PyLong_FromSize_t(bytes);
 }
@@ -492,7 +324,5 @@ static PyMethodDef module_functions[] = {
 int t0py_model_exec(PyObject *module, t0py_state *state) {
     state->model_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &model_spec, NULL);
     if (!state->model_type || PyModule_AddType(module, state->model_type) < 0) return -1;
-    if (PyModule_AddFunctions(module, module_functions) < 0) return -1;
-    if (t0py_decoder_exec(module, state) < 0) return -1;
-    return t0py_trainer_exec(module, state);
+    return PyModule_AddFunctions(module, module_functions);
 }

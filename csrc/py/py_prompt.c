@@ -8,6 +8,8 @@
  * The subclass compiles, and says so once with _prepare; until then every call is handed on. */
 #include "py/py_template.h"
 
+#include <assert.h>
+
 typedef struct prompt_object {
     PyObject_HEAD
     t0py_template *cut;     /* strong; NULL: not prepared */
@@ -64,6 +66,7 @@ static PyObject *prompt_prepare(PyObject *object, PyObject *args) {
 
 /* Lets the subclass replace the TemplateError that is set by one with the prompt's name. Returns NULL. */
 static PyObject *explain(PyObject *object, bool of_choices) {
+    assert(PyErr_Occurred());
     if (!PyErr_ExceptionMatches(((prompt_object *)object)->state->TemplateError)) return NULL;
     PyObject *type, *error, *trace;
     PyErr_Fetch(&type, &error, &trace);
@@ -147,7 +150,7 @@ static PyObject *prompt_choices(PyObject *object, PyObject *example) {
 }
 
 static PyMethodDef prompt_methods[] = {
-    {"apply", (PyCFunction)(void (*)(void))prompt_apply, METH_FASTCALL | METH_KEYWORDS, apply_doc},
+    {"apply", T0PY_METHOD(prompt_apply), METH_FASTCALL | METH_KEYWORDS, apply_doc},
     {"choices", prompt_choices, METH_O, choices_doc},
     {"_prepare", prompt_prepare, METH_VARARGS, prepare_doc},
     {0},

@@ -3,6 +3,7 @@
  * A template never changes after it is compiled, so threads share it; a rendering holds the GIL throughout. */
 #include "py/py_template.h"
 
+#include <assert.h>
 #include <string.h>
 
 static bool budgets_valid(Py_ssize_t steps, Py_ssize_t output, Py_ssize_t memory, double seconds) {
@@ -60,6 +61,7 @@ static void template_dealloc(PyObject *object) {
 
 PyObject *t0py_template_render(t0py_template *self, const t0_render_options *options, PyObject *example, PyObject *answer_choices,
                                t0py_shape shape) {
+    assert(PyGILState_Check() && PyDict_Check(example));
     t0_render_options all = self->budgets;
     all.escapes = shape == T0PY_PARTS;
     all.notes = shape == T0PY_OWN_PARTS;
@@ -140,9 +142,9 @@ static PyObject *template_random(PyObject *object, void *unused) {
 }
 
 static PyMethodDef template_methods[] = {
-    {"render", (PyCFunction)(void (*)(void))template_render, METH_FASTCALL, render_doc},
-    {"parts", (PyCFunction)(void (*)(void))template_parts, METH_FASTCALL, parts_doc},
-    {"own_parts", (PyCFunction)(void (*)(void))template_own_parts, METH_FASTCALL, own_parts_doc},
+    {"render", T0PY_METHOD(template_render), METH_FASTCALL, render_doc},
+    {"parts", T0PY_METHOD(template_parts), METH_FASTCALL, parts_doc},
+    {"own_parts", T0PY_METHOD(template_own_parts), METH_FASTCALL, own_parts_doc},
     {0},
 };
 

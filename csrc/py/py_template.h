@@ -2,7 +2,7 @@
 #ifndef T0_PY_TEMPLATE_H
 #define T0_PY_TEMPLATE_H
 
-#include "py/py.h"
+#include "py/support.h"
 
 #include "template/render.h"
 

@@ -6,9 +6,10 @@
 
 #include "text/tokenizer.h"
 
+#include <assert.h>
 #include <string.h>
 
-enum { MAX_IDLE = 8, MAX_THREADS = 256, SMALL_BATCH = 1 << 15 /* bytes: below, threads cost more than they bring */ };
+enum { MAX_IDLE = 8, SMALL_BATCH = 1 << 15 /* bytes: below, threads cost more than they bring */ };
 
 typedef struct tokenizer_object {
     PyObject_HEAD
@@ -24,16 +25,19 @@ static PyObject *raise_here(tokenizer_object *self, const t0_error *err) {
 }
 
 static t0_encoder take_encoder(tokenizer_object *self) {
+    assert(PyGILState_Check());
     if (self->n_idle > 0) return self->idle[--self->n_idle];
     return (t0_encoder){.tokenizer = self->tokenizer};
 }
 
 static void give_encoder(tokenizer_object *self, t0_encoder *encoder) {
+    assert(PyGILState_Check());
     if (self->n_idle < MAX_IDLE && t0_encoder_size(encoder) < (4 << 20)) self->idle[self->n_idle++] = *encoder;
     else t0_encoder_free(encoder);
 }
 
 static PyObject *ids_to_list(const t0_buffer *ids) {
+    assert(ids->size % sizeof(int32_t) == 0);
     const Py_ssize_t n = (Py_ssize_t)(ids->size / sizeof(int32_t));
     const int32_t *id = (const int32_t *)ids->data;
     PyObject *list = PyList_New(n);
@@ -81,10 +85,22 @@ static PyObject *tokenizer_encode(PyObject *object, PyObject *args, PyObject *kw
     return out;
 }
 
+/* Views of a list of texts, or of a string array in Arrow's memory. *out is empty; -1 with an exception, and then t0py_texts_free is
+ * still due. */
+static int view_texts(t0py_texts *out, PyObject *source, bool replace) {
+    if (PyUnicode_Check(source) || PyBytes_Check(source)) {
+        PyErr_Format(PyExc_TypeError, "texts: one %.20s, must be a sequence of texts; encode takes one text", Py_TYPE(source)->tp_name);
+        return -1;
+    }
+    if (PyList_Check(source) || PyTuple_Check(source)) return t0py_sequence_view(out, source, replace);
+    const int known = t0py_arrow_view(out, source, replace);
+    return known ? (known < 0 ? -1 : 0) : t0py_sequence_view(out, source, replace);
+}
+
 /* A batch on its way through encode_batch. */
 typedef struct batch_call {
     t0py_texts source;
-    t0_encoder encoders[MAX_THREADS];
+    t0_encoder encoders[T0_MAX_THREADS];
     size_t threads;
     t0_buffer ids;
 } batch_call;
@@ -115,6 +131,7 @@ static PyObject *adopt(t0_buffer *ids) {
 
 /* (ids, offsets), or NULL with an exception. */
 static PyObject *encode_views(tokenizer_object *self, batch_call *call, t0_batch_rule rule) {
+    assert(call->threads >= 1 && call->threads <= T0_MAX_THREADS);
     npy_intp n_offsets = (npy_intp)call->source.n + 1;
     PyObject *offsets = PyArray_SimpleNew(1, &n_offsets, NPY_INT64);
     if (!offsets) return NULL;
@@ -155,12 +172,12 @@ static PyObject *tokenizer_encode_arrays(PyObject *object, PyObject *args, PyObj
         if (max_length == -1 && PyErr_Occurred()) return NULL;
         if (max_length < 0) return PyErr_Format(PyExc_ValueError, "max_length %zd: at least 0", max_length);
     }
-    if (threads < 1 || threads > MAX_THREADS)
-        return PyErr_Format(PyExc_ValueError, "threads %zd: from 1 to %d", threads, MAX_THREADS);
+    t0py_state *state = t0py_state_of_type(Py_TYPE(self));
+    if (!state || !t0py_threads_valid(state, threads)) return NULL;
     batch_call *call = PyMem_Calloc(1, sizeof *call);
     if (!call) return PyErr_NoMemory();
     PyObject *out = NULL;
-    if (t0py_texts_view(&call->source, texts, replace) == 0) {
+    if (view_texts(&call->source, texts, replace) == 0) {
         call->threads = call->source.total < SMALL_BATCH || call->source.n < 2 ? 1 : (size_t)threads;
         out = encode_views(self, call, (t0_batch_rule){add_eos != 0, sentinels != 0, limit == Py_None ? SIZE_MAX : (size_t)max_length});
     }
@@ -351,13 +368,12 @@ static void tokenizer_dealloc(PyObject *object) {
     Py_DECREF(type);
 }
 
-#define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
 
 static PyMethodDef tokenizer_methods[] = {
-    {"encode", WITH_KEYWORDS(tokenizer_encode), METH_VARARGS | METH_KEYWORDS, encode_doc},
-    {"encode_arrays", WITH_KEYWORDS(tokenizer_encode_arrays), METH_VARARGS | METH_KEYWORDS, encode_arrays_doc},
-    {"decode", WITH_KEYWORDS(tokenizer_decode), METH_VARARGS | METH_KEYWORDS, decode_doc},
-    {"spans", WITH_KEYWORDS(tokenizer_spans), METH_VARARGS | METH_KEYWORDS, spans_doc},
+    {"encode", T0PY_METHOD(tokenizer_encode), METH_VARARGS | METH_KEYWORDS, encode_doc},
+    {"encode_arrays", T0PY_METHOD(tokenizer_encode_arrays), METH_VARARGS | METH_KEYWORDS, encode_arrays_doc},
+    {"decode", T0PY_METHOD(tokenizer_decode), METH_VARARGS | METH_KEYWORDS, decode_doc},
+    {"spans", T0PY_METHOD(tokenizer_spans), METH_VARARGS | METH_KEYWORDS, spans_doc},
     {"id_to_piece", tokenizer_id_to_piece, METH_O, id_to_piece_doc},
     {"piece_to_id", tokenizer_piece_to_id, METH_O, piece_to_id_doc},
     {"sentinel", tokenizer_sentinel, METH_O, sentinel_doc},

@@ -3,6 +3,7 @@
 
 #include "text/utf8.h"
 
+#include <assert.h>
 #include <string.h>
 
 static Py_ssize_t find_surrogate(PyObject *text, Py_ssize_t from) {
@@ -38,6 +39,7 @@ static const char *name_of(Py_ssize_t item, char *buffer, size_t size) {
 
 /* PyUnicode_AsUTF8AndSize has failed for `text`. */
 static int view_surrogates(PyObject *text, bool replace, const char *name, t0py_text *out) {
+    assert(PyErr_Occurred());
     const Py_ssize_t at = PyErr_ExceptionMatches(PyExc_UnicodeEncodeError) ? find_surrogate(text, 0) : -1;
     if (at < 0) return -1;
     PyErr_Clear();
@@ -111,10 +113,12 @@ int t0py_texts_reserve(t0py_texts *out, size_t n) {
     if (out->n) memcpy(texts, out->texts, out->n * sizeof *texts);
     t0_free(out->texts);
     out->texts = texts;
+    out->room = out->n + n;
     return 0;
 }
 
 static int add_view(t0py_texts *out, t0py_text view) {
+    assert(out->n < out->room);
     out->texts[out->n++] = view.bytes;
     out->total += view.bytes.size;
     return view.owner ? t0py_texts_keep(out, view.owner) : 0;
@@ -127,7 +131,8 @@ int t0py_texts_add(t0py_texts *out, t0_bytes text, bool replace) {
     return add_view(out, view);
 }
 
-static int view_sequence(t0py_texts *out, PyObject *source, bool replace) {
+int t0py_sequence_view(t0py_texts *out, PyObject *source, bool replace) {
+    assert(out->n == 0 && !out->texts);
     PyObject *items = PySequence_Tuple(source);
     if (!items || t0py_texts_keep(out, items) < 0) return -1; /* the list holds it from here on */
     if (t0py_texts_reserve(out, (size_t)PyTuple_GET_SIZE(items)) < 0) return -1;
@@ -136,16 +141,6 @@ static int view_sequence(t0py_texts *out, PyObject *source, bool replace) {
         if (t0py_text_view(PyTuple_GET_ITEM(items, i), replace, i, &view) < 0 || add_view(out, view) < 0) return -1;
     }
     return 0;
-}
-
-int t0py_texts_view(t0py_texts *out, PyObject *source, bool replace) {
-    if (PyUnicode_Check(source) || PyBytes_Check(source)) {
-        PyErr_Format(PyExc_TypeError, "texts: one %.20s, must be a sequence of texts; encode takes one text", Py_TYPE(source)->tp_name);
-        return -1;
-    }
-    if (PyList_Check(source) || PyTuple_Check(source)) return view_sequence(out, source, replace);
-    const int known = t0py_arrow_view(out, source, replace);
-    return known ? (known < 0 ? -1 : 0) : view_sequence(out, source, replace);
 }
 
 void t0py_texts_free(t0py_texts *texts) {

@@ -4,6 +4,8 @@
  * optimiser began leaves weights and optimiser state as they were. */
 #include "py/py_model.h"
 
+#include "py/py_options.h"
+
 #include <pythread.h>
 
 typedef struct t0py_trainer {
@@ -34,33 +36,6 @@ static bool lock_take(t0py_trainer *self) {
 
 /* ---- construction -------------------------------------------------------------------------------------------------- */
 
-static bool optimizer_named(const char *name, t0_optimizer_kind *out) {
-    static const char *const names[] = {[T0_ADAFACTOR] = "adafactor", [T0_ADAMW] = "adamw", [T0_SGD] = "sgd"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(name, names[i]) == 0) {
-            *out = (t0_optimizer_kind)i;
-            return true;
-        }
-    PyErr_Format(PyExc_ValueError, "optimizer '%s': must be 'adafactor', 'adamw' or 'sgd'", name);
-    return false;
-}
-
-static bool in_range(const char *name, float value, float low, float high) {
-    if (value >= low && value < high) return true;
-    PyObject *number = PyFloat_FromDouble((double)value);
-    if (number) PyErr_Format(PyExc_ValueError, "%s %R: must be at least %d and less than %d", name, number, (int)low, (int)high);
-    Py_XDECREF(number);
-    return false;
-}
-
-static bool options_valid(const t0_trainer_options *o) {
-    const float large = 1e9f;
-    return in_range("beta1", o->beta1, 0, 1) && in_range("beta2", o->beta2, 0, 1) && in_range("epsilon", o->epsilon, 0, 1) &&
-           in_range("weight_decay", o->weight_decay, 0, large) && in_range("momentum", o->momentum, 0, 1) &&
-           in_range("clip_norm", o->clip_norm, 0, large) && in_range("dropout", o->dropout, 0, 1) &&
-           in_range("label_smoothing", o->label_smoothing, 0, 1) && in_range("z_loss", o->z_loss, 0, large);
-}
-
 /* Flags [n_tensors] of the tensors named, from PyMem_Calloc; false with an exception set for what names none. */
 static bool take_frozen(bool **out, PyObject *names, const t0_model *model) {
     PyObject *fast = PySequence_Fast(names, "freeze: must be a sequence of names of tensors");
@@ -82,62 +57,72 @@ static bool take_frozen(bool **out, PyObject *names, const t0_model *model) {
     return flags != NULL;
 }
 
-/* *frozen: what o->frozen points to, or NULL; the caller frees it by PyMem_Free, whatever is returned. */
-static bool parse_options(PyObject *args, PyObject *kwargs, t0py_state *state, t0py_model **model, t0_trainer_options *o, bool **frozen,
-                          Py_ssize_t *n_threads) {
-    static char *names[] = {"model", "optimizer", "beta1", "beta2", "epsilon", "weight_decay", "momentum", "scale_parameter",
-                            "step_offset", "clip_norm", "dropout", "label_smoothing", "z_loss", "freeze", "recompute",
-                            "broadcast_dropout", "seed", "threads", "precision", NULL};
-    *o = (t0_trainer_options){.beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f, .scale_parameter = true};
-    const char *optimizer = "adafactor", *precision = "float32";
-    int scale_parameter = 1, recompute = 0, broadcast = 0;
-    unsigned long long step_offset = 0, seed = 0;
-    PyObject *freeze = NULL;
-    *n_threads = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$sfffffpKffffOppKns:Trainer", names, state->model_type, model, &optimizer, &o->beta1,
-                                     &o->beta2, &o->epsilon, &o->weight_decay, &o->momentum, &scale_parameter, &step_offset, &o->clip_norm,
-                                     &o->dropout, &o->label_smoothing, &o->z_loss, &freeze, &recompute, &broadcast,
-                                     &seed, n_threads, &precision))
-        return false;
-    if (freeze && !take_frozen(frozen, freeze, (*model)->model)) return false;
-    o->frozen = *frozen;
-    o->scale_parameter = scale_parameter != 0;
-    o->recompute = recompute != 0;
-    o->broadcast_dropout = broadcast != 0;
-    o->step_offset = step_offset;
-    o->seed = seed;
-    o->bfloat16 = strcmp(precision, "bfloat16") == 0;
-    if (!o->bfloat16 && strcmp(precision, "float32") != 0) {
-        PyErr_Format(PyExc_ValueError, "precision '%s': must be 'float32' or 'bfloat16'", precision);
-        return false;
+/* What Trainer is made from. */
+typedef struct trainer_arguments {
+    t0py_model *model; /* borrowed */
+    t0_trainer_options options;
+    bool *frozen; /* what options.frozen points to, or NULL; from PyMem_Calloc */
+    Py_ssize_t n_threads;
+} trainer_arguments;
+
+/* Of Trainer(model, *, ...) or Trainer(model=model, ...), borrowed; NULL with an exception where there is none. */
+static t0py_model *model_among(PyObject *args, PyObject *kwargs, t0py_state *state) {
+    const Py_ssize_t n = PyTuple_GET_SIZE(args);
+    PyObject *model = kwargs ? t0py_dict_get(kwargs, "model") : NULL;
+    if (PyErr_Occurred()) return NULL;
+    if (n > 1 || (n == 1 && model)) {
+        PyErr_Format(PyExc_TypeError, "Trainer: one model, and options by name; %zd arguments without a name", n);
+        return NULL;
     }
-    return optimizer_named(optimizer, &o->optimizer) && options_valid(o) && t0py_threads_valid(*n_threads);
+    if (n == 1) model = PyTuple_GET_ITEM(args, 0);
+    if (model && PyObject_TypeCheck(model, state->model_type)) return (t0py_model *)model;
+    PyErr_Format(PyExc_TypeError, "model: %.100s, must be a Model", model ? Py_TYPE(model)->tp_name : "nothing");
+    return NULL;
+}
+
+static bool take_argument(PyObject *name, PyObject *value, trainer_arguments *out) {
+    if (PyUnicode_CompareWithASCIIString(name, "model") == 0) return true;
+    if (PyUnicode_CompareWithASCIIString(name, "freeze") == 0) return take_frozen(&out->frozen, value, out->model->model);
+    if (PyUnicode_CompareWithASCIIString(name, "threads") != 0) return t0py_options_set(&out->options, name, value);
+    out->n_threads = PyNumber_AsSsize_t(value, PyExc_OverflowError);
+    return out->n_threads != -1 || !PyErr_Occurred();
+}
+
+/* False with an exception set; out->frozen is the caller's to free, whatever is returned. */
+static bool take_arguments(PyObject *args, PyObject *kwargs, t0py_state *state, trainer_arguments *out) {
+    *out = (trainer_arguments){.model = model_among(args, kwargs, state), .options = t0py_options_default(), .n_threads = 1};
+    if (!out->model) return false;
+    PyObject *name, *value;
+    for (Py_ssize_t at = 0; kwargs && PyDict_Next(kwargs, &at, &name, &value);)
+        if (!take_argument(name, value, out)) return false;
+    out->options.frozen = out->frozen;
+    return t0py_threads_valid(state, out->n_threads);
+}
+
+/* A Trainer of the model without the core's part. */
+static t0py_trainer *trainer_alloc(PyTypeObject *type, t0py_model *model) {
+    t0py_trainer *self = (t0py_trainer *)type->tp_alloc(type, 0);
+    if (!self) return NULL;
+    self->model = (t0py_model *)Py_NewRef((PyObject *)model);
+    self->lock = PyThread_allocate_lock();
+    if (self->lock) return self;
+    Py_DECREF(self);
+    PyErr_NoMemory();
+    return NULL;
 }
 
 static PyObject *trainer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     t0py_state *state = t0py_state_of_type(type);
-    t0py_model *model;
-    t0_trainer_options options;
-    Py_ssize_t n_threads;
-    bool *frozen = NULL;
-    t0py_trainer *self = NULL;
-    if (state && parse_options(args, kwargs, state, &model, &options, &frozen, &n_threads)) self = (t0py_trainer *)type->tp_alloc(type, 0);
-    if (self) {
-        self->model = (t0py_model *)Py_NewRef(model);
-        self->lock = PyThread_allocate_lock();
-        if (!self->lock) PyErr_NoMemory();
-    }
-    if (!self || !self->lock) {
-        PyMem_Free(frozen);
-        Py_XDECREF(self);
-        return NULL;
-    }
+    trainer_arguments a = {.frozen = NULL};
+    t0py_trainer *self = state && take_arguments(args, kwargs, state, &a) ? trainer_alloc(type, a.model) : NULL;
     t0_error err;
-    t0_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = t0_trainer_new(&self->trainer, model->model, &options, model->kernels, (size_t)n_threads, &err);
-    Py_END_ALLOW_THREADS
-    PyMem_Free(frozen);
+    t0_status status = T0_OK;
+    if (self) {
+        Py_BEGIN_ALLOW_THREADS
+        status = t0_trainer_new(&self->trainer, a.model->model, &a.options, a.model->execs.kernels, (size_t)a.n_threads, &err);
+        Py_END_ALLOW_THREADS
+    }
+    PyMem_Free(a.frozen);
     if (status == T0_OK) return (PyObject *)self;
     self->trainer = NULL;
     Py_DECREF(self);
@@ -306,11 +291,10 @@ static PyObject *trainer_model(PyObject *object, void *unused) {
 
 /* ---- the type ------------------------------------------------------------------------------------------------------- */
 
-#define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
 static PyMethodDef trainer_methods[] = {
-    {"gradients", WITH_KEYWORDS(trainer_gradients), METH_VARARGS | METH_KEYWORDS, gradients_doc},
-    {"step", WITH_KEYWORDS(trainer_step), METH_VARARGS | METH_KEYWORDS, step_doc},
-    {"apply", WITH_KEYWORDS(trainer_apply), METH_VARARGS | METH_KEYWORDS, apply_doc},
+    {"gradients", T0PY_METHOD(trainer_gradients), METH_VARARGS | METH_KEYWORDS, gradients_doc},
+    {"step", T0PY_METHOD(trainer_step), METH_VARARGS | METH_KEYWORDS, step_doc},
+    {"apply", T0PY_METHOD(trainer_apply), METH_VARARGS | METH_KEYWORDS, apply_doc},
     {"gradient", trainer_gradient, METH_O, gradient_doc},
     {"_writable_gradient", trainer_gradient_writable, METH_O, gradient_writable_doc},
     {"state", trainer_state, METH_NOARGS, state_doc},
@@ -331,7 +315,7 @@ static PyGetSetDef trainer_properties[] = {
 
 PyDoc_STRVAR(trainer_doc,
              "Trainer(model, *, optimizer='adafactor', beta1=0.9, beta2=0.999, epsilon=1e-08, weight_decay=0.0, momentum=0.0, "
-             "scale_parameter=True, step_offset=0, clip_norm=0.0, dropout=0.0, label_smoothing=0.0, z_loss=0.0, freeze=(), recompute=False, "
+             "scale_parameter=True, step_offset=0, clip=0.0, dropout=0.0, label_smoothing=0.0, z_loss=0.0, freeze=(), recompute=False, "
              "broadcast_dropout=False, seed=0, threads=1, precision='float32')\n--\n\n"
              "Trains a Model's weights in place. freeze: names of tensors that keep their bits. recompute: less memory for more time. "
              "broadcast_dropout: one mask along a sequence, as T5X.");

@@ -1,9 +1,11 @@
 /* The Model type's weights: tensors as arrays, rows in, the packed block, random first values. */
 #include "py/py_model.h"
 
+#include <assert.h>
 #include <math.h>
 
-PyObject *t0py_float_view(PyObject *owner, float *data, int ndim, const npy_intp *shape, bool writable) {
+/* A NumPy view of floats that live in `owner`, which it keeps alive. */
+static PyObject *float_view(PyObject *owner, float *data, int ndim, const npy_intp *shape, bool writable) {
     const int flags = writable ? NPY_ARRAY_CARRAY : NPY_ARRAY_CARRAY_RO;
     PyObject *view = PyArray_New(&PyArray_Type, ndim, shape, NPY_FLOAT32, NULL, data, 0, flags, NULL);
     if (!view) return NULL;
@@ -23,9 +25,10 @@ static const t0_tensor *tensor_named(const t0_model *model, PyObject *name) {
 PyObject *t0py_tensor_view(PyObject *owner, const t0_model *model, float *block, PyObject *name, bool writable) {
     const t0_tensor *tensor = tensor_named(model, name);
     if (!tensor) return NULL;
+    assert(!model->packed && tensor->offset + tensor->rows * tensor->columns <= model->n_weights);
     const npy_intp shape[2] = {(npy_intp)tensor->rows, (npy_intp)tensor->columns};
     const int skip = tensor->is_vector ? 1 : 0;
-    return t0py_float_view(owner, block + tensor->offset, 2 - skip, shape + skip, writable);
+    return float_view(owner, block + tensor->offset, 2 - skip, shape + skip, writable);
 }
 
 const char t0py_tensors_doc[] = "tensors($self)\n--\n\nList of (name, shape), in the order of memory. Names are the hub's.";
@@ -144,6 +147,17 @@ PyObject *t0py_model_panels(PyObject *object, PyObject *unused) {
     return NULL;
 }
 
+typedef struct init_call {
+    t0_model *model;
+    t0_init kind;
+    uint64_t seed;
+} init_call;
+
+static t0_status init_work(void *context, t0_exec *exec, const t0_poll *poll, t0_error *err) {
+    const init_call *call = context;
+    return t0_model_init(call->model, exec, call->kind, call->seed, poll, err);
+}
+
 const char t0py_init_doc[] = "init($self, kind='t5', seed=0, threads=1)\n--\n\n"
                        "Fills the weights at random: kind 't5' or 'matching'. Counter-based: the same everywhere.";
 PyObject *t0py_model_init(PyObject *object, PyObject *args, PyObject *kwargs) {
@@ -156,16 +170,8 @@ PyObject *t0py_model_init(PyObject *object, PyObject *args, PyObject *kwargs) {
     const bool matching = strcmp(kind, "matching") == 0;
     if (!matching && strcmp(kind, "t5") != 0) return PyErr_Format(PyExc_ValueError, "initializer '%s': must be 't5' or 'matching'", kind);
     if (!owns_weights(self->model)) return NULL;
-    t0_exec *exec = t0py_exec_take(self, n_threads);
-    if (!exec) return NULL;
-    t0py_interrupt stop;
-    const t0_poll poll = t0py_poll(&stop);
-    t0_error err;
-    t0_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = t0_model_init(self->model, exec, matching ? T0_INIT_MATCHING : T0_INIT_T5, seed, &poll, &err);
-    Py_END_ALLOW_THREADS
-    if (!t0py_call_ends(self, exec, status, &err)) return NULL;
+    init_call call = {self->model, matching ? T0_INIT_MATCHING : T0_INIT_T5, seed};
+    if (!t0py_execs_run(&self->execs, n_threads, init_work, &call)) return NULL;
     Py_RETURN_NONE;
 }
 

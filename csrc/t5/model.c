@@ -10,17 +10,8 @@
 
 #include "nn/vectors.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { MAX_LAYERS = 1 << 12, MAX_DIM = 1 << 24, MAX_VOCAB = 1 << 28, MAX_BUCKETS = 1 << 16 };
-
-static t0_status check_range(const char *name, int64_t value, int64_t low, int64_t high, t0_error *err) {
-    if (value >= low && value <= high) return T0_OK;
-    return t0_fail(err, T0_EVALUE, "config: %s is %lld: it must be from %lld to %lld", name, (long long)value, (long long)low,
-                   (long long)high);
-}
 
 /* ---- the walk over all tensors ---------------------------------------------------------------------------------- */
 
@@ -163,50 +154,6 @@ static walk walk_model(t0_model *model) {
     return at;
 }
 
-/* ---- configuration ---------------------------------------------------------------------------------------------- */
-
-/* Floats of all tensors; false on overflow. No block is needed: each has the same size. */
-static bool count_weights(const t0_config *c, size_t *out) {
-    const size_t d = (size_t)c->d_model, inner = t0_config_inner(c), f = (size_t)c->d_ff;
-    const size_t matrices = c->gated ? 3 : 2, v = (size_t)c->vocab_size * (c->tied ? 1 : 2);
-    const size_t ffn = matrices * f * d + d, attention = 4 * inner * d + d; /* < 2^53: dimensions are < 2^25 here */
-    size_t encoder, decoder, tables;
-    if (!t0_size_mul(attention + ffn, (size_t)c->n_layers, &encoder)) return false;
-    if (!t0_size_mul(2 * attention + ffn, (size_t)c->n_decoder_layers, &decoder)) return false;
-    if (!t0_size_mul(v, d, &tables)) return false;
-    const size_t rest = 2 * d + 2 * (size_t)c->n_buckets * (size_t)c->n_heads;
-    if (!t0_size_add(encoder, decoder, out) || !t0_size_add(*out, tables, out) || !t0_size_add(*out, rest, out)) return false;
-    return *out <= SIZE_MAX / 8 / sizeof(float);
-}
-
-static t0_status check_floats(const t0_config *c, t0_error *err) {
-    if (!isfinite(c->norm_epsilon) || c->norm_epsilon <= 0.0f)
-        return t0_fail(err, T0_EVALUE, "config: norm_epsilon is %g: it must be above 0", (double)c->norm_epsilon);
-    if (!(c->dropout >= 0.0f && c->dropout < 1.0f))
-        return t0_fail(err, T0_EVALUE, "config: dropout is %g: it must be in [0, 1)", (double)c->dropout);
-    return T0_OK;
-}
-
-t0_status t0_config_check(const t0_config *c, t0_error *err) {
-    T0_TRY(check_range("vocab_size", c->vocab_size, 1, MAX_VOCAB, err));
-    T0_TRY(check_range("d_model", c->d_model, 1, MAX_DIM, err));
-    T0_TRY(check_range("d_kv", c->d_kv, 1, MAX_DIM, err));
-    T0_TRY(check_range("d_ff", c->d_ff, 1, MAX_DIM, err));
-    T0_TRY(check_range("n_heads", c->n_heads, 1, MAX_DIM, err));
-    T0_TRY(check_range("n_heads * d_kv", (int64_t)c->n_heads * c->d_kv, 1, MAX_DIM, err));
-    T0_TRY(check_range("n_layers", c->n_layers, 1, MAX_LAYERS, err));
-    T0_TRY(check_range("n_decoder_layers", c->n_decoder_layers, 1, MAX_LAYERS, err));
-    T0_TRY(check_range("n_buckets", c->n_buckets, 4, MAX_BUCKETS, err)); /* a sign, one exact bucket, one beyond */
-    T0_TRY(check_range("max_distance", c->max_distance, c->n_buckets / 2 + 1, INT32_MAX, err));
-    T0_TRY(check_range("pad_id", c->pad_id, 0, c->vocab_size - 1, err));
-    T0_TRY(check_range("eos_id", c->eos_id, 0, c->vocab_size - 1, err));
-    T0_TRY(check_range("decoder_start_id", c->decoder_start_id, 0, c->vocab_size - 1, err));
-    T0_TRY(check_floats(c, err));
-    size_t n_weights;
-    if (!count_weights(c, &n_weights)) return t0_fail(err, T0_EVALUE, "config: the weights would not fit into this machine's addresses");
-    return T0_OK;
-}
-
 /* ---- the model -------------------------------------------------------------------------------------------------- */
 
 static bool allocate_blocks(t0_stack *stack, int32_t n_blocks) {
@@ -220,7 +167,7 @@ static t0_status lay_out(t0_model *model, t0_error *err) {
     if (!allocate_blocks(&model->encoder, model->config.n_layers) || !allocate_blocks(&model->decoder, model->config.n_decoder_layers))
         return t0_fail_memory(err, sizeof(t0_block));
     const walk sizes = walk_model(model);
-    if (sizes.overflow) return t0_fail(err, T0_EVALUE, "config: the weights would not fit into this machine's addresses");
+    if (sizes.overflow) return t0_fail(err, T0_EVALUE, "configuration: the weights would not fit into this machine's addresses");
     model->n_tensors = sizes.n_tensors;
     model->n_weights = sizes.n_weights;
     model->n_floats = sizes.n_floats;
@@ -266,26 +213,17 @@ static t0_status make(t0_model **out, const t0_model *wanted, const uint8_t *mem
 }
 
 t0_status t0_model_new(t0_model **out, const t0_config *config, t0_error *err) {
-    T0_TRY(t0_config_check(config, err));
+    T0_TRY(t0_config_check(config, T0_FLOAT32, err));
     return make(out, &(t0_model){.config = *config}, NULL, 0, err);
 }
 
-/* Rows of fewer bits pass through a worker's scratch, and int8 sums must fit 32 bits. */
-static t0_status check_depths(const t0_config *c, t0_error *err) {
-    T0_TRY(check_range("d_model (of a bfloat16 or int8 model)", c->d_model, 1, T0_INT8_DEPTH, err));
-    T0_TRY(check_range("d_ff (of a bfloat16 or int8 model)", c->d_ff, 1, T0_INT8_DEPTH, err));
-    return check_range("n_heads * d_kv (of a bfloat16 or int8 model)", (int64_t)c->n_heads * c->d_kv, 1, T0_INT8_DEPTH, err);
-}
-
 t0_status t0_model_new_packed(t0_model **out, const t0_config *config, t0_dtype dtype, const uint8_t *memory, size_t n_bytes, t0_error *err) {
-    T0_TRY(t0_config_check(config, err));
-    if (dtype != T0_FLOAT32) T0_TRY(check_depths(config, err));
+    T0_TRY(t0_config_check(config, dtype, err));
     return make(out, &(t0_model){.config = *config, .packed = true, .dtype = dtype}, memory, n_bytes, err);
 }
 
 t0_status t0_model_bytes(size_t *out, const t0_config *config, bool packed, t0_dtype dtype, t0_error *err) {
-    T0_TRY(t0_config_check(config, err));
-    if (packed && dtype != T0_FLOAT32) T0_TRY(check_depths(config, err));
+    T0_TRY(t0_config_check(config, packed ? dtype : T0_FLOAT32, err));
     t0_model *model = t0_alloc_zero(sizeof *model);
     if (!model) return t0_fail_memory(err, sizeof *model);
     *model = (t0_model){.config = *config, .packed = packed, .dtype = dtype};

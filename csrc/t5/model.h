@@ -35,7 +35,20 @@ typedef struct t0_config {
 static inline size_t t0_config_inner(const t0_config *c) { return (size_t)c->n_heads * (size_t)c->d_kv; } /* I */
 static inline size_t t0_config_hidden(const t0_config *c) { return (size_t)c->d_ff * (c->gated ? 2 : 1); } /* columns of wi */
 
-t0_status t0_config_check(const t0_config *config, t0_error *err); /* ranges, and that sizes cannot overflow */
+/* A whole number (int32_t) of a configuration: the hub's name of it, where it lies, and its limits (limits.c). An id must be below
+ * vocab_size too. */
+typedef struct t0_config_number {
+    const char *name;
+    size_t offset; /* in t0_config */
+    int32_t least, most;
+    bool is_id;
+    const char *note; /* behind the limits in a refusal */
+} t0_config_number;
+const t0_config_number *t0_config_number_at(size_t i); /* NULL behind the last */
+
+/* Ranges, and that sizes cannot overflow; T0_EVALUE tells all that is wrong. dtype: of products; with fewer bits than float32 rows must
+ * be shorter. */
+t0_status t0_config_check(const t0_config *config, t0_dtype dtype, t0_error *err);
 
 typedef struct t0_tensor {
     char name[96];

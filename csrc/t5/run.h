@@ -61,6 +61,9 @@ typedef struct t0_trainer_options {
     size_t n_shards; /* 0: by the model's size (see trainer.c); 1: wide; 2 to 4: sharded */
 } t0_trainer_options;
 
+/* Ranges (limits.c); T0_EVALUE names the first option that is out of its own. */
+t0_status t0_trainer_options_check(const t0_trainer_options *options, t0_error *err);
+
 typedef struct t0_step_result {
     double loss;      /* mean over target tokens, of this batch */
     double grad_norm; /* before clipping, of the tensors that are not frozen */

@@ -90,32 +90,6 @@ static size_t state_size(const t0_trainer *trainer, size_t i) {
     }
 }
 
-static t0_status check_unit(const char *name, float value, t0_error *err) {
-    if (value >= 0.0f && value < 1.0f) return T0_OK;
-    return t0_fail(err, T0_EVALUE, "%s is %g: it must be in [0, 1)", name, (double)value);
-}
-
-static t0_status check_not_negative(const char *name, float value, t0_error *err) {
-    if (value >= 0.0f && isfinite(value)) return T0_OK;
-    return t0_fail(err, T0_EVALUE, "%s is %g: it must be finite and not below 0", name, (double)value);
-}
-
-static t0_status check_options(const t0_trainer_options *o, t0_error *err) {
-    if (o->optimizer != T0_ADAFACTOR && o->optimizer != T0_ADAMW && o->optimizer != T0_SGD)
-        return t0_fail(err, T0_EVALUE, "optimizer %d: there are Adafactor (%d), AdamW (%d) and SGD (%d)", (int)o->optimizer, T0_ADAFACTOR,
-                       T0_ADAMW, T0_SGD);
-    T0_TRY(check_unit("beta1", o->beta1, err));
-    T0_TRY(check_unit("beta2", o->beta2, err));
-    T0_TRY(check_unit("momentum", o->momentum, err));
-    T0_TRY(check_not_negative("epsilon", o->epsilon, err));
-    T0_TRY(check_not_negative("weight_decay", o->weight_decay, err));
-    if (o->n_shards > MAX_SHARDS) return t0_fail(err, T0_EVALUE, "%zu shards: at most %d", o->n_shards, MAX_SHARDS);
-    T0_TRY(check_not_negative("clip_norm", o->clip_norm, err));
-    T0_TRY(check_unit("dropout", o->dropout, err));
-    T0_TRY(check_unit("label_smoothing", o->label_smoothing, err));
-    return check_not_negative("z_loss", o->z_loss, err);
-}
-
 static t0_status allocate_floats(float **out, size_t n, t0_error *err) {
     *out = n <= SIZE_MAX / sizeof **out ? t0_map_zero(n * sizeof **out) : NULL;
     return *out ? T0_OK : t0_fail_memory(err, n * sizeof **out);
@@ -172,7 +146,8 @@ static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, size_t n_
 t0_status t0_trainer_new(t0_trainer **out, t0_model *model, const t0_trainer_options *options, const t0_kernels *kernels,
                          size_t n_threads, t0_error *err) {
     if (model->packed) return t0_fail(err, T0_EVALUE, "a packed model cannot be trained: load it flat");
-    T0_TRY(check_options(options, err));
+    T0_TRY(t0_trainer_options_check(options, err));
+    if (options->n_shards > MAX_SHARDS) return t0_fail(err, T0_EVALUE, "%zu shards: at most %d", options->n_shards, MAX_SHARDS);
     t0_trainer *trainer = t0_alloc_zero(sizeof *trainer);
     if (!trainer) return t0_fail_memory(err, sizeof *trainer);
     trainer->model = model;

@@ -11,7 +11,22 @@ from typing import NamedTuple
 
 from t0native.base.errors import ConfigError, suggest
 
-__all__ = ["FLAG", "MAPPING", "NAMES", "NUMBER", "SEED", "TEXT", "Kind", "check", "check_keys", "number", "one_of", "shown", "whole"]
+__all__ = [
+    "FLAG",
+    "MAPPING",
+    "NAMES",
+    "NUMBER",
+    "SEED",
+    "TEXT",
+    "WHOLE",
+    "Kind",
+    "check",
+    "check_keys",
+    "number",
+    "one_of",
+    "shown",
+    "whole",
+]
 
 _short = reprlib.Repr()
 _short.maxlevel, _short.maxstring, _short.maxother, _short.maxlong = 2, 80, 80, 40
@@ -101,6 +116,7 @@ def one_of(*values):
 TEXT = Kind(lambda value: isinstance(value, str), "text")
 FLAG = Kind(lambda value: isinstance(value, bool), "true or false")
 NUMBER = number(lambda value: True, "a number")
+WHOLE = Kind(lambda value: _is_number(value, numbers.Integral), "a whole number")
 NAMES = Kind(lambda value: isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value), "a list of names")
 MAPPING = Kind(lambda value: isinstance(value, dict), "a mapping of names to values")
 SEED = whole(0, 2**64 - 1)  # what the counter-based generator takes

@@ -2,13 +2,12 @@
 
 import os
 
-from t0native._core import cpu_count
+from t0native._core import MAX_THREADS, cpu_count
 from t0native.base.arguments import check, whole
 
 __all__ = ["THREADS", "get_num_threads", "set_num_threads"]
 
-MOST = 256  # what the core takes at most, in tokenizing as elsewhere
-THREADS = whole(1, MOST)
+THREADS = whole(1, MAX_THREADS)
 _chosen = None
 
 
@@ -35,5 +34,5 @@ def get_num_threads():
         return _chosen
     text = os.environ.get("T0NATIVE_NUM_THREADS", "")
     if not text:
-        return min(cpu_count(), MOST)
+        return min(cpu_count(), MAX_THREADS)
     return check(THREADS, "T0NATIVE_NUM_THREADS", int(text) if text.isascii() and text.isdecimal() else text)

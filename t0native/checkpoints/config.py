@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 
-from t0native.base.arguments import FLAG, Kind, check, number, one_of, shown, whole
+from t0native import _core
+from t0native.base.arguments import FLAG, NUMBER, TEXT, WHOLE, check, one_of, shown
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.jsontext import parse_json
 
@@ -28,23 +29,15 @@ _T5_V1_1 = {
     "xxl": (4096, 10240, 64, 24),
 }
 T5_V1_1_SIZE = one_of(*_T5_V1_1)
-# What the core can hold of each size (csrc/t5/model.c), so that a file's error is told with the file.
-_WIDTH, _LAYERS = whole(1, 2**24), whole(1, 2**12)
-_SIZES = {
-    "vocab_size": whole(1, 2**28),
-    "d_model": _WIDTH,
-    "d_kv": _WIDTH,
-    "d_ff": _WIDTH,
-    "num_layers": _LAYERS,
-    "num_decoder_layers": _LAYERS,
-    "num_heads": _WIDTH,
-    # A sign, one exact bucket, one beyond: the hub library divides by zero too.
-    "relative_attention_num_buckets": Kind(
-        whole(4, 2**16).fits, f"{whole(4, 2**16).wanted} (with fewer the buckets' formula divides by zero)"
-    ),
-    "relative_attention_max_distance": whole(1, 2**31 - 1),
-}
 _IDS = ("pad_token_id", "eos_token_id", "decoder_start_token_id")
+_SIZES = ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads")
+_BUCKETS = ("relative_attention_num_buckets", "relative_attention_max_distance")
+_KINDS = {  # what a value is; its range is the core's to judge
+    **dict.fromkeys((*_SIZES, *_BUCKETS, *_IDS), WHOLE),
+    **dict.fromkeys(("dropout_rate", "layer_norm_epsilon"), NUMBER),
+    "feed_forward_proj": TEXT,
+    "tie_word_embeddings": FLAG,
+}
 _REQUIRED = ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads")  # no sane default stands in for a shape
 _DERIVED = ("dense_act_fn", "is_gated_act", "scale_decoder_outputs")  # the hub derives them; checked, never written
 _HEAD = {"architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "is_encoder_decoder": True}
@@ -83,7 +76,7 @@ _ALIASES = {"hidden_size": "d_model", "num_attention_heads": "num_heads", "num_h
 class Config:
     """A T5's shape (Raffel et al. 2020; T5 1.1 as Sanh et al. 2022 use it). Frozen; `dataclasses.replace` makes a changed one.
 
-    Fields are the hub's keys. ConfigError lists every value that is out of range, with the range.
+    Fields are the hub's keys. ConfigError lists every value of another kind, or else every one that is out of range, with the range.
 
     >>> Config.t5_v1_1("small").d_model
     512
@@ -112,28 +105,13 @@ class Config:
             object.__setattr__(self, "num_decoder_layers", self.num_layers)
         if self.decoder_start_token_id is None:
             object.__setattr__(self, "decoder_start_token_id", self.pad_token_id)
-        problems = [problem for name, kind in _SIZES.items() if (problem := kind.problem(name, getattr(self, name)))]
-        if not problems:
-            problems = self._problems()
+        problems = [problem for name, kind in _KINDS.items() if (problem := kind.problem(name, getattr(self, name)))]
         if problems:
             raise ConfigError("configuration: " + "; ".join(problems))
-
-    def _problems(self):
-        ids, buckets = whole(0, self.vocab_size - 1), self.relative_attention_num_buckets
-        kinds = {
-            **dict.fromkeys(_IDS, Kind(ids.fits, f"{ids.wanted}, which is vocab_size - 1")),
-            "dropout_rate": number(lambda value: 0 <= value < 1, "at least 0 and less than 1"),
-            "layer_norm_epsilon": number(lambda value: 0 < value < 1, "between 0 and 1"),
-            "feed_forward_proj": one_of("gated-gelu", "relu"),  # T5 1.1 and T0; T5 1.0
-            "tie_word_embeddings": FLAG,
-            "relative_attention_max_distance": Kind(
-                lambda value: value > buckets // 2, f"above {buckets // 2}, half of the {buckets} buckets"
-            ),
-        }
-        problems = [problem for name, kind in kinds.items() if (problem := kind.problem(name, getattr(self, name)))]
-        if self.num_heads * self.d_kv > 2**24:
-            problems.append(f"num_heads {self.num_heads} x d_kv {self.d_kv}: must be at most {2**24}")
-        return problems
+        try:
+            _core.check_config(self.core())
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
     @classmethod
     def t5_v1_1(cls, size, **changes):

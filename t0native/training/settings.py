@@ -1,12 +1,14 @@
 """The arguments of a training, checked; and its plan: those of them that decide a number, as JSON values.
 
-What the core checks itself (the ranges of dropout, clip and the optimiser's options) is told by the core."""
+Here values are checked for their kinds; what the core takes of the optimiser and its options, of clip, dropout and precision, it judges
+itself, before anything is loaded."""
 
 import hashlib
 import json
 import os
 
-from t0native.base.arguments import FLAG, MAPPING, NAMES, NUMBER, SEED, Kind, check, number, one_of, whole
+from t0native import _core
+from t0native.base.arguments import FLAG, MAPPING, NAMES, NUMBER, SEED, TEXT, WHOLE, Kind, check, number, one_of, whole
 from t0native.base.digests import digest_of_value
 from t0native.base.errors import ConfigError, suggest
 from t0native.base.threads import THREADS
@@ -15,37 +17,38 @@ from t0native.training.schedules import SCHEDULE
 
 __all__ = ["ADDED", "OPTIONS", "SETTINGS", "check_selection", "check_settings", "digest_of", "plan_of"]
 
-_COUNT, _AT_LEAST_0 = whole(1), number(lambda value: value >= 0, "a number, at least 0")
+_COUNT = whole(1)
 BATCH_SIZE = 64  # where neither batch_size nor batch_tokens is given
 SETTINGS = {  # keyword of train -> what it must be
     **dict.fromkeys(("steps", "accumulate", "workers", "max_source", "max_target", "log_every", "keep"), _COUNT),
     **dict.fromkeys(("batch_size", "batch_tokens", "checkpoint_every", "validate_every"), _COUNT.or_none()),
     "out": Kind(lambda value: isinstance(value, (str, os.PathLike)), "the name of a folder").or_none(),
     "resume": Kind(one_of("auto", "must", "never", True, False).fits, "'auto', 'must' or 'never'"),
-    "optimizer": one_of("adafactor", "adamw", "sgd"),
+    "optimizer": TEXT,
     "optimizer_options": MAPPING.or_none(),
     "learning_rate": number(lambda value: value > 0, "a positive number"),
     "schedule": SCHEDULE,
-    "warmup": _AT_LEAST_0,
-    "clip": _AT_LEAST_0,
+    "warmup": number(lambda value: value >= 0, "a number, at least 0"),
+    "clip": NUMBER,
     "seed": SEED,
     "dropout": NUMBER.or_none(),
     "freeze": NAMES.or_none(),
     **dict.fromkeys(("broadcast_dropout", "recompute", "select", "add_eos_to_inputs", "add_eos_to_targets", "tensorboard"), FLAG),
-    "precision": one_of("float32", "bfloat16"),
+    "precision": TEXT,
     "threads": THREADS.or_none(),
     "progress": FLAG,
 }
 OPTIONS = {  # keyword of the optimiser, or of the loss -> what it must be
     **dict.fromkeys(("beta1", "beta2", "epsilon", "weight_decay", "momentum", "label_smoothing", "z_loss"), NUMBER),
     "scale_parameter": FLAG,
-    "step_offset": whole(0, 2**63 - 1),
+    "step_offset": WHOLE,
 }
 OPTIMIZERS = {  # which of them each optimiser has; the rest are of the loss
     "adafactor": ("scale_parameter", "step_offset"),
     "adamw": ("beta1", "beta2", "epsilon", "weight_decay"),
     "sgd": ("momentum", "weight_decay"),
 }
+_JUDGED = ("optimizer", "clip", "dropout", "precision")  # settings that are the core's options
 _PLANNED = (
     "batch_size", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout", "max_source", "max_target",
 )  # fmt: skip
@@ -64,6 +67,7 @@ def check_settings(given):
     t0native.ConfigError: optimizer_options.beta1 'x': must be a number
     """
     plain = {name: check(kind, name, given[name]) for name, kind in SETTINGS.items() if name in given}
+    _judge("", {name: plain[name] for name in _JUDGED if plain.get(name) is not None})
     options = plain.get("optimizer_options") or {}
     for name in options:
         if name not in OPTIONS:
@@ -71,7 +75,16 @@ def check_settings(given):
     if options:
         plain["optimizer_options"] = {name: check(OPTIONS[name], f"optimizer_options.{name}", value) for name, value in options.items()}
     _check_owners(options, given.get("optimizer", "adafactor"))
+    _judge("optimizer_options.", plain.get("optimizer_options") or {})
     return _with_batch({**given, **plain})
+
+
+def _judge(place, options):
+    """ConfigError, by the option's name behind `place`, where the core takes no such value."""
+    try:
+        _core.check_options(**options)
+    except ValueError as error:
+        raise ConfigError(f"{place}{error}") from None
 
 
 def _with_batch(given):

@@ -44,7 +44,7 @@ class Trainer:
         needed, least = (needed_bytes(shapes, optimizer=kind, options=options, freeze=freeze) for kind in (optimizer, "adafactor"))
         smaller = "use optimizer='adafactor', which needs less" if needed > least else "train a smaller model"
         check_room(needed, "gradients and optimiser state take {}", f"close other programs, or {smaller}")
-        fixed = {"optimizer": optimizer, "clip_norm": clip_norm, "dropout": rate, "seed": seed, "threads": threads, **switches}
+        fixed = {"optimizer": optimizer, "clip": clip_norm, "dropout": rate, "seed": seed, "threads": threads, **switches}
         try:
             self._core = _core.Trainer(model.core, **fixed, freeze=matching(freeze or (), shapes), **options)
         except ValueError as error:

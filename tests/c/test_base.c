@@ -89,7 +89,8 @@ static void a_pool_runs_each_task_once_on_its_worker(void) {
     }
     t0_pool *pool = NULL;
     t0_error err;
-    CHECK(t0_pool_new(&pool, 0, &err) == T0_EVALUE && strcmp(err.message, "threads 0: from 1 to 1024") == 0);
+    CHECK(t0_pool_new(&pool, 0, &err) == T0_EVALUE && strcmp(err.message, "threads 0: must be a whole number from 1 to 256") == 0);
+    CHECK(t0_pool_new(&pool, T0_MAX_THREADS + 1, &err) == T0_EVALUE && strncmp(err.message, "threads 257: ", 13) == 0);
 }
 
 static void a_forked_child_runs_its_tasks_alone(void) {

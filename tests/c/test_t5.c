@@ -40,14 +40,18 @@ static void expect_refused(t0_config config, const char *name) {
 
 static void bad_configurations_are_refused_by_name(void) {
     t0_config c;
-    c = PRIMES, c.vocab_size = 0, expect_refused(c, "vocab_size is 0");
-    c = PRIMES, c.d_model = -3, expect_refused(c, "d_model is -3");
-    c = PRIMES, c.d_kv = 1 << 23, c.n_heads = 1 << 23, expect_refused(c, "n_heads * d_kv");
-    c = PRIMES, c.n_buckets = 3, expect_refused(c, "n_buckets");
-    c = PRIMES, c.max_distance = 4, expect_refused(c, "max_distance");
-    c = PRIMES, c.eos_id = 29, expect_refused(c, "eos_id is 29");
-    c = PRIMES, c.norm_epsilon = NAN, expect_refused(c, "norm_epsilon");
-    c = PRIMES, c.dropout = 1.0f, expect_refused(c, "dropout");
+    c = PRIMES, c.vocab_size = 0, expect_refused(c, "vocab_size 0: must be a whole number from 1 to 268435456");
+    c = PRIMES, c.d_model = -3, expect_refused(c, "d_model -3: must be");
+    c = PRIMES, c.d_kv = 1 << 23, c.n_heads = 1 << 23, expect_refused(c, "num_heads 8388608 x d_kv 8388608: must be at most 16777216");
+    c = PRIMES, c.n_buckets = 3, expect_refused(c, "relative_attention_num_buckets 3: must be a whole number from 4 to 65536 (with fewer");
+    c = PRIMES, c.max_distance = 4, expect_refused(c, "relative_attention_max_distance 4: must be above ");
+    c = PRIMES, c.eos_id = 29, expect_refused(c, "eos_token_id 29: must be a whole number from 0 to 28, which is vocab_size - 1");
+    c = PRIMES, c.norm_epsilon = NAN, expect_refused(c, "layer_norm_epsilon nan: must be above 0 and less than 1");
+    c = PRIMES, c.dropout = 1.0f, expect_refused(c, "dropout_rate 1: must be at least 0 and less than 1");
+    c = PRIMES, c.d_kv = 0, c.n_layers = 4097, c.pad_id = -1; /* all of the sizes at once, and the rest when they are right */
+    expect_refused(c, "configuration: d_kv 0: must be a whole number from 1 to 16777216; num_layers 4097: must be a whole number from 1 to 4096");
+    c = PRIMES, c.pad_id = -1, c.dropout = 2.0f;
+    expect_refused(c, "configuration: pad_token_id -1: must be a whole number from 0 to 28, which is vocab_size - 1; dropout_rate 2: must be at least 0");
     c = PRIMES, c.d_model = c.d_ff = 1 << 24, c.n_layers = c.n_decoder_layers = 1 << 12, c.vocab_size = 1 << 28;
     t0_error err;
     t0_model *model = NULL;
