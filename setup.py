@@ -1,7 +1,8 @@
 """Builds t0native._core: csrc/{base,text,nn,t5} as one static pure-C library, csrc/{template,py} as the extension.
 
 Environment: T0NATIVE_BLAS=bundled (default: OpenBLAS from the build-time wheel, carried beside the extension), system
-(pkg-config openblas) or none (our own loops); T0NATIVE_SANITIZE=1 adds AddressSanitizer and UndefinedBehaviorSanitizer.
+(pkg-config openblas) or none (our own loops); T0NATIVE_SANITIZE=1 adds AddressSanitizer, UndefinedBehaviorSanitizer and the
+asserts, which a release leaves out.
 Quick developer loop: python setup.py build_clib build_ext --inplace
 """
 
@@ -48,6 +49,8 @@ HEADERS = sorted(glob("csrc/*/*.h"))
 if os.environ.get("T0NATIVE_SANITIZE"):
     FLAGS += ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g", "-O1"]
     BLAS_LINK += ["-fsanitize=address,undefined"]
+# Asserts: told either way, for Python's own flags, which come before these, may say either.
+FLAGS += ["-UNDEBUG" if os.environ.get("T0NATIVE_SANITIZE") else "-DNDEBUG"]
 
 
 class BuildWithLibrary(build_ext):

@@ -176,6 +176,13 @@ def test_file_names_are_unique():
             seen[file.name] = file
 
 
+def test_asserts_are_in_sanitized_builds_alone():
+    from t0native import _core
+
+    code = Path(_core.__file__).read_bytes()
+    assert (b"__assert_fail" in code) == (b"__asan_init" in code)
+
+
 def test_no_flag_changes_the_arithmetic():
     for file in [ROOT / "setup.py", *C_FILES]:
         assert not re.search(r"-?ffast-math|march=native|-Ofast", file.read_text()), file.name

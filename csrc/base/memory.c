@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "base/memory.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -83,7 +84,7 @@ static t0_arena_block *block_new(size_t size) {
 /* From the newest block, or a new one. */
 void *t0_arena_get(t0_arena *arena, size_t size) {
     if (size > SIZE_MAX - T0_ALIGN) return NULL;
-    size = (size + T0_ALIGN - 1) / T0_ALIGN * T0_ALIGN;
+    size = t0_size_round(size, T0_ALIGN);
     if (!arena->newest || arena->newest->size - arena->newest->used < size) {
         t0_arena_block *block = block_new(size);
         if (!block) return NULL;
@@ -92,6 +93,7 @@ void *t0_arena_get(t0_arena *arena, size_t size) {
     }
     void *out = (uint8_t *)arena->newest + HEADER + arena->newest->used;
     arena->newest->used += size;
+    assert((uintptr_t)out % T0_ALIGN == 0 && arena->newest->used <= arena->newest->size);
     return out;
 }
 
@@ -105,6 +107,7 @@ void t0_arena_free(t0_arena *arena) {
 }
 
 bool t0_buffer_reserve(t0_buffer *buffer, size_t more) {
+    assert(buffer->size <= buffer->capacity);
     if (buffer->capacity - buffer->size >= more) return true;
     size_t need;
     if (!t0_size_add(buffer->size, more, &need)) return false;

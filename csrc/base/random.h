@@ -3,8 +3,12 @@
  *     bits = philox(key = seed, counter = (index, purpose))
  *
  * A pure function: the same (seed, purpose, index) gives the same 128 bits on any machine, thread and order, so nothing
- * needs a generator state and everything can be resumed. Each use has a purpose of its own, never shared, and keeps its
- * number: another would change every seed's results. */
+ * needs a generator state and everything can be resumed.
+ *
+ *     purpose = number below (bits 0-7) | site << 8
+ *
+ * No two of these uses share a stream: they have numbers of their own, or sites of one number, or, where both are one, ranges of the index
+ * or another seed, as told below. All of these stay as they are: others would change every seed's results. */
 #ifndef T0_BASE_RANDOM_H
 #define T0_BASE_RANDOM_H
 
@@ -13,13 +17,16 @@
 
 enum {
     T0_RANDOM_INIT = 1,     /* model initialisation; index = flat parameter number */
-    T0_RANDOM_DROPOUT = 2,  /* + (site << 8): masks; index = step-wide element number */
+    T0_RANDOM_DROPOUT = 2,  /* masks of a training step; site = the place in the model, element e of the step has word e % 4 of
+                             * index e / 4. Their seed is drawn from the run's: site 0, index = step */
     T0_RANDOM_MIXTURE = 3,  /* which component; index = example number of the run */
-    T0_RANDOM_ROW = 4,      /* which row of the component; + (7 << 8): objectives on text, index = (example << 20) + draw;
-                             * + (8 << 8): few-shot examples, (row << 20) + draw; + (9 << 8): BIG-bench's choices, (example << 20) + choice */
-    T0_RANDOM_TEMPLATE = 5, /* choice/random inside a template */
-    T0_RANDOM_SAMPLE = 6,   /* + (input << 8): sampling of answers; index = (sequence << 32) + token number */
-    T0_RANDOM_BOOTSTRAP = 9 /* resampling in reports */
+    T0_RANDOM_ROW = 4,      /* site 0: which row of the component; index = example number + (attempt << 40)
+                             * site 7: objectives on text; index = (example << 20) + draw
+                             * site 8: few-shot examples; index = (row << 20) + draw
+                             * site 9: order of BIG-bench's choices; index = (example << 20) + choice */
+    T0_RANDOM_TEMPLATE = 5, /* choice/random inside a template; site = number of the draw, index = the caller's, as a row's */
+    T0_RANDOM_SAMPLE = 6,   /* sampling of answers; site = input, index = (sequence << 32) + token number */
+    T0_RANDOM_BOOTSTRAP = 9 /* resampling in reports; index: rows from 0, prompts from 2^60, swaps from 2^61, splits from 2^62 */
 };
 
 typedef struct t0_random4 {

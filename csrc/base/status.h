@@ -7,9 +7,7 @@
 #ifndef T0_BASE_STATUS_H
 #define T0_BASE_STATUS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "base/sizes.h"
 
 typedef enum t0_status {
     T0_OK = 0,
@@ -45,20 +43,6 @@ t0_status t0_fail_memory(t0_error *err, size_t size);
         const t0_status t0_try_status = (call);             \
         if (t0_try_status != T0_OK) return t0_try_status;   \
     } while (0)
-
-/* Checked size arithmetic: false on overflow, and *out is then left alone. */
-static inline bool t0_size_mul(size_t a, size_t b, size_t *out) {
-    if (b != 0 && a > SIZE_MAX / b) return false;
-    *out = a * b;
-    return true;
-}
-static inline bool t0_size_add(size_t a, size_t b, size_t *out) {
-    if (a > SIZE_MAX - b) return false;
-    *out = a + b;
-    return true;
-}
-
-static inline size_t t0_size_max(size_t a, size_t b) { return a > b ? a : b; }
 
 /* Asked now and then by long calls, always on the thread that made the call: true means stop.
  * The callee then undoes what it began and returns T0_EINTERRUPT. A NULL check never stops. */

@@ -1,6 +1,8 @@
 /* The feed-forward activation: gelu_new(h0) * h1 (Shazeer 2020, as T5 v1.1) or max(h, 0) (T5 v1.0). */
 #include "nn/layers.h"
 
+#include <assert.h>
+
 enum { GRAIN = 4096 }; /* elements a thread */
 
 typedef struct activation {
@@ -25,6 +27,7 @@ static void forward_rows(void *context, size_t index, size_t worker) {
 
 void t0_activation_forward(t0_exec *exec, float *a, const float *h, size_t n_rows, size_t d_ff, bool gated) {
     activation s = {.kernels = t0_exec_kernels(exec), .a = a, .h = h, .n_rows = n_rows, .d_ff = d_ff, .gated = gated};
+    assert(d_ff >= 1);
     s.parts = t0_exec_parts(exec, n_rows, GRAIN / d_ff + 1);
     t0_exec_run(exec, forward_rows, &s, s.parts);
 }
@@ -46,6 +49,7 @@ static void backward_rows(void *context, size_t index, size_t worker) {
 
 void t0_activation_backward(t0_exec *exec, float *dh, const float *da, const float *h, size_t n_rows, size_t d_ff, bool gated) {
     activation s = {.kernels = t0_exec_kernels(exec), .dh = dh, .da = da, .h = h, .n_rows = n_rows, .d_ff = d_ff, .gated = gated};
+    assert(d_ff >= 1);
     s.parts = t0_exec_parts(exec, n_rows, GRAIN / d_ff + 1);
     t0_exec_run(exec, backward_rows, &s, s.parts);
 }

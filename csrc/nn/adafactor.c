@@ -5,6 +5,9 @@
  * over a fixed number of parts whose totals are added in order. */
 #include "nn/optimizer.h"
 
+#include "nn/vectors.h"
+
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -139,6 +142,7 @@ void t0_adafactor_step(t0_exec *exec, const t0_adafactor *s, float *w, float *st
                        uint64_t step) {
     const bool factored = is_factored(s, rows, columns);
     adafactor a = {.kernels = t0_exec_kernels(exec), .w = w, .g = g, .rows = rows, .columns = columns, .n = rows * columns};
+    assert(step >= 1);
     if (a.n == 0) return;
     a.b = (float)(1.0 - pow((double)step, -(double)s->decay));
     a.epsilon1 = s->epsilon1;
@@ -148,9 +152,9 @@ void t0_adafactor_step(t0_exec *exec, const t0_adafactor *s, float *w, float *st
         a.row = state;
         a.column = state + rows;
         t0_exec_run(exec, update_rows, &a, a.parts);
-        a.width = (columns + t0_exec_threads(exec) - 1) / t0_exec_threads(exec);
+        a.width = t0_size_units(columns, t0_exec_threads(exec));
         if (a.width > COLUMNS) a.width = COLUMNS;
-        t0_exec_run(exec, update_columns, &a, (columns + a.width - 1) / a.width);
+        t0_exec_run(exec, update_columns, &a, t0_size_units(columns, a.width));
         a.mean_row = t0_mean(a.row, rows);
     } else {
         a.v = state;

@@ -8,10 +8,12 @@
 
 #include "nn/packed.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
-enum { MOST_ROWS = 12, HEADS = 8 /* of a single query at a time, at most MOST_ROWS */, PAD = 16, POLL_TASKS = 16 };
+enum { HEADS = 8 /* of a single query at a time */, PAD = 16, POLL_TASKS = 16 };
+_Static_assert((int)HEADS <= (int)T0_TILE_ROWS, "their scores lie in the rows of a tile");
 
 typedef struct attend {
     const t0_attend *s;
@@ -27,16 +29,15 @@ typedef struct room {
     float *keys, *values, *scores, *weights, *queries, *results;
 } room;
 
-static size_t up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
-
 static size_t place(room *at, float *base, size_t head_dim, size_t most_keys) {
-    const size_t keys = up(most_keys, T0_PANEL), dim = up(head_dim, T0_PANEL), row = keys + PAD;
-    const size_t sizes[] = {keys * dim, keys * dim, MOST_ROWS * row, MOST_ROWS * row / 2, MOST_ROWS * (dim + PAD), MOST_ROWS * T0_PANEL};
+    const size_t keys = t0_size_round(most_keys, T0_PANEL), dim = t0_size_round(head_dim, T0_PANEL), row = keys + PAD;
+    const size_t sizes[] = {keys * dim, keys * dim, T0_TILE_ROWS * row, T0_TILE_ROWS * row / 2,
+                            T0_TILE_ROWS * (dim + PAD), T0_TILE_ROWS * T0_PANEL};
     float **pieces[] = {&at->keys, &at->values, &at->scores, &at->weights, &at->queries, &at->results};
     size_t used = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         *pieces[i] = base ? base + used : NULL;
-        used += up(sizes[i], 16);
+        used += t0_size_round(sizes[i], 16);
     }
     return used;
 }
@@ -63,6 +64,7 @@ static void finish_row(const attend *a, t0_range queries, t0_range keys, size_t 
     const t0_attend *s = a->s;
     if (s->bias) {
         const size_t position = s->causal ? i + (keys.end - keys.begin) - (queries.end - queries.begin) : i;
+        assert(n == 0 || (position <= s->bias_center && s->bias_center - position + n <= s->bias_width));
         a->kernels->axpy(row, 1.0f, s->bias + h * s->bias_width + s->bias_center - position, n);
     }
     a->kernels->softmax(row, n);
@@ -91,7 +93,7 @@ static void pack_floats(const attend *a, const room *at, t0_range keys, size_t h
 static void float_tile(const attend *a, const room *at, t0_range queries, t0_range keys, size_t h, t0_range rows) {
     const t0_attend *s = a->s;
     const size_t d = s->head_dim, nr = a->kernels->nr, m = rows.end - rows.begin, q_stride = d + PAD;
-    const size_t n = visible(s, queries, keys, rows.end - 1), stride = up(n, T0_PANEL) + PAD;
+    const size_t n = visible(s, queries, keys, rows.end - 1), stride = t0_size_round(n, T0_PANEL) + PAD;
     for (size_t i = 0; i < m; i++)
         memcpy(at->queries + i * q_stride, s->q + (queries.begin + rows.begin + i) * s->q_stride + h * d, d * sizeof *s->q);
     for (size_t j = 0; j < n; j += nr)
@@ -111,7 +113,8 @@ static void float_tile(const attend *a, const room *at, t0_range queries, t0_ran
 /* keys: panels [ceil(d / 2)][32] words of 32 keys; values: panels [ceil(n / 2)][32] words of 32 columns, pairs of keys in a word. */
 static void pack_halves(const attend *a, const room *at, t0_range keys, size_t h) {
     const t0_attend *s = a->s;
-    const size_t d = s->head_dim, words = (d + 1) / 2, n = keys.end - keys.begin, pairs = (n + 1) / 2, column = h * s->kv_head;
+    const size_t d = s->head_dim, n = keys.end - keys.begin, column = h * s->kv_head;
+    const size_t words = t0_size_units(d, 2), pairs = t0_size_units(n, 2);
     float *rows = at->values; /* 32 keys as bfloat16s, before the values come */
     for (size_t j = 0; j < n; j += T0_PANEL) {
         const size_t width = n - j < T0_PANEL ? n - j : T0_PANEL;
@@ -126,16 +129,17 @@ static void pack_halves(const attend *a, const room *at, t0_range keys, size_t h
         const float *low = row_of(s, s->v, keys.begin + 2 * pair) + column;
         const float *high = 2 * pair + 1 < n ? row_of(s, s->v, keys.begin + 2 * pair + 1) + column : NULL;
         for (size_t c = 0; c < d; c += T0_PANEL)
-            a->kernels->dense->pair_bfloat16((uint32_t *)(void *)at->values + (c * pairs + pair * T0_PANEL), low + c, high ? high + c : NULL,
-                                             d - c < T0_PANEL ? d - c : T0_PANEL);
+            a->kernels->dense->pair_bfloat16((uint32_t *)(void *)at->values + (c * pairs + pair * T0_PANEL), low + c,
+                                             high ? high + c : NULL, t0_size_min(d - c, T0_PANEL));
     }
 }
 
 static void half_tile(const attend *a, const room *at, t0_range queries, t0_range keys, size_t h, t0_range rows) {
     const t0_attend *s = a->s;
     const t0_dense_kernels *dense = a->kernels->dense;
-    const size_t d = s->head_dim, words = (d + 1) / 2, m = rows.end - rows.begin, pairs_of_all = (keys.end - keys.begin + 1) / 2;
-    const size_t n = visible(s, queries, keys, rows.end - 1), stride = up(n, T0_PANEL) + PAD, q_stride = 2 * words + PAD;
+    const size_t d = s->head_dim, words = t0_size_units(d, 2), m = rows.end - rows.begin;
+    const size_t pairs_of_all = t0_size_units(keys.end - keys.begin, 2);
+    const size_t n = visible(s, queries, keys, rows.end - 1), stride = t0_size_round(n, T0_PANEL) + PAD, q_stride = 2 * words + PAD;
     uint16_t *q = (uint16_t *)(void *)at->queries, *weights = (uint16_t *)(void *)at->weights;
     for (size_t i = 0; i < m; i++) {
         dense->to_bfloat16(q + i * q_stride, s->q + (queries.begin + rows.begin + i) * s->q_stride + h * d, d);
@@ -154,7 +158,8 @@ static void half_tile(const attend *a, const room *at, t0_range queries, t0_rang
     for (size_t c = 0; c < d; c += T0_PANEL) {
         const size_t width = d - c < T0_PANEL ? d - c : T0_PANEL;
         float *o = s->o + (queries.begin + rows.begin) * s->o_stride + h * d + c;
-        dense->tile_bfloat16(at->results, weights, stride, (const uint32_t *)(const void *)at->values + c * pairs_of_all, (n + 1) / 2, m);
+        dense->tile_bfloat16(at->results, weights, stride, (const uint32_t *)(const void *)at->values + c * pairs_of_all,
+                             t0_size_units(n, 2), m);
         for (size_t i = 0; i < m; i++) memcpy(o + i * s->o_stride, at->results + i * T0_PANEL, width * sizeof *o);
     }
 }
@@ -164,7 +169,7 @@ static void half_tile(const attend *a, const room *at, t0_range queries, t0_rang
 /* Heads first .. end - 1 of one query, key after key: a key's heads lie side by side. */
 static void single_query(const attend *a, const room *at, t0_range queries, t0_range keys, t0_range heads) {
     const t0_attend *s = a->s;
-    const size_t d = s->head_dim, n = keys.end - keys.begin, stride = up(n, T0_PANEL) + PAD;
+    const size_t d = s->head_dim, n = keys.end - keys.begin, stride = t0_size_round(n, T0_PANEL) + PAD;
     const float *q = s->q + queries.begin * s->q_stride;
     float *o = s->o + queries.begin * s->o_stride;
     for (size_t j = 0; j < n; j++) {
@@ -182,7 +187,7 @@ static void single_query(const attend *a, const room *at, t0_range queries, t0_r
 }
 
 void t0_attend_pack(const t0_kernels *kernels, float *packed, const float *k, const float *v, size_t stride, size_t n, size_t d) {
-    const size_t nr = kernels->nr, whole = up(n, nr);
+    const size_t nr = kernels->nr, whole = t0_size_round(n, nr);
     for (size_t j = 0; j < n; j += nr) kernels->pack_transposed(packed + j * d, k + j * stride, stride, d, n - j < nr ? n - j : nr);
     for (size_t c = 0; c < d; c += nr) {
         float *values = packed + whole * (d + c);
@@ -193,8 +198,9 @@ void t0_attend_pack(const t0_kernels *kernels, float *packed, const float *k, co
 /* The tile's sums for one query on keys that were packed before. */
 static void panel_query(const attend *a, const room *at, t0_range queries, t0_range keys, size_t h) {
     const t0_attend *s = a->s;
-    const size_t d = s->head_dim, n = keys.end - keys.begin, nr = a->kernels->nr, whole = up(n, nr);
+    const size_t d = s->head_dim, n = keys.end - keys.begin, nr = a->kernels->nr, whole = t0_size_round(n, nr);
     const float *q = s->q + queries.begin * s->q_stride + h * d;
+    assert(keys.begin % nr == 0);
     const float *k = s->k + (keys.begin * s->n_heads + h * whole) * t0_attend_packed(a->kernels, d), *v = k + whole * d;
     float *o = s->o + queries.begin * s->o_stride + h * d;
     for (size_t j = 0; j < n; j += nr)
@@ -208,9 +214,10 @@ static void panel_query(const attend *a, const room *at, t0_range queries, t0_ra
 static void run_single(void *context, size_t index, size_t worker) {
     const attend *a = context;
     const t0_attend *s = a->s;
-    const size_t groups = (s->n_heads + HEADS - 1) / HEADS, b = index / groups, first = index % groups * HEADS;
+    const size_t groups = t0_size_units(s->n_heads, HEADS), b = index / groups, first = index % groups * HEADS;
     const t0_range heads = {first, first + HEADS < s->n_heads ? first + HEADS : s->n_heads};
     room at;
+    assert(s->queries[b].end - s->queries[b].begin == 1 && s->keys[b].end - s->keys[b].begin <= a->most_keys);
     if (index % POLL_TASKS == 0 && t0_exec_stops(a->exec, worker)) return;
     place(&at, a->scratch + worker * a->worker_floats, s->head_dim, a->most_keys);
     if (!s->panels) {
@@ -226,13 +233,14 @@ static void run_head(void *context, size_t index, size_t worker) {
     const size_t b = index / s->n_heads, h = index % s->n_heads, n = s->queries[b].end - s->queries[b].begin;
     const t0_range queries = s->queries[b], keys = s->keys[b];
     room at;
+    assert(keys.end - keys.begin <= a->most_keys);
     if (n == 0 || (index % POLL_TASKS == 0 && t0_exec_stops(a->exec, worker))) return;
     place(&at, a->scratch + worker * a->worker_floats, s->head_dim, a->most_keys);
     if (a->bfloat16)
         pack_halves(a, &at, keys, h);
     else
         pack_floats(a, &at, keys, h);
-    const size_t mr = a->bfloat16 ? a->kernels->dense->rows_bfloat16 : a->kernels->mr, tiles = (n + mr - 1) / mr;
+    const size_t mr = a->bfloat16 ? a->kernels->dense->rows_bfloat16 : a->kernels->mr, tiles = t0_size_units(n, mr);
     for (size_t i = 0; i < tiles; i++) {
         const t0_range rows = t0_range_of(n, tiles, i);
         if (i % POLL_TASKS == POLL_TASKS - 1 && t0_exec_stops(a->exec, worker)) return;
@@ -246,11 +254,12 @@ static void run_head(void *context, size_t index, size_t worker) {
 void t0_attend_forward(t0_exec *exec, const t0_attend *s, float *scratch, size_t most_keys) {
     const t0_kernels *kernels = t0_exec_kernels(exec);
     room at;
+    assert((!s->panels || s->single) && kernels->mr <= T0_TILE_ROWS && T0_PANEL % kernels->nr == 0);
     attend a = {.s = s, .exec = exec, .kernels = kernels, .scratch = scratch, .most_keys = most_keys};
     a.worker_floats = place(&at, NULL, s->head_dim, most_keys);
     a.bfloat16 = s->bfloat16 && kernels->dense->tile_bfloat16;
     if (s->single)
-        t0_exec_run(exec, run_single, &a, s->n_sequences * ((s->n_heads + HEADS - 1) / HEADS));
+        t0_exec_run(exec, run_single, &a, s->n_sequences * (t0_size_units(s->n_heads, HEADS)));
     else
         t0_exec_run(exec, run_head, &a, s->n_sequences * s->n_heads);
 }

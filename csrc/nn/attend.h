@@ -29,7 +29,7 @@ typedef struct t0_attend {
  *     keys, [N / nr][K][nr] | values, [ceil(K / nr)][N][nr]
  */
 static inline size_t t0_attend_packed(const t0_kernels *kernels, size_t head_dim) { /* floats of a key with its value */
-    return head_dim + (head_dim + kernels->nr - 1) / kernels->nr * kernels->nr;
+    return head_dim + t0_size_round(head_dim, kernels->nr);
 }
 /* One head of one sequence to where it lies; k and v: rows `stride` apart. */
 void t0_attend_pack(const t0_kernels *kernels, float *packed, const float *k, const float *v, size_t stride, size_t n, size_t head_dim);

@@ -3,16 +3,16 @@
  *     dP[h,i,j] = mask (d_o[i,h,:] . v[j,h,:]),   dS = p (dP - sum_j p dP),   with P' = mask p:
  *     dq[i] = sum_j dS[i,j] k[j],   dk[j] += sum_i dS[i,j] q[i],   dv[j] += sum_i P'[i,j] d_o[i],   dbias[h, j-i] += dS[i,j]
  *
- * One task is a (query sequence, head) forward and a (key sequence, head) backward: sequences that share keys then add to
- * dk and dv in order on one thread. Queries go in blocks of 64, so a score block stays in the second-level cache.
- * Bias gradients are first kept apart for each key sequence, then added in order, so no result depends on threads.
+ * One task is a (sequence, head). Queries go in blocks of 64, so a score block stays in the second-level cache.
+ * Bias gradients are first kept apart for each sequence, then added in order, so no result depends on threads.
  *
- * Scratch of a backward pass, floats: [threads][2][64][longest keys] and, with a bias, [key sequences][H][bias_width] */
+ * Scratch of a backward pass, floats: [threads][2][64][longest keys] and, with a bias, [sequences][H][bias_width] */
 #include "nn/gemm.h"
 #include "nn/layers.h"
 
 #include "base/random.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { BLOCK = T0_ATTENTION_ROWS, POLL_HEADS = 16 /* heads of short sequences between two polls */ };
@@ -23,44 +23,37 @@ typedef struct attention {
     const t0_kernels *kernels;
     float *o, *p, *scratch;
     const float *q, *k, *v, *d_o;
-    float *dq, *dk, *dv, *dbias; /* dbias: the part of each key sequence */
-    size_t n_key_sequences, longest;
+    float *dq, *dk, *dv, *dbias; /* dbias: the part of each sequence */
+    size_t longest;
 } attention;
 
-/* Queries [row, row + queries) and keys of one query sequence; p_at: its first float of p. */
+/* Queries [row, row + queries) and keys of one sequence; p_at: its first float of p. */
 typedef struct sequence {
     size_t query_row, queries, key_row, keys, p_at;
 } sequence;
 
-static size_t key_of(const t0_attention *s, size_t b) { return s->key_of ? (size_t)s->key_of[b] : b; }
-
-static size_t count(const int64_t *offsets, size_t b) { return (size_t)(offsets[b + 1] - offsets[b]); }
-
-static size_t key_sequences(const t0_attention *s) {
-    size_t n = 0;
-    for (size_t b = 0; b < s->n_sequences; b++) n = key_of(s, b) + 1 > n ? key_of(s, b) + 1 : n;
-    return n;
+static size_t count(const int64_t *offsets, size_t b) {
+    assert(offsets[b] >= 0 && offsets[b] <= offsets[b + 1]);
+    return (size_t)(offsets[b + 1] - offsets[b]);
 }
 
 static size_t longest_keys(const t0_attention *s) {
     size_t longest = 0;
     for (size_t b = 0; b < s->n_sequences; b++) {
-        const size_t keys = count(s->key_offsets, key_of(s, b));
-        longest = keys > longest ? keys : longest;
+        longest = t0_size_max(longest, count(s->key_offsets, b));
     }
     return longest;
 }
 
-/* Floats of p before query sequence b. */
+/* Floats of p before sequence b. */
 static size_t p_offset(const t0_attention *s, size_t b) {
     size_t at = 0;
-    for (size_t i = 0; i < b; i++) at += s->n_heads * count(s->query_offsets, i) * count(s->key_offsets, key_of(s, i));
+    for (size_t i = 0; i < b; i++) at += s->n_heads * count(s->query_offsets, i) * count(s->key_offsets, i);
     return at;
 }
 
 static sequence sequence_of(const t0_attention *s, size_t b) {
-    const size_t c = key_of(s, b);
-    return (sequence){(size_t)s->query_offsets[b], count(s->query_offsets, b), (size_t)s->key_offsets[c], count(s->key_offsets, c),
+    return (sequence){(size_t)s->query_offsets[b], count(s->query_offsets, b), (size_t)s->key_offsets[b], count(s->key_offsets, b),
                       p_offset(s, b)};
 }
 
@@ -74,7 +67,7 @@ static size_t visible(const t0_attention *s, const sequence *at, size_t i) {
 size_t t0_attention_p_size(const t0_attention *s) { return p_offset(s, s->n_sequences); }
 
 size_t t0_attention_backward_scratch_size(const t0_attention *s, size_t n_threads) {
-    const size_t bias = s->bias ? key_sequences(s) * s->n_heads * s->bias_width : 0;
+    const size_t bias = s->has_bias ? s->n_sequences * s->n_heads * s->bias_width : 0;
     return 2 * n_threads * BLOCK * longest_keys(s) + bias;
 }
 
@@ -84,8 +77,9 @@ static void finish_scores(const attention *a, const sequence *at, size_t h, floa
     for (size_t r = 0; r < rows; r++) {
         const size_t i = first + r, n = visible(s, at, i);
         float *row = p + r * at->keys;
-        if (s->bias) {
+        if (s->has_bias) {
             const size_t position = s->causal ? i + at->keys - at->queries : i;
+            assert(n == 0 || (position <= s->bias_center && s->bias_center - position + n <= s->bias_width));
             a->kernels->axpy(row, 1.0f, s->bias + h * s->bias_width + s->bias_center - position, n);
         }
         a->kernels->softmax(row, n);
@@ -153,10 +147,11 @@ static void forward_head(void *context, size_t index, size_t worker) {
 
 void t0_attention_forward(t0_exec *exec, const t0_attention *s, float *o, float *p, const float *q, const float *k, const float *v) {
     attention a = {.s = s, .exec = exec, .kernels = t0_exec_kernels(exec), .o = o, .p = p, .q = q, .k = k, .v = v};
+    assert(s->has_bias == (s->bias != NULL) && s->dropout >= 0.0f && s->dropout < 1.0f);
     t0_exec_run(exec, forward_head, &a, s->n_sequences * s->n_heads);
 }
 
-/* ds[rows, keys]: from dP to dS in place; the bias gradient of this key sequence and head collects it. */
+/* ds[rows, keys]: from dP to dS in place; the bias gradient of this sequence and head collects it. */
 static void finish_gradients(const attention *a, const sequence *at, float *dbias, float *ds, const float *p, size_t first, size_t rows) {
     const t0_attention *s = a->s;
     for (size_t r = 0; r < rows; r++) {
@@ -201,12 +196,9 @@ static void backward_sequence(const attention *a, size_t b, size_t h, float *dbi
 static void backward_head(void *context, size_t index, size_t worker) {
     const attention *a = context;
     const t0_attention *s = a->s;
-    const size_t c = index / s->n_heads, h = index % s->n_heads;
     float *dbias = a->dbias ? a->dbias + index * s->bias_width : NULL;
     if (dbias) memset(dbias, 0, s->bias_width * sizeof *dbias);
-    for (size_t b = s->key_of ? 0 : c; b < s->n_sequences && (s->key_of || b == c); b++)
-        if (key_of(s, b) == c)
-            backward_sequence(a, b, h, dbias, worker);
+    backward_sequence(a, index / s->n_heads, index % s->n_heads, dbias, worker);
 }
 
 void t0_attention_backward(t0_exec *exec, const t0_attention *s, float *dq, float *dk, float *dv, float *dbias, float *scratch,
@@ -214,11 +206,10 @@ void t0_attention_backward(t0_exec *exec, const t0_attention *s, float *dq, floa
     attention a = {.s = s, .exec = exec, .kernels = t0_exec_kernels(exec), .p = (float *)p, .scratch = scratch, .q = q, .k = k, .v = v,
                    .d_o = d_o, .dq = dq, .dk = dk, .dv = dv};
     a.longest = longest_keys(s);
-    a.n_key_sequences = key_sequences(s);
-    if (!s->bias) dbias = NULL;
+    if (!s->has_bias) dbias = NULL;
     if (dbias) a.dbias = scratch + 2 * t0_exec_threads(exec) * BLOCK * a.longest;
-    t0_exec_run(exec, backward_head, &a, a.n_key_sequences * s->n_heads);
+    t0_exec_run(exec, backward_head, &a, s->n_sequences * s->n_heads);
     if (!dbias) return;
     const size_t size = s->n_heads * s->bias_width;
-    for (size_t c = 0; c < a.n_key_sequences; c++) a.kernels->axpy(dbias, 1.0f, a.dbias + c * size, size);
+    for (size_t b = 0; b < s->n_sequences; b++) a.kernels->axpy(dbias, 1.0f, a.dbias + b * size, size);
 }

@@ -6,6 +6,10 @@
  * Rows are cut into a fixed number of runs; each run's losses are summed in order, then the runs: in double. */
 #include "nn/layers.h"
 
+#include "nn/vectors.h"
+
+#include <assert.h>
+
 enum { RUNS = 64 };
 
 typedef struct entropy {
@@ -21,6 +25,7 @@ typedef struct entropy {
 static double row_loss(const entropy *s, size_t n) {
     const float *z = s->logits + n * s->vocab;
     const size_t t = (size_t)s->targets[n];
+    assert(s->targets[n] >= 0 && t < s->vocab);
     const float zt = z[t], lse = s->kernels->log_sum_exp(z, s->vocab), e = s->smoothing;
     double loss = (1.0 - (double)e) * ((double)lse - zt) + (double)s->z_loss * lse * lse;
     if (e != 0.0f) loss += e * (lse - t0_mean(z, s->vocab));

@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 
+#include <assert.h>
 #include <string.h>
 
 typedef struct dropout {
@@ -30,6 +31,7 @@ void t0_dropout(t0_exec *exec, float *y, const float *x, size_t n, float rate, u
         if (y != x) memcpy(y, x, n * sizeof *y);
         return;
     }
+    assert(rate < 1.0f);
     dropout s = {t0_exec_kernels(exec), y, x, n, t0_exec_parts(exec, n, 8192), rate, seed, T0_RANDOM_DROPOUT + (site << 8), first};
     t0_exec_run(exec, drop_range, &s, s.parts);
 }
@@ -59,6 +61,7 @@ static void drop_rows(void *context, size_t index, size_t worker) {
 void t0_dropout_broadcast(t0_exec *exec, float *y, const float *x, const int64_t *offsets, size_t n_sequences, size_t columns, float rate,
                           uint64_t seed, uint64_t site, uint64_t first) {
     const size_t n_rows = (size_t)offsets[n_sequences];
+    assert(rate >= 0.0f && rate < 1.0f && offsets[0] == 0);
     broadcast s = {t0_exec_kernels(exec), y, x, offsets, n_rows, columns, t0_exec_parts(exec, n_rows * columns, 8192), rate, seed,
                    T0_RANDOM_DROPOUT + (site << 8), first};
     t0_exec_run(exec, drop_rows, &s, s.parts);

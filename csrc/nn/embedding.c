@@ -3,6 +3,7 @@
  * Backward: several rows may have one id, so the threads share the columns and each takes the rows in order. */
 #include "nn/layers.h"
 
+#include <assert.h>
 #include <string.h>
 
 typedef struct embedding {
@@ -17,8 +18,10 @@ static void gather_rows(void *context, size_t index, size_t worker) {
     (void)worker;
     const embedding *s = context;
     const t0_range rows = t0_range_of(s->n_rows, s->parts, index);
-    for (size_t n = rows.begin; n < rows.end; n++)
+    for (size_t n = rows.begin; n < rows.end; n++) {
+        assert(s->ids[n] >= 0);
         memcpy(s->to + n * s->dim, s->from + (size_t)s->ids[n] * s->dim, s->dim * sizeof *s->to);
+    }
 }
 
 void t0_embedding_forward(t0_exec *exec, float *x, const float *table, const int32_t *ids, size_t n_rows, size_t dim) {

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "nn/gemm.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 
 struct t0_exec {
@@ -19,6 +20,8 @@ struct t0_exec {
 
 t0_status t0_exec_new(t0_exec **out, const t0_kernels *kernels, size_t n_threads, bool blas, t0_error *err) {
     T0_TRY(t0_threads_check((int64_t)n_threads, err));
+    assert(kernels->mr <= T0_TILE_ROWS && kernels->dense->rows_int8 <= T0_TILE_ROWS && kernels->dense->rows_bfloat16 <= T0_TILE_ROWS);
+    assert(kernels->dense->tile_bfloat16 ? kernels->dense->to_bfloat16 && kernels->dense->pair_bfloat16 : !!kernels->dense->widen_pairs);
     t0_exec *exec = t0_alloc_zero(sizeof *exec);
     if (!exec) return t0_fail_memory(err, sizeof *exec);
     exec->kernels = kernels;
@@ -52,13 +55,17 @@ bool t0_exec_blas(const t0_exec *exec) { return exec->blas; }
 
 t0_status t0_exec_use_bfloat16(t0_exec *exec, t0_error *err) {
     const size_t size = exec->n_threads * T0_HALVES * sizeof *exec->halves;
+    assert(exec->kernels->dense->tile_bfloat16);
     if (!exec->halves) exec->halves = t0_alloc(size);
     return exec->halves ? T0_OK : t0_fail_memory(err, size);
 }
 
 uint32_t *t0_exec_halves(t0_exec *exec, size_t worker) { return exec->halves ? exec->halves + worker * T0_HALVES : NULL; }
 
-float *t0_exec_scratch(t0_exec *exec, size_t worker) { return exec->scratch + worker * T0_WORKER_SCRATCH; }
+float *t0_exec_scratch(t0_exec *exec, size_t worker) {
+    assert(worker < exec->n_threads);
+    return exec->scratch + worker * T0_WORKER_SCRATCH;
+}
 
 void t0_exec_watch(t0_exec *exec, const t0_poll *poll) {
     exec->poll = poll;

@@ -10,6 +10,8 @@
 #include "base/pool.h"
 #include "nn/kernels.h"
 
+#include <assert.h>
+
 typedef struct t0_exec t0_exec;
 
 /* kernels: from t0_kernels_find. n_threads: from 1 to T0_MAX_THREADS. blas: large products of the portable kernels go to OpenBLAS
@@ -45,6 +47,7 @@ typedef struct t0_range {
     size_t begin, end;
 } t0_range;
 static inline t0_range t0_range_of(size_t n, size_t parts, size_t i) {
+    assert(i < parts);
     const size_t each = n / parts, more = n % parts;
     const size_t begin = i * each + (i < more ? i : more);
     return (t0_range){begin, begin + each + (i < more)};

@@ -12,6 +12,7 @@
 
 #include "nn/blas.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -31,8 +32,6 @@ typedef struct product {
     t0_exec *exec; /* asked now and then whether to stop, as `worker`; NULL: never */
     size_t worker;
 } product;
-
-static size_t divide_up(size_t n, size_t by) { return (n + by - 1) / by; }
 
 /* Copies B[k, n] as panels [k][nr], the last filled up with zeros. */
 static void pack_b(const t0_kernels *kernels, float *out, t0_operand b, size_t k, size_t n) {
@@ -79,6 +78,7 @@ typedef struct b_view {
 /* C rows of one panel of A, all panels of B. */
 static void run_panel(const product *p, const b_view *b, float *c, t0_operand a, size_t m) {
     const size_t nr = p->kernels->nr;
+    assert(m >= 1 && m <= p->kernels->mr);
     for (size_t j = 0; j < p->n; j += nr)
         p->kernels->gemm_tile(c + j, p->c_stride, a.data, a.row, a.column, b->data + j / nr * b->panel, b->row, p->k, m,
                               p->n - j < nr ? p->n - j : nr, p->add);
@@ -103,13 +103,14 @@ static void run_copied(const product *p, const b_view *b, float *copy, float *c,
 /* C[m, n] (+)= A[m, k] B[k, n] with k and n inside one block. */
 static void run_block(const product *p, float *scratch) {
     const size_t mr = p->kernels->mr, nr = p->kernels->nr;
+    assert(p->k <= T0_GEMM_K && p->n <= T0_GEMM_N);
     b_view b = {p->b.data, p->b.row, nr};
     if (p->b.column != 1 || p->b.row > NEAR) {
         pack_b(p->kernels, scratch, p->b, p->k, p->n);
         b = (b_view){scratch, nr, p->k * nr};
     }
     const bool copied = p->n > 2 * nr && (p->a.column == 1 ? p->a.row : p->a.column) > NEAR;
-    const size_t panels = divide_up(p->m, mr), group = copied ? T0_GEMM_M / mr : 1, groups = divide_up(panels, group);
+    const size_t panels = t0_size_units(p->m, mr), group = copied ? T0_GEMM_M / mr : 1, groups = t0_size_units(panels, group);
     for (size_t i = 0; i < groups; i++) {
         if (i % POLL_GROUPS == 0 && p->exec && t0_exec_stops(p->exec, p->worker)) return;
         const t0_range rows = t0_range_of(p->m, groups, i);
@@ -117,7 +118,7 @@ static void run_block(const product *p, float *scratch) {
         const size_t m = rows.end - rows.begin;
         float *c = p->c + rows.begin * p->c_stride;
         if (copied)
-            run_copied(p, &b, scratch + T0_GEMM_K * (T0_GEMM_N + T0_GEMM_TILE), c, a, m, divide_up(m, mr));
+            run_copied(p, &b, scratch + T0_GEMM_K * (T0_GEMM_N + T0_GEMM_TILE), c, a, m, t0_size_units(m, mr));
         else
             run_panel(p, &b, c, a, m);
     }
@@ -131,7 +132,7 @@ static void run_blocks(const product *p, float *scratch) {
     }
     if (p->k == 0 && !p->add)
         for (size_t i = 0; i < p->m; i++) memset(p->c + i * p->c_stride, 0, p->n * sizeof *p->c);
-    const size_t k_blocks = divide_up(p->k, T0_GEMM_K);
+    const size_t k_blocks = t0_size_units(p->k, T0_GEMM_K);
     for (size_t block = 0; block < k_blocks; block++) {
         const t0_range depth = t0_range_of(p->k, k_blocks, block);
         for (size_t j = 0; j < p->n; j += T0_GEMM_N) {
@@ -150,6 +151,7 @@ static void run_blocks(const product *p, float *scratch) {
 void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m,
                     size_t n, size_t k, bool add) {
     const product whole = {kernels, c, c_stride, a, b, m, n, k, add, NULL, 0};
+    assert(m <= 1 || c_stride >= n);
     run_blocks(&whole, scratch);
 }
 
@@ -169,7 +171,7 @@ static void run_part(void *context, size_t index, size_t worker) {
         p.c += rows.begin * p.c_stride;
         p.m = rows.end - rows.begin;
     } else {
-        const size_t panels = divide_up(p.n, p.kernels->nr);
+        const size_t panels = t0_size_units(p.n, p.kernels->nr);
         const t0_range columns = t0_range_of(panels, s->parts, index);
         const size_t begin = columns.begin * p.kernels->nr;
         const size_t end = columns.end * p.kernels->nr;
@@ -182,14 +184,13 @@ static void run_part(void *context, size_t index, size_t worker) {
 
 /* Plain C is slower than OpenBLAS by far; the vector kernels hold their own (benchmarks/c/gemm.c) and are never replaced, since
  * OpenBLAS sums in an order that depends on the other rows and on its threads. */
-static bool is_slow(const t0_kernels *kernels) { return kernels == t0_kernels_at(0); }
-
 void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {
     const product whole = {t0_exec_kernels(exec), c, c_stride, a, b, m, n, k, add, exec, 0};
     split s = {&whole, t0_exec_threads(exec), false};
-    const size_t panels = divide_up(n, whole.kernels->nr);
+    const size_t panels = t0_size_units(n, whole.kernels->nr);
+    assert(m <= 1 || c_stride >= n);
     if (m == 0 || n == 0) return;
-    if (t0_exec_blas(exec) && is_slow(whole.kernels) && m >= BLAS_LEAST && n >= BLAS_LEAST && k >= BLAS_LEAST &&
+    if (t0_exec_blas(exec) && whole.kernels->yields_to_blas && m >= BLAS_LEAST && n >= BLAS_LEAST && k >= BLAS_LEAST &&
         t0_blas_gemm(s.parts, c, c_stride, a, b, m, n, k, add))
         return;
     if (s.parts == 1 || m * n < SPLIT / (k + 1)) {
@@ -197,7 +198,7 @@ void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand 
         return;
     }
     s.by_rows = m > n || panels < s.parts; /* the longer side: what both threads copy of the other operand is the least */
-    const size_t most = s.by_rows ? divide_up(m, whole.kernels->mr) : panels;
+    const size_t most = s.by_rows ? t0_size_units(m, whole.kernels->mr) : panels;
     if (s.parts > most) s.parts = most;
     t0_exec_run(exec, run_part, &s, s.parts);
 }

@@ -27,10 +27,11 @@ void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t 
                     size_t n, size_t k, bool add);
 
 /* In bfloat16 (gemm_bfloat16.c), k > 0, on one worker of the exec, whose kernels must have tile_bfloat16. */
-void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add);
+void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n,
+                      size_t k, bool add);
 
-/* Over the exec's threads, in bfloat16 where the exec is told so; unfinished where the exec is stopped. Large products of the portable kernels go to OpenBLAS, where the build has it and the exec allows
- * it; those of vector kernels never do. */
+/* Over the exec's threads, in bfloat16 where the exec is told so; unfinished where the exec is stopped. Large products of kernels
+ * that yield to it (the portable ones) go to OpenBLAS, where the build has it and the exec allows it. */
 void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add);
 
 #endif

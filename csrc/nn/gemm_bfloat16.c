@@ -11,6 +11,7 @@
 #include "nn/gemm.h"
 #include "nn/packed.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -35,15 +36,14 @@ typedef struct block {
 } block;
 
 static block place(t0_exec *exec, size_t worker, size_t k) {
+    assert(k <= DEPTH);
     float *scratch = t0_exec_scratch(exec, worker);
-    block b = {.kernels = t0_exec_kernels(exec), .rows = t0_exec_halves(exec, worker), .k = k, .pairs = (k + 1) / 2};
+    block b = {.kernels = t0_exec_kernels(exec), .rows = t0_exec_halves(exec, worker), .k = k, .pairs = t0_size_units(k, 2)};
     b.panels = (uint32_t *)(void *)scratch;
     b.side = b.panels + PAIRS * COLUMNS;
     b.tile = scratch + PAIRS * COLUMNS + SIDE;
     return b;
 }
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Asks the memory for n floats before their turn. */
 static void fetch(const float *x, size_t n) {
@@ -63,14 +63,15 @@ static uint32_t word_of(const float *x, size_t step, size_t k) {
     return k > 1 ? low | (uint32_t)t0_to_bfloat16(x[step]) << 16 : low;
 }
 
-/* The block's panels from columns that lie in rows of memory: `width` floats of a row at a time, which memory gives faster than panels one by one. */
+/* The block's panels from columns that lie in rows of memory: `width` floats of a row at a time, which memory gives faster than
+ * panels one by one. */
 static void pack_rows(const block *b, t0_operand from, size_t width) {
     for (size_t pair = 0; pair < b->pairs; pair++) {
         const float *low = from.data + 2 * pair * from.row, *high = 2 * pair + 1 < b->k ? low + from.row : NULL;
         for (size_t row = 2 * (pair + EARLY); row < 2 * (pair + EARLY + 1) && row < b->k; row++) fetch(from.data + row * from.row, width);
         for (size_t j = 0; j < width; j += T0_PANEL) {
             uint32_t *to = b->panels + j * b->pairs + pair * T0_PANEL;
-            const size_t n = least(width - j, T0_PANEL);
+            const size_t n = t0_size_min(width - j, T0_PANEL);
             b->kernels->dense->pair_bfloat16(to, low + j, high ? high + j : NULL, n);
             memset(to + n, 0, (T0_PANEL - n) * sizeof *to);
         }
@@ -94,15 +95,17 @@ static void pack_columns(const block *b, t0_operand from, size_t width) {
     if (from.column == 1)
         pack_rows(b, from, width);
     else
-        for (size_t j = 0; j < width; j += T0_PANEL)
-            pack_panel(b, b->panels + j * b->pairs, (t0_operand){from.data + j * from.column, from.row, from.column}, least(width - j, T0_PANEL));
+        for (size_t j = 0; j < width; j += T0_PANEL) {
+            const t0_operand columns = {from.data + j * from.column, from.row, from.column};
+            pack_panel(b, b->panels + j * b->pairs, columns, t0_size_min(width - j, T0_PANEL));
+        }
 }
 
 /* At most GROUP rows of A whose elements lie far apart, one row's beside the next's: pairs of depth, turned 32 words at a time. */
 static void take_turned(const block *b, uint32_t *rows, t0_operand a, size_t m) {
     uint32_t *pairs = b->side, *turned = pairs + TURNED * GROUP;
     for (size_t first = 0; first < b->pairs; first += TURNED) {
-        const size_t n = least(b->pairs - first, TURNED);
+        const size_t n = t0_size_min(b->pairs - first, TURNED);
         for (size_t pair = 0; pair < n; pair++) {
             const size_t k = 2 * (first + pair);
             const float *low = a.data + k * a.column;
@@ -116,25 +119,27 @@ static void take_turned(const block *b, uint32_t *rows, t0_operand a, size_t m) 
 static void take_rows(const block *b, t0_operand a, size_t m) {
     if (a.row == 1 && a.column != 1 && b->kernels->nr == T0_PANEL) {
         for (size_t i = 0; i < m; i += GROUP)
-            take_turned(b, b->rows + i * ROW, (t0_operand){a.data + i, 1, a.column}, least(m - i, GROUP));
+            take_turned(b, b->rows + i * ROW, (t0_operand){a.data + i, 1, a.column}, t0_size_min(m - i, GROUP));
         return;
     }
     for (size_t i = 0; i < m; i++) {
+        const float *row = a.data + i * a.row;
         if (a.column == 1)
-            take_row(b, b->rows + i * ROW, a.data + i * a.row);
+            take_row(b, b->rows + i * ROW, row);
         else
-            for (size_t pair = 0; pair < b->pairs; pair++) b->rows[i * ROW + pair] = word_of(a.data + i * a.row + 2 * pair * a.column, a.column, b->k - 2 * pair);
+            for (size_t pair = 0; pair < b->pairs; pair++)
+                b->rows[i * ROW + pair] = word_of(row + 2 * pair * a.column, a.column, b->k - 2 * pair);
     }
 }
 
 /* c[m, n] (+)= the rows taken times the panels. */
 static void run_tiles(const block *b, float *c, size_t c_stride, size_t m, size_t n, bool add) {
-    const size_t most = least(b->kernels->dense->rows_bfloat16, T0_GEMM_TILE), tiles = (m + most - 1) / most;
+    const size_t most = t0_size_min(b->kernels->dense->rows_bfloat16, T0_GEMM_TILE), tiles = t0_size_units(m, most);
     for (size_t t = 0; t < tiles; t++) {
         const t0_range rows = t0_range_of(m, tiles, t);
         const uint16_t *a = (const uint16_t *)(const void *)(b->rows + rows.begin * ROW);
         for (size_t j = 0; j < n; j += T0_PANEL) {
-            const size_t width = least(n - j, T0_PANEL);
+            const size_t width = t0_size_min(n - j, T0_PANEL);
             for (size_t i = rows.begin; i < rows.end; i++) fetch(c + i * c_stride + j, width);
             b->kernels->dense->tile_bfloat16(b->tile, a, 2 * ROW, b->panels + j * b->pairs, b->pairs, rows.end - rows.begin);
             for (size_t i = rows.begin; i < rows.end; i++) {
@@ -150,22 +155,25 @@ static void run_tiles(const block *b, float *c, size_t c_stride, size_t m, size_
 }
 
 /* Rows taken already times columns j .. of B, block by block. */
-static void run_columns(t0_exec *exec, size_t worker, const block *at, float *c, size_t c_stride, t0_operand b, size_t m, size_t n, bool add) {
+static void run_columns(t0_exec *exec, size_t worker, const block *at, float *c, size_t c_stride, t0_operand b, size_t m, size_t n,
+                        bool add) {
     for (size_t j = 0; j < n && !t0_exec_stops(exec, worker); j += COLUMNS) {
-        const size_t width = least(n - j, COLUMNS);
+        const size_t width = t0_size_min(n - j, COLUMNS);
         pack_columns(at, (t0_operand){b.data + j * b.column, b.row, b.column}, width);
         run_tiles(at, c + j, c_stride, m, width, add);
     }
 }
 
-void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {
-    const size_t blocks = (k + DEPTH - 1) / DEPTH;
+void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n,
+                      size_t k, bool add) {
+    const size_t blocks = t0_size_units(k, DEPTH);
+    assert(k >= 1 && t0_exec_halves(exec, worker) && t0_exec_kernels(exec)->dense->tile_bfloat16);
     for (size_t i = 0; i < blocks; i++) {
         const t0_range depth = t0_range_of(k, blocks, i);
         const block at = place(exec, worker, depth.end - depth.begin);
         const t0_operand columns = {b.data + depth.begin * b.row, b.row, b.column};
         for (size_t r = 0; r < m; r += T0_HALF_ROWS) {
-            const size_t rows = least(m - r, T0_HALF_ROWS);
+            const size_t rows = t0_size_min(m - r, T0_HALF_ROWS);
             take_rows(&at, (t0_operand){a.data + r * a.row + depth.begin * a.column, a.row, a.column}, rows);
             run_columns(exec, worker, &at, c + r * c_stride, c_stride, columns, rows, n, add || i > 0);
         }

@@ -1,8 +1,6 @@
 /* The kernel sets compiled in, and the choice among them. */
 #include "nn/kernels.h"
 
-#include "base/cpu.h"
-
 #include <string.h>
 
 extern const t0_kernels t0_kernels_portable;
@@ -18,11 +16,8 @@ enum { N_SETS = sizeof SETS / sizeof *SETS };
 const t0_kernels *t0_kernels_at(size_t i) { return i < N_SETS ? SETS[i] : NULL; }
 
 bool t0_kernels_available(const t0_kernels *kernels) {
-    const t0_cpu cpu = t0_cpu_detect();
-    if (strcmp(kernels->name, "avx512-vnni") == 0) return cpu.avx512_vnni;
-    if (strcmp(kernels->name, "avx512") == 0) return cpu.avx512;
-    if (strcmp(kernels->name, "avx2") == 0) return cpu.avx2;
-    return true;
+    const t0_cpu cpu = t0_cpu_detect(), needs = kernels->needs;
+    return (cpu.avx2 || !needs.avx2) && (cpu.avx512 || !needs.avx512) && (cpu.avx512_vnni || !needs.avx512_vnni);
 }
 
 const t0_kernels *t0_kernels_best(void) {

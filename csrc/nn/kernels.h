@@ -1,48 +1,73 @@
-/* The kernel table: one constant instance an instruction set, the portable one being the oracle for ever.
+/* The kernel table: one constant instance an instruction set, the portable one being the oracle for ever. All that the code
+ * around the kernels must know of a set stands in its table; nothing asks for a set by its name.
  *
  * Rules: no kernel allocates, fails, or touches anything but its arguments; every output element is reduced in one
- * order that depends on its own row or column alone (never on how many rows the call has). */
+ * order that depends on its own row or column alone (never on how many rows the call has). Arguments need no alignment beyond
+ * their type's. Pointers are [n] of the n beside them where nothing else is said. No output overlaps an input, but y of
+ * scale_mul, exp_affine and dropout may be x. n and k may be 0, the m and n of a tile may not.
+ *
+ * A new set: nn/vector_NAME.h with its instructions under the names of nn/kernel_vectors.h, nn/kernels_NAME.c with its tile,
+ * a line in nn/kernels.c and its features in base/cpu.h. The tests of tests/c run every set against the portable one. */
 #ifndef T0_NN_KERNELS_H
 #define T0_NN_KERNELS_H
 
+#include "base/cpu.h"
 #include "base/status.h"
+#include "nn/probe.h"
+
+enum { T0_TILE_ROWS = 12 }; /* bound of every set's mr, rows_bfloat16 and rows_int8; nr divides 32, a panel of packed weights */
 
 /* One AdamW step in the numbers its inner loop needs. */
 typedef struct t0_adamw_pass {
-    float keep, beta1, beta2;     /* 1 - lr * decay */
-    float rate, root, epsilon;    /* lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t) */
+    float keep;                /* 1 - lr * decay: what weight decay leaves of a weight */
+    float beta1, beta2;        /* of the two moments */
+    float rate, root, epsilon; /* lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t), and what is added to the root */
 } t0_adamw_pass;
 
-/* Products with packed weights (nn/packed.h, nn/product.c). A panel is [groups][32] words; a tile's results c are [m][32], m at
- * most the set's rows. Rows of a have a_row elements between them; what a quantised row looks like is the set's own affair. */
+/* Products with packed weights (nn/product.c). `panel` is one panel [groups][32] of nn/packed.h, where both panels are drawn.
+ * Row i of m <= rows_* rows of activations begins at a + i * a_row, a_row in elements of a, and is filled up with zeros to whole
+ * words: 2 groups bfloat16s, or 4 groups bytes. A tile's results are stored as c[m][32], all 32 columns of them. */
 typedef struct t0_dense_kernels {
-    size_t rows_bfloat16, rows_int8;
-    /* c = the panel's products in float32. a: [m][2 groups] bfloat16. NULL where float32 is as fast: panels are then widened. */
+    size_t rows_bfloat16, rows_int8; /* the tallest tiles */
+    /* c[i,j] = sum over g in order of  a[i,2g] w[2g,j] + a[i,2g+1] w[2g+1,j],  in float32; how a pair is rounded is the
+     * processor's affair. NULL where float32 is as fast: panels are then widened, and to_bfloat16 and pair_bfloat16 are NULL. */
     void (*tile_bfloat16)(float *c, const uint16_t *a, size_t a_row, const uint32_t *panel, size_t groups, size_t m);
-    /* c = the exact integers plus offset times the sums of the panel's rows. */
+    /* c[i,j] = sum over 4 groups of  a[i,k] w[k,j],  a as `quantise` leaves it (q + offset), w in [-127, 127]: exact for any
+     * order, groups <= T0_INT8_DEPTH / 4. finish_int8 takes the offset off again. */
     void (*tile_int8)(int32_t *c, const uint8_t *a, size_t a_row, const uint32_t *panel, size_t groups, size_t m);
-    int32_t offset;
-    void (*widen_pairs)(float *y, const uint32_t *panel, size_t groups); /* [groups][32] words to [2 groups][32] floats */
-    void (*to_bfloat16)(uint16_t *y, const float *x, size_t n); /* nearest, ties to even; subnormals may become zeros, here and in pairs */
-    void (*pair_bfloat16)(uint32_t *y, const float *low, const float *high, size_t n); /* both in a word; high NULL: zeros */
-    /* y = round(x 127 / max|x|), symmetric; returns max|x| / 127, or NaN (and zeros) where an x is not finite. */
+    int32_t offset; /* 0: bytes of a are signed; 128: unsigned */
+    /* y[2 groups][32] floats of a bfloat16 panel. NULL where there is tile_bfloat16. */
+    void (*widen_pairs)(float *y, const uint32_t *panel, size_t groups);
+    /* Nearest, ties to even; subnormals may become zeros, here and in pairs. */
+    void (*to_bfloat16)(uint16_t *y, const float *x, size_t n);
+    /* y[i] = low[i] in the lower half of a word, high[i] in the upper; high NULL: zeros. */
+    void (*pair_bfloat16)(uint32_t *y, const float *low, const float *high, size_t n);
+    /* y = offset + round(x 127 / max|x|), ties to even; returns max|x| / 127, or NaN (and zeros for q) where an x is not
+     * finite, and 0 (and zeros) where 127 / max|x| is not. */
     float (*quantise)(uint8_t *y, const float *x, size_t n);
-    /* y[i,j] = (c[i,j] - offset sum[j]) * (row_scale[i] * scale[j]) for j < n <= 32; with add, added to y. */
+    /* y[i,j] = (c[i,j] - offset sum[j]) (row_scale[i] scale[j])  for i < m, j < n <= 32; with add, added to y. Rows of y lie
+     * y_stride floats apart; c is [m][32], scale and sum are [32] whatever n is. */
     void (*finish_int8)(float *y, size_t y_stride, const int32_t *c, size_t m, size_t n, const float *row_scale, const float *scale,
                         const int32_t *sum, bool add);
 } t0_dense_kernels;
 
 typedef struct t0_kernels {
-    const char *name; /* "portable", "avx2", "avx512", "avx512-vnni" */
+    const char *name;              /* "portable", "avx2", "avx512", "avx512-vnni" */
+    t0_cpu needs;                  /* what the processor must have */
+    bool yields_to_blas;           /* large float32 products are slower than OpenBLAS's, where the build has it */
     const t0_dense_kernels *dense;
+    const t0_probe *probe;         /* what the set's instructions can do at most */
 
-    /* The micro kernel of nn/gemm.c: c[m,n] (+)= a[m,k] b[k,n] for m <= mr, n <= nr. Element (i,kk) of a stands at
-     * a[i * a_row + kk * a_k], row kk of b at b + kk * b_k, row i of c at c + i * c_stride. Each element is the sum over
-     * kk in order, then added to c (add) or stored. Only the n columns of b and c are touched. */
+    /* The micro kernel of nn/gemm.c, c[m,n] (+)= a[m,k] b[k,n] for 1 <= m <= mr, 1 <= n <= nr:
+     *   a    element (i,kk) at a[i * a_row + kk * a_k]: rows as they lie, or a panel [k][m] (a_row 1, a_k m)
+     *   b    row kk at b + kk * b_k, its n columns side by side: a panel [k][nr] (b_k nr), or rows of a matrix
+     *   c    row i at c + i * c_stride
+     * Each element is the sum over kk in order, in one accumulator, and then added to c (add) or stored; k 0 stores zeros.
+     * Only the n columns of b and c are touched; addresses beyond may be prefetched. */
     size_t mr, nr;
     void (*gemm_tile)(float *c, size_t c_stride, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_k, size_t k,
                       size_t m, size_t n, bool add);
-    /* panel[kk * nr + j] = src[j * stride + kk] for j < n <= nr, 0 for the other j < nr. */
+    /* panel[kk * nr + j] = src[j * stride + kk] for j < n <= nr, 0 for the other j < nr. Copies bits, whatever they mean. */
     void (*pack_transposed)(float *panel, const float *src, size_t stride, size_t k, size_t n);
 
     float (*dot)(const float *a, const float *b, size_t n);
@@ -55,8 +80,9 @@ typedef struct t0_kernels {
     float (*log_sum_exp)(const float *x, size_t n);                                 /* -infinity for n 0 */
     void (*exp_affine)(float *y, const float *x, float shift, float scale, float offset, size_t n); /* y = scale exp(x - shift) + offset */
     void (*gelu_gate)(float *a, const float *u, const float *v, size_t n);          /* a = gelu_new(u) * v */
+    /* du = da v gelu_new'(u), dv = da gelu_new(u). */
     void (*gelu_gate_backward)(float *du, float *dv, const float *da, const float *u, const float *v, size_t n);
-    /* y = x * mask / (1 - rate): nn/layers.h. */
+    /* y[i] = x[i] * mask(first + i) / (1 - rate), 0 <= rate < 1; the mask is nn/layers.h's. */
     void (*dropout)(float *y, const float *x, size_t n, float rate, uint64_t seed, uint64_t purpose, uint64_t first);
 
     /* Optimiser passes (nn/optimizer.h); sums in double. */
@@ -66,13 +92,6 @@ typedef struct t0_kernels {
     double (*sum_squares_double)(const float *x, size_t n);
     void (*add_squares)(double *sum, const float *x, size_t n);                     /* sum[i] += x[i]^2 */
 } t0_kernels;
-
-/* Mean in double, in index order. */
-static inline double t0_mean(const float *x, size_t n) {
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++) sum += x[i];
-    return sum / (double)n;
-}
 
 /* All sets compiled in, portable first; NULL beyond the last. */
 const t0_kernels *t0_kernels_at(size_t i);

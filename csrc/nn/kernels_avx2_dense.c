@@ -15,39 +15,37 @@
 
 #pragma GCC target("avx2,fma")
 
-enum { MR_INT = 4, W = 8 };
+#include "nn/vector_avx2.h"
 
-static const int32_t WINDOW[2 * W] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
-
-static inline __m256i first_lanes(size_t n) { return _mm256_loadu_si256((const __m256i *)(WINDOW + W - (n < W ? n : W))); }
+enum { MR_INT = 4 };
 
 #define WORD_AT(i) (*(const int32_t *)(const void *)(((i) < 3 ? p : q) + (i) % 3 * a_bytes))
 
 /* ---- int8 ----------------------------------------------------------------------------------------------------------- */
 
 #define CLEAR_INT(i) __m256i s##i = _mm256_setzero_si256(), t##i = s##i;
-#define STEP_INT(i)                                                                                                         \
-    {                                                                                                                       \
-        const __m256i e = _mm256_set1_epi32(WORD_AT(i)), size = _mm256_abs_epi8(e);                                         \
-        s##i = _mm256_add_epi32(s##i, _mm256_madd_epi16(_mm256_maddubs_epi16(size, _mm256_sign_epi8(b0, e)), ones));        \
-        t##i = _mm256_add_epi32(t##i, _mm256_madd_epi16(_mm256_maddubs_epi16(size, _mm256_sign_epi8(b1, e)), ones));        \
+#define STEP_INT(i)                                                                                                   \
+    {                                                                                                                 \
+        const __m256i e = _mm256_set1_epi32(WORD_AT(i)), size = _mm256_abs_epi8(e);                                   \
+        s##i = _mm256_add_epi32(s##i, _mm256_madd_epi16(_mm256_maddubs_epi16(size, _mm256_sign_epi8(b0, e)), ones));  \
+        t##i = _mm256_add_epi32(t##i, _mm256_madd_epi16(_mm256_maddubs_epi16(size, _mm256_sign_epi8(b1, e)), ones));  \
     }
-#define STORE_INT(i)                                                   \
-    _mm256_storeu_si256((__m256i *)(c + (i) * T0_PANEL), s##i);        \
+#define STORE_INT(i)                                             \
+    _mm256_storeu_si256((__m256i *)(c + (i) * T0_PANEL), s##i);  \
     _mm256_storeu_si256((__m256i *)(c + (i) * T0_PANEL + W), t##i);
 
-#define INT_FUNCTION(m)                                                                                                     \
-    static void int_##m(int32_t *c, const uint8_t *a, size_t a_bytes, const uint32_t *panel, size_t groups) {               \
-        const uint8_t *p = a, *q = a + 3 * a_bytes;                                                                         \
-        const __m256i ones = _mm256_set1_epi16(1);                                                                          \
-        (void)q;                                                                                                            \
-        ROWS_##m(CLEAR_INT) for (size_t k = 0; k < groups; k++, panel += T0_PANEL, p += 4, q += 4) {                        \
-            _mm_prefetch((const char *)(panel + AHEAD * T0_PANEL), _MM_HINT_T1);                                                       \
-            _mm_prefetch((const char *)(panel + AHEAD * T0_PANEL + T0_PANEL / 2), _MM_HINT_T1);                                        \
-            const __m256i b0 = _mm256_loadu_si256((const __m256i *)panel), b1 = _mm256_loadu_si256((const __m256i *)(panel + W)); \
-            ROWS_##m(STEP_INT)                                                                                              \
-        }                                                                                                                   \
-        ROWS_##m(STORE_INT)                                                                                                 \
+#define INT_FUNCTION(m)                                                                                                            \
+    static void int_##m(int32_t *c, const uint8_t *a, size_t a_bytes, const uint32_t *panel, size_t groups) {                      \
+        const uint8_t *p = a, *q = a + 3 * a_bytes;                                                                                \
+        const __m256i ones = _mm256_set1_epi16(1);                                                                                 \
+        (void)q;                                                                                                                   \
+        ROWS_##m(CLEAR_INT) for (size_t k = 0; k < groups; k++, panel += T0_PANEL, p += 4, q += 4) {                               \
+            _mm_prefetch((const char *)(panel + AHEAD * T0_PANEL), _MM_HINT_T1);                                                   \
+            _mm_prefetch((const char *)(panel + AHEAD * T0_PANEL + T0_PANEL / 2), _MM_HINT_T1);                                    \
+            const __m256i b0 = _mm256_loadu_si256((const __m256i *)panel), b1 = _mm256_loadu_si256((const __m256i *)(panel + W));  \
+            ROWS_##m(STEP_INT)                                                                                                     \
+        }                                                                                                                          \
+        ROWS_##m(STORE_INT)                                                                                                        \
     }
 
 INT_FUNCTION(1)
@@ -55,7 +53,8 @@ INT_FUNCTION(2)
 INT_FUNCTION(3)
 INT_FUNCTION(4)
 
-static void (*const INT_TILES[MR_INT + 1])(int32_t *, const uint8_t *, size_t, const uint32_t *, size_t) = {NULL, int_1, int_2, int_3, int_4};
+static void (*const INT_TILES[MR_INT + 1])(int32_t *, const uint8_t *, size_t, const uint32_t *, size_t) = {
+    NULL, int_1, int_2, int_3, int_4};
 
 static void tile_int8(int32_t *c, const uint8_t *a, size_t a_row, const uint32_t *panel, size_t groups, size_t m) {
     INT_TILES[m](c, a, a_row, panel, groups);
@@ -79,8 +78,10 @@ static void widen_pairs(float *y, const uint32_t *panel, size_t groups) {
 static uint32_t largest_bits(const float *x, size_t n) {
     const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
     __m256i most = _mm256_setzero_si256();
-    for (size_t i = 0; i < n; i += W)
-        most = _mm256_max_epu32(most, _mm256_and_si256(_mm256_maskload_epi32((const int *)(const void *)(x + i), first_lanes(n - i)), magnitude));
+    for (size_t i = 0; i < n; i += W) {
+        const __m256i bits = _mm256_maskload_epi32((const int *)(const void *)(x + i), first_lanes(n - i));
+        most = _mm256_max_epu32(most, _mm256_and_si256(bits, magnitude));
+    }
     uint32_t lanes[W], largest = 0;
     _mm256_storeu_si256((__m256i *)lanes, most);
     for (size_t l = 0; l < W; l++) largest = lanes[l] > largest ? lanes[l] : largest;

@@ -15,9 +15,9 @@
 
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,prefer-vector-width=512")
 
-enum { MR = 12, W = 16, OFFSET = 128 };
+#include "nn/vector_avx512.h"
 
-static inline __mmask16 first_lanes(size_t n) { return n >= W ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1); }
+enum { MR = 12, OFFSET = 128 };
 
 /* Row i of a: four pointers and two offsets serve twelve rows. The index is a constant in every use. */
 #define WORD_AT(i) (*(const int32_t *)(const void *)(((i) < 3 ? p0 : (i) < 6 ? p1 : (i) < 9 ? p2 : p3) + (i) % 3 * a_bytes))
@@ -29,36 +29,36 @@ static inline __mmask16 first_lanes(size_t n) { return n >= W ? (__mmask16)0xfff
         s##i = _mm512_dpbusd_epi32(s##i, e, b0);          \
         t##i = _mm512_dpbusd_epi32(t##i, e, b1);          \
     }
-#define STORE_INT(i)                                      \
-    _mm512_storeu_si512(c + (i) * T0_PANEL, s##i);        \
+#define STORE_INT(i)                                \
+    _mm512_storeu_si512(c + (i) * T0_PANEL, s##i);  \
     _mm512_storeu_si512(c + (i) * T0_PANEL + W, t##i);
 
 #define CLEAR_FLOAT(i) __m512 s##i = _mm512_setzero_ps(), t##i = s##i;
-#define STEP_FLOAT(i)                                                             \
-    {                                                                             \
-        const __m512bh e = (__m512bh)_mm512_set1_epi32(WORD_AT(i));               \
-        s##i = _mm512_dpbf16_ps(s##i, e, (__m512bh)b0);                           \
-        t##i = _mm512_dpbf16_ps(t##i, e, (__m512bh)b1);                           \
+#define STEP_FLOAT(i)                                                \
+    {                                                                \
+        const __m512bh e = (__m512bh)_mm512_set1_epi32(WORD_AT(i));  \
+        s##i = _mm512_dpbf16_ps(s##i, e, (__m512bh)b0);              \
+        t##i = _mm512_dpbf16_ps(t##i, e, (__m512bh)b1);              \
     }
-#define STORE_FLOAT(i)                                    \
-    _mm512_storeu_ps(c + (i) * T0_PANEL, s##i);           \
+#define STORE_FLOAT(i)                           \
+    _mm512_storeu_ps(c + (i) * T0_PANEL, s##i);  \
     _mm512_storeu_ps(c + (i) * T0_PANEL + W, t##i);
 
-#define TILE_FUNCTION(m, kind, type)                                                                                        \
-    static void kind##_##m(type *c, const uint8_t *a, size_t a_bytes, const uint32_t *panel, size_t groups) {               \
-        const uint8_t *p0 = a, *p1 = a + 3 * a_bytes, *p2 = a + 6 * a_bytes, *p3 = a + 9 * a_bytes;                         \
-        ROWS_##m(CLEAR_##kind) for (size_t k = 0; k < groups; k++) {                                                        \
-            FETCH(m, panel + AHEAD * T0_PANEL)                                                                              \
-            FETCH(m, panel + AHEAD * T0_PANEL + W)                                                                          \
-            const __m512i b0 = _mm512_loadu_si512(panel), b1 = _mm512_loadu_si512(panel + W);                               \
-            ROWS_##m(STEP_##kind)                                                                                           \
-            panel += T0_PANEL;                                                                                              \
-            p0 += 4;                                                                                                        \
-            p1 += 4;                                                                                                        \
-            p2 += 4;                                                                                                        \
-            p3 += 4;                                                                                                        \
-        }                                                                                                                   \
-        ROWS_##m(STORE_##kind)                                                                                              \
+#define TILE_FUNCTION(m, kind, type)                                                                           \
+    static void kind##_##m(type *c, const uint8_t *a, size_t a_bytes, const uint32_t *panel, size_t groups) {  \
+        const uint8_t *p0 = a, *p1 = a + 3 * a_bytes, *p2 = a + 6 * a_bytes, *p3 = a + 9 * a_bytes;            \
+        ROWS_##m(CLEAR_##kind) for (size_t k = 0; k < groups; k++) {                                           \
+            FETCH(m, panel + AHEAD * T0_PANEL)                                                                 \
+            FETCH(m, panel + AHEAD * T0_PANEL + W)                                                             \
+            const __m512i b0 = _mm512_loadu_si512(panel), b1 = _mm512_loadu_si512(panel + W);                  \
+            ROWS_##m(STEP_##kind)                                                                              \
+            panel += T0_PANEL;                                                                                 \
+            p0 += 4;                                                                                           \
+            p1 += 4;                                                                                           \
+            p2 += 4;                                                                                           \
+            p3 += 4;                                                                                           \
+        }                                                                                                      \
+        ROWS_##m(STORE_##kind)                                                                                 \
     }
 #define TILE_FUNCTIONS(kind, type)                                                                                          \
     TILE_FUNCTION(1, kind, type) TILE_FUNCTION(2, kind, type) TILE_FUNCTION(3, kind, type) TILE_FUNCTION(4, kind, type)     \

@@ -110,10 +110,13 @@ static void gelu_gate_backward(float *du, float *dv, const float *da, const floa
 }
 
 extern const t0_dense_kernels t0_dense_portable;
+extern const t0_probe t0_probe_portable;
 
 const t0_kernels t0_kernels_portable = {
     .name = "portable",
+    .yields_to_blas = true,
     .dense = &t0_dense_portable,
+    .probe = &t0_probe_portable,
     .mr = MR,
     .nr = NR,
     .gemm_tile = gemm_tile,

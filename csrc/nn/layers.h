@@ -44,16 +44,16 @@ void t0_dropout_broadcast(t0_exec *exec, float *y, const float *x, const int64_t
  *     s[h,i,j] = q[i,h,:] . k[j,h,:] + bias[h, j - i]         j <= i only, when causal
  *     p[h,i,:] = softmax_j s,   o[i,h,:] = sum_j (dropped p)[h,i,j] v[j,h,:]
  *
- * Query sequence b has rows query_offsets[b] .. query_offsets[b+1]-1 and attends to key sequence key_of[b] (or b, where
- * key_of is NULL), rows key_offsets[..]. Row n of q starts at q + n * q_stride, head h at column h * head_dim.
- * bias: [H][bias_width]: distance j - i stands at column bias_center + (j - i); NULL for none (cross-attention).
- * Causal: a sequence's last query stands at its last key. p of query sequence b: [H][queries][keys], sequences end to end; kept undropped. */
+ * Sequence b has queries query_offsets[b] .. query_offsets[b+1]-1 and attends to rows key_offsets[b] .. key_offsets[b+1]-1 of
+ * k and v. Row n of q starts at q + n * q_stride, head h at column h * head_dim.
+ * bias: [H][bias_width]: distance j - i stands at column bias_center + (j - i); has_bias false: none (cross-attention).
+ * Causal: a sequence's last query stands at its last key. p of sequence b: [H][queries][keys], sequences end to end; kept
+ * undropped. Sizes need no pointers: they can be asked for before anything is placed. */
 typedef struct t0_attention {
     size_t n_sequences, n_heads, head_dim;
-    const int64_t *query_offsets, *key_offsets; /* [n_sequences + 1], [number of key sequences + 1] */
-    const int32_t *key_of;                      /* [n_sequences] or NULL */
+    const int64_t *query_offsets, *key_offsets; /* [n_sequences + 1] */
     size_t q_stride, k_stride, v_stride, o_stride;
-    bool causal;
+    bool causal, has_bias;
     const float *bias;
     size_t bias_width, bias_center;
     float dropout;
@@ -61,10 +61,10 @@ typedef struct t0_attention {
     uint64_t seed, site, first; /* element e of p has mask number first + e */
 } t0_attention;
 
-/* Floats that p needs: sum over query sequences of H * queries * keys. */
+/* Floats that p needs: sum over sequences of H * queries * keys. */
 size_t t0_attention_p_size(const t0_attention *s);
 void t0_attention_forward(t0_exec *exec, const t0_attention *s, float *o, float *p, const float *q, const float *k, const float *v);
-/* dq overwritten; dk, dv += (several query sequences may share keys); dbias[H][bias_width] += (NULL with no bias).
+/* dq overwritten; dk, dv +=; dbias[H][bias_width] += (NULL with no bias).
  * scratch: t0_attention_backward_scratch_size floats. */
 size_t t0_attention_backward_scratch_size(const t0_attention *s, size_t n_threads);
 void t0_attention_backward(t0_exec *exec, const t0_attention *s, float *dq, float *dk, float *dv, float *dbias, float *scratch,

@@ -5,6 +5,7 @@
  *     dg[d]   += sum_n dy[n,d] x[n,d] r_n          columns over the threads, rows in order */
 #include "nn/layers.h"
 
+#include <assert.h>
 #include <math.h>
 
 enum { GRAIN = 8192 }; /* elements a thread */
@@ -31,6 +32,7 @@ static void forward_rows(void *context, size_t index, size_t worker) {
 
 void t0_rmsnorm_forward(t0_exec *exec, float *y, float *r, const float *x, const float *g, size_t n_rows, size_t dim, float eps) {
     norm s = {.kernels = t0_exec_kernels(exec), .y = y, .r = r, .x = x, .g = g, .n_rows = n_rows, .dim = dim, .eps = eps};
+    assert(dim >= 1);
     s.parts = t0_exec_parts(exec, n_rows, GRAIN / dim + 1);
     t0_exec_run(exec, forward_rows, &s, s.parts);
 }
@@ -59,7 +61,9 @@ static void backward_columns(void *context, size_t index, size_t worker) {
 
 void t0_rmsnorm_backward(t0_exec *exec, float *dx, float *dg, const float *dy, const float *x, const float *r, const float *g,
                          size_t n_rows, size_t dim) {
-    norm s = {.kernels = t0_exec_kernels(exec), .r = (float *)r, .dx = dx, .dg = dg, .dy = dy, .x = x, .g = g, .n_rows = n_rows, .dim = dim};
+    norm s = {.kernels = t0_exec_kernels(exec), .r = (float *)r, .dx = dx, .dg = dg, .dy = dy, .x = x, .g = g,
+              .n_rows = n_rows, .dim = dim};
+    assert(dim >= 1);
     s.parts = n_rows * dim < GRAIN ? 1 : t0_exec_parts(exec, dim, 16);
     t0_exec_run(exec, backward_columns, &s, s.parts);
     s.parts = t0_exec_parts(exec, n_rows, GRAIN / dim + 1);

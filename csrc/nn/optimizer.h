@@ -40,8 +40,4 @@ size_t t0_sgd_state_size(const t0_sgd *s, size_t n); /* floats: none without mom
 /* m: [n], read only with momentum. */
 void t0_sgd_step(t0_exec *exec, const t0_sgd *s, float *w, float *m, const float *g, size_t n);
 
-/* Sum of squares in double, in a fixed order; NaN and infinity propagate. */
-double t0_norm_squared(t0_exec *exec, const float *x, size_t n);
-void t0_scale(t0_exec *exec, float *x, size_t n, float factor);
-
 #endif

@@ -3,12 +3,13 @@
  * cache lines. */
 #include "nn/packed.h"
 
+#include "nn/vectors.h"
+
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
 enum { WORDS = 256, BLOCK = 16, ALIGN = 64 };
-
-static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 /* ---- number types --------------------------------------------------------------------------------------------------- */
 
@@ -36,8 +37,6 @@ static float from_float16(uint16_t x) {
     return float_of(sign | bits_of(float_of(rest) * 0x1p112f));
 }
 
-static bool finite_bits(float x) { return (bits_of(x) & 0x7f800000u) != 0x7f800000u; }
-
 static void convert(float *y, const void *x, t0_dtype from, size_t n) {
     const uint16_t *half = x;
     if (from == T0_FLOAT32)
@@ -48,19 +47,9 @@ static void convert(float *y, const void *x, t0_dtype from, size_t n) {
         for (size_t i = 0; i < n; i++) y[i] = from_float16(half[i]);
 }
 
-/* Index of the first element that is not finite, or n. */
-static size_t first_bad(const float *x, size_t n) {
-    uint32_t bad = 0;
-    for (size_t i = 0; i < n; i++) bad |= (bits_of(x[i]) & 0x7f800000u) == 0x7f800000u;
-    if (!bad) return n;
-    size_t i = 0;
-    while (finite_bits(x[i])) i++;
-    return i;
-}
-
 size_t t0_widen(float *y, const void *x, t0_dtype from, size_t n) {
     convert(y, x, from, n);
-    return first_bad(y, n);
+    return t0_first_not_finite(y, n);
 }
 
 /* max|x|. Bit patterns of |x| are ordered as the numbers, and what is not finite stands above. */
@@ -88,7 +77,7 @@ static size_t element_size(t0_dtype dtype) { return dtype == T0_FLOAT32 ? 4 : dt
 /* ---- layout --------------------------------------------------------------------------------------------------------- */
 
 static size_t body_bytes(const t0_packed *w) {
-    if (w->is_table) return round_up(w->out * w->in * element_size(w->dtype), ALIGN);
+    if (w->is_table) return t0_size_round(w->out * w->in * element_size(w->dtype), ALIGN);
     return t0_packed_panels(w) * t0_packed_groups(w) * T0_PANEL * sizeof(uint32_t);
 }
 
@@ -99,6 +88,7 @@ size_t t0_packed_bytes(const t0_packed *w) {
 
 void t0_packed_at(t0_packed *w, uint8_t *memory) {
     uint8_t *behind = memory + body_bytes(w);
+    assert((uintptr_t)memory % ALIGN == 0 && w->dtype != T0_FLOAT16 && (!w->is_table || w->dtype != T0_INT8));
     w->words = (uint32_t *)(void *)memory;
     if (w->dtype != T0_INT8) return;
     w->scale = (float *)(void *)behind;
@@ -107,6 +97,7 @@ void t0_packed_at(t0_packed *w, uint8_t *memory) {
 
 /* The matrix row of tensor row r. */
 static size_t row_of(t0_packed_place place, size_t r) {
+    assert(place.step < 2 || (place.step == 2 && place.first < 2));
     if (place.step < 2) return place.first + r;
     return (r / T0_PANEL * place.step + place.first) * T0_PANEL + r % T0_PANEL;
 }
@@ -129,7 +120,7 @@ static const uint8_t *element(const row_run *run, size_t r, size_t i) { return r
 /* Notes the first of row r's n elements from i on, x, that is not finite. Of int8 rows the scale has told. */
 static void note_bad(row_run *run, size_t r, size_t i, const float *x, size_t n) {
     if (run->w->dtype == T0_INT8 && !isnan(run->w->scale[run->row + r])) return;
-    const size_t bad = first_bad(x, n), at = r * run->w->in + i + bad;
+    const size_t bad = t0_first_not_finite(x, n), at = r * run->w->in + i + bad;
     if (bad < n && at < run->bad) run->bad = at;
 }
 
@@ -137,9 +128,9 @@ static void note_bad(row_run *run, size_t r, size_t i, const float *x, size_t n)
 static void measure(row_run *run) {
     for (size_t r = 0; r < run->n; r++) {
         const float largest = largest_of(element(run, r, 0), run->from, run->w->in), factor = 127.0f / largest;
-        const bool usable = finite_bits(largest) && largest > 0.0f && finite_bits(factor);
+        const bool usable = t0_is_finite(largest) && largest > 0.0f && t0_is_finite(factor);
         run->factor[r] = usable ? factor : 0.0f;
-        run->w->scale[run->row + r] = !finite_bits(largest) ? NAN : usable ? largest / 127.0f : 0.0f;
+        run->w->scale[run->row + r] = !t0_is_finite(largest) ? NAN : usable ? largest / 127.0f : 0.0f;
         run->w->sum[run->row + r] = 0;
     }
 }
@@ -151,7 +142,7 @@ static int32_t quantise(uint32_t *words, const float *x, size_t n, float factor)
     for (size_t i = 0; i < n; i++) q[i] = factor > 0.0f ? (int32_t)bits_of(x[i] * factor + 0x1.8p23f) - 0x4b400000 : 0;
     for (size_t i = 0; i < n; i++) sum += q[i];
     for (size_t i = n; i < n + 3; i++) q[i] = 0;
-    for (size_t k = 0; k < (n + 3) / 4; k++) {
+    for (size_t k = 0; k < t0_size_units(n, 4); k++) {
         const int32_t *e = q + 4 * k;
         words[k] = ((uint32_t)e[0] & 0xff) | ((uint32_t)e[1] & 0xff) << 8 | ((uint32_t)e[2] & 0xff) << 16 | (uint32_t)e[3] << 24;
     }
@@ -182,7 +173,7 @@ static void put_run(row_run *run) {
             note_bad(run, r, i, x, n);
             encode(run, words[r], x, n, r);
         }
-        const size_t n_words = (n + group - 1) / group;
+        const size_t n_words = t0_size_units(n, group);
         uint32_t *to = run->panel + i / group * T0_PANEL + run->column;
         for (size_t first = 0; first < n_words; first += BLOCK)
             for (size_t r = 0; r < run->n; r++)
@@ -193,6 +184,7 @@ static void put_run(row_run *run) {
 /* Rows of a table: no panels. */
 static size_t put_table(t0_packed *w, size_t first_row, size_t n, const void *src, t0_dtype from) {
     const size_t count = n * w->in;
+    assert(first_row + n <= w->out);
     size_t bad = SIZE_MAX;
     float x[WORDS];
     for (size_t i = 0; i < count; i += WORDS) {
@@ -210,10 +202,12 @@ static size_t put_table(t0_packed *w, size_t first_row, size_t n, const void *sr
 }
 
 size_t t0_packed_put(t0_packed *w, t0_packed_place place, size_t first_row, size_t n, const void *src, t0_dtype from) {
+    assert(from != T0_INT8);
     if (w->is_table) return put_table(w, first_row, n, src, from);
     size_t bad = SIZE_MAX;
     for (size_t r = 0; r < n;) {
         const size_t row = row_of(place, first_row + r), column = row % T0_PANEL;
+        assert(row < w->out);
         row_run part = {.w = w, .row = row, .column = column, .from = from, .bad = SIZE_MAX};
         part.panel = w->words + row / T0_PANEL * t0_packed_groups(w) * T0_PANEL;
         part.n = n - r < T0_PANEL - column ? n - r : T0_PANEL - column;

@@ -1,6 +1,17 @@
 /* Weight matrices packed for inference: one panel layout for every number type and kernel set.
  *
- *     W[out, in] (the hub's: y = x W^T)  ->  panels [ceil(out / 32)][ceil(in / g)][32][g] of elements, g = 1 float32, 2 bfloat16, 4 int8
+ *     W[out, in] (the hub's: y = x W^T)  ->  panels [ceil(out / 32)][K][32][g] of elements,  K = ceil(in / g)
+ *
+ *               panel p, o = 32 p: 32 rows of W, each a column of words                     row n of x
+ *     k = 0     | w[o, 0..g)  | w[o+1, 0..g)  | ...                 | w[o+31, 0..g)  |      | x[n, 0..g)  |
+ *     k = 1     | w[o, g..2g) | w[o+1, g..2g) | ...    128 bytes    | w[o+31, g..2g) |      | x[n, g..2g) |
+ *       :       |      :      |       :       |                     |       :        |      |      :      |
+ *     K - 1     | w[o, ..in)  | w[o+1, ..in)  | ...                 | w[o+31, ..in)  |      | x[n, ..in)  |
+ *
+ *     a word    bits 31 .. 0, the lowest first in memory
+ *     float32   |               w[o,k]                |   g = 1
+ *     bfloat16  |     w[o,2k+1]     |     w[o,2k]     |   g = 2
+ *     int8      |w[o,4k+3]|w[o,4k+2]|w[o,4k+1]|w[o,4k]|   g = 4
  *
  * so that a step of any product is "32 words of 4 bytes times one word of x": one loop, one instruction changed. Rows and
  * columns beyond the matrix are zeros. int8 is symmetric: row o holds round(w * 127 / max|w|) and scale[o] = max|w| / 127;
@@ -33,8 +44,8 @@ typedef struct t0_packed_place {
 } t0_packed_place;
 
 static inline size_t t0_packed_group(t0_dtype dtype) { return dtype == T0_INT8 ? 4 : dtype == T0_BFLOAT16 ? 2 : 1; }
-static inline size_t t0_packed_groups(const t0_packed *w) { return (w->in + t0_packed_group(w->dtype) - 1) / t0_packed_group(w->dtype); }
-static inline size_t t0_packed_panels(const t0_packed *w) { return (w->out + T0_PANEL - 1) / T0_PANEL; }
+static inline size_t t0_packed_groups(const t0_packed *w) { return t0_size_units(w->in, t0_packed_group(w->dtype)); }
+static inline size_t t0_packed_panels(const t0_packed *w) { return t0_size_units(w->out, T0_PANEL); }
 static inline const uint32_t *t0_packed_panel(const t0_packed *w, size_t j) { return w->words + j * t0_packed_groups(w) * T0_PANEL; }
 
 /* Bytes of a matrix with everything that belongs to it, a multiple of 64. dtype, is_table, out and in are set. */

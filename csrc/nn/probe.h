@@ -2,7 +2,7 @@
  *
  * A probe is the innermost instruction of a product with nothing around it. A round is T0_PROBE_CHAINS of them, which depend
  * on nothing but themselves a round before, more than a core can have under way; results are returned so that none is left
- * out. The caller takes the time. Each kernel set has a table; nothing here allocates or fails. */
+ * out. The caller takes the time. Each kernel set points to its table; nothing here allocates or fails. */
 #ifndef T0_NN_PROBE_H
 #define T0_NN_PROBE_H
 
@@ -18,13 +18,9 @@ typedef struct t0_probe_rate {
 } t0_probe_rate;
 
 typedef struct t0_probe {
-    const char *name; /* of the kernel set */
     t0_probe_rate float32, bfloat16, int8;
     /* Reads size bytes in order, size a multiple of 512 at a 64-aligned place; returns a sum of them. */
     uint64_t (*read)(const uint8_t *data, size_t size);
 } t0_probe;
-
-/* The table of a kernel set by its name; the portable one where there is no other. The processor must be able to run the set. */
-const t0_probe *t0_probe_find(const char *kernels);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "nn/gemm.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -32,7 +33,7 @@ t0_dtype t0_rows_dtype(const t0_kernels *kernels, t0_dtype weights) {
 
 static size_t row_bytes(t0_dtype dtype, size_t in) {
     const size_t size = dtype == T0_FLOAT32 ? 4 : dtype == T0_BFLOAT16 ? 2 : 1;
-    const size_t lines = (in * size + LINE - 1) / LINE + 1; /* one more: rows must not be a power of two apart */
+    const size_t lines = t0_size_units(in * size, LINE) + 1; /* one more: rows must not be a power of two apart */
     return lines * LINE % 4096 == 0 ? (lines + 1) * LINE : lines * LINE;
 }
 
@@ -81,7 +82,8 @@ static void fill_rows(void *context, size_t index, size_t worker) {
         if (s->g) {
             const float r = 1.0f / sqrtf(s->kernels->sum_squares(x, dim) / (float)dim + s->eps);
             if (!(r > 0.0f && r <= 3.4028234e38f)) atomic_store(&s->bad, true);
-            float *y = s->rows->dtype == T0_FLOAT32 ? (float *)(void *)(s->rows->data + n * s->rows->stride) : t0_exec_scratch(s->exec, worker);
+            float *y = t0_exec_scratch(s->exec, worker);
+            if (s->rows->dtype == T0_FLOAT32) y = (float *)(void *)(s->rows->data + n * s->rows->stride);
             s->kernels->scale_mul(y, x, s->g, r, dim);
             x = y;
         }
@@ -90,6 +92,7 @@ static void fill_rows(void *context, size_t index, size_t worker) {
 }
 
 static bool run_fill(fill *s, t0_exec *exec) {
+    assert(s->rows->in >= 1 && s->x_stride >= s->rows->in);
     s->exec = exec;
     s->kernels = t0_exec_kernels(exec);
     s->parts = t0_exec_parts(exec, s->rows->n, NORM_GRAIN / s->rows->in + 1);
@@ -136,8 +139,6 @@ typedef struct tile {
     float *scratch; /* the worker's */
 } tile;
 
-static size_t divide_up(size_t n, size_t by) { return (n + by - 1) / by; }
-
 /* Panels of fewer bits than the rows: widened as they come. */
 static bool widens(const product *p) { return p->x->dtype == T0_FLOAT32 && p->w->dtype == T0_BFLOAT16; }
 
@@ -154,19 +155,19 @@ static size_t tile_rows(const product *p) {
 /* c[m, n] (+)= m rows of a times a piece of a panel, [k][32] floats. */
 static void float_piece(const product *p, float *c, size_t c_stride, size_t n, const float *a, size_t stride, const float *piece, size_t k,
                         size_t m, bool add) {
-    const size_t nr = p->kernels->nr, tiles = divide_up(m, p->kernels->mr);
+    const size_t nr = p->kernels->nr, tiles = t0_size_units(m, p->kernels->mr);
     for (size_t i = 0; i < tiles; i++) {
         const t0_range rows = t0_range_of(m, tiles, i);
         for (size_t column = 0; column < n; column += nr)
-            p->kernels->gemm_tile(c + rows.begin * c_stride + column, c_stride, a + rows.begin * stride, stride, 1, piece + column, T0_PANEL,
-                                  k, rows.end - rows.begin, n - column < nr ? n - column : nr, add);
+            p->kernels->gemm_tile(c + rows.begin * c_stride + column, c_stride, a + rows.begin * stride, stride, 1, piece + column,
+                                  T0_PANEL, k, rows.end - rows.begin, t0_size_min(n - column, nr), add);
     }
 }
 
 /* Panel j times rows first .. first + m - 1 in float32, in the steps of nn/gemm.c; a bfloat16 panel through `scratch`. */
 static void float_tile(const product *p, float *scratch, float *c, size_t c_stride, size_t n, bool add, size_t first, size_t m, size_t j) {
     const size_t stride = p->x->stride / sizeof(float), depth = p->x->in;
-    const size_t blocks = divide_up(depth, widens(p) ? WIDENED : T0_GEMM_K);
+    const size_t blocks = t0_size_units(depth, widens(p) ? WIDENED : T0_GEMM_K);
     const float *a = (const float *)(const void *)p->x->data + first * stride;
     const uint32_t *panel = t0_packed_panel(p->w, j);
     for (size_t block = 0; block < blocks; block++) {
@@ -184,12 +185,14 @@ static void float_tile(const product *p, float *scratch, float *c, size_t c_stri
 /* Panel j of rows first .. first + m - 1 to [m][n] floats at `to`, or added to them; bfloat16 products have n 32 and no add. */
 static void run_tile(const product *p, tile *t, float *to, size_t to_stride, size_t n, bool add, size_t first, size_t m, size_t j) {
     const t0_rows *x = p->x;
+    assert(m >= 1 && m <= MOST_ROWS && first + m <= x->n && n >= 1 && n <= T0_PANEL && j < t0_packed_panels(p->w));
     const t0_dense_kernels *dense = p->kernels->dense;
     const size_t groups = t0_packed_groups(p->w);
     if (x->dtype == T0_FLOAT32) {
         float_tile(p, t->scratch, to, to_stride, n, add, first, m, j);
     } else if (x->dtype == T0_BFLOAT16) {
         const size_t stride = x->stride / sizeof(uint16_t);
+        assert(n == T0_PANEL && to_stride == T0_PANEL && !add);
         dense->tile_bfloat16(to, (const uint16_t *)(const void *)x->data + first * stride, stride, t0_packed_panel(p->w, j), groups, m);
     } else {
         dense->tile_int8(t->integers, x->data + first * x->stride, x->stride, t0_packed_panel(p->w, j), groups, m);
@@ -218,9 +221,12 @@ static void run_plain(const product *p, tile *t, size_t first, size_t m, size_t 
 
 /* Slots 2 i and 2 i + 1 hold h0 and h1 of the same columns. */
 static void gate(const product *p, const tile *t, size_t slot, size_t first, size_t m, size_t pair) {
-    const size_t begin = pair * T0_PANEL, n = p->out - begin < T0_PANEL ? p->out - begin : T0_PANEL;
-    for (size_t i = 0; i < m; i++)
-        p->kernels->gelu_gate(p->y + (first + i) * p->y_stride + begin, t->values[slot] + i * T0_PANEL, t->values[slot + 1] + i * T0_PANEL, n);
+    const size_t begin = pair * T0_PANEL, n = t0_size_min(p->out - begin, T0_PANEL);
+    assert(slot % 2 == 0 && begin < p->out);
+    for (size_t i = 0; i < m; i++) {
+        const float *h0 = t->values[slot] + i * T0_PANEL, *h1 = t->values[slot + 1] + i * T0_PANEL;
+        p->kernels->gelu_gate(p->y + (first + i) * p->y_stride + begin, h0, h1, n);
+    }
 }
 
 /* The block's log-sum-exp of each row, and the logits of labels that lie in it. */
@@ -232,8 +238,10 @@ static void take_likelihoods(const product *p, const tile *t, size_t first, size
     for (size_t i = 0; i < m; i++) {
         for (size_t slot = 0; slot < panels; slot++) memcpy(z + slot * T0_PANEL, t->values[slot] + i * T0_PANEL, T0_PANEL * sizeof *z);
         l->parts[(first + i) * l->n_blocks + block] = p->kernels->log_sum_exp(z, n);
-        for (int64_t e = l->label_offsets[first + i]; e < l->label_offsets[first + i + 1]; e++)
+        for (int64_t e = l->label_offsets[first + i]; e < l->label_offsets[first + i + 1]; e++) {
+            assert(l->labels[e] >= 0 && (size_t)l->labels[e] < p->w->out);
             if ((size_t)l->labels[e] - begin < n) l->picked[e] = z[(size_t)l->labels[e] - begin];
+        }
     }
 }
 
@@ -241,7 +249,7 @@ static void run_blocks(const product *p, t0_range blocks, t0_range rows, size_t 
     tile t;
     t.scratch = t0_exec_scratch(p->exec, worker);
     const size_t wide = p->likelihood ? LIKELIHOOD_BLOCK : BLOCK, panels = t0_packed_panels(p->w);
-    const size_t n_rows = rows.end - rows.begin, tiles = divide_up(n_rows, tile_rows(p));
+    const size_t n_rows = rows.end - rows.begin, tiles = t0_size_units(n_rows, tile_rows(p));
     for (size_t block = blocks.begin; block < blocks.end; block++) {
         const size_t first_panel = block * wide, n = panels - first_panel < wide ? panels - first_panel : wide;
         for (size_t i = 0; i < tiles; i++) {
@@ -265,7 +273,7 @@ static void run_blocks(const product *p, t0_range blocks, t0_range rows, size_t 
 
 static void run_part(void *context, size_t index, size_t worker) {
     const product *p = context;
-    const size_t n_blocks = divide_up(t0_packed_panels(p->w), p->likelihood ? LIKELIHOOD_BLOCK : BLOCK);
+    const size_t n_blocks = t0_size_units(t0_packed_panels(p->w), p->likelihood ? LIKELIHOOD_BLOCK : BLOCK);
     if (p->by_rows)
         run_blocks(p, (t0_range){0, n_blocks}, t0_range_of(p->x->n, p->parts, index), worker);
     else
@@ -273,24 +281,27 @@ static void run_part(void *context, size_t index, size_t worker) {
 }
 
 static void run_product(product *p) {
-    const size_t n_blocks = divide_up(t0_packed_panels(p->w), p->likelihood ? LIKELIHOOD_BLOCK : BLOCK);
+    const size_t n_blocks = t0_size_units(t0_packed_panels(p->w), p->likelihood ? LIKELIHOOD_BLOCK : BLOCK);
     p->kernels = t0_exec_kernels(p->exec);
     p->parts = t0_exec_threads(p->exec);
+    assert(!p->w->is_table && p->x->in == p->w->in && p->x->dtype == t0_rows_dtype(p->kernels, p->w->dtype));
+    assert(p->w->dtype != T0_INT8 || p->w->in <= T0_INT8_DEPTH);
     if (p->x->n == 0) return;
     if (p->x->n * t0_packed_panels(p->w) * T0_PANEL < SPLIT / (t0_packed_groups(p->w) + 1)) p->parts = 1;
-    p->by_rows = n_blocks < 2 * p->parts && divide_up(p->x->n, tile_rows(p)) >= p->parts;
+    p->by_rows = n_blocks < 2 * p->parts && t0_size_units(p->x->n, tile_rows(p)) >= p->parts;
     if (!p->by_rows && n_blocks < p->parts) p->parts = n_blocks;
     t0_exec_run(p->exec, run_part, p, p->parts);
 }
 
 void t0_product(t0_exec *exec, float *y, size_t y_stride, size_t out, const t0_rows *x, const t0_packed *w, t0_finish finish) {
     product p = {.exec = exec, .x = x, .w = w, .y = y, .y_stride = y_stride, .out = out, .finish = finish};
+    assert(out <= (finish == T0_GATE ? w->out / 2 : w->out) && y_stride >= out && (finish != T0_GATE || t0_packed_panels(w) % 2 == 0));
     run_product(&p);
 }
 
 /* ---- likelihoods ---------------------------------------------------------------------------------------------------- */
 
-size_t t0_likelihood_parts(size_t vocab) { return divide_up(vocab, LIKELIHOOD_BLOCK * T0_PANEL); }
+size_t t0_likelihood_parts(size_t vocab) { return t0_size_units(vocab, LIKELIHOOD_BLOCK * T0_PANEL); }
 
 void t0_product_likelihood(t0_exec *exec, float *lse, float *picked, float *parts, const t0_rows *x, const t0_packed *w,
                            const int64_t *label_offsets, const int32_t *labels) {
@@ -304,15 +315,4 @@ float t0_row_log_sum_exp(const t0_kernels *kernels, const float *z, size_t vocab
     const size_t wide = LIKELIHOOD_BLOCK * T0_PANEL, n = t0_likelihood_parts(vocab);
     for (size_t i = 0; i < n; i++) parts[i] = kernels->log_sum_exp(z + i * wide, vocab - i * wide < wide ? vocab - i * wide : wide);
     return kernels->log_sum_exp(parts, n);
-}
-
-/* On bit patterns: an exponent of all ones is a NaN or an infinity. Compiles to vector code, unlike a float sum. */
-bool t0_all_finite(const float *x, size_t n) {
-    uint32_t bad = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        bad |= (bits & 0x7f800000u) == 0x7f800000u;
-    }
-    return !bad;
 }

@@ -44,8 +44,6 @@ void t0_product(t0_exec *exec, float *y, size_t y_stride, size_t out, const t0_r
 void t0_product_likelihood(t0_exec *exec, float *lse, float *picked, float *parts, const t0_rows *x, const t0_packed *w,
                            const int64_t *label_offsets, const int32_t *labels);
 size_t t0_likelihood_parts(size_t vocab);
-/* Whether all of x[n] are finite. */
-bool t0_all_finite(const float *x, size_t n);
 /* The same sums in the same order, from logits z[V] that are there; parts: t0_likelihood_parts(V) floats. */
 float t0_row_log_sum_exp(const t0_kernels *kernels, const float *z, size_t vocab, float *parts);
 

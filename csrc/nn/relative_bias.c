@@ -5,9 +5,11 @@
  *     at most n - 1. The logarithm is taken in float, as the reference models were trained. */
 #include "nn/layers.h"
 
+#include <assert.h>
 #include <math.h>
 
 int t0_relative_bucket(int64_t distance, bool bidirectional, int n_buckets, int max_distance) {
+    assert(n_buckets >= 1 && max_distance >= 1);
     int base = 0;
     int64_t far = distance < 0 ? -distance : 0;
     if (bidirectional) {

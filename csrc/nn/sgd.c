@@ -1,6 +1,8 @@
 /* Stochastic gradient descent with momentum (Polyak 1964); the rule stands in nn/optimizer.h. */
 #include "nn/optimizer.h"
 
+#include <assert.h>
+
 enum { GRAIN = 8192 };
 
 typedef struct sgd {
@@ -25,6 +27,7 @@ static void step_range(void *context, size_t index, size_t worker) {
 size_t t0_sgd_state_size(const t0_sgd *s, size_t n) { return s->momentum > 0.0f ? n : 0; }
 
 void t0_sgd_step(t0_exec *exec, const t0_sgd *s, float *w, float *m, const float *g, size_t n) {
+    assert(s->momentum <= 0.0f || m);
     sgd a = {s, w, s->momentum > 0.0f ? m : NULL, g, n, t0_exec_parts(exec, n, GRAIN)};
     t0_exec_run(exec, step_range, &a, a.parts);
 }

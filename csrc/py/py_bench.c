@@ -47,7 +47,7 @@ static PyObject *probe(PyObject *module, PyObject *args, PyObject *kwargs) {
     const t0_kernels *kernels = t0py_kernels_named(kernels_name);
     t0_dtype dtype;
     if (!kernels || !seconds_valid(seconds) || !t0py_dtype_named(dtype_name, &dtype)) return NULL;
-    const t0_probe *found = t0_probe_find(kernels->name);
+    const t0_probe *found = kernels->probe;
     const t0_probe_rate *chosen = dtype == T0_INT8 ? &found->int8 : dtype == T0_BFLOAT16 ? &found->bfloat16 : &found->float32;
     if (!chosen->run) Py_RETURN_NONE;
     t0py_interrupt interrupt;
@@ -102,7 +102,7 @@ static PyObject *probe_read(PyObject *module, PyObject *args, PyObject *kwargs) 
         t0py_interrupt interrupt;
         const t0_poll poll = t0py_poll(&interrupt);
         Py_BEGIN_ALLOW_THREADS
-        rate = read_rate(t0_probe_find(kernels->name), block, seconds, &poll);
+        rate = read_rate(kernels->probe, block, seconds, &poll);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&view);

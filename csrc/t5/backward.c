@@ -6,7 +6,7 @@
  * keys and values of every decoder block, block by block. The bias tables get theirs, by distance, from all blocks of their stack. */
 #include "t5/backward.h"
 
-#include "nn/optimizer.h"
+#include "nn/vectors.h"
 
 #include <math.h>
 #include <string.h>

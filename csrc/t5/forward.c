@@ -9,7 +9,7 @@
  * q|k|v, cross k|v and wi_0|wi_1 are one product each. Inference has a pass of its own, infer.c. */
 #include "t5/forward.h"
 
-#include "nn/optimizer.h"
+#include "nn/vectors.h"
 
 #include <math.h>
 #include <string.h>
@@ -130,18 +130,15 @@ void t0_stack_place(t0_stack_run *run, float *memory) {
     carve_run(run, &at);
 }
 
-/* Stands for the bias while a run is only planned: how much scratch the backward pass needs depends on there being one. */
-static const float NOT_PLACED;
-
 /* ---- attention and dropout by place ------------------------------------------------------------------------------ */
 
-uint64_t t0_dropout_site(const t0_stack_run *run, size_t block, t0_dropout_place place) {
+static uint64_t dropout_site(const t0_stack_run *run, size_t block, t0_dropout_place place) {
     return (uint64_t)block << 4 | (uint64_t)run->shape->decoder << 3 | (uint64_t)place;
 }
 
 void t0_stack_dropout(const t0_stack_run *run, float *y, const float *x, size_t columns, size_t block, t0_dropout_place place) {
     const t0_pass *pass = run->pass;
-    const uint64_t site = t0_dropout_site(run, block, place), first = run->first_row * columns;
+    const uint64_t site = dropout_site(run, block, place), first = run->first_row * columns;
     if (pass->broadcast)
         t0_dropout_broadcast(pass->exec, y, x, run->shape->offsets, run->shape->n_sequences, columns, pass->dropout, pass->seed, site, first);
     else
@@ -160,7 +157,7 @@ static t0_attention attention_of(const t0_stack_run *run, size_t block, t0_dropo
         .dropout = run->pass->dropout,
         .broadcast = run->pass->broadcast,
         .seed = run->pass->seed,
-        .site = t0_dropout_site(run, block, place),
+        .site = dropout_site(run, block, place),
     };
 }
 
@@ -171,7 +168,8 @@ t0_attention t0_stack_self_attention(const t0_stack_run *run, size_t block) {
     s.q_stride = s.k_stride = s.v_stride = 3 * inner;
     s.first = run->first_self_p;
     s.causal = run->shape->decoder;
-    s.bias = run->bias ? run->bias : &NOT_PLACED;
+    s.has_bias = true;
+    s.bias = run->bias;
     s.bias_width = run->bias_width;
     s.bias_center = run->bias_center;
     return s;

@@ -9,7 +9,7 @@
 #include "t5/infer.h"
 
 #include "nn/gemm.h"
-#include "nn/optimizer.h"
+#include "nn/vectors.h"
 #include "t5/groups.h"
 
 #include <math.h>

@@ -8,7 +8,7 @@
  * The same walk is made twice: first to count tensors and bytes, then to fill the tables. */
 #include "t5/model.h"
 
-#include "nn/product.h"
+#include "nn/vectors.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -16,6 +16,7 @@
 
 #include "base/random.h"
 #include "nn/optimizer.h"
+#include "nn/vectors.h"
 
 #include <math.h>
 #include <stdatomic.h>

@@ -13,6 +13,7 @@
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -52,12 +53,14 @@ typedef struct sink {
 } sink;
 
 static void put_id(sink *out, int32_t id) {
+    assert(out->ids->capacity - out->ids->size >= sizeof id);
     memcpy(out->ids->data + out->ids->size, &id, sizeof id);
     out->ids->size += sizeof id;
 }
 
 static void put_span(sink *out, int32_t id, size_t begin, size_t end) {
     const t0_span span = {id, (uint32_t)begin, (uint32_t)end, 0, 0};
+    assert(out->spans->capacity - out->spans->size >= sizeof span);
     memcpy(out->spans->data + out->spans->size, &span, sizeof span);
     out->spans->size += sizeof span;
 }
@@ -87,6 +90,7 @@ static void put(sink *out, int32_t id, size_t begin, size_t end) {
 static void reverse_path(t0_best *best, size_t size) {
     uint32_t end = (uint32_t)size, id = best[size].id, start = best[size].start;
     for (;;) {
+        assert(start < end); /* every end is reached, character by character if need be */
         const t0_best before = best[start];
         best[start].start = end;
         best[start].id = id;
@@ -193,6 +197,7 @@ static inline bool put_known(t0_encoder *e, t0_buffer *ids, const waiting *w, ta
         put_unknown(e, ids, word, t);
         return true;
     }
+    assert(ids->capacity - ids->size >= sizeof word->ids);
     memcpy(ids->data + ids->size, word->ids, sizeof word->ids);
     ids->size += word->n_ids * sizeof(int32_t);
     t->bound += word->most;
@@ -213,6 +218,7 @@ static t0_status encode_marked(sink *out, tally *t, t0_error *err) {
     const t0_bytes normal = {e->normal.data, e->normal.size};
     for (size_t begin = 0; begin < normal.size;) {
         const size_t end = word_end(normal.data, begin, normal.size);
+        assert(t0_is_space_mark(normal.data + begin, end - begin));
         bool known = false;
         if (end - begin <= T0_SPACE_MARK_SIZE + T0_WORD_MAX) {
             if (!room_for_word(out->ids)) return t0_fail_memory(err, out->ids->size * 2);
@@ -262,6 +268,7 @@ static void walk_begin(walk *w, sink out, t0_bytes text) {
 
 /* Where T0_WORD_MAX bytes from text[at] on can be read, at <= text.size. */
 static inline const uint8_t *peek(const walk *w, size_t at) {
+    assert(at <= w->text.size);
     return at < w->tail_at ? w->text.data + at : w->tail + (at - w->tail_at);
 }
 
@@ -279,6 +286,7 @@ static inline bool by_eights(const t0_normalizer *nm) { return nm->common_kinds 
 
 /* Sets block = at, and plain. */
 static void see_block(walk *w, const t0_normalizer *nm, size_t at) {
+    assert(at < w->text.size);
     const size_t left = w->text.size - at;
     const uint8_t *bytes = w->text.data + at;
     uint8_t end[BLOCK] = {0};
@@ -377,7 +385,8 @@ t0_status t0_encode(t0_encoder *e, t0_bytes text, t0_buffer *ids, const t0_poll 
     if (tok->normalizer.by_words && tok->model.marks_lead) {
         const size_t before = ids->size;
         bool whole = false;
-        if (!t0_words_begin(&e->words, &tok->model, !tok->spiece.byte_fallback)) return t0_fail_memory(err, T0_WORD_SLOTS * sizeof(t0_word));
+        if (!t0_words_begin(&e->words, &tok->model, !tok->spiece.byte_fallback))
+            return t0_fail_memory(err, T0_WORD_SLOTS * sizeof(t0_word));
         e->after_unk = false;
         walk w;
         walk_begin(&w, out, text);

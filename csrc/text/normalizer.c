@@ -16,6 +16,7 @@
 
 #include "text/utf8.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* A rule may put any number of bytes for one: the result may have so many for each byte of the text, and so many more. */
@@ -54,8 +55,9 @@ static size_t longest_rule(const t0_normalizer *nm, t0_bytes in, uint32_t *value
 
 static t0_bytes rule_result(const t0_normalizer *nm, uint32_t value) {
     if (value >= nm->results.size) return (t0_bytes){nm->results.data, 0};
-    const uint8_t *begin = nm->results.data + value;
-    return (t0_bytes){begin, (size_t)((const uint8_t *)memchr(begin, 0, nm->results.size - value) - begin)};
+    const uint8_t *begin = nm->results.data + value, *end = memchr(begin, 0, nm->results.size - value);
+    assert(end); /* the results end with NUL: read_charsmap */
+    return (t0_bytes){begin, (size_t)(end - begin)};
 }
 
 static step next_step(const t0_normalizer *nm, t0_bytes in) {
@@ -184,6 +186,7 @@ t0_status t0_normalize(const t0_normalizer *nm, t0_bytes text, t0_buffer *out, t
 t0_status t0_normalize_words(const t0_normalizer *nm, t0_bytes text, size_t *at, t0_buffer *out, t0_error *err) {
     writer w = writer_of(text, out, NULL, true);
     bool ends_in_space;
+    assert(nm->by_words && !t0_is_gap(nm, text, *at));
     out->size = 0;
     if (!t0_buffer_add(out, T0_SPACE_MARK, T0_SPACE_MARK_SIZE) || !write_body(nm, &w, text, at, true, &ends_in_space))
         return failed(&w, text, err);

@@ -5,6 +5,8 @@
 #include "text/spiece.h"
 #include "text/trie.h"
 
+#include <assert.h>
+
 typedef struct t0_normalizer {
     uint32_t *units;     /* [n_units] the map's own double array (darts-clone), owned; NULL without rules */
     size_t n_units;
@@ -25,6 +27,7 @@ typedef enum t0_byte_kind {
 
 /* Whether text[at] is an ASCII space that nothing behind it can combine with. */
 static inline bool t0_is_gap(const t0_normalizer *normalizer, t0_bytes text, size_t at) {
+    assert(at < text.size);
     return normalizer->kind[text.data[at]] == T0_BYTE_SPACE && (at + 1 == text.size || text.data[at + 1] < 0x80);
 }
 

@@ -14,6 +14,7 @@
 
 #include "text/utf8.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -209,6 +210,7 @@ static t0_status read_model(reader in, t0_spiece *out) {
         T0_TRY(read_field(&in, &f));
         switch (f.number) {
         case 1:
+            assert(i < out->n_pieces); /* counted by count_pieces */
             T0_TRY(read_piece(enter(&in, &f), &out->pieces[i]));
             if ((total += out->pieces[i++].size) > PIECES_MAX)
                 return t0_fail(in.err, T0_EFORMAT, "offset %zu: pieces of more than %d bytes in all", f.offset, PIECES_MAX);

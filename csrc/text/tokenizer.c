@@ -125,6 +125,7 @@ static int compare_text(t0_bytes a, const t0_piece *b) {
     return order != 0 ? order : (a.size > b->size) - (a.size < b->size);
 }
 
+/* By halving: `reserved` is sorted and its texts are distinct (index_reserved). */
 static int32_t reserved_id(const t0_tokenizer *tok, t0_bytes piece) {
     size_t low = 0, high = tok->n_reserved;
     while (low < high) {

@@ -5,6 +5,7 @@
  * so the search per node is bounded and the build linear. */
 #include "text/trie.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +94,7 @@ static t0_status expand(builder *b, range parent) {
     if (parent.begin == parent.end) return T0_OK;
     for (uint32_t i = parent.begin; i < parent.end; i++) {
         const uint8_t c = keys[i].text[parent.depth]; /* rises with i: check_keys */
+        assert(n == 0 || labels[n - 1] <= c);
         if (n == 0 || labels[n - 1] != c) labels[n++] = c;
     }
     uint32_t base, begin = parent.begin;
@@ -150,7 +152,8 @@ static t0_status check_keys(const t0_trie_key *keys, size_t n, t0_error *err) {
     T0_TRY(t0_trie_check_distinct(keys, n, err));
     for (size_t i = 0; i < n; i++) {
         if (keys[i].size == 0) return t0_fail(err, T0_EVALUE, "trie key %zu is empty", i);
-        if (keys[i].value >= T0_TRIE_NONE) return t0_fail(err, T0_EVALUE, "trie key %zu: the value %u, at most %d", i, keys[i].value, T0_TRIE_NONE - 1);
+        if (keys[i].value >= T0_TRIE_NONE)
+            return t0_fail(err, T0_EVALUE, "trie key %zu: the value %u, at most %d", i, keys[i].value, T0_TRIE_NONE - 1);
         if (i && compare_keys(&keys[i - 1], &keys[i]) > 0) return t0_fail(err, T0_EVALUE, "trie keys %zu and %zu are not sorted", i - 1, i);
     }
     return T0_OK;
@@ -165,6 +168,7 @@ t0_status t0_trie_build(t0_trie *out, const t0_trie_key *keys, size_t n, t0_erro
     t0_buffer_free(&b.links);
     t0_buffer_free(&b.stack);
     const size_t size = b.nodes.size;
+    assert(status != T0_OK || node_count(&b) % BLOCK == 0);
     t0_trie_node *exact = status == T0_OK ? t0_alloc(size) : NULL;
     if (exact) {
         memcpy(exact, b.nodes.data, size);

@@ -10,6 +10,7 @@
 
 #include "text/utf8.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 
@@ -102,6 +103,7 @@ static inline void offer(t0_best *best, float score, uint32_t id, uint32_t start
 /* Counts the scores of best[start .. reached] from best[start]. */
 static void rebase(t0_best *best, size_t start, size_t reached) {
     const float base = best[start].score;
+    assert(start <= reached && (start == 0 || best[start].start != T0_UNREACHED));
     for (size_t i = start; i <= reached; i++) best[i].score -= base;
 }
 

@@ -4,11 +4,14 @@
 
 #include "base/memory.h"
 
+#include <assert.h>
+
 /* Length that the first byte promises; a continuation byte counts as 1. */
 static inline size_t t0_utf8_promised(uint8_t first) { return first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4; }
 
 /* Length of the well-formed character at `at` with n >= 1 bytes left, or 0: no surrogates, nothing over-long. */
 static inline size_t t0_utf8_length(const uint8_t *at, size_t n) {
+    assert(n >= 1);
     const uint8_t a = at[0];
     if (a < 0x80) return 1;
     if (a < 0xC2 || a > 0xF4) return 0;

@@ -22,6 +22,7 @@
 
 #include "text/utf8.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -115,6 +116,7 @@ const t0_word *t0_word_learn(const t0_words *words, const t0_unigram *model, con
     two_best best[WHOLE + 1];
     const size_t size = T0_SPACE_MARK_SIZE + key->size;
     size_t way = 0;
+    assert(key->size >= 1 && key->size <= T0_WORD_MAX && model->trie.n_nodes % 256 == 0);
     while (way + 1 < T0_WORD_WAYS && set[way].size) way++;
     memcpy(text, T0_SPACE_MARK, T0_SPACE_MARK_SIZE);
     memcpy(text + T0_SPACE_MARK_SIZE, key->text, key->size);

@@ -4,6 +4,8 @@
 
 #include "text/unigram.h"
 
+#include <assert.h>
+
 enum {
     T0_WORD_MAX = 24,    /* bytes of a word behind its U+2581 */
     T0_WORD_IDS = 8,     /* ids of a word */
@@ -38,6 +40,7 @@ static inline t0_word_key t0_word_key_of(const uint8_t *text, size_t size) {
     static const uint8_t mask[2 * T0_WORD_MAX] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
                                                   255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
     t0_word_key key = {.size = size};
+    assert(size <= T0_WORD_MAX);
     uint64_t keep[T0_WORD_MAX / 8];
     __builtin_memcpy(key.text, text, T0_WORD_MAX);
     __builtin_memcpy(keep, mask + T0_WORD_MAX - size, T0_WORD_MAX);

@@ -127,7 +127,17 @@ static void an_error_is_cut_to_fit_and_sizes_are_checked(void) {
     CHECK(t0_cpu_count() >= 1);
 }
 
+static void sizes_are_rounded_up(void) {
+    const size_t cases[][4] = {{0, 7, 0, 0}, {1, 7, 1, 7}, {7, 7, 1, 7}, {8, 7, 2, 14}, {5, 1, 5, 5}, {1 << 20, 64, 1 << 14, 1 << 20}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CHECK(t0_size_units(cases[i][0], cases[i][1]) == cases[i][2]);
+        CHECK(t0_size_round(cases[i][0], cases[i][1]) == cases[i][3]);
+    }
+    CHECK(t0_size_units(SIZE_MAX, 1) == SIZE_MAX && t0_size_min(3, 4) == 3 && t0_size_max(3, 4) == 4);
+}
+
 int main(void) {
+    T0_RUN(sizes_are_rounded_up);
     T0_RUN(philox_gives_the_published_answers);
     T0_RUN(normals_have_the_right_moments);
     T0_RUN(an_arena_gives_aligned_memory_that_lasts);

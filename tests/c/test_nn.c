@@ -320,24 +320,21 @@ static void cross_entropy_agrees_with_double(void) {
 typedef struct batch {
     t0_attention s;
     int64_t query_offsets[8], key_offsets[8];
-    int32_t key_of[8];
     size_t n_queries, n_keys, p_size, inner;
     float *q, *k, *v, *d_o, *bias;
 } batch;
 
-static void make_batch(batch *b, bool shared, bool causal, bool biased, size_t heads, size_t dim, float dropout) {
-    const int64_t queries[] = {3, 1, 70, 17, 2}, keys[] = {5, 331, 9};
+/* apart: keys of their own number, as of cross-attention. */
+static void make_batch(batch *b, bool apart, bool causal, bool biased, size_t heads, size_t dim, float dropout) {
+    const int64_t queries[] = {3, 1, 70, 17, 2}, keys[] = {331, 5, 9, 40, 331};
     memset(b, 0, sizeof *b);
-    const int32_t of[] = {1, 0, 2, 1, 1};
     for (size_t i = 0; i < 5; i++) {
         b->query_offsets[i + 1] = b->query_offsets[i] + queries[i];
-        b->key_of[i] = of[i];
+        b->key_offsets[i + 1] = b->key_offsets[i] + (apart ? keys[i] : queries[i]);
     }
-    memcpy(b->key_offsets, b->query_offsets, sizeof b->key_offsets);
-    for (size_t i = 0; shared && i < 3; i++) b->key_offsets[i + 1] = b->key_offsets[i] + keys[i];
     b->inner = heads * dim;
     b->n_queries = (size_t)b->query_offsets[5];
-    b->n_keys = (size_t)b->key_offsets[shared ? 3 : 5];
+    b->n_keys = (size_t)b->key_offsets[5];
     b->q = draw(b->n_queries * (b->inner + 1));
     b->k = draw(b->n_keys * (b->inner + 2));
     b->v = draw(b->n_keys * (b->inner + 2));
@@ -345,8 +342,8 @@ static void make_batch(batch *b, bool shared, bool causal, bool biased, size_t h
     b->bias = biased ? draw(heads * 800) : NULL;
     for (size_t i = 0; i < b->n_queries * (b->inner + 1); i++) b->q[i] *= 0.5f;
     b->s = (t0_attention){.n_sequences = 5, .n_heads = heads, .head_dim = dim, .query_offsets = b->query_offsets,
-                          .key_offsets = b->key_offsets, .key_of = shared ? b->key_of : NULL, .q_stride = b->inner + 1,
-                          .k_stride = b->inner + 2, .v_stride = b->inner + 2, .o_stride = b->inner, .causal = causal, .bias = b->bias,
+                          .key_offsets = b->key_offsets, .q_stride = b->inner + 1, .k_stride = b->inner + 2,
+                          .v_stride = b->inner + 2, .o_stride = b->inner, .causal = causal, .has_bias = biased, .bias = b->bias,
                           .bias_width = biased ? 800 : 0, .bias_center = biased ? 400 : 0, .dropout = dropout, .seed = 5, .site = 3,
                           .first = 1001};
     b->p_size = t0_attention_p_size(&b->s);
@@ -360,14 +357,14 @@ static double plain_attention(const batch *b, double *o) {
     size_t e = 0;
     double total = 0;
     for (size_t n = 0; n < s->n_sequences; n++) {
-        const size_t c = s->key_of ? (size_t)s->key_of[n] : n, k0 = (size_t)s->key_offsets[c], q0 = (size_t)s->query_offsets[n];
-        const size_t keys = (size_t)s->key_offsets[c + 1] - k0, queries = (size_t)s->query_offsets[n + 1] - q0;
+        const size_t k0 = (size_t)s->key_offsets[n], q0 = (size_t)s->query_offsets[n];
+        const size_t keys = (size_t)s->key_offsets[n + 1] - k0, queries = (size_t)s->query_offsets[n + 1] - q0;
         for (size_t h = 0; h < s->n_heads; h++)
             for (size_t i = 0; i < queries; i++, e += keys) {
                 const long position = (long)i + (s->causal ? (long)keys - (long)queries : 0);
                 double p[400], sum = 0;
                 for (size_t j = 0; j < keys; j++) {
-                    double score = s->bias ? s->bias[h * s->bias_width + s->bias_center + j - (size_t)position] : 0;
+                    double score = s->has_bias ? s->bias[h * s->bias_width + s->bias_center + j - (size_t)position] : 0;
                     for (size_t d = 0; d < s->head_dim; d++)
                         score += (double)b->q[(q0 + i) * s->q_stride + h * s->head_dim + d] * b->k[(k0 + j) * s->k_stride + h * s->head_dim + d];
                     sum += p[j] = s->causal && (long)j > position ? 0 : exp(score);
@@ -405,7 +402,7 @@ static void check_slopes(const batch *b, float *x, const float *dx, size_t n, co
 }
 
 static void check_attention(const t0_kernels *kernels, batch *b, bool slopes) {
-    const size_t nq = b->n_queries, nk = b->n_keys * (b->inner + 2), n_bias = b->s.bias ? b->s.n_heads * b->s.bias_width : 0;
+    const size_t nq = b->n_queries, nk = b->n_keys * (b->inner + 2), n_bias = b->s.has_bias ? b->s.n_heads * b->s.bias_width : 0;
     double *expected = malloc(nq * b->inner * sizeof *expected);
     plain_attention(b, expected);
     float *kept[4] = {0};
@@ -417,14 +414,14 @@ static void check_attention(const t0_kernels *kernels, batch *b, bool slopes) {
         float *dq = draw(nq * (b->inner + 1)), *dk = t0_alloc_zero(nk * sizeof *dk), *dv = t0_alloc_zero(nk * sizeof *dv);
         float *dbias = t0_alloc_zero((n_bias + 1) * sizeof *dbias);
         for (size_t i = 0; i < nq; i++) dq[i * (b->inner + 1) + b->inner] = 0;
-        t0_attention_backward(exec, &b->s, dq, dk, dv, b->s.bias ? dbias : NULL, scratch, b->d_o, p, b->q, b->k, b->v);
+        t0_attention_backward(exec, &b->s, dq, dk, dv, b->s.has_bias ? dbias : NULL, scratch, b->d_o, p, b->q, b->k, b->v);
         float *got[4] = {dq, dk, dv, dbias};
         const size_t size[4] = {nq * (b->inner + 1), nk, nk, n_bias};
         if (threads == 1 && slopes) {
             check_slopes(b, b->q, dq, size[0], "dq");
             check_slopes(b, b->k, dk, nk, "dk");
             check_slopes(b, b->v, dv, nk, "dv");
-            if (b->s.bias) check_slopes(b, b->bias, dbias, n_bias, "dbias");
+            if (b->s.has_bias) check_slopes(b, b->bias, dbias, n_bias, "dbias");
         }
         for (size_t i = 0; i < 4; i++) {
             if (threads == 1) {
@@ -443,9 +440,9 @@ static void check_attention(const t0_kernels *kernels, batch *b, bool slopes) {
 static void attention_agrees_with_its_definition(void) {
     FOR_KERNELS(kernels) {
         for (int which = 0; which < 8; which++) {
-            const bool shared = which == 1 || which == 3 || which == 6, causal = which == 2 || which == 4 || which == 7, biased = which != 1 && which != 5;
+            const bool apart = which == 1 || which == 3 || which == 6, causal = which == 2 || which == 4 || which == 7, biased = which != 1 && which != 5;
             batch b;
-            make_batch(&b, shared, causal, biased, which == 5 ? 1 : 3, which == 3 ? 7 : which == 5 ? 1 : 16, which >= 3 ? 0.2f : 0.0f);
+            make_batch(&b, apart, causal, biased, which == 5 ? 1 : 3, which == 3 ? 7 : which == 5 ? 1 : 16, which >= 3 ? 0.2f : 0.0f);
             b.s.broadcast = which >= 6;
             check_attention(kernels, &b, true);
             free_batch(&b);

@@ -2,6 +2,7 @@
 #include "nn_blocks.h"
 
 #include "nn/optimizer.h"
+#include "nn/vectors.h"
 
 #include <stdlib.h>
 
@@ -150,7 +151,26 @@ static void norms_of_gradients_keep_what_is_not_finite(void) {
     t0_free(x), t0_free(y);
 }
 
+static void the_first_number_that_is_not_finite_is_found(void) {
+    enum { N = 1000 };
+    const float bad[] = {INFINITY, -INFINITY, NAN}, extremes[] = {3.4028235e38f, -3.4028235e38f, 1e-45f, -0.0f};
+    float *x = draw(N);
+    for (size_t i = 0; i < 4; i++) x[100 * i] = extremes[i];
+    CHECK(t0_all_finite(x, N) && t0_first_not_finite(x, N) == N && t0_all_finite(x, 0) && t0_first_not_finite(x, 0) == 0);
+    for (size_t at = 0; at < N; at += 37)
+        for (size_t i = 0; i < 3; i++) {
+            const float kept = x[at], last = x[N - 1];
+            x[at] = x[N - 1] = bad[i];
+            CHECK(!t0_all_finite(x, N) && t0_first_not_finite(x, N) == at && t0_first_not_finite(x, at) == at);
+            x[at] = kept, x[N - 1] = last;
+        }
+    for (size_t i = 0; i < 8; i++) x[i] = (float)i;
+    CHECK(t0_mean(x, 8) == 3.5);
+    t0_free(x);
+}
+
 int main(void) {
+    T0_RUN(the_first_number_that_is_not_finite_is_found);
     T0_RUN(adafactor_is_its_formula);
     T0_RUN(adamw_is_its_formula);
     T0_RUN(sgd_is_its_formula);

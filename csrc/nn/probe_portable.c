@@ -1,4 +1,4 @@
-/* The probes compiled in, and the portable ones: plain loops over 4 words at a time, which every compiler makes vectors of.
+/* The portable probes: plain loops over 4 words at a time, which every compiler makes vectors of.
  *
  *     float32: s = s * 0.5 + 0.5, a multiplication and an addition where the processor has no fused instruction */
 #include "nn/probe.h"
@@ -31,17 +31,5 @@ static uint64_t read_bytes(const uint8_t *data, size_t size) {
     return sum;
 }
 
-static const t0_probe PORTABLE = {"portable", {float32, 2 * LANES * T0_PROBE_CHAINS}, {NULL, 0}, {NULL, 0}, read_bytes};
-
-#if defined(__x86_64__) && defined(__GNUC__)
-extern const t0_probe t0_probe_avx2, t0_probe_avx512, t0_probe_avx512_vnni;
-static const t0_probe *const PROBES[] = {&t0_probe_avx2, &t0_probe_avx512, &t0_probe_avx512_vnni};
-#else
-static const t0_probe *const PROBES[] = {&PORTABLE};
-#endif
-
-const t0_probe *t0_probe_find(const char *kernels) {
-    for (size_t i = 0; i < sizeof PROBES / sizeof *PROBES; i++)
-        if (strcmp(PROBES[i]->name, kernels) == 0) return PROBES[i];
-    return &PORTABLE;
-}
+extern const t0_probe t0_probe_portable;
+const t0_probe t0_probe_portable = {{float32, 2 * LANES * T0_PROBE_CHAINS}, {NULL, 0}, {NULL, 0}, read_bytes};
