@@ -3,7 +3,7 @@
 #define T0_PY_OPTIONS_H
 
 #include "py/support.h"
-#include "t5/run.h"
+#include "t5/t5.h"
 
 const t0_kernels *t0py_kernels_named(const char *name); /* NULL name: the best; NULL with ValueError set where it cannot run here */
 bool t0py_dtype_named(const char *name, t0_dtype *dtype); /* false with ValueError set for a name that is none */

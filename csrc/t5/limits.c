@@ -4,7 +4,7 @@
  *
  * with the user's names: a configuration's as in the hub's config.json, options as the keywords of train. Of a configuration all that
  * is wrong is told at once; of options, which come one by one, the first. */
-#include "t5/run.h"
+#include "t5/t5.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -10,6 +10,7 @@
 
 #include "nn/vectors.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -175,7 +176,9 @@ static t0_status lay_out(t0_model *model, t0_error *err) {
     model->tensors = t0_alloc_zero(model->n_tensors * sizeof *model->tensors);
     model->matrices = t0_alloc_zero(model->n_matrices * sizeof *model->matrices);
     if (!model->tensors || !model->matrices) return t0_fail_memory(err, model->n_tensors * sizeof *model->tensors);
-    walk_model(model);
+    const walk filled = walk_model(model);
+    assert(filled.n_tensors == sizes.n_tensors && filled.n_matrices == sizes.n_matrices && filled.n_floats == sizes.n_floats);
+    (void)filled;
     const size_t floats = (model->n_floats * sizeof(float) + T0_ALIGN - 1) / T0_ALIGN * T0_ALIGN;
     model->n_bytes = floats + sizes.matrix_bytes;
     return T0_OK;
@@ -198,12 +201,24 @@ static t0_status take_block(t0_model *model, const uint8_t *memory, size_t n_byt
     return T0_OK;
 }
 
-static t0_status make(t0_model **out, const t0_model *wanted, const uint8_t *memory, size_t n_bytes, t0_error *err) {
+/* A model with tables and no block. */
+static t0_status make(t0_model **out, const t0_model *wanted, t0_error *err) {
     t0_model *model = t0_alloc_zero(sizeof *model);
     if (!model) return t0_fail_memory(err, sizeof *model);
     *model = *wanted;
-    t0_status status = lay_out(model, err);
-    if (status == T0_OK) status = take_block(model, memory, n_bytes, err);
+    const t0_status status = lay_out(model, err);
+    if (status != T0_OK) {
+        t0_model_free(model);
+        return status;
+    }
+    *out = model;
+    return T0_OK;
+}
+
+static t0_status make_with_block(t0_model **out, const t0_model *wanted, const uint8_t *memory, size_t n_bytes, t0_error *err) {
+    t0_model *model;
+    T0_TRY(make(&model, wanted, err));
+    const t0_status status = take_block(model, memory, n_bytes, err);
     if (status != T0_OK) {
         t0_model_free(model);
         return status;
@@ -214,23 +229,26 @@ static t0_status make(t0_model **out, const t0_model *wanted, const uint8_t *mem
 
 t0_status t0_model_new(t0_model **out, const t0_config *config, t0_error *err) {
     T0_TRY(t0_config_check(config, T0_FLOAT32, err));
-    return make(out, &(t0_model){.config = *config}, NULL, 0, err);
+    return make_with_block(out, &(t0_model){.config = *config}, NULL, 0, err);
 }
 
-t0_status t0_model_new_packed(t0_model **out, const t0_config *config, t0_dtype dtype, const uint8_t *memory, size_t n_bytes, t0_error *err) {
+t0_status t0_model_new_packed(t0_model **out, const t0_config *config, t0_dtype dtype, const uint8_t *memory, size_t n_bytes,
+                              t0_error *err) {
     T0_TRY(t0_config_check(config, dtype, err));
-    return make(out, &(t0_model){.config = *config, .packed = true, .dtype = dtype}, memory, n_bytes, err);
+    return make_with_block(out, &(t0_model){.config = *config, .packed = true, .dtype = dtype}, memory, n_bytes, err);
+}
+
+t0_status t0_model_outline(t0_model **out, const t0_config *config, bool packed, t0_dtype dtype, t0_error *err) {
+    T0_TRY(t0_config_check(config, packed ? dtype : T0_FLOAT32, err));
+    return make(out, &(t0_model){.config = *config, .packed = packed, .dtype = dtype}, err);
 }
 
 t0_status t0_model_bytes(size_t *out, const t0_config *config, bool packed, t0_dtype dtype, t0_error *err) {
-    T0_TRY(t0_config_check(config, packed ? dtype : T0_FLOAT32, err));
-    t0_model *model = t0_alloc_zero(sizeof *model);
-    if (!model) return t0_fail_memory(err, sizeof *model);
-    *model = (t0_model){.config = *config, .packed = packed, .dtype = dtype};
-    const t0_status status = lay_out(model, err);
-    if (status == T0_OK) *out = model->n_bytes;
-    t0_model_free(model);
-    return status;
+    t0_model *outline;
+    T0_TRY(t0_model_outline(&outline, config, packed, dtype, err));
+    *out = outline->n_bytes;
+    t0_model_free(outline);
+    return T0_OK;
 }
 
 void t0_model_free(t0_model *model) {
@@ -243,10 +261,17 @@ void t0_model_free(t0_model *model) {
     t0_free(model);
 }
 
+size_t t0_cross_size(const t0_model *model, size_t n_rows) {
+    size_t size;
+    const bool fits = t0_size_mul(n_rows, 2 * t0_config_inner(&model->config), &size) && t0_size_mul(size, model->decoder.n_blocks, &size);
+    return fits ? size : SIZE_MAX;
+}
+
 size_t t0_model_put(t0_model *model, const t0_tensor *tensor, size_t first_row, size_t n, const void *src, t0_dtype from) {
     if (tensor->matrix != SIZE_MAX)
         return t0_packed_put(&model->matrices[tensor->matrix], tensor->place, first_row, n, src, from);
-    const size_t count = n * tensor->columns, bad = t0_widen(model->weights + tensor->offset + first_row * tensor->columns, src, from, count);
+    float *to = model->weights + tensor->offset + first_row * tensor->columns;
+    const size_t count = n * tensor->columns, bad = t0_widen(to, src, from, count);
     return bad < count ? bad : SIZE_MAX;
 }
 
