@@ -2,7 +2,7 @@
  * source. A step walks each new row's ancestors into a list of keys, oldest first, and runs one pass of one query a sequence. */
 #include "t5/decoder.h"
 
-#include "t5/encode.h"
+#include "t5/encoding.h"
 #include "t5/infer.h"
 
 #include <assert.h>

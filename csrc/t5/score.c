@@ -12,7 +12,7 @@
  *
  * Memory of a group: states [N,D] | cross keys and values [L,N,2I] | the encoder's, later decoder pass | its output [M,D] | the
  * head's sums. All of it is sized for the largest group before anything is computed. */
-#include "t5/encode.h"
+#include "t5/encoding.h"
 #include "t5/groups.h"
 #include "t5/infer.h"
 

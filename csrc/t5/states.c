@@ -2,7 +2,7 @@
  *
  *     states[N,D] = encoder(sources)                    group by group of sequences
  *     logits[M,V] = head(decoder(inputs, states))       one decoder sequence a source */
-#include "t5/encode.h"
+#include "t5/encoding.h"
 #include "t5/groups.h"
 #include "t5/infer.h"
 

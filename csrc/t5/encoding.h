@@ -5,8 +5,8 @@
  *     t0_encode_groups(&encoding, states, err);
  *
  * A group is a run of sequences with few enough tokens for one pass (t0_pass_rows). Failures are those of t0_infer_forward. */
-#ifndef T0_T5_ENCODE_H
-#define T0_T5_ENCODE_H
+#ifndef T0_T5_ENCODING_H
+#define T0_T5_ENCODING_H
 
 #include "nn/exec.h"
 #include "t5/t5.h"

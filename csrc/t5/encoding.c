@@ -1,5 +1,5 @@
-/* Inference: groups of sequences through the encoder (see encode.h). Every group uses the same memory, sized for the largest. */
-#include "t5/encode.h"
+/* Inference: groups of sequences through the encoder (see encoding.h). Every group uses the same memory, sized for the largest. */
+#include "t5/encoding.h"
 
 #include "t5/groups.h"
 #include "t5/infer.h"
