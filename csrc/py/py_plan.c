@@ -69,8 +69,8 @@ static bool plan(t0_training_bytes *out, plan_arguments *a, t0_model *outline, c
 
 PyDoc_STRVAR(training_bytes_doc,
              "training_bytes(config, source_lengths, target_lengths, /, **options)\n--\n\n"
-             "Bytes that Trainer(Model(config), **options) takes beside the weights: {'gradients', 'states', 'activations'}, the latter for\n"
-             "a batch of examples with these numbers of tokens; 'tokens', no bytes, says how many are worked on at once.");
+             "Bytes that Trainer(Model(config), **options) takes beside the weights: {'gradients', 'states', 'activations'}, the\n"
+             "latter for a batch of examples with these numbers of tokens; 'tokens', no bytes, says how many are worked on at once.");
 static PyObject *training_bytes(PyObject *module, PyObject *args, PyObject *kwargs) {
     t0py_state *state = t0py_state_of(module);
     plan_arguments a;

@@ -79,7 +79,7 @@ static void take_sources(t0_decoder *d, const t0_ragged *sources, size_t nr) {
         const size_t begin = (size_t)sources->offsets[s], end = (size_t)sources->offsets[s + 1], n = end - begin;
         d->sources[s] = (t0_range){begin, end};
         d->packed[s] = (t0_range){d->n_packed_rows, d->n_packed_rows + n};
-        d->n_packed_rows += (n + nr - 1) / nr * nr;
+        d->n_packed_rows += t0_size_round(n, nr);
         d->longest_source = t0_size_max(d->longest_source, n);
     }
 }

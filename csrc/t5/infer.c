@@ -265,7 +265,7 @@ void t0_infer_pack_cross(const t0_model *model, const t0_exec *exec, float *pack
     const t0_kernels *kernels = t0_exec_kernels(exec);
     const size_t d = (size_t)model->config.d_kv, inner = t0_config_inner(&model->config), row = t0_infer_packed_row(model, exec);
     for (size_t s = 0; s < n_sources; s++) {
-        const size_t n = from[s].end - from[s].begin, whole = (n + kernels->nr - 1) / kernels->nr * kernels->nr;
+        const size_t n = from[s].end - from[s].begin, whole = t0_size_round(n, kernels->nr);
         for (size_t h = 0; h < (size_t)model->config.n_heads; h++) {
             const float *k = cross + from[s].begin * 2 * inner + h * d;
             float *head = packed + to[s].begin * row + h * whole * t0_attend_packed(kernels, d);

@@ -116,7 +116,7 @@ static void walk_cross(walk *at, t0_block *to) {
 
 static void walk_ffn(walk *at, t0_block *to) {
     const int32_t d = at->config->d_model, f = at->config->d_ff;
-    const size_t panels = ((size_t)f + T0_PANEL - 1) / T0_PANEL;
+    const size_t panels = t0_size_units((size_t)f, T0_PANEL);
     to->wi = open_matrix(at, at->config->gated ? 2 * panels * T0_PANEL : (size_t)f, d, false);
     add_rows(at, at->config->gated ? "DenseReluDense.wi_0" : "DenseReluDense.wi", f, d, 0, at->config->gated ? 2 : 1);
     if (at->config->gated) add_rows(at, "DenseReluDense.wi_1", f, d, 1, 2);
@@ -163,6 +163,9 @@ static bool allocate_blocks(t0_stack *stack, int32_t n_blocks) {
     return stack->blocks != NULL;
 }
 
+/* Bytes of the block before its matrices. */
+static size_t floats_bytes(const t0_model *model) { return t0_size_round(model->n_floats * sizeof(float), T0_ALIGN); }
+
 /* Tables and places; the block is left to the caller. */
 static t0_status lay_out(t0_model *model, t0_error *err) {
     if (!allocate_blocks(&model->encoder, model->config.n_layers) || !allocate_blocks(&model->decoder, model->config.n_decoder_layers))
@@ -179,8 +182,7 @@ static t0_status lay_out(t0_model *model, t0_error *err) {
     const walk filled = walk_model(model);
     assert(filled.n_tensors == sizes.n_tensors && filled.n_matrices == sizes.n_matrices && filled.n_floats == sizes.n_floats);
     (void)filled;
-    const size_t floats = (model->n_floats * sizeof(float) + T0_ALIGN - 1) / T0_ALIGN * T0_ALIGN;
-    model->n_bytes = floats + sizes.matrix_bytes;
+    model->n_bytes = floats_bytes(model) + sizes.matrix_bytes;
     return T0_OK;
 }
 
@@ -193,7 +195,7 @@ static t0_status take_block(t0_model *model, const uint8_t *memory, size_t n_byt
     model->block = memory ? (uint8_t *)(uintptr_t)memory : t0_map_zero(model->n_bytes);
     if (!model->block) return t0_fail_memory(err, model->n_bytes);
     model->weights = (float *)(void *)model->block;
-    uint8_t *at = model->block + (model->n_floats * sizeof(float) + T0_ALIGN - 1) / T0_ALIGN * T0_ALIGN;
+    uint8_t *at = model->block + floats_bytes(model);
     for (size_t i = 0; i < model->n_matrices; i++) {
         t0_packed_at(&model->matrices[i], at);
         at += t0_packed_bytes(&model->matrices[i]);

@@ -31,8 +31,7 @@ float *t0_carve(t0_carver *carver, size_t rows, size_t columns) {
     assert((uintptr_t)carver->base % T0_ALIGN == 0 && (carver->used % unit == 0 || carver->used == SIZE_MAX));
     float *piece = carver->base ? carver->base + carver->used : NULL;
     size_t size, end;
-    if (!t0_size_mul(rows, columns, &size) || size > SIZE_MAX - unit ||
-        !t0_size_add(carver->used, (size + unit - 1) / unit * unit, &end)) {
+    if (!t0_size_mul(rows, columns, &size) || size > SIZE_MAX - unit || !t0_size_add(carver->used, t0_size_round(size, unit), &end)) {
         carver->used = SIZE_MAX;
         return NULL;
     }
@@ -41,5 +40,5 @@ float *t0_carve(t0_carver *carver, size_t rows, size_t columns) {
 }
 
 void *t0_carve_items(t0_carver *carver, size_t n, size_t size) {
-    return t0_carve(carver, n, (size + sizeof(float) - 1) / sizeof(float));
+    return t0_carve(carver, n, t0_size_units(size, sizeof(float)));
 }
