@@ -15,7 +15,7 @@ import pytest
 import t0native as t0
 from t0native import _core
 from t0native.base.yamltext import parse_yaml
-from t0native.checkpoints.sizes import activation_bytes
+from t0native.checkpoints.sizes import training_bytes
 from t0native.training import forecast
 from t0native.training.recipe import read_recipe
 from t0native.training.settings import check_settings
@@ -40,8 +40,28 @@ def test_activations_are_what_the_core_holds(shape, recompute, dropout, changes)
     trainer = _core.Trainer(model.core, dropout=dropout, recompute=recompute, threads=2)
     lengths = LENGTHS * (4 if config.parameters < 4_000_000 else 1)  # each of four sets of gradients meets each length
     trainer.gradients(*ragged([pair[0] for pair in lengths]), *ragged([pair[1] for pair in lengths]), 1)
-    told = activation_bytes(config, lengths, dropout=dropout, recompute=recompute, threads=2)
-    assert told == pytest.approx(trainer.workspace_bytes, rel=0.05)
+    plan = training_bytes(config, lengths, dropout=dropout, recompute=recompute, threads=2)
+    sets = 4 if config.parameters < 4_000_000 else 1
+    assert plan["activations"] == trainer.workspace_bytes and plan["states"] == trainer.state().nbytes
+    assert plan["gradients"] == 4 * sets * config.parameters and plan["tokens"] == {1: 768, 4: 1024}[sets]
+
+
+def test_what_cannot_be_planned_is_refused():
+    config = t0.Config(**SMALL)
+    for lengths, message in (
+        ([(3, 0)], r"target_lengths: example 0 has 0 tokens: must be from 1 to"),
+        ([(2, 2), (2**31, 1)], r"source_lengths: example 1 has 2147483648 tokens"),
+        ([(2**21, 1)], r"a sequence of 2097152 tokens: no memory holds its attention weights; cut it, to 1048576 tokens at most"),
+    ):
+        with pytest.raises(t0.ConfigError, match=message):
+            training_bytes(config, lengths)
+    with pytest.raises(t0.ConfigError, match="freeze: there is no tensor 'no'"):
+        training_bytes(config, freeze=["no"])
+    with pytest.raises(t0.ConfigError, match="all [0-9]+ tensors are frozen"):
+        training_bytes(config, freeze=list(config.tensors()))
+    with pytest.raises(t0.ConfigError, match="dropout"):
+        training_bytes(config, dropout=1.0)
+    assert training_bytes(config)["activations"] == 0
 
 
 def test_operations_are_six_a_weight_and_token_and_those_of_attention():
@@ -61,8 +81,8 @@ def test_operations_are_six_a_weight_and_token_and_those_of_attention():
 RUN = """\
 import json, re, sys
 from pathlib import Path
-from t0native import forecast
-from t0native.recipe import read_recipe
+from t0native.training import forecast
+from t0native.training.recipe import read_recipe
 from t0native.training.train import train
 forecast.PROBE_SECONDS = forecast.PRODUCT_SECONDS = 0.05
 recipe = read_recipe(sys.argv[1])

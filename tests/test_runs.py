@@ -240,8 +240,8 @@ def test_memory_that_training_takes_is_asked_for_first(monkeypatch, tmp_path, op
     if optimizer == "sgd":
         options["options"] = {"momentum": 0.5}
     state = Trainer(large, optimizer=optimizer, **options).state()
-    needed = needed_bytes(dict(large.core.tensors()), optimizer=optimizer, options=options["options"], freeze=options["freeze"])
-    assert needed == 4 * large.parameters + state.nbytes
+    needed = needed_bytes(large.config, optimizer=optimizer, options=options["options"], freeze=options["freeze"])
+    assert needed == 4 * 4 * large.parameters + state.nbytes  # four sets of gradients
     for free, fits in ((needed, True), (needed - 1, False)):
         monkeypatch.setattr("t0native.base.memory.available_memory", lambda: free)
         if fits:

@@ -85,7 +85,8 @@ static int module_exec(PyObject *module) {
     if (t0py_template_exec(module, state) < 0 || t0py_prompt_exec(module, state) < 0) return -1;
     if (t0py_options_exec(module) < 0) return -1;
     if (t0py_model_exec(module, state) < 0 || t0py_decoder_exec(module, state) < 0) return -1;
-    return t0py_trainer_exec(module, state) < 0 ? -1 : t0py_bench_exec(module);
+    if (t0py_trainer_exec(module, state) < 0 || t0py_plan_exec(module) < 0) return -1;
+    return t0py_bench_exec(module);
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {

@@ -42,5 +42,6 @@ int t0py_model_exec(PyObject *module, t0py_state *state);
 int t0py_decoder_exec(PyObject *module, t0py_state *state);
 int t0py_trainer_exec(PyObject *module, t0py_state *state);
 int t0py_bench_exec(PyObject *module);
+int t0py_plan_exec(PyObject *module);
 
 #endif

@@ -3,7 +3,7 @@
 #define T0_PY_CALLS_H
 
 #include "py/support.h"
-#include "t5/run.h"
+#include "t5/t5.h"
 
 enum { T0PY_SPARE_EXECS = 8 };
 

@@ -241,6 +241,26 @@ bool t0py_options_set(t0_trainer_options *out, PyObject *name, PyObject *value) 
     return false;
 }
 
+bool t0py_frozen_take(bool **out, PyObject *names, const t0_model *model) {
+    PyObject *fast = PySequence_Fast(names, "freeze: must be a sequence of names of tensors");
+    bool *flags = fast ? PyMem_Calloc(model->n_tensors, sizeof *flags) : NULL;
+    if (fast && !flags) PyErr_NoMemory();
+    for (Py_ssize_t i = 0; flags && i < PySequence_Fast_GET_SIZE(fast); i++) {
+        const char *name = PyUnicode_AsUTF8(PySequence_Fast_GET_ITEM(fast, i));
+        const t0_tensor *tensor = name ? t0_model_find(model, name) : NULL;
+        if (tensor) {
+            flags[tensor - model->tensors] = true;
+            continue;
+        }
+        if (name) PyErr_Format(PyExc_ValueError, "freeze: there is no tensor %R", PySequence_Fast_GET_ITEM(fast, i));
+        PyMem_Free(flags);
+        flags = NULL;
+    }
+    Py_XDECREF(fast);
+    *out = flags;
+    return flags != NULL;
+}
+
 /* ---- functions of the module ---------------------------------------------------------------------------------------- */
 
 PyDoc_STRVAR(check_config_doc, "check_config(config, /)\n--\n\n"

@@ -36,27 +36,6 @@ static bool lock_take(t0py_trainer *self) {
 
 /* ---- construction -------------------------------------------------------------------------------------------------- */
 
-/* Flags [n_tensors] of the tensors named, from PyMem_Calloc; false with an exception set for what names none. */
-static bool take_frozen(bool **out, PyObject *names, const t0_model *model) {
-    PyObject *fast = PySequence_Fast(names, "freeze: must be a sequence of names of tensors");
-    bool *flags = fast ? PyMem_Calloc(model->n_tensors, sizeof *flags) : NULL;
-    if (fast && !flags) PyErr_NoMemory();
-    for (Py_ssize_t i = 0; flags && i < PySequence_Fast_GET_SIZE(fast); i++) {
-        const char *name = PyUnicode_AsUTF8(PySequence_Fast_GET_ITEM(fast, i));
-        const t0_tensor *tensor = name ? t0_model_find(model, name) : NULL;
-        if (tensor) {
-            flags[tensor - model->tensors] = true;
-            continue;
-        }
-        if (name) PyErr_Format(PyExc_ValueError, "freeze: there is no tensor %R", PySequence_Fast_GET_ITEM(fast, i));
-        PyMem_Free(flags);
-        flags = NULL;
-    }
-    Py_XDECREF(fast);
-    *out = flags;
-    return flags != NULL;
-}
-
 /* What Trainer is made from. */
 typedef struct trainer_arguments {
     t0py_model *model; /* borrowed */
@@ -82,7 +61,7 @@ static t0py_model *model_among(PyObject *args, PyObject *kwargs, t0py_state *sta
 
 static bool take_argument(PyObject *name, PyObject *value, trainer_arguments *out) {
     if (PyUnicode_CompareWithASCIIString(name, "model") == 0) return true;
-    if (PyUnicode_CompareWithASCIIString(name, "freeze") == 0) return take_frozen(&out->frozen, value, out->model->model);
+    if (PyUnicode_CompareWithASCIIString(name, "freeze") == 0) return t0py_frozen_take(&out->frozen, value, out->model->model);
     if (PyUnicode_CompareWithASCIIString(name, "threads") != 0) return t0py_options_set(&out->options, name, value);
     out->n_threads = PyNumber_AsSsize_t(value, PyExc_OverflowError);
     return out->n_threads != -1 || !PyErr_Occurred();

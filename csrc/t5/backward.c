@@ -1,4 +1,4 @@
-/* The backward pass: t5/forward.c read from its end, the gradient dx of the residual stream running along.
+/* Training: the backward pass, t5/forward.c read from its end, the gradient dx of the residual stream running along.
  *
  * A sub-layer x' = x + drop(W u), u = f(norm(x)):
  *     e = drop(dx'),   dW += e^T u,   du = e W,   (f backward) dy,   dx = dx' + (norm backward) dy
@@ -8,40 +8,30 @@
 
 #include "nn/vectors.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
-/* ---- plan -------------------------------------------------------------------------------------------------------- */
+/* ---- places ------------------------------------------------------------------------------------------------------ */
 
-static void carve_run(t0_backward_run *run, t0_carver *at) {
-    const t0_stack_run *forward = run->forward;
+void t0_backward_carve(t0_stack_backward *backward, const t0_stack_forward *forward, t0_carver *at) {
     const t0_config *c = &forward->pass->model->config;
-    const size_t n = forward->n_rows, d = (size_t)c->d_model, inner = t0_config_inner(c), n_threads = t0_exec_threads(forward->pass->exec);
-    run->dx = t0_carve(at, n, d);
-    run->dy = t0_carve(at, n, d);
-    run->dropped = forward->pass->dropout > 0.0f ? t0_carve(at, n, d) : NULL;
-    run->wide = t0_carve(at, n, t0_size_max(3 * inner, t0_config_hidden(c)));
-    run->narrow = t0_carve(at, n, t0_size_max(inner, (size_t)c->d_ff));
-    run->dbias = t0_carve(at, (size_t)c->n_heads, forward->bias_width);
+    const size_t n = forward->n_rows, d = (size_t)c->d_model, inner = t0_config_inner(c), n_threads = forward->pass->n_threads;
+    assert(n_threads >= 1);
+    backward->forward = forward;
+    backward->dx = t0_carve(at, n, d);
+    backward->dy = t0_carve(at, n, d);
+    backward->dropped = forward->pass->dropout > 0.0f ? t0_carve(at, n, d) : NULL;
+    backward->wide = t0_carve(at, n, t0_size_max(3 * inner, t0_config_hidden(c)));
+    backward->narrow = t0_carve(at, n, t0_size_max(inner, (size_t)c->d_ff));
+    backward->dbias = t0_carve(at, (size_t)c->n_heads, forward->bias_width);
     const t0_attention self = t0_stack_self_attention(forward, 0);
     size_t scratch = t0_attention_backward_scratch_size(&self, n_threads);
     if (forward->shape->decoder) {
         const t0_attention cross = t0_stack_cross_attention(forward, 0);
         scratch = t0_size_max(scratch, t0_attention_backward_scratch_size(&cross, n_threads));
     }
-    run->scratch = t0_carve(at, scratch, 1);
-}
-
-void t0_backward_plan(t0_backward_run *run, const t0_stack_run *forward) {
-    *run = (t0_backward_run){.forward = forward};
-    t0_carver at = {0};
-    carve_run(run, &at);
-    run->n_floats = at.used;
-}
-
-void t0_backward_place(t0_backward_run *run, float *memory) {
-    t0_carver at = {.base = memory};
-    carve_run(run, &at);
+    backward->scratch = t0_carve(at, scratch, 1);
 }
 
 /* ---- sub-layers -------------------------------------------------------------------------------------------------- */
@@ -54,133 +44,138 @@ static void linear_backward(const t0_pass *pass, float *gradients, float *dx, co
     t0_linear_backward_input(pass->exec, &s, dx, dy, pass->model->weights + weight, add);
 }
 
-static void norm_backward(const t0_backward_run *run, float *gradients, const float *dy, const float *x, const float *r, size_t gain) {
-    const t0_pass *pass = run->forward->pass;
-    t0_rmsnorm_backward(pass->exec, run->dx, gradients + gain, dy, x, r, pass->model->weights + gain, run->forward->n_rows,
+static void norm_backward(const t0_stack_backward *backward, float *gradients, const float *dy, const float *x, const float *r,
+                          size_t gain) {
+    const t0_pass *pass = backward->forward->pass;
+    t0_rmsnorm_backward(pass->exec, backward->dx, gradients + gain, dy, x, r, pass->model->weights + gain, backward->forward->n_rows,
                         (size_t)pass->model->config.d_model);
 }
 
 /* The gradient that reaches a sub-layer's last product: dx through its dropout. */
-static const float *through_dropout(const t0_backward_run *run, size_t block, t0_dropout_place place) {
-    const t0_stack_run *forward = run->forward;
-    if (forward->pass->dropout == 0.0f) return run->dx;
-    t0_stack_dropout(forward, run->dropped, run->dx, (size_t)forward->pass->model->config.d_model, block, place);
-    return run->dropped;
+static const float *through_dropout(const t0_stack_backward *backward, size_t block, t0_dropout_place place) {
+    const t0_stack_forward *forward = backward->forward;
+    if (forward->pass->dropout == 0.0f) return backward->dx;
+    t0_stack_dropout(forward, backward->dropped, backward->dx, (size_t)forward->pass->model->config.d_model, block, place);
+    return backward->dropped;
 }
 
-static void ffn_backward(const t0_backward_run *run, float *gradients, const t0_block_buffers *b, size_t block) {
-    const t0_stack_run *forward = run->forward;
+static void ffn_backward(const t0_stack_backward *backward, float *gradients, const t0_block_buffers *b, size_t block) {
+    const t0_stack_forward *forward = backward->forward;
     const t0_pass *pass = forward->pass;
     const t0_config *c = &pass->model->config;
     const t0_block *w = &forward->stack->blocks[block];
     const size_t d = (size_t)c->d_model, f = (size_t)c->d_ff, n = forward->n_rows;
-    const float *e = through_dropout(run, block, T0_DROP_FFN);
+    const float *e = through_dropout(backward, block, T0_DROP_FFN);
     t0_stack_activation(forward, b->h, block);
-    linear_backward(pass, gradients, run->narrow, e, forward->a, w->wo, n, f, d, false);
-    if (pass->dropout > 0.0f) t0_stack_dropout(forward, run->narrow, run->narrow, f, block, T0_DROP_INNER);
-    t0_activation_backward(pass->exec, run->wide, run->narrow, b->h, n, f, c->gated);
+    linear_backward(pass, gradients, backward->narrow, e, forward->a, w->wo, n, f, d, false);
+    if (pass->dropout > 0.0f) t0_stack_dropout(forward, backward->narrow, backward->narrow, f, block, T0_DROP_INNER);
+    t0_activation_backward(pass->exec, backward->wide, backward->narrow, b->h, n, f, c->gated);
     t0_stack_norm(forward, b->ffn_r, b->ffn_x, w->ffn_norm);
-    linear_backward(pass, gradients, run->dy, run->wide, forward->y, w->wi, n, d, t0_config_hidden(c), false);
-    norm_backward(run, gradients, run->dy, b->ffn_x, b->ffn_r, w->ffn_norm);
+    linear_backward(pass, gradients, backward->dy, backward->wide, forward->y, w->wi, n, d, t0_config_hidden(c), false);
+    norm_backward(backward, gradients, backward->dy, b->ffn_x, b->ffn_r, w->ffn_norm);
 }
 
-static size_t source_rows(const t0_stack_run *decoder) { return (size_t)decoder->shape->source_offsets[decoder->shape->n_sequences]; }
+static size_t source_rows(const t0_stack_forward *decoder) { return (size_t)decoder->shape->source_offsets[decoder->shape->n_sequences]; }
 
 /* kv: of this block. */
-static void cross_backward(const t0_backward_run *run, float *gradients, const t0_cross *cross, const t0_block_buffers *b, const float *kv,
-                           size_t block) {
-    const t0_stack_run *forward = run->forward;
+static void cross_backward(const t0_stack_backward *backward, float *gradients, const t0_cross *cross, const t0_block_buffers *b,
+                           const float *kv, size_t block) {
+    const t0_stack_forward *forward = backward->forward;
     const t0_pass *pass = forward->pass;
     const t0_block *w = &forward->stack->blocks[block];
     const size_t d = (size_t)pass->model->config.d_model, inner = t0_config_inner(&pass->model->config), n = forward->n_rows;
-    const float *e = through_dropout(run, block, T0_DROP_CROSS);
-    linear_backward(pass, gradients, run->narrow, e, b->cross_o, w->cross_o, n, inner, d, false);
+    const float *e = through_dropout(backward, block, T0_DROP_CROSS);
+    linear_backward(pass, gradients, backward->narrow, e, b->cross_o, w->cross_o, n, inner, d, false);
     const t0_attention s = t0_stack_cross_attention(forward, block);
     const size_t n_keys = source_rows(forward);
     memset(cross->dkv, 0, n_keys * 2 * inner * sizeof *cross->dkv);
-    t0_attention_backward(pass->exec, &s, run->wide, cross->dkv, cross->dkv + inner, NULL, run->scratch, run->narrow, b->cross_p, b->cross_q, kv,
-                          kv + inner);
+    t0_attention_backward(pass->exec, &s, backward->wide, cross->dkv, cross->dkv + inner, NULL, backward->scratch, backward->narrow,
+                          b->cross_p, b->cross_q, kv, kv + inner);
     t0_stack_norm(forward, b->cross_r, b->cross_x, w->cross_norm);
-    linear_backward(pass, gradients, run->dy, run->wide, forward->y, w->cross_q, n, d, inner, false);
-    norm_backward(run, gradients, run->dy, b->cross_x, b->cross_r, w->cross_norm);
+    linear_backward(pass, gradients, backward->dy, backward->wide, forward->y, w->cross_q, n, d, inner, false);
+    norm_backward(backward, gradients, backward->dy, b->cross_x, b->cross_r, w->cross_norm);
     linear_backward(pass, gradients, cross->dstates, cross->dkv, cross->states, w->cross_kv, n_keys, d, 2 * inner,
                     block + 1 < forward->stack->n_blocks);
 }
 
-static void self_backward(const t0_backward_run *run, float *gradients, const t0_block_buffers *b, size_t block) {
-    const t0_stack_run *forward = run->forward;
+static void self_backward(const t0_stack_backward *backward, float *gradients, const t0_block_buffers *b, size_t block) {
+    const t0_stack_forward *forward = backward->forward;
     const t0_pass *pass = forward->pass;
     const t0_block *w = &forward->stack->blocks[block];
     const size_t d = (size_t)pass->model->config.d_model, inner = t0_config_inner(&pass->model->config), n = forward->n_rows;
-    const float *e = through_dropout(run, block, T0_DROP_SELF);
-    linear_backward(pass, gradients, run->narrow, e, b->self_o, w->self_o, n, inner, d, false);
+    const float *e = through_dropout(backward, block, T0_DROP_SELF);
+    linear_backward(pass, gradients, backward->narrow, e, b->self_o, w->self_o, n, inner, d, false);
     const t0_attention s = t0_stack_self_attention(forward, block);
     const float *q = b->qkv;
-    float *dq = run->wide;
+    float *dq = backward->wide;
     memset(dq, 0, n * 3 * inner * sizeof *dq);
-    t0_attention_backward(pass->exec, &s, dq, dq + inner, dq + 2 * inner, run->dbias, run->scratch, run->narrow, b->self_p, q,
-                          q + inner, q + 2 * inner);
+    t0_attention_backward(pass->exec, &s, dq, dq + inner, dq + 2 * inner, backward->dbias, backward->scratch, backward->narrow,
+                          b->self_p, q, q + inner, q + 2 * inner);
     t0_stack_norm(forward, b->self_r, b->self_x, w->self_norm);
-    linear_backward(pass, gradients, run->dy, dq, forward->y, w->self_qkv, n, d, 3 * inner, false);
-    norm_backward(run, gradients, run->dy, b->self_x, b->self_r, w->self_norm);
+    linear_backward(pass, gradients, backward->dy, dq, forward->y, w->self_qkv, n, d, 3 * inner, false);
+    norm_backward(backward, gradients, backward->dy, b->self_x, b->self_r, w->self_norm);
 }
 
 /* ---- stacks ------------------------------------------------------------------------------------------------------ */
 
 /* cross: of a decoder; NULL in an encoder, here and below. */
-static t0_status blocks_backward(const t0_backward_run *run, float *gradients, const t0_cross *cross, t0_error *err) {
-    const t0_stack_run *forward = run->forward;
+static t0_status blocks_backward(const t0_stack_backward *backward, float *gradients, const t0_cross *cross, t0_error *err) {
+    const t0_stack_forward *forward = backward->forward;
     const size_t stride = cross ? source_rows(forward) * 2 * t0_config_inner(&forward->pass->model->config) : 0;
+    assert(!cross == !forward->shape->decoder);
     for (size_t l = forward->stack->n_blocks; l-- > 0;) {
         const t0_block_buffers b = t0_stack_block(forward, l);
         const float *kv = cross ? cross->kv + l * stride : NULL;
         T0_TRY(t0_stack_recall(forward, kv, l, err));
         T0_TRY(t0_exec_check(forward->pass->exec, err));
-        ffn_backward(run, gradients, &b, l);
+        ffn_backward(backward, gradients, &b, l);
         T0_TRY(t0_exec_check(forward->pass->exec, err));
         if (cross) {
-            cross_backward(run, gradients, cross, &b, kv, l);
+            cross_backward(backward, gradients, cross, &b, kv, l);
             T0_TRY(t0_exec_check(forward->pass->exec, err));
         }
-        self_backward(run, gradients, &b, l);
+        self_backward(backward, gradients, &b, l);
     }
     return T0_OK;
 }
 
-static t0_status stack_backward(const t0_backward_run *run, float *gradients, const t0_cross *cross, float *dout, const int32_t *ids,
+static t0_status stack_backward(const t0_stack_backward *backward, float *gradients, const t0_cross *cross, float *dout, const int32_t *ids,
                                 t0_error *err) {
-    const t0_stack_run *forward = run->forward;
+    const t0_stack_forward *forward = backward->forward;
     const t0_pass *pass = forward->pass;
     const t0_config *c = &pass->model->config;
     const size_t d = (size_t)c->d_model, n = forward->n_rows, n_heads = (size_t)c->n_heads;
+    assert(backward->dx && forward->x); /* both have their places */
     if (pass->dropout > 0.0f) t0_stack_dropout(forward, dout, dout, d, forward->stack->n_blocks, T0_DROP_FINAL);
-    memset(run->dx, 0, n * d * sizeof *run->dx);
-    memset(run->dbias, 0, n_heads * forward->bias_width * sizeof *run->dbias);
-    norm_backward(run, gradients, dout, forward->x, forward->final_r, forward->stack->final_norm);
-    T0_TRY(blocks_backward(run, gradients, cross, err));
-    t0_bias_backward(gradients + forward->stack->bias_table, run->dbias, n_heads, forward->bias_width, forward->bias_center,
+    memset(backward->dx, 0, n * d * sizeof *backward->dx);
+    memset(backward->dbias, 0, n_heads * forward->bias_width * sizeof *backward->dbias);
+    norm_backward(backward, gradients, dout, forward->x, forward->final_r, forward->stack->final_norm);
+    T0_TRY(blocks_backward(backward, gradients, cross, err));
+    t0_bias_backward(gradients + forward->stack->bias_table, backward->dbias, n_heads, forward->bias_width, forward->bias_center,
                      !forward->shape->decoder, c->n_buckets, c->max_distance);
-    if (pass->dropout > 0.0f) t0_stack_dropout(forward, run->dx, run->dx, d, 0, T0_DROP_EMBEDDING);
-    t0_embedding_backward(pass->exec, gradients + pass->model->shared, run->dx, ids, n, d);
+    if (pass->dropout > 0.0f) t0_stack_dropout(forward, backward->dx, backward->dx, d, 0, T0_DROP_EMBEDDING);
+    t0_embedding_backward(pass->exec, gradients + pass->model->shared, backward->dx, ids, n, d);
     return T0_OK;
 }
 
-t0_status t0_encoder_backward(t0_backward_run *run, float *gradients, float *dout, const int32_t *ids, t0_error *err) {
-    return stack_backward(run, gradients, NULL, dout, ids, err);
+t0_status t0_encoder_backward(t0_stack_backward *backward, float *gradients, float *dout, const int32_t *ids, t0_error *err) {
+    return stack_backward(backward, gradients, NULL, dout, ids, err);
 }
 
-t0_status t0_decoder_backward(t0_backward_run *run, float *gradients, const t0_cross *cross, float *dout, const int32_t *ids, t0_error *err) {
-    const t0_stack_run *forward = run->forward;
+t0_status t0_decoder_backward(t0_stack_backward *backward, float *gradients, const t0_cross *cross, float *dout, const int32_t *ids,
+                              t0_error *err) {
+    const t0_stack_forward *forward = backward->forward;
     const t0_model *model = forward->pass->model;
     const size_t d = (size_t)model->config.d_model;
     if (model->config.tied) t0_scale(forward->pass->exec, dout, forward->n_rows * d, 1.0f / sqrtf((float)d));
-    return stack_backward(run, gradients, cross, dout, ids, err);
+    return stack_backward(backward, gradients, cross, dout, ids, err);
 }
 
 t0_status t0_loss_backward(const t0_pass *pass, const t0_loss *loss, double *sum, float *gradients, float *dstates, const float *states,
                            const int32_t *targets, size_t n_rows, t0_error *err) {
     const t0_model *model = pass->model;
     const size_t d = (size_t)model->config.d_model, v = (size_t)model->config.vocab_size;
+    assert(loss->chunk_rows >= 1 && loss->logits && loss->log_likelihood);
     for (size_t first = 0; first < n_rows; first += loss->chunk_rows) {
         const size_t n = n_rows - first < loss->chunk_rows ? n_rows - first : loss->chunk_rows;
         T0_TRY(t0_exec_check(pass->exec, err));

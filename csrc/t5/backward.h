@@ -1,24 +1,22 @@
-/* The backward pass of the two stacks, behind a forward pass, whose activations it reads.
+/* Training: the backward pass of the two stacks, behind a forward pass, whose activations it reads.
  * Only csrc/t5 includes this. Gradients of weights are added to `gradients` [n_weights], at the model's offsets. */
 #ifndef T0_T5_BACKWARD_H
 #define T0_T5_BACKWARD_H
 
 #include "t5/forward.h"
 
-typedef struct t0_backward_run {
-    const t0_stack_run *forward;
-    size_t n_floats;
+typedef struct t0_stack_backward {
+    const t0_stack_forward *forward; /* borrowed */
     float *dx, *dy;   /* [N,D]: of the residual stream, of a normed state */
     float *dropped;   /* [N,D], only with dropout */
     float *wide;      /* [N, max(3I, 2F or F)]: of q|k|v, of q, of h */
     float *narrow;    /* [N, max(I, F)]: of o, of a */
     float *dbias;     /* [H, bias_width] */
     float *scratch;   /* of attention */
-} t0_backward_run;
+} t0_stack_backward;
 
-/* As for the forward pass: plan, reserve memory, place. */
-void t0_backward_plan(t0_backward_run *run, const t0_stack_run *forward);
-void t0_backward_place(t0_backward_run *run, float *memory);
+/* Its places; `forward` is planned, and where there is memory has places too. */
+void t0_backward_carve(t0_stack_backward *backward, const t0_stack_forward *forward, t0_carver *at);
 
 /* Between the stacks: what decoders read of the encoder, and its gradient. dkv serves one block after the other. */
 typedef struct t0_cross {
@@ -27,8 +25,9 @@ typedef struct t0_cross {
 } t0_cross;
 
 /* dout [N,D]: gradient of what the forward pass gave; overwritten. ids: as given to the forward pass. */
-t0_status t0_encoder_backward(t0_backward_run *run, float *gradients, float *dout, const int32_t *ids, t0_error *err);
-t0_status t0_decoder_backward(t0_backward_run *run, float *gradients, const t0_cross *cross, float *dout, const int32_t *ids, t0_error *err);
+t0_status t0_encoder_backward(t0_stack_backward *backward, float *gradients, float *dout, const int32_t *ids, t0_error *err);
+t0_status t0_decoder_backward(t0_stack_backward *backward, float *gradients, const t0_cross *cross, float *dout, const int32_t *ids,
+                              t0_error *err);
 
 /* Head and loss, `chunk_rows` rows at a time so that logits [chunk_rows, V] are all that is ever stored. */
 typedef struct t0_loss {

@@ -1,10 +1,11 @@
-/* The row store of a decoder: row r holds, for each layer, its key and value, k|v [2I]; beside it its parent, its depth and its
+/* Inference: the row store of a decoder. Row r holds, for each layer, its key and value, k|v [2I]; beside it its parent, its depth and its
  * source. A step walks each new row's ancestors into a list of keys, oldest first, and runs one pass of one query a sequence. */
 #include "t5/decoder.h"
 
-#include "t5/groups.h"
+#include "t5/encoding.h"
 #include "t5/infer.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct t0_decoder {
@@ -22,64 +23,54 @@ struct t0_decoder {
     t0_buffer lists;       /* of a step */
 };
 
-/* What a step hands to the pass. */
-typedef struct step {
+/* What a step hands to the pass, out of `lists`. */
+typedef struct step_lists {
     t0_range *queries, *keys, *source_rows; /* [n] */
     int64_t *write_rows, *key_rows;         /* [n], [keys of all] */
-} step;
+} step_lists;
 
 static size_t row_floats(const t0_model *model) { return t0_cross_size(model, 1); }
 
-/* ---- making --------------------------------------------------------------------------------------------------------- */
+/* ---- source_memory --------------------------------------------------------------------------------------------------------- */
 
-/* Sources first .. end - 1 as one encoder pass. */
-static t0_infer encoder_pass(const t0_decoder *d, t0_exec *exec, t0_range *rows, size_t first, size_t end) {
-    t0_infer run = {.model = d->model, .exec = exec, .n_sequences = end - first, .queries = rows};
-    for (size_t s = first; s < end; s++) {
-        rows[s - first] = (t0_range){d->sources[s].begin - d->sources[first].begin, d->sources[s].end - d->sources[first].begin};
-        run.most_keys = t0_size_max(run.most_keys, d->sources[s].end - d->sources[s].begin);
-    }
-    run.n_rows = d->sources[end - 1].end - d->sources[first].begin;
-    return run;
+/* Where the numbers lie while a decoder is made. */
+typedef struct source_memory {
+    t0_encoding encoding;
+    float *states, *layer; /* [n_source_rows, D], keys and values of one layer, [n_source_rows][2I] */
+    float *products;       /* of the states' products */
+} source_memory;
+
+static void carve_sources(source_memory *m, const t0_decoder *d, t0_exec *exec, t0_carver *at) {
+    m->states = t0_carve(at, d->n_source_rows, (size_t)d->model->config.d_model);
+    m->layer = t0_carve(at, 1, t0_cross_size(d->model, d->n_source_rows) / d->model->decoder.n_blocks);
+    t0_carver encoding = *at, products = *at;
+    t0_encoding_carve(&m->encoding, &encoding);
+    m->products = t0_carve(&products, 1, t0_infer_rows_floats(d->model, exec, d->n_source_rows));
+    at->used = t0_size_max(encoding.used, products.used);
 }
 
-/* Keys and values of all layers, each projected into `layer`, [n_source_rows][2I], and packed from there. */
-static t0_status project(t0_decoder *d, t0_exec *exec, const float *states, float *layer, float *memory, t0_error *err) {
+/* Keys and values of all layers, each projected into m->layer and packed from there. */
+static t0_status project(t0_decoder *d, t0_exec *exec, const source_memory *m, t0_error *err) {
     const size_t size = d->n_packed_rows * t0_infer_packed_row(d->model, exec);
-    const t0_rows rows = t0_infer_cross_rows(d->model, exec, states, d->n_source_rows, memory);
+    const t0_rows rows = t0_infer_cross_rows(d->model, exec, m->states, d->n_source_rows, m->products);
     for (size_t l = 0; l < d->model->decoder.n_blocks; l++) {
-        t0_infer_cross_layer(d->model, exec, layer, &rows, l);
+        t0_infer_cross_layer(d->model, exec, m->layer, &rows, l);
         T0_TRY(t0_exec_check(exec, err));
-        t0_infer_pack_cross(d->model, exec, d->cross.data + l * size, layer, d->n_sources, d->sources, d->packed);
+        t0_infer_pack_cross(d->model, exec, d->cross.data + l * size, m->layer, d->n_sources, d->sources, d->packed);
     }
     return T0_OK;
 }
 
-/* Behind the memory of a pass lie all encoder states, [n_source_rows, D], and one layer's keys and values. */
-static t0_status encode(t0_decoder *d, t0_exec *exec, const t0_ragged *sources, t0_range *rows, t0_error *err) {
-    const size_t dim = (size_t)d->model->config.d_model, limit = t0_pass_rows(d->model);
-    const size_t layer = t0_cross_size(d->model, d->n_source_rows) / d->model->decoder.n_blocks;
-    size_t most = t0_infer_rows_floats(d->model, exec, d->n_source_rows);
-    for (size_t first = 0, end; first < d->n_sources; first = end) {
-        end = t0_group_end(sources->offsets, d->n_sources, first, limit);
-        t0_infer run = encoder_pass(d, exec, rows, first, end);
-        most = t0_size_max(most, t0_infer_place(&run, NULL));
-    }
+static t0_status encode(t0_decoder *d, t0_exec *exec, const t0_ragged *sources, t0_error *err) {
+    source_memory m = {.encoding = {.model = d->model, .exec = exec, .sources = sources, .end = sources->n}};
     t0_carver size = {0};
-    t0_carve(&size, 1, most);
-    t0_carve(&size, d->n_source_rows, dim);
-    t0_carve(&size, 1, layer);
+    carve_sources(&m, d, exec, &size);
     T0_TRY(t0_workspace_reserve(&d->memory, size.used, err));
     T0_TRY(t0_workspace_reserve(&d->cross, d->model->decoder.n_blocks * d->n_packed_rows * t0_infer_packed_row(d->model, exec), err));
     t0_carver at = {.base = d->memory.data};
-    float *memory = t0_carve(&at, 1, most), *states = t0_carve(&at, d->n_source_rows, dim), *kv = t0_carve(&at, 1, layer);
-    for (size_t first = 0, end; first < d->n_sources; first = end) {
-        end = t0_group_end(sources->offsets, d->n_sources, first, limit);
-        t0_infer run = encoder_pass(d, exec, rows, first, end);
-        t0_infer_place(&run, memory);
-        T0_TRY(t0_infer_run(&run, states + d->sources[first].begin * dim, sources->ids + sources->offsets[first], err));
-    }
-    return project(d, exec, states, kv, memory, err);
+    carve_sources(&m, d, exec, &at);
+    T0_TRY(t0_encode_groups(&m.encoding, m.states, err));
+    return project(d, exec, &m, err);
 }
 
 /* Where each source's rows lie among the states, and packed: there they begin at multiples of nr. */
@@ -88,7 +79,7 @@ static void take_sources(t0_decoder *d, const t0_ragged *sources, size_t nr) {
         const size_t begin = (size_t)sources->offsets[s], end = (size_t)sources->offsets[s + 1], n = end - begin;
         d->sources[s] = (t0_range){begin, end};
         d->packed[s] = (t0_range){d->n_packed_rows, d->n_packed_rows + n};
-        d->n_packed_rows += (n + nr - 1) / nr * nr;
+        d->n_packed_rows += t0_size_round(n, nr);
         d->longest_source = t0_size_max(d->longest_source, n);
     }
 }
@@ -98,17 +89,13 @@ static t0_status prepare(t0_decoder *d, t0_exec *exec, const t0_ragged *sources,
     d->n_source_rows = (size_t)sources->offsets[sources->n];
     d->sources = t0_alloc(sources->n * sizeof *d->sources);
     d->packed = t0_alloc(sources->n * sizeof *d->packed);
-    t0_range *rows = t0_alloc(sources->n * sizeof *rows);
-    t0_status status = d->sources && d->packed && rows ? T0_OK : t0_fail_memory(err, sources->n * sizeof *rows);
-    if (status == T0_OK) {
-        take_sources(d, sources, t0_exec_kernels(exec)->nr);
-        status = encode(d, exec, sources, rows, err);
-    }
-    t0_free(rows);
-    return status;
+    if (!d->sources || !d->packed) return t0_fail_memory(err, sources->n * sizeof *d->packed);
+    take_sources(d, sources, t0_exec_kernels(exec)->nr);
+    return encode(d, exec, sources, err);
 }
 
-t0_status t0_decoder_new(t0_decoder **out, const t0_model *model, t0_exec *exec, const t0_ragged *sources, const t0_poll *poll, t0_error *err) {
+t0_status t0_decoder_new(t0_decoder **out, const t0_model *model, t0_exec *exec, const t0_ragged *sources, const t0_poll *poll,
+                         t0_error *err) {
     T0_TRY(t0_ragged_check(sources, "sources", model->config.vocab_size, err));
     t0_decoder *decoder = t0_alloc_zero(sizeof *decoder);
     if (!decoder) return t0_fail_memory(err, sizeof *decoder);
@@ -140,16 +127,19 @@ size_t t0_decoder_rows(const t0_decoder *decoder) { return decoder->n_rows; }
 
 /* ---- a step --------------------------------------------------------------------------------------------------------- */
 
-static t0_status check_step(const t0_decoder *d, size_t n, const int32_t *ids, const int32_t *source_of, const int64_t *parents, t0_error *err) {
+static t0_status check_step(const t0_decoder *d, size_t n, const int32_t *ids, const int32_t *source_of, const int64_t *parents,
+                            t0_error *err) {
+    const int32_t vocab = d->model->config.vocab_size;
     for (size_t i = 0; i < n; i++) {
-        if (ids[i] < 0 || ids[i] >= d->model->config.vocab_size)
-            return t0_fail(err, T0_EVALUE, "row %zu: id %d: the vocabulary has ids from 0 to %d", i, ids[i], d->model->config.vocab_size - 1);
+        if (ids[i] < 0 || ids[i] >= vocab)
+            return t0_fail(err, T0_EVALUE, "row %zu: id %d: the vocabulary has ids from 0 to %d", i, ids[i], vocab - 1);
         if (source_of[i] < 0 || (size_t)source_of[i] >= d->n_sources)
             return t0_fail(err, T0_EVALUE, "row %zu: source %d: there are %zu", i, source_of[i], d->n_sources);
         if (parents[i] < -1 || (parents[i] >= 0 && (size_t)parents[i] >= d->n_rows))
             return t0_fail(err, T0_EVALUE, "row %zu: parent %lld: -1, or one of %zu rows", i, (long long)parents[i], d->n_rows);
         if (parents[i] >= 0 && d->source_of[parents[i]] != source_of[i])
-            return t0_fail(err, T0_EVALUE, "row %zu: source %d, but its parent belongs to source %d", i, source_of[i], d->source_of[parents[i]]);
+            return t0_fail(err, T0_EVALUE, "row %zu: source %d, but its parent belongs to source %d", i, source_of[i],
+                           d->source_of[parents[i]]);
     }
     return T0_OK;
 }
@@ -177,7 +167,8 @@ static t0_status reserve_rows(t0_decoder *d, size_t n, t0_error *err) {
 static size_t depth_of(const t0_decoder *d, int64_t parent) { return parent < 0 ? 1 : (size_t)d->depths[parent] + 1; }
 
 /* The lists of a step; most: the longest history. */
-static t0_status make_lists(t0_decoder *d, step *s, size_t *most, size_t n, const int32_t *source_of, const int64_t *parents, t0_error *err) {
+static t0_status make_lists(t0_decoder *d, step_lists *s, size_t *most, size_t n, const int32_t *source_of, const int64_t *parents,
+                            t0_error *err) {
     size_t keys = 0;
     for (size_t i = 0; i < n; i++) keys += depth_of(d, parents[i]);
     const size_t bytes = 3 * n * sizeof(t0_range) + (n + keys) * sizeof(int64_t);
@@ -199,31 +190,52 @@ static t0_status make_lists(t0_decoder *d, step *s, size_t *most, size_t n, cons
         s->key_rows[at - 1] = s->write_rows[i];
         int64_t row = parents[i];
         for (size_t back = 2; back <= depth; back++, row = d->parents[row]) s->key_rows[at - back] = row;
+        assert(row == -1); /* a depth counts the ancestors */
         *most = t0_size_max(*most, depth);
     }
     return T0_OK;
 }
 
-static t0_status run_step(t0_decoder *d, t0_exec *exec, float *logits, size_t n, const int32_t *ids, const int32_t *source_of,
-                          const int64_t *parents, t0_error *err) {
-    step s = {0};
+/* The pass of a step, and where its numbers lie. */
+typedef struct step_memory {
+    t0_infer_pass pass;
+    float *decoded, *products; /* [n, D], of the head's product */
+} step_memory;
+
+static void carve_step(step_memory *s, t0_carver *at) {
+    const t0_infer_pass *pass = &s->pass;
+    s->decoded = t0_carve(at, pass->rows.n, (size_t)pass->model->config.d_model);
+    t0_carver forward = *at, head = *at;
+    t0_infer_carve(&s->pass, &forward);
+    s->products = t0_carve(&head, 1, t0_infer_rows_floats(pass->model, pass->exec, pass->rows.n));
+    at->used = t0_size_max(forward.used, head.used);
+}
+
+static t0_status compute_step(t0_decoder *d, t0_exec *exec, float *logits, size_t n, const int32_t *ids, const int32_t *source_of,
+                              const int64_t *parents, t0_error *err) {
+    step_lists lists = {0};
     size_t most = 0;
-    T0_TRY(make_lists(d, &s, &most, n, source_of, parents, err));
-    const size_t dim = (size_t)d->model->config.d_model;
-    t0_infer run = {.model = d->model, .exec = exec, .decoder = true, .single = true, .n_rows = n, .n_sequences = n, .queries = s.queries,
-                    .keys = s.keys, .key_rows = s.key_rows, .most_keys = most, .most_sources = d->longest_source, .store = d->store,
-                    .write_rows = s.write_rows, .n_cross = n, .n_source_rows = d->n_packed_rows, .cross_queries = s.queries,
-                    .cross_keys = s.source_rows, .cross_kv = d->cross.data, .cross_packed = true};
-    const size_t floats = t0_infer_place(&run, NULL);
+    T0_TRY(make_lists(d, &lists, &most, n, source_of, parents, err));
+    step_memory s = {.pass = {.model = d->model, .exec = exec, .decoder = true, .single = true}};
+    s.pass.rows.n = s.pass.rows.n_sequences = s.pass.cross.n_groups = n;
+    s.pass.rows.queries = s.pass.cross.queries = lists.queries;
+    s.pass.self.keys = lists.keys;
+    s.pass.self.key_rows = lists.key_rows;
+    s.pass.self.most_keys = most;
+    s.pass.self.store = d->store;
+    s.pass.self.write_rows = lists.write_rows;
+    s.pass.cross.keys = lists.source_rows;
+    s.pass.cross.most_keys = d->longest_source;
+    s.pass.cross.n_source_rows = d->n_packed_rows;
+    s.pass.cross.kv = d->cross.data;
+    s.pass.cross.packed = true;
     t0_carver size = {0};
-    t0_carve(&size, 1, floats);
-    t0_carve(&size, n, dim);
+    carve_step(&s, &size);
     T0_TRY(t0_workspace_reserve(&d->memory, size.used, err));
     t0_carver at = {.base = d->memory.data};
-    float *memory = t0_carve(&at, 1, floats), *decoded = t0_carve(&at, n, dim);
-    t0_infer_place(&run, memory);
-    T0_TRY(t0_infer_run(&run, decoded, ids, err));
-    return t0_infer_logits(d->model, exec, logits, decoded, n, memory, err);
+    carve_step(&s, &at);
+    T0_TRY(t0_infer_forward(&s.pass, s.decoded, ids, err));
+    return t0_infer_logits(d->model, exec, logits, s.decoded, n, s.products, err);
 }
 
 t0_status t0_decoder_step(t0_decoder *decoder, t0_exec *exec, float *logits, size_t n, const int32_t *ids, const int32_t *source_of,
@@ -231,12 +243,13 @@ t0_status t0_decoder_step(t0_decoder *decoder, t0_exec *exec, float *logits, siz
     T0_TRY(check_step(decoder, n, ids, source_of, parents, err));
     T0_TRY(reserve_rows(decoder, n, err));
     t0_exec_watch(exec, poll);
-    T0_TRY(t0_exec_unwatch(exec, run_step(decoder, exec, logits, n, ids, source_of, parents, err), err));
+    T0_TRY(t0_exec_unwatch(exec, compute_step(decoder, exec, logits, n, ids, source_of, parents, err), err));
     for (size_t i = 0; i < n; i++) {
         decoder->parents[decoder->n_rows + i] = parents[i];
         decoder->depths[decoder->n_rows + i] = (int32_t)depth_of(decoder, parents[i]);
         decoder->source_of[decoder->n_rows + i] = source_of[i];
     }
     decoder->n_rows += n;
+    assert(decoder->n_rows <= decoder->capacity);
     return T0_OK;
 }

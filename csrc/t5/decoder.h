@@ -1,4 +1,4 @@
-/* A decoder at work on some sources: tokens are added row by row, each behind any earlier one.
+/* Inference: a decoder at work on some sources. Tokens are added row by row, each behind any earlier one.
  *
  * Rows form trees: a row's history is its parent, the parent's parent and so on, so hypotheses that share a beginning share its
  * keys and values, and reordering beams copies nothing. Sources are encoded and their cross-attention keys and values projected
@@ -6,12 +6,13 @@
 #ifndef T0_T5_DECODER_H
 #define T0_T5_DECODER_H
 
-#include "t5/run.h"
+#include "t5/t5.h"
 
 typedef struct t0_decoder t0_decoder;
 
 /* Borrows the model. */
-t0_status t0_decoder_new(t0_decoder **out, const t0_model *model, t0_exec *exec, const t0_ragged *sources, const t0_poll *poll, t0_error *err);
+t0_status t0_decoder_new(t0_decoder **out, const t0_model *model, t0_exec *exec, const t0_ragged *sources, const t0_poll *poll,
+                         t0_error *err);
 void t0_decoder_free(t0_decoder *decoder);
 
 /* Adds n rows: token ids[i] of source source_of[i] behind row parents[i], -1 for none. They are numbered on from

@@ -1,52 +1,34 @@
-/* The two stacks on ragged rows, for training: everything that a backward pass needs is kept, or, to save memory, only what goes
- * into each block, from which the rest is computed again. Only csrc/t5 includes this.
+/* Training: the forward pass of the two stacks on ragged rows. Everything that a backward pass needs is kept, or, to save memory,
+ * only what goes into each block, from which the rest is computed again. Inference has a pass of its own, infer.h.
+ * Only csrc/t5 includes this.
  *
- *     t0_stack_run run;
- *     t0_stack_plan(&run, &pass, &shape);                        sizes only: nothing is computed, run.n_floats is known
- *     t0_workspace_reserve(&workspace, run.n_floats, err);       the one step that can lack memory
- *     t0_stack_place(&run, workspace.data);
- *     t0_encoder_forward(&run, states, ids, err);
+ *     t0_stack_forward forward;
+ *     t0_stack_plan(&forward, &pass, &shape);                     nothing is computed
+ *     t0_stack_carve(&forward, &at);                              for sizes, then for places: see workspace.h
+ *     t0_encoder_forward(&forward, states, ids, err);
  *
  * A decoder also needs its cross-attention keys and values, [decoder layers][source rows][2I]:
  *
  *     t0_cross_forward(&pass, cross_kv, states, n_source_rows);   once a source
- *     t0_decoder_forward(&run, out, ids, cross_kv, err);          as often as wanted
+ *     t0_decoder_forward(&forward, out, ids, cross_kv, err);      as often as wanted
  *     t0_head_forward(&pass, logits, out, n_rows);
  *
- * Pass, shape and what they point to are borrowed and must outlive the run. The only failure is T0_EINTERRUPT, asked
+ * Pass, shape and what they point to are borrowed and must outlive the forward pass. The only failure is T0_EINTERRUPT, asked
  * for between sub-layers. Rows of a sequence depend on that sequence alone. */
 #ifndef T0_T5_FORWARD_H
 #define T0_T5_FORWARD_H
 
 #include "nn/layers.h"
 #include "t5/model.h"
-
-/* ---- memory: sized first, then handed out ----------------------------------------------------------------------- */
-
-/* A block of floats that only grows, and only between passes; a cleared one is empty. Growing does not
- * keep the content. When there is no memory the old block stays. */
-typedef struct t0_workspace {
-    float *data;
-    size_t capacity;
-} t0_workspace;
-
-t0_status t0_workspace_reserve(t0_workspace *workspace, size_t n_floats, t0_error *err);
-void t0_workspace_free(t0_workspace *workspace);
-
-/* Cuts a block into T0_ALIGN-aligned pieces; with `base` NULL it only counts. `used` sticks at SIZE_MAX on overflow,
- * which t0_workspace_reserve refuses. */
-typedef struct t0_carver {
-    float *base;
-    size_t used;
-} t0_carver;
-
-float *t0_carve(t0_carver *carver, size_t rows, size_t columns);
+#include "t5/workspace.h"
 
 /* ---- a pass ------------------------------------------------------------------------------------------------------ */
 
+/* What all passes of a training step share. */
 typedef struct t0_pass {
     const t0_model *model;
-    t0_exec *exec;
+    t0_exec *exec;       /* NULL where sizes alone are asked for */
+    size_t n_threads;    /* of the exec */
     float dropout;       /* 0 but in training */
     bool broadcast;      /* of dropout, along sequences */
     uint64_t seed;       /* of this step's masks */
@@ -70,11 +52,11 @@ typedef struct t0_block_buffers {
     float *h;                           /* [N,2F or F] */
 } t0_block_buffers;
 
-typedef struct t0_stack_run {
+typedef struct t0_stack_forward {
     const t0_pass *pass;
     const t0_stack_shape *shape;
     const t0_stack *stack;
-    size_t n_rows, n_floats;
+    size_t n_rows;
     size_t self_p_size, cross_p_size;        /* floats of the attention weights of one block */
     size_t input_size, block_size;           /* floats of one block's self_x and of its other buffers */
     float *inputs;                           /* [n_blocks][input_size] */
@@ -84,39 +66,38 @@ typedef struct t0_stack_run {
     size_t bias_width, bias_center;
     float *x, *final_r;                      /* [N,D] before the final norm, [N] */
     float *dropped;                          /* [N,D], only with dropout */
-    /* Numbers of this run's first row and attention weights in the whole step's, for dropout masks; 0 from the plan. */
+    /* Numbers of this pass's first row and attention weights in the whole step's, for dropout masks; 0 from the plan. */
     uint64_t first_row, first_self_p, first_cross_p;
-} t0_stack_run;
+} t0_stack_forward;
 
-void t0_stack_plan(t0_stack_run *run, const t0_pass *pass, const t0_stack_shape *shape);
-void t0_stack_place(t0_stack_run *run, float *memory); /* memory: n_floats, T0_ALIGN-aligned */
-t0_block_buffers t0_stack_block(const t0_stack_run *run, size_t block);
+void t0_stack_plan(t0_stack_forward *forward, const t0_pass *pass, const t0_stack_shape *shape);
+void t0_stack_carve(t0_stack_forward *forward, t0_carver *at);
+t0_block_buffers t0_stack_block(const t0_stack_forward *forward, size_t block);
 /* Sees to it that the block's buffers hold what its forward pass left there, to the bit. From the last block to the first; cross_kv:
  * of this block. */
-t0_status t0_stack_recall(const t0_stack_run *run, const float *cross_kv, size_t block, t0_error *err);
+t0_status t0_stack_recall(const t0_stack_forward *forward, const float *cross_kv, size_t block, t0_error *err);
 
-/* What is cheap is not kept, but computed again on the way back: run->y = normed x, run->a = the activation of h after dropout. */
-void t0_stack_norm(const t0_stack_run *run, float *r, const float *x, size_t gain);
-void t0_stack_activation(const t0_stack_run *run, const float *h, size_t block);
+/* What is cheap is not kept, but computed again on the way back: forward->y = normed x, forward->a = the activation of h after dropout. */
+void t0_stack_norm(const t0_stack_forward *forward, float *r, const float *x, size_t gain);
+void t0_stack_activation(const t0_stack_forward *forward, const float *h, size_t block);
 
 /* Attention of one block; q, k, v, o and p are given to the layer beside it. */
-t0_attention t0_stack_self_attention(const t0_stack_run *run, size_t block);
-t0_attention t0_stack_cross_attention(const t0_stack_run *run, size_t block);
+t0_attention t0_stack_self_attention(const t0_stack_forward *forward, size_t block);
+t0_attention t0_stack_cross_attention(const t0_stack_forward *forward, size_t block);
 
 /* Places with dropout, in the order of a pass. */
 typedef enum t0_dropout_place {
     T0_DROP_EMBEDDING, T0_DROP_SELF_P, T0_DROP_SELF, T0_DROP_CROSS_P, T0_DROP_CROSS, T0_DROP_INNER, T0_DROP_FFN, T0_DROP_FINAL
 } t0_dropout_place;
 /* y = dropped x, [n_rows, columns]; the same call forward and backward. y may be x. */
-void t0_stack_dropout(const t0_stack_run *run, float *y, const float *x, size_t columns, size_t block, t0_dropout_place place);
+void t0_stack_dropout(const t0_stack_forward *forward, float *y, const float *x, size_t columns, size_t block, t0_dropout_place place);
 
 /* out [N,D]: states after the final norm. ids [N] checked by the caller. */
-t0_status t0_encoder_forward(t0_stack_run *run, float *out, const int32_t *ids, t0_error *err);
+t0_status t0_encoder_forward(t0_stack_forward *forward, float *out, const int32_t *ids, t0_error *err);
 /* cross_kv [decoder layers][n_rows][2I] from encoder states [n_rows, D]. */
 void t0_cross_forward(const t0_pass *pass, float *cross_kv, const float *states, size_t n_rows);
-size_t t0_cross_size(const t0_model *model, size_t n_rows); /* floats of cross_kv; SIZE_MAX on overflow */
 /* out [N,D]: what the head multiplies (after the final norm, and scaled by D^-0.5 when tied). */
-t0_status t0_decoder_forward(t0_stack_run *run, float *out, const int32_t *ids, const float *cross_kv, t0_error *err);
+t0_status t0_decoder_forward(t0_stack_forward *forward, float *out, const int32_t *ids, const float *cross_kv, t0_error *err);
 /* logits [n_rows, V]. */
 void t0_head_forward(const t0_pass *pass, float *logits, const float *states, size_t n_rows);
 

@@ -1,4 +1,4 @@
-/* Greedy generation on a decoder (t5/decoder.h).
+/* Inference: greedy generation on a decoder (t5/decoder.h).
  *
  *     y[0] = argmax_v z(start)[v],  y[t] = argmax_v z(start, y[0..t-1])[v],  until eos or max_new_tokens
  *

@@ -1,7 +1,10 @@
 /* Groups of consecutive sequences (see groups.h). */
 #include "t5/groups.h"
 
+#include <assert.h>
+
 size_t t0_group_end(const int64_t *offsets, size_t n, size_t first, size_t max_tokens) {
+    assert(first < n);
     size_t end = first + 1;
     while (end < n && (size_t)(offsets[end + 1] - offsets[first]) <= max_tokens) end++;
     return end;
@@ -9,6 +12,17 @@ size_t t0_group_end(const int64_t *offsets, size_t n, size_t first, size_t max_t
 
 void t0_group_offsets(int64_t *local, const int64_t *offsets, size_t first, size_t end) {
     for (size_t i = first; i <= end; i++) local[i - first] = offsets[i] - offsets[first];
+}
+
+void t0_group_ranges(t0_range *ranges, const int64_t *offsets, size_t first, size_t end) {
+    for (size_t i = first; i < end; i++)
+        ranges[i - first] = (t0_range){(size_t)(offsets[i] - offsets[first]), (size_t)(offsets[i + 1] - offsets[first])};
+}
+
+size_t t0_group_longest(const int64_t *offsets, size_t first, size_t end) {
+    size_t longest = 0;
+    for (size_t i = first; i < end; i++) longest = t0_size_max(longest, (size_t)(offsets[i + 1] - offsets[i]));
+    return longest;
 }
 
 size_t t0_pass_rows(const t0_model *model) {

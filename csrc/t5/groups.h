@@ -1,12 +1,12 @@
-/* Cutting a ragged batch into groups, and how many rows are worth holding. Only csrc/t5 includes this.
+/* Training and inference: cutting a ragged batch into groups, and how many rows are worth holding. Only csrc/t5 includes this.
  *
  * A group is a run of consecutive sequences whose tokens fit a bound, or a single longer one. Each sequence depends on
  * itself alone, so where the cuts fall changes memory and speed, never a result. */
 #ifndef T0_T5_GROUPS_H
 #define T0_T5_GROUPS_H
 
-#include "t5/forward.h"
-#include "t5/run.h"
+#include "nn/exec.h"
+#include "t5/model.h"
 
 enum {
     T0_PASS_ROWS_LEAST = 256,  /* rows of a pass: enough to make good use of a weight that was fetched ... */
@@ -21,6 +21,10 @@ size_t t0_group_end(const int64_t *offsets, size_t n, size_t first, size_t max_t
 
 /* local[i] = offsets[first + i] - offsets[first], i <= end - first. */
 void t0_group_offsets(int64_t *local, const int64_t *offsets, size_t first, size_t end);
+/* ranges[i]: the rows of sequence first + i, counted from those of sequence `first`. */
+void t0_group_ranges(t0_range *ranges, const int64_t *offsets, size_t first, size_t end);
+/* Tokens of the longest of sequences first .. end - 1; 0 where there is none. */
+size_t t0_group_longest(const int64_t *offsets, size_t first, size_t end);
 
 /* Rows of one encoder or decoder pass over several sequences: so few that a sub-layer takes some 50 ms at most, since a
  * call can be stopped between two of them. */

@@ -1,4 +1,4 @@
-/* The inference pass (see infer.h; equations in forward.c, without dropout). Each sub-layer reads the residual stream x and adds
+/* Inference: the pass of infer.h (equations in forward.c, without dropout). Each sub-layer reads the residual stream x and adds
  * to it in place:
  *
  *     rows = norm(x) in the products' number type;   qkv = rows W;   o = attention;   rows = o;    x += rows Wo
@@ -9,9 +9,11 @@
 #include "t5/infer.h"
 
 #include "nn/gemm.h"
+#include "nn/layers.h"
 #include "nn/vectors.h"
 #include "t5/groups.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -37,9 +39,9 @@ static void multiply(const t0_model *model, t0_exec *exec, float *y, size_t out,
 }
 
 /* rows = x as the products take it. */
-static t0_rows take(const t0_infer *run, const float *x, size_t in) {
-    t0_rows rows = rows_at(run->model, run->exec, run->n_rows, in, run->rows);
-    t0_rows_fill(run->exec, &rows, x, in);
+static t0_rows take(const t0_infer_pass *pass, const float *x, size_t in) {
+    t0_rows rows = rows_at(pass->model, pass->exec, pass->rows.n, in, pass->places.rows);
+    t0_rows_fill(pass->exec, &rows, x, in);
     return rows;
 }
 
@@ -49,136 +51,167 @@ size_t t0_infer_rows_floats(const t0_model *model, const t0_exec *exec, size_t n
     return t0_rows_floats(rows_dtype(model, exec), n_rows, dim_of(model));
 }
 
-size_t t0_infer_place(t0_infer *run, float *memory) {
-    const t0_config *c = &run->model->config;
-    const size_t n = run->n_rows, d = dim_of(run->model), inner = t0_config_inner(c), f = (size_t)c->d_ff;
-    const size_t keys = t0_size_max(run->most_keys, 1), widest = t0_size_max(d, t0_size_max(inner, f));
-    run->bias_center = keys - 1;
-    run->bias_width = run->decoder ? keys : 2 * keys - 1;
-    t0_carver at = {.base = memory};
-    run->x = t0_carve(&at, n, d);
-    run->rows = t0_carve(&at, 1, t0_rows_floats(rows_dtype(run->model, run->exec), n, widest));
-    t0_carver attention = at, feed_forward = at;
-    run->qkv = t0_carve(&attention, n, 3 * inner);
-    run->o = t0_carve(&attention, n, inner);
-    run->a = t0_carve(&feed_forward, n, f);
-    run->h = run->model->packed ? NULL : t0_carve(&feed_forward, n, t0_config_hidden(c));
-    at.used = t0_size_max(attention.used, feed_forward.used);
-    run->bias = t0_carve(&at, (size_t)c->n_heads, run->bias_width);
-    const size_t most = t0_size_max(keys, run->most_sources);
-    run->scratch = t0_carve(&at, 1, t0_attend_scratch(t0_exec_threads(run->exec), (size_t)c->d_kv, most));
-    return at.used;
+void t0_infer_carve(t0_infer_pass *pass, t0_carver *at) {
+    const t0_config *c = &pass->model->config;
+    const size_t n = pass->rows.n, d = dim_of(pass->model), inner = t0_config_inner(c), f = (size_t)c->d_ff;
+    const size_t keys = t0_size_max(pass->self.most_keys, 1), widest = t0_size_max(d, t0_size_max(inner, f));
+    const size_t most = t0_size_max(keys, pass->cross.most_keys);
+    pass->places.bias_center = keys - 1;
+    pass->places.bias_width = pass->decoder ? keys : 2 * keys - 1;
+    pass->places.x = t0_carve(at, n, d);
+    pass->places.rows = t0_carve(at, 1, t0_rows_floats(rows_dtype(pass->model, pass->exec), n, widest));
+    t0_carver attention = *at, feed_forward = *at;
+    pass->places.qkv = t0_carve(&attention, n, 3 * inner);
+    pass->places.o = t0_carve(&attention, n, inner);
+    pass->places.a = t0_carve(&feed_forward, n, f);
+    pass->places.h = pass->model->packed ? NULL : t0_carve(&feed_forward, n, t0_config_hidden(c));
+    at->used = t0_size_max(attention.used, feed_forward.used);
+    pass->places.bias = t0_carve(at, (size_t)c->n_heads, pass->places.bias_width);
+    pass->places.scratch = t0_carve(at, 1, t0_attend_scratch(t0_exec_threads(pass->exec), (size_t)c->d_kv, most));
 }
 
 /* ---- sub-layers ----------------------------------------------------------------------------------------------------- */
 
-static const char *stack_name(const t0_infer *run) { return run->decoder ? "decoder" : "encoder"; }
+static const char *stack_name(const t0_infer_pass *pass) { return pass->decoder ? "decoder" : "encoder"; }
 
-static t0_status not_finite(const t0_infer *run, size_t block, const char *layer, t0_error *err) {
+static t0_status not_finite(const t0_infer_pass *pass, size_t block, const char *layer, t0_error *err) {
     return t0_fail(err, T0_ENUMERIC, "%s, block %zu, %s: its result is not finite; the model's weights or activations are not",
-                   stack_name(run), block, layer);
+                   stack_name(pass), block, layer);
 }
 
 /* rows = norm(x); false where x is not finite. */
-static bool norm(const t0_infer *run, t0_rows *rows, size_t gain) {
-    *rows = rows_at(run->model, run->exec, run->n_rows, dim_of(run->model), run->rows);
-    return t0_rows_norm(run->exec, rows, run->x, run->model->weights + gain, run->model->config.norm_epsilon);
+static bool norm(const t0_infer_pass *pass, t0_rows *rows, size_t gain) {
+    *rows = rows_at(pass->model, pass->exec, pass->rows.n, dim_of(pass->model), pass->places.rows);
+    return t0_rows_norm(pass->exec, rows, pass->places.x, pass->model->weights + gain, pass->model->config.norm_epsilon);
 }
 
-static t0_attend attention(const t0_infer *run, const float *q, size_t q_stride) {
-    const t0_config *c = &run->model->config;
-    return (t0_attend){.n_heads = (size_t)c->n_heads, .head_dim = (size_t)c->d_kv, .q = q, .q_stride = q_stride, .o = run->o,
-                       .o_stride = t0_config_inner(c), .kv_head = (size_t)c->d_kv, .bfloat16 = run->model->dtype != T0_FLOAT32, .single = run->single};
+static t0_attend attention(const t0_infer_pass *pass, const float *q, size_t q_stride) {
+    const t0_config *c = &pass->model->config;
+    return (t0_attend){
+        .n_heads = (size_t)c->n_heads,
+        .head_dim = (size_t)c->d_kv,
+        .q = q,
+        .q_stride = q_stride,
+        .o = pass->places.o,
+        .o_stride = t0_config_inner(c),
+        .kv_head = (size_t)c->d_kv,
+        .bfloat16 = pass->model->dtype != T0_FLOAT32,
+        .single = pass->single,
+    };
 }
 
 /* New keys and values to their rows of the store. */
-static void store_keys(const t0_infer *run, size_t block) {
-    const size_t inner = t0_config_inner(&run->model->config), layers = run->model->decoder.n_blocks;
-    for (size_t n = 0; n < run->n_rows; n++)
-        memcpy(run->store + ((size_t)run->write_rows[n] * layers + block) * 2 * inner, run->qkv + (3 * n + 1) * inner, 2 * inner * sizeof(float));
+static void store_keys(const t0_infer_pass *pass, size_t block) {
+    const size_t inner = t0_config_inner(&pass->model->config), layers = pass->model->decoder.n_blocks;
+    for (size_t n = 0; n < pass->rows.n; n++) {
+        float *row = pass->self.store + ((size_t)pass->self.write_rows[n] * layers + block) * 2 * inner;
+        memcpy(row, pass->places.qkv + (3 * n + 1) * inner, 2 * inner * sizeof *row);
+    }
 }
 
-static void attend_to_self(const t0_infer *run, size_t block) {
-    const size_t inner = t0_config_inner(&run->model->config);
-    t0_attend s = attention(run, run->qkv, 3 * inner);
-    s.n_sequences = run->n_sequences;
-    s.queries = run->queries;
-    s.keys = run->keys ? run->keys : run->queries;
-    s.key_rows = run->key_rows;
-    s.k = run->qkv + inner;
+static void attend_to_self(const t0_infer_pass *pass, size_t block) {
+    const size_t inner = t0_config_inner(&pass->model->config);
+    t0_attend s = attention(pass, pass->places.qkv, 3 * inner);
+    s.n_sequences = pass->rows.n_sequences;
+    s.queries = pass->rows.queries;
+    s.keys = pass->self.keys ? pass->self.keys : pass->rows.queries;
+    s.key_rows = pass->self.key_rows;
+    s.k = pass->places.qkv + inner;
     s.kv_stride = 3 * inner;
-    if (run->store) {
-        store_keys(run, block);
-        s.k = run->store + block * 2 * inner;
-        s.kv_stride = run->model->decoder.n_blocks * 2 * inner;
+    if (pass->self.store) {
+        store_keys(pass, block);
+        s.k = pass->self.store + block * 2 * inner;
+        s.kv_stride = pass->model->decoder.n_blocks * 2 * inner;
     }
     s.v = s.k + inner;
-    s.causal = run->decoder;
-    s.bias = run->bias;
-    s.bias_width = run->bias_width;
-    s.bias_center = run->bias_center;
-    t0_attend_forward(run->exec, &s, run->scratch, run->most_keys);
+    s.causal = pass->decoder;
+    s.bias = pass->places.bias;
+    s.bias_width = pass->places.bias_width;
+    s.bias_center = pass->places.bias_center;
+    t0_attend_forward(pass->exec, &s, pass->places.scratch, pass->self.most_keys);
 }
 
-static void attend_to_source(const t0_infer *run, size_t block) {
-    const size_t inner = t0_config_inner(&run->model->config);
-    t0_attend s = attention(run, run->qkv, inner);
-    s.n_sequences = run->n_cross;
-    s.queries = run->cross_queries;
-    s.keys = run->cross_keys;
-    s.panels = run->cross_packed;
-    s.k = run->cross_kv + block * run->n_source_rows * (s.panels ? t0_infer_packed_row(run->model, run->exec) : 2 * inner);
+static void attend_to_source(const t0_infer_pass *pass, size_t block) {
+    const size_t inner = t0_config_inner(&pass->model->config);
+    t0_attend s = attention(pass, pass->places.qkv, inner);
+    s.n_sequences = pass->cross.n_groups;
+    s.queries = pass->cross.queries;
+    s.keys = pass->cross.keys;
+    s.panels = pass->cross.packed;
+    s.k = pass->cross.kv + block * pass->cross.n_source_rows * (s.panels ? t0_infer_packed_row(pass->model, pass->exec) : 2 * inner);
     s.v = s.k + inner;
     s.kv_stride = 2 * inner;
-    t0_attend_forward(run->exec, &s, run->scratch, run->most_sources);
+    t0_attend_forward(pass->exec, &s, pass->places.scratch, pass->cross.most_keys);
 }
 
-static void feed_forward(const t0_infer *run, const t0_rows *rows, size_t wi, size_t wo) {
-    const t0_config *c = &run->model->config;
+static void feed_forward(const t0_infer_pass *pass, const t0_rows *rows, size_t wi, size_t wo) {
+    const t0_config *c = &pass->model->config;
     const size_t f = (size_t)c->d_ff;
-    if (run->model->packed) {
-        t0_product(run->exec, run->a, f, f, rows, &run->model->matrices[wi], c->gated ? T0_GATE : T0_RELU);
+    if (pass->model->packed) {
+        t0_product(pass->exec, pass->places.a, f, f, rows, &pass->model->matrices[wi], c->gated ? T0_GATE : T0_RELU);
     } else {
-        multiply(run->model, run->exec, run->h, t0_config_hidden(c), rows, wi, false);
-        t0_activation_forward(run->exec, run->a, run->h, run->n_rows, f, c->gated);
+        multiply(pass->model, pass->exec, pass->places.h, t0_config_hidden(c), rows, wi, false);
+        t0_activation_forward(pass->exec, pass->places.a, pass->places.h, pass->rows.n, f, c->gated);
     }
-    const t0_rows hidden = take(run, run->a, f);
-    multiply(run->model, run->exec, run->x, dim_of(run->model), &hidden, wo, true);
+    const t0_rows hidden = take(pass, pass->places.a, f);
+    multiply(pass->model, pass->exec, pass->places.x, dim_of(pass->model), &hidden, wo, true);
 }
 
 /* ---- stacks --------------------------------------------------------------------------------------------------------- */
 
-static t0_status run_block(const t0_infer *run, const t0_block *w, size_t block, t0_error *err) {
-    const t0_model *model = run->model;
+static t0_status block_forward(const t0_infer_pass *pass, const t0_block *w, size_t block, t0_error *err) {
+    const t0_model *model = pass->model;
     const size_t d = dim_of(model), inner = t0_config_inner(&model->config);
     t0_rows rows;
-    T0_TRY(t0_exec_check(run->exec, err));
-    if (!norm(run, &rows, w->self_norm))
-        return block == 0 ? t0_fail(err, T0_ENUMERIC, "%s, embedding: a token's vector is not finite", stack_name(run))
-                          : not_finite(run, block - 1, "feed-forward", err);
-    multiply(model, run->exec, run->qkv, 3 * inner, &rows, w->self_qkv, false);
-    attend_to_self(run, block);
-    rows = take(run, run->o, inner);
-    multiply(model, run->exec, run->x, d, &rows, w->self_o, true);
-    T0_TRY(t0_exec_check(run->exec, err));
-    if (run->decoder) {
-        if (!norm(run, &rows, w->cross_norm)) return not_finite(run, block, "self-attention", err);
-        multiply(model, run->exec, run->qkv, inner, &rows, w->cross_q, false);
-        attend_to_source(run, block);
-        rows = take(run, run->o, inner);
-        multiply(model, run->exec, run->x, d, &rows, w->cross_o, true);
-        T0_TRY(t0_exec_check(run->exec, err));
+    T0_TRY(t0_exec_check(pass->exec, err));
+    if (!norm(pass, &rows, w->self_norm))
+        return block == 0 ? t0_fail(err, T0_ENUMERIC, "%s, embedding: a token's vector is not finite", stack_name(pass))
+                          : not_finite(pass, block - 1, "feed-forward", err);
+    multiply(model, pass->exec, pass->places.qkv, 3 * inner, &rows, w->self_qkv, false);
+    attend_to_self(pass, block);
+    rows = take(pass, pass->places.o, inner);
+    multiply(model, pass->exec, pass->places.x, d, &rows, w->self_o, true);
+    T0_TRY(t0_exec_check(pass->exec, err));
+    if (pass->decoder) {
+        if (!norm(pass, &rows, w->cross_norm)) return not_finite(pass, block, "self-attention", err);
+        multiply(model, pass->exec, pass->places.qkv, inner, &rows, w->cross_q, false);
+        attend_to_source(pass, block);
+        rows = take(pass, pass->places.o, inner);
+        multiply(model, pass->exec, pass->places.x, d, &rows, w->cross_o, true);
+        T0_TRY(t0_exec_check(pass->exec, err));
     }
-    if (!norm(run, &rows, w->ffn_norm)) return not_finite(run, block, run->decoder ? "cross-attention" : "self-attention", err);
-    feed_forward(run, &rows, w->wi, w->wo);
+    if (!norm(pass, &rows, w->ffn_norm)) return not_finite(pass, block, pass->decoder ? "cross-attention" : "self-attention", err);
+    feed_forward(pass, &rows, w->wi, w->wo);
     return T0_OK;
 }
 
-static void embed(const t0_infer *run, const int32_t *ids) {
-    const t0_model *model = run->model;
+#ifndef NDEBUG
+static bool within(t0_range range, size_t n) { return range.begin < range.end && range.end <= n; }
+
+/* What infer.h asks of a pass: ranges that lie where they should, no more keys than scratch was sized for. */
+static bool is_consistent(const t0_infer_pass *pass) {
+    const t0_range *keys = pass->self.keys ? pass->self.keys : pass->rows.queries;
+    bool good = pass->places.x && !pass->self.store == !pass->self.write_rows && (!pass->self.store || pass->self.key_rows);
+    for (size_t b = 0; good && b < pass->rows.n_sequences; b++) {
+        const size_t n_queries = pass->rows.queries[b].end - pass->rows.queries[b].begin, n_keys = keys[b].end - keys[b].begin;
+        good = within(pass->rows.queries[b], pass->rows.n) && n_queries <= n_keys && n_keys <= pass->self.most_keys &&
+               (!pass->single || n_queries == 1);
+    }
+    for (size_t g = 0; good && g < pass->cross.n_groups; g++) {
+        const t0_range sources = pass->cross.keys[g];
+        good = pass->decoder && within(pass->cross.queries[g], pass->rows.n) && within(sources, pass->cross.n_source_rows) &&
+               sources.end - sources.begin <= pass->cross.most_keys;
+    }
+    return good;
+}
+#endif
+
+static void embed(const t0_infer_pass *pass, const int32_t *ids) {
+    const t0_model *model = pass->model;
     const size_t d = dim_of(model);
-    for (size_t n = 0; n < run->n_rows; n++) {
-        float *x = run->x + n * d;
+    for (size_t n = 0; n < pass->rows.n; n++) {
+        float *x = pass->places.x + n * d;
+        assert(ids[n] >= 0 && ids[n] < model->config.vocab_size);
         if (model->packed)
             t0_packed_get(x, &model->matrices[model->shared], (t0_packed_place){0, 1}, (size_t)ids[n]);
         else
@@ -186,23 +219,24 @@ static void embed(const t0_infer *run, const int32_t *ids) {
     }
 }
 
-t0_status t0_infer_run(t0_infer *run, float *out, const int32_t *ids, t0_error *err) {
-    const t0_model *model = run->model;
+t0_status t0_infer_forward(t0_infer_pass *pass, float *out, const int32_t *ids, t0_error *err) {
+    const t0_model *model = pass->model;
     const t0_config *c = &model->config;
-    const t0_stack *stack = run->decoder ? &model->decoder : &model->encoder;
-    const size_t d = dim_of(model), n = run->n_rows;
-    t0_bias_forward(run->bias, model->weights + stack->bias_table, (size_t)c->n_heads, run->bias_width, run->bias_center, !run->decoder,
-                    c->n_buckets, c->max_distance);
-    embed(run, ids);
-    for (size_t l = 0; l < stack->n_blocks; l++) T0_TRY(run_block(run, &stack->blocks[l], l, err));
-    T0_TRY(t0_exec_check(run->exec, err));
+    const t0_stack *stack = pass->decoder ? &model->decoder : &model->encoder;
+    const size_t d = dim_of(model), n = pass->rows.n;
+    assert(is_consistent(pass));
+    t0_bias_forward(pass->places.bias, model->weights + stack->bias_table, (size_t)c->n_heads, pass->places.bias_width,
+                    pass->places.bias_center, !pass->decoder, c->n_buckets, c->max_distance);
+    embed(pass, ids);
+    for (size_t l = 0; l < stack->n_blocks; l++) T0_TRY(block_forward(pass, &stack->blocks[l], l, err));
+    T0_TRY(t0_exec_check(pass->exec, err));
     t0_rows rows = t0_rows_at(T0_FLOAT32, n, d, out);
     rows.stride = d * sizeof *out;
-    if (!t0_rows_norm(run->exec, &rows, run->x, model->weights + stack->final_norm, c->norm_epsilon))
-        return not_finite(run, stack->n_blocks - 1, "feed-forward", err);
+    if (!t0_rows_norm(pass->exec, &rows, pass->places.x, model->weights + stack->final_norm, c->norm_epsilon))
+        return not_finite(pass, stack->n_blocks - 1, "feed-forward", err);
     if (!t0_all_finite(out, n * d))
-        return t0_fail(err, T0_ENUMERIC, "%s, final norm: its result is not finite; its weights are not", stack_name(run));
-    if (run->decoder && c->tied) t0_scale(run->exec, out, n * d, 1.0f / sqrtf((float)d));
+        return t0_fail(err, T0_ENUMERIC, "%s, final norm: its result is not finite; its weights are not", stack_name(pass));
+    if (pass->decoder && c->tied) t0_scale(pass->exec, out, n * d, 1.0f / sqrtf((float)d));
     return T0_OK;
 }
 
@@ -226,12 +260,12 @@ size_t t0_infer_packed_row(const t0_model *model, const t0_exec *exec) {
     return (size_t)model->config.n_heads * t0_attend_packed(t0_exec_kernels(exec), (size_t)model->config.d_kv);
 }
 
-void t0_infer_pack_cross(const t0_model *model, const t0_exec *exec, float *packed, const float *cross, size_t n_sources, const t0_range *from,
-                         const t0_range *to) {
+void t0_infer_pack_cross(const t0_model *model, const t0_exec *exec, float *packed, const float *cross, size_t n_sources,
+                         const t0_range *from, const t0_range *to) {
     const t0_kernels *kernels = t0_exec_kernels(exec);
     const size_t d = (size_t)model->config.d_kv, inner = t0_config_inner(&model->config), row = t0_infer_packed_row(model, exec);
     for (size_t s = 0; s < n_sources; s++) {
-        const size_t n = from[s].end - from[s].begin, whole = (n + kernels->nr - 1) / kernels->nr * kernels->nr;
+        const size_t n = from[s].end - from[s].begin, whole = t0_size_round(n, kernels->nr);
         for (size_t h = 0; h < (size_t)model->config.n_heads; h++) {
             const float *k = cross + from[s].begin * 2 * inner + h * d;
             float *head = packed + to[s].begin * row + h * whole * t0_attend_packed(kernels, d);
@@ -260,22 +294,23 @@ t0_status t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, c
 /* lse[n] | sums of parts of the vocabulary, [n] packed, [1] flat | rows of the head | flat: some logits */
 typedef struct head_memory {
     float *lse, *parts, *rows, *logits;
-    size_t used;
 } head_memory;
 
-static head_memory place_head(const t0_model *model, const t0_exec *exec, size_t n_rows, float *memory) {
+static head_memory carve_head(const t0_model *model, const t0_exec *exec, size_t n_rows, t0_carver *at) {
     const size_t vocab = (size_t)model->config.vocab_size;
-    t0_carver at = {.base = memory};
     head_memory head;
-    head.lse = t0_carve(&at, n_rows, 1);
-    head.parts = t0_carve(&at, model->packed ? n_rows : 1, t0_likelihood_parts(vocab));
-    head.rows = t0_carve(&at, 1, t0_infer_rows_floats(model, exec, n_rows));
-    head.logits = model->packed ? NULL : t0_carve(&at, t0_logit_rows(model, n_rows), vocab);
-    head.used = at.used;
+    head.lse = t0_carve(at, n_rows, 1);
+    head.parts = t0_carve(at, model->packed ? n_rows : 1, t0_likelihood_parts(vocab));
+    head.rows = t0_carve(at, 1, t0_infer_rows_floats(model, exec, n_rows));
+    head.logits = model->packed ? NULL : t0_carve(at, t0_logit_rows(model, n_rows), vocab);
     return head;
 }
 
-size_t t0_infer_likelihood_floats(const t0_model *model, const t0_exec *exec, size_t n_rows) { return place_head(model, exec, n_rows, NULL).used; }
+size_t t0_infer_likelihood_floats(const t0_model *model, const t0_exec *exec, size_t n_rows) {
+    t0_carver size = {0};
+    carve_head(model, exec, n_rows, &size);
+    return size.used;
+}
 
 static void flat_likelihood(const t0_model *model, t0_exec *exec, const head_memory *at, float *log_p, const float *states, size_t n_rows,
                             const int64_t *label_offsets, const int32_t *labels) {
@@ -293,7 +328,8 @@ static void flat_likelihood(const t0_model *model, t0_exec *exec, const head_mem
 
 t0_status t0_infer_likelihood(const t0_model *model, t0_exec *exec, float *log_p, const float *states, size_t n_rows,
                               const int64_t *label_offsets, const int32_t *labels, float *memory, t0_error *err) {
-    const head_memory at = place_head(model, exec, n_rows, memory);
+    t0_carver carver = {.base = memory};
+    const head_memory at = carve_head(model, exec, n_rows, &carver);
     if (model->packed) {
         t0_rows rows = rows_at(model, exec, n_rows, dim_of(model), at.rows);
         t0_rows_fill(exec, &rows, states, dim_of(model));

@@ -1,4 +1,4 @@
-/* First weights. Every weight is a pure function of (seed, its place in the table), whatever the order of filling:
+/* Training's beginning: first weights. Every weight is a pure function of (seed, its place in the table), whatever the order of filling:
  *
  *     w[i] = std * normal(seed, T0_RANDOM_INIT, first + i)
  *

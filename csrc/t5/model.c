@@ -10,6 +10,7 @@
 
 #include "nn/vectors.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -115,7 +116,7 @@ static void walk_cross(walk *at, t0_block *to) {
 
 static void walk_ffn(walk *at, t0_block *to) {
     const int32_t d = at->config->d_model, f = at->config->d_ff;
-    const size_t panels = ((size_t)f + T0_PANEL - 1) / T0_PANEL;
+    const size_t panels = t0_size_units((size_t)f, T0_PANEL);
     to->wi = open_matrix(at, at->config->gated ? 2 * panels * T0_PANEL : (size_t)f, d, false);
     add_rows(at, at->config->gated ? "DenseReluDense.wi_0" : "DenseReluDense.wi", f, d, 0, at->config->gated ? 2 : 1);
     if (at->config->gated) add_rows(at, "DenseReluDense.wi_1", f, d, 1, 2);
@@ -162,6 +163,9 @@ static bool allocate_blocks(t0_stack *stack, int32_t n_blocks) {
     return stack->blocks != NULL;
 }
 
+/* Bytes of the block before its matrices. */
+static size_t floats_bytes(const t0_model *model) { return t0_size_round(model->n_floats * sizeof(float), T0_ALIGN); }
+
 /* Tables and places; the block is left to the caller. */
 static t0_status lay_out(t0_model *model, t0_error *err) {
     if (!allocate_blocks(&model->encoder, model->config.n_layers) || !allocate_blocks(&model->decoder, model->config.n_decoder_layers))
@@ -175,9 +179,10 @@ static t0_status lay_out(t0_model *model, t0_error *err) {
     model->tensors = t0_alloc_zero(model->n_tensors * sizeof *model->tensors);
     model->matrices = t0_alloc_zero(model->n_matrices * sizeof *model->matrices);
     if (!model->tensors || !model->matrices) return t0_fail_memory(err, model->n_tensors * sizeof *model->tensors);
-    walk_model(model);
-    const size_t floats = (model->n_floats * sizeof(float) + T0_ALIGN - 1) / T0_ALIGN * T0_ALIGN;
-    model->n_bytes = floats + sizes.matrix_bytes;
+    const walk filled = walk_model(model);
+    assert(filled.n_tensors == sizes.n_tensors && filled.n_matrices == sizes.n_matrices && filled.n_floats == sizes.n_floats);
+    (void)filled;
+    model->n_bytes = floats_bytes(model) + sizes.matrix_bytes;
     return T0_OK;
 }
 
@@ -190,7 +195,7 @@ static t0_status take_block(t0_model *model, const uint8_t *memory, size_t n_byt
     model->block = memory ? (uint8_t *)(uintptr_t)memory : t0_map_zero(model->n_bytes);
     if (!model->block) return t0_fail_memory(err, model->n_bytes);
     model->weights = (float *)(void *)model->block;
-    uint8_t *at = model->block + (model->n_floats * sizeof(float) + T0_ALIGN - 1) / T0_ALIGN * T0_ALIGN;
+    uint8_t *at = model->block + floats_bytes(model);
     for (size_t i = 0; i < model->n_matrices; i++) {
         t0_packed_at(&model->matrices[i], at);
         at += t0_packed_bytes(&model->matrices[i]);
@@ -198,12 +203,24 @@ static t0_status take_block(t0_model *model, const uint8_t *memory, size_t n_byt
     return T0_OK;
 }
 
-static t0_status make(t0_model **out, const t0_model *wanted, const uint8_t *memory, size_t n_bytes, t0_error *err) {
+/* A model with tables and no block. */
+static t0_status make(t0_model **out, const t0_model *wanted, t0_error *err) {
     t0_model *model = t0_alloc_zero(sizeof *model);
     if (!model) return t0_fail_memory(err, sizeof *model);
     *model = *wanted;
-    t0_status status = lay_out(model, err);
-    if (status == T0_OK) status = take_block(model, memory, n_bytes, err);
+    const t0_status status = lay_out(model, err);
+    if (status != T0_OK) {
+        t0_model_free(model);
+        return status;
+    }
+    *out = model;
+    return T0_OK;
+}
+
+static t0_status make_with_block(t0_model **out, const t0_model *wanted, const uint8_t *memory, size_t n_bytes, t0_error *err) {
+    t0_model *model;
+    T0_TRY(make(&model, wanted, err));
+    const t0_status status = take_block(model, memory, n_bytes, err);
     if (status != T0_OK) {
         t0_model_free(model);
         return status;
@@ -214,23 +231,26 @@ static t0_status make(t0_model **out, const t0_model *wanted, const uint8_t *mem
 
 t0_status t0_model_new(t0_model **out, const t0_config *config, t0_error *err) {
     T0_TRY(t0_config_check(config, T0_FLOAT32, err));
-    return make(out, &(t0_model){.config = *config}, NULL, 0, err);
+    return make_with_block(out, &(t0_model){.config = *config}, NULL, 0, err);
 }
 
-t0_status t0_model_new_packed(t0_model **out, const t0_config *config, t0_dtype dtype, const uint8_t *memory, size_t n_bytes, t0_error *err) {
+t0_status t0_model_new_packed(t0_model **out, const t0_config *config, t0_dtype dtype, const uint8_t *memory, size_t n_bytes,
+                              t0_error *err) {
     T0_TRY(t0_config_check(config, dtype, err));
-    return make(out, &(t0_model){.config = *config, .packed = true, .dtype = dtype}, memory, n_bytes, err);
+    return make_with_block(out, &(t0_model){.config = *config, .packed = true, .dtype = dtype}, memory, n_bytes, err);
+}
+
+t0_status t0_model_outline(t0_model **out, const t0_config *config, bool packed, t0_dtype dtype, t0_error *err) {
+    T0_TRY(t0_config_check(config, packed ? dtype : T0_FLOAT32, err));
+    return make(out, &(t0_model){.config = *config, .packed = packed, .dtype = dtype}, err);
 }
 
 t0_status t0_model_bytes(size_t *out, const t0_config *config, bool packed, t0_dtype dtype, t0_error *err) {
-    T0_TRY(t0_config_check(config, packed ? dtype : T0_FLOAT32, err));
-    t0_model *model = t0_alloc_zero(sizeof *model);
-    if (!model) return t0_fail_memory(err, sizeof *model);
-    *model = (t0_model){.config = *config, .packed = packed, .dtype = dtype};
-    const t0_status status = lay_out(model, err);
-    if (status == T0_OK) *out = model->n_bytes;
-    t0_model_free(model);
-    return status;
+    t0_model *outline;
+    T0_TRY(t0_model_outline(&outline, config, packed, dtype, err));
+    *out = outline->n_bytes;
+    t0_model_free(outline);
+    return T0_OK;
 }
 
 void t0_model_free(t0_model *model) {
@@ -243,10 +263,17 @@ void t0_model_free(t0_model *model) {
     t0_free(model);
 }
 
+size_t t0_cross_size(const t0_model *model, size_t n_rows) {
+    size_t size;
+    const bool fits = t0_size_mul(n_rows, 2 * t0_config_inner(&model->config), &size) && t0_size_mul(size, model->decoder.n_blocks, &size);
+    return fits ? size : SIZE_MAX;
+}
+
 size_t t0_model_put(t0_model *model, const t0_tensor *tensor, size_t first_row, size_t n, const void *src, t0_dtype from) {
     if (tensor->matrix != SIZE_MAX)
         return t0_packed_put(&model->matrices[tensor->matrix], tensor->place, first_row, n, src, from);
-    const size_t count = n * tensor->columns, bad = t0_widen(model->weights + tensor->offset + first_row * tensor->columns, src, from, count);
+    float *to = model->weights + tensor->offset + first_row * tensor->columns;
+    const size_t count = n * tensor->columns, bad = t0_widen(to, src, from, count);
     return bad < count ? bad : SIZE_MAX;
 }
 

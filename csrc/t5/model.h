@@ -94,14 +94,19 @@ typedef struct t0_model {
 t0_status t0_model_new(t0_model **out, const t0_config *config, t0_error *err); /* flat, weights cleared */
 /* Packed. memory: a block that was filled by a model of the same configuration and type, T0_ALIGN-aligned, of n_bytes bytes,
  * which must be right; it is borrowed. NULL: a cleared block of its own. */
-t0_status t0_model_new_packed(t0_model **out, const t0_config *config, t0_dtype dtype, const uint8_t *memory, size_t n_bytes, t0_error *err);
-/* Bytes of the weights of such a model, without making it. */
+t0_status t0_model_new_packed(t0_model **out, const t0_config *config, t0_dtype dtype, const uint8_t *memory, size_t n_bytes,
+                              t0_error *err);
+/* The tables of such a model alone: there is no memory for weights, which are NULL. For sizes: n_bytes, t0_trainer_plan. */
+t0_status t0_model_outline(t0_model **out, const t0_config *config, bool packed, t0_dtype dtype, t0_error *err);
+/* Bytes of the weights of such a model. */
 t0_status t0_model_bytes(size_t *out, const t0_config *config, bool packed, t0_dtype dtype, t0_error *err);
 /* Rows first_row .. first_row + n - 1 of a tensor from numbers of another type; returns the first element that is not finite,
  * counted from src, or SIZE_MAX. */
 size_t t0_model_put(t0_model *model, const t0_tensor *tensor, size_t first_row, size_t n, const void *src, t0_dtype from);
 void t0_model_get(float *row, const t0_model *model, const t0_tensor *tensor, size_t r); /* one row as floats */
 void t0_model_free(t0_model *model);
+/* Floats of the cross-attention keys and values of all layers, [decoder layers][n_rows][2I]; SIZE_MAX on overflow. */
+size_t t0_cross_size(const t0_model *model, size_t n_rows);
 const t0_tensor *t0_model_find(const t0_model *model, const char *name);        /* NULL if there is none */
 
 typedef enum t0_init {

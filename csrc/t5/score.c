@@ -1,4 +1,4 @@
-/* Log-likelihoods of targets given sources: rank classification's work.
+/* Inference: log-likelihoods of targets given sources, rank classification's work.
  *
  *     decoder inputs of target y[0..T-1]:  start, y[0], ..., y[T-2]
  *     token score n:  log p(y[n] | y[<n], source) = z[n, y[n]] - log sum_v exp z[n,v],     score = their sum
@@ -10,14 +10,18 @@
  *     rows of a chunk:   start | y[0] .. y[T-2] of its first target | of its second | ...    for each source
  *     keys of a target:  the source's start row, then its own rows
  *
- * Memory of a group: states [N,D] | cross keys and values [L,N,2I] | encoder pass, later decoder pass | its output [M,D] | the
+ * Memory of a group: states [N,D] | cross keys and values [L,N,2I] | the encoder's, later decoder pass | its output [M,D] | the
  * head's sums. All of it is sized for the largest group before anything is computed. */
+#include "t5/encoding.h"
 #include "t5/groups.h"
 #include "t5/infer.h"
+
+#include <assert.h>
 
 /* One chunk of the decoder: arrays are sized for the whole call. */
 typedef struct chunk {
     size_t n_rows, n_sequences, n_cross, n_labels, most_keys, most_sources;
+    size_t most_rows;       /* room: tokens and targets of the call together */
     int32_t *ids;           /* [rows] */
     t0_range *queries, *keys; /* [sequences] */
     int64_t *key_rows;      /* [keys of all sequences] */
@@ -36,7 +40,6 @@ typedef struct score_call {
     size_t *order;           /* [n targets] */
     size_t *first_of_source; /* [n sources + 1] into order */
     int64_t *offsets;        /* [n targets + 1]: tokens in this order */
-    t0_range *encoder_rows;  /* [n sources] of a group */
     chunk chunk;
     double *scores;          /* out, caller's order */
     float *token_scores;     /* out, caller's order; borrowed */
@@ -45,7 +48,10 @@ typedef struct score_call {
 
 /* Where a group's numbers lie. */
 typedef struct group_memory {
-    float *states, *cross, *run, *decoded, *head;
+    t0_encoding encoding;
+    float *states, *cross;  /* [N,D], [layers][N][2I] */
+    float *pass;            /* of a chunk's pass; before, of the product that gives `cross` */
+    float *decoded, *head;  /* [rows of a chunk, D], of the head's sums */
 } group_memory;
 
 /* ---- ordering ------------------------------------------------------------------------------------------------------ */
@@ -59,24 +65,13 @@ static void order_targets(score_call *call, const int32_t *source_of) {
     for (size_t t = 0; t < targets->n; t++) call->order[call->first_of_source[source_of[t]]++] = t;
     for (size_t s = call->sources->n; s > 0; s--) call->first_of_source[s] = call->first_of_source[s - 1];
     call->first_of_source[0] = 0;
+    assert(call->first_of_source[call->sources->n] == targets->n);
     call->offsets[0] = 0;
     for (size_t k = 0; k < targets->n; k++)
         call->offsets[k + 1] = call->offsets[k] + targets->offsets[call->order[k] + 1] - targets->offsets[call->order[k]];
 }
 
 /* ---- one group ------------------------------------------------------------------------------------------------------ */
-
-static t0_infer encoder_pass(const score_call *call, size_t first, size_t end) {
-    const int64_t *offsets = call->sources->offsets;
-    t0_infer run = {.model = call->model, .exec = call->exec, .n_sequences = end - first, .queries = call->encoder_rows};
-    run.n_rows = (size_t)(offsets[end] - offsets[first]);
-    for (size_t s = first; s < end; s++) {
-        const size_t begin = (size_t)(offsets[s] - offsets[first]), stop = (size_t)(offsets[s + 1] - offsets[first]);
-        call->encoder_rows[s - first] = (t0_range){begin, stop};
-        run.most_keys = t0_size_max(run.most_keys, stop - begin);
-    }
-    return run;
-}
 
 static void add_label(chunk *c, int32_t label, size_t token) {
     c->labels[c->n_labels] = label;
@@ -117,7 +112,7 @@ static void add_source(score_call *call, size_t first, size_t end) {
 }
 
 /* Fills the chunk with targets first .. end - 1, whose sources begin at first_source. */
-static t0_infer decoder_pass(score_call *call, size_t first, size_t end, size_t first_source) {
+static t0_infer_pass decoder_pass(score_call *call, size_t first, size_t end, size_t first_source) {
     chunk *c = &call->chunk;
     const int64_t *sources = call->sources->offsets;
     c->n_rows = c->n_sequences = c->n_cross = c->n_labels = c->most_keys = c->most_sources = 0;
@@ -131,56 +126,70 @@ static t0_infer decoder_pass(score_call *call, size_t first, size_t end, size_t 
         c->most_sources = t0_size_max(c->most_sources, (size_t)(sources[source + 1] - sources[source]));
     }
     c->label_offsets[c->n_rows] = (int64_t)c->n_labels;
-    return (t0_infer){.model = call->model, .exec = call->exec, .decoder = true, .n_rows = c->n_rows, .n_sequences = c->n_sequences,
-                      .queries = c->queries, .keys = c->keys, .key_rows = c->key_rows, .most_keys = c->most_keys,
-                      .most_sources = c->most_sources, .n_cross = c->n_cross, .cross_queries = c->cross_queries, .cross_keys = c->cross_keys};
+    assert(c->n_rows <= c->most_rows && c->n_labels <= c->most_rows && c->n_sequences <= 2 * call->targets->n);
+    return (t0_infer_pass){
+        .model = call->model,
+        .exec = call->exec,
+        .decoder = true,
+        .rows = {.n = c->n_rows, .n_sequences = c->n_sequences, .queries = c->queries},
+        .self = {.keys = c->keys, .key_rows = c->key_rows, .most_keys = c->most_keys},
+        .cross = {.n_groups = c->n_cross, .queries = c->cross_queries, .keys = c->cross_keys, .most_keys = c->most_sources},
+    };
 }
 
-/* Lays out the memory of the group of sources first .. end - 1; with base NULL only counts. Returns the floats needed. */
-static size_t place_group(score_call *call, group_memory *memory, float *base, size_t first, size_t end) {
+static size_t source_tokens(const score_call *call, size_t first, size_t end) {
+    return (size_t)(call->sources->offsets[end] - call->sources->offsets[first]);
+}
+
+/* The memory of the group of sources first .. end - 1. */
+static void carve_group(score_call *call, group_memory *memory, t0_carver *at, size_t first, size_t end) {
     const t0_model *model = call->model;
-    const size_t dim = (size_t)model->config.d_model, last = call->first_of_source[end];
-    t0_infer encoder = encoder_pass(call, first, end);
-    size_t run_floats = t0_size_max(t0_infer_place(&encoder, NULL), t0_infer_rows_floats(model, call->exec, encoder.n_rows)), target_rows = 0;
+    const size_t dim = (size_t)model->config.d_model, n_source_rows = source_tokens(call, first, end), last = call->first_of_source[end];
+    size_t pass_floats = t0_infer_rows_floats(model, call->exec, n_source_rows), target_rows = 0;
     for (size_t k = call->first_of_source[first], stop; k < last; k = stop) {
         stop = t0_group_end(call->offsets, last, k, t0_pass_rows(model));
-        t0_infer decoder = decoder_pass(call, k, stop, first);
-        run_floats = t0_size_max(run_floats, t0_infer_place(&decoder, NULL));
-        target_rows = t0_size_max(target_rows, decoder.n_rows);
+        t0_infer_pass decoder = decoder_pass(call, k, stop, first);
+        t0_carver size = {0};
+        t0_infer_carve(&decoder, &size);
+        pass_floats = t0_size_max(pass_floats, size.used);
+        target_rows = t0_size_max(target_rows, decoder.rows.n);
     }
-    t0_carver carver = {.base = base};
-    memory->states = t0_carve(&carver, encoder.n_rows, dim);
-    memory->cross = t0_carve(&carver, 1, t0_cross_size(model, encoder.n_rows));
-    memory->run = t0_carve(&carver, 1, run_floats);
-    memory->decoded = t0_carve(&carver, target_rows, dim);
-    memory->head = t0_carve(&carver, 1, t0_infer_likelihood_floats(model, call->exec, target_rows));
-    return carver.used;
+    memory->encoding = (t0_encoding){.model = model, .exec = call->exec, .sources = call->sources, .first = first, .end = end};
+    memory->states = t0_carve(at, n_source_rows, dim);
+    memory->cross = t0_carve(at, 1, t0_cross_size(model, n_source_rows));
+    t0_carver encoding = *at;
+    t0_encoding_carve(&memory->encoding, &encoding);
+    memory->pass = t0_carve(at, 1, pass_floats);
+    memory->decoded = t0_carve(at, target_rows, dim);
+    memory->head = t0_carve(at, 1, t0_infer_likelihood_floats(model, call->exec, target_rows));
+    at->used = t0_size_max(at->used, encoding.used);
 }
 
 static t0_status decode_chunk(score_call *call, const group_memory *memory, size_t n_source_rows, size_t first, size_t end,
                               size_t first_source, t0_error *err) {
     chunk *c = &call->chunk;
-    t0_infer run = decoder_pass(call, first, end, first_source);
-    run.cross_kv = memory->cross;
-    run.n_source_rows = n_source_rows;
-    t0_infer_place(&run, memory->run);
-    T0_TRY(t0_infer_run(&run, memory->decoded, c->ids, err));
-    T0_TRY(t0_infer_likelihood(call->model, call->exec, c->log_p, memory->decoded, c->n_rows, c->label_offsets, c->labels, memory->head, err));
+    t0_infer_pass pass = decoder_pass(call, first, end, first_source);
+    pass.cross.kv = memory->cross;
+    pass.cross.n_source_rows = n_source_rows;
+    t0_carver at = {.base = memory->pass};
+    t0_infer_carve(&pass, &at);
+    T0_TRY(t0_infer_forward(&pass, memory->decoded, c->ids, err));
+    T0_TRY(t0_infer_likelihood(call->model, call->exec, c->log_p, memory->decoded, c->n_rows, c->label_offsets, c->labels, memory->head,
+                               err));
     for (size_t i = 0; i < c->n_labels; i++) call->sorted_scores[c->tokens[i]] = c->log_p[i];
     return T0_OK;
 }
 
 static t0_status score_group(score_call *call, float *base, size_t first, size_t end, t0_error *err) {
+    const size_t n_source_rows = source_tokens(call, first, end), last = call->first_of_source[end];
     group_memory memory;
-    place_group(call, &memory, base, first, end);
-    t0_infer run = encoder_pass(call, first, end);
-    t0_infer_place(&run, memory.run);
-    T0_TRY(t0_infer_run(&run, memory.states, call->sources->ids + call->sources->offsets[first], err));
-    t0_infer_cross(call->model, call->exec, memory.cross, memory.states, run.n_rows, memory.run);
-    const size_t last = call->first_of_source[end];
+    t0_carver at = {.base = base};
+    carve_group(call, &memory, &at, first, end);
+    T0_TRY(t0_encode_groups(&memory.encoding, memory.states, err));
+    t0_infer_cross(call->model, call->exec, memory.cross, memory.states, n_source_rows, memory.pass);
     for (size_t k = call->first_of_source[first], stop; k < last; k = stop) {
         stop = t0_group_end(call->offsets, last, k, t0_pass_rows(call->model));
-        T0_TRY(decode_chunk(call, &memory, run.n_rows, k, stop, first, err));
+        T0_TRY(decode_chunk(call, &memory, n_source_rows, k, stop, first, err));
     }
     return T0_OK;
 }
@@ -193,7 +202,9 @@ static t0_status score_groups(score_call *call, t0_workspace *workspace, t0_erro
     for (size_t first = 0, end; first < n; first = end) {
         end = t0_group_end(call->sources->offsets, n, first, limit);
         group_memory memory;
-        floats = t0_size_max(floats, place_group(call, &memory, NULL, first, end));
+        t0_carver size = {0};
+        carve_group(call, &memory, &size, first, end);
+        floats = t0_size_max(floats, size.used);
     }
     T0_TRY(t0_workspace_reserve(workspace, floats, err));
     for (size_t first = 0, end; first < n; first = end) {
@@ -220,6 +231,7 @@ static void hand_out(score_call *call) {
 
 /* A chunk has at most as many start rows as targets, so rows are fewer than tokens and targets together. */
 static bool chunk_allocate(chunk *c, size_t n_sources, size_t n_targets, size_t tokens) {
+    c->most_rows = tokens + n_targets;
     c->ids = t0_alloc((tokens + n_targets) * sizeof *c->ids);
     c->queries = t0_alloc(2 * n_targets * sizeof *c->queries);
     c->keys = t0_alloc(2 * n_targets * sizeof *c->keys);
@@ -252,9 +264,8 @@ static bool score_allocate(score_call *call) {
     call->order = t0_alloc(n_targets * sizeof *call->order);
     call->first_of_source = t0_alloc((n_sources + 1) * sizeof *call->first_of_source);
     call->offsets = t0_alloc((n_targets + 1) * sizeof *call->offsets);
-    call->encoder_rows = t0_alloc(n_sources * sizeof *call->encoder_rows);
     call->sorted_scores = t0_alloc(tokens * sizeof *call->sorted_scores);
-    return call->order && call->first_of_source && call->offsets && call->encoder_rows && call->sorted_scores &&
+    return call->order && call->first_of_source && call->offsets && call->sorted_scores &&
            chunk_allocate(&call->chunk, n_sources, n_targets, tokens);
 }
 
@@ -262,7 +273,6 @@ static void score_free(score_call *call) {
     t0_free(call->order);
     t0_free(call->first_of_source);
     t0_free(call->offsets);
-    t0_free(call->encoder_rows);
     t0_free(call->sorted_scores);
     chunk_free(&call->chunk);
 }

@@ -1,4 +1,4 @@
-/* The training step: gradients of a batch, clipping, the optimiser.
+/* Training: the step, which is gradients of a batch, clipping, the optimiser; and how much memory it takes.
  *
  *     loss = mean over the target tokens of the batch;  g = d loss / d w
  *     c = min(1, clip_norm / (|g| + 1e-6)),  w = optimiser(w, c g),  tensor by tensor of the table; |g| and the optimiser
@@ -17,14 +17,16 @@
 #include "base/random.h"
 #include "nn/optimizer.h"
 #include "nn/vectors.h"
+#include "t5/groups.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
 enum { MAX_SHARDS = 4, SHARDED_BELOW = 4000000 };
-/* Rows of the pieces of a shard (t5/shard.h). Wide: enough for products at full speed, since every piece reads all weights. Sharded: activations of a small model
- * stay within the caches. */
+/* Rows of the microbatches of a shard (t5/shard.h). Wide: enough for products at full speed, since every microbatch reads all
+ * weights. Sharded: activations of a small model stay within the caches. */
 enum { WIDE_ROWS = 768, SHARDED_ROWS = 256 };
 
 /* A shard's poll: the one on the calling thread asks the caller's, all watch the flag that it sets. */
@@ -39,6 +41,7 @@ struct t0_trainer {
     t0_trainer_options options;
     bool *frozen;    /* [n_tensors] */
     t0_exec *exec;   /* all threads */
+    size_t n_threads;
     size_t n_shards; /* at most: 1 when wide */
     t0_shard shards[MAX_SHARDS];
     watch watches[MAX_SHARDS];
@@ -96,10 +99,8 @@ static t0_status allocate_floats(float **out, size_t n, t0_error *err) {
 }
 
 /* Copies the caller's flags; there must be something left to train. */
-static t0_status take_frozen(t0_trainer *trainer, t0_error *err) {
+static t0_status take_frozen(t0_trainer *trainer, const bool *given, t0_error *err) {
     const size_t n = trainer->model->n_tensors;
-    const bool *given = trainer->options.frozen;
-    trainer->options.frozen = NULL; /* borrowed until now */
     trainer->frozen = t0_alloc_zero(n * sizeof *trainer->frozen);
     if (!trainer->frozen) return t0_fail_memory(err, n * sizeof *trainer->frozen);
     size_t n_frozen = 0;
@@ -108,34 +109,60 @@ static t0_status take_frozen(t0_trainer *trainer, t0_error *err) {
     return T0_OK;
 }
 
-static t0_status allocate_states(t0_trainer *trainer, t0_error *err) {
-    const t0_model *model = trainer->model;
-    trainer->state_offsets = t0_alloc_zero(model->n_tensors * sizeof *trainer->state_offsets);
-    trainer->norms = t0_alloc_zero(model->n_tensors * sizeof *trainer->norms);
-    if (!trainer->state_offsets || !trainer->norms) return t0_fail_memory(err, model->n_tensors * sizeof *trainer->norms);
-    for (size_t i = 0; i < model->n_tensors; i++) {
+/* Where each tensor's state begins. */
+static t0_status lay_out_states(t0_trainer *trainer, t0_error *err) {
+    const size_t n = trainer->model->n_tensors;
+    trainer->state_offsets = t0_alloc_zero(n * sizeof *trainer->state_offsets);
+    if (!trainer->state_offsets) return t0_fail_memory(err, n * sizeof *trainer->state_offsets);
+    for (size_t i = 0; i < n; i++) {
         trainer->state_offsets[i] = trainer->n_states;
         trainer->n_states += state_size(trainer, i);
     }
+    return T0_OK;
+}
+
+/* A trainer with all its sizes, but without threads, gradients and states; the options are checked. */
+static t0_status plan_trainer(t0_trainer **out, t0_model *model, const t0_trainer_options *options, size_t n_threads, t0_error *err) {
+    if (model->packed) return t0_fail(err, T0_EVALUE, "a packed model cannot be trained: load it flat");
+    T0_TRY(t0_trainer_options_check(options, err));
+    if (options->n_shards > MAX_SHARDS) return t0_fail(err, T0_EVALUE, "%zu shards: at most %d", options->n_shards, MAX_SHARDS);
+    t0_trainer *trainer = t0_alloc_zero(sizeof *trainer);
+    if (!trainer) return t0_fail_memory(err, sizeof *trainer);
+    trainer->model = model;
+    trainer->options = *options;
+    trainer->options.frozen = NULL; /* borrowed by this call alone */
+    trainer->n_threads = n_threads;
+    trainer->n_shards = options->n_shards ? options->n_shards : model->n_weights < SHARDED_BELOW ? MAX_SHARDS : 1;
+    for (size_t i = 0; i < trainer->n_shards; i++) trainer->shards[i].microbatch_rows = trainer->n_shards == 1 ? WIDE_ROWS : SHARDED_ROWS;
+    t0_status status = take_frozen(trainer, options->frozen, err);
+    if (status == T0_OK) status = lay_out_states(trainer, err);
+    if (status == T0_OK)
+        *out = trainer;
+    else
+        t0_trainer_free(trainer);
+    return status;
+}
+
+static t0_status allocate(t0_trainer *trainer, t0_error *err) {
+    const t0_model *model = trainer->model;
+    trainer->norms = t0_alloc_zero(model->n_tensors * sizeof *trainer->norms);
+    if (!trainer->norms) return t0_fail_memory(err, model->n_tensors * sizeof *trainer->norms);
     T0_TRY(allocate_floats(&trainer->states, trainer->n_states, err));
     T0_TRY(allocate_floats(&trainer->gradients, model->n_weights, err));
     return allocate_floats(&trainer->shard_block, (trainer->n_shards - 1) * model->n_weights, err);
 }
 
-static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, size_t n_threads, t0_error *err) {
+/* Threads and memory of a planned trainer. */
+static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, t0_error *err) {
     const t0_model *model = trainer->model;
-    const size_t asked = trainer->options.n_shards;
-    trainer->n_shards = asked ? asked : model->n_weights < SHARDED_BELOW ? MAX_SHARDS : 1;
     const bool wide = trainer->n_shards == 1;
     if (trainer->options.bfloat16 && !kernels->dense->tile_bfloat16)
         return t0_fail(err, T0_EVALUE, "precision 'bfloat16': the kernels %s do not multiply it; take 'float32'", kernels->name);
-    T0_TRY(t0_exec_new(&trainer->exec, kernels, n_threads, wide, err));
-    T0_TRY(take_frozen(trainer, err));
-    T0_TRY(allocate_states(trainer, err));
+    T0_TRY(t0_exec_new(&trainer->exec, kernels, trainer->n_threads, wide, err));
+    T0_TRY(allocate(trainer, err));
     for (size_t i = 0; i < trainer->n_shards; i++) {
         t0_shard *shard = &trainer->shards[i];
         shard->gradients = i == 0 ? trainer->gradients : trainer->shard_block + (i - 1) * model->n_weights;
-        shard->piece_rows = wide ? WIDE_ROWS : SHARDED_ROWS;
         if (wide) shard->exec = trainer->exec;
         else T0_TRY(t0_exec_new(&shard->exec, kernels, 1, false, err));
         if (trainer->options.bfloat16) T0_TRY(t0_exec_use_bfloat16(shard->exec, err));
@@ -145,14 +172,9 @@ static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, size_t n_
 
 t0_status t0_trainer_new(t0_trainer **out, t0_model *model, const t0_trainer_options *options, const t0_kernels *kernels,
                          size_t n_threads, t0_error *err) {
-    if (model->packed) return t0_fail(err, T0_EVALUE, "a packed model cannot be trained: load it flat");
-    T0_TRY(t0_trainer_options_check(options, err));
-    if (options->n_shards > MAX_SHARDS) return t0_fail(err, T0_EVALUE, "%zu shards: at most %d", options->n_shards, MAX_SHARDS);
-    t0_trainer *trainer = t0_alloc_zero(sizeof *trainer);
-    if (!trainer) return t0_fail_memory(err, sizeof *trainer);
-    trainer->model = model;
-    trainer->options = *options;
-    const t0_status status = build(trainer, kernels, n_threads, err);
+    t0_trainer *trainer;
+    T0_TRY(plan_trainer(&trainer, model, options, n_threads, err));
+    const t0_status status = build(trainer, kernels, err);
     if (status != T0_OK) {
         t0_trainer_free(trainer);
         return status;
@@ -210,31 +232,42 @@ static size_t cut(const t0_ragged *sources, const t0_ragged *targets, size_t i, 
     return at;
 }
 
-static t0_status prepare(t0_trainer *trainer, const t0_ragged *sources, const t0_ragged *targets, uint64_t step, const t0_poll *poll,
-                         t0_error *err) {
+/* Cuts the batch among the shards and plans each of them. Reads offsets, no ids. */
+static t0_status plan_shards(t0_trainer *trainer, const t0_ragged *sources, const t0_ragged *targets, uint64_t step, t0_error *err) {
     const t0_trainer_options *o = &trainer->options;
     const double tokens = (double)targets->offsets[targets->n];
     const t0_loss loss = {.scale = (float)(1.0 / tokens), .label_smoothing = o->label_smoothing, .z_loss = o->z_loss};
     const t0_pass pass = {.model = trainer->model,
+                          .n_threads = trainer->n_shards == 1 ? trainer->n_threads : 1,
                           .dropout = o->dropout,
                           .broadcast = o->broadcast_dropout,
                           .seed = t0_random_u64(o->seed, T0_RANDOM_DROPOUT, step),
                           .recompute = o->recompute};
     trainer->n_used = sources->n < trainer->n_shards ? sources->n : trainer->n_shards;
-    atomic_store(&trainer->stop, false);
     t0_mask_position masks = {0};
     for (size_t i = 0, first = 0; i < trainer->n_used; i++) {
         t0_shard *shard = &trainer->shards[i];
-        trainer->watches[i] = (watch){.outer = poll, .stop = &trainer->stop};
-        trainer->polls[i] = (t0_poll){.check = watch_check, .context = &trainer->watches[i]};
         shard->sources = *sources;
         shard->targets = *targets;
         shard->loss = loss;
         shard->start = masks;
         shard->first = first;
         shard->end = first = cut(sources, targets, i + 1, trainer->n_used, first + 1);
-        T0_TRY(t0_shard_prepare(shard, &pass, err));
+        T0_TRY(t0_shard_plan(shard, &pass, err));
         masks = shard->stop;
+    }
+    assert(trainer->shards[trainer->n_used - 1].end == sources->n);
+    return T0_OK;
+}
+
+static t0_status prepare(t0_trainer *trainer, const t0_ragged *sources, const t0_ragged *targets, uint64_t step, const t0_poll *poll,
+                         t0_error *err) {
+    T0_TRY(plan_shards(trainer, sources, targets, step, err));
+    atomic_store(&trainer->stop, false);
+    for (size_t i = 0; i < trainer->n_used; i++) {
+        trainer->watches[i] = (watch){.outer = poll, .stop = &trainer->stop};
+        trainer->polls[i] = (t0_poll){.check = watch_check, .context = &trainer->watches[i]};
+        T0_TRY(t0_shard_reserve(&trainer->shards[i], err));
     }
     return T0_OK;
 }
@@ -243,6 +276,7 @@ static void run_shard(void *context, size_t index, size_t worker) {
     t0_trainer *trainer = context;
     trainer->watches[index].asks = worker == 0; /* worker 0 is the calling thread */
     t0_shard *shard = &trainer->shards[index];
+    assert(index < trainer->n_used && shard->exec && shard->gradients);
     t0_exec_watch(shard->exec, &trainer->polls[index]);
     t0_shard_run(shard);
     shard->status = t0_exec_unwatch(shard->exec, shard->status, &shard->error);
@@ -329,6 +363,50 @@ t0_status t0_trainer_gradients(t0_trainer *trainer, t0_step_result *result, cons
     result->target_tokens = (size_t)targets->offsets[targets->n];
     result->loss = loss / (double)result->target_tokens;
     return measure(trainer, &result->grad_norm, step, err);
+}
+
+/* ---- the plan of its memory -------------------------------------------------------------------------------------- */
+
+/* Lengths that no batch in memory has could overflow a count of attention weights. */
+static t0_status check_lengths(const t0_model *model, const t0_ragged *sources, const t0_ragged *targets, t0_error *err) {
+    if (sources->n != targets->n)
+        return t0_fail(err, T0_EVALUE, "%zu sources and %zu targets: there must be as many of each", sources->n, targets->n);
+    T0_TRY(t0_ragged_check_offsets(sources, "sources", err));
+    T0_TRY(t0_ragged_check_offsets(targets, "targets", err));
+    const size_t most = (size_t)1 << 20, n = sources->n, heads = (size_t)model->config.n_heads;
+    const size_t longest = t0_size_max(t0_group_longest(sources->offsets, 0, n), t0_group_longest(targets->offsets, 0, n));
+    size_t weights;
+    if (longest > most || !t0_size_mul(longest * longest, heads, &weights) || weights > SIZE_MAX / 64)
+        return t0_fail(err, T0_EVALUE, "a sequence of %zu tokens: no memory holds its attention weights; cut it, to %zu tokens at most",
+                       longest, most);
+    return T0_OK;
+}
+
+static t0_status plan_bytes(t0_trainer *trainer, t0_training_bytes *out, const t0_ragged *sources, const t0_ragged *targets,
+                            t0_error *err) {
+    size_t n_floats = 0;
+    if (sources->n > 0) T0_TRY(plan_shards(trainer, sources, targets, 1, err));
+    for (size_t i = 0; i < trainer->n_used; i++) {
+        const t0_shard *shard = &trainer->shards[i];
+        if (!t0_size_add(n_floats, shard->n_floats, &n_floats) || !t0_size_add(n_floats, shard->sequences.capacity, &n_floats) ||
+            n_floats > SIZE_MAX / 2 / sizeof(float))
+            return t0_fail_memory(err, SIZE_MAX);
+    }
+    *out = (t0_training_bytes){.gradients = trainer->n_shards * trainer->model->n_weights * sizeof(float),
+                               .states = trainer->n_states * sizeof(float),
+                               .activations = n_floats * sizeof(float),
+                               .tokens = trainer->n_shards * trainer->shards[0].microbatch_rows};
+    return T0_OK;
+}
+
+t0_status t0_trainer_plan(t0_training_bytes *out, t0_model *model, const t0_trainer_options *options, size_t n_threads,
+                          const t0_ragged *sources, const t0_ragged *targets, t0_error *err) {
+    T0_TRY(check_lengths(model, sources, targets, err));
+    t0_trainer *trainer;
+    T0_TRY(plan_trainer(&trainer, model, options, n_threads, err));
+    const t0_status status = plan_bytes(trainer, out, sources, targets, err);
+    t0_trainer_free(trainer);
+    return status;
 }
 
 /* ---- applying them ----------------------------------------------------------------------------------------------- */

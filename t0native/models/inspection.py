@@ -54,9 +54,9 @@ def _memory(config):
     for dtype in DTYPES:
         weights = weights_bytes(config, dtype)
         memory[dtype] = {"weights": weights, "scoring": scoring, "fits": None if free is None else weights + scoring <= free}
-    shapes = config.tensors().values()
     for optimizer in ("adafactor", "adamw"):
-        memory[f"training_{optimizer}"] = weights_bytes(config, "float32") + training_bytes(shapes, optimizer)
+        taken = training_bytes(config, optimizer=optimizer)
+        memory[f"training_{optimizer}"] = weights_bytes(config, "float32") + taken["gradients"] + taken["states"]
     return memory
 
 

@@ -16,7 +16,7 @@ from t0native import _core
 from t0native.base import kernels as kernel_sets
 from t0native.base.memory import available_memory
 from t0native.base.threads import get_num_threads
-from t0native.checkpoints.sizes import WIDE_ROWS, activation_bytes, gradient_sets, training_bytes
+from t0native.checkpoints.sizes import training_bytes
 from t0native.models.model import FLAT, Model
 from t0native.training.batches import TEXT_RULES, make_batch
 from t0native.training.trainer import Trainer, matching
@@ -108,7 +108,7 @@ def _lengths(recipe, given):
     longest = (given["max_source"], given["max_target"])
     tokenizer = None if recipe.missing else recipe.tokenizer()
     if tokenizer is None:
-        return [longest], f"taken as {longest[0]} + {longest[1]} tokens an example, the most: not all is here to measure them"
+        return [longest] * SAMPLE, f"taken as {longest[0]} + {longest[1]} tokens an example, the most: not all is here to measure them"
     batch = make_batch(recipe.mixture, tokenizer, 0, batch_size=SAMPLE, **{name: given[name] for name in ("seed", *TEXT_RULES)})
     lengths = [tuple(map(int, pair)) for pair in zip(np.diff(batch.sources.offsets), np.diff(batch.targets.offsets))]
     means = np.mean(lengths, axis=0)
@@ -117,17 +117,15 @@ def _lengths(recipe, given):
 
 def memory_of(config, lengths, given):
     """{what for: bytes} of a run, with their sum as "total"."""
-    shapes = config.tensors()
-    how = {"momentum": (given["optimizer_options"] or {}).get("momentum", 0.0)}
-    how["frozen"] = [shapes[name] for name in matching(given["freeze"] or (), shapes)]
-    weights = 4 * config.parameters
-    state = training_bytes(shapes.values(), given["optimizer"], **how) - weights
-    dropout = config.dropout_rate if given["dropout"] is None else given["dropout"]
-    threads = given["threads"] or get_num_threads()
-    activations = activation_bytes(config, lengths, dropout=dropout, recompute=given["recompute"], threads=threads)
-    memory = {"weights": weights, "gradients": weights * gradient_sets(config), "optimiser states": state, "activations": activations}
+    how = {name: given[name] for name in ("optimizer", "recompute")}
+    how["momentum"] = (given["optimizer_options"] or {}).get("momentum", 0.0)
+    how["freeze"] = matching(given["freeze"] or (), config.tensors())
+    how["dropout"] = config.dropout_rate if given["dropout"] is None else given["dropout"]
+    taken = training_bytes(config, lengths, threads=given["threads"] or get_num_threads(), **how)
+    memory = {"weights": 4 * config.parameters, "gradients": taken["gradients"], "optimiser states": taken["states"]}
+    memory["activations"] = taken["activations"]
     if given["out"] is not None:
-        memory["a checkpoint's copy of the states"] = state
+        memory["a checkpoint's copy of the states"] = taken["states"]
     memory["this process"] = _resident()
     return memory | {"total": sum(memory.values())}
 
@@ -185,7 +183,7 @@ def _seconds(config, lengths, given, work, fits):
 def _some(config, lengths, recompute, rate):
     """(the first of the lengths: those that take PROBE_SECONDS at this rate, or fill a piece of a batch; their operations)."""
     costs = np.cumsum([operations(config, [pair], recompute) for pair in lengths])
-    filled = int(np.searchsorted(np.cumsum([sum(pair) for pair in lengths]), WIDE_ROWS, "right"))
+    filled = int(np.searchsorted(np.cumsum([sum(pair) for pair in lengths]), training_bytes(config)["tokens"], "right"))
     n = min(len(costs), max(1, int(np.searchsorted(costs, PROBE_SECONDS * rate)), filled))
     return lengths[:n], float(costs[n - 1])
 

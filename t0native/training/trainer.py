@@ -22,10 +22,11 @@ def matching(patterns, names):
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def needed_bytes(shapes, *, optimizer, options, freeze):
-    """Bytes of gradients and optimiser state for tensors {name: shape}, under these keywords of `train`."""
-    frozen = [shapes[name] for name in matching(freeze or (), shapes)]
-    return training_bytes(shapes.values(), optimizer, momentum=(options or {}).get("momentum", 0.0), frozen=frozen)
+def needed_bytes(config, *, optimizer, options, freeze):
+    """Bytes of gradients and optimiser state for a model of this configuration, under these keywords of `train`."""
+    momentum, frozen = (options or {}).get("momentum", 0.0), matching(freeze or (), config.tensors())
+    taken = training_bytes(config, optimizer=optimizer, momentum=momentum, freeze=frozen)
+    return taken["gradients"] + taken["states"]
 
 
 class Trainer:
@@ -41,7 +42,7 @@ class Trainer:
         model.make_trainable()
         self._model = model.core
         shapes = dict(model.core.tensors())
-        needed, least = (needed_bytes(shapes, optimizer=kind, options=options, freeze=freeze) for kind in (optimizer, "adafactor"))
+        needed, least = (needed_bytes(model.config, optimizer=kind, options=options, freeze=freeze) for kind in (optimizer, "adafactor"))
         smaller = "use optimizer='adafactor', which needs less" if needed > least else "train a smaller model"
         check_room(needed, "gradients and optimiser state take {}", f"close other programs, or {smaller}")
         fixed = {"optimizer": optimizer, "clip": clip_norm, "dropout": rate, "seed": seed, "threads": threads, **switches}

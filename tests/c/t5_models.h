@@ -5,7 +5,7 @@
 #include "kernel_sets.h"
 
 #include "base/random.h"
-#include "t5/run.h"
+#include "t5/t5.h"
 
 static const t0_config PRIMES = {.vocab_size = 29, .d_model = 11, .d_kv = 5, .d_ff = 13, .n_layers = 2, .n_decoder_layers = 3, .n_heads = 3,
                                  .n_buckets = 8, .max_distance = 9, .norm_epsilon = 1e-6f, .gated = true, .eos_id = 1};

@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
-#include "t5/run.h"
+#include "t5/t5.h"
 
 #include <string.h>
 

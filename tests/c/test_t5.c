@@ -134,6 +134,29 @@ static void matching_heads_find_the_same_word(void) {
     t0_model_free(model);
 }
 
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+static void a_carver_counts_what_it_hands_out(void) {
+    static _Alignas(T0_ALIGN) float memory[256];
+    t0_carver size = {0}, at = {.base = memory};
+    CHECK(!t0_carve(&size, 3, 7) && !t0_carve_items(&size, 5, 8) && !t0_carve(&size, 0, 9) && !t0_carve(&size, 1, 16));
+    CHECK(t0_carve(&at, 3, 7) == memory && t0_carve_items(&at, 5, 8) == (void *)(memory + 32) && t0_carve(&at, 0, 9) == memory + 48);
+    CHECK(t0_carve(&at, 1, 16) == memory + 48 && at.used == 64 && size.used == 64);
+    t0_carve(&size, SIZE_MAX / 2, 3);
+    t0_carve(&size, 1, 1);
+    t0_workspace workspace = {0};
+    t0_error err;
+    CHECK(size.used == SIZE_MAX && t0_workspace_reserve(&workspace, size.used, &err) == T0_ENOMEM && !workspace.data);
+    CHECK(t0_workspace_reserve(&workspace, 100, &err) == T0_OK && workspace.capacity == 100);
+    float *kept = workspace.data;
+    CHECK(t0_workspace_reserve(&workspace, 50, &err) == T0_OK && workspace.data == kept);
+    t0_alloc_fail_after(0);
+    CHECK(t0_workspace_reserve(&workspace, 200, &err) == T0_ENOMEM && workspace.data == kept && workspace.capacity == 100);
+    t0_alloc_fail_after(-1);
+    t0_workspace_free(&workspace);
+    CHECK(!workspace.data && workspace.capacity == 0);
+}
+
 /* ---- the forward pass -------------------------------------------------------------------------------------------- */
 
 /* Encoder states, then decoder output, of one batch; free both. */
@@ -146,24 +169,27 @@ static passed forward(const t0_model *model, t0_exec *exec, const t0_ragged *sou
     const size_t s = (size_t)sources->offsets[sources->n], t = (size_t)inputs->offsets[inputs->n], d = (size_t)model->config.d_model;
     const t0_stack_shape encoder_shape = {.n_sequences = sources->n, .offsets = sources->offsets};
     const t0_stack_shape decoder_shape = {.decoder = true, .n_sequences = inputs->n, .offsets = inputs->offsets, .source_offsets = sources->offsets};
-    t0_stack_run encoder, decoder;
-    t0_workspace first = {0}, second = {0};
+    t0_stack_forward encoder, decoder;
+    t0_workspace workspace = {0};
+    t0_carver size = {0};
     t0_error err;
     t0_stack_plan(&encoder, &pass, &encoder_shape);
     t0_stack_plan(&decoder, &pass, &decoder_shape);
-    CHECK(t0_workspace_reserve(&first, encoder.n_floats, &err) == T0_OK && t0_workspace_reserve(&second, decoder.n_floats, &err) == T0_OK);
-    memset(first.data, 0xff, first.capacity * sizeof(float)); /* NaN: nothing may be read before it is written */
-    memset(second.data, 0xff, second.capacity * sizeof(float));
-    t0_stack_place(&encoder, first.data);
-    t0_stack_place(&decoder, second.data);
+    t0_stack_carve(&encoder, &size);
+    t0_stack_carve(&decoder, &size);
+    CHECK(t0_workspace_reserve(&workspace, size.used, &err) == T0_OK);
+    memset(workspace.data, 0xff, workspace.capacity * sizeof(float)); /* NaN: nothing may be read before it is written */
+    t0_carver at = {.base = workspace.data};
+    t0_stack_carve(&encoder, &at);
+    t0_stack_carve(&decoder, &at);
+    CHECK(at.used == size.used);
     passed to = {t0_alloc(s * d * sizeof(float)), t0_alloc(t * d * sizeof(float))};
     float *cross = t0_alloc(t0_cross_size(model, s) * sizeof(float));
     CHECK(t0_encoder_forward(&encoder, to.states, sources->ids, &err) == T0_OK);
     t0_cross_forward(&pass, cross, to.states, s);
     CHECK(t0_decoder_forward(&decoder, to.out, inputs->ids, cross, &err) == T0_OK);
     t0_free(cross);
-    t0_workspace_free(&first);
-    t0_workspace_free(&second);
+    t0_workspace_free(&workspace);
     return to;
 }
 
@@ -202,10 +228,10 @@ static void dropout_masks_are_keyed_by_place_and_have_mean_one(void) {
     t0_exec *exec = make_exec(t0_kernels_at(0), 1);
     const t0_pass pass = {.model = model, .exec = exec, .dropout = 0.3f, .seed = 12};
     const t0_stack_shape shape = {.n_sequences = 1, .offsets = offsets};
-    t0_stack_run run;
-    t0_stack_plan(&run, &pass, &shape);
-    t0_stack_dropout(&run, y, ones, D, 1, T0_DROP_SELF);
-    t0_stack_dropout(&run, z, ones, D, 1, T0_DROP_SELF);
+    t0_stack_forward stack;
+    t0_stack_plan(&stack, &pass, &shape);
+    t0_stack_dropout(&stack, y, ones, D, 1, T0_DROP_SELF);
+    t0_stack_dropout(&stack, z, ones, D, 1, T0_DROP_SELF);
     CHECK(same_bits(y, z, N * D));
     double sum = 0;
     for (int i = 0; i < N * D; i++) {
@@ -213,9 +239,9 @@ static void dropout_masks_are_keyed_by_place_and_have_mean_one(void) {
         sum += y[i];
     }
     CHECK_NEAR(sum / (N * D), 1.0, 0.05, 0);
-    t0_stack_dropout(&run, z, ones, D, 1, T0_DROP_FFN);
+    t0_stack_dropout(&stack, z, ones, D, 1, T0_DROP_FFN);
     CHECK(!same_bits(y, z, N * D));
-    t0_stack_dropout(&run, z, ones, D, 0, T0_DROP_SELF);
+    t0_stack_dropout(&stack, z, ones, D, 0, T0_DROP_SELF);
     CHECK(!same_bits(y, z, N * D));
     t0_exec_free(exec);
     t0_model_free(model);
@@ -237,6 +263,7 @@ static void broken_batches_are_refused_with_their_place(void) {
 }
 
 int main(void) {
+    T0_RUN(a_carver_counts_what_it_hands_out);
     T0_RUN(the_table_has_the_hubs_names_and_counts);
     T0_RUN(bad_configurations_are_refused_by_name);
     T0_RUN(initial_weights_have_the_stated_deviations);

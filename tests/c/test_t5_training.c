@@ -447,6 +447,70 @@ static void without_memory_a_trainer_stays_usable(void) {
     t0_model_free(model);
 }
 
+/* The plan of the outline of a model for offsets alone, against a trainer that has had the batch. */
+static void check_plan(t0_config config, t0_trainer_options options, size_t n_threads) {
+    static sequences sources, targets;
+    draw(&sources, 11, 1, 60, 29, 51);
+    draw(&targets, 11, 1, 25, 29, 52);
+    t0_model *model = make_model(config, 16), *outline = NULL;
+    t0_error err;
+    CHECK(t0_model_outline(&outline, &config, false, T0_FLOAT32, &err) == T0_OK && !outline->weights);
+    const t0_ragged lengths[2] = {{NULL, sources.offsets, 11}, {NULL, targets.offsets, 11}};
+    t0_training_bytes plan, empty;
+    CHECK(t0_trainer_plan(&plan, outline, &options, n_threads, &lengths[0], &lengths[1], &err) == T0_OK);
+    t0_trainer *trainer = make_trainer(model, options, n_threads);
+    gradients(trainer, &sources, &targets, 1);
+    size_t n_states;
+    t0_trainer_state_block(trainer, &n_states);
+    CHECK(plan.activations == t0_trainer_workspace_bytes(trainer) && plan.states == n_states * sizeof(float));
+    CHECK(plan.gradients == options.n_shards * model->n_weights * sizeof(float));
+    const int64_t none[1] = {0};
+    const t0_ragged nothing = {NULL, none, 0};
+    CHECK(t0_trainer_plan(&empty, outline, &options, n_threads, &nothing, &nothing, &err) == T0_OK);
+    CHECK(empty.activations == 0 && empty.states == plan.states && empty.gradients == plan.gradients && empty.tokens == plan.tokens);
+    t0_trainer_free(trainer);
+    t0_model_free(outline);
+    t0_model_free(model);
+}
+
+static void the_plan_of_a_training_is_what_it_holds(void) {
+    for (int i = 0; i < 16; i++) {
+        t0_trainer_options options = PLAIN;
+        options.n_shards = i & 1 ? 4 : 1;
+        options.recompute = i & 2;
+        options.dropout = i & 4 ? 0.1f : 0.0f;
+        options.optimizer = i & 8 ? T0_ADAMW : T0_ADAFACTOR;
+        check_plan(varied(i & 1, i & 4, 2 + (i & 1), 1 + i % 3, 3 - i % 3), options, 1 + (size_t)i % 2);
+    }
+}
+
+static void plans_of_what_cannot_be_are_refused(void) {
+    t0_model *outline = NULL;
+    t0_error err;
+    t0_training_bytes plan;
+    CHECK(t0_model_outline(&outline, &PRIMES, false, T0_FLOAT32, &err) == T0_OK);
+    const int64_t one[2] = {0, 1}, none[2] = {0, 0}, long_one[2] = {0, (int64_t)1 << 40}, two[3] = {0, 1, 2};
+    const t0_ragged short_batch = {NULL, one, 1}, hollow = {NULL, none, 1}, huge = {NULL, long_one, 1}, other = {NULL, two, 2};
+    CHECK(t0_trainer_plan(&plan, outline, &PLAIN, 1, &short_batch, &other, &err) == T0_EVALUE && strstr(err.message, "1 sources and 2"));
+    CHECK(t0_trainer_plan(&plan, outline, &PLAIN, 1, &hollow, &short_batch, &err) == T0_EVALUE && strstr(err.message, "sources: sequence 0"));
+    CHECK(t0_trainer_plan(&plan, outline, &PLAIN, 1, &short_batch, &huge, &err) == T0_EVALUE && strstr(err.message, "1099511627776 tokens"));
+    t0_trainer_options wrong = PLAIN;
+    wrong.dropout = 1.0f;
+    CHECK(t0_trainer_plan(&plan, outline, &wrong, 1, &short_batch, &short_batch, &err) == T0_EVALUE && strstr(err.message, "dropout"));
+    t0_status status = T0_ENOMEM;
+    for (long allowed = 0; status != T0_OK && allowed < 100; allowed++) {
+        t0_alloc_fail_after(allowed);
+        status = t0_trainer_plan(&plan, outline, &PLAIN, 1, &short_batch, &short_batch, &err);
+        t0_alloc_fail_after(-1);
+        CHECK(status == T0_OK ? allowed > 2 : status == T0_ENOMEM);
+    }
+    CHECK(status == T0_OK);
+    t0_model_free(outline);
+    CHECK(t0_model_outline(&outline, &PRIMES, true, T0_INT8, &err) == T0_OK);
+    CHECK(t0_trainer_plan(&plan, outline, &PLAIN, 1, &short_batch, &short_batch, &err) == T0_EVALUE && strstr(err.message, "packed"));
+    t0_model_free(outline);
+}
+
 static void numbers_that_are_not_finite_are_named(void) {
     static sequences sources, targets;
     draw(&sources, 3, 2, 9, 29, 41);
@@ -484,6 +548,8 @@ int main(void) {
     T0_RUN(frozen_tensors_are_left_out_of_the_step);
     T0_RUN(an_interrupted_step_changes_nothing);
     T0_RUN(without_memory_a_trainer_stays_usable);
+    T0_RUN(the_plan_of_a_training_is_what_it_holds);
+    T0_RUN(plans_of_what_cannot_be_are_refused);
     T0_RUN(numbers_that_are_not_finite_are_named);
     return t0_report();
 }

@@ -1,10 +1,10 @@
-/* Running a T5: encode, score, generate (inference) and the training step.
+/* What a T5 can do: inference (encode, score, generate) and training (the step, its memory). The face of csrc/t5, with model.h.
  *
  * Ragged batches: ids of all sequences end to end, offsets [B+1] from 0; every sequence has at least one token; ids are
  * checked here against the vocabulary (the error names sequence, position, id). Models are only read; each call brings
  * its own workspace, and memory is asked for before any number is computed. */
-#ifndef T0_T5_RUN_H
-#define T0_T5_RUN_H
+#ifndef T0_T5_T5_H
+#define T0_T5_T5_H
 
 #include "nn/exec.h"
 #include "t5/model.h"
@@ -16,9 +16,13 @@ typedef struct t0_ragged {
 } t0_ragged;
 
 t0_status t0_ragged_check(const t0_ragged *batch, const char *what, int32_t vocab_size, t0_error *err);
+/* The same but for ids, which may be NULL. */
+t0_status t0_ragged_check_offsets(const t0_ragged *batch, const char *what, t0_error *err);
 
-/* Encoder states, out [N, D] after the final norm. */
-t0_status t0_encode_states(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_poll *poll, t0_error *err);
+/* ---- inference --------------------------------------------------------------------------------------------------
+ * Encoder states, out [N, D] after the final norm. */
+t0_status t0_encode_states(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_poll *poll,
+                           t0_error *err);
 
 /* Logits [sum of target rows, V] of a teacher-forced decoder, whose inputs are given as they are (no shift). */
 t0_status t0_logits(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_ragged *decoder_inputs,
@@ -82,6 +86,15 @@ t0_status t0_trainer_gradients(t0_trainer *trainer, t0_step_result *result, cons
 /* Clips and applies the gradients in place. Does nothing and returns T0_ENUMERIC when their norm is not finite (the
  * tensor is named). Never interrupted halfway. Steps count from 1. */
 t0_status t0_trainer_apply(t0_trainer *trainer, t0_step_result *result, float learning_rate, uint64_t step, t0_error *err);
+
+/* Bytes that such a trainer of this model, of which nothing but the tables is read (t0_model_outline), holds beside the weights and
+ * what its threads need; activations: for this batch, of which offsets alone are read; 0 for an empty one. */
+typedef struct t0_training_bytes {
+    size_t gradients, states, activations;
+    size_t tokens; /* not bytes: source and target tokens that are worked on at once, or those of one longer example */
+} t0_training_bytes;
+t0_status t0_trainer_plan(t0_training_bytes *out, t0_model *model, const t0_trainer_options *options, size_t n_threads,
+                          const t0_ragged *sources, const t0_ragged *targets, t0_error *err);
 
 size_t t0_trainer_workspace_bytes(const t0_trainer *trainer); /* held for activations: as the largest batch so far has needed */
 float *t0_trainer_gradient_block(t0_trainer *trainer);             /* [n_weights], the model's offsets */
