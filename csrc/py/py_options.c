@@ -244,7 +244,8 @@ bool t0py_options_set(t0_trainer_options *out, PyObject *name, PyObject *value) 
 /* ---- functions of the module ---------------------------------------------------------------------------------------- */
 
 PyDoc_STRVAR(check_config_doc, "check_config(config, /)\n--\n\n"
-                               "Whether the core takes a configuration, a dict as Config.core() gives it: ValueError tells all that is out of its range.");
+                               "Whether the core takes a configuration, a dict as Config.core() gives it: "
+                               "ValueError tells all that is out of its range.");
 static PyObject *check_config(PyObject *module, PyObject *dict) {
     t0_config config;
     t0_error err;

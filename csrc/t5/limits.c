@@ -23,7 +23,8 @@ static const t0_config_number NUMBERS[] = {
     {"num_decoder_layers", offsetof(t0_config, n_decoder_layers), 1, MAX_LAYERS, false, ""},
     {"num_heads", offsetof(t0_config, n_heads), 1, MAX_DIM, false, ""},
     /* a sign, one exact bucket, one beyond: the hub's library divides by zero too */
-    {"relative_attention_num_buckets", offsetof(t0_config, n_buckets), 4, MAX_BUCKETS, false, " (with fewer the buckets' formula divides by zero)"},
+    {"relative_attention_num_buckets", offsetof(t0_config, n_buckets), 4, MAX_BUCKETS, false,
+     " (with fewer the buckets' formula divides by zero)"},
     {"relative_attention_max_distance", offsetof(t0_config, max_distance), 1, INT32_MAX, false, ""},
     {"pad_token_id", offsetof(t0_config, pad_id), 0, MAX_VOCAB - 1, true, ", which is vocab_size - 1"},
     {"eos_token_id", offsetof(t0_config, eos_id), 0, MAX_VOCAB - 1, true, ", which is vocab_size - 1"},
@@ -59,16 +60,18 @@ static void check_numbers(const t0_config *c, bool ids, refusals *all) {
         memcpy(&value, (const char *)c + number->offset, sizeof value);
         const int32_t most = ids ? c->vocab_size - 1 : number->most;
         if (value < number->least || value > most)
-            refuse(all, "%s %d: must be a whole number from %d to %d%s", number->name, (int)value, (int)number->least, (int)most, number->note);
+            refuse(all, "%s %d: must be a whole number from %d to %d%s", number->name, (int)value, (int)number->least, (int)most,
+                   number->note);
     }
 }
 
 /* What holds between numbers that are right one by one. */
 static void check_relations(const t0_config *c, refusals *all) {
-    if ((int64_t)c->n_heads * c->d_kv > MAX_DIM) refuse(all, "num_heads %d x d_kv %d: must be at most %d", (int)c->n_heads, (int)c->d_kv, MAX_DIM);
+    if ((int64_t)c->n_heads * c->d_kv > MAX_DIM)
+        refuse(all, "num_heads %d x d_kv %d: must be at most %d", (int)c->n_heads, (int)c->d_kv, MAX_DIM);
     if (c->max_distance <= c->n_buckets / 2)
-        refuse(all, "relative_attention_max_distance %d: must be above %d, half of the %d buckets", (int)c->max_distance, (int)(c->n_buckets / 2),
-               (int)c->n_buckets);
+        refuse(all, "relative_attention_max_distance %d: must be above %d, half of the %d buckets", (int)c->max_distance,
+               (int)(c->n_buckets / 2), (int)c->n_buckets);
 }
 
 static void check_floats(const t0_config *c, refusals *all) {
@@ -113,7 +116,8 @@ t0_status t0_config_check(const t0_config *c, t0_dtype dtype, t0_error *err) {
         check_floats(c, &all);
         if (dtype != T0_FLOAT32) check_depths(c, &all);
     }
-    if (all.size == 0 && !count_weights(c, &n_weights)) refuse(&all, "the weights would not fit into this machine's addresses; take smaller sizes");
+    if (all.size == 0 && !count_weights(c, &n_weights))
+        refuse(&all, "the weights would not fit into this machine's addresses; take smaller sizes");
     return all.size == 0 ? T0_OK : t0_fail(err, T0_EVALUE, "configuration: %s", all.text);
 }
 
@@ -127,8 +131,8 @@ static t0_status check_below(const char *name, float value, float limit, t0_erro
 t0_status t0_trainer_options_check(const t0_trainer_options *o, t0_error *err) {
     const float large = 1e9f;
     if (o->optimizer != T0_ADAFACTOR && o->optimizer != T0_ADAMW && o->optimizer != T0_SGD)
-        return t0_fail(err, T0_EVALUE, "optimizer %d: must be Adafactor (%d), AdamW (%d) or SGD (%d)", (int)o->optimizer, T0_ADAFACTOR, T0_ADAMW,
-                       T0_SGD);
+        return t0_fail(err, T0_EVALUE, "optimizer %d: must be Adafactor (%d), AdamW (%d) or SGD (%d)", (int)o->optimizer, T0_ADAFACTOR,
+                       T0_ADAMW, T0_SGD);
     T0_TRY(check_below("beta1", o->beta1, 1.0f, err));
     T0_TRY(check_below("beta2", o->beta2, 1.0f, err));
     T0_TRY(check_below("epsilon", o->epsilon, 1.0f, err));
