@@ -95,8 +95,8 @@ static t0_status step_work(void *context, t0_exec *exec, const t0_poll *poll, t0
     t0_decoder *decoder = call->self->decoder;
     PyThread_acquire_lock(call->self->lock, WAIT_LOCK);
     const size_t first = t0_decoder_rows(decoder);
-    const t0_status status = t0_decoder_step(decoder, exec, call->logits, (size_t)at->n, PyArray_DATA(at->ids), PyArray_DATA(at->source_of),
-                                             PyArray_DATA(at->parents), poll, err);
+    const t0_status status = t0_decoder_step(decoder, exec, call->logits, (size_t)at->n, PyArray_DATA(at->ids),
+                                             PyArray_DATA(at->source_of), PyArray_DATA(at->parents), poll, err);
     PyThread_release_lock(call->self->lock);
     for (npy_intp i = 0; i < at->n; i++) call->rows[i] = (int64_t)first + i;
     return status;

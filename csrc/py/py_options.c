@@ -264,7 +264,8 @@ bool t0py_frozen_take(bool **out, PyObject *names, const t0_model *model) {
 /* ---- functions of the module ---------------------------------------------------------------------------------------- */
 
 PyDoc_STRVAR(check_config_doc, "check_config(config, /)\n--\n\n"
-                               "Whether the core takes a configuration, a dict as Config.core() gives it: ValueError tells all that is out of its range.");
+                               "Whether the core takes a configuration, a dict as Config.core() gives it: "
+                               "ValueError tells all that is out of its range.");
 static PyObject *check_config(PyObject *module, PyObject *dict) {
     t0_config config;
     t0_error err;
