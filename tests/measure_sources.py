@@ -328,9 +328,11 @@ def show_graphs(folder):
     show_circles("Circles of Python modules with imports inside functions", circles(ever))
 
     def room(module):
-        return ".".join(module.split(".")[:2]) if module.count(".") > 1 or f"{module}." in inner else "t0native"
+        """The package, for the package's own modules its name; what begins a program stands for itself."""
+        parts = module.split(".")
+        return module if parts[-1] == "__main__" or module in packages else ".".join(parts[:2]) if len(parts) > 2 else parts[0]
 
-    inner = {f"{module.rpartition('.')[0]}." for module in ever if module.count(".") > 1}
+    packages = {".".join(module.split(".")[:2]) for module in ever if module.count(".") > 1}
     show_circles("Circles of Python packages", circles(gathered(ever, room)))
     calls = c_calls(sorted(folder.glob("csrc/*/*.c")))
     print(f"\nC: {len(calls)} .c files, {arrows(calls)} of files that call into another")
