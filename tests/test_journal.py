@@ -146,7 +146,7 @@ def test_damaged_examples_are_done_again(tmp_path, asked):
 
 HOLD = """
 import sys, time, t0native as t0
-from t0native.journal import Journal
+from t0native.evaluation.journal import Journal
 with Journal(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)

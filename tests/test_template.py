@@ -310,7 +310,7 @@ PREAMBLE = """
 import gc, random, resource, sys
 import numpy as np
 from t0native._core import Template
-from t0native.errors import TemplateError
+from t0native.base.errors import TemplateError
 def refused(source, example={}):
     try: Template(source).render(example)
     except TemplateError as error: return str(error)

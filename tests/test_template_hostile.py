@@ -72,7 +72,7 @@ TABLE = {
 CHILD = """
 import json, resource, sys, time
 from t0native._core import Template
-from t0native.errors import TemplateError
+from t0native.base.errors import TemplateError
 example = {"s": "It's", "n": 3, "f": 2.5, "xs": ["b", "a"], "d": {"k": ["v"]}, "rows": [{"a": "x", "b": [1]}, {"a": "y", "b": [2]}]}
 before, limited = repr(example), json.loads(sys.argv[1])
 for source in json.load(sys.stdin):
