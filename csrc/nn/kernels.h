@@ -6,7 +6,7 @@
  * their type's. Pointers are [n] of the n beside them where nothing else is said. No output overlaps an input, but y of
  * scale_mul, exp_affine and dropout may be x. n and k may be 0, the m and n of a tile may not.
  *
- * A new set: nn/vector_NAME.h with its instructions under the names of nn/kernel_vectors.h, nn/kernels_NAME.c with its tile,
+ * A new set: a nn/vector_*.h with its instructions under the names of nn/kernel_vectors.h, a nn/kernels_*.c with its tile,
  * a line in nn/kernels.c and its features in base/cpu.h. The tests of tests/c run every set against the portable one. */
 #ifndef T0_NN_KERNELS_H
 #define T0_NN_KERNELS_H
