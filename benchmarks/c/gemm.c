@@ -33,10 +33,8 @@ typedef struct product {
 static double seconds_of(t0_exec *exec, size_t threads, const product *p, int repeats) {
     const double start = now();
     for (int i = 0; i < repeats; i++) {
-        if (exec)
-            t0_gemm(exec, p->c, p->c_stride, p->a, p->b, p->m, p->n, p->k, p->add);
-        else if (!t0_blas_gemm(threads, p->c, p->c_stride, p->a, p->b, p->m, p->n, p->k, p->add))
-            return -1.0;
+        if (exec) t0_gemm(exec, p->c, p->c_stride, p->a, p->b, p->m, p->n, p->k, p->add);
+        else if (!t0_blas_gemm(threads, p->c, p->c_stride, p->a, p->b, p->m, p->n, p->k, p->add)) return -1.0;
     }
     return (now() - start) / repeats;
 }
@@ -58,7 +56,8 @@ static void rates(t0_exec *exec, const product *p, double *ours, double *theirs)
 
 /* The micro kernel on operands that stay in the first-level cache: 2 * mr * nr * 256 operations a call. */
 static double peak(const t0_kernels *k) {
-    float *a = t0_alloc_zero(k->mr * 64 * sizeof *a), *b = t0_alloc_zero(k->nr * 64 * sizeof *b), *c = t0_alloc_zero(k->mr * k->nr * sizeof *c);
+    float *a = t0_alloc_zero(k->mr * 64 * sizeof *a), *b = t0_alloc_zero(k->nr * 64 * sizeof *b),
+          *c = t0_alloc_zero(k->mr * k->nr * sizeof *c);
     double best = 1e30;
     for (int round = 0; round < 7; round++) {
         const double start = now();

@@ -75,8 +75,18 @@ static speed measure(t0_trainer *trainer, double seconds, uint64_t first_step) {
 }
 
 static void run(const t0_kernels *kernels, size_t threads, double seconds) {
-    const t0_config config = {.vocab_size = V, .d_model = 64, .d_kv = 16, .d_ff = 256, .n_layers = 3, .n_decoder_layers = 2, .n_heads = 4,
-                              .n_buckets = 32, .max_distance = 128, .norm_epsilon = 1e-6f, .gated = true, .eos_id = 1};
+    const t0_config config = {.vocab_size = V,
+                              .d_model = 64,
+                              .d_kv = 16,
+                              .d_ff = 256,
+                              .n_layers = 3,
+                              .n_decoder_layers = 2,
+                              .n_heads = 4,
+                              .n_buckets = 32,
+                              .max_distance = 128,
+                              .norm_epsilon = 1e-6f,
+                              .gated = true,
+                              .eos_id = 1};
     const t0_trainer_options options = {.optimizer = T0_ADAFACTOR, .scale_parameter = true, .clip_norm = 1.0f};
     t0_error err;
     t0_model *model = NULL;

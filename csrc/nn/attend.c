@@ -31,8 +31,8 @@ typedef struct room {
 
 static size_t place(room *at, float *base, size_t head_dim, size_t most_keys) {
     const size_t keys = t0_size_round(most_keys, T0_PANEL), dim = t0_size_round(head_dim, T0_PANEL), row = keys + PAD;
-    const size_t sizes[] = {keys * dim, keys * dim, T0_TILE_ROWS * row, T0_TILE_ROWS * row / 2,
-                            T0_TILE_ROWS * (dim + PAD), T0_TILE_ROWS * T0_PANEL};
+    const size_t sizes[] = {
+        keys * dim, keys * dim, T0_TILE_ROWS * row, T0_TILE_ROWS * row / 2, T0_TILE_ROWS * (dim + PAD), T0_TILE_ROWS * T0_PANEL};
     float **pieces[] = {&at->keys, &at->values, &at->scores, &at->weights, &at->queries, &at->results};
     size_t used = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -236,18 +236,14 @@ static void run_head(void *context, size_t index, size_t worker) {
     assert(keys.end - keys.begin <= a->most_keys);
     if (n == 0 || (index % POLL_TASKS == 0 && t0_exec_stops(a->exec, worker))) return;
     place(&at, a->scratch + worker * a->worker_floats, s->head_dim, a->most_keys);
-    if (a->bfloat16)
-        pack_halves(a, &at, keys, h);
-    else
-        pack_floats(a, &at, keys, h);
+    if (a->bfloat16) pack_halves(a, &at, keys, h);
+    else pack_floats(a, &at, keys, h);
     const size_t mr = a->bfloat16 ? a->kernels->dense->rows_bfloat16 : a->kernels->mr, tiles = t0_size_units(n, mr);
     for (size_t i = 0; i < tiles; i++) {
         const t0_range rows = t0_range_of(n, tiles, i);
         if (i % POLL_TASKS == POLL_TASKS - 1 && t0_exec_stops(a->exec, worker)) return;
-        if (a->bfloat16)
-            half_tile(a, &at, queries, keys, h, rows);
-        else
-            float_tile(a, &at, queries, keys, h, rows);
+        if (a->bfloat16) half_tile(a, &at, queries, keys, h, rows);
+        else float_tile(a, &at, queries, keys, h, rows);
     }
 }
 
@@ -258,8 +254,6 @@ void t0_attend_forward(t0_exec *exec, const t0_attend *s, float *scratch, size_t
     attend a = {.s = s, .exec = exec, .kernels = kernels, .scratch = scratch, .most_keys = most_keys};
     a.worker_floats = place(&at, NULL, s->head_dim, most_keys);
     a.bfloat16 = s->bfloat16 && kernels->dense->tile_bfloat16;
-    if (s->single)
-        t0_exec_run(exec, run_single, &a, s->n_sequences * (t0_size_units(s->n_heads, HEADS)));
-    else
-        t0_exec_run(exec, run_head, &a, s->n_sequences * s->n_heads);
+    if (s->single) t0_exec_run(exec, run_single, &a, s->n_sequences * (t0_size_units(s->n_heads, HEADS)));
+    else t0_exec_run(exec, run_head, &a, s->n_sequences * s->n_heads);
 }

@@ -93,8 +93,7 @@ static uint64_t mask_of(const t0_attention *s, const sequence *at, size_t h, siz
 }
 
 /* dropped[rows, n] = dropped columns j .. j+n-1 of p[rows, stride], whose first element has mask number `first`. */
-static void drop_block(const attention *a, float *dropped, const float *p, size_t stride, uint64_t first, size_t rows, size_t j,
-                       size_t n) {
+static void drop_block(const attention *a, float *dropped, const float *p, size_t stride, uint64_t first, size_t rows, size_t j, size_t n) {
     const t0_attention *s = a->s;
     const uint64_t purpose = T0_RANDOM_DROPOUT + (s->site << 8);
     if (n == stride && !s->broadcast) {
@@ -120,8 +119,8 @@ static void weigh_values(const attention *a, float *o, const float *p, size_t p_
             drop_block(a, dropped, p, p_stride, first, rows, j, n);
             weights = (t0_operand){dropped, n, 1};
         }
-        t0_gemm_serial(a->kernels, pack, o, s->o_stride, weights, (t0_operand){v + j * s->v_stride, s->v_stride, 1}, rows, s->head_dim,
-                       n, j > 0);
+        t0_gemm_serial(a->kernels, pack, o, s->o_stride, weights, (t0_operand){v + j * s->v_stride, s->v_stride, 1}, rows, s->head_dim, n,
+                       j > 0);
         j += n;
     } while (j < keys);
 }
@@ -203,8 +202,18 @@ static void backward_head(void *context, size_t index, size_t worker) {
 
 void t0_attention_backward(t0_exec *exec, const t0_attention *s, float *dq, float *dk, float *dv, float *dbias, float *scratch,
                            const float *d_o, const float *p, const float *q, const float *k, const float *v) {
-    attention a = {.s = s, .exec = exec, .kernels = t0_exec_kernels(exec), .p = (float *)p, .scratch = scratch, .q = q, .k = k, .v = v,
-                   .d_o = d_o, .dq = dq, .dk = dk, .dv = dv};
+    attention a = {.s = s,
+                   .exec = exec,
+                   .kernels = t0_exec_kernels(exec),
+                   .p = (float *)p,
+                   .scratch = scratch,
+                   .q = q,
+                   .k = k,
+                   .v = v,
+                   .d_o = d_o,
+                   .dq = dq,
+                   .dk = dk,
+                   .dv = dv};
     a.longest = longest_keys(s);
     if (!s->has_bias) dbias = NULL;
     if (dbias) a.dbias = scratch + 2 * t0_exec_threads(exec) * BLOCK * a.longest;

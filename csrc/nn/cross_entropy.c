@@ -49,8 +49,8 @@ static void run_rows(void *context, size_t index, size_t worker) {
 
 double t0_cross_entropy(t0_exec *exec, float *dlogits, float *log_likelihood, const float *logits, const int32_t *targets, size_t n_rows,
                         size_t vocab, float scale, float label_smoothing, float z_loss) {
-    entropy s = {t0_exec_kernels(exec), dlogits, log_likelihood, logits, targets, n_rows, vocab, n_rows < RUNS ? n_rows : RUNS,
-                 scale, label_smoothing, z_loss, {0}};
+    entropy s = {t0_exec_kernels(exec),         dlogits, log_likelihood,  logits, targets, n_rows, vocab,
+                 n_rows < RUNS ? n_rows : RUNS, scale,   label_smoothing, z_loss, {0}};
     if (n_rows == 0) return 0.0;
     t0_exec_run(exec, run_rows, &s, s.runs);
     double loss = 0.0;

@@ -22,8 +22,7 @@ static void drop_range(void *context, size_t index, size_t worker) {
     (void)worker;
     const dropout *s = context;
     const t0_range part = t0_range_of(s->n, s->parts, index);
-    s->kernels->dropout(s->y + part.begin, s->x + part.begin, part.end - part.begin, s->rate, s->seed, s->purpose,
-                        s->first + part.begin);
+    s->kernels->dropout(s->y + part.begin, s->x + part.begin, part.end - part.begin, s->rate, s->seed, s->purpose, s->first + part.begin);
 }
 
 void t0_dropout(t0_exec *exec, float *y, const float *x, size_t n, float rate, uint64_t seed, uint64_t site, uint64_t first) {
@@ -62,7 +61,8 @@ void t0_dropout_broadcast(t0_exec *exec, float *y, const float *x, const int64_t
                           uint64_t seed, uint64_t site, uint64_t first) {
     const size_t n_rows = (size_t)offsets[n_sequences];
     assert(rate >= 0.0f && rate < 1.0f && offsets[0] == 0);
-    broadcast s = {t0_exec_kernels(exec), y, x, offsets, n_rows, columns, t0_exec_parts(exec, n_rows * columns, 8192), rate, seed,
-                   T0_RANDOM_DROPOUT + (site << 8), first};
+    broadcast s = {
+        t0_exec_kernels(exec),           y,    x, offsets, n_rows, columns, t0_exec_parts(exec, n_rows * columns, 8192), rate, seed,
+        T0_RANDOM_DROPOUT + (site << 8), first};
     t0_exec_run(exec, drop_rows, &s, s.parts);
 }

@@ -62,8 +62,7 @@ static void copy_turned(float *out, t0_operand a, size_t m, size_t panels, size_
             const t0_range rows = t0_range_of(m, panels, i);
             const size_t n = rows.end - rows.begin;
             float *to = out + rows.begin * k + kk * n;
-            if (n == 12)
-                memcpy(to, from + rows.begin, 12 * sizeof *to); /* a size the compiler knows */
+            if (n == 12) memcpy(to, from + rows.begin, 12 * sizeof *to); /* a size the compiler knows */
             else
                 for (size_t r = 0; r < n; r++) to[r] = from[rows.begin + r];
         }
@@ -117,10 +116,8 @@ static void run_block(const product *p, float *scratch) {
         const t0_operand a = {p->a.data + rows.begin * p->a.row, p->a.row, p->a.column};
         const size_t m = rows.end - rows.begin;
         float *c = p->c + rows.begin * p->c_stride;
-        if (copied)
-            run_copied(p, &b, scratch + T0_GEMM_K * (T0_GEMM_N + T0_GEMM_TILE), c, a, m, t0_size_units(m, mr));
-        else
-            run_panel(p, &b, c, a, m);
+        if (copied) run_copied(p, &b, scratch + T0_GEMM_K * (T0_GEMM_N + T0_GEMM_TILE), c, a, m, t0_size_units(m, mr));
+        else run_panel(p, &b, c, a, m);
     }
 }
 
@@ -148,8 +145,8 @@ static void run_blocks(const product *p, float *scratch) {
     }
 }
 
-void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m,
-                    size_t n, size_t k, bool add) {
+void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n,
+                    size_t k, bool add) {
     const product whole = {kernels, c, c_stride, a, b, m, n, k, add, NULL, 0};
     assert(m <= 1 || c_stride >= n);
     run_blocks(&whole, scratch);

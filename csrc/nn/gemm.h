@@ -23,12 +23,12 @@ enum { T0_WORKER_SCRATCH = T0_GEMM_SCRATCH + T0_ATTENTION_ROWS * T0_ATTENTION_KE
 enum { T0_HALF_ROWS = 1024, T0_HALF_ROW = 400, T0_HALVES = T0_HALF_ROWS * T0_HALF_ROW };
 
 /* On the calling thread, never stopped. scratch: T0_GEMM_SCRATCH floats. */
-void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m,
-                    size_t n, size_t k, bool add);
+void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n,
+                    size_t k, bool add);
 
 /* In bfloat16 (gemm_bfloat16.c), k > 0, on one worker of the exec, whose kernels must have tile_bfloat16. */
-void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n,
-                      size_t k, bool add);
+void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k,
+                      bool add);
 
 /* Over the exec's threads, in bfloat16 where the exec is told so; unfinished where the exec is stopped. Large products of kernels
  * that yield to it (the portable ones) go to OpenBLAS, where the build has it and the exec allows it. */

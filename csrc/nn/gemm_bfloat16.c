@@ -25,7 +25,7 @@ enum {
     LINE = 16,                  /* floats of a cache line */
     SIDE = T0_PANEL * ROW       /* room for what is being turned: 32 rows of words, or twice [TURNED][GROUP] */
 };
-_Static_assert(PAIRS * COLUMNS + SIDE + T0_GEMM_TILE * T0_PANEL <= T0_GEMM_SCRATCH, "a worker's scratch holds a block");
+_Static_assert(SIDE + PAIRS * COLUMNS + T0_GEMM_TILE * T0_PANEL <= T0_GEMM_SCRATCH, "a worker's scratch holds a block");
 _Static_assert(PAIRS <= ROW && 2 * TURNED * GROUP <= SIDE, "rows and what is turned find room");
 
 typedef struct block {
@@ -92,8 +92,7 @@ static void pack_panel(const block *b, uint32_t *panel, t0_operand from, size_t 
 }
 
 static void pack_columns(const block *b, t0_operand from, size_t width) {
-    if (from.column == 1)
-        pack_rows(b, from, width);
+    if (from.column == 1) pack_rows(b, from, width);
     else
         for (size_t j = 0; j < width; j += T0_PANEL) {
             const t0_operand columns = {from.data + j * from.column, from.row, from.column};
@@ -124,8 +123,7 @@ static void take_rows(const block *b, t0_operand a, size_t m) {
     }
     for (size_t i = 0; i < m; i++) {
         const float *row = a.data + i * a.row;
-        if (a.column == 1)
-            take_row(b, b->rows + i * ROW, row);
+        if (a.column == 1) take_row(b, b->rows + i * ROW, row);
         else
             for (size_t pair = 0; pair < b->pairs; pair++)
                 b->rows[i * ROW + pair] = word_of(row + 2 * pair * a.column, a.column, b->k - 2 * pair);
@@ -145,10 +143,8 @@ static void run_tiles(const block *b, float *c, size_t c_stride, size_t m, size_
             for (size_t i = rows.begin; i < rows.end; i++) {
                 float *to = c + i * c_stride + j;
                 const float *from = b->tile + (i - rows.begin) * T0_PANEL;
-                if (!add)
-                    memcpy(to, from, width * sizeof *to);
-                else
-                    b->kernels->axpy(to, 1.0f, from, width);
+                if (!add) memcpy(to, from, width * sizeof *to);
+                else b->kernels->axpy(to, 1.0f, from, width);
             }
         }
     }
@@ -164,8 +160,8 @@ static void run_columns(t0_exec *exec, size_t worker, const block *at, float *c,
     }
 }
 
-void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n,
-                      size_t k, bool add) {
+void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k,
+                      bool add) {
     const size_t blocks = t0_size_units(k, DEPTH);
     assert(k >= 1 && t0_exec_halves(exec, worker) && t0_exec_kernels(exec)->dense->tile_bfloat16);
     for (size_t i = 0; i < blocks; i++) {

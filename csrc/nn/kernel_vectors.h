@@ -57,10 +57,8 @@ static void pack_transposed(float *panel, const float *src, size_t stride, size_
         const size_t columns = k - kk < W ? k - kk : W;
         for (size_t j = 0; j < NR; j += W) {
             const size_t rows = j >= n ? 0 : n - j < W ? n - j : W;
-            if (rows == W)
-                transpose_block(panel + kk * NR + j, src + j * stride + kk, stride, W, columns);
-            else
-                transpose_block(panel + kk * NR + j, src + (rows ? j * stride + kk : 0), stride, rows, columns);
+            if (rows == W) transpose_block(panel + kk * NR + j, src + j * stride + kk, stride, W, columns);
+            else transpose_block(panel + kk * NR + j, src + (rows ? j * stride + kk : 0), stride, rows, columns);
         }
     }
 }

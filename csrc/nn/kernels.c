@@ -6,8 +6,7 @@
 extern const t0_kernels t0_kernels_portable;
 #if defined(__x86_64__) && defined(__GNUC__)
 extern const t0_kernels t0_kernels_avx2, t0_kernels_avx512, t0_kernels_avx512_vnni;
-static const t0_kernels *const SETS[] = {&t0_kernels_portable, &t0_kernels_avx2, &t0_kernels_avx512,
-                                        &t0_kernels_avx512_vnni};
+static const t0_kernels *const SETS[] = {&t0_kernels_portable, &t0_kernels_avx2, &t0_kernels_avx512, &t0_kernels_avx512_vnni};
 #else
 static const t0_kernels *const SETS[] = {&t0_kernels_portable};
 #endif

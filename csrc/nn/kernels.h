@@ -65,8 +65,8 @@ typedef struct t0_kernels {
      * Each element is the sum over kk in order, in one accumulator, and then added to c (add) or stored; k 0 stores zeros.
      * Only the n columns of b and c are touched; addresses beyond may be prefetched. */
     size_t mr, nr;
-    void (*gemm_tile)(float *c, size_t c_stride, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_k, size_t k,
-                      size_t m, size_t n, bool add);
+    void (*gemm_tile)(float *c, size_t c_stride, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_k, size_t k, size_t m,
+                      size_t n, bool add);
     /* panel[kk * nr + j] = src[j * stride + kk] for j < n <= nr, 0 for the other j < nr. Copies bits, whatever they mean. */
     void (*pack_transposed)(float *panel, const float *src, size_t stride, size_t k, size_t n);
 
@@ -76,10 +76,10 @@ typedef struct t0_kernels {
     float (*sum_squares)(const float *x, size_t n);
     void (*scale_mul)(float *y, const float *x, const float *g, float r, size_t n); /* y = x * r * g */
     void (*norm_backward)(float *dx, const float *dy, const float *x, const float *g, float r, float c, size_t n); /* dx += r dy g - c x */
-    float (*softmax)(float *x, size_t n);                                           /* in place; returns log-sum-exp */
-    float (*log_sum_exp)(const float *x, size_t n);                                 /* -infinity for n 0 */
+    float (*softmax)(float *x, size_t n); /* in place; returns log-sum-exp */
+    float (*log_sum_exp)(const float *x, size_t n); /* -infinity for n 0 */
     void (*exp_affine)(float *y, const float *x, float shift, float scale, float offset, size_t n); /* y = scale exp(x - shift) + offset */
-    void (*gelu_gate)(float *a, const float *u, const float *v, size_t n);          /* a = gelu_new(u) * v */
+    void (*gelu_gate)(float *a, const float *u, const float *v, size_t n); /* a = gelu_new(u) * v */
     /* du = da v gelu_new'(u), dv = da gelu_new(u). */
     void (*gelu_gate_backward)(float *du, float *dv, const float *da, const float *u, const float *v, size_t n);
     /* y[i] = x[i] * mask(first + i) / (1 - rate), 0 <= rate < 1; the mask is nn/layers.h's. */
@@ -90,7 +90,7 @@ typedef struct t0_kernels {
     double (*adafactor_moment)(float *v, const float *g, size_t n, float b, float eps); /* v = b v + (1-b)(g^2 + eps); sum g^2 / v */
     void (*adafactor_apply)(float *w, const float *v, const float *g, size_t n, float factor); /* w -= factor g / sqrt(v) */
     double (*sum_squares_double)(const float *x, size_t n);
-    void (*add_squares)(double *sum, const float *x, size_t n);                     /* sum[i] += x[i]^2 */
+    void (*add_squares)(double *sum, const float *x, size_t n); /* sum[i] += x[i]^2 */
 } t0_kernels;
 
 /* All sets compiled in, portable first; NULL beyond the last. */

@@ -53,8 +53,8 @@ INT_FUNCTION(2)
 INT_FUNCTION(3)
 INT_FUNCTION(4)
 
-static void (*const INT_TILES[MR_INT + 1])(int32_t *, const uint8_t *, size_t, const uint32_t *, size_t) = {
-    NULL, int_1, int_2, int_3, int_4};
+static void (*const INT_TILES[MR_INT + 1])(int32_t *, const uint8_t *, size_t, const uint32_t *, size_t) = {NULL, int_1, int_2, int_3,
+                                                                                                            int_4};
 
 static void tile_int8(int32_t *c, const uint8_t *a, size_t a_row, const uint32_t *panel, size_t groups, size_t m) {
     INT_TILES[m](c, a, a_row, panel, groups);
@@ -120,10 +120,8 @@ static void finish_int8(float *y, size_t y_stride, const int32_t *c, size_t m, s
             float *to = y + i * y_stride + j;
             __m256 value = _mm256_mul_ps(exact, _mm256_mul_ps(_mm256_set1_ps(row_scale[i]), columns));
             if (add) value = _mm256_add_ps(value, _mm256_maskload_ps(to, mask));
-            if (whole)
-                _mm256_storeu_ps(to, value);
-            else
-                _mm256_maskstore_ps(to, mask, value);
+            if (whole) _mm256_storeu_ps(to, value);
+            else _mm256_maskstore_ps(to, mask, value);
         }
     }
 }

@@ -61,8 +61,8 @@ static void backward_columns(void *context, size_t index, size_t worker) {
 
 void t0_rmsnorm_backward(t0_exec *exec, float *dx, float *dg, const float *dy, const float *x, const float *r, const float *g,
                          size_t n_rows, size_t dim) {
-    norm s = {.kernels = t0_exec_kernels(exec), .r = (float *)r, .dx = dx, .dg = dg, .dy = dy, .x = x, .g = g,
-              .n_rows = n_rows, .dim = dim};
+    norm s =
+        {.kernels = t0_exec_kernels(exec), .r = (float *)r, .dx = dx, .dg = dg, .dy = dy, .x = x, .g = g, .n_rows = n_rows, .dim = dim};
     assert(dim >= 1);
     s.parts = n_rows * dim < GRAIN ? 1 : t0_exec_parts(exec, dim, 16);
     t0_exec_run(exec, backward_columns, &s, s.parts);

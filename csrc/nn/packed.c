@@ -39,8 +39,7 @@ static float from_float16(uint16_t x) {
 
 static void convert(float *y, const void *x, t0_dtype from, size_t n) {
     const uint16_t *half = x;
-    if (from == T0_FLOAT32)
-        memcpy(y, x, n * sizeof *y);
+    if (from == T0_FLOAT32) memcpy(y, x, n * sizeof *y);
     else if (from == T0_BFLOAT16)
         for (size_t i = 0; i < n; i++) y[i] = t0_from_bfloat16(half[i]);
     else
@@ -231,11 +230,8 @@ void t0_packed_get(float *out, const t0_packed *w, t0_packed_place place, size_t
     const uint32_t *panel = t0_packed_panel(w, row / T0_PANEL) + row % T0_PANEL;
     for (size_t i = 0; i < w->in; i++) {
         const uint32_t word = panel[i / group * T0_PANEL];
-        if (w->dtype == T0_FLOAT32)
-            out[i] = float_of(word);
-        else if (w->dtype == T0_BFLOAT16)
-            out[i] = t0_from_bfloat16((uint16_t)(word >> i % 2 * 16));
-        else
-            out[i] = (float)(int8_t)(uint8_t)(word >> i % 4 * 8) * w->scale[row];
+        if (w->dtype == T0_FLOAT32) out[i] = float_of(word);
+        else if (w->dtype == T0_BFLOAT16) out[i] = t0_from_bfloat16((uint16_t)(word >> i % 2 * 16));
+        else out[i] = (float)(int8_t)(uint8_t)(word >> i % 4 * 8) * w->scale[row];
     }
 }

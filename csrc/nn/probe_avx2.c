@@ -29,7 +29,10 @@ float t0_probe_int8_avx2(size_t rounds) {
 
 extern const t0_probe t0_probe_avx2;
 const t0_probe t0_probe_avx2 = {
-    {float32, 2 * W * T0_PROBE_CHAINS}, {NULL, 0}, {t0_probe_int8_avx2, 2 * 4 * W * T0_PROBE_CHAINS}, read_bytes,
+    {float32, 2 * W * T0_PROBE_CHAINS},
+    {NULL, 0},
+    {t0_probe_int8_avx2, 2 * 4 * W * T0_PROBE_CHAINS},
+    read_bytes,
 };
 
 #endif

@@ -35,10 +35,16 @@ enum { AVX2_INT8 = 2 * 32 };
 
 extern const t0_probe t0_probe_avx512, t0_probe_avx512_vnni;
 const t0_probe t0_probe_avx512_vnni = {
-    {float32, 2 * W * T0_PROBE_CHAINS}, {bfloat16, 2 * 2 * W * T0_PROBE_CHAINS}, {int8, 2 * 4 * W * T0_PROBE_CHAINS}, read_bytes,
+    {float32, 2 * W * T0_PROBE_CHAINS},
+    {bfloat16, 2 * 2 * W * T0_PROBE_CHAINS},
+    {int8, 2 * 4 * W * T0_PROBE_CHAINS},
+    read_bytes,
 };
 const t0_probe t0_probe_avx512 = {
-    {float32, 2 * W * T0_PROBE_CHAINS}, {NULL, 0}, {t0_probe_int8_avx2, AVX2_INT8 * T0_PROBE_CHAINS}, read_bytes,
+    {float32, 2 * W * T0_PROBE_CHAINS},
+    {NULL, 0},
+    {t0_probe_int8_avx2, AVX2_INT8 * T0_PROBE_CHAINS},
+    read_bytes,
 };
 
 #endif

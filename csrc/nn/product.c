@@ -214,8 +214,7 @@ static void run_plain(const product *p, tile *t, size_t first, size_t m, size_t 
             for (size_t e = 0; e < n; e++) y[e] += c[e];
         else if (p->finish == T0_RELU)
             for (size_t e = 0; e < n; e++) y[e] = c[e] < 0.0f ? 0.0f : c[e]; /* NaN stays */
-        else
-            memcpy(y, c, n * sizeof *y);
+        else memcpy(y, c, n * sizeof *y);
     }
 }
 
@@ -258,13 +257,10 @@ static void run_blocks(const product *p, t0_range blocks, t0_range rows, size_t 
             const size_t first = rows.begin + part.begin, m = part.end - part.begin;
             const bool plain = !p->likelihood && p->finish != T0_GATE;
             for (size_t slot = 0; slot < n; slot++) {
-                if (plain)
-                    run_plain(p, &t, first, m, first_panel + slot);
-                else
-                    run_tile(p, &t, t.values[slot], T0_PANEL, T0_PANEL, false, first, m, first_panel + slot);
+                if (plain) run_plain(p, &t, first, m, first_panel + slot);
+                else run_tile(p, &t, t.values[slot], T0_PANEL, T0_PANEL, false, first, m, first_panel + slot);
             }
-            if (p->likelihood)
-                take_likelihoods(p, &t, first, m, block, n);
+            if (p->likelihood) take_likelihoods(p, &t, first, m, block, n);
             else if (p->finish == T0_GATE)
                 for (size_t slot = 0; slot < n; slot += 2) gate(p, &t, slot, first, m, (first_panel + slot) / 2);
         }
@@ -274,10 +270,8 @@ static void run_blocks(const product *p, t0_range blocks, t0_range rows, size_t 
 static void run_part(void *context, size_t index, size_t worker) {
     const product *p = context;
     const size_t n_blocks = t0_size_units(t0_packed_panels(p->w), p->likelihood ? LIKELIHOOD_BLOCK : BLOCK);
-    if (p->by_rows)
-        run_blocks(p, (t0_range){0, n_blocks}, t0_range_of(p->x->n, p->parts, index), worker);
-    else
-        run_blocks(p, t0_range_of(n_blocks, p->parts, index), (t0_range){0, p->x->n}, worker);
+    if (p->by_rows) run_blocks(p, (t0_range){0, n_blocks}, t0_range_of(p->x->n, p->parts, index), worker);
+    else run_blocks(p, t0_range_of(n_blocks, p->parts, index), (t0_range){0, p->x->n}, worker);
 }
 
 static void run_product(product *p) {

@@ -61,10 +61,8 @@ static inline MASK first_lanes(size_t n) { return _mm256_loadu_si256((const __m2
 static inline VECTOR load(const float *x, size_t left) { return left >= W ? LOAD(x) : LOAD_MASKED(first_lanes(left), x); }
 
 static inline void store(float *x, size_t left, VECTOR value) {
-    if (left >= W)
-        STORE(x, value);
-    else
-        STORE_MASKED(x, first_lanes(left), value);
+    if (left >= W) STORE(x, value);
+    else STORE_MASKED(x, first_lanes(left), value);
 }
 
 static inline VECTOR load_or(VECTOR otherwise, const float *x, size_t left) {

@@ -62,9 +62,7 @@ static inline VECTOR load_or(VECTOR otherwise, const float *x, size_t left) {
     return _mm512_mask_loadu_ps(otherwise, first_lanes(left), x);
 }
 
-static inline VECTOR add_first(VECTOR sums, size_t left, VECTOR more) {
-    return _mm512_mask_add_ps(sums, first_lanes(left), sums, more);
-}
+static inline VECTOR add_first(VECTOR sums, size_t left, VECTOR more) { return _mm512_mask_add_ps(sums, first_lanes(left), sums, more); }
 
 static inline VECTOR scale_by_power(VECTOR x, VECTOR n) { return _mm512_scalef_ps(x, n); }
 

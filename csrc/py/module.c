@@ -5,9 +5,8 @@
 #include "base/cpu.h"
 #include "base/random.h"
 
-PyDoc_STRVAR(random_bits_doc,
-             "random_bits(seed, purpose, first, n)\n--\n\n"
-             "n uint64 values of the counter-based generator at (seed, purpose, first + i): the same on any machine.");
+PyDoc_STRVAR(random_bits_doc, "random_bits(seed, purpose, first, n)\n--\n\n"
+                              "n uint64 values of the counter-based generator at (seed, purpose, first + i): the same on any machine.");
 static PyObject *random_bits(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long seed, purpose, first;

@@ -176,9 +176,10 @@ static t0_status product_rate(bench_product *p, double seconds, double *rate, co
     return t0_exec_unwatch(p->exec, T0_OK, err);
 }
 
-PyDoc_STRVAR(probe_product_doc, "probe_product(dtype, rows, inputs, outputs, kernels=None, seconds=0.05)\n--\n\n"
-                                "Operations a second, by its processor time, at which one thread multiplies `rows` rows of `inputs` floats by a packed\n"
-                                "matrix of a number type, bringing the rows into that type first. A matrix larger than the caches is read from memory.");
+PyDoc_STRVAR(probe_product_doc,
+             "probe_product(dtype, rows, inputs, outputs, kernels=None, seconds=0.05)\n--\n\n"
+             "Operations a second, by its processor time, at which one thread multiplies `rows` rows of `inputs` floats by a packed\n"
+             "matrix of a number type, bringing the rows into that type first. A matrix larger than the caches is read from memory.");
 static PyObject *probe_product(PyObject *module, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"dtype", "rows", "inputs", "outputs", "kernels", "seconds", NULL};
     enum { MOST = 1 << 20 };
@@ -191,7 +192,8 @@ static PyObject *probe_product(PyObject *module, PyObject *args, PyObject *kwarg
     const t0_kernels *kernels = t0py_kernels_named(kernels_name);
     if (!kernels || !seconds_valid(seconds) || !t0py_dtype_named(dtype_name, &dtype)) return NULL;
     if (rows < 1 || in < 1 || out < 1 || rows > MOST || in > T0_INT8_DEPTH || out > MOST)
-        return PyErr_Format(PyExc_ValueError, "rows %zd, inputs %zd, outputs %zd: from 1 to %d, %d, %d", rows, in, out, MOST, T0_INT8_DEPTH, MOST);
+        return PyErr_Format(PyExc_ValueError, "rows %zd, inputs %zd, outputs %zd: from 1 to %d, %d, %d", rows, in, out, MOST, T0_INT8_DEPTH,
+                            MOST);
     t0py_interrupt interrupt;
     const t0_poll poll = t0py_poll(&interrupt);
     bench_product product;

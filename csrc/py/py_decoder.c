@@ -95,8 +95,8 @@ static t0_status step_work(void *context, t0_exec *exec, const t0_poll *poll, t0
     t0_decoder *decoder = call->self->decoder;
     PyThread_acquire_lock(call->self->lock, WAIT_LOCK);
     const size_t first = t0_decoder_rows(decoder);
-    const t0_status status = t0_decoder_step(decoder, exec, call->logits, (size_t)at->n, PyArray_DATA(at->ids),
-                                             PyArray_DATA(at->source_of), PyArray_DATA(at->parents), poll, err);
+    const t0_status status = t0_decoder_step(decoder, exec, call->logits, (size_t)at->n, PyArray_DATA(at->ids), PyArray_DATA(at->source_of),
+                                             PyArray_DATA(at->parents), poll, err);
     PyThread_release_lock(call->self->lock);
     for (npy_intp i = 0; i < at->n; i++) call->rows[i] = (int64_t)first + i;
     return status;
@@ -108,9 +108,10 @@ static bool run_step(t0py_decoder *self, const step_arrays *at, PyObject *rows, 
     return t0py_execs_run(&self->model->execs, self->n_threads, step_work, &call);
 }
 
-PyDoc_STRVAR(step_doc, "step($self, ids, source_of, parents)\n--\n\n"
-                       "Adds a row for each of ids (int32 [n]), which continues row parents[i] (int64 [n]; -1: begins) of input source_of[i]\n"
-                       "(int32 [n]). Returns the rows' numbers, int64 [n], and logits of what follows each, float32 [n, V].");
+PyDoc_STRVAR(step_doc,
+             "step($self, ids, source_of, parents)\n--\n\n"
+             "Adds a row for each of ids (int32 [n]), which continues row parents[i] (int64 [n]; -1: begins) of input source_of[i]\n"
+             "(int32 [n]). Returns the rows' numbers, int64 [n], and logits of what follows each, float32 [n, V].");
 static PyObject *decoder_step(PyObject *object, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"ids", "source_of", "parents", NULL};
     t0py_decoder *self = (t0py_decoder *)object;

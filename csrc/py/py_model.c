@@ -277,9 +277,8 @@ PyDoc_STRVAR(model_doc, "Model(config, kernels=None, dtype='float32-flat', panel
                         "'float32', 'bfloat16', 'int8' (packed for inference). panels: a buffer with what panels() of such a model gave;\n"
                         "it is used where it lies.");
 static PyType_Slot model_slots[] = {
-    {Py_tp_doc, (void *)model_doc},         {Py_tp_new, model_new},
-    {Py_tp_dealloc, model_dealloc},         {Py_tp_methods, model_methods},
-    {Py_tp_getset, model_properties},       {0, NULL},
+    {Py_tp_doc, (void *)model_doc}, {Py_tp_new, model_new},           {Py_tp_dealloc, model_dealloc},
+    {Py_tp_methods, model_methods}, {Py_tp_getset, model_properties}, {0, NULL},
 };
 
 static PyType_Spec model_spec = {

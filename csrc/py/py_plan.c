@@ -44,8 +44,9 @@ static bool take_lengths(PyObject *value, const char *name, int64_t **offsets, t
         const int64_t length = ((const int64_t *)PyArray_DATA(lengths))[i];
         good = length >= 1 && length <= INT32_MAX;
         if (good) (*offsets)[i + 1] = (*offsets)[i] + length;
-        else PyErr_Format(PyExc_ValueError, "%s: example %zd has %lld tokens: must be from 1 to %d", name, (Py_ssize_t)i,
-                          (long long)length, INT32_MAX);
+        else
+            PyErr_Format(PyExc_ValueError, "%s: example %zd has %lld tokens: must be from 1 to %d", name, (Py_ssize_t)i, (long long)length,
+                         INT32_MAX);
     }
     Py_XDECREF(lengths);
     *batch = (t0_ragged){NULL, *offsets, (size_t)n};

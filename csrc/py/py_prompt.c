@@ -46,8 +46,9 @@ static void prompt_dealloc(PyObject *object) {
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(prepare_doc, "_prepare($self, cut, choices, fixed, key, /)\n--\n\n"
-                          "The compiled templates (choices: None where there are none), the choices that never vary or None, the id's number.");
+PyDoc_STRVAR(prepare_doc,
+             "_prepare($self, cut, choices, fixed, key, /)\n--\n\n"
+             "The compiled templates (choices: None where there are none), the choices that never vary or None, the id's number.");
 static PyObject *prompt_prepare(PyObject *object, PyObject *args) {
     prompt_object *self = (prompt_object *)object;
     t0py_state *state = t0py_state_of_type(Py_TYPE(object));
@@ -110,17 +111,19 @@ static PyObject *hand_on(PyObject *object, const char *method, PyObject *const *
     return out;
 }
 
-PyDoc_STRVAR(apply_doc,
-             "apply($self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None, separator='rendered')\n--\n\n"
-             "The rendered parts between the separators |||, as promptsource's Template.apply gives them.\n\n"
-             "truncate: printed values are cut at 2,048 characters, between words.  highlight_variables: printed values are put\n"
-             "into a <span>.  seed (0 to 2**64 - 1), index (the row's number, or its id as a text): of random choices.  pick: \"first\" or \"last\" instead of a random choice.\n"
-             "separator: \"rendered\" splits at every ||| of the rendered text, where those of text fields are hidden first, as\n"
-             "promptsource does (a ||| inside a list or an answer choice then splits); \"template\" only at those of the template's text.\n"
-             "Raises ConfigError for an argument out of its range, DataError for an example with the key answer_choices, TemplateError where\n"
-             "the rendering fails.\n\n"
-             ">>> Prompt(\"upper\", \"{{ text | upper }}? ||| yes\").apply({\"text\": \"is it\"})\n"
-             "['IS IT?', 'yes']\n");
+PyDoc_STRVAR(
+    apply_doc,
+    "apply($self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None, separator='rendered')\n--\n\n"
+    "The rendered parts between the separators |||, as promptsource's Template.apply gives them.\n\n"
+    "truncate: printed values are cut at 2,048 characters, between words.  highlight_variables: printed values are put\n"
+    "into a <span>.  seed (0 to 2**64 - 1), index (the row's number, or its id as a text): of random choices.  pick: \"first\" or \"last\" "
+    "instead of a random choice.\n"
+    "separator: \"rendered\" splits at every ||| of the rendered text, where those of text fields are hidden first, as\n"
+    "promptsource does (a ||| inside a list or an answer choice then splits); \"template\" only at those of the template's text.\n"
+    "Raises ConfigError for an argument out of its range, DataError for an example with the key answer_choices, TemplateError where\n"
+    "the rendering fails.\n\n"
+    ">>> Prompt(\"upper\", \"{{ text | upper }}? ||| yes\").apply({\"text\": \"is it\"})\n"
+    "['IS IT?', 'yes']\n");
 static PyObject *prompt_apply(PyObject *object, PyObject *const *args, Py_ssize_t n, PyObject *names) {
     prompt_object *self = (prompt_object *)object;
     t0_render_options options = {.pick = T0_PICK_RANDOM};
@@ -129,7 +132,8 @@ static PyObject *prompt_apply(PyObject *object, PyObject *const *args, Py_ssize_
     const int reserved = PyDict_Contains(args[0], self->state->answer_choices);
     if (reserved != 0) return reserved < 0 ? NULL : hand_on(object, "_apply", args, n, names);
     PyObject *choices = NULL;
-    if (self->fixed) choices = self->cut->compiled.mutates ? PyList_GetSlice(self->fixed, 0, PyList_GET_SIZE(self->fixed)) : Py_NewRef(self->fixed);
+    if (self->fixed)
+        choices = self->cut->compiled.mutates ? PyList_GetSlice(self->fixed, 0, PyList_GET_SIZE(self->fixed)) : Py_NewRef(self->fixed);
     else if (self->choices) choices = varying_choices(self, args[0]);
     if (!choices && self->choices) return NULL;
     options.seed ^= self->key;
@@ -138,10 +142,11 @@ static PyObject *prompt_apply(PyObject *object, PyObject *const *args, Py_ssize_
     return parts ? parts : explain(object, false);
 }
 
-PyDoc_STRVAR(choices_doc, "choices($self, example, /)\n--\n\n"
-                          "The answer choices of an example, or None where the prompt has no answer_choices expression. Raises TemplateError.\n\n"
-                          ">>> Prompt(\"who\", \"{{ text }} ||| {{ a }}\", \"{{ a }} ||| {{ b }}\").choices({\"a\": \"Anna\", \"b\": \"Ben\"})\n"
-                          "['Anna', 'Ben']\n");
+PyDoc_STRVAR(choices_doc,
+             "choices($self, example, /)\n--\n\n"
+             "The answer choices of an example, or None where the prompt has no answer_choices expression. Raises TemplateError.\n\n"
+             ">>> Prompt(\"who\", \"{{ text }} ||| {{ a }}\", \"{{ a }} ||| {{ b }}\").choices({\"a\": \"Anna\", \"b\": \"Ben\"})\n"
+             "['Anna', 'Ben']\n");
 static PyObject *prompt_choices(PyObject *object, PyObject *example) {
     prompt_object *self = (prompt_object *)object;
     if (!self->cut || !PyDict_CheckExact(example)) return hand_on(object, "_choices", &example, 1, NULL);
@@ -159,8 +164,8 @@ static PyMethodDef prompt_methods[] = {
 PyDoc_STRVAR(prompt_doc, "What t0native.prompts.Prompt does in C.");
 
 static PyType_Slot prompt_slots[] = {
-    {Py_tp_doc, (void *)prompt_doc},     {Py_tp_dealloc, prompt_dealloc}, {Py_tp_traverse, prompt_traverse},
-    {Py_tp_clear, prompt_clear},         {Py_tp_methods, prompt_methods}, {0, NULL},
+    {Py_tp_doc, (void *)prompt_doc}, {Py_tp_dealloc, prompt_dealloc}, {Py_tp_traverse, prompt_traverse},
+    {Py_tp_clear, prompt_clear},     {Py_tp_methods, prompt_methods}, {0, NULL},
 };
 
 static PyType_Spec prompt_spec = {"t0native._core.Prompt", sizeof(prompt_object), 0,

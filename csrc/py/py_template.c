@@ -8,8 +8,10 @@
 
 static bool budgets_valid(Py_ssize_t steps, Py_ssize_t output, Py_ssize_t memory, double seconds) {
     if (steps < 1 || output < 1 || memory < 1 || output > 1 << 30)
-        PyErr_Format(PyExc_ValueError, "max_steps %zd, max_output %zd, max_memory %zd: at least 1, and max_output at most %d", steps, output, memory, 1 << 30);
-    else if (!(seconds >= 0) || seconds > 1e9) PyErr_SetString(PyExc_ValueError, "max_seconds: above 0 and at most 1e9, or None for no limit");
+        PyErr_Format(PyExc_ValueError, "max_steps %zd, max_output %zd, max_memory %zd: at least 1, and max_output at most %d", steps,
+                     output, memory, 1 << 30);
+    else if (!(seconds >= 0) || seconds > 1e9)
+        PyErr_SetString(PyExc_ValueError, "max_seconds: above 0 and at most 1e9, or None for no limit");
     else return true;
     return false;
 }
@@ -18,15 +20,19 @@ static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     static char *names[] = {"source", "max_steps", "max_output", "max_memory", "max_seconds", NULL};
     PyObject *source, *seconds = Py_None;
     Py_ssize_t max_steps = 1000000, max_output = 4000000, max_memory = 64000000;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|$nnnO:Template", names, &source, &max_steps, &max_output, &max_memory, &seconds)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|$nnnO:Template", names, &source, &max_steps, &max_output, &max_memory, &seconds))
+        return NULL;
     const double max_seconds = seconds == Py_None ? 0 : PyFloat_AsDouble(seconds);
-    if (PyErr_Occurred() || !budgets_valid(max_steps, max_output, max_memory, seconds == Py_None || max_seconds > 0 ? max_seconds : -1)) return NULL;
+    if (PyErr_Occurred() || !budgets_valid(max_steps, max_output, max_memory, seconds == Py_None || max_seconds > 0 ? max_seconds : -1))
+        return NULL;
     t0py_state *state = t0py_state_of_type(type);
     t0py_template *self = state ? (t0py_template *)type->tp_alloc(type, 0) : NULL;
     if (!self) return NULL;
     self->runtime = (t0_runtime *)Py_NewRef(state->template_runtime);
     self->source = Py_NewRef(source);
-    self->budgets = (t0_render_options){.max_steps = (uint64_t)max_steps, .max_output = (size_t)max_output, .max_memory = (size_t)max_memory,
+    self->budgets = (t0_render_options){.max_steps = (uint64_t)max_steps,
+                                        .max_output = (size_t)max_output,
+                                        .max_memory = (size_t)max_memory,
                                         .max_seconds = max_seconds};
     t0_error err = {.status = T0_OK};
     if (t0_template_compile(&self->compiled, source, &err) == T0_OK) return (PyObject *)self;
@@ -72,7 +78,9 @@ PyObject *t0py_template_render(t0py_template *self, const t0_render_options *opt
     t0_writer out = t0_writer_open(room, sizeof room);
     PyObject *result = NULL;
     if (t0_render(&self->compiled, self->runtime, &all, example, answer_choices, &out) == 0)
-        result = shape == T0PY_TEXT ? t0_writer_text(&out, 0, out.size) : shape == T0PY_PARTS ? t0_writer_parts(&out) : t0_writer_noted_parts(&out);
+        result = shape == T0PY_TEXT    ? t0_writer_text(&out, 0, out.size)
+                 : shape == T0PY_PARTS ? t0_writer_parts(&out)
+                                       : t0_writer_noted_parts(&out);
     t0_writer_close(&out);
     return result;
 }
@@ -133,8 +141,12 @@ static PyObject *names_tuple(const t0_template *compiled, bool guarded_only) {
     return names;
 }
 
-static PyObject *template_names(PyObject *object, void *unused) { return (void)unused, names_tuple(&((t0py_template *)object)->compiled, false); }
-static PyObject *template_guarded(PyObject *object, void *unused) { return (void)unused, names_tuple(&((t0py_template *)object)->compiled, true); }
+static PyObject *template_names(PyObject *object, void *unused) {
+    return (void)unused, names_tuple(&((t0py_template *)object)->compiled, false);
+}
+static PyObject *template_guarded(PyObject *object, void *unused) {
+    return (void)unused, names_tuple(&((t0py_template *)object)->compiled, true);
+}
 
 static PyObject *template_source(PyObject *object, void *unused) { return (void)unused, Py_NewRef(((t0py_template *)object)->source); }
 static PyObject *template_random(PyObject *object, void *unused) {
@@ -150,7 +162,8 @@ static PyMethodDef template_methods[] = {
 
 static PyGetSetDef template_properties[] = {
     {"names", template_names, NULL, "Names that the template reads from the example, in order of appearance.", NULL},
-    {"guarded", template_guarded, NULL, "Those of names that `is defined`, `is undefined` or default is asked about: they may be missing.", NULL},
+    {"guarded", template_guarded, NULL, "Those of names that `is defined`, `is undefined` or default is asked about: they may be missing.",
+     NULL},
     {"source", template_source, NULL, "The template's text.", NULL},
     {"random", template_random, NULL, "Whether choice or random occurs.", NULL},
     {0},
@@ -161,9 +174,10 @@ PyDoc_STRVAR(template_doc, "Template(source, *, max_steps=1000000, max_output=40
                            "Raises TemplateError with line and column for what it does not support.");
 
 static PyType_Slot template_slots[] = {
-    {Py_tp_doc, (void *)template_doc},         {Py_tp_new, template_new},         {Py_tp_dealloc, template_dealloc},
-    {Py_tp_traverse, template_traverse},       {Py_tp_clear, template_clear},     {Py_tp_methods, template_methods},
-    {Py_tp_getset, template_properties},       {0, NULL},
+    {Py_tp_doc, (void *)template_doc},   {Py_tp_new, template_new},
+    {Py_tp_dealloc, template_dealloc},   {Py_tp_traverse, template_traverse},
+    {Py_tp_clear, template_clear},       {Py_tp_methods, template_methods},
+    {Py_tp_getset, template_properties}, {0, NULL},
 };
 
 static PyType_Spec template_spec = {"t0native._core.Template", sizeof(t0py_template), 0,

@@ -108,7 +108,8 @@ typedef struct batch_call {
 static t0_status run_batch(batch_call *call, t0_batch_rule rule, int64_t *offsets, const t0_poll *poll, t0_error *err) {
     t0_pool *pool = NULL;
     if (call->threads > 1) T0_TRY(t0_pool_new(&pool, call->threads, err));
-    const t0_status status = t0_encode_batch(call->encoders, pool, call->source.texts, call->source.n, rule, &call->ids, offsets, poll, err);
+    const t0_status status = t0_encode_batch(call->encoders, pool, call->source.texts, call->source.n, rule, &call->ids, offsets, poll,
+                                             err);
     t0_pool_free(pool);
     return status;
 }
@@ -152,10 +153,11 @@ static PyObject *encode_views(tokenizer_object *self, batch_call *call, t0_batch
     return out;
 }
 
-PyDoc_STRVAR(encode_arrays_doc, "encode_arrays($self, texts, add_eos=False, max_length=None, threads=1, errors='strict', sentinels=False)\n--\n\n"
-                                "(ids int32 [N], offsets int64 [B + 1]) of B texts: encode_batch without the Ragged.\n\n"
-                                ">>> ids, offsets = t0.mini.tokenizer().encode_arrays(['Anna', '', 'tea'])\n"
-                                ">>> offsets.tolist()\n[0, 1, 1, 2]\n");
+PyDoc_STRVAR(encode_arrays_doc,
+             "encode_arrays($self, texts, add_eos=False, max_length=None, threads=1, errors='strict', sentinels=False)\n--\n\n"
+             "(ids int32 [N], offsets int64 [B + 1]) of B texts: encode_batch without the Ragged.\n\n"
+             ">>> ids, offsets = t0.mini.tokenizer().encode_arrays(['Anna', '', 'tea'])\n"
+             ">>> offsets.tolist()\n[0, 1, 1, 2]\n");
 static PyObject *tokenizer_encode_arrays(PyObject *object, PyObject *args, PyObject *kwargs) {
     tokenizer_object *self = (tokenizer_object *)object;
     static char *names[] = {"texts", "add_eos", "max_length", "threads", "errors", "sentinels", NULL};
@@ -210,7 +212,8 @@ static PyObject *tokenizer_decode(PyObject *object, PyObject *args, PyObject *kw
     status = t0_tokenizer_decode(self->tokenizer, PyArray_DATA(ids), (size_t)PyArray_SIZE(ids), !skip_special, &text, &err);
     Py_END_ALLOW_THREADS
     Py_DECREF(ids);
-    PyObject *out = status == T0_OK ? PyUnicode_DecodeUTF8((const char *)text.data, (Py_ssize_t)text.size, "replace") : raise_here(self, &err);
+    PyObject *out = status == T0_OK ? PyUnicode_DecodeUTF8((const char *)text.data, (Py_ssize_t)text.size, "replace")
+                                    : raise_here(self, &err);
     t0_buffer_free(&text);
     return out;
 }
@@ -227,7 +230,8 @@ static PyObject *spans_to_python(tokenizer_object *self, const t0_encoder *encod
     PyObject *list = PyList_New(n);
     for (Py_ssize_t i = 0; list && i < n; i++) {
         PyObject *text = span_text(self, encoder, &span[i]);
-        PyObject *entry = text ? Py_BuildValue("(NiII)", text, (int)span[i].id, (unsigned)span[i].origin, (unsigned)span[i].origin_end) : NULL;
+        PyObject *entry = text ? Py_BuildValue("(NiII)", text, (int)span[i].id, (unsigned)span[i].origin, (unsigned)span[i].origin_end)
+                               : NULL;
         if (!entry) Py_CLEAR(list);
         else PyList_SET_ITEM(list, i, entry);
     }
@@ -267,8 +271,9 @@ static PyObject *tokenizer_spans(PyObject *object, PyObject *args, PyObject *kwa
     return out;
 }
 
-PyDoc_STRVAR(id_to_piece_doc, "id_to_piece($self, id, /)\n--\n\nThe text of a piece, or <extra_id_k> of a sentinel. ValueError outside [0, vocab_size).\n\n"
-                              ">>> tok = t0.mini.tokenizer()\n>>> tok.id_to_piece(tok.eos_id)\n'</s>'\n");
+PyDoc_STRVAR(id_to_piece_doc,
+             "id_to_piece($self, id, /)\n--\n\nThe text of a piece, or <extra_id_k> of a sentinel. ValueError outside [0, vocab_size).\n\n"
+             ">>> tok = t0.mini.tokenizer()\n>>> tok.id_to_piece(tok.eos_id)\n'</s>'\n");
 static PyObject *tokenizer_id_to_piece(PyObject *object, PyObject *value) {
     const t0_tokenizer *tok = ((tokenizer_object *)object)->tokenizer;
     const Py_ssize_t id = PyNumber_AsSsize_t(value, PyExc_OverflowError);
@@ -291,9 +296,11 @@ static PyObject *tokenizer_piece_to_id(PyObject *object, PyObject *piece) {
     return PyLong_FromLong(id >= 0 ? id : tok->unk_id);
 }
 
-PyDoc_STRVAR(sentinel_doc, "sentinel($self, k, /)\n--\n\nThe id of <extra_id_k>: n_pieces + extra_ids - 1 - k, T5's rule. ValueError outside [0, extra_ids).\n\n"
-                          ">>> tok = t0.Tokenizer.from_bytes(t0.mini.tokenizer().model_bytes, extra_ids=100)\n"
-                          ">>> tok.sentinel(0) == tok.vocab_size - 1\nTrue\n");
+PyDoc_STRVAR(
+    sentinel_doc,
+    "sentinel($self, k, /)\n--\n\nThe id of <extra_id_k>: n_pieces + extra_ids - 1 - k, T5's rule. ValueError outside [0, extra_ids).\n\n"
+    ">>> tok = t0.Tokenizer.from_bytes(t0.mini.tokenizer().model_bytes, extra_ids=100)\n"
+    ">>> tok.sentinel(0) == tok.vocab_size - 1\nTrue\n");
 static PyObject *tokenizer_sentinel(PyObject *object, PyObject *value) {
     const t0_tokenizer *tok = ((tokenizer_object *)object)->tokenizer;
     const Py_ssize_t k = PyNumber_AsSsize_t(value, PyExc_OverflowError);
@@ -368,7 +375,6 @@ static void tokenizer_dealloc(PyObject *object) {
     Py_DECREF(type);
 }
 
-
 static PyMethodDef tokenizer_methods[] = {
     {"encode", T0PY_METHOD(tokenizer_encode), METH_VARARGS | METH_KEYWORDS, encode_doc},
     {"encode_arrays", T0PY_METHOD(tokenizer_encode_arrays), METH_VARARGS | METH_KEYWORDS, encode_arrays_doc},
@@ -394,12 +400,8 @@ static PyGetSetDef tokenizer_attributes[] = {
 PyDoc_STRVAR(tokenizer_doc, "Tokenizer(model_bytes, extra_ids=100)\n--\n\nA SentencePiece unigram tokenizer; see t0native.Tokenizer.");
 
 static PyType_Slot tokenizer_slots[] = {
-    {Py_tp_new, tokenizer_new},
-    {Py_tp_dealloc, tokenizer_dealloc},
-    {Py_tp_methods, tokenizer_methods},
-    {Py_tp_getset, tokenizer_attributes},
-    {Py_tp_doc, (void *)tokenizer_doc},
-    {0, NULL},
+    {Py_tp_new, tokenizer_new},           {Py_tp_dealloc, tokenizer_dealloc}, {Py_tp_methods, tokenizer_methods},
+    {Py_tp_getset, tokenizer_attributes}, {Py_tp_doc, (void *)tokenizer_doc}, {0, NULL},
 };
 
 static PyType_Spec tokenizer_spec = {

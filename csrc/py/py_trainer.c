@@ -251,10 +251,8 @@ static PyObject *trainer_load_state(PyObject *object, PyObject *value) {
     if (lock_take(self)) {
         float *block = t0_trainer_state_block(self->trainer, &n);
         good = size == n * sizeof(float);
-        if (good && n > 0)
-            memcpy(block, data, size);
-        else if (!good)
-            PyErr_Format(PyExc_ValueError, "state: %zu bytes; this model and optimizer have %zu", size, n * sizeof(float));
+        if (good && n > 0) memcpy(block, data, size);
+        else if (!good) PyErr_Format(PyExc_ValueError, "state: %zu bytes; this model and optimizer have %zu", size, n * sizeof(float));
         PyThread_release_lock(self->lock);
     }
     Py_XDECREF(array);
@@ -299,9 +297,8 @@ PyDoc_STRVAR(trainer_doc,
              "Trains a Model's weights in place. freeze: names of tensors that keep their bits. recompute: less memory for more time. "
              "broadcast_dropout: one mask along a sequence, as T5X.");
 static PyType_Slot trainer_slots[] = {
-    {Py_tp_doc, (void *)trainer_doc},       {Py_tp_new, trainer_new},
-    {Py_tp_dealloc, trainer_dealloc},       {Py_tp_methods, trainer_methods},
-    {Py_tp_getset, trainer_properties},     {0, NULL},
+    {Py_tp_doc, (void *)trainer_doc}, {Py_tp_new, trainer_new},           {Py_tp_dealloc, trainer_dealloc},
+    {Py_tp_methods, trainer_methods}, {Py_tp_getset, trainer_properties}, {0, NULL},
 };
 
 static PyType_Spec trainer_spec = {

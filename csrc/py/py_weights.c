@@ -38,13 +38,10 @@ PyObject *t0py_model_tensors(PyObject *object, PyObject *unused) {
     PyObject *list = PyList_New((Py_ssize_t)model->n_tensors);
     for (size_t i = 0; list && i < model->n_tensors; i++) {
         const t0_tensor *tensor = &model->tensors[i];
-        PyObject *item = tensor->is_vector
-                             ? Py_BuildValue("s(n)", tensor->name, (Py_ssize_t)tensor->columns)
-                             : Py_BuildValue("s(nn)", tensor->name, (Py_ssize_t)tensor->rows, (Py_ssize_t)tensor->columns);
-        if (item)
-            PyList_SET_ITEM(list, (Py_ssize_t)i, item);
-        else
-            Py_CLEAR(list);
+        PyObject *item = tensor->is_vector ? Py_BuildValue("s(n)", tensor->name, (Py_ssize_t)tensor->columns)
+                                           : Py_BuildValue("s(nn)", tensor->name, (Py_ssize_t)tensor->rows, (Py_ssize_t)tensor->columns);
+        if (item) PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+        else Py_CLEAR(list);
     }
     return list;
 }
@@ -65,7 +62,8 @@ static PyObject *unpacked(const t0_model *model, PyObject *name) {
     return array;
 }
 
-const char t0py_tensor_doc[] = "tensor($self, name, /)\n--\n\nRead-only float32 array of a weight: a view that keeps the model alive, or of a packed model a copy.";
+const char t0py_tensor_doc[] = "tensor($self, name, /)\n--\n\nRead-only float32 array of a weight: a view that keeps the model alive, or "
+                               "of a packed model a copy.";
 PyObject *t0py_model_tensor(PyObject *object, PyObject *name) {
     const t0_model *model = ((t0py_model *)object)->model;
     if (!model->packed) return t0py_tensor_view(object, model, model->weights, name, false);
@@ -99,15 +97,16 @@ static Py_ssize_t rows_in(PyArrayObject *array, const t0_tensor *tensor, Py_ssiz
     const npy_intp columns = PyArray_NDIM(array) > 0 ? PyArray_DIM(array, PyArray_NDIM(array) - 1) : 0;
     const npy_intp rows = PyArray_NDIM(array) == 1 ? 1 : PyArray_NDIM(array) == 2 ? PyArray_DIM(array, 0) : -1;
     if (columns == (npy_intp)tensor->columns && rows >= 0 && first_row >= 0 && rows <= (npy_intp)tensor->rows - first_row) return rows;
-    PyErr_Format(PyExc_ValueError, "rows: %zd rows of %zd from row %zd on do not fit %s, [%zu, %zu]", (Py_ssize_t)rows, (Py_ssize_t)columns, first_row,
-                 tensor->name, tensor->rows, tensor->columns);
+    PyErr_Format(PyExc_ValueError, "rows: %zd rows of %zd from row %zd on do not fit %s, [%zu, %zu]", (Py_ssize_t)rows, (Py_ssize_t)columns,
+                 first_row, tensor->name, tensor->rows, tensor->columns);
     return -1;
 }
 
-const char t0py_put_doc[] = "put($self, name, first_row, rows, /)\n--\n\n"
-                            "Takes rows of a tensor, from first_row on: [n, columns] (or one row) of float32, float16, or uint16 for bfloat16.\n"
-                            "They are converted and packed at once, in any order. Returns None, or (index, value) of the first element of rows\n"
-                            "that is not finite.";
+const char
+    t0py_put_doc[] = "put($self, name, first_row, rows, /)\n--\n\n"
+                     "Takes rows of a tensor, from first_row on: [n, columns] (or one row) of float32, float16, or uint16 for bfloat16.\n"
+                     "They are converted and packed at once, in any order. Returns None, or (index, value) of the first element of rows\n"
+                     "that is not finite.";
 PyObject *t0py_model_put(PyObject *object, PyObject *args) {
     t0_model *model = ((t0py_model *)object)->model;
     PyObject *name, *value;
@@ -159,7 +158,7 @@ static t0_status init_work(void *context, t0_exec *exec, const t0_poll *poll, t0
 }
 
 const char t0py_init_doc[] = "init($self, kind='t5', seed=0, threads=1)\n--\n\n"
-                       "Fills the weights at random: kind 't5' or 'matching'. Counter-based: the same everywhere.";
+                             "Fills the weights at random: kind 't5' or 'matching'. Counter-based: the same everywhere.";
 PyObject *t0py_model_init(PyObject *object, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"kind", "seed", "threads", NULL};
     t0py_model *self = (t0py_model *)object;
@@ -176,7 +175,7 @@ PyObject *t0py_model_init(PyObject *object, PyObject *args, PyObject *kwargs) {
 }
 
 const char t0py_find_nonfinite_doc[] = "find_nonfinite($self)\n--\n\n"
-                                 "(tensor name, flat index, value) of the first weight that is not finite, or None.";
+                                       "(tensor name, flat index, value) of the first weight that is not finite, or None.";
 PyObject *t0py_model_find_nonfinite(PyObject *object, PyObject *unused) {
     (void)unused;
     const t0_model *model = ((t0py_model *)object)->model;

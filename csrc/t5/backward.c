@@ -37,8 +37,8 @@ void t0_backward_carve(t0_stack_backward *backward, const t0_stack_forward *forw
 /* ---- sub-layers -------------------------------------------------------------------------------------------------- */
 
 /* y = x W^T backwards: dW += dy^T x and dx (+)= dy W. */
-static void linear_backward(const t0_pass *pass, float *gradients, float *dx, const float *dy, const float *x, size_t weight,
-                            size_t n_rows, size_t in, size_t out, bool add) {
+static void linear_backward(const t0_pass *pass, float *gradients, float *dx, const float *dy, const float *x, size_t weight, size_t n_rows,
+                            size_t in, size_t out, bool add) {
     const t0_linear s = {.n_rows = n_rows, .in = in, .out = out, .x_stride = in, .y_stride = out};
     t0_linear_backward_weight(pass->exec, &s, gradients + weight, dy, x);
     t0_linear_backward_input(pass->exec, &s, dx, dy, pass->model->weights + weight, add);
@@ -109,8 +109,8 @@ static void self_backward(const t0_stack_backward *backward, float *gradients, c
     const float *q = b->qkv;
     float *dq = backward->wide;
     memset(dq, 0, n * 3 * inner * sizeof *dq);
-    t0_attention_backward(pass->exec, &s, dq, dq + inner, dq + 2 * inner, backward->dbias, backward->scratch, backward->narrow,
-                          b->self_p, q, q + inner, q + 2 * inner);
+    t0_attention_backward(pass->exec, &s, dq, dq + inner, dq + 2 * inner, backward->dbias, backward->scratch, backward->narrow, b->self_p,
+                          q, q + inner, q + 2 * inner);
     t0_stack_norm(forward, b->self_r, b->self_x, w->self_norm);
     linear_backward(pass, gradients, backward->dy, dq, forward->y, w->self_qkv, n, d, 3 * inner, false);
     norm_backward(backward, gradients, backward->dy, b->self_x, b->self_r, w->self_norm);

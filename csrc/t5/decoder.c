@@ -102,10 +102,8 @@ t0_status t0_decoder_new(t0_decoder **out, const t0_model *model, t0_exec *exec,
     decoder->model = model;
     t0_exec_watch(exec, poll);
     const t0_status status = t0_exec_unwatch(exec, prepare(decoder, exec, sources, err), err);
-    if (status == T0_OK)
-        *out = decoder;
-    else
-        t0_decoder_free(decoder);
+    if (status == T0_OK) *out = decoder;
+    else t0_decoder_free(decoder);
     return status;
 }
 

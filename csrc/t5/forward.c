@@ -102,8 +102,7 @@ void t0_stack_dropout(const t0_stack_forward *forward, float *y, const float *x,
     if (pass->broadcast)
         t0_dropout_broadcast(pass->exec, y, x, forward->shape->offsets, forward->shape->n_sequences, columns, pass->dropout, pass->seed,
                              site, first);
-    else
-        t0_dropout(pass->exec, y, x, forward->n_rows * columns, pass->dropout, pass->seed, site, first);
+    else t0_dropout(pass->exec, y, x, forward->n_rows * columns, pass->dropout, pass->seed, site, first);
 }
 
 static t0_attention attention_of(const t0_stack_forward *forward, size_t block, t0_dropout_place place) {

@@ -87,7 +87,14 @@ t0_attention t0_stack_cross_attention(const t0_stack_forward *forward, size_t bl
 
 /* Places with dropout, in the order of a pass. */
 typedef enum t0_dropout_place {
-    T0_DROP_EMBEDDING, T0_DROP_SELF_P, T0_DROP_SELF, T0_DROP_CROSS_P, T0_DROP_CROSS, T0_DROP_INNER, T0_DROP_FFN, T0_DROP_FINAL
+    T0_DROP_EMBEDDING,
+    T0_DROP_SELF_P,
+    T0_DROP_SELF,
+    T0_DROP_CROSS_P,
+    T0_DROP_CROSS,
+    T0_DROP_INNER,
+    T0_DROP_FFN,
+    T0_DROP_FINAL
 } t0_dropout_place;
 /* y = dropped x, [n_rows, columns]; the same call forward and backward. y may be x. */
 void t0_stack_dropout(const t0_stack_forward *forward, float *y, const float *x, size_t columns, size_t block, t0_dropout_place place);

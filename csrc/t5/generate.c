@@ -123,16 +123,21 @@ static t0_status generate_check(const t0_model *model, const t0_ragged *sources,
     T0_TRY(t0_ragged_check(sources, "sources", model->config.vocab_size, err));
     if (options->max_new_tokens < 1) return t0_fail(err, T0_EVALUE, "max_new_tokens %d: at least 1", options->max_new_tokens);
     if (options->min_new_tokens < 0 || options->min_new_tokens > options->max_new_tokens)
-        return t0_fail(err, T0_EVALUE, "min_new_tokens %d: from 0 to max_new_tokens, %d",
-                       options->min_new_tokens, options->max_new_tokens);
+        return t0_fail(err, T0_EVALUE, "min_new_tokens %d: from 0 to max_new_tokens, %d", options->min_new_tokens, options->max_new_tokens);
     return T0_OK;
 }
 
 t0_status t0_generate(const t0_model *model, t0_exec *exec, int32_t *ids_out, int32_t *lengths_out, double *scores_out,
                       const t0_ragged *sources, const t0_generation *options, const t0_poll *poll, t0_error *err) {
     T0_TRY(generate_check(model, sources, options, err));
-    generate_call call = {.model = model, .exec = exec, .poll = poll, .sources = sources, .options = options,
-                          .ids_out = ids_out, .lengths_out = lengths_out, .scores_out = scores_out};
+    generate_call call = {.model = model,
+                          .exec = exec,
+                          .poll = poll,
+                          .sources = sources,
+                          .options = options,
+                          .ids_out = ids_out,
+                          .lengths_out = lengths_out,
+                          .scores_out = scores_out};
     for (size_t b = 0; b < sources->n; b++) scores_out[b] = 0.0;
     return generate_groups(&call, err);
 }

@@ -212,10 +212,8 @@ static void embed(const t0_infer_pass *pass, const int32_t *ids) {
     for (size_t n = 0; n < pass->rows.n; n++) {
         float *x = pass->places.x + n * d;
         assert(ids[n] >= 0 && ids[n] < model->config.vocab_size);
-        if (model->packed)
-            t0_packed_get(x, &model->matrices[model->shared], (t0_packed_place){0, 1}, (size_t)ids[n]);
-        else
-            memcpy(x, model->weights + model->shared + (size_t)ids[n] * d, d * sizeof *x);
+        if (model->packed) t0_packed_get(x, &model->matrices[model->shared], (t0_packed_place){0, 1}, (size_t)ids[n]);
+        else memcpy(x, model->weights + model->shared + (size_t)ids[n] * d, d * sizeof *x);
     }
 }
 

@@ -270,18 +270,15 @@ size_t t0_cross_size(const t0_model *model, size_t n_rows) {
 }
 
 size_t t0_model_put(t0_model *model, const t0_tensor *tensor, size_t first_row, size_t n, const void *src, t0_dtype from) {
-    if (tensor->matrix != SIZE_MAX)
-        return t0_packed_put(&model->matrices[tensor->matrix], tensor->place, first_row, n, src, from);
+    if (tensor->matrix != SIZE_MAX) return t0_packed_put(&model->matrices[tensor->matrix], tensor->place, first_row, n, src, from);
     float *to = model->weights + tensor->offset + first_row * tensor->columns;
     const size_t count = n * tensor->columns, bad = t0_widen(to, src, from, count);
     return bad < count ? bad : SIZE_MAX;
 }
 
 void t0_model_get(float *row, const t0_model *model, const t0_tensor *tensor, size_t r) {
-    if (tensor->matrix != SIZE_MAX)
-        t0_packed_get(row, &model->matrices[tensor->matrix], tensor->place, r);
-    else
-        memcpy(row, model->weights + tensor->offset + r * tensor->columns, tensor->columns * sizeof *row);
+    if (tensor->matrix != SIZE_MAX) t0_packed_get(row, &model->matrices[tensor->matrix], tensor->place, r);
+    else memcpy(row, model->weights + tensor->offset + r * tensor->columns, tensor->columns * sizeof *row);
 }
 
 const t0_tensor *t0_model_find(const t0_model *model, const char *name) {

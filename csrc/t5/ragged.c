@@ -4,8 +4,8 @@
 static t0_status check_length(const t0_ragged *batch, size_t i, const char *what, t0_error *err) {
     const int64_t start = batch->offsets[i], end = batch->offsets[i + 1];
     if (end > start) return T0_OK;
-    return t0_fail(err, T0_EVALUE, "%s: sequence %zu has offsets %lld to %lld: it must have at least one token", what, i,
-                   (long long)start, (long long)end);
+    return t0_fail(err, T0_EVALUE, "%s: sequence %zu has offsets %lld to %lld: it must have at least one token", what, i, (long long)start,
+                   (long long)end);
 }
 
 static t0_status check_ids(const t0_ragged *batch, size_t i, const char *what, int32_t vocab_size, t0_error *err) {

@@ -174,8 +174,8 @@ static t0_status decode_chunk(score_call *call, const group_memory *memory, size
     t0_carver at = {.base = memory->pass};
     t0_infer_carve(&pass, &at);
     T0_TRY(t0_infer_forward(&pass, memory->decoded, c->ids, err));
-    T0_TRY(t0_infer_likelihood(call->model, call->exec, c->log_p, memory->decoded, c->n_rows, c->label_offsets, c->labels, memory->head,
-                               err));
+    T0_TRY(
+        t0_infer_likelihood(call->model, call->exec, c->log_p, memory->decoded, c->n_rows, c->label_offsets, c->labels, memory->head, err));
     for (size_t i = 0; i < c->n_labels; i++) call->sorted_scores[c->tokens[i]] = c->log_p[i];
     return T0_OK;
 }
@@ -290,8 +290,8 @@ static t0_status score_check(const t0_model *model, const t0_ragged *sources, co
 t0_status t0_score(const t0_model *model, t0_exec *exec, double *scores, float *token_scores, const t0_ragged *sources,
                    const t0_ragged *targets, const int32_t *source_of, const t0_poll *poll, t0_error *err) {
     T0_TRY(score_check(model, sources, targets, source_of, err));
-    score_call call = {.model = model, .exec = exec, .sources = sources, .targets = targets, .scores = scores,
-                       .token_scores = token_scores};
+    score_call call =
+        {.model = model, .exec = exec, .sources = sources, .targets = targets, .scores = scores, .token_scores = token_scores};
     t0_workspace workspace = {0};
     t0_status status = T0_OK;
     t0_exec_watch(exec, poll);

@@ -17,8 +17,7 @@ static t0_status encode(t0_encoding *encoding, t0_workspace *workspace, float *o
     return t0_encode_groups(encoding, out, err);
 }
 
-t0_status t0_encode_states(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_poll *poll,
-                           t0_error *err) {
+t0_status t0_encode_states(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_poll *poll, t0_error *err) {
     T0_TRY(t0_ragged_check(sources, "sources", model->config.vocab_size, err));
     t0_encoding encoding = {.model = model, .exec = exec, .sources = sources, .end = sources->n};
     t0_workspace workspace = {0};

@@ -21,8 +21,7 @@ t0_status t0_ragged_check_offsets(const t0_ragged *batch, const char *what, t0_e
 
 /* ---- inference --------------------------------------------------------------------------------------------------
  * Encoder states, out [N, D] after the final norm. */
-t0_status t0_encode_states(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_poll *poll,
-                           t0_error *err);
+t0_status t0_encode_states(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_poll *poll, t0_error *err);
 
 /* Logits [sum of target rows, V] of a teacher-forced decoder, whose inputs are given as they are (no shift). */
 t0_status t0_logits(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_ragged *decoder_inputs,
@@ -69,13 +68,13 @@ typedef struct t0_trainer_options {
 t0_status t0_trainer_options_check(const t0_trainer_options *options, t0_error *err);
 
 typedef struct t0_step_result {
-    double loss;      /* mean over target tokens, of this batch */
+    double loss; /* mean over target tokens, of this batch */
     double grad_norm; /* before clipping, of the tensors that are not frozen */
     size_t source_tokens, target_tokens;
 } t0_step_result;
 
-t0_status t0_trainer_new(t0_trainer **out, t0_model *model, const t0_trainer_options *options, const t0_kernels *kernels,
-                         size_t n_threads, t0_error *err); /* borrows the model */
+t0_status t0_trainer_new(t0_trainer **out, t0_model *model, const t0_trainer_options *options, const t0_kernels *kernels, size_t n_threads,
+                         t0_error *err); /* borrows the model */
 void t0_trainer_free(t0_trainer *trainer);
 
 /* Forward and backward only: trainer gradients = d(mean loss)/dw of this batch. Decoder inputs are the targets shifted
@@ -97,7 +96,7 @@ t0_status t0_trainer_plan(t0_training_bytes *out, t0_model *model, const t0_trai
                           const t0_ragged *sources, const t0_ragged *targets, t0_error *err);
 
 size_t t0_trainer_workspace_bytes(const t0_trainer *trainer); /* held for activations: as the largest batch so far has needed */
-float *t0_trainer_gradient_block(t0_trainer *trainer);             /* [n_weights], the model's offsets */
+float *t0_trainer_gradient_block(t0_trainer *trainer); /* [n_weights], the model's offsets */
 float *t0_trainer_state_block(t0_trainer *trainer, size_t *n_floats); /* optimiser states of all tensors, in table order */
 
 #endif

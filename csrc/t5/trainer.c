@@ -136,10 +136,8 @@ static t0_status plan_trainer(t0_trainer **out, t0_model *model, const t0_traine
     for (size_t i = 0; i < trainer->n_shards; i++) trainer->shards[i].microbatch_rows = trainer->n_shards == 1 ? WIDE_ROWS : SHARDED_ROWS;
     t0_status status = take_frozen(trainer, options->frozen, err);
     if (status == T0_OK) status = lay_out_states(trainer, err);
-    if (status == T0_OK)
-        *out = trainer;
-    else
-        t0_trainer_free(trainer);
+    if (status == T0_OK) *out = trainer;
+    else t0_trainer_free(trainer);
     return status;
 }
 
@@ -170,8 +168,8 @@ static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, t0_error 
     return T0_OK;
 }
 
-t0_status t0_trainer_new(t0_trainer **out, t0_model *model, const t0_trainer_options *options, const t0_kernels *kernels,
-                         size_t n_threads, t0_error *err) {
+t0_status t0_trainer_new(t0_trainer **out, t0_model *model, const t0_trainer_options *options, const t0_kernels *kernels, size_t n_threads,
+                         t0_error *err) {
     t0_trainer *trainer;
     T0_TRY(plan_trainer(&trainer, model, options, n_threads, err));
     const t0_status status = build(trainer, kernels, err);

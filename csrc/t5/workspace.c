@@ -19,10 +19,8 @@ t0_status t0_workspace_reserve(t0_workspace *workspace, size_t n_floats, t0_erro
 }
 
 void t0_workspace_free(t0_workspace *workspace) {
-    if (workspace->capacity < MAPPED_FLOATS)
-        t0_free(workspace->data);
-    else
-        t0_unmap(workspace->data, workspace->capacity * sizeof(float));
+    if (workspace->capacity < MAPPED_FLOATS) t0_free(workspace->data);
+    else t0_unmap(workspace->data, workspace->capacity * sizeof(float));
     *workspace = (t0_workspace){0};
 }
 
@@ -39,6 +37,4 @@ float *t0_carve(t0_carver *carver, size_t rows, size_t columns) {
     return piece;
 }
 
-void *t0_carve_items(t0_carver *carver, size_t n, size_t size) {
-    return t0_carve(carver, n, t0_size_units(size, sizeof(float)));
-}
+void *t0_carve_items(t0_carver *carver, size_t n, size_t size) { return t0_carve(carver, n, t0_size_units(size, sizeof(float))); }

@@ -13,7 +13,8 @@ typedef struct t0_arguments {
 
 typedef PyObject *(*t0_filter_run)(t0_context *c, PyObject *value, const t0_arguments *args); /* new; NULL: exception set */
 typedef int (*t0_test_run)(t0_context *c, PyObject *value, const t0_arguments *args);         /* 1, 0, -1: exception set */
-typedef PyObject *(*t0_function_run)(t0_context *c, const t0_arguments *args, PyObject *keywords); /* keywords: tuple of the last ones' names, or NULL */
+typedef PyObject *(*t0_function_run)(t0_context *c, const t0_arguments *args,
+                                     PyObject *keywords); /* keywords: tuple of the last ones' names, or NULL */
 
 enum { T0_CALL_FRESH = 1, T0_CALL_ANY_COUNT = 2, T0_CALL_RANDOM = 4, T0_CALL_LAZY = 8, T0_CALL_KEYWORDS = 16, T0_CALL_MUTATES = 32 };
 
@@ -36,8 +37,20 @@ typedef struct t0_function {
     uint8_t flags;
 } t0_function;
 
-enum { T0_TYPE_STR = 1, T0_TYPE_LIST = 2, T0_TYPE_DICT = 4, T0_TYPE_TUPLE = 8, T0_TYPE_INT = 16, T0_TYPE_FLOAT = 32,
-       T0_TYPE_BOOL = 64, T0_TYPE_NONE = 128, T0_TYPE_RANGE = 256, T0_TYPE_LOOP = 512, T0_TYPE_HELPER = 1024, T0_TYPE_OTHER = 2048 };
+enum {
+    T0_TYPE_STR = 1,
+    T0_TYPE_LIST = 2,
+    T0_TYPE_DICT = 4,
+    T0_TYPE_TUPLE = 8,
+    T0_TYPE_INT = 16,
+    T0_TYPE_FLOAT = 32,
+    T0_TYPE_BOOL = 64,
+    T0_TYPE_NONE = 128,
+    T0_TYPE_RANGE = 256,
+    T0_TYPE_LOOP = 512,
+    T0_TYPE_HELPER = 1024,
+    T0_TYPE_OTHER = 2048
+};
 
 typedef struct t0_method {
     const char *name;

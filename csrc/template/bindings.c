@@ -35,7 +35,8 @@ static t0_status bind_parameters(t0_parser *p, t0_node *node, const t0_token *at
     for (uint32_t i = 0; i < n; i++) node->items[i] = i < args->n_positional ? args->positional[i] : NULL;
     for (uint32_t k = 0; k < args->n_keyword; k++) {
         uint32_t i = 0;
-        while (i < n && (filter->flags & T0_CALL_ANY_COUNT || PyUnicode_CompareWithASCIIString(args->names[k], filter->parameters[i]) != 0)) i++;
+        while (i < n && (filter->flags & T0_CALL_ANY_COUNT || PyUnicode_CompareWithASCIIString(args->names[k], filter->parameters[i]) != 0))
+            i++;
         if (i == n) return fail_name(p, at, "unknown keyword argument", args->names[k], "of a filter");
         if (node->items[i]) return fail_name(p, at, "argument", args->names[k], "is given twice");
         node->items[i] = args->keyword[k];
@@ -82,7 +83,8 @@ static t0_status bind_lazy(t0_parser *p, t0_node *node, const t0_token *at, t0_c
         args.positional++;
         args.n_positional--;
     }
-    if (!args.n_positional) return is_map || args.n_keyword ? fail_name(p, at, "filter", node->value, "needs a name in quotes first") : T0_OK;
+    if (!args.n_positional)
+        return is_map || args.n_keyword ? fail_name(p, at, "filter", node->value, "needs a name in quotes first") : T0_OK;
     if (!is_text(args.positional[0])) return fail_name(p, at, "filter", node->value, "takes a constant name in quotes only");
     t0_token name = *at;
     name.value = args.positional[0]->value;
@@ -125,7 +127,8 @@ t0_status t0_bind_filter(t0_parser *p, t0_node *node, const t0_token *name, cons
     const t0_filter *filter = t0_filter_find(name->value);
     if (!filter)
         return fail_name(p, name, "filter", name->value,
-                         t0_filter_is_jinja(name->value) ? "is not supported here: rewrite the prompt without it" : "does not exist: see the documentation for the list");
+                         t0_filter_is_jinja(name->value) ? "is not supported here: rewrite the prompt without it"
+                                                         : "does not exist: see the documentation for the list");
     node->value = name->value;
     node->fn = filter;
     if (filter->flags & T0_CALL_RANDOM) p->template->random = true;
@@ -139,7 +142,8 @@ t0_status t0_bind_test(t0_parser *p, t0_node *node, const t0_token *name, const 
     assert(node->kind == T_TEST);
     const t0_test *test = t0_test_find(name->value);
     if (!test) return fail_name(p, name, "test", name->value, "does not exist or is not supported");
-    if (args->n_keyword || args->n_positional != test->count) return fail_name(p, name, "test", name->value, "got a wrong number of arguments");
+    if (args->n_keyword || args->n_positional != test->count)
+        return fail_name(p, name, "test", name->value, "got a wrong number of arguments");
     if (is_one_of(name->value, "defined", "undefined")) T0_TRY(note_guarded(p, node->a));
     node->value = name->value;
     node->fn = test;
@@ -162,7 +166,8 @@ static t0_status join_arguments(t0_parser *p, t0_node *node, const t0_call_argum
     for (uint32_t i = 0; i < args->n_keyword; i++) {
         for (uint32_t j = 0; j < i; j++)
             if (args->names[i] == args->names[j])
-                return t0_fail_at(p->err, node->line, node->column, "keyword argument '%.60s' is given twice", PyUnicode_AsUTF8(args->names[i]));
+                return t0_fail_at(p->err, node->line, node->column, "keyword argument '%.60s' is given twice",
+                                  PyUnicode_AsUTF8(args->names[i]));
         PyTuple_SET_ITEM(*names, i, Py_NewRef(args->names[i]));
     }
     return T0_OK;
@@ -171,7 +176,8 @@ static t0_status join_arguments(t0_parser *p, t0_node *node, const t0_call_argum
 static t0_status bind_function(t0_parser *p, t0_node **callee, const t0_token *at, const t0_call_arguments *args) {
     t0_node *const target = *callee, *node;
     const t0_function *function = t0_function_find(target->value);
-    if (function && args->n_keyword && !(function->flags & T0_CALL_KEYWORDS)) return fail_name(p, at, "function", target->value, "takes no keyword arguments");
+    if (function && args->n_keyword && !(function->flags & T0_CALL_KEYWORDS))
+        return fail_name(p, at, "function", target->value, "takes no keyword arguments");
     T0_TRY(t0_parser_node(p, T_CALL, at, &node));
     node->a = target;
     node->fn = function;

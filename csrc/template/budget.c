@@ -62,7 +62,8 @@ void t0_budget_open(t0_context *c) {
 /* Now and then also lets signals and other threads have their turn: no borrowed reference into the example may be held. */
 int t0_pause(t0_context *c) {
     if (spend(c, 0) < 0) return -1;
-    if (c->steps - c->nodes > c->max_memory / STEP_BYTES) return t0_refuse(c, "more than %zu bytes of memory: raise max_memory", c->max_memory);
+    if (c->steps - c->nodes > c->max_memory / STEP_BYTES)
+        return t0_refuse(c, "more than %zu bytes of memory: raise max_memory", c->max_memory);
     if (c->deadline > 0 && clock_seconds() > c->deadline) return refuse_time(c);
     plan_pause(c);
     if (c->steps - c->yielded >= YIELD_STEPS) {
@@ -75,7 +76,8 @@ int t0_pause(t0_context *c) {
 
 int t0_charge_size(t0_context *c, uint64_t characters) {
     if (characters > c->max_output)
-        return t0_refuse(c, "a text of %llu characters, at most %llu: raise max_output", (unsigned long long)characters, (unsigned long long)c->max_output);
+        return t0_refuse(c, "a text of %llu characters, at most %llu: raise max_output", (unsigned long long)characters,
+                         (unsigned long long)c->max_output);
     return t0_charge(c, characters / 64);
 }
 
@@ -87,7 +89,8 @@ PyObject *t0_settle_wide(t0_context *c, PyObject *text) {
 
 int t0_charge_replace(t0_context *c, PyObject *text, PyObject *old, PyObject *new) {
     assert(PyUnicode_Check(text) && PyUnicode_Check(old) && PyUnicode_Check(new));
-    const uint64_t size = (uint64_t)PyUnicode_GET_LENGTH(text), from = (uint64_t)PyUnicode_GET_LENGTH(old), to = (uint64_t)PyUnicode_GET_LENGTH(new);
+    const uint64_t size = (uint64_t)PyUnicode_GET_LENGTH(text), from = (uint64_t)PyUnicode_GET_LENGTH(old),
+                   to = (uint64_t)PyUnicode_GET_LENGTH(new);
     const uint64_t most = size + (from ? size / from : size + 1) * to;
     if (to <= from || most <= c->max_output) return t0_charge(c, size / 64);
     const Py_ssize_t hits = from ? PyUnicode_Count(text, old, 0, PY_SSIZE_T_MAX) : (Py_ssize_t)size + 1;
@@ -137,4 +140,3 @@ static int weigh(t0_context *c, PyObject *value, int depth, bool printed) {
 
 int t0_charge_tree(t0_context *c, PyObject *value) { return weigh(c, value, 0, false) < 0 ? -1 : t0_charge(c, 0); }
 int t0_charge_print(t0_context *c, PyObject *value) { return weigh(c, value, 0, true) < 0 ? -1 : t0_charge(c, 0); }
-

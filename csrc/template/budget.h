@@ -17,7 +17,8 @@ static inline int t0_charge_node(t0_context *c) {
 int t0_charge_size(t0_context *c, uint64_t characters); /* before a string of this length is made */
 int t0_charge_tree(t0_context *c, PyObject *value);     /* before a value is compared or hashed */
 int t0_charge_print(t0_context *c, PyObject *value);    /* before a container is printed */
-int t0_charge_replace(t0_context *c, PyObject *text, PyObject *old, PyObject *new); /* three str: before every `old` in `text` becomes `new` */
+int t0_charge_replace(t0_context *c, PyObject *text, PyObject *old,
+                      PyObject *new); /* three str: before every `old` in `text` becomes `new` */
 
 PyObject *t0_settle_wide(t0_context *c, PyObject *text);
 static inline PyObject *t0_settle(t0_context *c, PyObject *out) { /* the rest of the price of a text just made; passes `out` on, NULL too */

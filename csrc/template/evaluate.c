@@ -139,7 +139,10 @@ static PyObject *evaluate_slice(t0_context *c, const t0_node *node) {
         const bool sized = PyList_Check(base) || PyTuple_Check(base) || PyUnicode_Check(base);
         if (sized && t0_charge(c, (uint64_t)PyObject_Size(base) / 64) < 0) out = NULL;
         else out = PyObject_GetItem(base, slice);
-        const Py_ssize_t size = !out ? 0 : PyList_CheckExact(out) ? PyList_GET_SIZE(out) : PyTuple_CheckExact(out) ? PyTuple_GET_SIZE(out) : 0;
+        const Py_ssize_t size = !out                      ? 0
+                                : PyList_CheckExact(out)  ? PyList_GET_SIZE(out)
+                                : PyTuple_CheckExact(out) ? PyTuple_GET_SIZE(out)
+                                                          : 0;
         if (t0_charge(c, (uint64_t)size / 8) < 0) Py_CLEAR(out);
     }
     if (out && t0_own(c, out) < 0) Py_CLEAR(out);

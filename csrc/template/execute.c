@@ -12,7 +12,8 @@
 enum { TRUNCATE_LENGTH = 2048, TRUNCATE_LEEWAY = 5, TRUNCATE_HEAD = TRUNCATE_LENGTH - 3 };
 
 static int add(t0_context *c, PyObject *text, Py_ssize_t to) {
-    if ((uint64_t)c->out->size + (uint64_t)to > c->max_output) return t0_refuse(c, "an output of more than %zu characters: raise max_output", c->max_output);
+    if ((uint64_t)c->out->size + (uint64_t)to > c->max_output)
+        return t0_refuse(c, "an output of more than %zu characters: raise max_output", c->max_output);
     return t0_charge(c, (uint64_t)to / 64) < 0 ? -1 : t0_writer_add(c->out, text, 0, to);
 }
 
@@ -181,4 +182,3 @@ int t0_execute(t0_context *c, const t0_node *node) {
     }
     return 0;
 }
-

@@ -14,7 +14,9 @@
 #include "template/sort.h"
 #include "template/values.h"
 
-static PyObject *given(const t0_arguments *args, uint32_t i) { return i < args->count && args->items[i] != Py_None ? args->items[i] : NULL; }
+static PyObject *given(const t0_arguments *args, uint32_t i) {
+    return i < args->count && args->items[i] != Py_None ? args->items[i] : NULL;
+}
 
 /* The iterator of a list, which it takes over; NULL passes. */
 static PyObject *iterator_of(PyObject *list) {
@@ -89,7 +91,8 @@ T0_FILTER(items) {
 /* ---- groupby ------------------------------------------------------------------------------------------------------ */
 
 /* One more item: into the last group where its key equals that one's, else into a new one. */
-static int add_to_group(t0_context *c, PyObject *groups, PyObject *item, PyObject *path, PyObject *fallback, bool sensitive, PyObject **last) {
+static int add_to_group(t0_context *c, PyObject *groups, PyObject *item, PyObject *path, PyObject *fallback, bool sensitive,
+                        PyObject **last) {
     PyObject *key = t0_charge(c, 2) < 0 ? NULL : t0_sort_key(c, item, path, fallback, sensitive);
     int same = !key ? -1 : *last ? PyObject_RichCompareBool(*last, key, Py_EQ) : 0;
     if (same == 0) {
@@ -116,4 +119,3 @@ T0_FILTER(groupby) { /* attribute, default, case_sensitive */
     Py_XDECREF(last);
     return groups;
 }
-

@@ -63,7 +63,8 @@ done:
 static PyObject *wrap_line(PyObject *wrap, PyObject *line, PyObject *width, int break_words, int break_hyphens) {
     PyObject *positional = PyTuple_Pack(1, line), *out = NULL;
     PyObject *options = Py_BuildValue("{s:O,s:O,s:O,s:O,s:O}", "width", width, "expand_tabs", Py_False, "replace_whitespace", Py_False,
-                                      "break_long_words", break_words ? Py_True : Py_False, "break_on_hyphens", break_hyphens ? Py_True : Py_False);
+                                      "break_long_words", break_words ? Py_True : Py_False, "break_on_hyphens",
+                                      break_hyphens ? Py_True : Py_False);
     if (positional && options) out = PyObject_Call(wrap, positional, options);
     Py_XDECREF(positional);
     Py_XDECREF(options);
@@ -91,7 +92,8 @@ T0_FILTER(wordwrap) { /* width, break_long_words, wrapstring, break_on_hyphens *
     PyObject *glue = own ? text_needed(args->items[2], c, "wordwrap's wrapstring") : NULL;
     if (own && !glue) return NULL;
     glue = glue ? Py_NewRef(glue) : PyUnicode_FromString("\n");
-    PyObject *width = given(args, 0) ? Py_NewRef(args->items[0]) : PyLong_FromLong(79), *lines = NULL, *module = NULL, *wrap = NULL, *out = NULL;
+    PyObject *width = given(args, 0) ? Py_NewRef(args->items[0]) : PyLong_FromLong(79), *lines = NULL, *module = NULL, *wrap = NULL,
+             *out = NULL;
     if (glue && width && PyNumber_AsSsize_t(width, PyExc_OverflowError) == -1 && PyErr_Occurred()) goto done;
     if (glue && width) lines = lines_of(c, value, false);
     if (lines && (module = PyImport_ImportModule("textwrap"))) wrap = PyObject_GetAttrString(module, "wrap");

@@ -7,7 +7,9 @@
 #include "template/sort.h"
 #include "template/values.h"
 
-static PyObject *given(const t0_arguments *args, uint32_t i) { return i < args->count && args->items[i] != Py_None ? args->items[i] : NULL; }
+static PyObject *given(const t0_arguments *args, uint32_t i) {
+    return i < args->count && args->items[i] != Py_None ? args->items[i] : NULL;
+}
 
 T0_FILTER(length) {
     (void)c;

@@ -11,7 +11,9 @@
 
 enum { JSON_INDENT_MAX = 100 };
 
-static PyObject *given(const t0_arguments *args, uint32_t i) { return i < args->count && args->items[i] != Py_None ? args->items[i] : NULL; }
+static PyObject *given(const t0_arguments *args, uint32_t i) {
+    return i < args->count && args->items[i] != Py_None ? args->items[i] : NULL;
+}
 
 static PyObject *join_lines(PyObject *lines, const char *end) {
     PyObject *glue = PyUnicode_FromString(end), *out = glue ? PyUnicode_Join(glue, lines) : NULL;
@@ -26,7 +28,8 @@ static uint64_t sum_depths(PyObject *value, uint64_t depth) {
     if (PyDict_CheckExact(value)) /* the types that t0_charge_print looks into, no others: these may hold themselves */
         for (Py_ssize_t at = 0; PyDict_Next(value, &at, &key, &item);) sum += sum_depths(item, depth + 1);
     const Py_ssize_t n = PyList_CheckExact(value) ? PyList_GET_SIZE(value) : PyTuple_Check(value) ? PyTuple_GET_SIZE(value) : 0;
-    for (Py_ssize_t i = 0; i < n; i++) sum += sum_depths(PyList_CheckExact(value) ? PyList_GET_ITEM(value, i) : PyTuple_GET_ITEM(value, i), depth + 1);
+    for (Py_ssize_t i = 0; i < n; i++)
+        sum += sum_depths(PyList_CheckExact(value) ? PyList_GET_ITEM(value, i) : PyTuple_GET_ITEM(value, i), depth + 1);
     return sum;
 }
 
@@ -53,7 +56,8 @@ T0_FILTER(tojson) {
     PyObject *indent = given(args, 0);
     if (charge_json(c, value, indent) < 0) return NULL;
     PyObject *module = PyImport_ImportModule("json"), *dumps = module ? PyObject_GetAttrString(module, "dumps") : NULL;
-    PyObject *options = Py_BuildValue("{s:O,s:O}", "sort_keys", Py_True, "indent", indent ? indent : Py_None), *one = PyTuple_Pack(1, value);
+    PyObject *options = Py_BuildValue("{s:O,s:O}", "sort_keys", Py_True, "indent", indent ? indent : Py_None),
+             *one = PyTuple_Pack(1, value);
     PyObject *text = dumps && options && one ? PyObject_Call(dumps, one, options) : NULL;
     static const char *const escapes[][2] = {{"<", "\\u003c"}, {">", "\\u003e"}, {"&", "\\u0026"}, {"'", "\\u0027"}};
     if (text && t0_charge_size(c, (uint64_t)PyUnicode_GET_LENGTH(text)) < 0) Py_CLEAR(text);
@@ -77,7 +81,8 @@ static PyObject *size_text(double size, const char *unit) {
 T0_FILTER(filesizeformat) {
     (void)c;
     static const double thousands[] = {1e3, 1e6, 1e9, 1e12, 1e15, 1e18, 1e21, 1e24, 1e27};
-    static const char *const units[2][8] = {{"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"}, {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}};
+    static const char *const units[2][8] = {{"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"},
+                                            {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}};
     const int binary = given(args, 0) ? t0_truth(args->items[0]) : 0;
     PyObject *number = binary < 0 ? NULL : PyNumber_Float(value);
     if (!number) return NULL;
@@ -102,7 +107,8 @@ T0_FILTER(filesizeformat) {
 static PyObject *quote(t0_context *c, PyObject *value, bool query) {
     PyObject *text = t0_text(c, value);
     Py_ssize_t size = 0, n = 0;
-    const char *in = text && t0_charge_size(c, 12 * (uint64_t)PyUnicode_GET_LENGTH(text)) == 0 ? PyUnicode_AsUTF8AndSize(text, &size) : NULL;
+    const char *in = text && t0_charge_size(c, 12 * (uint64_t)PyUnicode_GET_LENGTH(text)) == 0 ? PyUnicode_AsUTF8AndSize(text, &size)
+                                                                                               : NULL;
     char *room = in ? PyMem_Malloc((size_t)size * 3 + 1) : NULL;
     if (in && !room) PyErr_NoMemory();
     for (Py_ssize_t i = 0; room && i < size; i++) {
@@ -182,7 +188,8 @@ T0_FILTER(striptags) {
     char room[256];
     t0_writer left = t0_writer_open(room, sizeof room);
     PyObject *text = t0_text(c, value), *bare = NULL;
-    if (text && t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(text) / 4) == 0 && drop_tags(text, &left) == 0) bare = t0_writer_text(&left, 0, left.size);
+    if (text && t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(text) / 4) == 0 && drop_tags(text, &left) == 0)
+        bare = t0_writer_text(&left, 0, left.size);
     t0_writer_close(&left);
     PyObject *words = bare ? PyUnicode_Split(bare, NULL, -1) : NULL;
     PyObject *line = words ? join_lines(words, " ") : NULL, *module = line ? PyImport_ImportModule("html") : NULL;

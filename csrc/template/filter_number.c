@@ -10,7 +10,8 @@ enum { PRECISION_MAX = 300 };
 static PyObject *given(const t0_arguments *args, uint32_t i) { return i < args->count ? args->items[i] : NULL; }
 
 static bool recover(bool overflow_too) {
-    if (PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_ValueError) || (overflow_too && PyErr_ExceptionMatches(PyExc_OverflowError))) {
+    if (PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_ValueError) ||
+        (overflow_too && PyErr_ExceptionMatches(PyExc_OverflowError))) {
         PyErr_Clear();
         return true;
     }
@@ -55,7 +56,8 @@ T0_FILTER(abs) {
 static PyObject *round_to(t0_context *c, PyObject *value, PyObject *precision, const char *method) {
     PyObject *ten = PyLong_FromLong(10), *scale = ten ? t0_binary(c, OP_POW, ten, precision) : NULL;
     PyObject *scaled = scale ? t0_binary(c, OP_MUL, value, scale) : NULL, *math = scaled ? PyImport_ImportModule("math") : NULL;
-    PyObject *whole = math ? PyObject_CallMethod(math, method, "O", scaled) : NULL, *out = whole ? t0_binary(c, OP_DIV, whole, scale) : NULL;
+    PyObject *whole = math ? PyObject_CallMethod(math, method, "O", scaled) : NULL,
+             *out = whole ? t0_binary(c, OP_DIV, whole, scale) : NULL;
     Py_XDECREF(ten);
     Py_XDECREF(scale);
     Py_XDECREF(scaled);
@@ -64,7 +66,9 @@ static PyObject *round_to(t0_context *c, PyObject *value, PyObject *precision, c
     return out;
 }
 
-static bool is_word(PyObject *value, const char *word) { return PyUnicode_Check(value) && PyUnicode_CompareWithASCIIString(value, word) == 0; }
+static bool is_word(PyObject *value, const char *word) {
+    return PyUnicode_Check(value) && PyUnicode_CompareWithASCIIString(value, word) == 0;
+}
 
 /* round(value, precision), or ceil / floor of value * 10 ** precision, over it. */
 T0_FILTER(round) {
@@ -79,7 +83,8 @@ T0_FILTER(round) {
     if (!zero) return NULL;
     if (!method || is_word(method, "common"))
         out = PyObject_CallFunctionObjArgs(c->runtime->round, value, precision ? precision : zero, NULL);
-    else if (is_word(method, "ceil") || is_word(method, "floor")) out = round_to(c, value, precision ? precision : zero, is_word(method, "ceil") ? "ceil" : "floor");
+    else if (is_word(method, "ceil") || is_word(method, "floor"))
+        out = round_to(c, value, precision ? precision : zero, is_word(method, "ceil") ? "ceil" : "floor");
     else t0_refuse(c, "round: the method is common, ceil or floor");
     Py_DECREF(zero);
     return out;

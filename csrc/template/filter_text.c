@@ -41,7 +41,8 @@ T0_FILTER(center) {
 }
 
 T0_FILTER(replace) {
-    PyObject *text = t0_text(c, value), *old = text ? t0_text(c, args->items[0]) : NULL, *new = old ? t0_text(c, args->items[1]) : NULL, *out = NULL;
+    PyObject *text = t0_text(c, value), *old = text ? t0_text(c, args->items[0]) : NULL, *new = old ? t0_text(c, args->items[1]) : NULL,
+             *out = NULL;
     Py_ssize_t count = -1;
     if (new && given(args, 2) && args->items[2] != Py_None) count = PyNumber_AsSsize_t(args->items[2], PyExc_OverflowError);
     if (new && !PyErr_Occurred() && t0_charge_replace(c, text, old, new) == 0) out = PyUnicode_Replace(text, old, new, count);
@@ -101,7 +102,9 @@ T0_FILTER(format) {
     return out;
 }
 
-static bool starts_word(Py_UCS4 now) { return now == '-' || now == '(' || now == '{' || now == '[' || now == '<' || Py_UNICODE_ISSPACE(now); }
+static bool starts_word(Py_UCS4 now) {
+    return now == '-' || now == '(' || now == '{' || now == '[' || now == '<' || Py_UNICODE_ISSPACE(now);
+}
 
 /* title: split at runs of - ( { [ < and white space; each piece: first character upper(), the rest lower(). */
 T0_FILTER(title) {

@@ -9,7 +9,8 @@
     X(string) X(sum) X(title) X(trim) X(truncate) X(unique) X(upper) X(wordcount) X(wordwrap)
 FOR_EACH(DECLARE)
 
-static const t0_filter *const lazy_filters[] = {&t0_filter_map, &t0_filter_select, &t0_filter_reject, &t0_filter_selectattr, &t0_filter_rejectattr, NULL};
+static const t0_filter *const lazy_filters[] = {&t0_filter_map,        &t0_filter_select,     &t0_filter_reject,
+                                                &t0_filter_selectattr, &t0_filter_rejectattr, NULL};
 
 enum { STRING, FORMAT };
 static const t0_filter filters[] = {

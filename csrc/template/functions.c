@@ -28,9 +28,12 @@ static PyObject *run_dict(t0_context *c, const t0_arguments *args, PyObject *key
     if (n && t0_is_undefined(c, args->items[0])) return t0_raise_undefined(args->items[0]), NULL;
     PyObject *out = PyDict_New(), *pairs = NULL;
     int status = out ? 0 : -1;
-    if (status == 0 && n && PyDict_CheckExact(args->items[0])) status = t0_charge_tree(c, args->items[0]) < 0 ? -1 : PyDict_Update(out, args->items[0]);
-    else if (status == 0 && n) status = (pairs = t0_list(c, args->items[0])) && t0_charge_tree(c, pairs) == 0 ? PyDict_MergeFromSeq2(out, pairs, 1) : -1;
-    for (Py_ssize_t i = 0; status == 0 && i < n_keywords; i++) status = PyDict_SetItem(out, PyTuple_GET_ITEM(keywords, i), args->items[n + i]);
+    if (status == 0 && n && PyDict_CheckExact(args->items[0]))
+        status = t0_charge_tree(c, args->items[0]) < 0 ? -1 : PyDict_Update(out, args->items[0]);
+    else if (status == 0 && n)
+        status = (pairs = t0_list(c, args->items[0])) && t0_charge_tree(c, pairs) == 0 ? PyDict_MergeFromSeq2(out, pairs, 1) : -1;
+    for (Py_ssize_t i = 0; status == 0 && i < n_keywords; i++)
+        status = PyDict_SetItem(out, PyTuple_GET_ITEM(keywords, i), args->items[n + i]);
     Py_XDECREF(pairs);
     if (status < 0) Py_CLEAR(out);
     return out;
@@ -60,9 +63,12 @@ static PyObject *run_cycler(t0_context *c, const t0_arguments *args, PyObject *k
 }
 
 const t0_function *t0_function_find(PyObject *name) {
-    static const t0_function functions[] = {{"range", run_range, 0}, {"zip", run_zip, 0}, {"dict", run_dict, T0_CALL_KEYWORDS},
+    static const t0_function functions[] = {{"range", run_range, 0},
+                                            {"zip", run_zip, 0},
+                                            {"dict", run_dict, T0_CALL_KEYWORDS},
                                             {"namespace", run_namespace, T0_CALL_KEYWORDS},
-                                            {"joiner", run_joiner, T0_CALL_KEYWORDS}, {"cycler", run_cycler, 0}};
+                                            {"joiner", run_joiner, T0_CALL_KEYWORDS},
+                                            {"cycler", run_cycler, 0}};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (PyUnicode_CompareWithASCIIString(name, functions[i].name) == 0) return &functions[i];
     return NULL;

@@ -42,7 +42,8 @@ PyObject *t0_helper_attribute(t0_context *c, PyObject *value, PyObject *name) {
     if (has) return Py_NewRef(PyTuple_GET_ITEM(self->items, self->at));
     static const char *const others[] = {"used", "items", "pos", "next", "reset", NULL};
     for (int i = 0; others[i]; i++)
-        if (PyUnicode_CompareWithASCIIString(name, others[i]) == 0) t0_refuse(c, "a joiner has sep; a cycler has current, next() and reset()");
+        if (PyUnicode_CompareWithASCIIString(name, others[i]) == 0)
+            t0_refuse(c, "a joiner has sep; a cycler has current, next() and reset()");
     return NULL;
 }
 
@@ -71,17 +72,22 @@ static void helper_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     Py_TRASHCAN_BEGIN(self, helper_dealloc) /* a cycler may hold a cycler, in a chain of any length */
-    helper_clear(self);
+        helper_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
     Py_TRASHCAN_END
 }
 
-static PyObject *helper_repr(PyObject *self) { return PyErr_Format(PyExc_TypeError, "%s cannot be printed: call it", Py_TYPE(self)->tp_name); }
+static PyObject *helper_repr(PyObject *self) {
+    return PyErr_Format(PyExc_TypeError, "%s cannot be printed: call it", Py_TYPE(self)->tp_name);
+}
 
 PyType_Spec *t0_helper_spec(void) {
-    static PyType_Slot slots[] = {{Py_tp_dealloc, helper_dealloc}, {Py_tp_traverse, helper_traverse}, {Py_tp_clear, helper_clear},
-                                  {Py_tp_repr, helper_repr}, {0, NULL}};
+    static PyType_Slot slots[] = {{Py_tp_dealloc, helper_dealloc},
+                                  {Py_tp_traverse, helper_traverse},
+                                  {Py_tp_clear, helper_clear},
+                                  {Py_tp_repr, helper_repr},
+                                  {0, NULL}};
     static PyType_Spec spec = {"t0native._core.Helper", sizeof(helper), 0,
                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
     return &spec;

@@ -75,8 +75,10 @@ PyObject *t0_lazy_filter(t0_context *c, const t0_node *node, PyObject *value, co
     assert(node->count <= args->count);
     const t0_filter *filter = node->fn;
     const t0_arguments inner = {args->items + node->count, args->count - node->count};
-    const int kind = filter == &t0_filter_map_attribute ? T0_LAZY_MAP_PATH : filter == &t0_filter_map ? T0_LAZY_MAP
-                     : filter == &t0_filter_select || filter == &t0_filter_selectattr ? T0_LAZY_SELECT : T0_LAZY_REJECT;
+    const int kind = filter == &t0_filter_map_attribute                               ? T0_LAZY_MAP_PATH
+                     : filter == &t0_filter_map                                       ? T0_LAZY_MAP
+                     : filter == &t0_filter_select || filter == &t0_filter_selectattr ? T0_LAZY_SELECT
+                                                                                      : T0_LAZY_REJECT;
     PyObject *fallback = node->count > 1 && args->items[1] != Py_None ? args->items[1] : NULL, *path = NULL, *out = NULL;
     if (!node->count || (path = t0_path_parse(c, args->items[0]))) out = t0_lazy_new(c, kind, value, path, fallback, node->b, &inner);
     Py_XDECREF(path);
@@ -162,7 +164,8 @@ static int is_new(t0_context *c, lazy *self, PyObject *item) {
 
 static PyObject *next_item(t0_context *c, lazy *self) {
     PyObject *room[T0_ROOM];
-    if (self->kind == T0_LAZY_ZIP) return self->ended || t0_charge(c, 1 + (uint64_t)PyTuple_GET_SIZE(self->source)) < 0 ? NULL : zip_next(self);
+    if (self->kind == T0_LAZY_ZIP)
+        return self->ended || t0_charge(c, 1 + (uint64_t)PyTuple_GET_SIZE(self->source)) < 0 ? NULL : zip_next(self);
     if (!self->ended && !self->iterator && start(self) < 0) return NULL;
     const t0_arguments args = inner_arguments(self, room);
     while (!self->ended) {
@@ -224,7 +227,7 @@ static void lazy_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     Py_TRASHCAN_BEGIN(object, lazy_dealloc) /* a template can chain any number of them by their fallbacks */
-    lazy_clear(object);
+        lazy_clear(object);
     t0_life_drop(((lazy *)object)->life);
     type->tp_free(object);
     Py_DECREF(type);
@@ -238,8 +241,13 @@ static PyObject *lazy_repr(PyObject *object) {
 }
 
 PyType_Spec *t0_lazy_spec(void) {
-    static PyType_Slot slots[] = {{Py_tp_dealloc, lazy_dealloc}, {Py_tp_traverse, lazy_traverse}, {Py_tp_clear, lazy_clear},
-                                  {Py_tp_repr, lazy_repr}, {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, lazy_next}, {0, NULL}};
+    static PyType_Slot slots[] = {{Py_tp_dealloc, lazy_dealloc},
+                                  {Py_tp_traverse, lazy_traverse},
+                                  {Py_tp_clear, lazy_clear},
+                                  {Py_tp_repr, lazy_repr},
+                                  {Py_tp_iter, PyObject_SelfIter},
+                                  {Py_tp_iternext, lazy_next},
+                                  {0, NULL}};
     static PyType_Spec spec = {"t0native._core.Lazy", sizeof(lazy), 0,
                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
     return &spec;

@@ -229,7 +229,10 @@ static Py_ssize_t integer_end(const t0_lexer *lexer) {
     for (;;) {
         const Py_ssize_t place = end < lexer->size && lexer->text[end] == '_' ? end + 1 : end;
         const Py_UCS4 c = place < lexer->size ? lexer->text[place] : 0;
-        const int value = is_digit(c) ? (int)(c - '0') : c >= 'a' && c <= 'f' ? (int)(c - 'a' + 10) : c >= 'A' && c <= 'F' ? (int)(c - 'A' + 10) : 99;
+        const int value = is_digit(c)            ? (int)(c - '0')
+                          : c >= 'a' && c <= 'f' ? (int)(c - 'a' + 10)
+                          : c >= 'A' && c <= 'F' ? (int)(c - 'A' + 10)
+                                                 : 99;
         if (value >= (base ? base : 1)) break;
         end = place + 1;
     }
@@ -332,10 +335,10 @@ static t0_status lex_string(t0_lexer *lexer, t0_token *out, t0_error *err) {
 static const struct {
     char text[3];
     uint8_t kind;
-} operators[] = {{"//", K_FLOORDIV}, {"**", K_POW},   {"==", K_EQ},       {"!=", K_NE},       {">=", K_GE},    {"<=", K_LE},
-                 {"+", K_ADD},       {"-", K_SUB},    {"/", K_DIV},       {"*", K_MUL},       {"%", K_MOD},    {"~", K_TILDE},
-                 {"[", K_LBRACKET},  {"]", K_RBRACKET}, {"(", K_LPAREN},  {")", K_RPAREN},    {"{", K_LBRACE}, {"}", K_RBRACE},
-                 {">", K_GT},        {"<", K_LT},     {"=", K_ASSIGN},    {".", K_DOT},       {":", K_COLON},  {"|", K_PIPE},
+} operators[] = {{"//", K_FLOORDIV}, {"**", K_POW},     {"==", K_EQ},    {"!=", K_NE},    {">=", K_GE},    {"<=", K_LE},
+                 {"+", K_ADD},       {"-", K_SUB},      {"/", K_DIV},    {"*", K_MUL},    {"%", K_MOD},    {"~", K_TILDE},
+                 {"[", K_LBRACKET},  {"]", K_RBRACKET}, {"(", K_LPAREN}, {")", K_RPAREN}, {"{", K_LBRACE}, {"}", K_RBRACE},
+                 {">", K_GT},        {"<", K_LT},       {"=", K_ASSIGN}, {".", K_DOT},    {":", K_COLON},  {"|", K_PIPE},
                  {",", K_COMMA},     {";", K_SEMICOLON}};
 
 /* Keeps the stack of open brackets. */

@@ -8,9 +8,42 @@
 #include "base/status.h"
 
 typedef enum t0_token_kind {
-    K_END, K_DATA, K_PRINT_BEGIN, K_PRINT_END, K_BLOCK_BEGIN, K_BLOCK_END, K_NAME, K_STRING, K_INTEGER, K_FLOAT,
-    K_ADD, K_SUB, K_MUL, K_DIV, K_FLOORDIV, K_MOD, K_POW, K_TILDE, K_LBRACKET, K_RBRACKET, K_LPAREN, K_RPAREN,
-    K_LBRACE, K_RBRACE, K_EQ, K_NE, K_GT, K_GE, K_LT, K_LE, K_ASSIGN, K_DOT, K_COLON, K_PIPE, K_COMMA, K_SEMICOLON
+    K_END,
+    K_DATA,
+    K_PRINT_BEGIN,
+    K_PRINT_END,
+    K_BLOCK_BEGIN,
+    K_BLOCK_END,
+    K_NAME,
+    K_STRING,
+    K_INTEGER,
+    K_FLOAT,
+    K_ADD,
+    K_SUB,
+    K_MUL,
+    K_DIV,
+    K_FLOORDIV,
+    K_MOD,
+    K_POW,
+    K_TILDE,
+    K_LBRACKET,
+    K_RBRACKET,
+    K_LPAREN,
+    K_RPAREN,
+    K_LBRACE,
+    K_RBRACE,
+    K_EQ,
+    K_NE,
+    K_GT,
+    K_GE,
+    K_LT,
+    K_LE,
+    K_ASSIGN,
+    K_DOT,
+    K_COLON,
+    K_PIPE,
+    K_COMMA,
+    K_SEMICOLON
 } t0_token_kind;
 
 typedef struct t0_token {

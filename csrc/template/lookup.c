@@ -30,9 +30,17 @@ uint16_t t0_type_of(const t0_context *c, PyObject *value) {
 }
 
 uint32_t t0_attribute_types(PyObject *name) {
-    PyObject *samples[9] = {PyUnicode_New(0, 0), PyDict_New(), PyList_New(0), PyLong_FromLong(0), PyFloat_FromDouble(0.0),
-                            Py_NewRef(Py_True), PyTuple_New(0), Py_NewRef(Py_None), PyObject_CallFunction((PyObject *)&PyRange_Type, "i", 0)};
-    static const uint16_t bits[9] = {T0_TYPE_STR, T0_TYPE_DICT, T0_TYPE_LIST, T0_TYPE_INT, T0_TYPE_FLOAT, T0_TYPE_BOOL, T0_TYPE_TUPLE, T0_TYPE_NONE, T0_TYPE_RANGE};
+    PyObject *samples[9] = {PyUnicode_New(0, 0),
+                            PyDict_New(),
+                            PyList_New(0),
+                            PyLong_FromLong(0),
+                            PyFloat_FromDouble(0.0),
+                            Py_NewRef(Py_True),
+                            PyTuple_New(0),
+                            Py_NewRef(Py_None),
+                            PyObject_CallFunction((PyObject *)&PyRange_Type, "i", 0)};
+    static const uint16_t bits[9] = {T0_TYPE_STR,  T0_TYPE_DICT,  T0_TYPE_LIST, T0_TYPE_INT,  T0_TYPE_FLOAT,
+                                     T0_TYPE_BOOL, T0_TYPE_TUPLE, T0_TYPE_NONE, T0_TYPE_RANGE};
     uint32_t types = 0;
     for (int i = 0; i < 9; i++) {
         if (samples[i] && PyObject_HasAttr(samples[i], name)) types |= bits[i];
@@ -42,7 +50,8 @@ uint32_t t0_attribute_types(PyObject *name) {
 }
 
 static PyObject *refuse_attribute(t0_context *c, PyObject *base, PyObject *name) {
-    t0_refuse(c, "attribute %R of %s cannot be used like this: a method must be called, and nothing else is reachable", name, Py_TYPE(base)->tp_name);
+    t0_refuse(c, "attribute %R of %s cannot be used like this: a method must be called, and nothing else is reachable", name,
+              Py_TYPE(base)->tp_name);
     return NULL;
 }
 
@@ -52,7 +61,8 @@ static PyObject *undefined_base(PyObject *base) { return PyObject_GetItem(base, 
 static PyObject *item_or_undefined(t0_context *c, PyObject *base, PyObject *key) {
     PyObject *item = PyObject_GetItem(base, key);
     if (item) return item;
-    if (!PyErr_ExceptionMatches(PyExc_LookupError) && !PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_AttributeError))
+    if (!PyErr_ExceptionMatches(PyExc_LookupError) && !PyErr_ExceptionMatches(PyExc_TypeError) &&
+        !PyErr_ExceptionMatches(PyExc_AttributeError))
         return NULL;
     PyErr_Clear();
     return t0_undefined(c, key);
@@ -101,7 +111,9 @@ T0_FILTER(attr) {
 }
 
 static PyObject *sequence_item(t0_context *c, PyObject *base, PyObject *key, uint16_t type) {
-    const Py_ssize_t size = type == T0_TYPE_LIST ? PyList_GET_SIZE(base) : type == T0_TYPE_TUPLE ? PyTuple_GET_SIZE(base) : PyUnicode_GET_LENGTH(base);
+    const Py_ssize_t size = type == T0_TYPE_LIST    ? PyList_GET_SIZE(base)
+                            : type == T0_TYPE_TUPLE ? PyTuple_GET_SIZE(base)
+                                                    : PyUnicode_GET_LENGTH(base);
     int overflow;
     long long at = PyLong_AsLongLongAndOverflow(key, &overflow);
     if (at < 0) at += size;

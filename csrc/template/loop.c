@@ -98,12 +98,15 @@ static int measure(t0_context *c, t0_loop *loop) {
 }
 
 /* An object of the example may have kept the loop of another rendering. */
-static int is_ours(t0_context *c, const t0_loop *loop) { return loop->life == c->life ? 0 : t0_refuse(c, "the loop variable of another rendering"); }
+static int is_ours(t0_context *c, const t0_loop *loop) {
+    return loop->life == c->life ? 0 : t0_refuse(c, "the loop variable of another rendering");
+}
 
 PyObject *t0_loop_attribute(t0_context *c, PyObject *self, PyObject *name) {
     t0_loop *loop = (t0_loop *)self;
     if (is_ours(c, loop) < 0) return NULL;
-    static const char *const names[] = {"index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem", "depth", "depth0"};
+    static const char *const names[] = {"index",     "index0",   "first",    "last",  "length", "revindex",
+                                        "revindex0", "previtem", "nextitem", "depth", "depth0"};
     int which = 0;
     while (which < 11 && PyUnicode_CompareWithASCIIString(name, names[which]) != 0) which++;
     if (which >= 4 && which <= 6 && measure(c, loop) < 0) return NULL;
@@ -197,7 +200,7 @@ static void loop_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     Py_TRASHCAN_BEGIN(self, loop_dealloc) /* loops may be items of loops, in a chain of any length */
-    loop_clear(self);
+        loop_clear(self);
     t0_life_drop(((t0_loop *)self)->life);
     type->tp_free(self);
     Py_DECREF(type);
@@ -211,9 +214,9 @@ static PyObject *loop_repr(PyObject *self) {
 }
 
 PyType_Spec *t0_loop_spec(void) {
-    static PyType_Slot slots[] = {{Py_tp_dealloc, loop_dealloc}, {Py_tp_traverse, loop_traverse}, {Py_tp_clear, loop_clear},
-                                  {Py_tp_repr, loop_repr}, {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, loop_iternext},
-                                  {Py_mp_length, loop_length}, {0, NULL}};
+    static PyType_Slot slots[] = {
+        {Py_tp_dealloc, loop_dealloc},   {Py_tp_traverse, loop_traverse}, {Py_tp_clear, loop_clear},   {Py_tp_repr, loop_repr},
+        {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, loop_iternext}, {Py_mp_length, loop_length}, {0, NULL}};
     static PyType_Spec spec = {"t0native._core.Loop", sizeof(t0_loop), 0,
                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
     return &spec;

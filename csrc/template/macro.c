@@ -78,7 +78,8 @@ typedef struct aside {
 
 static bool put_aside(t0_context *c, const t0_loop_parts *parts, aside *out) {
     const char *here = __builtin_frame_address(0);
-    if ((here < c->stack ? c->stack - here : here - c->stack) > STACK_MAX) return t0_refuse(c, "macros or loops that call themselves too deeply"), false;
+    if ((here < c->stack ? c->stack - here : here - c->stack) > STACK_MAX)
+        return t0_refuse(c, "macros or loops that call themselves too deeply"), false;
     assert(parts->first <= parts->end && parts->end <= c->template->n_slots);
     out->n = parts->end - parts->first;
     out->slots = c->locals + parts->first;

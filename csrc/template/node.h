@@ -27,14 +27,56 @@
 #include <stdint.h>
 
 typedef enum t0_node_kind {
-    T_TEXT, T_PRINT, T_IF, T_FOR, T_SET, T_SETBLOCK, T_WITH, T_MACRO,
-    T_CONST, T_NAME, T_FIELD, T_LIST, T_TUPLE, T_DICT, T_ATTR, T_ITEM, T_SLICE, T_CALL, T_METHOD, T_FILTER, T_TEST,
-    T_COMPARE, T_BINARY, T_UNARY, T_AND, T_OR, T_COND, T_CONCAT, T_CAPTURE
+    T_TEXT,
+    T_PRINT,
+    T_IF,
+    T_FOR,
+    T_SET,
+    T_SETBLOCK,
+    T_WITH,
+    T_MACRO,
+    T_CONST,
+    T_NAME,
+    T_FIELD,
+    T_LIST,
+    T_TUPLE,
+    T_DICT,
+    T_ATTR,
+    T_ITEM,
+    T_SLICE,
+    T_CALL,
+    T_METHOD,
+    T_FILTER,
+    T_TEST,
+    T_COMPARE,
+    T_BINARY,
+    T_UNARY,
+    T_AND,
+    T_OR,
+    T_COND,
+    T_CONCAT,
+    T_CAPTURE
 } t0_node_kind;
 
 typedef enum t0_operator {
-    OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_FLOORDIV, OP_MOD, OP_POW, OP_NEG, OP_POS, OP_NOT,
-    OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_IN, OP_NOT_IN
+    OP_ADD,
+    OP_SUB,
+    OP_MUL,
+    OP_DIV,
+    OP_FLOORDIV,
+    OP_MOD,
+    OP_POW,
+    OP_NEG,
+    OP_POS,
+    OP_NOT,
+    OP_EQ,
+    OP_NE,
+    OP_LT,
+    OP_LE,
+    OP_GT,
+    OP_GE,
+    OP_IN,
+    OP_NOT_IN
 } t0_operator;
 
 typedef struct t0_node t0_node;

@@ -34,7 +34,8 @@ static uint64_t list_steps(PyObject *iterable, uint64_t size) {
 }
 
 PyObject *t0_list(t0_context *c, PyObject *iterable) {
-    const bool sized = PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable) || PyUnicode_CheckExact(iterable) || PyRange_Check(iterable) || PyDict_CheckExact(iterable);
+    const bool sized = PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable) || PyUnicode_CheckExact(iterable) ||
+                       PyRange_Check(iterable) || PyDict_CheckExact(iterable);
     if (sized) {
         const Py_ssize_t size = PyObject_Size(iterable);
         if (size < 0 || t0_charge(c, list_steps(iterable, (uint64_t)size)) < 0) return NULL;
@@ -131,9 +132,13 @@ static int check_format(t0_context *c, PyObject *format, uint64_t *total, uint64
             digits = now >= '0' && now <= '9' ? digits + 1 : 0;
             if (!digits) *total += width;
             width = digits ? 10 * width + (now - '0') : 0;
-            if (now == '*' || digits > WIDTH_DIGITS_MAX) return t0_refuse(c, "a %% format with * or a width of more than %d digits", WIDTH_DIGITS_MAX);
-            if (now == '(') while (i + 1 < size && PyUnicode_READ_CHAR(format, i) != ')') i++;
-            else if (!(digits || now == '.' || now == '-' || now == '+' || now == ' ' || now == '#' || now == 'l' || now == 'h' || now == 'L')) break;
+            if (now == '*' || digits > WIDTH_DIGITS_MAX)
+                return t0_refuse(c, "a %% format with * or a width of more than %d digits", WIDTH_DIGITS_MAX);
+            if (now == '(')
+                while (i + 1 < size && PyUnicode_READ_CHAR(format, i) != ')') i++;
+            else if (!(digits || now == '.' || now == '-' || now == '+' || now == ' ' || now == '#' || now == 'l' || now == 'h' ||
+                       now == 'L'))
+                break;
         }
     }
     return 0;
@@ -164,7 +169,8 @@ static int check_remainder(t0_context *c, PyObject *a, PyObject *b) {
 
 static int check_sum(t0_context *c, PyObject *a, PyObject *b) {
     if (PyLong_Check(a) && PyLong_Check(b)) return t0_check_integer(c, a) < 0 ? -1 : t0_check_integer(c, b);
-    if (PyUnicode_Check(a) && PyUnicode_Check(b)) return t0_charge_size(c, (uint64_t)PyUnicode_GET_LENGTH(a) + (uint64_t)PyUnicode_GET_LENGTH(b));
+    if (PyUnicode_Check(a) && PyUnicode_Check(b))
+        return t0_charge_size(c, (uint64_t)PyUnicode_GET_LENGTH(a) + (uint64_t)PyUnicode_GET_LENGTH(b));
     if (!PySequence_Check(a) || !PySequence_Check(b) || PyDict_Check(a)) return 0;
     const Py_ssize_t left = PyObject_Size(a), right = PyObject_Size(b);
     if (left < 0 || right < 0) return PyErr_Clear(), 0;
@@ -177,7 +183,8 @@ PyObject *t0_binary(t0_context *c, int op, PyObject *a, PyObject *b) {
     if (op == OP_MOD && check_remainder(c, a, b) < 0) return NULL;
     if (op == OP_MUL && PySequence_Check(a) && check_repeat(c, a, b) < 0) return NULL;
     if (op == OP_MUL && PySequence_Check(b) && check_repeat(c, b, a) < 0) return NULL;
-    if ((op == OP_MUL || op == OP_POW || op == OP_FLOORDIV) && PyLong_Check(a) && PyLong_Check(b) && check_integers(c, op, a, b) < 0) return NULL;
+    if ((op == OP_MUL || op == OP_POW || op == OP_FLOORDIV) && PyLong_Check(a) && PyLong_Check(b) && check_integers(c, op, a, b) < 0)
+        return NULL;
     assert(op >= OP_ADD && op <= OP_POW);
     PyObject *out = NULL;
     switch (op) {

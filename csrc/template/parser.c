@@ -82,8 +82,7 @@ static t0_status constant(t0_parser *p, const t0_token *at, PyObject *value, t0_
 /* The rest of adjacent strings, joined to the first at once: one by one would take quadratic time and memory. */
 static t0_status join_strings(t0_parser *p, PyObject *pieces, PyObject **text) {
     t0_status status = PyList_Append(pieces, *text) < 0 ? T0_EPYTHON : T0_OK;
-    while (status == T0_OK && p->now.kind == K_STRING)
-        status = PyList_Append(pieces, p->now.value) < 0 ? T0_EPYTHON : t0_parser_advance(p);
+    while (status == T0_OK && p->now.kind == K_STRING) status = PyList_Append(pieces, p->now.value) < 0 ? T0_EPYTHON : t0_parser_advance(p);
     PyObject *empty = status == T0_OK ? PyUnicode_New(0, 0) : NULL;
     *text = empty ? t0_keep(p->template->constants, PyUnicode_Join(empty, pieces)) : NULL;
     Py_XDECREF(empty);
@@ -206,7 +205,8 @@ static t0_status parse_dot(t0_parser *p, const t0_token *at, t0_node **out) {
     }
     if (name.kind != K_NAME) return t0_fail_at(p->err, name.line, name.column, "expected a name or a number after '.'");
     if (PyUnicode_READ_CHAR(name.value, 0) == '_')
-        return t0_fail_at(p->err, name.line, name.column, "attributes that begin with _ are not reachable: use [\"%.60s\"] for a key", PyUnicode_AsUTF8(name.value));
+        return t0_fail_at(p->err, name.line, name.column, "attributes that begin with _ are not reachable: use [\"%.60s\"] for a key",
+                          PyUnicode_AsUTF8(name.value));
     T0_TRY(make(p, T_ATTR, &name, *out, NULL, NULL, 0, out));
     (*out)->value = name.value;
     (*out)->attrs = t0_attribute_types(name.value);
@@ -360,7 +360,11 @@ static t0_status parse_product(t0_parser *p, t0_node **out) {
     T0_TRY(parse_pow(p, out));
     for (;;) {
         const t0_token at = p->now;
-        const int op = at.kind == K_MUL ? OP_MUL : at.kind == K_DIV ? OP_DIV : at.kind == K_FLOORDIV ? OP_FLOORDIV : at.kind == K_MOD ? OP_MOD : -1;
+        const int op = at.kind == K_MUL        ? OP_MUL
+                       : at.kind == K_DIV      ? OP_DIV
+                       : at.kind == K_FLOORDIV ? OP_FLOORDIV
+                       : at.kind == K_MOD      ? OP_MOD
+                                               : -1;
         if (op < 0) return T0_OK;
         t0_node *right;
         T0_TRY(t0_parser_advance(p));

@@ -38,7 +38,8 @@ TEST(sequence) { /* has a length and items */
     (void)args;
     if (t0_is_undefined(c, value)) return 1;
     const PyTypeObject *type = Py_TYPE(value);
-    const bool items = (type->tp_as_sequence && type->tp_as_sequence->sq_item) || (type->tp_as_mapping && type->tp_as_mapping->mp_subscript);
+    const bool items = (type->tp_as_sequence && type->tp_as_sequence->sq_item) ||
+                       (type->tp_as_mapping && type->tp_as_mapping->mp_subscript);
     const bool sized = PyObject_Size(value) >= 0;
     if (!sized) PyErr_Clear();
     return sized && items;
@@ -104,14 +105,45 @@ TEST(gt) { return t0_compare(c, OP_GT, value, args->items[0]); }
 TEST(ge) { return t0_compare(c, OP_GE, value, args->items[0]); }
 
 static const t0_test tests[] = {
-    {"defined", is_defined, 0}, {"undefined", is_undefined, 0}, {"none", is_none, 0}, {"true", is_true, 0}, {"false", is_false, 0},
-    {"boolean", is_boolean, 0}, {"integer", is_integer, 0}, {"float", is_float, 0}, {"number", is_number, 0}, {"string", is_string, 0},
-    {"mapping", is_mapping, 0}, {"iterable", is_iterable, 0}, {"sequence", is_sequence, 0},
-    {"callable", is_callable, 0}, {"escaped", is_escaped, 0}, {"filter", is_filter, 0}, {"test", is_test, 0}, {"sameas", is_sameas, 1},
-    {"lower", is_lower, 0}, {"upper", is_upper, 0}, {"divisibleby", is_divisibleby, 1}, {"odd", is_odd, 0}, {"even", is_even, 0},
-    {"in", is_in, 1}, {"==", is_eq, 1}, {"eq", is_eq, 1}, {"equalto", is_eq, 1}, {"!=", is_ne, 1}, {"ne", is_ne, 1},
-    {">", is_gt, 1}, {"gt", is_gt, 1}, {"greaterthan", is_gt, 1}, {">=", is_ge, 1}, {"ge", is_ge, 1},
-    {"<", is_lt, 1}, {"lt", is_lt, 1}, {"lessthan", is_lt, 1}, {"<=", is_le, 1}, {"le", is_le, 1},
+    {"defined", is_defined, 0},
+    {"undefined", is_undefined, 0},
+    {"none", is_none, 0},
+    {"true", is_true, 0},
+    {"false", is_false, 0},
+    {"boolean", is_boolean, 0},
+    {"integer", is_integer, 0},
+    {"float", is_float, 0},
+    {"number", is_number, 0},
+    {"string", is_string, 0},
+    {"mapping", is_mapping, 0},
+    {"iterable", is_iterable, 0},
+    {"sequence", is_sequence, 0},
+    {"callable", is_callable, 0},
+    {"escaped", is_escaped, 0},
+    {"filter", is_filter, 0},
+    {"test", is_test, 0},
+    {"sameas", is_sameas, 1},
+    {"lower", is_lower, 0},
+    {"upper", is_upper, 0},
+    {"divisibleby", is_divisibleby, 1},
+    {"odd", is_odd, 0},
+    {"even", is_even, 0},
+    {"in", is_in, 1},
+    {"==", is_eq, 1},
+    {"eq", is_eq, 1},
+    {"equalto", is_eq, 1},
+    {"!=", is_ne, 1},
+    {"ne", is_ne, 1},
+    {">", is_gt, 1},
+    {"gt", is_gt, 1},
+    {"greaterthan", is_gt, 1},
+    {">=", is_ge, 1},
+    {"ge", is_ge, 1},
+    {"<", is_lt, 1},
+    {"lt", is_lt, 1},
+    {"lessthan", is_lt, 1},
+    {"<=", is_le, 1},
+    {"le", is_le, 1},
 };
 
 const t0_test *t0_test_find(PyObject *name) {

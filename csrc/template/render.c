@@ -54,11 +54,23 @@ int t0_render(const t0_template *template, t0_runtime *runtime, const t0_render_
         return -1;
     }
     memset(values, 0, n * sizeof *values);
-    t0_context c = {.template = template, .runtime = runtime, .example = example, .answer_choices = answer_choices,
-                    .escapes = options->escapes, .noted = options->notes ? out : NULL, .locals = values,
-                    .globals = values + template->n_slots, .out = out, .max_steps = options->max_steps,
-                    .max_output = options->max_output, .max_memory = options->max_memory, .max_seconds = options->max_seconds,
-                    .stack = __builtin_frame_address(0), .seed = options->seed, .index = options->index, .pick = options->pick};
+    t0_context c = {.template = template,
+                    .runtime = runtime,
+                    .example = example,
+                    .answer_choices = answer_choices,
+                    .escapes = options->escapes,
+                    .noted = options->notes ? out : NULL,
+                    .locals = values,
+                    .globals = values + template->n_slots,
+                    .out = out,
+                    .max_steps = options->max_steps,
+                    .max_output = options->max_output,
+                    .max_memory = options->max_memory,
+                    .max_seconds = options->max_seconds,
+                    .stack = __builtin_frame_address(0),
+                    .seed = options->seed,
+                    .index = options->index,
+                    .pick = options->pick};
     t0_budget_open(&c);
     int status = answer_choices && answer_choices != Py_None ? t0_own(&c, answer_choices) : 0;
     if (status == 0) status = t0_enter(&c, template->inits, template->n_inits);

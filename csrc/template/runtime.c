@@ -75,7 +75,8 @@ PyObject *t0_runtime_new(PyObject *TemplateError) {
     r->macro_type = new_type(t0_macro_spec());
     r->helper_type = new_type(t0_helper_spec());
     r->group_type = (PyTypeObject *)PyType_FromSpecWithBases(t0_group_spec(), (PyObject *)&PyTuple_Type);
-    const bool types = r->undefined_type && r->namespace_type && r->loop_type && r->lazy_type && r->macro_type && r->helper_type && r->group_type;
+    const bool types = r->undefined_type && r->namespace_type && r->loop_type && r->lazy_type && r->macro_type && r->helper_type &&
+                       r->group_type;
     if (r->round && r->number && r->empty && r->answer_choices && types) return (PyObject *)r;
     Py_DECREF(r);
     return NULL;

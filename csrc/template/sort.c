@@ -32,7 +32,9 @@ static int merge_sort(t0_context *c, entry *data, entry *room, Py_ssize_t n, boo
         int second = i == half;
         if (!second && j < n) {
             const entry *low = reverse ? &room[i] : &room[j], *high = reverse ? &room[j] : &room[i];
-            second = t0_charge(c, 1 + (low->cost < high->cost ? low->cost : high->cost)) < 0 ? -1 : PyObject_RichCompareBool(low->key, high->key, Py_LT);
+            second = t0_charge(c, 1 + (low->cost < high->cost ? low->cost : high->cost)) < 0
+                         ? -1
+                         : PyObject_RichCompareBool(low->key, high->key, Py_LT);
             if (second < 0) { /* half written, data names some entries twice and others never */
                 memcpy(data, room, (size_t)n * sizeof *data);
                 return -1;

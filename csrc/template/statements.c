@@ -158,7 +158,8 @@ static t0_status parse_parameters(t0_parser *p, t0_node *node) {
         if (p->now.kind == K_ASSIGN) {
             T0_TRY(t0_parser_advance(p));
             T0_TRY(t0_parse_expression(p, true, &value));
-        } else if (pairs.count && pairs.data[pairs.count - 1]) return t0_parser_fail(p, "a parameter without a default after one with a default");
+        } else if (pairs.count && pairs.data[pairs.count - 1])
+            return t0_parser_fail(p, "a parameter without a default after one with a default");
         for (uint32_t i = 0; i < pairs.count; i += 2)
             if (pairs.data[i]->value == target->value) return t0_parser_fail(p, "a parameter is named twice");
         T0_TRY(add_to_tag(p, &pairs, target));
@@ -205,10 +206,12 @@ static t0_status parse_print_tag(t0_parser *p, t0_node **out) {
 }
 
 static t0_status refuse_tag(t0_parser *p) {
-    static const char *const known[] = {"include", "import", "from", "extends", "block", "call", "autoescape", "do", "trans", "break", "continue", "debug", NULL};
+    static const char *const known[] = {"include", "import", "from",  "extends",  "block", "call", "autoescape",
+                                        "do",      "trans",  "break", "continue", "debug", NULL};
     for (int i = 0; known[i]; i++)
         if (t0_parser_at_name(p, known[i]))
-            return t0_fail_at(p->err, p->now.line, p->now.column, "the tag {%% %s %%} is not supported in a prompt: rewrite it with if, for, set or macro", known[i]);
+            return t0_fail_at(p->err, p->now.line, p->now.column,
+                              "the tag {%% %s %%} is not supported in a prompt: rewrite it with if, for, set or macro", known[i]);
     return t0_parser_fail(p, "unknown tag");
 }
 
@@ -290,4 +293,3 @@ t0_status t0_parse_body(t0_parser *p, const char *const *end_words, t0_node **ou
     }
     return T0_OK;
 }
-

@@ -80,7 +80,8 @@ t0_status t0_parser_sized(t0_parser *p, t0_node *node) {
     for (uint32_t i = 0; i < node->count; i++)
         if (node->items[i] && node->items[i]->depth > depth) depth = node->items[i]->depth;
     if (depth >= T0_DEPTH_MAX)
-        return t0_fail_at(p->err, node->line, node->column, "an expression of more than %d levels: split it with {%% set %%}", T0_DEPTH_MAX);
+        return t0_fail_at(p->err, node->line, node->column, "an expression of more than %d levels: split it with {%% set %%}",
+                          T0_DEPTH_MAX);
     node->depth = (uint16_t)(depth + 1);
     return T0_OK;
 }

@@ -29,7 +29,8 @@ t0_status t0_parser_fail(t0_parser *p, const char *problem);                    
 
 /* A new node of the template, at a token; its depth is 1, everything else cleared. */
 t0_status t0_parser_node(t0_parser *p, t0_node_kind kind, const t0_token *at, t0_node **out);
-t0_status t0_parser_room(t0_parser *p, t0_node *node, uint32_t n); /* sets node->items to room for n and one more, not cleared; count stays */
+t0_status t0_parser_room(t0_parser *p, t0_node *node,
+                         uint32_t n); /* sets node->items to room for n and one more, not cleared; count stays */
 t0_status t0_parser_sized(t0_parser *p, t0_node *node);            /* sets depth from a, b, c and items; fails where too deep */
 
 /* A growing list of nodes in the template's scratch memory; a cleared one is empty. */

@@ -40,7 +40,9 @@ static PyObject *undefined_item(PyObject *self, PyObject *key) { return (void)ke
 static PyObject *undefined_str(PyObject *self) { return (void)self, PyUnicode_New(0, 0); }
 static PyObject *undefined_repr(PyObject *self) { return (void)self, PyUnicode_FromString("Undefined"); }
 static Py_hash_t undefined_hash(PyObject *self) { return (Py_hash_t)((uintptr_t)Py_TYPE(self) >> 4); }
-static PyObject *undefined_call(PyObject *self, PyObject *args, PyObject *kwargs) { return (void)args, (void)kwargs, undefined_raise(self); }
+static PyObject *undefined_call(PyObject *self, PyObject *args, PyObject *kwargs) {
+    return (void)args, (void)kwargs, undefined_raise(self);
+}
 
 static PyObject *undefined_iter(PyObject *self) {
     (void)self;
@@ -57,15 +59,19 @@ static PyObject *undefined_compare(PyObject *a, PyObject *b, int op) {
 }
 
 PyType_Spec *t0_undefined_spec(void) {
-    static PyType_Slot slots[] = {{Py_tp_dealloc, undefined_dealloc}, {Py_tp_str, undefined_str},     {Py_tp_repr, undefined_repr},
-                                  {Py_tp_hash, undefined_hash},       {Py_tp_iter, undefined_iter},   {Py_tp_richcompare, undefined_compare},
-                                  {Py_nb_bool, undefined_bool},       {Py_mp_length, undefined_length}, {Py_mp_subscript, undefined_item},
-                                  {Py_nb_add, undefined_binary},      {Py_nb_subtract, undefined_binary}, {Py_nb_multiply, undefined_binary},
-                                  {Py_nb_true_divide, undefined_binary}, {Py_nb_floor_divide, undefined_binary}, {Py_nb_remainder, undefined_binary},
-                                  {Py_nb_power, undefined_power},     {Py_nb_negative, undefined_unary}, {Py_nb_positive, undefined_unary},
-                                  {Py_nb_int, undefined_unary},       {Py_nb_float, undefined_unary}, {Py_tp_call, undefined_call},
-                                  {0, NULL}};
-    static PyType_Spec spec = {"t0native._core.Undefined", sizeof(undefined), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+    static PyType_Slot slots[] = {{Py_tp_dealloc, undefined_dealloc},    {Py_tp_str, undefined_str},
+                                  {Py_tp_repr, undefined_repr},          {Py_tp_hash, undefined_hash},
+                                  {Py_tp_iter, undefined_iter},          {Py_tp_richcompare, undefined_compare},
+                                  {Py_nb_bool, undefined_bool},          {Py_mp_length, undefined_length},
+                                  {Py_mp_subscript, undefined_item},     {Py_nb_add, undefined_binary},
+                                  {Py_nb_subtract, undefined_binary},    {Py_nb_multiply, undefined_binary},
+                                  {Py_nb_true_divide, undefined_binary}, {Py_nb_floor_divide, undefined_binary},
+                                  {Py_nb_remainder, undefined_binary},   {Py_nb_power, undefined_power},
+                                  {Py_nb_negative, undefined_unary},     {Py_nb_positive, undefined_unary},
+                                  {Py_nb_int, undefined_unary},          {Py_nb_float, undefined_unary},
+                                  {Py_tp_call, undefined_call},          {0, NULL}};
+    static PyType_Spec spec = {"t0native._core.Undefined", sizeof(undefined), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                               slots};
     return &spec;
 }
 
@@ -108,9 +114,13 @@ static void namespace_dealloc(PyObject *self) {
 static PyObject *namespace_repr(PyObject *self) { return PyUnicode_FromFormat("<Namespace %R>", ((namespace *)self)->attributes); }
 
 PyType_Spec *t0_namespace_spec(void) {
-    static PyType_Slot slots[] = {{Py_tp_dealloc, namespace_dealloc}, {Py_tp_traverse, namespace_traverse}, {Py_tp_clear, namespace_clear},
-                                  {Py_tp_repr, namespace_repr}, {0, NULL}};
-    static PyType_Spec spec = {"t0native._core.Namespace", sizeof(namespace), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+    static PyType_Slot slots[] = {{Py_tp_dealloc, namespace_dealloc},
+                                  {Py_tp_traverse, namespace_traverse},
+                                  {Py_tp_clear, namespace_clear},
+                                  {Py_tp_repr, namespace_repr},
+                                  {0, NULL}};
+    static PyType_Spec spec = {"t0native._core.Namespace", sizeof(namespace), 0,
+                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
     return &spec;
 }
 

@@ -125,8 +125,8 @@ static void lengths_to_offsets(int64_t *offsets, size_t n) {
     }
 }
 
-t0_status t0_encode_batch(t0_encoder *encoders, t0_pool *pool, const t0_bytes *texts, size_t n, t0_batch_rule rule,
-                          t0_buffer *ids, int64_t *offsets, const t0_poll *poll, t0_error *err) {
+t0_status t0_encode_batch(t0_encoder *encoders, t0_pool *pool, const t0_bytes *texts, size_t n, t0_batch_rule rule, t0_buffer *ids,
+                          int64_t *offsets, const t0_poll *poll, t0_error *err) {
     if (rule.add_eos && encoders[0].tokenizer->eos_id < 0)
         return t0_fail(err, T0_EVALUE, "add_eos: the model has no control piece \"%.*s\"",
                        (int)encoders[0].tokenizer->spiece.eos_piece.size, (const char *)encoders[0].tokenizer->spiece.eos_piece.data);

@@ -47,8 +47,7 @@ static bool add_piece(decoder *d, int32_t id) {
     if (d->dropped || d->out->size > d->begin) d->at_start = false;
     d->dropped = false;
     if ((size_t)id >= spiece->n_pieces || spiece->pieces[id].type == T0_PIECE_CONTROL) return add_name(d, id);
-    if (spiece->pieces[id].type == T0_PIECE_UNKNOWN)
-        return t0_buffer_add(d->out, spiece->unk_surface.data, spiece->unk_surface.size);
+    if (spiece->pieces[id].type == T0_PIECE_UNKNOWN) return t0_buffer_add(d->out, spiece->unk_surface.data, spiece->unk_surface.size);
     t0_bytes text = {spiece->pieces[id].text, spiece->pieces[id].size};
     if (d->at_start && (spiece->normal.add_dummy_prefix || spiece->normal.remove_extra_whitespaces) &&
         t0_is_space_mark(text.data, text.size)) {
@@ -107,8 +106,7 @@ static t0_status denormalize(const t0_tokenizer *tok, t0_buffer *out, size_t beg
     return status;
 }
 
-t0_status t0_tokenizer_decode(const t0_tokenizer *tok, const int32_t *ids, size_t n, bool special, t0_buffer *out,
-                              t0_error *err) {
+t0_status t0_tokenizer_decode(const t0_tokenizer *tok, const int32_t *ids, size_t n, bool special, t0_buffer *out, t0_error *err) {
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0) return t0_fail(err, T0_EVALUE, "ids[%zu] is %d: an id is at least 0", i, ids[i]);
     decoder d = {.tok = tok, .out = out, .begin = out->size, .at_start = true, .special = special};

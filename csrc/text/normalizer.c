@@ -194,9 +194,7 @@ t0_status t0_normalize_words(const t0_normalizer *nm, t0_bytes text, size_t *at,
     return T0_OK;
 }
 
-static uint32_t load32(const uint8_t *at) {
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
+static uint32_t load32(const uint8_t *at) { return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24; }
 
 static t0_status read_charsmap(t0_normalizer *nm, const t0_normal_spec *spec, t0_error *err) {
     const t0_bytes map = spec->charsmap;
@@ -259,8 +257,7 @@ static bool results_are_short(t0_bytes results) {
     return true;
 }
 
-t0_status t0_normalizer_new(t0_normalizer *out, const t0_normal_spec *spec, bool whitespace_suffix, const t0_trie *user,
-                            t0_error *err) {
+t0_status t0_normalizer_new(t0_normalizer *out, const t0_normal_spec *spec, bool whitespace_suffix, const t0_trie *user, t0_error *err) {
     *out = (t0_normalizer){.user = user,
                            .add_dummy_prefix = spec->add_dummy_prefix,
                            .remove_extra_whitespaces = spec->remove_extra_whitespaces,

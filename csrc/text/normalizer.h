@@ -31,8 +31,7 @@ static inline bool t0_is_gap(const t0_normalizer *normalizer, t0_bytes text, siz
     return normalizer->kind[text.data[at]] == T0_BYTE_SPACE && (at + 1 == text.size || text.data[at + 1] < 0x80);
 }
 
-t0_status t0_normalizer_new(t0_normalizer *out, const t0_normal_spec *spec, bool whitespace_suffix, const t0_trie *user,
-                            t0_error *err);
+t0_status t0_normalizer_new(t0_normalizer *out, const t0_normal_spec *spec, bool whitespace_suffix, const t0_trie *user, t0_error *err);
 void t0_normalizer_free(t0_normalizer *normalizer);
 
 /* Appends nothing, sets: *out becomes the normalised text.

@@ -238,8 +238,7 @@ static t0_bytes literal(const char *text) { return (t0_bytes){(const uint8_t *)t
 t0_status t0_spiece_read(t0_spiece *out, t0_bytes file, t0_error *err) {
     static const t0_normal_spec defaults = {.add_dummy_prefix = true, .remove_extra_whitespaces = true, .escape_whitespaces = true};
     *out = (t0_spiece){.normal = defaults, .denormal = defaults, .model_type = 1, .unk_surface = literal(" \xE2\x81\x87 ")};
-    if (file.size > T0_SPIECE_MAX_FILE)
-        return t0_fail(err, T0_EFORMAT, "a model of %zu bytes, at most %d", file.size, T0_SPIECE_MAX_FILE);
+    if (file.size > T0_SPIECE_MAX_FILE) return t0_fail(err, T0_EFORMAT, "a model of %zu bytes, at most %d", file.size, T0_SPIECE_MAX_FILE);
     const reader whole = {file.data, 0, file.size, err};
     T0_TRY(count_pieces(whole, &out->n_pieces));
     if (out->n_pieces == 0) return t0_fail(err, T0_EFORMAT, "no pieces: not a SentencePiece model (%zu bytes)", file.size);

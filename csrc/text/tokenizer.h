@@ -38,8 +38,7 @@ size_t t0_tokenizer_sentinel(const t0_tokenizer *tokenizer, t0_bytes text, int32
 /* Writes the text of ids[n] to the end of `out` (UTF-8 for the models that SentencePiece trains).
  * Control pieces, sentinels and higher ids are left out; with `special` they are written as their names.
  * T0_EVALUE for a negative id. */
-t0_status t0_tokenizer_decode(const t0_tokenizer *tokenizer, const int32_t *ids, size_t n, bool special, t0_buffer *out,
-                              t0_error *err);
+t0_status t0_tokenizer_decode(const t0_tokenizer *tokenizer, const int32_t *ids, size_t n, bool special, t0_buffer *out, t0_error *err);
 
 /* One piece of an encoded text. */
 typedef struct t0_span {
@@ -72,8 +71,8 @@ typedef struct t0_batch_rule {
 
 /* Writes the ids of texts[n], one after another, to the end of `ids` (int32, empty before), and where each text's begin
  * and end to offsets[n + 1]. encoders: one for each thread of the pool. The ids do not depend on the pool. */
-t0_status t0_encode_batch(t0_encoder *encoders, t0_pool *pool, const t0_bytes *texts, size_t n, t0_batch_rule rule,
-                          t0_buffer *ids, int64_t *offsets, const t0_poll *poll, t0_error *err);
+t0_status t0_encode_batch(t0_encoder *encoders, t0_pool *pool, const t0_bytes *texts, size_t n, t0_batch_rule rule, t0_buffer *ids,
+                          int64_t *offsets, const t0_poll *poll, t0_error *err);
 
 /* t0_encode with places: t0_span to the end of `spans`. encoder->normal then holds the normalised text. */
 t0_status t0_encode_spans(t0_encoder *encoder, t0_bytes text, t0_buffer *spans, const t0_poll *poll, t0_error *err);

@@ -53,8 +53,6 @@ static inline bool t0_utf8_valid(t0_bytes text) { return t0_utf8_broken(text) ==
 #define T0_SPACE_MARK "\xE2\x96\x81"
 enum { T0_SPACE_MARK_SIZE = 3 };
 
-static inline bool t0_is_space_mark(const uint8_t *at, size_t n) {
-    return n >= 3 && at[0] == 0xE2 && at[1] == 0x96 && at[2] == 0x81;
-}
+static inline bool t0_is_space_mark(const uint8_t *at, size_t n) { return n >= 3 && at[0] == 0xE2 && at[1] == 0x96 && at[2] == 0x81; }
 
 #endif

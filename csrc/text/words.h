@@ -58,8 +58,7 @@ static inline t0_word *t0_word_set(const t0_words *words, const t0_word_key *key
 }
 
 static inline bool t0_word_is(const t0_word *word, const t0_word_key *key) {
-    return word->size == key->size && word->text[0] == key->text[0] && word->text[1] == key->text[1] &&
-           word->text[2] == key->text[2];
+    return word->size == key->size && word->text[0] == key->text[0] && word->text[1] == key->text[1] && word->text[2] == key->text[2];
 }
 
 /* The key's slot, which becomes the first of its set, where frequent words are met first; NULL when it is not there. */

@@ -7,8 +7,18 @@
 #include "base/random.h"
 #include "t5/t5.h"
 
-static const t0_config PRIMES = {.vocab_size = 29, .d_model = 11, .d_kv = 5, .d_ff = 13, .n_layers = 2, .n_decoder_layers = 3, .n_heads = 3,
-                                 .n_buckets = 8, .max_distance = 9, .norm_epsilon = 1e-6f, .gated = true, .eos_id = 1};
+static const t0_config PRIMES = {.vocab_size = 29,
+                                 .d_model = 11,
+                                 .d_kv = 5,
+                                 .d_ff = 13,
+                                 .n_layers = 2,
+                                 .n_decoder_layers = 3,
+                                 .n_heads = 3,
+                                 .n_buckets = 8,
+                                 .max_distance = 9,
+                                 .norm_epsilon = 1e-6f,
+                                 .gated = true,
+                                 .eos_id = 1};
 
 static inline t0_config varied(bool gated, bool tied, int n_heads, int n_layers, int n_decoder_layers) {
     t0_config c = PRIMES;

@@ -33,8 +33,8 @@ static void check_product(t0_exec *exec, size_t m, size_t n, size_t k, bool a_tu
 }
 
 static void products_agree_with_sums(void) {
-    const size_t sizes[][3] = {{1, 1, 1}, {1, 7, 5}, {13, 33, 64}, {12, 32, 16}, {11, 31, 17}, {25, 257, 3}, {5, 300, 385}, {70, 65, 770},
-                               {3, 48, 0}, {49, 15, 31}, {4, 8, 400}, {6, 17, 9}};
+    const size_t sizes[][3] = {{1, 1, 1},     {1, 7, 5},     {13, 33, 64}, {12, 32, 16}, {11, 31, 17}, {25, 257, 3},
+                               {5, 300, 385}, {70, 65, 770}, {3, 48, 0},   {49, 15, 31}, {4, 8, 400},  {6, 17, 9}};
     FOR_KERNELS(kernels) {
         for (size_t threads = 1; threads <= 3; threads++) {
             t0_exec *exec = make_exec(kernels, threads);
@@ -341,10 +341,23 @@ static void make_batch(batch *b, bool apart, bool causal, bool biased, size_t he
     b->d_o = draw(b->n_queries * b->inner);
     b->bias = biased ? draw(heads * 800) : NULL;
     for (size_t i = 0; i < b->n_queries * (b->inner + 1); i++) b->q[i] *= 0.5f;
-    b->s = (t0_attention){.n_sequences = 5, .n_heads = heads, .head_dim = dim, .query_offsets = b->query_offsets,
-                          .key_offsets = b->key_offsets, .q_stride = b->inner + 1, .k_stride = b->inner + 2,
-                          .v_stride = b->inner + 2, .o_stride = b->inner, .causal = causal, .has_bias = biased, .bias = b->bias,
-                          .bias_width = biased ? 800 : 0, .bias_center = biased ? 400 : 0, .dropout = dropout, .seed = 5, .site = 3,
+    b->s = (t0_attention){.n_sequences = 5,
+                          .n_heads = heads,
+                          .head_dim = dim,
+                          .query_offsets = b->query_offsets,
+                          .key_offsets = b->key_offsets,
+                          .q_stride = b->inner + 1,
+                          .k_stride = b->inner + 2,
+                          .v_stride = b->inner + 2,
+                          .o_stride = b->inner,
+                          .causal = causal,
+                          .has_bias = biased,
+                          .bias = b->bias,
+                          .bias_width = biased ? 800 : 0,
+                          .bias_center = biased ? 400 : 0,
+                          .dropout = dropout,
+                          .seed = 5,
+                          .site = 3,
                           .first = 1001};
     b->p_size = t0_attention_p_size(&b->s);
 }
@@ -366,7 +379,8 @@ static double plain_attention(const batch *b, double *o) {
                 for (size_t j = 0; j < keys; j++) {
                     double score = s->has_bias ? s->bias[h * s->bias_width + s->bias_center + j - (size_t)position] : 0;
                     for (size_t d = 0; d < s->head_dim; d++)
-                        score += (double)b->q[(q0 + i) * s->q_stride + h * s->head_dim + d] * b->k[(k0 + j) * s->k_stride + h * s->head_dim + d];
+                        score += (double)b->q[(q0 + i) * s->q_stride + h * s->head_dim + d] *
+                                 b->k[(k0 + j) * s->k_stride + h * s->head_dim + d];
                     sum += p[j] = s->causal && (long)j > position ? 0 : exp(score);
                 }
                 for (size_t j = 0; j < keys; j++) {
@@ -440,7 +454,8 @@ static void check_attention(const t0_kernels *kernels, batch *b, bool slopes) {
 static void attention_agrees_with_its_definition(void) {
     FOR_KERNELS(kernels) {
         for (int which = 0; which < 8; which++) {
-            const bool apart = which == 1 || which == 3 || which == 6, causal = which == 2 || which == 4 || which == 7, biased = which != 1 && which != 5;
+            const bool apart = which == 1 || which == 3 || which == 6, causal = which == 2 || which == 4 || which == 7,
+                       biased = which != 1 && which != 5;
             batch b;
             make_batch(&b, apart, causal, biased, which == 5 ? 1 : 3, which == 3 ? 7 : which == 5 ? 1 : 16, which >= 3 ? 0.2f : 0.0f);
             b.s.broadcast = which >= 6;
@@ -452,8 +467,8 @@ static void attention_agrees_with_its_definition(void) {
 
 /* Buckets of the reference models (32, 128): sampled from the published rule, worked by hand at the edges. */
 static void buckets_are_the_reference_models(void) {
-    const int both[][2] = {{0, 0}, {-1, 1}, {-7, 7}, {-8, 8}, {-11, 8}, {-12, 9}, {-15, 9}, {-16, 10}, {-127, 15}, {-128, 15}, {-4000, 15},
-                           {1, 17}, {7, 23}, {8, 24}, {16, 26}, {23, 27}, {4000, 31}};
+    const int both[][2] = {{0, 0},     {-1, 1},     {-7, 7}, {-8, 8}, {-11, 8}, {-12, 9}, {-15, 9}, {-16, 10}, {-127, 15},
+                           {-128, 15}, {-4000, 15}, {1, 17}, {7, 23}, {8, 24},  {16, 26}, {23, 27}, {4000, 31}};
     for (size_t i = 0; i < sizeof both / sizeof *both; i++) CHECK(t0_relative_bucket(both[i][0], true, 32, 128) == both[i][1]);
     const int causal[][2] = {{5, 0}, {0, 0}, {-1, 1}, {-15, 15}, {-16, 16}, {-18, 16}, {-19, 17}, {-127, 31}, {-5000, 31}};
     for (size_t i = 0; i < sizeof causal / sizeof *causal; i++) CHECK(t0_relative_bucket(causal[i][0], false, 32, 128) == causal[i][1]);
@@ -461,8 +476,7 @@ static void buckets_are_the_reference_models(void) {
     t0_random_normal(table, 96, 1, 98, 0);
     t0_bias_forward(bias, table, 3, 41, 20, true, 32, 128);
     for (size_t c = 0; c < 41; c++)
-        for (size_t h = 0; h < 3; h++)
-            CHECK(bias[h * 41 + c] == table[(size_t)t0_relative_bucket((int64_t)c - 20, true, 32, 128) * 3 + h]);
+        for (size_t h = 0; h < 3; h++) CHECK(bias[h * 41 + c] == table[(size_t)t0_relative_bucket((int64_t)c - 20, true, 32, 128) * 3 + h]);
     for (size_t i = 0; i < 3 * 41; i++) bias[i] = 1.0f;
     t0_bias_backward(d, bias, 3, 41, 20, true, 32, 128);
     CHECK(d[0] == 1 && d[8 * 3] == 4 && d[24 * 3 + 2] == 4); /* distances 8..11 share a bucket */

@@ -53,7 +53,8 @@ static void half_and_brain_floats_are_widened_exactly(void) {
     for (size_t i = 0; i < 6; i++) CHECK(y[i] == expected[i]);
     for (uint32_t bits = 0; bits < 0x10000; bits++) {
         const uint16_t x = (uint16_t)bits;
-        CHECK(isnan(t0_from_bfloat16(x)) ? isnan(t0_from_bfloat16(t0_to_bfloat16(t0_from_bfloat16(x)))) : t0_to_bfloat16(t0_from_bfloat16(x)) == x);
+        CHECK(isnan(t0_from_bfloat16(x)) ? isnan(t0_from_bfloat16(t0_to_bfloat16(t0_from_bfloat16(x))))
+                                         : t0_to_bfloat16(t0_from_bfloat16(x)) == x);
     }
     CHECK(t0_to_bfloat16(1.00390625f) == 0x3f80 && t0_to_bfloat16(1.01171875f) == 0x3f82); /* ties to even */
 }
@@ -220,7 +221,8 @@ static void likelihoods_are_those_of_stored_logits(void) {
             for (size_t d = 0; d < N_DTYPES; d++) {
                 t0_exec *exec = make_exec(kernels, threads);
                 t0_packed p = packed_of(DTYPES[d], w, V, IN);
-                float *z = multiplied(exec, x, N, &p, V, T0_STORE, 0), *memory = t0_alloc((t0_rows_floats(DTYPES[d], N, IN) + t0_rows_floats(T0_FLOAT32, N, IN)) * sizeof *memory);
+                float *z = multiplied(exec, x, N, &p, V, T0_STORE, 0),
+                      *memory = t0_alloc((t0_rows_floats(DTYPES[d], N, IN) + t0_rows_floats(T0_FLOAT32, N, IN)) * sizeof *memory);
                 t0_rows rows = t0_rows_at(t0_rows_dtype(kernels, DTYPES[d]), N, IN, memory);
                 t0_rows_fill(exec, &rows, x, IN);
                 t0_product_likelihood(exec, lse, picked, parts, &rows, &p, offsets, labels);
@@ -262,7 +264,8 @@ static void check_attend(const t0_kernels *kernels, t0_attend *s, double toleran
     for (size_t threads = 1; threads <= 2; threads++) {
         t0_exec *exec = make_exec(kernels, threads);
         float *scratch = t0_alloc(t0_attend_scratch(threads, s->head_dim, most) * sizeof *scratch);
-        memset(scratch, 0xff, t0_attend_scratch(threads, s->head_dim, most) * sizeof *scratch); /* NaN: nothing may be read before it is written */
+        memset(scratch, 0xff,
+               t0_attend_scratch(threads, s->head_dim, most) * sizeof *scratch); /* NaN: nothing may be read before it is written */
         t0_attend_forward(exec, s, scratch, most);
         for (size_t b = 0; b < s->n_sequences; b++)
             for (size_t h = 0; h < s->n_heads; h++)
@@ -277,7 +280,8 @@ static void check_attend(const t0_kernels *kernels, t0_attend *s, double toleran
 
 static void attention_agrees_with_its_definition(void) {
     const size_t dims[] = {1, 7, 16, 64};
-    const t0_range rows[SEQUENCES] = {{0, 1}, {1, 40}, {40, 130}}, singles[SEQUENCES] = {{0, 1}, {1, 2}, {2, 3}}, lists[SEQUENCES] = {{0, 3}, {3, 48}, {48, 110}};
+    const t0_range rows[SEQUENCES] = {{0, 1}, {1, 40}, {40, 130}}, singles[SEQUENCES] = {{0, 1}, {1, 2}, {2, 3}},
+                   lists[SEQUENCES] = {{0, 3}, {3, 48}, {48, 110}};
     const t0_range few[SEQUENCES] = {{0, 2}, {2, 15}, {15, 16}};
     int64_t key_rows[110];
     for (size_t e = 0; e < 110; e++) key_rows[e] = (int64_t)(e * 37 % ROWS);
@@ -286,9 +290,23 @@ static void attention_agrees_with_its_definition(void) {
             for (int which = 0; which < 10; which++) {
                 const size_t d = dims[i], wide = HEADS * d;
                 float *q = draw(ROWS * (wide + 1)), *k = draw(ROWS * 2 * wide), *bias = draw(HEADS * 200), *o = draw(ROWS * wide);
-                t0_attend s = {.n_sequences = SEQUENCES, .n_heads = HEADS, .head_dim = d, .queries = rows, .keys = rows, .q = q, .k = k, .v = k + wide,
-                               .o = o, .q_stride = wide + 1, .kv_stride = 2 * wide, .kv_head = d, .o_stride = wide, .bias = bias, .bias_width = 200,
-                               .bias_center = 95, .bfloat16 = which % 2};
+                t0_attend s = {.n_sequences = SEQUENCES,
+                               .n_heads = HEADS,
+                               .head_dim = d,
+                               .queries = rows,
+                               .keys = rows,
+                               .q = q,
+                               .k = k,
+                               .v = k + wide,
+                               .o = o,
+                               .q_stride = wide + 1,
+                               .kv_stride = 2 * wide,
+                               .kv_head = d,
+                               .o_stride = wide,
+                               .bias = bias,
+                               .bias_width = 200,
+                               .bias_center = 95,
+                               .bfloat16 = which % 2};
                 if (which / 2 == 1) s.causal = true;
                 if (which / 2 == 2) s.bias = NULL, s.queries = few, s.keys = rows;
                 if (which / 2 == 3) s.causal = true, s.queries = few, s.keys = lists, s.key_rows = key_rows;
@@ -306,18 +324,33 @@ static void packed_keys_give_what_rows_give(void) {
     const t0_range singles[SEQUENCES] = {{0, 1}, {1, 2}, {2, 3}}, rows[SEQUENCES] = {{0, 1}, {1, 34}, {34, 84}};
     FOR_KERNELS(kernels) {
         const size_t nr = kernels->nr, packed_row = HEADS * t0_attend_packed(kernels, D);
-        float *q = draw(SEQUENCES * HEADS * D), *k = draw(84 * HEADS * D), *v = draw(84 * HEADS * D), *packed = draw((84 + SEQUENCES * nr) * packed_row);
-        float expected[SEQUENCES * HEADS * D], o[SEQUENCES * HEADS * D], *scratch = t0_alloc(t0_attend_scratch(2, D, MOST) * sizeof *scratch);
+        float *q = draw(SEQUENCES * HEADS * D), *k = draw(84 * HEADS * D), *v = draw(84 * HEADS * D),
+              *packed = draw((84 + SEQUENCES * nr) * packed_row);
+        float expected[SEQUENCES * HEADS * D], o[SEQUENCES * HEADS * D],
+            *scratch = t0_alloc(t0_attend_scratch(2, D, MOST) * sizeof *scratch);
         t0_exec *exec = make_exec(kernels, 2);
-        t0_attend s = {.n_sequences = SEQUENCES, .n_heads = HEADS, .head_dim = D, .queries = singles, .keys = rows, .q = q, .k = k, .v = v, .o = expected,
-                       .q_stride = HEADS * D, .kv_stride = HEADS * D, .kv_head = D, .o_stride = HEADS * D, .single = true};
+        t0_attend s = {.n_sequences = SEQUENCES,
+                       .n_heads = HEADS,
+                       .head_dim = D,
+                       .queries = singles,
+                       .keys = rows,
+                       .q = q,
+                       .k = k,
+                       .v = v,
+                       .o = expected,
+                       .q_stride = HEADS * D,
+                       .kv_stride = HEADS * D,
+                       .kv_head = D,
+                       .o_stride = HEADS * D,
+                       .single = true};
         t0_attend_forward(exec, &s, scratch, MOST);
         t0_range at[SEQUENCES];
         for (size_t b = 0, begin = 0; b < SEQUENCES; b++) {
             const size_t n = rows[b].end - rows[b].begin, whole = (n + nr - 1) / nr * nr, from = rows[b].begin * s.kv_stride;
             at[b] = (t0_range){begin, begin + n};
             for (size_t h = 0; h < HEADS; h++)
-                t0_attend_pack(kernels, packed + begin * packed_row + h * whole * packed_row / HEADS, k + from + h * D, v + from + h * D, s.kv_stride, n, D);
+                t0_attend_pack(kernels, packed + begin * packed_row + h * whole * packed_row / HEADS, k + from + h * D, v + from + h * D,
+                               s.kv_stride, n, D);
             begin += whole;
         }
         s.panels = true, s.keys = at, s.k = packed, s.o = o;

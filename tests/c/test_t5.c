@@ -7,8 +7,18 @@
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static void the_table_has_the_hubs_names_and_counts(void) {
-    const t0_config small = {.vocab_size = 32128, .d_model = 512, .d_kv = 64, .d_ff = 1024, .n_layers = 8, .n_decoder_layers = 8,
-                             .n_heads = 6, .n_buckets = 32, .max_distance = 128, .norm_epsilon = 1e-6f, .gated = true, .eos_id = 1};
+    const t0_config small = {.vocab_size = 32128,
+                             .d_model = 512,
+                             .d_kv = 64,
+                             .d_ff = 1024,
+                             .n_layers = 8,
+                             .n_decoder_layers = 8,
+                             .n_heads = 6,
+                             .n_buckets = 32,
+                             .max_distance = 128,
+                             .norm_epsilon = 1e-6f,
+                             .gated = true,
+                             .eos_id = 1};
     t0_model *model = NULL;
     t0_error err;
     CHECK(t0_model_new(&model, &small, &err) == T0_OK);
@@ -49,9 +59,12 @@ static void bad_configurations_are_refused_by_name(void) {
     c = PRIMES, c.norm_epsilon = NAN, expect_refused(c, "layer_norm_epsilon nan: must be above 0 and less than 1");
     c = PRIMES, c.dropout = 1.0f, expect_refused(c, "dropout_rate 1: must be at least 0 and less than 1");
     c = PRIMES, c.d_kv = 0, c.n_layers = 4097, c.pad_id = -1; /* all of the sizes at once, and the rest when they are right */
-    expect_refused(c, "configuration: d_kv 0: must be a whole number from 1 to 16777216; num_layers 4097: must be a whole number from 1 to 4096");
+    expect_refused(
+        c, "configuration: d_kv 0: must be a whole number from 1 to 16777216; num_layers 4097: must be a whole number from 1 to 4096");
     c = PRIMES, c.pad_id = -1, c.dropout = 2.0f;
-    expect_refused(c, "configuration: pad_token_id -1: must be a whole number from 0 to 28, which is vocab_size - 1; dropout_rate 2: must be at least 0");
+    expect_refused(
+        c,
+        "configuration: pad_token_id -1: must be a whole number from 0 to 28, which is vocab_size - 1; dropout_rate 2: must be at least 0");
     c = PRIMES, c.d_model = c.d_ff = 1 << 24, c.n_layers = c.n_decoder_layers = 1 << 12, c.vocab_size = 1 << 28;
     t0_error err;
     t0_model *model = NULL;
@@ -62,9 +75,12 @@ static void bad_configurations_are_refused_by_name(void) {
 /* T5's deviation of a matrix by the part of its name, of which it has one. */
 static double stated_deviation(const t0_config *c, const char *name) {
     const double d = c->d_model, k = c->d_kv, inner = k * c->n_heads, f = c->d_ff;
-    const struct { const char *part; double variance; } rule[] = {
-        {"shared.", 1}, {".q.", 1 / (d * k)}, {".k.", 1 / d}, {".v.", 1 / d}, {".o.", 1 / inner},
-        {"_bias.", 1 / d}, {".wi", 1 / d}, {".wo.", 1 / f}, {"lm_head.", 1 / d},
+    const struct {
+        const char *part;
+        double variance;
+    } rule[] = {
+        {"shared.", 1},    {".q.", 1 / (d * k)}, {".k.", 1 / d},  {".v.", 1 / d},      {".o.", 1 / inner},
+        {"_bias.", 1 / d}, {".wi", 1 / d},       {".wo.", 1 / f}, {"lm_head.", 1 / d},
     };
     double found = NAN;
     for (size_t i = 0; i < sizeof rule / sizeof *rule; i++) {
@@ -168,7 +184,10 @@ static passed forward(const t0_model *model, t0_exec *exec, const t0_ragged *sou
     const t0_pass pass = {.model = model, .exec = exec};
     const size_t s = (size_t)sources->offsets[sources->n], t = (size_t)inputs->offsets[inputs->n], d = (size_t)model->config.d_model;
     const t0_stack_shape encoder_shape = {.n_sequences = sources->n, .offsets = sources->offsets};
-    const t0_stack_shape decoder_shape = {.decoder = true, .n_sequences = inputs->n, .offsets = inputs->offsets, .source_offsets = sources->offsets};
+    const t0_stack_shape decoder_shape = {.decoder = true,
+                                          .n_sequences = inputs->n,
+                                          .offsets = inputs->offsets,
+                                          .source_offsets = sources->offsets};
     t0_stack_forward encoder, decoder;
     t0_workspace workspace = {0};
     t0_carver size = {0};

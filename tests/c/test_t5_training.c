@@ -251,8 +251,16 @@ static const float RATES[] = {[T0_ADAFACTOR] = 0.05f, [T0_ADAMW] = 0.01f, [T0_SG
 static float *train(const t0_kernels *kernels, size_t n_shards, size_t n_threads, t0_optimizer_kind kind, size_t steps, double *last_loss) {
     static sequences sources, targets;
     t0_model *model = make_model(varied(true, false, 3, 2, 2), 12);
-    t0_trainer_options options = {.optimizer = kind, .scale_parameter = true, .beta1 = 0.9f, .beta2 = 0.99f, .epsilon = 1e-8f,
-                                  .momentum = 0.9f, .clip_norm = 1.0f, .dropout = 0.1f, .seed = 3, .n_shards = n_shards};
+    t0_trainer_options options = {.optimizer = kind,
+                                  .scale_parameter = true,
+                                  .beta1 = 0.9f,
+                                  .beta2 = 0.99f,
+                                  .epsilon = 1e-8f,
+                                  .momentum = 0.9f,
+                                  .clip_norm = 1.0f,
+                                  .dropout = 0.1f,
+                                  .seed = 3,
+                                  .n_shards = n_shards};
     t0_trainer *trainer = make_trainer_on(kernels, model, options, n_threads);
     t0_error err;
     for (size_t step = 1; step <= steps; step++) {
@@ -344,8 +352,14 @@ static void frozen_tensors_are_left_out_of_the_step(void) {
             frozen[i] = true;
             frozen_weights += model->tensors[i].rows * model->tensors[i].columns;
         }
-        t0_trainer_options options = {.optimizer = T0_ADAMW, .beta1 = 0.9f, .beta2 = 0.99f, .epsilon = 1e-8f, .weight_decay = 0.1f,
-                                      .clip_norm = 0.01f, .n_shards = shards, .frozen = frozen};
+        t0_trainer_options options = {.optimizer = T0_ADAMW,
+                                      .beta1 = 0.9f,
+                                      .beta2 = 0.99f,
+                                      .epsilon = 1e-8f,
+                                      .weight_decay = 0.1f,
+                                      .clip_norm = 0.01f,
+                                      .n_shards = shards,
+                                      .frozen = frozen};
         t0_trainer *trainer = make_trainer(model, options, 2);
         CHECK(n_states(trainer) == 2 * (model->n_weights - frozen_weights));
         t0_step_result result = gradients(trainer, &sources, &targets, 1);
@@ -492,8 +506,10 @@ static void plans_of_what_cannot_be_are_refused(void) {
     const int64_t one[2] = {0, 1}, none[2] = {0, 0}, long_one[2] = {0, (int64_t)1 << 40}, two[3] = {0, 1, 2};
     const t0_ragged short_batch = {NULL, one, 1}, hollow = {NULL, none, 1}, huge = {NULL, long_one, 1}, other = {NULL, two, 2};
     CHECK(t0_trainer_plan(&plan, outline, &PLAIN, 1, &short_batch, &other, &err) == T0_EVALUE && strstr(err.message, "1 sources and 2"));
-    CHECK(t0_trainer_plan(&plan, outline, &PLAIN, 1, &hollow, &short_batch, &err) == T0_EVALUE && strstr(err.message, "sources: sequence 0"));
-    CHECK(t0_trainer_plan(&plan, outline, &PLAIN, 1, &short_batch, &huge, &err) == T0_EVALUE && strstr(err.message, "1099511627776 tokens"));
+    CHECK(t0_trainer_plan(&plan, outline, &PLAIN, 1, &hollow, &short_batch, &err) == T0_EVALUE &&
+          strstr(err.message, "sources: sequence 0"));
+    CHECK(t0_trainer_plan(&plan, outline, &PLAIN, 1, &short_batch, &huge, &err) == T0_EVALUE &&
+          strstr(err.message, "1099511627776 tokens"));
     t0_trainer_options wrong = PLAIN;
     wrong.dropout = 1.0f;
     CHECK(t0_trainer_plan(&plan, outline, &wrong, 1, &short_batch, &short_batch, &err) == T0_EVALUE && strstr(err.message, "dropout"));
@@ -522,7 +538,8 @@ static void numbers_that_are_not_finite_are_named(void) {
     const t0_tensor *wo = t0_model_find(model, "decoder.block.2.layer.2.DenseReluDense.wo.weight");
     float *g = t0_trainer_gradient_block(trainer), kept = g[wo->offset + 5], weight = model->weights[0];
     g[wo->offset + 5] = INFINITY;
-    CHECK(t0_trainer_apply(trainer, &result, 0.01f, 17, &err) == T0_ENUMERIC && strstr(err.message, wo->name) && strstr(err.message, "step 17"));
+    CHECK(t0_trainer_apply(trainer, &result, 0.01f, 17, &err) == T0_ENUMERIC && strstr(err.message, wo->name) &&
+          strstr(err.message, "step 17"));
     CHECK(model->weights[0] == weight);
     g[wo->offset + 5] = kept;
     CHECK(t0_trainer_apply(trainer, &result, 0.01f, 17, &err) == T0_OK && model->weights[0] != weight);

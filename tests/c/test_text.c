@@ -68,7 +68,10 @@ static t0_buffer small_model(void) {
     add_piece(&out, "</s>", 0, T0_PIECE_CONTROL);
     add_piece(&out, "<unk>", 0, T0_PIECE_UNKNOWN);
     add_piece(&out, "\xE2\x96\x81", -2, T0_PIECE_NORMAL);
-    add_piece(&out, "\xE2\x96\x81" "ab", -3, T0_PIECE_NORMAL);
+    add_piece(&out,
+              "\xE2\x96\x81"
+              "ab",
+              -3, T0_PIECE_NORMAL);
     add_piece(&out, "a", -3, T0_PIECE_NORMAL);
     add_piece(&out, "b", -3.5f, T0_PIECE_NORMAL);
     add_piece(&out, "bc", -4, T0_PIECE_NORMAL);
@@ -242,7 +245,9 @@ static void a_megabyte_of_anything_takes_linear_time(void) {
 static bool stop_at_third(void *context) { return ++*(int *)context >= 3; }
 
 static void a_long_call_stops_when_asked(void) {
-    static const char *const units[] = {"b", "b ", "\xF0\x9F\x98\x80", "\xE2\x96\x81" "b"};
+    static const char *const units[] = {"b", "b ", "\xF0\x9F\x98\x80",
+                                        "\xE2\x96\x81"
+                                        "b"};
     t0_buffer file = small_model();
     t0_tokenizer *tok = NULL;
     t0_error err = {0};
