@@ -137,4 +137,3 @@ static int weigh(t0_context *c, PyObject *value, int depth, bool printed) {
 
 int t0_charge_tree(t0_context *c, PyObject *value) { return weigh(c, value, 0, false) < 0 ? -1 : t0_charge(c, 0); }
 int t0_charge_print(t0_context *c, PyObject *value) { return weigh(c, value, 0, true) < 0 ? -1 : t0_charge(c, 0); }
-

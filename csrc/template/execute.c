@@ -181,4 +181,3 @@ int t0_execute(t0_context *c, const t0_node *node) {
     }
     return 0;
 }
-

@@ -116,4 +116,3 @@ T0_FILTER(groupby) { /* attribute, default, case_sensitive */
     Py_XDECREF(last);
     return groups;
 }
-

@@ -153,4 +153,3 @@ PyObject *t0_call_method(t0_context *c, const t0_node *node, PyObject *self, t0_
     if (out && method->flags & NEW_LIST && t0_own(c, out) < 0) Py_CLEAR(out);
     return out;
 }
-

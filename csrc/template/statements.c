@@ -290,4 +290,3 @@ t0_status t0_parse_body(t0_parser *p, const char *const *end_words, t0_node **ou
     }
     return T0_OK;
 }
-
