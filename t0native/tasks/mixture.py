@@ -111,7 +111,7 @@ class Mixture:
         all_og_prompts, t0_eval, t0_train_score_eval or bias (t0native/tasks/t0mixtures.py says what each is).
 
         prompts: promptsource 0.1.0's, a PromptCollection or the folder of an unpacked one; None is the installed promptsource.
-        data: a folder DATA/<dataset>/<subset>/<split>.jsonl, or a mapping (t0native/datafolder.py). Without it the mixture can be
+        data: a folder DATA/<dataset>/<subset>/<split>.jsonl, or a mapping (t0native/data/datafolder.py). Without it the mixture can be
             counted, described and drawn from, and an example is a DataError that tells the source of its rows.
         Raises ConfigError for another name and for other prompts than 0.1.0's, DataError with the list of what `data` lacks.
 
