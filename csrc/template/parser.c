@@ -492,7 +492,7 @@ static bool at_tuple_end(const t0_parser *p, const t0_tuple_rule *rule) {
     return kind == K_PRINT_END || kind == K_BLOCK_END || kind == K_RPAREN || (rule->end_word && t0_parser_at_name(p, rule->end_word));
 }
 
-/* tuple = [item {',' item} [',']]      item = primary where it is a target, else expression; one item without ',' is itself */
+/* tuple = [item {',' item} [',']]      item = primary in a target, else expression; empty only in parentheses; one without ',' is itself */
 t0_status t0_parse_tuple(t0_parser *p, t0_tuple_rule rule, t0_node **out) {
     const t0_token at = p->now;
     t0_items list = {0};

@@ -26,12 +26,6 @@ t0_status t0_parser_look(t0_parser *p, t0_token **out) {
     return T0_OK;
 }
 
-bool t0_token_is_name(const t0_token *token, const char *word) {
-    return token->kind == K_NAME && PyUnicode_CompareWithASCIIString(token->value, word) == 0;
-}
-
-bool t0_parser_at_name(const t0_parser *p, const char *word) { return t0_token_is_name(&p->now, word); }
-
 t0_status t0_parser_fail(t0_parser *p, const char *problem) {
     if (p->now.kind == K_END) return t0_fail_at(p->err, p->now.line, p->now.column, "%s, but the template ends here", problem);
     const char *found = p->now.kind == K_NAME ? PyUnicode_AsUTF8(p->now.value) : NULL;

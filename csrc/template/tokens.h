@@ -21,8 +21,10 @@ typedef struct t0_parser {
 
 t0_status t0_parser_advance(t0_parser *p);
 t0_status t0_parser_look(t0_parser *p, t0_token **out); /* the token after `now`; borrowed until the next advance */
-bool t0_token_is_name(const t0_token *token, const char *word);
-bool t0_parser_at_name(const t0_parser *p, const char *word); /* is `now` this name? */
+static inline bool t0_token_is_name(const t0_token *token, const char *word) {
+    return token->kind == K_NAME && PyUnicode_CompareWithASCIIString(token->value, word) == 0;
+}
+static inline bool t0_parser_at_name(const t0_parser *p, const char *word) { return t0_token_is_name(&p->now, word); }
 t0_status t0_parser_expect(t0_parser *p, t0_token_kind kind, const char *what);
 t0_status t0_parser_expect_name(t0_parser *p, const char *word);
 t0_status t0_parser_fail(t0_parser *p, const char *problem);                     /* at `now`, which it names */
