@@ -7,6 +7,8 @@
 
 Its trained models are t0native.Model.mini(label). Everything is read when a function is called."""
 
+from t0native.base.errors import ConfigError
+
 __all__ = ["config", "development_tasks", "held_out_tasks", "new_model", "tokenizer", "training_tasks"]
 
 
@@ -46,7 +48,6 @@ def training_tasks(datasets=None, *, level=2, prompts=None, seed=0):
     >>> t0.mini.training_tasks(["yes_no"], level=1)
     [Task('yes_no', 1000000 rows, 16 prompts), Task('denoising', 1000000 rows, 1 prompts)]
     """
-    from t0native.base.errors import ConfigError
     from t0native.mini import tasks
 
     if level not in (1, 2):
