@@ -2,7 +2,7 @@
 
     store.py      prompts with every revision, reviews, comments, log: one sqlite file
     exchange.py   P3's files in and out
-    datafolder.py rows to try prompts on
+    rowfiles.py   rows to try prompts on
     workers.py, renderer.py    previews in processes of their own, with limits
     accounts.py, security.py   who may do what; what a request must bring
     app.py        the application; pages_*.py its pages; server.py what serves them

@@ -33,9 +33,9 @@ def main(kind, source, target, most):
         if not count:
             raise ValueError("no rows in it")
     except MemoryError:
-        return _told("it needs too much memory: upload it in parts")
+        return _fail("it needs too much memory: upload it in parts")
     except Exception as error:  # whatever a reader raises is about the file
-        return _told(str(error) or type(error).__name__)
+        return _fail(str(error) or type(error).__name__)
     print(count)
     return 0
 
@@ -76,7 +76,7 @@ def plain(value, depth=0):
     return value if isinstance(value, (int, bool, type(None))) else str(value)
 
 
-def _told(sentence):
+def _fail(sentence):
     print(sentence.replace("\n", " ")[:500])
     return 2
 
