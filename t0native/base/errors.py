@@ -31,7 +31,7 @@ DataError.__module__ = ConfigError.__module__ = "t0native"
 
 def nearest(name, names):
     """The one of `names` that is most like `name`, or None when none is."""
-    import difflib
+    import difflib  # here: it takes longer to load than all else of this module, and few errors need it
 
     matches = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.6)
     return matches[0] if matches else None

@@ -1,5 +1,6 @@
 """The verbs on checkpoints: info, convert."""
 
+from t0native.base.jsontext import parse_json
 from t0native.cli.verbs import FAILED, FINE, json_option, print_json, verb
 
 __all__ = ["add_convert", "add_info"]
@@ -13,7 +14,6 @@ def _source_options(parser):
 
 def _read_source(args):
     """(place of the checkpoint, its configuration's changes)."""
-    from t0native.base.jsontext import parse_json
     from t0native.checkpoints.hub import locate
 
     config = None if args.config is None else parse_json("--config", args.config.encode())

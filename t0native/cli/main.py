@@ -1,9 +1,7 @@
 """The command `t0native`: one verb a stage, each a few lines over the library.
 
 Exit codes: 0 fine; 1 a result that failed (the demo's claim was not shown, cells failed); 2 bad usage or bad input, told
-in one line without a traceback; 130 after Ctrl-C. Results go to stdout, progress and errors to stderr.
-
-What a verb needs is imported in its function, so that `t0native --help`, and every other verb, need not wait for it."""
+in one line without a traceback; 130 after Ctrl-C. Results go to stdout, progress and errors to stderr."""
 
 import argparse
 import io

@@ -1,9 +1,11 @@
 """The verb studio: opens it, adds users, imports and exports prompts."""
 
+import getpass
 import sys
 from pathlib import Path
 
 from t0native.base.errors import ConfigError
+from t0native.base.files import make_folder
 from t0native.cli.verbs import FINE, verb
 
 __all__ = ["add_studio"]
@@ -63,8 +65,6 @@ def _open(args):
 
 
 def _add_user(args):
-    import getpass
-
     from t0native.studio.accounts import Accounts
 
     name, path = _require(args.subject, "adduser NAME"), _require(args.users, "--users FILE says where users are kept")
@@ -77,7 +77,6 @@ def _add_user(args):
 
 
 def _store(args):
-    from t0native.base.files import make_folder
     from t0native.studio.store import Store
 
     home = Path(_require(args.data, "--data DIR says where prompts are kept"), ".studio")

@@ -5,9 +5,7 @@
     development     five more such tasks, for tuning; never reported
     vocabulary      a SentencePiece model of its own;  configuration: a T5 1.1 that trains in minutes
 
-Its trained models are t0native.Model.mini(label). Everything is read when a function is called."""
-
-from t0native.base.errors import ConfigError
+Its trained models are t0native.Model.mini(label). Everything is read, and every module loaded, when a function is called."""
 
 __all__ = ["config", "development_tasks", "held_out_tasks", "new_model", "tokenizer", "training_tasks"]
 
@@ -48,6 +46,7 @@ def training_tasks(datasets=None, *, level=2, prompts=None, seed=0):
     >>> t0.mini.training_tasks(["yes_no"], level=1)
     [Task('yes_no', 1000000 rows, 16 prompts), Task('denoising', 1000000 rows, 1 prompts)]
     """
+    from t0native.base.errors import ConfigError
     from t0native.mini import tasks
 
     if level not in (1, 2):

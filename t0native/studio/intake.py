@@ -8,6 +8,9 @@ import math
 import resource
 import sys
 
+from t0native.data.lines import read_jsonl
+from t0native.data.rows import read_csv, read_json
+
 __all__ = ["main", "plain"]
 
 CPU, MEMORY, OUTPUT, MAX_DEPTH = 60, 3 << 30, 512 << 20, 32
@@ -49,9 +52,6 @@ def _rows(kind, source):
         for batch in pyarrow.parquet.ParquetFile(source).iter_batches(1000):
             yield from batch.to_pylist()
         return
-    from t0native.data.lines import read_jsonl
-    from t0native.data.rows import read_csv, read_json
-
     yield from {"jsonl": read_jsonl, "json": read_json, "csv": read_csv, "tsv": lambda path: read_csv(path, "\t")}[kind](source)
 
 

@@ -23,6 +23,7 @@ from t0native.base.errors import DataError, TemplateError
 from t0native.prompts.preview import colour_fields
 from t0native.prompts.prompt import Prompt
 from t0native.studio.checks import row_warnings
+from t0native.text.tokenizer import Tokenizer
 
 __all__ = ["main", "work"]
 
@@ -39,8 +40,6 @@ def main():
     """Serves frames until the input ends."""
     tokenizer = None
     if len(sys.argv) > 1:
-        from t0native.text.tokenizer import Tokenizer
-
         tokenizer = Tokenizer.from_file(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the server says when to end
     gc.freeze()
