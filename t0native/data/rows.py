@@ -20,8 +20,9 @@ from t0native.data.distributed import convert_rows
 from t0native.data.lines import kind_of, lines_of, parse_example, read_jsonl, require_rows
 
 __all__ = [
-    "csv_cells", "csv_records", "is_written_as", "lines_of", "long_cells", "number_kind", "parse_example", "read_csv",
-    "read_jsonl", "read_rows", "rows_of", "sequence_of", ]  # fmt: skip
+    "columns_of", "csv_cells", "csv_records", "is_written_as", "lines_of", "long_cells", "number_kind", "parse_example",
+    "read_csv", "read_json", "read_jsonl", "read_rows", "rows_of", "sequence_of",
+]  # fmt: skip
 _LIMIT = threading.RLock()
 
 

@@ -21,7 +21,7 @@ from t0native.generation.search import Answer, Chains, Ends, Job
 from t0native.text.sequences import Sequences, inputs_of
 from t0native.text.tokenizer import Ragged
 
-__all__ = ["Generation", "generate", "stream"]
+__all__ = ["Generation", "generate", "results_of", "stream", "warn_cut"]
 _log = logging.getLogger("t0native")
 
 MOST_BATCH_BYTES = 2**31  # of one batch's keys, values and logits

@@ -6,7 +6,7 @@ from html import escape
 
 from t0native.base.errors import TemplateError
 
-__all__ = ["Preview", "colour_fields", "example_html", "prompt_html", "task_html"]
+__all__ = ["Preview", "colour_fields", "example_html", "preview", "prompt_html", "task_html"]
 
 OPENING, CLOSING = "<span style='color: #F08080'>", "</span>"  # what the filter `highlight` puts around a value
 _FIELD = '<span style="color:#b3261e">'

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from t0native.base.errors import DataError, FormatError
 from t0native.base.files import write_json
 
-__all__ = ["LOCAL", "ROLES", "Accounts", "Attempts", "User"]
+__all__ = ["LOCAL", "ROLES", "Accounts", "Attempts", "User", "for_owner"]
 
 ROLES = ("reader", "writer", "reviewer")
 SHORTEST, LONGEST = 8, 1024

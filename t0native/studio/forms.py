@@ -8,7 +8,7 @@ import re
 
 from t0native.prompts.collection import LANGUAGES, METRICS
 
-__all__ = ["FIELDS", "blank", "content_of", "differences", "form_of", "merge"]
+__all__ = ["FIELDS", "blank", "content_of", "differences", "form_of", "merge", "read_form"]
 
 FIELDS = {  # of the form, in its order -> as the page calls them
     "name": "Name",

@@ -25,7 +25,7 @@ from t0native.prompts.prompt import Prompt
 from t0native.studio.checks import row_warnings
 from t0native.text.tokenizer import Tokenizer
 
-__all__ = ["main", "work"]
+__all__ = ["main", "read_frame", "work", "write_frame"]
 
 CPU, WALL, MEMORY = 0.1, 3.0, 64 << 20
 MAX_TEXT, MAX_ANSWER = 20_000, 8 << 20
