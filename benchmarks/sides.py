@@ -227,13 +227,13 @@ def _apart(function, *arguments):
 def _make_hub(folder, size):
     from t0native.base.files import FileSet
     from t0native.checkpoints.checkpoint import add_weights, config_json
-    from t0native.checkpoints.tensorfiles import as_bfloat16, widened
+    from t0native.checkpoints.tensorfiles import as_bfloat16, as_float32
 
     model = t0.Model.init(t0.Config.t5_v1_1(size), seed=1, dtype="bfloat16")
     config = t0.Config.from_dict(model.config.to_dict() | {"dtype": "bfloat16"})
     with FileSet(folder) as files:
         files.add("config.json", config_json(config, "bfloat16"))
-        add_weights(files, config, "bfloat16", lambda name: [widened(as_bfloat16(model.core.tensor(name)))])
+        add_weights(files, config, "bfloat16", lambda name: [as_float32(as_bfloat16(model.core.tensor(name)))])
 
 
 def _make_packed(folder):

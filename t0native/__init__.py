@@ -10,26 +10,28 @@ The names below are the public face; each is loaded when it is first used. Examp
 `import t0native as t0`, `import numpy as np` and `from pathlib import Path`."""
 
 import importlib
+import os
 import sys
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+_FOLDER = os.path.dirname(__file__)
 
 try:
     from t0native import _core
 except ImportError:
-    if any(Path(__file__).parent.glob("_core.*.so")) or any(Path(__file__).parent.glob("_core*.pyd")):
+    if any(name.startswith("_core.") and name.endswith((".so", ".pyd")) for name in os.listdir(_FOLDER)):
         raise
     from importlib.metadata import distributions
 
-    _places = [Path(found.locate_file("t0native")) for found in distributions(name="t0native")]
-    if any(place.is_dir() and place.resolve() != Path(__file__).resolve().parent for place in _places):
+    _places = [str(distribution.locate_file("t0native")) for distribution in distributions(name="t0native")]
+    if any(os.path.isdir(place) and os.path.realpath(place) != os.path.realpath(_FOLDER) for place in _places):
         raise ImportError(
-            f"t0native is installed, but the sources in {Path(__file__).parent.parent} hide it: start Python in another folder, or "
+            f"t0native is installed, but the sources in {os.path.dirname(_FOLDER)} hide it: start Python in another folder, or "
             "`pip install -e .` there, which builds the sources in place"
         ) from None
     raise ImportError(
-        f"t0native is not built: {Path(__file__).parent} has no compiled module _core. Install it with `pip install .` "
+        f"t0native is not built: {_FOLDER} has no compiled module _core. Install it with `pip install .` "
         "(or, to work on the sources, `python setup.py build_clib build_ext --inplace`) in the folder that holds setup.py"
     ) from None
 
@@ -124,7 +126,7 @@ def __getattr__(name):
     elif name in _MODULES:
         value = _load(_MODULES[name])
     else:
-        from t0native.base.errors import suggest
+        from t0native.base.errors import suggest  # here, as all of ours but the core, which a mere import need not load
 
         raise AttributeError(f"module 't0native' has no attribute {name!r}; {suggest(name, __all__)}")
     globals()[name] = value
@@ -142,7 +144,7 @@ def _load(home):
         if "t0native._core" not in str(error):
             raise
         raise ImportError(
-            f"{_core.__file__} was built from other sources than {Path(__file__).parent} has ({error}): build it again, by `pip "
+            f"{_core.__file__} was built from other sources than {_FOLDER} has ({error}): build it again, by `pip "
             "install .` or "
             "`pip install -e .`, in the folder that holds setup.py"
         ) from None

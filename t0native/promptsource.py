@@ -78,7 +78,7 @@ class Template(_Fields):
     def __repr__(self):
         return f"Template({self.name!r}, id={self.id!r})"
 
-    def _compiled(self):
+    def _compile(self):
         prompt = getattr(self, "_prompt", None)
         if prompt is None or (prompt.name, prompt.jinja, prompt.answer_choices, prompt.id) != (
             self.name,
@@ -127,7 +127,7 @@ class Template(_Fields):
         >>> Template("a", "b ||| c", "", answer_choices="{{ x }} ||| d").get_answer_choices_list({"x": "c"})
         ['c', 'd']
         """
-        return self._compiled().choices(example)
+        return self._compile().choices(example)
 
     def get_fixed_answer_choices_list(self):
         """The answer choices where they depend on no field, else None.
@@ -135,7 +135,7 @@ class Template(_Fields):
         >>> Template("a", "b ||| c", "", answer_choices="c ||| d").get_fixed_answer_choices_list()
         ['c', 'd']
         """
-        return self._compiled().fixed_choices
+        return self._compile().fixed_choices
 
     def apply(self, example, truncate=True, highlight_variables=False):
         """The rendered parts between the separators |||, a list of text. TemplateError where the rendering fails.
@@ -143,7 +143,7 @@ class Template(_Fields):
         >>> Template("a", "{{ x | upper }} ||| c", "").apply({"x": "b"})
         ['B', 'c']
         """
-        prompt = self._compiled()
+        prompt = self._compile()
         seed = random.getrandbits(64) if prompt.random else 0
         return prompt.apply(example, truncate, highlight_variables, seed)
 
@@ -327,10 +327,10 @@ class TemplateCollection:
         rows = []
         for (dataset, subset), templates in self.datasets_templates.items():
             for template in templates.templates.values():
-                said = template.metadata
+                metadata = template.metadata
                 rows.append(
                     {"id": template.id, "dataset": dataset, "subset": subset or "", "name": template.name, "reference": template.reference}
-                    | {key: getattr(said, key, None) for key in ("original_task", "choices_in_prompt", "metrics", "languages")}
+                    | {key: getattr(metadata, key, None) for key in ("original_task", "choices_in_prompt", "metrics", "languages")}
                     | {"answer_choices": template.answer_choices, "jinja": template.jinja}
                 )
         return pandas.DataFrame(rows)

@@ -6,7 +6,7 @@ import pytest
 
 import t0native as t0
 from t0native.data.convert_data import winogender_rows
-from t0native.data.distributed import converted
+from t0native.data.distributed import convert_rows
 from t0native.data.lines import read_jsonl
 from t0native.data.rows import read_rows
 
@@ -80,7 +80,7 @@ def test_labels_in_words():
         ("super_glue/cb", "neutral", 2),
         ("super_glue/boolq", True, 1),
     ]:
-        assert converted(dataset, [{"label": word}, {"label": 0}]) == [{"label": number}, {"label": 0}]
+        assert convert_rows(dataset, [{"label": word}, {"label": 0}]) == [{"label": number}, {"label": 0}]
 
 
 def test_rounds_of_anli(tmp_path):

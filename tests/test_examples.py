@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import t0native as t0
+from t0native import promptsource
 
 ROOT = Path(__file__).parent.parent
 IMPORTS = {"t0": t0, "np": np, "Path": Path}  # what t0native's docstring says that examples begin after
@@ -62,6 +63,13 @@ def public_things():
             for base in thing.__mro__[:-1]:
                 if base.__module__.startswith("t0native"):
                     yield from ((f"{name}.{inner}", value) for inner, value in vars(base).items() if not inner.startswith("_"))
+
+
+def test_every_public_thing_says_what_it_is():
+    things = [*public_things(), *((f"promptsource.{name}", getattr(promptsource, name)) for name in promptsource.__all__)]
+    described = (property, classmethod, staticmethod)
+    lacking = [name for name, thing in things if (callable(thing) or isinstance(thing, described)) and not inspect.getdoc(thing)]
+    assert len(things) > 100 and lacking == []
 
 
 WITHOUT = {  # attributes, told in the docstring of their class; what needs matplotlib or pandas

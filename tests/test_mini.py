@@ -14,7 +14,7 @@ import t0native as t0
 from t0native.mini import curriculum, datasets
 from t0native.mini import tasks as mini_tasks
 from t0native.mini.datasets import MAKERS, Rows
-from t0native.mini.strays import Strewn, english_words, stray_words, strewn, training_words, words
+from t0native.mini.strays import Strewn, english_words, stray_words, strew, training_words, words
 
 ENV = jinja2.Environment(undefined=jinja2.StrictUndefined)
 TRAINED = tuple(name for name in MAKERS if name != datasets.UNPROMPTED)
@@ -148,7 +148,7 @@ def test_draws_are_nested_and_never_letters_alone():
     listed = {name: Letter(choices) for name, choices in zip("abcdefgh", ["A ||| B ||| C"] * 5 + ["x ||| y"] * 3)}
     firsts = set()
     for seed in range(60):
-        draws = [set(mini_tasks.drawn("d", listed, p, seed)) for p in (1, 2, 4, None)]
+        draws = [set(mini_tasks.draw_prompts("d", listed, p, seed)) for p in (1, 2, 4, None)]
         assert [len(draw) for draw in draws] == [1, 2, 4, 8] and all(a < b for a, b in zip(draws, draws[1:]))
         firsts |= draws[0]
     assert firsts == set("fgh")
@@ -161,7 +161,7 @@ def test_strays_are_put_between_the_words_and_nothing_is_lost():
     text = "Anna drinks tea.\nBen drinks milk. Who drinks tea?"
     lengths = []
     for number in range(400):
-        found = strewn(Random(number), text)
+        found = strew(Random(number), text)
         rest = iter(found.split(" "))
         assert all(word in rest for word in text.split(" ")), found  # in this order
         lengths.append(len(found.split(" ")) - len(text.split(" ")))

@@ -452,7 +452,7 @@ def test_errors_of_the_call_itself_name_apply():
 
 def test_a_prompt_is_made_ready_once(monkeypatch):
     prompt, made = Prompt("p", "{{ a }} ||| b", "c ||| d"), []
-    monkeypatch.setattr(Prompt, "_fixed", lambda self: made.append(self) or ["c", "d"])
+    monkeypatch.setattr(Prompt, "_render_fixed", lambda self: made.append(self) or ["c", "d"])
     for _ in range(3):
         assert prompt.apply({"a": 1}, truncate=False) == prompt.apply({"a": 1}) == ["1", "b"]
     assert len(made) == 1

@@ -105,6 +105,19 @@ def test_no_two_modules_import_each_other():
     assert circles({module: {name for name, _, _ in imports_of(file, PYTHON)} for module, file in PYTHON.items()}) == []
 
 
+@pytest.mark.parametrize("module", PYTHON)
+def test_no_module_imports_what_is_private_to_another(module):
+    """A name that begins with an underscore is its module's own; the core, which is all of ours, aside."""
+    private = [
+        f"line {node.lineno}: {alias.name} of {node.module}"
+        for node in ast.walk(ast.parse(PYTHON[module].read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "t0native"
+        for alias in node.names
+        if alias.name.startswith("_") and alias.name not in ("_core", "__version__")
+    ]
+    assert private == []
+
+
 def test_the_hall_is_small():
     assert (
         len([path for path in (ROOT / "t0native").iterdir() if path.is_file() and not path.name.startswith((".", "_core.c", "lib"))]) <= 8

@@ -88,7 +88,7 @@ def test_review_has_states_and_comments_and_an_edit_makes_a_draft_again(store):
 
 def test_a_transaction_that_fails_leaves_nothing(store):
     with pytest.raises(ZeroDivisionError), store.writing() as db:
-        store._create(db, "anna", store._dataset_named(db, "e")["id"], TEXT)
+        store.add_prompt(db, "anna", store.find_or_add_dataset(db, "e")["id"], TEXT)
         1 / 0  # noqa: B018
     assert store.ask("SELECT * FROM prompt") == [] and store.ask("SELECT * FROM dataset") == []
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from load_studio import BOMBS
@@ -71,6 +72,29 @@ def test_bombs_cost_their_author_an_error(workers, bomb):
     answer = workers.render(f"author of {bomb}", {"content": content(bomb + " ||| a", None), "rows": ROWS[:5]})
     assert "limit" in answer or "error" in answer or all("error" in row for row in answer["rows"]), answer
     assert workers.render("another", {"content": content(), "rows": ROWS[:5]})["rows"][4]["target_text"] == "false"
+
+
+def test_a_preview_needs_no_module_that_its_process_has_not_loaded():
+    """The child that renders may open no file, so what it uses must be there before it is made."""
+    script = """if True:
+        import sys
+        import t0native.studio.renderer as renderer
+        tokenizer = renderer.Tokenizer.from_file(sys.argv[1])
+        before = set(sys.modules)
+        rows = [{"a-b": "x\u00e9", "label": 1}, {"a-b": "", "label": 0}, {"label": 5}]
+        contents = [
+            {"name": "p", "jinja": "{{ a_b | upper }} {{ [1, 2] | choice }} ||| {{ answer_choices[label] }}", "answer_choices": "no ||| yes"},
+            {"name": "broken", "jinja": "{{ a | sort("},
+            {"name": "unknown", "jinja": "{{ a | uppper }} ||| b"},
+            {"name": "endless", "jinja": "{% for i in range(10**9) %}x{% endfor %} ||| b"},
+            {"name": "no target", "jinja": "{{ a_b }}"},
+        ]
+        answers = [renderer.work({"content": content, "rows": rows}, tokenizer) for content in contents]
+        print(*sorted(set(sys.modules) - before), sum("rows" in answer for answer in answers))
+    """
+    vocabulary = Path(t0.__file__).parent / "mini/spiece.model"
+    done = subprocess.run([sys.executable, "-P", "-c", script, str(vocabulary)], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("3\n", "")
 
 
 def test_the_kernel_stops_what_the_evaluator_does_not(monkeypatch):

@@ -10,7 +10,7 @@ from conftest import needed
 
 import t0native as t0
 from t0native.data.arrowrows import read_arrow
-from t0native.data.datafolder import dataset_facts, find_rows, missing_text, renamed
+from t0native.data.datafolder import dataset_facts, find_rows, hub_name, missing_text
 from t0native.tasks.t0mixtures import MIXTURES
 
 COUNTS = {
@@ -190,8 +190,8 @@ def test_missing_is_at_most_ten_lines():
 
 
 def test_renamed_hub_ids():
-    assert renamed("super_glue") == "aps/super_glue" and renamed("wiki_hop") == "wiki_hop"
-    assert set(make_t0_tables.RENAMED) >= {renamed(dataset) for dataset, _ in dataset_facts()} - {"wiki_hop"}
+    assert hub_name("super_glue") == "aps/super_glue" and hub_name("wiki_hop") == "wiki_hop"
+    assert set(make_t0_tables.RENAMED) >= {hub_name(dataset) for dataset, _ in dataset_facts()} - {"wiki_hop"}
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow", "stream"])

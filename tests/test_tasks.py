@@ -6,7 +6,7 @@ import pytest
 from fakes import FakePrompt, rows_of, yes_no
 
 import t0native as t0
-from t0native.data.distributed import converted
+from t0native.data.distributed import convert_rows
 from t0native.data.lines import read_jsonl
 from t0native.data.rows import read_csv, read_rows, sequence_of
 
@@ -252,7 +252,7 @@ def test_raw_superglue_rows_get_the_public_columns(public_data):
     assert len(wic) == 638 and {type(row["label"]) for row in wic} == {int} and "version" not in wic[0]
     piqa = read_rows(public_data / "data/piqa-val/valid.jsonl", "piqa")
     assert len(piqa) == 1838 and [row["label"] for row in piqa[:3]] == [0, 1, 1]
-    assert converted("super_glue/wsc.fixed", wsc) == wsc  # already converted
+    assert convert_rows("super_glue/wsc.fixed", wsc) == wsc  # already converted
 
 
 def test_piqa_without_fitting_labels_is_refused(tmp_path):
@@ -269,7 +269,7 @@ def test_piqa_without_fitting_labels_is_refused(tmp_path):
 
 def test_raw_rows_that_are_not_what_they_claim():
     with pytest.raises(t0.DataError, match=r"row 0: not super_glue/wsc.fixed in its distributed form \(KeyError: 'span1_index'\)"):
-        converted("super_glue/wsc.fixed", [{"text": "x", "target": {}}])
+        convert_rows("super_glue/wsc.fixed", [{"text": "x", "target": {}}])
 
 
 def test_fields_that_the_prompt_provides_for_may_be_missing():

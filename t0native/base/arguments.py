@@ -69,14 +69,14 @@ def check(kind, name, value):
     return value.item() if isinstance(value, numbers.Number) and hasattr(value, "item") else value
 
 
-def check_keys(place, given, kinds):
+def check_keys(place, mapping, kinds):
     """ConfigError where a key of the mapping is not among `kinds`, with the nearest, or its value not of its kind.
 
     >>> check_keys("tasks[0].", {"shot": 2}, {"shots": whole(0)})
     Traceback (most recent call last):
     t0native.ConfigError: unknown key tasks[0].shot; did you mean 'shots'?
     """
-    for key, value in given.items():
+    for key, value in mapping.items():
         if key not in kinds:
             raise ConfigError(f"unknown key {place}{key}; {suggest(key, kinds)}")
         check(kinds[key], f"{place}{key}", value)

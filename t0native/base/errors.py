@@ -31,10 +31,10 @@ DataError.__module__ = ConfigError.__module__ = "t0native"
 
 def nearest(name, names):
     """The one of `names` that is most like `name`, or None when none is."""
-    import difflib
+    import difflib  # here: it takes longer to load than all else of this module, and few errors need it
 
-    found = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.6)
-    return found[0] if found else None
+    matches = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.6)
+    return matches[0] if matches else None
 
 
 def suggest(name, names):
@@ -49,7 +49,7 @@ def suggest(name, names):
 
 def with_place(error, text):
     """The error with another text; a TemplateError keeps its line and column."""
-    told = type(error)(text)
+    copy = type(error)(text)
     if isinstance(error, TemplateError):
-        told.line, told.column = getattr(error, "line", 0), getattr(error, "column", 0)
-    return told
+        copy.line, copy.column = getattr(error, "line", 0), getattr(error, "column", 0)
+    return copy

@@ -54,7 +54,7 @@ class FileSet:
         temporary = _temporary(self.folder / name)
         self._written.append((temporary, self.folder / name))
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-        with _told(self.folder / name), open(temporary, mode, **text) as file:
+        with _naming_errors(self.folder / name), open(temporary, mode, **text) as file:
             digested = file if self._digests is None else _Digested(file)
             yield digested
             _sync_file(file)
@@ -64,7 +64,7 @@ class FileSet:
     def __exit__(self, kind, error, trace):
         try:
             if kind is None:
-                with _told(self.folder):
+                with _naming_errors(self.folder):
                     while self._written:
                         os.replace(*self._written[0])
                         del self._written[0]
@@ -97,7 +97,7 @@ def make_folder(path):
     """The folder is there afterwards, and lasts; OSError says why it cannot be."""
     path = Path(path)
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    with _told(path):
+    with _naming_errors(path):
         path.mkdir(parents=True, exist_ok=True)
         try:
             for folder in missing:
@@ -115,11 +115,11 @@ def new_folder(path, digests=None):
     temporary = _temporary(path)
     make_folder(path.parent)
     try:
-        with _told(path):
+        with _naming_errors(path):
             temporary.mkdir()
         with FileSet(temporary, digests) as files:
             yield files
-        with _told(path):
+        with _naming_errors(path):
             os.replace(temporary, path)
         _sync_renamed(path.parent)
     except BaseException as error:
@@ -132,7 +132,7 @@ def new_folder(path, digests=None):
 def remove_folder(path):
     """Removes a folder and what is in it; whoever reads finds all of it or nothing."""
     temporary = _temporary(path.with_name(path.name + ".old"))  # not that of a new one
-    with _told(path):
+    with _naming_errors(path):
         os.replace(path, temporary)
     shutil.rmtree(temporary, ignore_errors=True)
 
@@ -195,14 +195,14 @@ def write_json(path, value, indent=1):
 def append_line(file, text):
     """Adds one line to a log opened with mode "ab" and buffering=0, so that nothing of a failed write is kept for later."""
     data = memoryview((text + "\n").encode())
-    with _told(Path(file.name)):
+    with _naming_errors(Path(file.name)):
         while len(data):
             data = data[file.write(data) :]
 
 
 def sync_log(file):
     """Returns when the disk has it: for a log that append_line writes."""
-    with _told(Path(file.name)):
+    with _naming_errors(Path(file.name)):
         _sync_file(file)
 
 
@@ -217,11 +217,11 @@ def _sync_renamed(folder):
     try:
         _sync_folder(folder)
     except OSError as error:
-        told = OSError(
+        failure = OSError(
             error.errno, f"written, but may not outlast a power cut: syncing the folder failed ({os.strerror(error.errno)})", str(folder)
         )
-        told.told = True
-        raise told from error
+        failure.explained = True
+        raise failure from error
 
 
 def _sync_folder(folder):
@@ -240,24 +240,24 @@ def _sync_folder(folder):
 
 
 @contextlib.contextmanager
-def _told(path):
+def _naming_errors(path):
     """Adds to a system error of writing `path`: its name, the room left, and that the old file is untouched."""
     try:
         yield
     except OSError as error:
         about = Path(error.filename) if isinstance(error.filename, str) else path
-        if getattr(error, "told", False) or not (about.parent == path.parent or path.is_relative_to(about) or about.parent == path):
-            raise  # told already, or about another file
+        if getattr(error, "explained", False) or not (about.parent == path.parent or path.is_relative_to(about) or about.parent == path):
+            raise  # explained already, or about another file
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            why = f"no space left on the disk ({_free(path)} free); free some or choose another folder"
+            why = f"no space left on the disk ({_free_space(path)} free); free some or choose another folder"
         else:
             why = os.strerror(error.errno) if error.errno else str(error)
-        told = OSError(error.errno, f"cannot write: {why}; what was there before is unchanged", str(path))
-        told.told = True
-        raise told from error
+        failure = OSError(error.errno, f"cannot write: {why}; what was there before is unchanged", str(path))
+        failure.explained = True
+        raise failure from error
 
 
-def _free(path):
+def _free_space(path):
     folder = path.absolute().parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent

@@ -26,7 +26,7 @@ class Progress:
         self.terminal = bool(getattr(self.stream, "isatty", lambda: False)())
         self.what, self.total, self.first = what, total, done
         self.started = time.monotonic()
-        self.told = self.started if not self.terminal else 0.0
+        self.drawn_at = self.started if not self.terminal else 0.0
         self.silent_until = self.started + delay
         self.line = ""
         self.shown = 0
@@ -45,9 +45,9 @@ class Progress:
             return
         now = time.monotonic()
         interval = TERMINAL_INTERVAL if self.terminal else PLAIN_INTERVAL
-        if now < self.silent_until or now - self.told < interval and not (self.terminal and done == self.total):
+        if now < self.silent_until or now - self.drawn_at < interval and not (self.terminal and done == self.total):
             return
-        self.told = now
+        self.drawn_at = now
         self.line = self._line(done, facts, now)
         if self.terminal:
             self.stream.write("\r" + self.line.ljust(self.shown))

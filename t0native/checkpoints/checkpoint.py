@@ -23,8 +23,8 @@ from t0native.base.progress import BAR_DELAY, Progress
 from t0native.checkpoints.config import Config, stays_float32
 from t0native.checkpoints.packedfile import PACKED, add_packed, read_packed
 from t0native.checkpoints.safetensorfiles import header_of, read_header
-from t0native.checkpoints.t5x import TREE, derived_config, find_t5x, read_t5x
-from t0native.checkpoints.tensorfiles import FLOATS, Entry, Problems, as_bfloat16, check_plain_names, widened
+from t0native.checkpoints.t5x import TREE, derive_config, find_t5x, read_t5x
+from t0native.checkpoints.tensorfiles import FLOATS, Entry, Problems, as_bfloat16, as_float32, check_plain_names
 from t0native.checkpoints.torchfiles import read_torch
 
 __all__ = [
@@ -62,11 +62,6 @@ class Checkpoint:
         """Names of tensors that may be there and only repeat shared.weight."""
         head = ["lm_head.weight"] if self.config.tie_word_embeddings else []
         return [name for name in (*_COPIES, *head) if name in self.entries]
-
-    def own_shapes(self):
-        """Shapes of the tensors that hold weights of their own."""
-        left_out = {*self.copies(), *_IGNORED}
-        return [entry.shape for name, entry in self.entries.items() if name not in left_out]
 
     def check(self):
         """Every expected tensor is there with its shape and a float type; nothing else is. FormatError where not."""
@@ -150,7 +145,7 @@ def _same_values(one, other):
         while len(chunk):
             rest = next(others) if rest is None or not len(rest) else rest
             count = min(len(chunk), len(rest))
-            if not np.array_equal(widened(chunk[:count]).view(np.uint32), widened(rest[:count]).view(np.uint32)):
+            if not np.array_equal(as_float32(chunk[:count]).view(np.uint32), as_float32(rest[:count]).view(np.uint32)):
                 return False
             chunk, rest = chunk[count:], rest[count:]
     return True
@@ -173,35 +168,35 @@ def open_checkpoint(path, config=None, packed=None):
     of_hub, file = weights_in(path), path / PACKED if path.is_dir() else path
     if file.suffix == Path(PACKED).suffix and file.is_file() and (packed or not of_hub):
         if packed is False:
-            told = f"{path}: holds int8 weights, from which no others can be made"
-            raise ConfigError(f'{told}; load it with dtype="int8", or take the model that it was made from')
-        return _configured(read_packed(file), config)
+            message = f"{path}: holds int8 weights, from which no others can be made"
+            raise ConfigError(f'{message}; load it with dtype="int8", or take the model that it was made from')
+        return _with_config(read_packed(file), config)
     t5x = None if of_hub else find_t5x(path)
     entries = read_t5x(t5x) if t5x else None
     folders = [path] if t5x is None else [t5x.parent, t5x.parent.parent] if t5x.name == TREE else [t5x.parent]
     file = next((folder / "config.json" for folder in folders if (folder / "config.json").is_file()), None)
     if isinstance(config, Config):
-        found = config
+        resolved = config
     elif file is not None:
-        found = Config.from_file(file, config or {})
+        resolved = Config.from_file(file, config or {})
     elif t5x is not None:
-        found = derived_config(t5x, entries, folders, config or {})
+        resolved = derive_config(t5x, entries, folders, config or {})
     else:
         steps = sorted(path.glob("checkpoints/step-*"))
         what = f"the last checkpoint of this run is {steps[-1]}" if steps else f"a model folder has config.json, {WEIGHTS} and {TOKENIZER}"
         raise FileNotFoundError(f"{path}: no config.json here; {what}")
     home = next((folder for folder in folders if (folder / TOKENIZER).is_file()), folders[0])
-    return Checkpoint(home, found, entries_of(path) if entries is None else entries)
+    return Checkpoint(home, resolved, entries_of(path) if entries is None else entries)
 
 
-def _configured(found, config):
+def _with_config(packed, config):
     """A packed file with another configuration of the same shapes."""
     if config is None:
-        return found
-    changed = config if isinstance(config, Config) else Config.from_dict({**found.config.to_dict(), **config})
-    if changed.tensors() != found.config.tensors():
-        raise ConfigError(f"{found.path}: config asks for tensors of other shapes than the packed ones")
-    return replace(found, config=changed)
+        return packed
+    changed = config if isinstance(config, Config) else Config.from_dict({**packed.config.to_dict(), **config})
+    if changed.tensors() != packed.config.tensors():
+        raise ConfigError(f"{packed.path}: config asks for tensors of other shapes than the packed ones")
+    return replace(packed, config=changed)
 
 
 def weights_in(folder):
@@ -256,7 +251,7 @@ def _all_finite(chunk):
 
 
 def _raise_nonfinite(entry, row, chunk):
-    values = widened(chunk).reshape(-1)
+    values = as_float32(chunk).reshape(-1)
     place = int(np.flatnonzero(~np.isfinite(values))[0])
     index = row * (chunk.size // len(chunk)) + place
     raise NumericError(f"{entry.what}, element {index} is {values[place]}; allow_nonfinite=True loads such weights all the same")
@@ -286,8 +281,8 @@ def check_place_of_weights(folder, dtype):
 
 def config_json(config, dtype):
     """Content of config.json. Where the hub's keys for the number type are there, they tell that of the file beside it."""
-    told = {key: dtype for key in ("dtype", "torch_dtype") if key in config.extra and dtype != "int8"}
-    return (json.dumps(config.to_dict() | told, indent=2, sort_keys=True) + "\n").encode()
+    dtypes = {key: dtype for key in ("dtype", "torch_dtype") if key in config.extra and dtype != "int8"}
+    return (json.dumps(config.to_dict() | dtypes, indent=2, sort_keys=True) + "\n").encode()
 
 
 def add_weights(files, config, dtype, chunks_of):
@@ -299,5 +294,5 @@ def add_weights(files, config, dtype, chunks_of):
         file.write(header_of({name: (stored[name], shape) for name, shape in shapes.items()}))
         for name in shapes:
             for chunk in chunks_of(name):
-                turned = as_bfloat16(chunk) if stored[name] == "BF16" else widened(chunk)
+                turned = as_bfloat16(chunk) if stored[name] == "BF16" else as_float32(chunk)
                 file.write(memoryview(turned).cast("B"))

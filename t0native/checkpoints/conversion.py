@@ -24,7 +24,7 @@ DTYPE = one_of("float32", "bfloat16", "int8")
 _ALONG = (TOKENIZER, "tokenizer_config.json", "generation_config.json")
 
 
-def convert(found, folder, dtype):
+def convert(checkpoint, folder, dtype):
     """Writes a Checkpoint as config.json and weights of one number type, with the tokenizer's files beside them.
 
     "float32" and "bfloat16": model.safetensors, from file to file; float32 becomes bfloat16 by rounding to the nearest, ties
@@ -32,38 +32,40 @@ def convert(found, folder, dtype):
     bfloat16's range. "int8": a packed file (packedfile.py), for which the weights are held once in that form. Everything is
     checked as loading checks it, and where something is wrong nothing is written. The folder may be the checkpoint's own."""
     check(DTYPE, "dtype", dtype)
-    if isinstance(found, PackedFile):
-        raise ConfigError(f"{found.path}: holds int8 weights, from which no others can be made; convert the model that it was made from")
-    found.check()
-    if Path(folder).resolve() != found.folder.resolve():
+    if isinstance(checkpoint, PackedFile):
+        raise ConfigError(
+            f"{checkpoint.path}: holds int8 weights, from which no others can be made; convert the model that it was made from"
+        )
+    checkpoint.check()
+    if Path(folder).resolve() != checkpoint.folder.resolve():
         check_place_of_weights(folder, dtype)
-    along = [(name, (found.folder / name).read_bytes()) for name in _ALONG if (found.folder / name).is_file()]
+    along = [(name, (checkpoint.folder / name).read_bytes()) for name in _ALONG if (checkpoint.folder / name).is_file()]
     with FileSet(folder) as files:
-        for name, content in [("config.json", config_json(found.config, dtype)), *along]:
+        for name, content in [("config.json", config_json(checkpoint.config, dtype)), *along]:
             files.add(name, content)
         if dtype == "int8":
-            add_packed(files, _packed(found), found.config)
+            add_packed(files, _pack(checkpoint), checkpoint.config)
         else:
-            _add_floats(files, found, dtype)
+            _add_floats(files, checkpoint, dtype)
 
 
-def _packed(found):
-    check_room(weights_bytes(found.config, "int8"), "the weights take {} in int8", "close other programs")
-    core = _core.Model(found.config.core(), None, "int8")
-    found.load(core, threads=get_num_threads())
+def _pack(checkpoint):
+    check_room(weights_bytes(checkpoint.config, "int8"), "the weights take {} in int8", "close other programs")
+    core = _core.Model(checkpoint.config.core(), None, "int8")
+    checkpoint.load(core, threads=get_num_threads())
     return core
 
 
-def _add_floats(files, found, dtype):
+def _add_floats(files, checkpoint, dtype):
     def chunks_of(name):
-        for row, chunk in found.chunks(name):
+        for row, chunk in checkpoint.chunks(name):
             if dtype == "bfloat16" and not stays_float32(name):
                 halves = as_bfloat16(chunk)
                 if (halves & 0x7FFF).max() == 0x7F80:  # infinite, which the chunk is not
                     most = f"a weight of {np.abs(chunk).max():.4g} is beyond bfloat16"
-                    raise NumericError(f"{found.entries[name].what}, rows from {row} on: {most}; take float32")
+                    raise NumericError(f"{checkpoint.entries[name].what}, rows from {row} on: {most}; take float32")
                 chunk = halves
             yield chunk
 
-    add_weights(files, found.config, dtype, chunks_of)
-    found.check_copies()
+    add_weights(files, checkpoint.config, dtype, chunks_of)
+    checkpoint.check_copies()

@@ -121,13 +121,13 @@ class _Reader:
             self.fail("a text that is not UTF-8")
 
     def map(self, length, depth, limit):
-        found = {}
+        mapping = {}
         for _ in range(length):
             key = self.value(depth + 1, limit)
-            if not isinstance(key, str) or key in found:
+            if not isinstance(key, str) or key in mapping:
                 self.fail(f"key {key!r} stands twice" if isinstance(key, str) else "a key that is no text")
-            found[key] = self.value(depth + 1, limit)
-        return self.joined(found) if _PIECES in found else found
+            mapping[key] = self.value(depth + 1, limit)
+        return self.join_pieces(mapping) if _PIECES in mapping else mapping
 
     def ext(self, length, limit):
         kind = self.number(">b", limit)
@@ -163,9 +163,9 @@ class _Reader:
         if not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS or not all(map(is_count, shape)):
             self.fail("a shape must be a list of numbers, none negative")
 
-    def joined(self, told):
+    def join_pieces(self, mapping):
         """One array of pieces."""
-        shape, pieces = (_listed(told.get(key)) for key in ("shape", "chunks"))
+        shape, pieces = (_list_of(mapping.get(key)) for key in ("shape", "chunks"))
         self.check_shape(shape)
         if not pieces or not all(isinstance(piece, Array) and piece.dtype == pieces[0].dtype for piece in pieces):
             self.fail("an array in pieces must have pieces of one dtype")
@@ -174,7 +174,7 @@ class _Reader:
         return Array(pieces[0].dtype, tuple(shape), tuple(place for piece in pieces for place in piece.places))
 
 
-def _listed(value):
+def _list_of(value):
     """The list that Flax writes as {"0": first, "1": second, ...}, or None."""
     if not isinstance(value, dict) or set(value) != {str(i) for i in range(len(value))}:
         return None

@@ -97,9 +97,9 @@ def read_packed(path):
         header = parse_json(path, file.read(length))
     keys = {"version": int, "dtype": str, "config": dict, "bytes": int, "sha256": str}
     if not isinstance(header, dict) or header.get("version") != _VERSION or header.get("dtype") != PackedFile.dtype:
-        told = {key: header.get(key) for key in ("version", "dtype")} if isinstance(header, dict) else header
+        facts = {key: header.get(key) for key in ("version", "dtype")} if isinstance(header, dict) else header
         raise FormatError(
-            f"{path}: {told}: only version {_VERSION} with {PackedFile.dtype} is read; convert the model again with this version"
+            f"{path}: {facts}: only version {_VERSION} with {PackedFile.dtype} is read; convert the model again with this version"
         )
     if wrong := [key for key, kind in keys.items() if type(header.get(key)) is not kind]:
         raise FormatError(f"{path}: its header lacks {', '.join(wrong)}")
@@ -127,7 +127,7 @@ def _begin(length):
 
 
 def _digest(block):
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for at in range(0, len(block), _PIECE):
-        found.update(block[at : at + _PIECE])
-    return found.hexdigest()
+        digest.update(block[at : at + _PIECE])
+    return digest.hexdigest()

@@ -64,15 +64,15 @@ def read_state_dict(where, program):
     """{name: Tensor} of the bytes of a pickle; FormatError, which begins with `where`, for anything else."""
     if len(program) > LONGEST:
         raise FormatError(f"{where}: a pickle of {len(program)} bytes; at most {LONGEST} are read")
-    found = _Machine(where, program).run()
-    if type(found) is not dict:
-        raise FormatError(f"{where}: holds {_kind(found)}, not a state dict of names and tensors")
-    for name, value in found.items():
+    state = _Machine(where, program).run()
+    if type(state) is not dict:
+        raise FormatError(f"{where}: holds {_kind(state)}, not a state dict of names and tensors")
+    for name, value in state.items():
         if type(name) is not str:
             raise FormatError(f"{where}: key {name}: must be the name of a tensor")
         if type(value) is not Tensor:
             raise FormatError(f"{where}: key {name[:80]!r} holds {_kind(value)}, not a tensor; save the model's state_dict() alone")
-    return found
+    return state
 
 
 def _kind(value):
@@ -162,8 +162,8 @@ class _Machine:
             self.fail("the pickle ends inside an instruction")
         module, name = self.text(self.take(end + 1 - self.at)[:-1]), self.text(self.take(last + 1 - self.at)[:-1])
         if Global(module, name) not in _KNOWN:
-            told = f"{module[:80]}.{name[:80]}"
-            self.fail(f"it names {told!r}, which is not part of a state dict of tensors and was neither imported nor called")
+            full_name = f"{module[:80]}.{name[:80]}"
+            self.fail(f"it names {full_name!r}, which is not part of a state dict of tensors and was neither imported nor called")
         self.push(Global(module, name))
 
     def put(self, index):
@@ -198,10 +198,10 @@ class _Machine:
             self.fail("it sets attributes, which no state dict needs")
 
     def persistent(self):
-        told = self.pop()
-        if type(told) is not tuple or len(told) != 5 or type(told[0]) is not str or told[0] != "storage":
+        reference = self.pop()
+        if type(reference) is not tuple or len(reference) != 5 or type(reference[0]) is not str or reference[0] != "storage":
             self.fail("a persistent id that is no storage")
-        _, kind, key, location, count = told
+        _, kind, key, location, count = reference
         if (
             type(kind) is not Global
             or kind.name not in _STORAGES

@@ -18,7 +18,7 @@ from t0native.checkpoints.msgpackfiles import Array, read_msgpack
 from t0native.checkpoints.tensorfiles import Entry, Problems
 from t0native.checkpoints.zarrfiles import read_zarr
 
-__all__ = ["derived_config", "find_t5x", "read_t5x"]
+__all__ = ["derive_config", "find_t5x", "read_t5x"]
 
 TREE, GIN = "checkpoint", "config.gin"
 _STEP = re.compile(r".*checkpoint_(\d+)")
@@ -114,7 +114,7 @@ def _entry(file, name, hub, turned, leaf, problems):
             turned = False
         strides = (1, leaf.shape[1]) if turned else None
         return Entry(file, hub, leaf.dtype, leaf.shape[::-1] if turned else leaf.shape, leaf.places, strides)
-    folder = _folder_named(leaf)
+    folder = _folder_of(leaf)
     if folder is None:
         return problems.add(f"tensor {name}: neither an array nor the place of one")
     if folder != f"target.{name}":
@@ -124,7 +124,7 @@ def _entry(file, name, hub, turned, leaf, problems):
     return read_zarr(file.parent / folder, hub, turned)
 
 
-def _folder_named(leaf):
+def _folder_of(leaf):
     """The folder that a leaf names, or None."""
     if isinstance(leaf, str) and leaf.startswith("PLACEHOLDER://"):
         return leaf.removeprefix("PLACEHOLDER://")
@@ -138,15 +138,15 @@ def _folder_named(leaf):
 # ---- the configuration -----------------------------------------------------------------------------------------------
 
 
-def derived_config(file, entries, folders, given):
-    """Config of what the tensors' shapes tell, config.gin in one of the folders, and `given` (a mapping, which wins).
+def derive_config(file, entries, folders, overrides):
+    """Config of what the tensors' shapes tell, config.gin in one of the folders, and `overrides` (a mapping, which wins).
 
     FormatError where the shapes are no T5's, ConfigError naming what must be given."""
-    told = _from_shapes(file, entries)
+    values = _from_shapes(file, entries)
     gin = next((folder / GIN for folder in folders if (folder / GIN).is_file()), None)
-    told |= _from_gin(gin, told) if gin else {}
-    told |= given
-    if missing := [name for name in _NEEDED if name not in told]:
+    values |= _from_gin(gin, values) if gin else {}
+    values |= overrides
+    if missing := [name for name in _NEEDED if name not in values]:
         gated = "encoder.block.0.layer.1.DenseReluDense.wi_0.weight" in entries
         usual = {"feed_forward_proj": "gated-gelu" if gated else "relu", "relative_attention_max_distance": 128}
         example = {name: usual[name] for name in missing}
@@ -155,7 +155,7 @@ def derived_config(file, entries, folders, given):
             f"give what the model was trained with, as in config={example}, which is what T5 has"
         )
     try:
-        return Config(**told)
+        return Config(**values)
     except (ConfigError, TypeError) as error:
         raise ConfigError(f"{file}: {error}") from None
 
@@ -198,23 +198,23 @@ def _layers(entries, stack):
 
 def _from_gin(path, shapes):
     """What a run's config.gin tells of T5Config beyond the shapes, which it must not contradict."""
-    told, number = _gin_values(path), {"emb_dim": "d_model", "mlp_dim": "d_ff", "head_dim": "d_kv", "num_encoder_layers": "num_layers"}
+    values, number = _gin_values(path), {"emb_dim": "d_model", "mlp_dim": "d_ff", "head_dim": "d_kv", "num_encoder_layers": "num_layers"}
     problems = Problems(path)
     for name in ("vocab_size", "emb_dim", "mlp_dim", "num_heads", "head_dim", "num_encoder_layers", "num_decoder_layers"):
-        found, value = shapes[number.get(name, name)], told.get(name)
-        if value is not None and value != found:
-            problems.add(f"T5Config.{name} = {value!r}: the tensors have {found}")
-    if told.get("logits_via_embedding", shapes["tie_word_embeddings"]) != shapes["tie_word_embeddings"]:
+        expected, value = shapes[number.get(name, name)], values.get(name)
+        if value is not None and value != expected:
+            problems.add(f"T5Config.{name} = {value!r}: the tensors have {expected}")
+    if values.get("logits_via_embedding", shapes["tie_word_embeddings"]) != shapes["tie_word_embeddings"]:
         there = "not here" if shapes["tie_word_embeddings"] else "here"
-        problems.add(f"T5Config.logits_via_embedding = {told['logits_via_embedding']}, but decoder.logits_dense is {there}")
-    activations = told.get("mlp_activations", ("relu",))  # T5X's default
+        problems.add(f"T5Config.logits_via_embedding = {values['logits_via_embedding']}, but decoder.logits_dense is {there}")
+    activations = values.get("mlp_activations", ("relu",))  # T5X's default
     proj = _ACTIVATIONS.get(tuple(activations) if isinstance(activations, (list, tuple)) else None)
     if proj is None:
         problems.add(f"T5Config.mlp_activations = {activations!r} are not supported; ('gelu', 'linear') and ('relu',) are")
     problems.check()
-    rate = told.get("dropout_rate")
+    rate = values.get("dropout_rate")
     dropout = {"dropout_rate": float(rate)} if isinstance(rate, (int, float)) and 0 <= rate < 1 else {}
-    return {"feed_forward_proj": proj, "relative_attention_max_distance": told.get("max_distance", 128), **dropout}
+    return {"feed_forward_proj": proj, "relative_attention_max_distance": values.get("max_distance", 128), **dropout}
 
 
 def _gin_values(path):

@@ -22,7 +22,18 @@ import numpy as np
 
 from t0native.base.errors import FormatError
 
-__all__ = ["CHUNK", "DTYPE_BYTES", "FLOATS", "Entry", "Problems", "as_bfloat16", "check_plain_names", "is_count", "read_exactly", "widened"]
+__all__ = [
+    "CHUNK",
+    "DTYPE_BYTES",
+    "FLOATS",
+    "Entry",
+    "Problems",
+    "as_bfloat16",
+    "check_plain_names",
+    "is_count",
+    "read_exactly",
+    "as_float32",
+]
 
 CHUNK = 1 << 20  # bytes of a chunk at most, except of a single row and of a vector
 AHEAD = 16 << 20  # bytes behind a chunk that the system is asked to read on
@@ -52,16 +63,16 @@ class Problems:
     """Collects what is wrong, to report it at once."""
 
     def __init__(self, where):
-        self.where, self.found = where, []
+        self.where, self.problems = where, []
 
     def add(self, text):
-        self.found.append(text)
+        self.problems.append(text)
 
     def check(self):
-        if self.found:
-            more = len(self.found) - _PROBLEMS_SHOWN
-            lines = self.found[:_PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
-            raise FormatError(f"{self.where}: {len(self.found)} problem(s):\n  " + "\n  ".join(lines))
+        if self.problems:
+            more = len(self.problems) - _PROBLEMS_SHOWN
+            lines = self.problems[:_PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
+            raise FormatError(f"{self.where}: {len(self.problems)} problem(s):\n  " + "\n  ".join(lines))
 
 
 @dataclass(frozen=True)
@@ -140,7 +151,7 @@ class Entry:
             at -= size
 
 
-def widened(chunk):
+def as_float32(chunk):
     """A chunk's values in float32. uint16 holds bfloat16, the upper half of a float32."""
     if chunk.dtype == np.uint16:
         return (chunk.astype(np.uint32) << 16).view(np.float32)
@@ -151,7 +162,7 @@ def as_bfloat16(chunk):
     """A chunk's values as bfloat16 in uint16: the nearest, ties to even. NaN stays NaN."""
     if chunk.dtype == np.uint16:
         return chunk
-    values = widened(chunk)
+    values = as_float32(chunk)
     bits = values.view(np.uint32)
     rounded = ((bits + (np.uint32(0x7FFF) + ((bits >> 16) & np.uint32(1)))) >> 16).astype(np.uint16)
     return np.where(np.isnan(values), np.uint16(0x7FC0), rounded)

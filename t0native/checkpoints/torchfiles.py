@@ -60,15 +60,15 @@ def _entry(path, name, tensor, members, problems):
         wanted = f"{storage.count} elements of {storage.dtype} take {storage.count * bytes_each}"
         return problems.add(f"tensor {name}: its storage data/{storage.key[:80]} has {member.size} bytes, but {wanted}")
     first = tensor.offset * bytes_each
-    strides = _strides_needed(tensor.shape, tensor.strides)
+    strides = _needed_strides(tensor.shape, tensor.strides)
     if strides is not None and not (len(strides) == 2 and 1 in strides):
-        told = f"shape {list(tensor.shape)} and strides {list(tensor.strides)}"
-        return problems.add(f"tensor {name}: {told}: neither its rows nor its columns lie end to end; save it .contiguous()")
+        layout = f"shape {list(tensor.shape)} and strides {list(tensor.strides)}"
+        return problems.add(f"tensor {name}: {layout}: neither its rows nor its columns lie end to end; save it .contiguous()")
     place = (member.begin + first, member.size - first)
     return Entry(path, name, storage.dtype, tensor.shape, (place,), strides)
 
 
-def _strides_needed(shape, strides):
+def _needed_strides(shape, strides):
     """None where the elements lie end to end, else the strides. A dimension of one index never takes a step."""
     expected = 1
     for size, stride in zip(reversed(shape), reversed(strides)):
@@ -86,7 +86,7 @@ def _members(path, file):
     size = os.fstat(file.fileno()).st_size
     start = file.read(64)
     if start[:4] != b"PK\3\4":
-        raise FormatError(f"{path}: {_other(start)}")
+        raise FormatError(f"{path}: {_describe(start)}")
     count, directory_size, directory = _end(path, file, size)
     if count > _MOST_MEMBERS or directory_size > _LARGEST_DIRECTORY:
         raise FormatError(
@@ -102,10 +102,10 @@ def _members(path, file):
     if at != directory_size:
         raise FormatError(f"{path}: {directory_size - at} bytes behind the last entry of the directory belong to none")
     _check_no_overlap(path, members)
-    return _without_folder(path, members)
+    return _strip_folder(path, members)
 
 
-def _other(start):
+def _describe(start):
     """What a file is instead, by its first bytes."""
     if start.startswith(_LEGACY):
         return f"the format of torch.save before 1.6; {_AGAIN}"
@@ -124,11 +124,11 @@ def _end(path, file, size):
     locator = _bytes_at(path, file, end - 20, 20, size) if end >= 20 else b""
     if locator[:4] == b"PK\6\7":
         _, zip64, _ = struct.unpack("<4xLQL", locator)
-        told = struct.unpack("<4sQ2H2L4Q", _bytes_at(path, file, zip64, 56, size))
-        small, (here, count, length, offset) = (here, count, length, offset), told[6:]
-        agree = all(a in (b, 2**bits - 1) for a, b, bits in zip(small, told[6:], (16, 16, 32, 32)))
-        disk, its_disk, end = told[4] or disk, told[5] or its_disk, zip64
-        if told[0] != b"PK\6\6" or not agree or zip64 + 12 + told[1] != size - 42:
+        fields = struct.unpack("<4sQ2H2L4Q", _bytes_at(path, file, zip64, 56, size))
+        small, (here, count, length, offset) = (here, count, length, offset), fields[6:]
+        agree = all(a in (b, 2**bits - 1) for a, b, bits in zip(small, fields[6:], (16, 16, 32, 32)))
+        disk, its_disk, end = fields[4] or disk, fields[5] or its_disk, zip64
+        if fields[0] != b"PK\6\6" or not agree or zip64 + 12 + fields[1] != size - 42:
             raise FormatError(f"{path}: the two ends of the zip contradict each other")
     if disk or its_disk or here != count or offset + length != end:
         raise FormatError(f"{path}: the directory of the zip ({length} bytes at {offset}) does not reach its end at {end}")
@@ -150,8 +150,8 @@ def _central_header(path, data, file, limit):
         raise FormatError(f"{path}: member {raw[:80]!r}: its name is not UTF-8") from None
     size, packed, header = _zip64_values(path, name, extra, size, packed, header)
     if flags & 1 or method or disk:
-        how = "encrypted" if flags & 1 else "on another disk" if disk else f"compressed by method {method}"
-        raise FormatError(f"{path}: member {name[:80]!r} is {how}; torch.save stores members as they are: {_AGAIN}")
+        obstacle = "encrypted" if flags & 1 else "on another disk" if disk else f"compressed by method {method}"
+        raise FormatError(f"{path}: member {name[:80]!r} is {obstacle}; torch.save stores members as they are: {_AGAIN}")
     if packed != size:
         raise FormatError(f"{path}: member {name[:80]!r}: {packed} bytes stored, but {size} of content")
     begin = _local_header(path, name, raw, size, file, header, limit)
@@ -166,14 +166,14 @@ def _zip64_values(path, name, extra, *values):
         if kind == 1:
             wide = extra[at + 4 : at + 4 + length]
         at += 4 + length
-    found = []
+    resolved = []
     for value in values:
         if value == 0xFFFFFFFF:
             if len(wide) < 8:
                 raise FormatError(f"{path}: member {name[:80]!r}: its size is not told")
             value, wide = int.from_bytes(wide[:8], "little"), wide[8:]
-        found.append(value)
-    return found
+        resolved.append(value)
+    return resolved
 
 
 def _local_header(path, name, raw, size, file, header, limit):
@@ -181,8 +181,8 @@ def _local_header(path, name, raw, size, file, header, limit):
     data = _bytes_at(path, file, header, 30, limit)
     signature, flags, method, packed, own, n_name, n_extra = struct.unpack("<4s2x2H8x2L2H", data)
     begin = header + 30 + n_name + n_extra
-    told_later = flags & 8 and packed == own == 0  # behind the data, which the directory repeats
-    same_sizes = told_later or all(value in (size, 0xFFFFFFFF) for value in (packed, own))
+    sizes_follow = flags & 8 and packed == own == 0  # behind the data, which the directory repeats
+    same_sizes = sizes_follow or all(value in (size, 0xFFFFFFFF) for value in (packed, own))
     if signature != b"PK\3\4" or method or flags & 1 or not same_sizes or file.read(n_name) != raw:
         raise FormatError(f"{path}: member {name[:80]!r}: its header at offset {header} contradicts the directory")
     if begin + size > limit:
@@ -198,7 +198,7 @@ def _check_no_overlap(path, members):
         end = member.begin + member.size
 
 
-def _without_folder(path, members):
+def _strip_folder(path, members):
     folders = {name.split("/")[0] for name in members}
     if len(folders) != 1 or not all("/" in name for name in members):
         raise FormatError(f"{path}: its members do not lie in one folder: not a PyTorch weight file")

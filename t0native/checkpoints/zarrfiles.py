@@ -32,30 +32,30 @@ def read_zarr(folder, name, transposed=False):
     """The entry of the array in `folder`. transposed: it is another matrix's columns."""
     path = folder / ".zarray"
     with open(path, "rb") as file:
-        told = parse_json(path, file.read(_LARGEST_JSON))
-    compressor = told.get("compressor") if isinstance(told, dict) else None
+        metadata = parse_json(path, file.read(_LARGEST_JSON))
+    compressor = metadata.get("compressor") if isinstance(metadata, dict) else None
     codec = compressor.get("id") if isinstance(compressor, dict) else compressor
-    shape, grid = (told.get(key) if isinstance(told, dict) else None for key in ("shape", "chunks"))
+    shape, grid = (metadata.get(key) if isinstance(metadata, dict) else None for key in ("shape", "chunks"))
     good = all(isinstance(value, list) and 1 <= len(value) <= 2 and all(map(is_count, value)) for value in (shape, grid))
     if not good or len(shape) != len(grid) or not all(grid) or not all(shape):
         raise FormatError(f"{path}: shape and chunks must be lists of one or two numbers above 0")
     wanted = {"zarr_format": (2,), "order": ("C",), "filters": (None, [])}
     for key, values in wanted.items():
-        if told.get(key) not in values:
-            raise FormatError(f"{path}: {key} {told.get(key)!r}: only {values[0]!r} is read")
-    if not isinstance(told.get("dtype"), str) or told["dtype"] not in _DTYPES:
-        raise FormatError(f"{path}: dtype {told.get('dtype')!r}: must be one of {', '.join(_DTYPES)}")
+        if metadata.get(key) not in values:
+            raise FormatError(f"{path}: {key} {metadata.get(key)!r}: only {values[0]!r} is read")
+    if not isinstance(metadata.get("dtype"), str) or metadata["dtype"] not in _DTYPES:
+        raise FormatError(f"{path}: dtype {metadata.get('dtype')!r}: must be one of {', '.join(_DTYPES)}")
     if not (codec is None or isinstance(codec, str)) or codec not in _CODECS:
         raise FormatError(f"{path}: compressor {codec!r}: only gzip, zlib and none are read")
-    if told.get("dimension_separator", ".") not in (".", "/"):
-        raise FormatError(f"{path}: dimension_separator {told['dimension_separator']!r}: must be '.' or '/'")
+    if metadata.get("dimension_separator", ".") not in (".", "/"):
+        raise FormatError(f"{path}: dimension_separator {metadata['dimension_separator']!r}: must be '.' or '/'")
     if math.prod(-(-size // step) for size, step in zip(shape, grid)) > _MOST_CHUNKS:
         raise FormatError(f"{path}: more than {_MOST_CHUNKS} chunks")
     if any(step > size for step, size in zip(grid, shape)):
         raise FormatError(f"{path}: chunks of {grid} in an array of {shape}: none may be larger")
     hub_shape = tuple(reversed(shape)) if transposed else tuple(shape)
-    grid, separator = tuple(grid), told.get("dimension_separator", ".")
-    return ZarrEntry(folder, name, _DTYPES[told["dtype"]], hub_shape, (), None, transposed, grid, _CODECS[codec], separator)
+    grid, separator = tuple(grid), metadata.get("dimension_separator", ".")
+    return ZarrEntry(folder, name, _DTYPES[metadata["dtype"]], hub_shape, (), None, transposed, grid, _CODECS[codec], separator)
 
 
 @dataclass(frozen=True)

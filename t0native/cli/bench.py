@@ -1,6 +1,8 @@
 """The verb bench."""
 
+from t0native.base.arguments import check, one_of
 from t0native.base.errors import ConfigError
+from t0native.base.kernels import available
 from t0native.cli.verbs import FINE, json_option, print_json, verb
 
 __all__ = ["add_bench"]
@@ -18,8 +20,6 @@ def add_bench(verbs):
 
 
 def _run_bench(args):
-    from t0native.base.arguments import check, one_of
-    from t0native.base.kernels import available
     from t0native.checkpoints.sizes import DTYPES
     from t0native.models.machine import measure_machine, measure_model
 

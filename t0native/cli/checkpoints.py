@@ -1,5 +1,6 @@
 """The verbs on checkpoints: info, convert."""
 
+from t0native.base.jsontext import parse_json
 from t0native.cli.verbs import FAILED, FINE, json_option, print_json, verb
 
 __all__ = ["add_convert", "add_info"]
@@ -11,9 +12,8 @@ def _source_options(parser):
     parser.add_argument("--revision", help="of a model on the hub")
 
 
-def _source_given(args):
+def _read_source(args):
     """(place of the checkpoint, its configuration's changes)."""
-    from t0native.base.jsontext import parse_json
     from t0native.checkpoints.hub import locate
 
     config = None if args.config is None else parse_json("--config", args.config.encode())
@@ -30,7 +30,7 @@ def add_info(verbs):
 def _run_info(args):
     from t0native.models.inspection import describe_model, memory_lines
 
-    facts = describe_model(*_source_given(args))
+    facts = describe_model(*_read_source(args))
     code = FINE if facts["loads"] == "yes" else FAILED
     if args.json:
         print_json(facts)
@@ -63,5 +63,5 @@ def _run_convert(args):
     from t0native.checkpoints.checkpoint import open_checkpoint
     from t0native.checkpoints.conversion import convert
 
-    convert(open_checkpoint(*_source_given(args)), args.out, args.dtype)
+    convert(open_checkpoint(*_read_source(args)), args.out, args.dtype)
     return FINE

@@ -9,20 +9,17 @@ import os
 import signal
 import sys
 
+from t0native.base.arguments import SEED, check
 from t0native.base.errors import ConfigError, DataError, Error, suggest
-from t0native.cli.bench import add_bench as _bench
-from t0native.cli.checkpoints import add_convert as _convert
-from t0native.cli.checkpoints import add_info as _info
-from t0native.cli.evaluate import add_evaluate as _evaluate
-from t0native.cli.report import add_report as _report
-from t0native.cli.studio import add_studio as _studio
-from t0native.cli.train import add_train as _train
-from t0native.cli.verbs import BAD_INPUT, FAILED, FINE, INTERRUPTED
-from t0native.cli.verbs import json_option as _json_option
-from t0native.cli.verbs import load_model as _load_model
-from t0native.cli.verbs import model_options as _model_options
-from t0native.cli.verbs import print_json as _print_json
-from t0native.cli.verbs import verb as _verb
+from t0native.base.threads import set_num_threads
+from t0native.base.version import __version__
+from t0native.cli.bench import add_bench
+from t0native.cli.checkpoints import add_convert, add_info
+from t0native.cli.evaluate import add_evaluate
+from t0native.cli.report import add_report
+from t0native.cli.studio import add_studio
+from t0native.cli.train import add_train
+from t0native.cli.verbs import BAD_INPUT, FAILED, FINE, INTERRUPTED, json_option, load_model, model_options, print_json, verb
 
 __all__ = ["main"]
 
@@ -53,8 +50,8 @@ def main(argv=None):
     except Exception as error:
         if os.environ.get("T0NATIVE_TRACE"):
             raise
-        told = f"error: {type(error).__name__}: {error}; this should not happen: T0NATIVE_TRACE=1 before the command shows where it did"
-        return _tell(told, BAD_INPUT)
+        message = f"error: {type(error).__name__}: {error}; this should not happen: T0NATIVE_TRACE=1 before the command shows where it did"
+        return _tell(message, BAD_INPUT)
 
 
 def _check_streams():
@@ -67,12 +64,8 @@ def _check_streams():
 def _check_common(args):
     """Options that several verbs have, before anything is read."""
     if getattr(args, "seed", None) is not None:
-        from t0native.base.arguments import SEED, check
-
         check(SEED, "--seed", args.seed)
     if getattr(args, "threads", None) is not None:
-        from t0native.base.threads import set_num_threads
-
         set_num_threads(args.threads)
 
 
@@ -94,17 +87,24 @@ def _parser():
         description="T0 on ordinary CPUs: prompts, multitask training, zero-shot evaluation over many wordings.",
         epilog="`t0native VERB --help` has examples. Exit codes: 0 fine, 1 a result failed, 2 bad input, 130 after Ctrl-C.",
     )
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action="version", version=f"t0native {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for add in (_demo, _prompt, _rank, _generate, _train, _evaluate, _report, _info, _convert, _bench, _vocab, _studio):
+    for add in (
+        _add_demo,
+        _add_prompt,
+        _add_rank,
+        _add_generate,
+        add_train,
+        add_evaluate,
+        add_report,
+        add_info,
+        add_convert,
+        add_bench,
+        _add_vocab,
+        add_studio,
+    ):
         add(verbs)
     return parser
-
-
-def _version():
-    from t0native.base.version import __version__
-
-    return f"t0native {__version__}"
 
 
 def _length_options(parser):
@@ -119,16 +119,16 @@ def _lengths(args):
 # ---- demo -----------------------------------------------------------------------------------------------------------
 
 
-def _demo(verbs):
+def _add_demo(verbs):
     examples = ["", "--quick", "--out run/ --seed 1", "--wordings my/templates", "--full --out results/"]
-    parser = _verb(verbs, "demo", _run_demo, "train a small T0 here and now, and evaluate it on tasks it has never seen", examples)
+    parser = verb(verbs, "demo", _run_demo, "train a small T0 here and now, and evaluate it on tasks it has never seen", examples)
     parser.add_argument("--quick", action="store_true", help="a smaller claim in less time")
     parser.add_argument("--full", action="store_true", help="train every baseline anew over several seeds; draws all figures")
     parser.add_argument("--seed", type=int, help="of weights, rows and prompts; without it, the one in docs/miniature.md")
     parser.add_argument("--threads", type=int, metavar="N")
     parser.add_argument("--out", metavar="DIR", help="where models, report.json and pictures go")
     parser.add_argument("--wordings", metavar="DIR", help="a folder of prompts (P3 layout) for the held-out tasks, instead of ours")
-    _json_option(parser)
+    json_option(parser)
 
 
 def _run_demo(args):
@@ -141,7 +141,7 @@ def _run_demo(args):
 # ---- prompt ---------------------------------------------------------------------------------------------------------
 
 
-def _prompt(verbs):
+def _add_prompt(verbs):
     examples = [
         "list",
         "list super_glue/copa",
@@ -151,7 +151,7 @@ def _prompt(verbs):
         "check --prompts my/templates",
         "check mine --prompts my/templates --data rows.jsonl",
     ]
-    parser = _verb(
+    parser = verb(
         verbs, "prompt", _run_prompt, "list, show, apply and check prompts of a P3 folder or of the installed promptsource", examples
     )
     parser.add_argument("what", choices=("list", "show", "apply", "check"))
@@ -164,7 +164,7 @@ def _prompt(verbs):
     parser.add_argument("--row", type=int, default=0, metavar="N", help="which row of --data (default 0)")
     parser.add_argument("--example", metavar="JSON", help="one row, given here")
     parser.add_argument("--seed", type=int, default=0, help="of randomness inside templates")
-    _json_option(parser)
+    json_option(parser)
 
 
 def _run_prompt(args):
@@ -178,7 +178,7 @@ def _run_prompt(args):
     if args.dataset is None:
         raise ConfigError(f"prompt {args.what}: name a dataset, as in super_glue/copa")
     prompts = prompts_of(collection, args.dataset)
-    chosen = prompts if args.name is None else {args.name: _named(prompts, args.dataset, args.name)}
+    chosen = prompts if args.name is None else {args.name: _find_prompt(prompts, args.dataset, args.name)}
     {"list": _list_prompts, "show": _show_prompts, "apply": _apply_prompts}[args.what](chosen, args)
     return FINE
 
@@ -188,7 +188,7 @@ def _list_datasets(collection, as_json):
 
     counts = {dataset_name(key): len(collection[key]) for key in collection}
     if as_json:
-        _print_json(counts)
+        print_json(counts)
     else:
         print("\n".join(f"{count:4}  {name}" for name, count in counts.items()))
         print(f"{sum(counts.values())} prompts for {len(counts)} datasets")
@@ -208,39 +208,39 @@ def _facts(prompt):
 
 def _list_prompts(prompts, args):
     if args.json:
-        _print_json(list(prompts))
+        print_json(list(prompts))
     else:
         print("\n".join(prompts))
 
 
 def _show_prompts(prompts, args):
     if args.json:
-        _print_json([_facts(prompt) for prompt in prompts.values()])
+        print_json([_facts(prompt) for prompt in prompts.values()])
         return
     for prompt in prompts.values():
         facts = _facts(prompt)
         print(f"== {facts.pop('name')}")
         print(facts.pop("jinja"))
         facts |= facts.pop("metadata")
-        print("\n".join(f"-- {key}: {_plainly(value)}" for key, value in facts.items() if value not in (None, "")) + "\n")
+        print("\n".join(f"-- {key}: {_plain_text(value)}" for key, value in facts.items() if value not in (None, "")) + "\n")
 
 
-def _plainly(value):
+def _plain_text(value):
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else {True: "yes", False: "no"}.get(value, value)
 
 
 def _apply_prompts(prompts, args):
     from t0native.tasks.task import Task
 
-    row = _row_given(args)
+    row = _read_row(args)
     Task(args.dataset, [row], prompts).check()
     results = []
     for name, prompt in prompts.items():
-        found = prompt.render(row, seed=args.seed, index=args.row)
-        dropped = {"dropped": prompt.why_dropped(row, seed=args.seed, index=args.row)} if found is None else {}
-        results.append({"prompt": name} | (dropped or dict(zip(("input", "target", "choices"), found))))
+        example = prompt.render(row, seed=args.seed, index=args.row)
+        dropped = {"dropped": prompt.why_dropped(row, seed=args.seed, index=args.row)} if example is None else {}
+        results.append({"prompt": name} | (dropped or dict(zip(("input", "target", "choices"), example))))
     if args.json:
-        _print_json(results)
+        print_json(results)
         return
     for result in results:
         print(f"== {result['prompt']}")
@@ -251,7 +251,7 @@ def _apply_prompts(prompts, args):
             print(f"-- choices: {' | '.join(result['choices'])}\n" if result["choices"] is not None else "")
 
 
-def _named(prompts, dataset, name):
+def _find_prompt(prompts, dataset, name):
     if name not in prompts:
         raise ConfigError(f"{dataset} has no prompt {name!r}; {suggest(name, prompts)}")
     return prompts[name]
@@ -271,15 +271,15 @@ def _check_prompts(collection, args):
     if args.name is not None:
         problems = [problem for problem in problems if problem.prompt in (args.name, None)]
         if not problems:  # a file without any is read
-            _named(collection[args.dataset], args.dataset, args.name)
+            _find_prompt(collection[args.dataset], args.dataset, args.name)
     if args.json:
-        _print_json([problem._asdict() for problem in problems])
+        print_json([problem._asdict() for problem in problems])
     else:
         print("\n".join([*map(str, problems), f"{len(problems)} problem{'s' * (len(problems) != 1)}"]))
     return FAILED if problems else FINE
 
 
-def _row_given(args):
+def _read_row(args):
     if (args.example is None) == (args.data is None):
         raise ConfigError("prompt apply: give a row by --data FILE or by --example JSON")
     from t0native.data.lines import parse_example
@@ -299,35 +299,35 @@ def _row_given(args):
 # ---- rank, generate -------------------------------------------------------------------------------------------------
 
 
-def _rank(verbs):
+def _add_rank(verbs):
     examples = ['--model my-t0 "Review: I loved it. Is this review positive or negative?" positive negative']
-    parser = _verb(verbs, "rank", _run_rank, "which of these choices answers the input best", examples)
-    _model_options(parser)
+    parser = verb(verbs, "rank", _run_rank, "which of these choices answers the input best", examples)
+    model_options(parser)
     parser.add_argument("input")
     parser.add_argument("choices", nargs="+", metavar="choice")
     _length_options(parser)
-    _json_option(parser)
+    json_option(parser)
 
 
 def _run_rank(args):
-    ranking = _load_model(args).rank(args.input, args.choices, **_lengths(args))
+    ranking = load_model(args).rank(args.input, args.choices, **_lengths(args))
     scores, lengths = [float(score) for score in ranking.scores], [int(length) for length in ranking.lengths]
     if args.json:
-        _print_json({"choice": ranking.choice, "index": int(ranking.index), "scores": scores, "lengths": lengths})
+        print_json({"choice": ranking.choice, "index": int(ranking.index), "scores": scores, "lengths": lengths})
         return FINE
     for i in sorted(range(len(scores)), key=lambda i: -scores[i]):
         print(f"{scores[i]:12.4f}  {args.choices[i]}")
     return FINE
 
 
-def _generate(verbs):
+def _add_generate(verbs):
     examples = [
         '--model my-t0 "Is the earth flat?" --max-new-tokens 8',
         "--model my-t0 --num-beams 4 < questions.txt",
         '--model my-t0 "Write about tea." --sample --temperature 0.7 --seed 3',
     ]
-    parser = _verb(verbs, "generate", _run_generate, "write the answer to an input (or to each line of stdin)", examples)
-    _model_options(parser)
+    parser = verb(verbs, "generate", _run_generate, "write the answer to an input (or to each line of stdin)", examples)
+    model_options(parser)
     parser.add_argument("input", nargs="?")
     parser.add_argument(
         "--max-new-tokens",
@@ -348,7 +348,7 @@ def _generate(verbs):
     parser.add_argument("--top-p", type=float, metavar="X", help="with --sample: from the likeliest that have this probability together")
     parser.add_argument("--seed", type=int, metavar="N", help="with --sample: another seed, other answers (default 0)")
     _length_options(parser)
-    _json_option(parser)
+    json_option(parser)
 
 
 def _run_generate(args):
@@ -357,9 +357,9 @@ def _run_generate(args):
         raise DataError("generate: no input; give it as an argument or on stdin, one a line")
     names = ("max_new_tokens", "num_beams", "do_sample", "temperature", "top_k", "top_p", "seed")
     options = {name: value for name in names if (value := getattr(args, name)) is not None}
-    outputs = _load_model(args).generate(inputs, **options, **_lengths(args))
+    outputs = load_model(args).generate(inputs, **options, **_lengths(args))
     if args.json:
-        _print_json([{"input": text, "output": output} for text, output in zip(inputs, outputs)])
+        print_json([{"input": text, "output": output} for text, output in zip(inputs, outputs)])
     else:
         print("\n".join(outputs))
     return FINE
@@ -368,9 +368,9 @@ def _run_generate(args):
 # ---- vocab ----------------------------------------------------------------------------------------------------------
 
 
-def _vocab(verbs):
+def _add_vocab(verbs):
     examples = ["train corpus.txt more.txt --out spiece.model --size 8000"]
-    parser = _verb(verbs, "vocab", _run_vocab, "make a vocabulary of texts (by the sentencepiece package, the extra [vocab])", examples)
+    parser = verb(verbs, "vocab", _run_vocab, "make a vocabulary of texts (by the sentencepiece package, the extra [vocab])", examples)
     parser.add_argument("action", choices=("train",))
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="UTF-8 files, a sentence or paragraph a line")
     parser.add_argument("--out", required=True, metavar="FILE", help="the SentencePiece model to write")

@@ -1,9 +1,11 @@
 """The verb studio: opens it, adds users, imports and exports prompts."""
 
+import getpass
 import sys
 from pathlib import Path
 
 from t0native.base.errors import ConfigError
+from t0native.base.files import make_folder
 from t0native.cli.verbs import FINE, verb
 
 __all__ = ["add_studio"]
@@ -42,14 +44,14 @@ def _run_studio(args):
     return {"open": _open, "adduser": _add_user, "import": _import, "export": _export}[args.what](args)
 
 
-def _needed(value, what):
+def _require(value, what):
     if value is None:
         raise ConfigError(f"studio: {what}")
     return value
 
 
 def _open(args):
-    folder = _needed(args.data, "--data DIR says where rows are and prompts are kept")
+    folder = _require(args.data, "--data DIR says where rows are and prompts are kept")
     try:
         from t0native.studio.server import serve
     except ImportError as error:
@@ -63,11 +65,9 @@ def _open(args):
 
 
 def _add_user(args):
-    import getpass
-
     from t0native.studio.accounts import Accounts
 
-    name, path = _needed(args.subject, "adduser NAME"), _needed(args.users, "--users FILE says where users are kept")
+    name, path = _require(args.subject, "adduser NAME"), _require(args.users, "--users FILE says where users are kept")
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     if sys.stdin.isatty() and getpass.getpass("Again: ") != password:
         raise ConfigError("studio: the two passwords differ")
@@ -77,10 +77,9 @@ def _add_user(args):
 
 
 def _store(args):
-    from t0native.base.files import make_folder
     from t0native.studio.store import Store
 
-    home = Path(_needed(args.data, "--data DIR says where prompts are kept"), ".studio")
+    home = Path(_require(args.data, "--data DIR says where prompts are kept"), ".studio")
     make_folder(home)
     return Store(home / "prompts.sqlite")
 
@@ -88,19 +87,19 @@ def _store(args):
 def _import(args):
     from t0native.studio.exchange import import_folder
 
-    folder, store = _needed(args.subject, "import DIR"), _store(args)
+    folder, store = _require(args.subject, "import DIR"), _store(args)
     try:
-        told = import_folder(store, folder, "import")
+        counts = import_folder(store, folder, "import")
     finally:
         store.close()
-    print(f"{told['files']} files: {told['new']} new prompts, {told['changed']} changed, {told['unchanged']} as they were")
+    print(f"{counts['files']} files: {counts['new']} new prompts, {counts['changed']} changed, {counts['unchanged']} as they were")
     return FINE
 
 
 def _export(args):
     from t0native.studio.exchange import export_folder
 
-    folder, store = _needed(args.subject, "export DIR"), _store(args)
+    folder, store = _require(args.subject, "export DIR"), _store(args)
     try:
         print(f"{folder}: {export_folder(store, folder, args.accepted)} files")
     finally:

@@ -1,4 +1,6 @@
-"""What the verbs of the command line share."""
+"""What the verbs of the command line share.
+
+A verb's function imports the stages that it runs: whoever asks for --help, or for another verb, waits for none of them."""
 
 import argparse
 import json

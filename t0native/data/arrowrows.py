@@ -16,8 +16,8 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError, DataError
 from t0native.base.files import make_folder, replacing
-from t0native.data.distributed import converted
-from t0native.data.lines import some_rows
+from t0native.data.distributed import convert_rows
+from t0native.data.lines import require_rows
 
 __all__ = ["ArrowRows", "ParquetRows", "parquet_bytes", "read_arrow"]
 
@@ -38,16 +38,16 @@ class ArrowRows:
         return self._table.num_rows
 
     def __getitem__(self, i):
-        return self._table.slice(_number(i, len(self)), 1).to_pylist()[0]
+        return self._table.slice(_row_index(i, len(self)), 1).to_pylist()[0]
 
 
 def read_arrow(path):
     """The rows of a Parquet file, or of an Arrow file or stream (mapped), an ArrowRows. ConfigError without pyarrow, DataError
     for a broken or empty file, OSError where it cannot be opened."""
     pyarrow, ipc, parquet = _pyarrow(path)
-    with _told(pyarrow, path):
-        rows = ArrowRows(parquet.read_table(path, partitioning=None) if Path(path).suffix == ".parquet" else _mapped(pyarrow, ipc, path))
-    return some_rows(path, rows)
+    with _naming_errors(pyarrow, path):
+        rows = ArrowRows(parquet.read_table(path, partitioning=None) if Path(path).suffix == ".parquet" else _map_table(pyarrow, ipc, path))
+    return require_rows(path, rows)
 
 
 class ParquetRows:
@@ -57,7 +57,7 @@ class ParquetRows:
         self.path, self.dataset = Path(path), dataset
         self._lock, self._last = threading.Lock(), (None, None)
         self._place = (self.path.parent if index is None else Path(index)) / f".{self.path.name}.rows"
-        self._len, self._batches, self._every = _copy_of(self.path, self._place)
+        self._len, self._batches, self._every = _open_or_copy(self.path, self._place)
 
     def __repr__(self):
         return f"ParquetRows({str(self.path)!r}, {len(self):,} rows)"
@@ -66,12 +66,12 @@ class ParquetRows:
         return self._len
 
     def __getitem__(self, i):
-        number, place = divmod(_number(i, len(self)), self._every)
+        number, place = divmod(_row_index(i, len(self)), self._every)
         with self._lock:
             if self._last[0] != number:
                 self._last = number, self._batch(number)
             batch = self._last[1]
-        return converted(self.dataset, batch.slice(place, 1).to_pylist(), self.path)[0]
+        return convert_rows(self.dataset, batch.slice(place, 1).to_pylist(), self.path)[0]
 
     def _batch(self, number):
         try:
@@ -85,14 +85,14 @@ class ParquetRows:
 def parquet_bytes(path):
     """About what the rows of a Parquet file take in memory. Errors as read_arrow's."""
     pyarrow, _, parquet = _pyarrow(path)
-    with _told(pyarrow, path):
+    with _naming_errors(pyarrow, path):
         return _bytes_of(parquet.read_metadata(path))
 
 
 # ---- inside ---------------------------------------------------------------------------------------------------------
 
 
-def _number(i, n):
+def _row_index(i, n):
     """From 0, of the i-th of n rows."""
     if not -n <= i < n:
         raise IndexError(f"row {i} of {n}")
@@ -110,14 +110,14 @@ def _pyarrow(path):
 
 
 @contextlib.contextmanager
-def _told(pyarrow, path):
+def _naming_errors(pyarrow, path):
     try:
         yield
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a {Path(path).suffix[1:]} file that pyarrow can read ({str(error).splitlines()[0]})") from None
 
 
-def _mapped(pyarrow, ipc, path):
+def _map_table(pyarrow, ipc, path):
     source = pyarrow.memory_map(str(path))
     try:
         return ipc.open_file(source).read_all()
@@ -131,17 +131,17 @@ def _bytes_of(facts):
     return max(sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups)), 8 * facts.num_rows * facts.num_columns)
 
 
-def _copy_of(path, place):
+def _open_or_copy(path, place):
     """(rows, reader of the copy's batches, rows of a batch)."""
     pyarrow, ipc, parquet = _pyarrow(path)
     stat = os.stat(path)
-    with _told(pyarrow, path):
+    with _naming_errors(pyarrow, path):
         source = parquet.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False)
     with source:
-        n = len(some_rows(path, range(source.metadata.num_rows)))
+        n = len(require_rows(path, range(source.metadata.num_rows)))
         facts = f"{stat.st_size} {stat.st_mtime_ns} {n}".encode()
         with contextlib.suppress(*_BROKEN):
-            return n, *_opened(pyarrow, ipc, place, facts)
+            return n, *_open_copy(pyarrow, ipc, place, facts)
         try:
             make_folder(place.parent)
             with replacing(place, "wb") as out:
@@ -150,23 +150,23 @@ def _copy_of(path, place):
             with tempfile.NamedTemporaryFile(suffix=place.name) as out:
                 _write(pyarrow, ipc, source, path, out, facts)
                 out.flush()
-                return n, *_opened(pyarrow, ipc, out.name, facts)  # its name goes, the open file stays
-        return n, *_opened(pyarrow, ipc, place, facts)
+                return n, *_open_copy(pyarrow, ipc, out.name, facts)  # its name goes, the open file stays
+        return n, *_open_copy(pyarrow, ipc, place, facts)
 
 
-def _opened(pyarrow, ipc, place, facts):
+def _open_copy(pyarrow, ipc, place, facts):
     """(reader of the batches of a copy, rows of each); ValueError where it is another file's, an older one's, or damaged."""
     reader = ipc.open_file(pyarrow.OSFile(str(place)))
-    told = reader.schema.metadata or {}
-    every = int(told.get(EVERY, 0))
-    if told.get(FACTS) != facts or every < 1:
+    metadata = reader.schema.metadata or {}
+    every = int(metadata.get(EVERY, 0))
+    if metadata.get(FACTS) != facts or every < 1:
         raise ValueError(place)
     return reader, every
 
 
 def _write(pyarrow, ipc, source, path, out, facts):
-    with _told(pyarrow, path):
-        sample = _plain(pyarrow, pyarrow.Table.from_batches([next(source.iter_batches(SAMPLE))]))
+    with _naming_errors(pyarrow, path):
+        sample = _decode_dictionaries(pyarrow, pyarrow.Table.from_batches([next(source.iter_batches(SAMPLE))]))
     row = max(1, sample.nbytes // len(sample))
     every = min(1024, max(1, BATCH_BYTES // row))
     metadata = {FACTS: facts, EVERY: str(every).encode()}
@@ -178,9 +178,9 @@ def _write(pyarrow, ipc, source, path, out, facts):
 def _tables(pyarrow, source, path, every, at_once):
     """Tables whose rows are the source's, in order, each but the last a multiple of `every` rows long."""
     rest = None
-    with _told(pyarrow, path):
+    with _naming_errors(pyarrow, path):
         for batch in source.iter_batches(at_once):
-            table = _plain(pyarrow, pyarrow.Table.from_batches([batch]))
+            table = _decode_dictionaries(pyarrow, pyarrow.Table.from_batches([batch]))
             table = table if rest is None else pyarrow.concat_tables([rest, table]).combine_chunks()
             whole = len(table) // every * every
             yield table.slice(0, whole)
@@ -188,7 +188,7 @@ def _tables(pyarrow, source, path, every, at_once):
         yield rest
 
 
-def _plain(pyarrow, table):
+def _decode_dictionaries(pyarrow, table):
     """Values in the place of a dictionary's numbers: a file has one dictionary a column, and batches may differ in theirs."""
     for i, field in enumerate(table.schema):
         if pyarrow.types.is_dictionary(field.type):

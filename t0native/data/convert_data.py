@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, DataError, suggest
+from t0native.base.files import make_folder, write_text
 from t0native.data.distributed import BESIDE, ROW_FORMS, convert_one
 from t0native.data.lines import lines_of
 from t0native.data.rows import read_csv, read_rows
@@ -56,27 +57,27 @@ def winogender_rows(path):
     """
     rows = []
     for i, template in enumerate(read_csv(path, "\t")):
-        for row in convert_one(_of_template, template, "winogender", path, i):
+        for row in convert_one(_rows_of_template, template, "winogender", path, i):
             rows.append({**row, "idx": len(rows)})
     return rows
 
 
-def _of_template(row):
+def _rows_of_template(row):
     people = row["occupation(0)"], row["other-participant(1)"]
     text = row["sentence"].replace("$OCCUPATION", people[0]).replace("$PARTICIPANT", people[1])
     place = next((place for place in PRONOUNS if place in text), None)
     if place is None:
         raise ValueError(f"no {' or '.join(PRONOUNS)} in the sentence")
     right = {0: 0, 1: 1}[row["answer"]]
-    made = []
+    rows = []
     for pronoun in PRONOUNS[place]:
         for i, person in enumerate(people):
             stands = f"the {person}'s" if place == "$POSS_PRONOUN" else f"the {person}"
             hypothesis = text.replace(place, stands)
-            made.append(
+            rows.append(
                 {"premise": text.replace(place, pronoun), "hypothesis": hypothesis[:1].upper() + hypothesis[1:], "label": int(i != right)}
             )
-    return made
+    return rows
 
 
 def _wino_bias(path):
@@ -112,7 +113,7 @@ def _reader(dataset, path):
 def convert_data(dataset, raw, data, split=None):
     """Convert a file as its authors distribute it, and write it to DATA/<dataset>/<subset>/<split>.jsonl; returns that path.
 
-    dataset: "super_glue/wsc.fixed", ...: the table at the head of this file.  raw: the file.  data: the folder of data.
+    dataset: "super_glue/wsc.fixed", ...: the table at the head of distributed.py.  raw: the file.  data: the folder of data.
     split: unless given, that on which T0 is evaluated: "test" for crows_pairs and super_glue/axg, "dev_r1" and so on for the
         rounds of anli, from the names of file and folder (R1/dev.jsonl), "validation" for the others.
     ConfigError for a dataset that has no known raw form, DataError for a file in neither form, OSError where one cannot be read
@@ -126,25 +127,23 @@ def convert_data(dataset, raw, data, split=None):
     ...     made.relative_to(folder).as_posix(), t0.read_jsonl(made)[0]["coreference_clusters"]
     ('wino_bias/type1_pro/validation.jsonl', ['0', '1', '6', '6'])
     """
-    from t0native.base.files import make_folder, write_text
-
-    if dataset not in (known := _known()):
+    if dataset not in (known := _known_datasets()):
         raise ConfigError(f"dataset {shown(dataset)}: no raw form is known; {suggest(str(dataset), known)}")
     raw = Path(raw)
     reader = _reader(dataset, raw)
     rows = reader(raw) if reader else read_rows(raw, dataset)
-    place = Path(data, dataset, f"{split or _split_of(dataset, raw)}.jsonl")
+    place = Path(data, dataset, f"{split or _usual_split(dataset, raw)}.jsonl")
     make_folder(place.parent)
     write_text(place, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return place
 
 
-def _known():
+def _known_datasets():
     types = [f"wino_bias/type{n}_{kind}" for n in (1, 2) for kind in ("pro", "anti")]
     return [*ROW_FORMS, *BESIDE, "super_glue/copa", *types]
 
 
-def _split_of(dataset, raw):
+def _usual_split(dataset, raw):
     if dataset != "anli":
         return "test" if dataset in ("crows_pairs", "super_glue/axg") else "validation"
     rounds = re.fullmatch(r"R([123])", raw.parent.name)

@@ -15,10 +15,10 @@ from pathlib import Path
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, DataError
 from t0native.data.diskrows import rows_at
-from t0native.data.distributed import converted
+from t0native.data.distributed import convert_rows
 from t0native.data.rows import sequence_of
 
-__all__ = ["dataset_facts", "find_rows", "missing_text", "renamed"]
+__all__ = ["dataset_facts", "find_rows", "hub_name", "missing_text"]
 
 TEXT_ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 ARROW_ENDINGS = (".parquet", ".arrow")
@@ -42,10 +42,10 @@ def dataset_facts():
     return _table()[0]
 
 
-def renamed(dataset):
+def hub_name(dataset):
     """The name that the hub gives to the dataset today; the same name where no other is known.
 
-    >>> renamed("super_glue"), renamed("my_own")
+    >>> hub_name("super_glue"), hub_name("my_own")
     ('aps/super_glue', 'my_own')
     """
     return _table()[1].get(dataset, dataset)
@@ -58,9 +58,9 @@ def find_rows(data, dataset, subset=None, split="train"):
     >>> find_rows({"super_glue/rte": {"train": [{"label": 0}]}}, "super_glue", "rte")()
     [{'label': 0}]
     """
-    names = ["/".join(filter(None, (name, subset))) for name in dict.fromkeys((dataset, renamed(dataset)))]
+    names = ["/".join(filter(None, (name, subset))) for name in dict.fromkeys((dataset, hub_name(dataset)))]
     if isinstance(data, Mapping):
-        return _in_mapping(data, names, dataset, subset, split)
+        return _find_in_mapping(data, names, dataset, subset, split)
     if not isinstance(data, (str, Path)):
         raise ConfigError(f"data {shown(data)}: must be a folder, or a mapping of dataset names to rows")
     if not Path(data).is_dir():
@@ -72,12 +72,12 @@ def find_rows(data, dataset, subset=None, split="train"):
     return (lambda: rows_at(files[0], names[0])) if files else None
 
 
-def _in_mapping(data, names, dataset, subset, split):
+def _find_in_mapping(data, names, dataset, subset, split):
     keys = [*names, (dataset, subset)]
-    found = next((data[key] for key in keys if key in data), None)
-    if isinstance(found, Mapping):
-        found = found.get(split)
-    return None if found is None else lambda: converted(names[0], sequence_of(found, names[0]))
+    rows = next((data[key] for key in keys if key in data), None)
+    if isinstance(rows, Mapping):
+        rows = rows.get(split)
+    return None if rows is None else lambda: convert_rows(names[0], sequence_of(rows, names[0]))
 
 
 def missing_text(missing, data):
@@ -101,5 +101,5 @@ def _source(dataset, subset, split):
     if dataset == "bigbench":
         return f"  {place}: https://github.com/google/BIG-bench, bigbench/benchmark_tasks/{subset}"
     fact = dataset_facts().get((dataset, subset), {})
-    source = f"hub id {renamed(dataset)}" + (f", config {subset}" if subset else "")
+    source = f"hub id {hub_name(dataset)}" + (f", config {subset}" if subset else "")
     return f"  {place}.jsonl: {source}" + (f"; {fact['homepage']}" if fact else "")

@@ -25,7 +25,7 @@ import numpy as np
 from t0native.base.errors import DataError
 from t0native.base.files import make_folder, replacing
 from t0native.data.arrowrows import ParquetRows, parquet_bytes, read_arrow
-from t0native.data.distributed import BESIDE, converted
+from t0native.data.distributed import BESIDE, convert_rows
 from t0native.data.lines import parse_object, text_lines
 from t0native.data.rows import csv_cells, csv_records, is_written_as, long_cells, number_kind, read_rows
 
@@ -39,7 +39,7 @@ _CHANGED = "{}: changed since it was opened, so its rows are not those that were
 KINDS = (None, int, float)  # of a CSV file's fields; None: text
 
 
-class _Lines:
+class _JsonLines:
     """How a JSON Lines file is cut into rows, and how one is read."""
 
     def __init__(self, path):
@@ -55,7 +55,7 @@ class _Lines:
         offsets.append(at)
         return offsets, []
 
-    def opened(self, file, kinds):
+    def prepare(self, file, kinds):
         """Before rows are read. kinds: as scan gave them."""
 
     def row(self, data, number=None):
@@ -65,7 +65,7 @@ class _Lines:
         return parse_object(self.path, number, text)
 
 
-class _Cells:
+class _CsvRows:
     """As _Lines, of a CSV file."""
 
     def __init__(self, path, delimiter):
@@ -97,7 +97,7 @@ class _Cells:
         offsets.append(at)
         return offsets, [KINDS.index((numeric or {}).get(i)) for i in range(fields)]
 
-    def opened(self, file, kinds):
+    def prepare(self, file, kinds):
         file.seek(0)
         with long_cells():
             self._names = next(self._records(file))
@@ -121,13 +121,13 @@ class DiskRows:
     def __init__(self, path, dataset=None, index=None):
         self.path, self.dataset = Path(path), dataset
         delimiter = _DELIMITERS.get(self.path.suffix.lower())
-        self._form = _Lines(path) if delimiter is None else _Cells(path, delimiter)
+        self._form = _JsonLines(path) if delimiter is None else _CsvRows(path, delimiter)
         self._file = open(path, "rb")
         weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()
         self._facts = self._facts_now()
         self._offsets, kinds = _index_of(self._file, self._form, self._facts, self.path.parent if index is None else Path(index))
-        self._form.opened(self._file, kinds)
+        self._form.prepare(self._file, kinds)
 
     def __repr__(self):
         return f"DiskRows({str(self.path)!r}, {len(self):,} rows)"
@@ -150,7 +150,7 @@ class DiskRows:
             row = self._form.row(data)
         except DataError:
             row = self._form.row(data, self._line_at(start))  # which tells it with the line, that is counted only now
-        return converted(self.dataset, [row], self.path)[0]
+        return convert_rows(self.dataset, [row], self.path)[0]
 
     def _facts_now(self):
         """[bytes, time of the last change in ns] of the open file."""
@@ -185,7 +185,7 @@ def open_rows(path, dataset=None, index=None):
         raise DataError(f"{path}: a part of {dataset} stands in a file of its own; read it by read_rows")
     ending = Path(path).suffix.lower()
     if ending == ".arrow":
-        return converted(dataset, read_arrow(path), path)
+        return convert_rows(dataset, read_arrow(path), path)
     return (ParquetRows if ending == ".parquet" else DiskRows)(path, dataset, index)
 
 
@@ -203,7 +203,7 @@ def _index_of(file, form, facts, folder):
     """(offsets, int64 [n + 1], mapped from the index file where there is one that fits, else made; kinds of the fields)."""
     place = folder / f".{Path(file.name).name}.rows"
     with contextlib.suppress(OSError, ValueError):
-        return _mapped(place, facts)
+        return _map_index(place, facts)
     offsets, kinds = form.scan(file)
     if len(offsets) == 1:
         raise DataError(f"{file.name}: no rows")
@@ -215,11 +215,11 @@ def _index_of(file, form, facts, folder):
             out.write(MAGIC + np.array([*facts, len(made) - 1, len(kinds), zlib.crc32(made, zlib.crc32(kinds))], "<i8").tobytes())
             out.write(kinds)
             out.write(made)
-        return _mapped(place, facts)
+        return _map_index(place, facts)
     return made, kinds
 
 
-def _mapped(place, facts):
+def _map_index(place, facts):
     """As _index_of, of an index file; ValueError where it is another file's, an older one's, or damaged."""
     with open(place, "rb") as file:
         header = file.read(HEADER)

@@ -13,7 +13,7 @@
     piqa                        valid.jsonl, and valid-labels.lst beside it             label 0 1
     cos_e                       *_rand_split.jsonl, and cose_*_processed.jsonl          question choices answer, explanations
 
-Rows of JSON Lines and CSV in these forms are converted wherever rows are read (`converted`); `convert_data` does so for every
+Rows of JSON Lines and CSV in these forms are converted wherever rows are read (`convert_rows`); `convert_data` does so for every
 form, and writes the file where a folder of data has it (datafolder.py). Rows in the hub's columns stay as they are."""
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from pathlib import Path
 from t0native.base.errors import DataError
 from t0native.data.lines import lines_of, read_jsonl
 
-__all__ = ["BESIDE", "converted"]
+__all__ = ["BESIDE", "ROW_FORMS", "convert_one", "convert_rows"]
 
 ENTAILMENT = {"entailment": 0, "not_entailment": 1}
 COMMITMENT = {"entailment": 0, "contradiction": 1, "neutral": 2}
@@ -42,11 +42,11 @@ def _wsc(row):
     return {"text": row["text"], **spans, "idx": row.get("idx"), **({"label": int(row["label"])} if "label" in row else {})}
 
 
-def _truth(row):
+def _number_truth(row):
     return {**{key: value for key, value in row.items() if key != "version"}, "label": int(row["label"])}
 
 
-def _in_words(numbers):
+def _number_label(numbers):
     """A converter of a label in words."""
     return lambda row: {**row, "label": numbers[row["label"]]}
 
@@ -74,23 +74,23 @@ _is_wsc = lambda row: isinstance(row.get("target"), Mapping)  # noqa: E731
 ROW_FORMS = {  # dataset -> (is a row in the distributed form, its converter)
     "super_glue/wsc.fixed": (_is_wsc, _wsc),
     "super_glue/wsc": (_is_wsc, _wsc),
-    "super_glue/wic": (_is_truth, _truth),
-    "super_glue/boolq": (_is_truth, _truth),
-    "super_glue/rte": (_is_word, _in_words(ENTAILMENT)),
-    "super_glue/axg": (_is_word, _in_words(ENTAILMENT)),
-    "super_glue/cb": (_is_word, _in_words(COMMITMENT)),
+    "super_glue/wic": (_is_truth, _number_truth),
+    "super_glue/boolq": (_is_truth, _number_truth),
+    "super_glue/rte": (_is_word, _number_label(ENTAILMENT)),
+    "super_glue/axg": (_is_word, _number_label(ENTAILMENT)),
+    "super_glue/cb": (_is_word, _number_label(COMMITMENT)),
     "anli": (lambda row: "context" in row, _anli),
     "crows_pairs": (lambda row: isinstance(row.get("stereo_antistereo"), str), _crows_pairs),
     "story_cloze/2016": (lambda row: "InputStoryid" in row, _story_cloze),
 }
 
 
-def converted(dataset, rows, path=None):
+def convert_rows(dataset, rows, path=None):
     """Rows in the columns that the public prompts of `dataset` read. Rows that have them already, and datasets without a known
     raw form, come back as they are.  path: the file that the rows are of; piqa and cos_e have another one beside it.
     DataError names the row that is in neither form.
 
-    >>> converted("super_glue/wic", [{"word": "pen", "label": True}])
+    >>> convert_rows("super_glue/wic", [{"word": "pen", "label": True}])
     [{'word': 'pen', 'label': 1}]
     """
     if dataset in BESIDE:
@@ -133,17 +133,17 @@ def _cos_e(rows, path):
     if path is None or not rows or not isinstance(rows[0].get("question"), Mapping):
         return rows
     beside = Path(path).parent / f"cose_{Path(path).stem.partition('_')[0]}_*_processed.jsonl"
-    found = sorted(beside.parent.glob(beside.name))
-    if len(found) != 1:
-        raise DataError(f"{path}: the explanations must stand beside it, in one file {beside.name}; there are {len(found)}")
-    explanations = {row.get("id"): row.get("explanation") for row in read_jsonl(found[0])}
+    files = sorted(beside.parent.glob(beside.name))
+    if len(files) != 1:
+        raise DataError(f"{path}: the explanations must stand beside it, in one file {beside.name}; there are {len(files)}")
+    explanations = {row.get("id"): row.get("explanation") for row in read_jsonl(files[0])}
 
     def convert(row):
         choices = {choice["label"]: choice["text"] for choice in row["question"]["choices"]}
-        given = explanations[row["id"]]
+        explanation = explanations[row["id"]]
         return {
             "id": row["id"], "question": row["question"]["stem"], "choices": list(choices.values()), "answer": choices[row["answerKey"]],
-            "abstractive_explanation": given["open-ended"], "extractive_explanation": given["selected"],
+            "abstractive_explanation": explanation["open-ended"], "extractive_explanation": explanation["selected"],
         }  # fmt: skip
 
     return [convert_one(convert, row, "cos_e", path, i) for i, row in enumerate(rows)]

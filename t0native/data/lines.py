@@ -7,7 +7,7 @@ import sys
 from t0native.base.arguments import shown
 from t0native.base.errors import DataError
 
-__all__ = ["lines_of", "parse_example", "parse_object", "read_jsonl", "text_lines"]
+__all__ = ["kind_of", "lines_of", "parse_example", "parse_object", "read_jsonl", "require_rows", "text_lines"]
 
 
 def read_jsonl(path):
@@ -22,7 +22,7 @@ def read_jsonl(path):
     for number, line in lines_of(path):
         if line.strip():
             rows.append(parse_object(path, number, line))
-    return some_rows(path, rows)
+    return require_rows(path, rows)
 
 
 def parse_example(text, path, line=None):
@@ -37,7 +37,7 @@ def parse_example(text, path, line=None):
         return json.loads(text)
     except json.JSONDecodeError as error:
         where, line_text = f"line {line or error.lineno}, column {error.colno}", text.split("\n")[error.lineno - 1]
-        raise DataError(f"{path}, {where}: not JSON ({error.msg}): {_cut(line_text)}") from None
+        raise DataError(f"{path}, {where}: not JSON ({error.msg}): {_shorten(line_text)}") from None
     except RecursionError:
         raise DataError(f"{place}: nested too deeply") from None
     except ValueError:
@@ -48,7 +48,7 @@ def parse_object(path, number, line):
     """The row that a line of a JSON Lines file is."""
     row = parse_example(line.rstrip("\r\n"), path, number)
     if not isinstance(row, dict):
-        raise DataError(f"{path}, line {number}: a row must be an object {{...}}, this is {kind_of(row)}: {_cut(line)}")
+        raise DataError(f"{path}, line {number}: a row must be an object {{...}}, this is {kind_of(row)}: {_shorten(line)}")
     return row
 
 
@@ -70,14 +70,14 @@ def text_lines(path, lines, first=1):
         yield number, text.removeprefix("\ufeff") if number == 1 else text
 
 
-def some_rows(path, rows):
+def require_rows(path, rows):
     """The rows of a file; DataError where there are none."""
     if not len(rows):
         raise DataError(f"{path}: no rows")
     return rows
 
 
-def _cut(text, limit=60):
+def _shorten(text, limit=60):
     text = text.strip()
     return repr(text if len(text) <= limit else text[:limit] + "...")
 

@@ -15,11 +15,14 @@ from pathlib import Path
 
 from t0native.base.arguments import shown
 from t0native.base.errors import DataError
-from t0native.data.lines import kind_of, lines_of, parse_example, read_jsonl, some_rows
+from t0native.data.arrowrows import read_arrow
+from t0native.data.distributed import convert_rows
+from t0native.data.lines import kind_of, lines_of, parse_example, read_jsonl, require_rows
 
 __all__ = [
-    "csv_cells", "csv_records", "is_written_as", "lines_of", "long_cells", "number_kind", "parse_example", "read_csv",
-    "read_jsonl", "read_rows", "rows_of", "sequence_of", ]  # fmt: skip
+    "columns_of", "csv_cells", "csv_records", "is_written_as", "lines_of", "long_cells", "number_kind", "parse_example",
+    "read_csv", "read_json", "read_jsonl", "read_rows", "rows_of", "sequence_of",
+]  # fmt: skip
 _LIMIT = threading.RLock()
 
 
@@ -39,7 +42,7 @@ def read_csv(path, delimiter=","):
         records = csv_records(path, lines_of(path), delimiter)
         names = next(records)
         rows = [dict(zip(names, cells)) for cells in records if cells]
-    return _with_numbers(some_rows(path, rows))
+    return _parse_numbers(require_rows(path, rows))
 
 
 @contextmanager
@@ -91,7 +94,7 @@ def csv_records(path, lines, delimiter):
         raise DataError(f"{path}, line {reader.line_num}: {error}") from None
 
 
-def _with_numbers(rows):
+def _parse_numbers(rows):
     for name, text in rows[0].items():
         kind = number_kind(text)
         if kind is not None and all(is_written_as(kind, row[name]) for row in rows):
@@ -117,12 +120,6 @@ def is_written_as(kind, text):
         return False
 
 
-def _read_arrow(path):
-    from t0native.data.arrowrows import read_arrow
-
-    return read_arrow(path)
-
-
 def read_json(path):
     """The rows of a JSON file that is a list of objects."""
     rows = parse_example("".join(line for _, line in lines_of(path)), path)
@@ -131,7 +128,7 @@ def read_json(path):
     for i, row in enumerate(rows):
         if not isinstance(row, dict):
             raise DataError(f"{path}, element {i}: a row must be an object, this is {kind_of(row)}")
-    return some_rows(path, rows)
+    return require_rows(path, rows)
 
 
 _READERS = {
@@ -140,8 +137,8 @@ _READERS = {
     ".json": read_json,
     ".csv": read_csv,
     ".tsv": lambda path: read_csv(path, "\t"),
-    ".parquet": _read_arrow,
-    ".arrow": _read_arrow,
+    ".parquet": read_arrow,
+    ".arrow": read_arrow,
 }
 
 
@@ -160,11 +157,7 @@ def read_rows(path, dataset=None):
     if reader is None:
         raise DataError(f"{path}: unknown kind of file {path.suffix!r}; known are {', '.join(_READERS)}")
     rows = reader(path)
-    if dataset is None:
-        return rows
-    from t0native.data.distributed import converted  # which reads files by this module
-
-    return converted(dataset, rows, path)
+    return rows if dataset is None else convert_rows(dataset, rows, path)
 
 
 def sequence_of(rows, what="rows"):
@@ -185,28 +178,25 @@ def sequence_of(rows, what="rows"):
     raise DataError(f"{what}: {kind_of(rows)} is no sequence of rows")
 
 
-def rows_of(given):
+def rows_of(data):
     """An iterable of rows out of what `sequence_of` takes, or out of columns: a mapping of equally long sequences.
 
     >>> list(rows_of({"a": [1, 2], "b": ["x", "y"]}))
     [{'a': 1, 'b': 'x'}, {'a': 2, 'b': 'y'}]
     """
-    if not isinstance(given, Mapping):
-        return sequence_of(given)
+    if not isinstance(data, Mapping):
+        return sequence_of(data)
     lengths = {}
-    for name, column in given.items():
+    for name, column in data.items():
         if isinstance(column, str) or not hasattr(column, "__len__"):
             raise DataError(f"column {shown(name)}: {kind_of(column)}, must be a list of values (rows may also be a list of mappings)")
         lengths[name] = len(column)
     if len(set(lengths.values())) > 1:
         raise DataError(f"columns of different lengths: {', '.join(f'{shown(name)} {length}' for name, length in lengths.items())}")
-    return (dict(zip(given, values)) for values in zip(*given.values()))
+    return (dict(zip(data, values)) for values in zip(*data.values()))
 
 
 def columns_of(rows):
     """Field names that all rows share by construction (`datasets` objects), or None where rows may differ."""
     names = getattr(rows, "column_names", None)
     return list(names) if isinstance(names, Sequence) and not isinstance(names, str) else None
-
-
-# ---- helpers --------------------------------------------------------------------------------------------------------

@@ -53,16 +53,16 @@ class Beams(Search):
         """The K candidates: (scores, beams, ids [K, t + 1], sums, which of them end)."""
         options, n = self.options, self.options.num_beams
         log_p = log_softmax(logits)
-        scores = (self._ruled(log_p.copy()) if self.rules or options.do_sample else log_p) + self.scores[:, None]
+        scores = (self._apply_rules(log_p.copy()) if self.rules or options.do_sample else log_p) + self.scores[:, None]
         k = min(max(2, 1 + len(options.eos_token_id)) * n, scores.size)
         flat = scores.reshape(-1)
-        taken = self._drawn(flat, k) if options.do_sample else best(flat, k)
+        taken = self._draw(flat, k) if options.do_sample else best(flat, k)
         beams, tokens = np.divmod(taken, logits.shape[1])
         ids = np.concatenate([self.ids[beams], tokens[:, None].astype(np.int32)], axis=1)
         self.made += 1
         return flat[taken], beams, ids, self.sums[beams] + log_p[beams, tokens], self.ended(ids)
 
-    def _ruled(self, scores):
+    def _apply_rules(self, scores):
         """Rules and warpers on log p [B, V]. Beams that are over or break a rule are left out: no rule sees them again."""
         real = ~self.over & (self.scores > -np.inf)
         if self.rules and real.any():
@@ -74,7 +74,7 @@ class Beams(Search):
                 warp(row, self.options, 1 + len(self.options.eos_token_id))
         return scores
 
-    def _drawn(self, scores, k):
+    def _draw(self, scores, k):
         """k different indices drawn by softmax(scores), the best of them first; when no probability is left, the best of the rest."""
         left, taken = softmax(scores) if scores.max() > -np.inf else np.zeros(len(scores)), []
         for draw in range(k):
@@ -92,9 +92,9 @@ class Beams(Search):
         """Lets the candidates that end, of the first B, compete with the answers there are; real ones go before others."""
         n = self.options.num_beams
         ranks = scores / np.float32(self.made**self.options.length_penalty)
-        found = self.answers + [_Ended(ranks[i], True, scores[i] > ALIVE, ids[i], sums[i]) for i in np.flatnonzero(ended[:n])]
-        order = np.lexsort(([-answer.rank for answer in found], [not answer.real for answer in found]))
-        self.answers = [found[i] for i in order[:n]]
+        candidates = self.answers + [_Ended(ranks[i], True, scores[i] > ALIVE, ids[i], sums[i]) for i in np.flatnonzero(ended[:n])]
+        order = np.lexsort(([-answer.rank for answer in candidates], [not answer.real for answer in candidates]))
+        self.answers = [candidates[i] for i in order[:n]]
 
     def _go_on(self, scores, beams, ids, sums, ended):
         """The next beams, and whether there is anything to hope for from them."""
@@ -108,7 +108,7 @@ class Beams(Search):
         hopeful = not full or options.early_stopping is not True and reach > min(answer.rank for answer in self.answers)
         self.done = not hopeful or self.scores[0] < ALIVE
 
-    def found(self):
+    def results(self):
         """The answers, the best first: num_return_sequences, or fewer where rules leave fewer."""
         real = [answer for answer in self.answers if answer.real]
         if not real:

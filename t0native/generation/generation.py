@@ -18,9 +18,10 @@ from t0native.base.progress import BAR_DELAY, Progress
 from t0native.generation.beams import Beams
 from t0native.generation.options import MOST_NEW_TOKENS, NEW_TOKENS
 from t0native.generation.search import Answer, Chains, Ends, Job
-from t0native.text.sequences import Sequences, concatenated, inputs_of
+from t0native.text.sequences import Sequences, inputs_of
+from t0native.text.tokenizer import Ragged
 
-__all__ = ["Generation", "generate", "stream"]
+__all__ = ["Generation", "generate", "results_of", "stream", "warn_cut"]
 _log = logging.getLogger("t0native")
 
 MOST_BATCH_BYTES = 2**31  # of one batch's keys, values and logits
@@ -31,8 +32,8 @@ MOST_BATCH_SEQUENCES = 128  # more make nothing faster, and all of a batch are d
 class Generation:
     """One answer, as `generate` gives it where output_scores=True asks for more than its text.
 
-    >>> found = t0.mini.new_model(0).generate("Who drinks tea?", max_new_tokens=3, output_scores=True)
-    >>> type(found.text), found.ids.dtype, found.score < 0
+    >>> answer = t0.mini.new_model(0).generate("Who drinks tea?", max_new_tokens=3, output_scores=True)
+    >>> type(answer.text), answer.ids.dtype, answer.score < 0
     (<class 'str'>, dtype('int32'), True)
     """
 
@@ -49,20 +50,20 @@ def generate(model, sources, decoder_input, options, progress):
     ends = Ends(options, model.tokenizer)
     jobs, job_of = _jobs(sources, _beginnings(model, decoder_input, len(sources), options), options)
     served = np.bincount(job_of, minlength=len(jobs))  # inputs for which a job stands
-    found = [None] * len(jobs)
+    results = [None] * len(jobs)
     with Progress("generate", len(sources), delay=BAR_DELAY) as bar:
         done = 0
 
         def finish(place, answers):
             nonlocal done
-            found[place] = answers
+            results[place] = answers
             done += int(served[place])
             bar.update(done) if progress is None else progress(done, len(sources))
 
         for batch in _batches(model, sources, jobs, options):
             run = _run_plain if _is_plain(model, options, jobs) else _run
             run(model, sources, [(place, jobs[place]) for place in batch], options, ends, finish)
-    return [found[place] for place in job_of]
+    return [results[place] for place in job_of]
 
 
 def stream(model, source, decoder_input, options):
@@ -74,21 +75,21 @@ def stream(model, source, decoder_input, options):
 
 
 def _pieces(model, source, search, options):
-    decoder = model.core.decoder(*concatenated([source.entries[search.source]]), model.threads)
+    decoder = _new_decoder(model, [source.entries[search.source]])
     shown = 0
     while not search.done:
         _step(decoder, [search], [0])
         if search.fed < len(search.beginning):
             continue
-        told = spoken(model, search.answers[0].ids if search.done else search.ids[0], options)
+        text = decode_answer(model, search.answers[0].ids if search.done else search.ids[0], options)
         if model.tokenizer is not None and not search.done:
-            told = told.rstrip("\ufffd")  # which may be the first bytes of a character
-        piece, shown = told[shown:], max(shown, len(told))
+            text = text.rstrip("\ufffd")  # which may be the first bytes of a character
+        piece, shown = text[shown:], max(shown, len(text))
         if model.tokenizer is None:
             yield from piece.tolist()
         elif piece:
             yield piece
-    tell_cut([search.answers], options)
+    warn_cut([search.answers], options)
 
 
 # ---- what is to be done --------------------------------------------------------------------------------------------------
@@ -99,13 +100,13 @@ def _beginnings(model, decoder_input, n, options):
     start = np.array([options.decoder_start_token_id], np.int32)
     if decoder_input is None:
         return [start] * n
-    single, given = inputs_of(decoder_input, "decoder_input")
-    if not single and len(given) != n:
-        raise ConfigError(f"decoder_input: {len(given)} for {n} inputs; give one for each, or a text or ids for all")
-    given = Sequences(model, "decoder_input", given, False, MOST_NEW_TOKENS, False)
-    texts = [given.entries[number] for number in given.number]
-    texts = [text if text[0] == start[0] else np.concatenate([start, text]) for text in texts]
-    return texts * n if single else texts
+    single, items = inputs_of(decoder_input, "decoder_input")
+    if not single and len(items) != n:
+        raise ConfigError(f"decoder_input: {len(items)} for {n} inputs; give one for each, or a text or ids for all")
+    sequences = Sequences(model, "decoder_input", items, False, MOST_NEW_TOKENS, False)
+    beginnings = [sequences.entries[number] for number in sequences.number]
+    beginnings = [ids if ids[0] == start[0] else np.concatenate([start, ids]) for ids in beginnings]
+    return beginnings * n if single else beginnings
 
 
 def _jobs(sources, beginnings, options):
@@ -152,29 +153,34 @@ def _is_plain(model, options, jobs):
 
 
 def _run_plain(model, sources, batch, options, ends, finish):
-    ids, offsets = concatenated([sources.entries[job.source] for _, job in batch])
-    first = batch[0][1]
+    inputs, first = Ragged.of(sources.entries[job.source] for _, job in batch), batch[0][1]
     try:
-        tokens, lengths, scores = model.core.generate(ids, offsets, first.most, first.least, model.threads)
+        tokens, lengths, scores = model.core.generate(inputs.ids, inputs.offsets, first.most, first.least, model.threads)
     except NumericError as error:
         raise NumericError(f"a batch of {len(batch)} from input {first.number} on: {error}") from None
     for (place, job), row, length, score in zip(batch, tokens, lengths, scores):
-        found = np.concatenate([job.beginning, row[:length]])
-        finish(place, [Answer(found, float(score), bool(found[-1] == model.config.eos_token_id))])
+        ids = np.concatenate([job.beginning, row[:length]])
+        finish(place, [Answer(ids, float(score), bool(ids[-1] == model.config.eos_token_id))])
 
 
 def _run(model, sources, batch, options, ends, finish):
     """The searches of a batch through one decoder, until all have ended."""
     distinct, source_of = np.unique([job.source for _, job in batch], return_inverse=True)
-    decoder = model.core.decoder(*concatenated([sources.entries[s] for s in distinct]), model.threads)
+    decoder = _new_decoder(model, [sources.entries[s] for s in distinct])
     kind = Beams if options.num_beams > 1 else Chains
     going = [(place, source, kind(job, options, ends)) for (place, job), source in zip(batch, source_of)]
     while going:
         _step(decoder, [search for _, _, search in going], [source for _, source, _ in going])
         for place, _, search in going:
             if search.done:
-                finish(place, search.found())
+                finish(place, search.results())
         going = [one for one in going if not one[2].done]
+
+
+def _new_decoder(model, entries):
+    """A decoder of the core that has encoded these inputs, each an int32 array."""
+    sources = Ragged.of(entries)
+    return model.core.decoder(sources.ids, sources.offsets, model.threads)
 
 
 def _step(decoder, searches, source_of):
@@ -197,22 +203,22 @@ def _step(decoder, searches, source_of):
 # ---- what came out -------------------------------------------------------------------------------------------------------
 
 
-def spoken(model, ids, options):
+def decode_answer(model, ids, options):
     """The text of an answer's ids, start token first, or its ids where the model has no tokenizer; neither has the end token."""
     ids = ids[1:-1] if len(ids) > 1 and ids[-1] in options.eos_token_id else ids[1:]
     return ids if model.tokenizer is None else model.tokenizer.decode(ids)
 
 
-def given_back(model, answers, options):
+def results_of(model, answers, options):
     """What `generate` returns for one input, of its answers."""
-    found = [spoken(model, answer.ids, options) for answer in answers]
+    results = [decode_answer(model, answer.ids, options) for answer in answers]
     if options.output_scores:
-        texts = [None] * len(found) if model.tokenizer is None else found
-        found = [Generation(text, answer.ids[1:], answer.score) for text, answer in zip(texts, answers)]
-    return found[0] if options.num_return_sequences == 1 else found
+        texts = [None] * len(results) if model.tokenizer is None else results
+        results = [Generation(text, answer.ids[1:], answer.score) for text, answer in zip(texts, answers)]
+    return results[0] if options.num_return_sequences == 1 else results
 
 
-def tell_cut(answers, options):
+def warn_cut(answers, options):
     """A warning where answers were cut. answers: a list of Answer for each input."""
     cut, total = sum(not one.complete for row in answers for one in row), sum(map(len, answers))
     if cut:

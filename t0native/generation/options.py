@@ -205,36 +205,36 @@ _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 _BEAMS = ("length_penalty", "early_stopping")
 
 
-def options_of(model, given):
-    """The Options of a call: `given` by its keywords, over what model.generation says, over the hub's defaults.
+def options_of(model, keywords):
+    """The Options of a call: `keywords` of the caller, over what model.generation says, over the hub's defaults.
 
     >>> options_of(t0.mini.new_model(0), {"num_beams": 4, "top_k": None}).num_beams
     4
     """
-    for name in given:
+    for name in keywords:
         if not (name in _KINDS or name in _UNAVAILABLE or name in _IDLE):
             near = nearest(name, [*_KINDS, *_UNAVAILABLE, *_PLACES])
             raise TypeError(f"generate has no keyword {name!r}" + (f"; did you mean {near!r}?" if near else ""))
     config = model.config
     values = {**_DEFAULTS, "eos_token_id": (config.eos_token_id,), "decoder_start_token_id": config.decoder_start_token_id}
-    filed = {name: value for name, value in model.generation.items() if value is not None and name not in given}
+    filed = {name: value for name, value in model.generation.items() if value is not None and name not in keywords}
     for new, whole_length in (("max_new_tokens", "max_length"), ("min_new_tokens", "min_length")):
-        if given.get(whole_length) is not None:  # else the file's number of new tokens would win, as it does within one source
+        if keywords.get(whole_length) is not None:  # else the file's number of new tokens would win, as it does within one source
             filed.pop(new, None)
-    values |= _checked(filed, config, f"{GENERATION_FILE}: ")
-    values |= _checked({name: value for name, value in given.items() if value is not None}, config, "")
-    for name, value in given.items():
+    values |= _check_values(filed, config, f"{GENERATION_FILE}: ")
+    values |= _check_values({name: value for name, value in keywords.items() if value is not None}, config, "")
+    for name, value in keywords.items():
         if value is None and name not in ("eos_token_id", "decoder_start_token_id"):
             values.pop(name, None)
     options = Options(**values)
     _check_together(options)
-    _tell_idle(options, {name for name, value in given.items() if value is not None})
+    _warn_idle(options, {name for name, value in keywords.items() if value is not None})
     return options
 
 
-def _checked(values, config, where):
+def _check_values(values, config, where):
     """Those that are options, checked; other options of the hub must be off; anything else is none of generation's."""
-    found = {}
+    checked = {}
     for name, value in values.items():
         if name in _UNAVAILABLE:
             off, remedy = _UNAVAILABLE[name]
@@ -243,24 +243,24 @@ def _checked(values, config, where):
         elif name in _KINDS:
             if problem := _KINDS[name].problem(name, value):
                 raise ConfigError(where + problem)
-            found[name] = _plainly(name, value, config, where)
-    return found
+            checked[name] = _plain_value(name, value, config, where)
+    return checked
 
 
-def _plainly(name, value, config, where):
+def _plain_value(name, value, config, where):
     """An option's value as Options has it."""
     if name == "stop_strings":
         return (value,) if isinstance(value, str) else tuple(value)
     if name == "bad_words_ids":
-        return tuple(tuple(_known(name, id, config, where) for id in word) for word in value)
+        return tuple(tuple(_check_id(name, id, config, where) for id in word) for word in value)
     if name == "eos_token_id":
-        return tuple(_known(name, id, config, where) for id in (value if isinstance(value, (list, tuple)) else [value]))
+        return tuple(_check_id(name, id, config, where) for id in (value if isinstance(value, (list, tuple)) else [value]))
     if name == "decoder_start_token_id":
-        return _known(name, value, config, where)
+        return _check_id(name, value, config, where)
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _known(name, id, config, where):
+def _check_id(name, id, config, where):
     if id >= config.vocab_size:
         raise ConfigError(f"{where}{name}: the id {id} is outside of the vocabulary, which has {config.vocab_size}")
     return int(id)
@@ -274,12 +274,12 @@ def _check_together(options):
         raise ConfigError(f"num_return_sequences={n}: must be at most num_beams, which is {beams}")
 
 
-def _tell_idle(options, given):
+def _warn_idle(options, keywords):
     """A warning about keywords that do nothing, as the hub gives."""
     for names, works, without in ((_SAMPLING, options.do_sample, "do_sample=True"), (_BEAMS, options.num_beams > 1, "num_beams above 1")):
         for name in names:
             if (
-                name in given
+                name in keywords
                 and not works
                 and getattr(options, name) not in (Options.__dataclass_fields__[name].default, _DEFAULTS.get(name))
             ):

@@ -66,10 +66,10 @@ class Ends:
 
     def after(self, ids):
         """bool [n]: which of the sequences ids [n, t] end with their last token."""
-        found = np.isin(ids[:, -1], self.ids)
+        ends = np.isin(ids[:, -1], self.ids)
         if self.strings:
-            found |= [self._spells(sequence) for sequence in ids]
-        return found
+            ends |= [self._spells(sequence) for sequence in ids]
+        return ends
 
     def _spells(self, sequence):
         text = self.tokenizer.decode(sequence[1:])
@@ -78,7 +78,7 @@ class Ends:
 
 
 class Search:
-    """What greedy search, sampling and beam search have in common. Their own: begin, choose, found."""
+    """What greedy search, sampling and beam search have in common. Their own: begin, choose, results."""
 
     FORBIDDEN = (
         "the rules of this call (bad_words_ids, no_repeat_ngram_size, prefix_allowed_tokens_fn, min_new_tokens) allow no token at all"
@@ -164,5 +164,5 @@ class Chains(Search):
         u = uniform(self.options.seed, self.number, int(sequence), self.ids.shape[1] - len(self.beginning))
         return left[np.searchsorted(total, u * total[-1], side="right")]
 
-    def found(self):
+    def results(self):
         return self.answers

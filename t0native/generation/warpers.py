@@ -35,8 +35,8 @@ def best(scores, k):
     values = scores[left]
     least = np.partition(values, len(values) - k)[len(values) - k]
     above, equal = np.flatnonzero(values > least), np.flatnonzero(values == least)
-    found = np.sort(np.concatenate([above, equal[: k - len(above)]]))
-    return left[found[np.argsort(-values[found], kind="stable")]]
+    places = np.sort(np.concatenate([above, equal[: k - len(above)]]))
+    return left[places[np.argsort(-values[places], kind="stable")]]
 
 
 def log_softmax(rows):
@@ -64,7 +64,7 @@ class Rules:
     """The rules of one answer to one input. number: the input's.  beginning: how many ids stand before the new tokens.
     least: new tokens before the end.  Without any rule the object is false.
 
-    >>> from t0native.generation_options import Options
+    >>> from t0native.generation.options import Options
     >>> scores, ids = np.ones((1, 6), np.float32), np.array([[0, 5, 4, 5]], np.int32)
     >>> Rules(Options(no_repeat_ngram_size=2, eos_token_id=(1,)), 0, 1, 4).apply(ids, scores)
     >>> scores.tolist()
@@ -104,19 +104,19 @@ class Rules:
         """Leaves what the caller's function allows; where the other rules forbid all of that in every beam, it wins."""
         mask = np.full_like(scores, NEVER)
         for sequence, free in zip(ids, mask):
-            free[self._allowed_after(sequence, len(free))] = 0
+            free[self._allowed_ids(sequence, len(free))] = 0
         scores += mask
         if scores.max() == NEVER:
             scores[...] = mask
 
-    def _allowed_after(self, sequence, vocabulary):
-        found = np.asarray(list(self.allowed(self.number, sequence.copy())))
-        told = f"prefix_allowed_tokens_fn gave {{}} for input {self.number} behind {len(sequence)} ids"
-        if not len(found):
-            raise ConfigError(told.format("no id") + "; allow the end token where an answer may end")
-        if found.ndim != 1 or found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= vocabulary:
-            raise ConfigError(told.format(f"something else than ids from 0 to {vocabulary - 1}"))
-        return found
+    def _allowed_ids(self, sequence, vocabulary):
+        ids = np.asarray(list(self.allowed(self.number, sequence.copy())))
+        message = f"prefix_allowed_tokens_fn gave {{}} for input {self.number} behind {len(sequence)} ids"
+        if not len(ids):
+            raise ConfigError(message.format("no id") + "; allow the end token where an answer may end")
+        if ids.ndim != 1 or ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= vocabulary:
+            raise ConfigError(message.format(f"something else than ids from 0 to {vocabulary - 1}"))
+        return ids
 
 
 def _completions(sequence, n):
@@ -130,7 +130,7 @@ def _completions(sequence, n):
 def warp(scores, options, keep):
     """Scores [V] as sampling takes them: at least `keep` tokens are left where there are so many. The argument is changed.
 
-    >>> from t0native.generation_options import Options
+    >>> from t0native.generation.options import Options
     >>> warp(np.array([4.0, 2.0, 3.0, 1.0], np.float32), Options(temperature=0.5, top_k=2), 1).tolist()
     [8.0, -inf, 6.0, -inf]
     """

@@ -5,7 +5,7 @@
     development     five more such tasks, for tuning; never reported
     vocabulary      a SentencePiece model of its own;  configuration: a T5 1.1 that trains in minutes
 
-Its trained models are t0native.Model.mini(label). Everything is read when a function is called."""
+Its trained models are t0native.Model.mini(label). Everything is read, and every module loaded, when a function is called."""
 
 __all__ = ["config", "development_tasks", "held_out_tasks", "new_model", "tokenizer", "training_tasks"]
 

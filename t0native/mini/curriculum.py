@@ -8,7 +8,7 @@ rate         warm-up over 50 steps, then constant; linear to 3 % over the last 4
 from dataclasses import dataclass, field
 
 from t0native.mini.datasets import UNPROMPTED, Rows
-from t0native.mini.tasks import DATASETS, DENOISING_SHARE, FOLDER, SHARES, collection, drawn, training_tasks
+from t0native.mini.tasks import DATASETS, DENOISING_SHARE, FOLDER, SHARES, collection, draw_prompts, training_tasks
 from t0native.tasks.mixture import Mixture
 from t0native.tasks.task import Task
 
@@ -26,9 +26,9 @@ VALIDATION_ROWS, VALIDATE_EVERY = 40, 200
 
 def shares(tasks: list[Task]) -> dict[str, float]:
     """Weights of the tasks by name; denoising is 10 % of the whole, or the whole where it is alone."""
-    found = {task.name: SHARES[task.name] for task in tasks if task.name != UNPROMPTED}
-    found[UNPROMPTED] = sum(found.values()) * DENOISING_SHARE / (1 - DENOISING_SHARE) or 1.0
-    return found
+    weights = {task.name: SHARES[task.name] for task in tasks if task.name != UNPROMPTED}
+    weights[UNPROMPTED] = sum(weights.values()) * DENOISING_SHARE / (1 - DENOISING_SHARE) or 1.0
+    return weights
 
 
 @dataclass
@@ -106,11 +106,11 @@ class Folded(Task):
 
 def validation_tasks(tokenizer, prompts: int | None = None, seed: int = 0, datasets=DATASETS, rows: int | None = None) -> list[Task]:
     """Fresh rows of training datasets under the prompts that are trained."""
-    found = collection(FOLDER / "prompts")
+    prompt_sets = collection(FOLDER / "prompts")
     tasks = []
     for name in datasets:
         fresh = [Rows(name, 2, seed, "validation")[index] for index in range(rows or VALIDATION_ROWS)]
-        task = Folded(name, fresh, drawn(name, found[name], prompts, seed), dataset=name, split="validation")
+        task = Folded(name, fresh, draw_prompts(name, prompt_sets[name], prompts, seed), dataset=name, split="validation")
         task.tokenizer = tokenizer
         tasks.append(task)
     return tasks

@@ -27,12 +27,12 @@ from t0native.mini.world import (
     TOPICS,
     Fact,
     Passage,
-    falsified,
+    falsify,
     other,
     passage,
     people,
     pick,
-    retold,
+    retell,
     says,
     single,
     stream,
@@ -54,7 +54,8 @@ PRONOUN_FACTS = 0.7  # of the texts about a woman and a man: a third fact, told 
 PAIRS_OF_TEXTS = 0.3  # of the paraphrase rows of level 2: two facts against two facts in another order
 
 
-def told(rng: Random, level: int) -> Passage:
+def draw_passage(rng: Random, level: int) -> Passage:
+    """One fact for level 1, two or three for level 2."""
     return single(rng) if level == 1 else passage(rng, third=PRONOUN_FACTS)
 
 
@@ -74,13 +75,13 @@ def does(fact: Fact, cleft: bool) -> str:
     return f"Does {fact.person} {fact.relation.asks[fact.form].format(fact.value)}?"
 
 
-def asked(rng: Random, level: int) -> tuple[Passage, Fact]:
+def draw_fact(rng: Random, level: int) -> tuple[Passage, Fact]:
     """A passage and one of its facts, half of the time in the relation's other form."""
-    text = told(rng, level)
-    return text, retold(rng, pick(rng, text.facts))
+    text = draw_passage(rng, level)
+    return text, retell(rng, pick(rng, text.facts))
 
 
-def mixed(rng: Random, items: list) -> list:
+def shuffle(rng: Random, items: list) -> list:
     """The items in a random order."""
     return [item for _, item in sorted((rng.random(), item) for item in items)]
 
@@ -89,12 +90,12 @@ def mixed(rng: Random, items: list) -> list:
 
 
 def values(rng: Random, level: int) -> dict:
-    text, fact = asked(rng, level)
+    text, fact = draw_fact(rng, level)
     return {"text": text.text, "question": what(fact), "person": fact.person, "kind": fact.relation.kind, "answer": fact.value}
 
 
 def persons(rng: Random, level: int) -> dict:
-    text, fact = asked(rng, level)
+    text, fact = draw_fact(rng, level)
     return {"text": text.text, "question": f"Who {deed(fact)}?", "deed": deed(fact), "answer": fact.person}
 
 
@@ -105,29 +106,29 @@ def with_options(rng: Random, row: dict, rivals: list, rest) -> dict:
         options.append(pick(rng, rivals))
     while len(options) < (2 if rng.random() < 0.7 else 3):
         options.append(other(rng, rest, *options))
-    options = mixed(rng, options)
+    options = shuffle(rng, options)
     return row | {"options": options, "answer": options.index(row["answer"])}
 
 
 def value_choices(rng: Random, level: int) -> dict:
-    text, fact = asked(rng, level)
+    text, fact = draw_fact(rng, level)
     row = {"text": text.text, "question": what(fact), "person": fact.person, "kind": fact.relation.kind, "answer": fact.value}
     rivals = [f.value for f in text.facts if f.relation is fact.relation and f.value != fact.value]
     return with_options(rng, row, rivals, fact.relation.values)
 
 
 def person_choices(rng: Random, level: int) -> dict:
-    text, fact = asked(rng, level)
+    text, fact = draw_fact(rng, level)
     row = {"text": text.text, "question": f"Who {deed(fact)}?", "deed": deed(fact), "answer": fact.person}
     return with_options(rng, row, [person for person in people(text) if person != fact.person], NAMES)
 
 
 def yes_no(rng: Random, level: int) -> dict:
     """`label` 0: yes."""
-    text, fact = asked(rng, level)
+    text, fact = draw_fact(rng, level)
     label = int(rng.random() * 2)
     if label:
-        fact = falsified(rng, text, fact)
+        fact = falsify(rng, text, fact)
     return {"text": text.text, "question": does(fact, rng.random() < 0.3), "label": label}
 
 
@@ -139,19 +140,19 @@ def statements(rng: Random, level: int) -> dict:
     label = int(rng.random() * 2)
     if level == 2 and rng.random() < PAIRS_OF_TEXTS:
         first = passage(rng, third=0.0)
-        facts = [retold(rng, fact) for fact in first.facts]
+        facts = [retell(rng, fact) for fact in first.facts]
         if label:
             which = int(rng.random() * 2)
-            facts[which] = falsified(rng, first, facts[which])
-        return {"one": first.text, "two": " ".join(says(fact) for fact in mixed(rng, facts)), "label": label}
+            facts[which] = falsify(rng, first, facts[which])
+        return {"one": first.text, "two": " ".join(says(fact) for fact in shuffle(rng, facts)), "label": label}
     first = single(rng)
-    fact = retold(rng, first.facts[0], 0.7)
+    fact = retell(rng, first.facts[0], 0.7)
     if label:
-        fact = changed(rng, fact)
+        fact = change_fact(rng, fact)
     return {"one": first.text, "two": says(fact), "label": label}
 
 
-def changed(rng: Random, fact: Fact, person: bool = True, value: bool = True) -> Fact:
+def change_fact(rng: Random, fact: Fact, person: bool = True, value: bool = True) -> Fact:
     """Another fact: of another person, with another value (where these count), or, now and then, of another relation."""
     draw = rng.random()
     if draw < 0.1:
@@ -165,11 +166,11 @@ def changed(rng: Random, fact: Fact, person: bool = True, value: bool = True) ->
 def questions(rng: Random, level: int) -> dict:
     """`label` 0: both ask the same."""
     fact = single(rng).facts[0]
-    again = retold(rng, fact, 0.7)
+    again = retell(rng, fact, 0.7)
     label = int(rng.random() * 2)
     kind = rng.random()
     if label:
-        again = changed(rng, again, person=not 0.5 <= kind < 0.75, value=kind < 0.75)
+        again = change_fact(rng, again, person=not 0.5 <= kind < 0.75, value=kind < 0.75)
     if kind < 0.5:
         one, two = does(fact, rng.random() < 0.3), does(again, rng.random() < 0.3)
     elif kind < 0.75:
@@ -185,7 +186,7 @@ def questions(rng: Random, level: int) -> dict:
 def topics(rng: Random, level: int) -> dict:
     word = pick(rng, tuple(AMBIGUOUS))
     topic = pick(rng, AMBIGUOUS[word])
-    options = mixed(rng, [topic, other(rng, tuple(TOPICS), topic)])
+    options = shuffle(rng, [topic, other(rng, tuple(TOPICS), topic)])
     return {
         "sentence": topic_sentence(rng, word, topic),
         "topics": list(TOPICS),
@@ -207,7 +208,7 @@ def opinions(rng: Random, level: int) -> dict:
 
 def tell(rng: Random, level: int) -> dict:
     """`sentence`: the fact in the passage's own form; `other`: in the other one."""
-    text = told(rng, level)
+    text = draw_passage(rng, level)
     fact = pick(rng, text.facts)
     return {
         "text": text.text,
@@ -219,7 +220,7 @@ def tell(rng: Random, level: int) -> dict:
 
 
 def records(rng: Random, level: int) -> dict:
-    facts = [fact._replace(form=0) for fact in told(rng, level).facts[:2]]
+    facts = [fact._replace(form=0) for fact in draw_passage(rng, level).facts[:2]]
     return {
         "records": [{"name": fact.person, "kind": fact.relation.kind, "value": fact.value} for fact in facts],
         "text": " ".join(says(fact) for fact in facts),
@@ -232,7 +233,7 @@ AGAIN = ("The {k} of {n} is {v}.", "{n} is the one who {d}.", "It is {n} who {d}
 SENTINELS = 6  # spans at most; the vocabulary holds two sentinels more
 
 
-def told_again(rng: Random, fact: Fact) -> str:
+def rephrase(rng: Random, fact: Fact) -> str:
     """The fact in other words."""
     if rng.random() < 0.5:
         return says(fact._replace(form=1 - fact.form))
@@ -241,8 +242,8 @@ def told_again(rng: Random, fact: Fact) -> str:
 
 def world_text(rng: Random, level: int) -> str:
     """Facts, some of them twice; now and then a sentence with a topic or an opinion."""
-    text = told(rng, level)
-    sentences = [text.text] + [told_again(rng, fact) for fact in mixed(rng, list(text.facts)) if rng.random() < 0.7]
+    text = draw_passage(rng, level)
+    sentences = [text.text] + [rephrase(rng, fact) for fact in shuffle(rng, list(text.facts)) if rng.random() < 0.7]
     if rng.random() < 0.2:
         sentences = [topics(rng, level)["sentence"], opinions(rng, level)["sentence"]]
     return " ".join(sentences)

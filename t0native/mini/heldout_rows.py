@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from random import Random
 
-from t0native.mini.world import AMBIGUOUS, NAMES, Passage, falsified, other, passage, people, pick, retold, says, stream, topic_sentence
+from t0native.mini.world import AMBIGUOUS, NAMES, Passage, falsify, other, passage, people, pick, retell, says, stream, topic_sentence
 
 FOLDER = Path(__file__).parent
 HELDOUT_ROWS, DEVELOPMENT_ROWS = 500, 300
@@ -26,28 +26,28 @@ CARRIERS = {
 }
 
 
-def true_and_false(rng: Random, told: Passage) -> tuple[str, str]:
+def true_and_false(rng: Random, story: Passage) -> tuple[str, str]:
     """A sentence that retells a fact of the passage, and one of the same form that contradicts it or is not told."""
-    fact = retold(rng, pick(rng, told.facts))
-    return says(fact), says(falsified(rng, told, fact))
+    fact = retell(rng, pick(rng, story.facts))
+    return says(fact), says(falsify(rng, story, fact))
 
 
 def inference(rng: Random, label: int) -> dict:
-    told = passage(rng)
-    return {"premise": told.text, "hypothesis": true_and_false(rng, told)[label], "label": label}
+    story = passage(rng)
+    return {"premise": story.text, "hypothesis": true_and_false(rng, story)[label], "label": label}
 
 
 def pronouns(rng: Random, label: int) -> dict:
     """`answer`: the option that the pronoun stands for; `label`: 0 if `candidate` is that person, 1 if not."""
-    told = passage(rng, mixed=1.0, third=1.0)
-    right = told.facts[-1].person
-    wrong = next(person for person in people(told) if person != right)
+    story = passage(rng, mixed=1.0, third=1.0)
+    right = story.facts[-1].person
+    wrong = next(person for person in people(story) if person != right)
     answer = 1 + int(rng.random() * 2)
     options = (right, wrong) if answer == 1 else (wrong, right)
     candidate = (right, wrong)[label]
     return {
-        "text": told.text,
-        "pronoun": told.pronoun,
+        "text": story.text,
+        "pronoun": story.pronoun,
         "option1": options[0],
         "option2": options[1],
         "answer": answer,
@@ -58,23 +58,23 @@ def pronouns(rng: Random, label: int) -> dict:
 
 def blanks(rng: Random, label: int) -> dict:
     """The blank hides a person or a value, each in half of the rows."""
-    told = passage(rng, same_relation=1.0)
+    story = passage(rng, same_relation=1.0)
     which = int(rng.random() * 2)
-    fact, rival = told.facts[which], told.facts[1 - which]
+    fact, rival = story.facts[which], story.facts[1 - which]
     carrier = pick(rng, CARRIERS[fact.relation.name])
     if rng.random() < 0.5:
         hidden, right, wrong = carrier.format(n="_", v=fact.value), fact.person, rival.person
     else:
         hidden, right, wrong = carrier.format(n=fact.person, v="_"), fact.value, rival.value
     options = (right, wrong) if label == 0 else (wrong, right)
-    return {"sentence": f"{told.text} {hidden}", "option1": options[0], "option2": options[1], "answer": label + 1}
+    return {"sentence": f"{story.text} {hidden}", "option1": options[0], "option2": options[1], "answer": label + 1}
 
 
 def completion(rng: Random, label: int) -> dict:
-    told = passage(rng)
-    right, wrong = true_and_false(rng, told)
+    story = passage(rng)
+    right, wrong = true_and_false(rng, story)
     endings = (right, wrong) if label == 0 else (wrong, right)
-    return {"context": told.text, "ending1": endings[0], "ending2": endings[1], "label": label}
+    return {"context": story.text, "ending1": endings[0], "ending2": endings[1], "label": label}
 
 
 def sense(rng: Random, label: int) -> dict:
@@ -88,17 +88,17 @@ def sense(rng: Random, label: int) -> dict:
 
 
 def claims(rng: Random, label: int) -> dict:
-    told = passage(rng)
-    return {"text": told.text, "claim": true_and_false(rng, told)[label], "label": label}
+    story = passage(rng)
+    return {"text": story.text, "claim": true_and_false(rng, story)[label], "label": label}
 
 
 def riddles(rng: Random, label: int) -> dict:
-    told = passage(rng)
-    fact = retold(rng, pick(rng, told.facts))
-    wrong = next((person for person in people(told) if person != fact.person), None) or other(rng, NAMES, fact.person)
+    story = passage(rng)
+    fact = retell(rng, pick(rng, story.facts))
+    wrong = next((person for person in people(story) if person != fact.person), None) or other(rng, NAMES, fact.person)
     options = (fact.person, wrong) if label == 0 else (wrong, fact.person)
     habit = fact.relation.asks[fact.form].format(fact.value)
-    return {"text": told.text, "habit": habit, "option1": options[0], "option2": options[1], "answer": label + 1}
+    return {"text": story.text, "habit": habit, "option1": options[0], "option2": options[1], "answer": label + 1}
 
 
 # The same for the development group's `gaps`; none of these is a sentence of CARRIERS.
@@ -113,16 +113,16 @@ OTHER_CARRIERS = {
 
 def gaps(rng: Random, label: int) -> dict:
     """As `blanks`, with other sentences and another mark."""
-    told = passage(rng, same_relation=1.0)
+    story = passage(rng, same_relation=1.0)
     which = int(rng.random() * 2)
-    fact, rival = told.facts[which], told.facts[1 - which]
+    fact, rival = story.facts[which], story.facts[1 - which]
     carrier = pick(rng, OTHER_CARRIERS[fact.relation.name])
     if rng.random() < 0.5:
         line, right, wrong = carrier.format(n="###", v=fact.value), fact.person, rival.person
     else:
         line, right, wrong = carrier.format(n=fact.person, v="###"), fact.value, rival.value
     options = (right, wrong) if label == 0 else (wrong, right)
-    return {"text": told.text, "line": line, "option1": options[0], "option2": options[1], "answer": label + 1}
+    return {"text": story.text, "line": line, "option1": options[0], "option2": options[1], "answer": label + 1}
 
 
 def pointers(rng: Random, label: int) -> dict:
@@ -137,18 +137,18 @@ DEVELOPMENT = {"claims": claims, "riddles": riddles, "summaries": completion, "g
 
 def rows(task: str, make, count: int) -> list[dict]:
     """`count` different rows in a mixed order, as many of each pair of `label` and `answer` as of any other."""
-    found: dict[str, dict] = {}
+    distinct: dict[str, dict] = {}
     seen: dict[tuple, int] = {}
     strata = 4 if task == "pronouns" else 2
     index = 0
-    while len(found) < count:
+    while len(distinct) < count:
         rng = stream(0, f"held out: {task}", index)
         index += 1
         row = make(rng, int(rng.random() * 2))
         stratum = (row.get("label"), row.get("answer"))
-        if seen.get(stratum, 0) < count // strata and found.setdefault(json.dumps(row), row) is row:
+        if seen.get(stratum, 0) < count // strata and distinct.setdefault(json.dumps(row), row) is row:
             seen[stratum] = seen.get(stratum, 0) + 1
-    return list(found.values())
+    return list(distinct.values())
 
 
 def write() -> None:

@@ -36,13 +36,13 @@ ACCENTED = {"a": "àáâãäå", "c": "ç", "e": "èéêë", "i": "ìíîï", "n
 
 def rules() -> dict[str, str]:
     """What the normaliser replaces, and by what."""
-    found = {chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)}
-    found |= {sign: f" {sign} " for sign in APART} | {sign: f"{sign} " for sign in AFTER}
-    found |= {sign: f" {plain} " for sign, plain in TYPOGRAPHIC.items()}
-    found |= {space: " " for space in "\t\n\r\u00a0\u2009\u202f"} | {"\u2026": "... "}
+    replacements = {chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)}
+    replacements |= {sign: f" {sign} " for sign in APART} | {sign: f"{sign} " for sign in AFTER}
+    replacements |= {sign: f" {plain} " for sign, plain in TYPOGRAPHIC.items()}
+    replacements |= {space: " " for space in "\t\n\r\u00a0\u2009\u202f"} | {"\u2026": "... "}
     for plain, letters in ACCENTED.items():
-        found |= {letter: plain for letter in letters + (letters.upper() if plain != "ss" else "")}
-    return found
+        replacements |= {letter: plain for letter in letters + (letters.upper() if plain != "ss" else "")}
+    return replacements
 
 
 def rule_table() -> str:
@@ -88,10 +88,10 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4
 
 
 def varint(value: int) -> bytes:
-    found = b""
+    encoded = b""
     while value > 127:
-        found, value = found + bytes([value & 127 | 128]), value >> 7
-    return found + bytes([value])
+        encoded, value = encoded + bytes([value & 127 | 128]), value >> 7
+    return encoded + bytes([value])
 
 
 def field(number: int, data: bytes) -> bytes:

@@ -18,6 +18,7 @@ from random import Random
 
 from t0native.mini.datasets import MAKERS, Rows
 from t0native.mini.world import pick, stream
+from t0native.prompts.collection import PromptCollection
 from t0native.tasks.task import Task
 
 FOLDER = Path(__file__).parent
@@ -34,23 +35,23 @@ class Strewn(Task):
         if example is None:
             return None
         rng = stream(seed, f"strays: {self.name} {prompt}", index if key is None else key)
-        return example._replace(input=strewn(rng, example.input))
+        return example._replace(input=strew(rng, example.input))
 
 
-def strewn(rng: Random, text: str) -> str:
+def strew(rng: Random, text: str) -> str:
     """The text with strays before some of its words."""
     if rng.random() < CLEAN:
         return text
     chance = 2 * RATE * rng.random()
-    found: list[str] = []
+    kept: list[str] = []
     for word in text.split(" "):
         if rng.random() < chance:
-            found.append(made_up(rng) if rng.random() < MADE_UP else pick(rng, stray_words()))
-        found.append(word)
-    return " ".join(found)
+            kept.append(make_up_word(rng) if rng.random() < MADE_UP else pick(rng, stray_words()))
+        kept.append(word)
+    return " ".join(kept)
 
 
-def made_up(rng: Random) -> str:
+def make_up_word(rng: Random) -> str:
     return "".join(pick(rng, LETTERS) for _ in range(3 + int(rng.random() * 6)))
 
 
@@ -67,18 +68,16 @@ def english_words() -> list[str]:
 
 def training_words() -> set[str]:
     """Every word that the training side holds: fields of rows, the fixed text of prompts and answer choices."""
-    from t0native.prompts.collection import PromptCollection
-
     prompts = PromptCollection.load(FOLDER / "prompts")
-    found: set[str] = set()
+    collected: set[str] = set()
     for dataset in MAKERS:
         for prompt in prompts[dataset].values():
             text = f"{prompt.jinja} {prompt.answer_choices or ''}"
-            found |= words(re.sub(r"\{\{.*?\}\}|\{%.*?%\}", " ", text, flags=re.DOTALL))
-            found |= {word for text in re.findall(r'"([^"]*)"', " ".join(re.findall(r"\{\{.*?\}\}", text))) for word in words(text)}
+            collected |= words(re.sub(r"\{\{.*?\}\}|\{%.*?%\}", " ", text, flags=re.DOTALL))
+            collected |= {word for text in re.findall(r'"([^"]*)"', " ".join(re.findall(r"\{\{.*?\}\}", text))) for word in words(text)}
         for index in range(ROWS_READ):
-            found |= words(str(list(Rows(dataset)[index].values())))
-    return found
+            collected |= words(str(list(Rows(dataset)[index].values())))
+    return collected
 
 
 def words(text: str) -> set[str]:

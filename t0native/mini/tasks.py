@@ -11,11 +11,15 @@ training datasets and looks into the training folder only."""
 from pathlib import Path
 
 from t0native.base.errors import ConfigError
+from t0native.checkpoints.config import Config
 from t0native.data.lines import read_jsonl
 from t0native.mini.datasets import UNPROMPTED, Rows
 from t0native.mini.strays import Strewn
 from t0native.mini.world import stream
+from t0native.models.model import Model
+from t0native.prompts.collection import PromptCollection
 from t0native.tasks.task import Task
+from t0native.text.tokenizer import Tokenizer
 
 FOLDER = Path(__file__).parent
 VOCABULARY = FOLDER / "spiece.model"
@@ -46,8 +50,6 @@ DATASET_LISTS = {  # Figure 7: each holds the one before
 
 def config(vocabulary_size: int):
     """T5 1.1, small enough to be trained in minutes."""
-    from t0native.checkpoints.config import Config
-
     return Config(
         vocab_size=vocabulary_size, d_model=64, d_kv=16, d_ff=256, num_layers=3, num_decoder_layers=2, num_heads=4, dropout_rate=0.0
     )
@@ -55,15 +57,11 @@ def config(vocabulary_size: int):
 
 def tokenizer():
     """The miniature's vocabulary; sentinels are pieces of its file."""
-    from t0native.text.tokenizer import Tokenizer
-
     return Tokenizer.from_file(VOCABULARY, extra_ids=0)
 
 
 def new_model(seed: int):
     """An untrained model with the miniature's vocabulary and matching heads (docs/miniature.md says what these are)."""
-    from t0native.models.model import Model
-
     vocabulary = tokenizer()
     return Model.init(config(vocabulary.vocab_size), vocabulary, seed=seed, initializer="matching")
 
@@ -72,8 +70,6 @@ def new_model(seed: int):
 
 
 def collection(folder: Path):
-    from t0native.prompts.collection import PromptCollection
-
     return PromptCollection.load(folder)
 
 
@@ -81,7 +77,7 @@ def answers_by_letter(prompt) -> bool:
     return (prompt.answer_choices or "").startswith("A |||")
 
 
-def drawn(dataset: str, prompts, count: int | None, seed: int) -> dict:
+def draw_prompts(dataset: str, prompts, count: int | None, seed: int) -> dict:
     """`count` of a dataset's prompts (None: all), by a draw of its own for every (seed, dataset). Smaller draws lie within
     larger ones, and the first prompt never is one that answers with an option's letter."""
     names = sorted(prompts)
@@ -99,24 +95,27 @@ def training_tasks(level: int, prompts: int | None = None, seed: int = 0, datase
     unknown = set(datasets) - set(DATASETS)
     if unknown:
         raise ValueError(f"{sorted(unknown)}: not among the training datasets {', '.join(DATASETS)}")
-    found = collection(FOLDER / "prompts")
+    prompt_sets = collection(FOLDER / "prompts")
     names = () if prompts == 0 else tuple(datasets)
-    tasks = [Strewn(name, Rows(name, level, seed), drawn(name, found[name], prompts, seed), dataset=name, split="train") for name in names]
-    return [*tasks, Strewn(UNPROMPTED, Rows(UNPROMPTED, level, seed), found[UNPROMPTED], dataset=UNPROMPTED, split="train")]
+    tasks = [
+        Strewn(name, Rows(name, level, seed), draw_prompts(name, prompt_sets[name], prompts, seed), dataset=name, split="train")
+        for name in names
+    ]
+    return [*tasks, Strewn(UNPROMPTED, Rows(UNPROMPTED, level, seed), prompt_sets[UNPROMPTED], dataset=UNPROMPTED, split="train")]
 
 
 # ---- what is evaluated -----------------------------------------------------------------------------------------------
 
 
 def _group(group: str, names, wordings: Path | None) -> list[Task]:
-    found = collection(wordings or FOLDER / group / "prompts")
-    present = [name for name in names if name in found]
+    prompt_sets = collection(wordings or FOLDER / group / "prompts")
+    present = [name for name in names if name in prompt_sets]
     if not present:
         raise ConfigError(f"{wordings}: no prompts for any of {', '.join(names)}; it must hold <task>/templates.yaml")
     tasks = []
     for name in present:
         rows = read_jsonl(FOLDER / group / "rows" / f"{name}.jsonl")
-        tasks.append(Task(name, rows, found[name], dataset=name, split="held out"))
+        tasks.append(Task(name, rows, prompt_sets[name], dataset=name, split="held out"))
     return tasks
 
 
@@ -128,6 +127,3 @@ def heldout_tasks(wordings: Path | None = None) -> list[Task]:
 def development_tasks() -> list[Task]:
     """Held out too, for tuning; never reported."""
     return _group("development", DEVELOPMENT, None)
-
-
-# ---- training --------------------------------------------------------------------------------------------------------

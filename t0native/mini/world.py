@@ -155,25 +155,25 @@ def single(rng: Random) -> Passage:
     return Passage(says(fact), (fact,), "")
 
 
-def people(told: Passage) -> tuple[str, ...]:
+def people(story: Passage) -> tuple[str, ...]:
     """The people of a passage, in the order of their first fact."""
-    return tuple(dict.fromkeys(fact.person for fact in told.facts))
+    return tuple(dict.fromkeys(fact.person for fact in story.facts))
 
 
-def retold(rng: Random, fact: Fact, change: float = 0.5) -> Fact:
+def retell(rng: Random, fact: Fact, change: float = 0.5) -> Fact:
     """The same fact, with chance `change` in its relation's other form."""
     return fact._replace(form=1 - fact.form) if rng.random() < change else fact
 
 
-def falsified(rng: Random, told: Passage, fact: Fact) -> Fact:
+def falsify(rng: Random, story: Passage, fact: Fact) -> Fact:
     """A fact that the passage does not tell: 40 % another person's value, 30 % another person, 30 % a new value."""
     draw = rng.random()
-    taken = [f.value for f in told.facts if f.relation is fact.relation]
+    taken = [f.value for f in story.facts if f.relation is fact.relation]
     rivals = [value for value in taken if value != fact.value]
     if draw < 0.4 and rivals:
         return fact._replace(value=pick(rng, rivals))
     if draw < 0.7 and draw >= 0.4:
-        inside = [person for person in people(told) if person != fact.person]
+        inside = [person for person in people(story) if person != fact.person]
         return fact._replace(person=inside[0] if inside else other(rng, NAMES, fact.person))
     return fact._replace(value=other(rng, fact.relation.values, *taken))
 

@@ -14,22 +14,22 @@ __all__ = ["describe_model", "memory_lines"]
 def describe_model(path, config=None):
     """Facts of a checkpoint (docs/checkpoints.md) as a dict: files, whether it loads, configuration, number of weights, memory
     (bytes, by number type), tensors (name, dtype, shape). FormatError and FileNotFoundError as for loading the model."""
-    found = open_checkpoint(path, config)
+    checkpoint = open_checkpoint(path, config)
     return {
         "folder": str(path),
-        "files": _files(found.entries.values()),
-        "loads": _loads(found),
-        "tokenizer": TOKENIZER if (found.folder / TOKENIZER).is_file() else "none",
-        "parameters": found.config.parameters,
-        "memory": _memory(found.config),
-        "config": {key: value for key, value in asdict(found.config).items() if key != "extra"},
-        "tensors": [[entry.name, entry.dtype, list(entry.shape)] for entry in found.entries.values()],
+        "files": _files(checkpoint.entries.values()),
+        "loads": _loads(checkpoint),
+        "tokenizer": TOKENIZER if (checkpoint.folder / TOKENIZER).is_file() else "none",
+        "parameters": checkpoint.config.parameters,
+        "memory": _memory(checkpoint.config),
+        "config": {key: value for key, value in asdict(checkpoint.config).items() if key != "extra"},
+        "tensors": [[entry.name, entry.dtype, list(entry.shape)] for entry in checkpoint.entries.values()],
     }
 
 
-def _loads(found):
+def _loads(checkpoint):
     try:
-        found.check()
+        checkpoint.check()
     except FormatError as error:
         return "no: " + "; ".join(line.strip() for line in str(error).splitlines()[1:])
     return "yes"
@@ -67,13 +67,13 @@ def memory_lines(memory):
         fits = {True: "fits now", False: "does not fit now", None: ""}[part["fits"]]
         yield (
             f"memory {dtype}",
-            f"{_told(part['weights'])} of weights, {_told(part['scoring'])} while scoring" + (f": {fits}" if fits else ""),
+            f"{_format_bytes(part['weights'])} of weights, {_format_bytes(part['scoring'])} while scoring" + (f": {fits}" if fits else ""),
         )
-    adafactor, adamw = _told(memory["training_adafactor"]), _told(memory["training_adamw"])
+    adafactor, adamw = _format_bytes(memory["training_adafactor"]), _format_bytes(memory["training_adamw"])
     yield "memory training", f"{adafactor} with gradients and Adafactor, {adamw} with AdamW, activations aside"
     if memory["available"] is not None:
-        yield "memory available", _told(memory["available"])
+        yield "memory available", _format_bytes(memory["available"])
 
 
-def _told(size):
+def _format_bytes(size):
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

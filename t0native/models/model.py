@@ -27,10 +27,11 @@ from t0native.checkpoints.checkpoint import TOKENIZER, add_files, check_place_of
 from t0native.checkpoints.config import Config
 from t0native.checkpoints.hub import locate
 from t0native.checkpoints.packedfile import PackedFile
-from t0native.generation.generation import generate, given_back, stream, tell_cut
+from t0native.generation.generation import generate, results_of, stream, warn_cut
 from t0native.generation.options import GENERATION_FILE, options_of
 from t0native.models.scoring import score_pairs
-from t0native.text.sequences import Sequences, inputs_of, listed
+from t0native.text.sequences import Sequences, as_list, inputs_of
+from t0native.text.tokenizer import Tokenizer
 
 __all__ = ["Model", "Ranking"]
 _log = logging.getLogger("t0native")
@@ -49,8 +50,8 @@ class Ranking:
     """The choices of one input, judged. Scores are summed log-likelihoods (nats), lengths count tokens with the end token;
     normalized: scores divided by lengths.
 
-    >>> found = t0.mini.new_model(0).rank("Does Anna drink tea?", ["Yes", "No"])
-    >>> found.choice == ["Yes", "No"][found.index], found.scores.shape, found.lengths.tolist()
+    >>> ranking = t0.mini.new_model(0).rank("Does Anna drink tea?", ["Yes", "No"])
+    >>> ranking.choice == ["Yes", "No"][ranking.index], ranking.scores.shape, ranking.lengths.tolist()
     (True, (2,), [2, 2])
     """
 
@@ -64,8 +65,8 @@ class Ranking:
     def normalized(self):
         """float64 [choices]: mean log-likelihood of a choice's tokens.
 
-        >>> found = t0.mini.new_model(0).rank("Is it tea?", ["Yes", "No"])
-        >>> (found.normalized * found.lengths == found.scores).all().item()
+        >>> ranking = t0.mini.new_model(0).rank("Is it tea?", ["Yes", "No"])
+        >>> (ranking.normalized * ranking.lengths == ranking.scores).all().item()
         True
         """
         return self.scores / self.lengths
@@ -115,17 +116,17 @@ class Model:
         """
         dtype, workers = check(DTYPE, "dtype", dtype), get_num_threads() if threads is None else check(THREADS, "threads", threads)
         place = locate(path, revision)
-        found = open_checkpoint(place, config, dtype == "int8")
-        tokenizer = _load_tokenizer(found.folder, found.config)
-        generation = _mapping(found.folder / GENERATION_FILE)
-        found.check()
-        if isinstance(found, PackedFile):
-            core = found.open(_kernels_named(kernels), verify)
+        checkpoint = open_checkpoint(place, config, dtype == "int8")
+        tokenizer = _load_tokenizer(checkpoint.folder, checkpoint.config)
+        generation = _read_object(checkpoint.folder / GENERATION_FILE)
+        checkpoint.check()
+        if isinstance(checkpoint, PackedFile):
+            core = checkpoint.open(_check_kernels(kernels), verify)
         else:
-            core = _new_core(found.config, kernels, dtype)
-            found.load(core, allow_nonfinite=allow_nonfinite, threads=workers)
+            core = _new_core(checkpoint.config, kernels, dtype)
+            checkpoint.load(core, allow_nonfinite=allow_nonfinite, threads=workers)
         name = place.resolve().name if Path(path).exists() else path
-        return cls(core, found.config, tokenizer, name=name, threads=threads, generation=generation)
+        return cls(core, checkpoint.config, tokenizer, name=name, threads=threads, generation=generation)
 
     @classmethod
     def init(cls, config, tokenizer=None, seed=0, initializer="t5", *, dtype="float32", kernels=None, threads=None, name=None):
@@ -258,14 +259,14 @@ class Model:
         too long or cannot be
         tokenized, ConfigError for an input without choices, NumericError where a score is not finite.  Method: Sanh et al. 2022, section 4.
 
-        >>> found = t0.mini.new_model(0).rank(["Is it tea?", "Who?"], [["Yes", "No"], ["Anna", "Ben", "Tom"]])
-        >>> [ranking.scores.shape for ranking in found]
+        >>> rankings = t0.mini.new_model(0).rank(["Is it tea?", "Who?"], [["Yes", "No"], ["Anna", "Ben", "Tom"]])
+        >>> [ranking.scores.shape for ranking in rankings]
         [(2,), (3,)]
         """
         single, inputs = inputs_of(inputs)
         if single:
             choices = [choices]
-        choices = _checked_choices(inputs, choices)
+        choices = _check_choices(inputs, choices)
         sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         flat = [choice for row in choices for choice in row]
         targets = Sequences(self, "choice", flat, True, max_target_length, truncate, sentinels)
@@ -305,7 +306,7 @@ class Model:
         single, inputs = inputs_of(inputs)
         if isinstance(targets, str) and not single:
             raise ConfigError(f"targets {shown(targets)}: a text; a list of {len(inputs)} targets is needed, one for each input")
-        targets = [targets] if single else listed("targets", targets)
+        targets = [targets] if single else as_list("targets", targets)
         if len(inputs) != len(targets):
             raise ConfigError(f"{len(targets)} targets for {len(inputs)} inputs: there must be one for each")
         sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
@@ -353,10 +354,10 @@ class Model:
         options = options_of(self, options)
         single, inputs = inputs_of(inputs)
         sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
-        found = generate(self, sources, decoder_input, options, progress)
-        tell_cut(found, options)
-        answers = [given_back(self, row, options) for row in found]
-        return answers[0] if single else answers
+        answers = generate(self, sources, decoder_input, options, progress)
+        warn_cut(answers, options)
+        results = [results_of(self, row, options) for row in answers]
+        return results[0] if single else results
 
     def stream(
         self,
@@ -397,9 +398,9 @@ class Model:
         """
         single, inputs = inputs_of(inputs)
         sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
-        ids, offsets = sources.ragged(range(len(sources)))
-        states = self.core.encode(ids, offsets, self.threads)
-        parts = np.split(states, offsets[1:-1])[: len(sources)]
+        batch = sources.ragged(range(len(sources)))
+        states = self.core.encode(batch.ids, batch.offsets, self.threads)
+        parts = np.split(states, batch.offsets[1:-1])[: len(sources)]
         return parts[0] if single else parts
 
     def logits(self, input_ids, decoder_input_ids):
@@ -447,10 +448,10 @@ def _new_core(config, kernels, dtype):
     check_room(
         needed, f"the weights take {{}} in {dtype.removesuffix('-flat')}", "close other programs, or take a smaller model or number type"
     )
-    return _core.Model(config.core(), _kernels_named(kernels), dtype)
+    return _core.Model(config.core(), _check_kernels(kernels), dtype)
 
 
-def _kernels_named(kernels):
+def _check_kernels(kernels):
     """The kernel set of this name, or for None the process's."""
     return check(_KERNELS, "kernels" if kernels is not None else "T0NATIVE_KERNELS", kernels or kernel_sets.default())
 
@@ -462,8 +463,6 @@ def _copy_weights(to, core):
 
 
 def _load_tokenizer(folder, config):
-    from t0native.text.tokenizer import Tokenizer
-
     file = folder / TOKENIZER
     if not file.is_file():
         _log.warning("%s: no %s here: this model takes and gives ids, not texts", folder, TOKENIZER)
@@ -488,31 +487,31 @@ def _mismatch(tokenizer, config):
 
 def _extra_ids(file, room):
     """How many sentinels stand behind the pieces: what tokenizer_config.json says, else T5's 100 where they fit."""
-    value = _mapping(file).get("extra_ids", 100 if room >= 100 else 0)
+    value = _read_object(file).get("extra_ids", 100 if room >= 100 else 0)
     if problem := whole(0, room).problem("extra_ids", value):
         raise FormatError(f"{file}: {problem}, the rows of the vocabulary behind the pieces")
     return value
 
 
-def _mapping(file):
+def _read_object(file):
     """The object in a JSON file; an empty one where there is no file."""
-    given = parse_json(file, file.read_bytes()) if file.is_file() else {}
-    if not isinstance(given, dict):
+    content = parse_json(file, file.read_bytes()) if file.is_file() else {}
+    if not isinstance(content, dict):
         raise FormatError(f"{file}: must hold an object {{...}}")
-    return given
+    return content
 
 
 def _json(value):
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
-def _checked_choices(inputs, choices):
-    choices = choices if isinstance(choices, str) else listed("choices", choices)
+def _check_choices(inputs, choices):
+    choices = choices if isinstance(choices, str) else as_list("choices", choices)
     if isinstance(choices, str) or len(choices) != len(inputs):
         raise ConfigError(f"choices: a list of choices for each of the {len(inputs)} inputs is needed")
     checked = []
     for i, row in enumerate(choices):
-        row = row if isinstance(row, str) else listed(f"choices of input {i}:", row)
+        row = row if isinstance(row, str) else as_list(f"choices of input {i}:", row)
         if isinstance(row, str) or len(row) == 0:
             raise ConfigError(f"choices of input {i}: {row!r}; a list of at least one choice is needed")
         checked.append(list(row))

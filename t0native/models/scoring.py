@@ -4,7 +4,7 @@ import numpy as np
 
 from t0native.base.arguments import check, whole
 from t0native.base.progress import BAR_DELAY, Progress
-from t0native.text.sequences import concatenated
+from t0native.text.tokenizer import Ragged
 
 __all__ = ["score_pairs", "usual_batch_tokens"]
 
@@ -36,11 +36,11 @@ def score_pairs(model, sources, targets, owners, batch_tokens, progress):
     with Progress("score", total, on=progress is None, delay=BAR_DELAY) as bar:
         for group in _groups(sources, targets, distinct, first, batch_tokens):
             rows = np.concatenate([np.arange(first[s], first[s + 1]) for s in group])
-            source_ids, source_offsets = concatenated([sources.entries[s] for s in group])
-            target_ids, target_offsets = concatenated([targets.entries[t] for t in distinct[rows, 1]])
+            inputs = Ragged.of(sources.entries[s] for s in group)
+            outputs = Ragged.of(targets.entries[t] for t in distinct[rows, 1])
             source_of = np.repeat(np.arange(len(group), dtype=np.int32), [first[s + 1] - first[s] for s in group])
-            scores[rows], of_tokens = model.core.score(source_ids, source_offsets, target_ids, target_offsets, source_of, model.threads)
-            for row, part in zip(rows, np.split(of_tokens, target_offsets[1:-1])):
+            scores[rows], of_tokens = model.core.score(inputs.ids, inputs.offsets, outputs.ids, outputs.offsets, source_of, model.threads)
+            for row, part in zip(rows, np.split(of_tokens, outputs.offsets[1:-1])):
                 tokens[row] = part
             done += int(times[list(group)].sum())
             bar.update(done) if progress is None else progress(done, total)

@@ -59,10 +59,10 @@ def check_file(path, rows=None, ids=None):
         if not isinstance(prompt, Prompt):
             problems.append(Problem(str(path), None, f"entry {key!r} is not tagged {TemplateTag.name}"))
             continue
-        told = [*_identity(path, key, prompt, ids), *_twins(prompt, names, texts), *text_problems(prompt)]
-        if rows is not None and not any(what.startswith("does not compile") for what in told):
-            told += _rows(prompt, rows)
-        problems += [Problem(str(path), prompt.name, what) for what in told]
+        sentences = [*_identity(path, key, prompt, ids), *_twins(prompt, names, texts), *text_problems(prompt)]
+        if rows is not None and not any(what.startswith("does not compile") for what in sentences):
+            sentences += _rows(prompt, rows)
+        problems += [Problem(str(path), prompt.name, what) for what in sentences]
     return problems
 
 

@@ -226,15 +226,15 @@ def _peek_dataset(path):
 
 def find_files(folder):
     """{(dataset, subset or None): path} of the prompt files under a folder."""
-    found = {}
+    files = {}
     for path in sorted(folder.glob(f"*/{FILE}")) + sorted(folder.glob(f"*/*/{FILE}")) + sorted(folder.glob(f"*/*/*/{FILE}")):
         parts = path.relative_to(folder).parts[:-1]
         if any(part.startswith(".") for part in parts):
             continue
         if len(parts) == 3 or (len(parts) == 2 and _peek_dataset(path) == "/".join(parts)):
             parts = ("/".join(parts[:2]), *parts[2:])
-        found[parts[0], parts[1] if len(parts) == 2 else None] = path
-    return dict(sorted(found.items(), key=lambda item: (item[0][0], item[0][1] or "")))
+        files[parts[0], parts[1] if len(parts) == 2 else None] = path
+    return dict(sorted(files.items(), key=lambda item: (item[0][0], item[0][1] or "")))
 
 
 def promptsource_folder():
@@ -303,7 +303,7 @@ class PromptCollection(Mapping):
         >>> t0.PromptCollection.load(Path(t0.__file__).parent / "mini/heldout/prompts").path("inference").name
         'templates.yaml'
         """
-        return self._files[self._known(key)]
+        return self._files[self._find_key(key)]
 
     def _key(self, key):
         if isinstance(key, str):
@@ -314,7 +314,7 @@ class PromptCollection(Mapping):
         key = (*key, None) if len(key) == 1 else (key[0], key[1] or None) if len(key) == 2 else key
         return key if key in self._files else None
 
-    def _known(self, key):
+    def _find_key(self, key):
         known = self._key(key)
         if known is None:
             name = "/".join(str(part) for part in key if part) if isinstance(key, (tuple, list)) else key
@@ -322,7 +322,7 @@ class PromptCollection(Mapping):
         return known
 
     def __getitem__(self, key):
-        known = self._known(key)
+        known = self._find_key(key)
         if known not in self._sets:
             self._sets[known] = PromptSet.read(self._files[known], *known)
         return self._sets[known]
@@ -345,8 +345,6 @@ class PromptCollection(Mapping):
 
 def load_prompts(where):
     """The PromptCollection of a folder, or of the installed promptsource."""
-    from t0native.prompts.collection import PromptCollection
-
     return PromptCollection.promptsource() if where == "promptsource" else PromptCollection.load(where)
 
 

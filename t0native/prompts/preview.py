@@ -6,7 +6,7 @@ from html import escape
 
 from t0native.base.errors import TemplateError
 
-__all__ = ["Preview", "coloured", "example_html", "prompt_html", "task_html"]
+__all__ = ["Preview", "colour_fields", "example_html", "preview", "prompt_html", "task_html"]
 
 OPENING, CLOSING = "<span style='color: #F08080'>", "</span>"  # what the filter `highlight` puts around a value
 _FIELD = '<span style="color:#b3261e">'
@@ -27,33 +27,33 @@ class Preview:
 
     def __str__(self):
         texts = ["".join(text for text, _ in part) for part in self.parts]
-        return "\n".join(f"{name}: {value}" for name, value in _named(texts, self.choices, self.dropped))
+        return "\n".join(f"{name}: {value}" for name, value in _name_parts(texts, self.choices, self.dropped))
 
     __repr__ = __str__
 
     def _repr_html_(self):
         texts = ["".join(_FIELD + escape(text) + "</span>" if field else escape(text) for text, field in part) for part in self.parts]
         choices = None if self.choices is None else [escape(choice) for choice in self.choices]
-        return _table(_named(texts, choices, self.dropped and escape(self.dropped)))
+        return _table(_name_parts(texts, choices, self.dropped and escape(self.dropped)))
 
 
 def preview(prompt, example, seed=0, index=0):
     """See Prompt.preview."""
-    example, parts = prompt._rendered(example, seed, index)
+    example, parts = prompt._render_parts(example, seed, index)
     choices = prompt.choices(example)
-    return Preview(coloured(prompt, example, index, parts, seed), choices or None, prompt.why_dropped(example, seed=seed, index=index))
+    return Preview(colour_fields(prompt, example, index, parts, seed), choices or None, prompt.why_dropped(example, seed=seed, index=index))
 
 
-def coloured(prompt, example, index, parts, seed=0):
+def colour_fields(prompt, example, index, parts, seed=0):
     """Each part as pieces [text, is it a field's value]; as one piece where marking values would change what the template gives."""
     plain = [[[part, False]] for part in parts]
     try:
         marked = prompt.apply(example, highlight_variables=True, seed=seed, index=index)
     except TemplateError:
         return plain
-    found = [_pieces(part) for part in marked]
-    same = ["".join(text for text, _ in part).strip() for part in found] == parts
-    return found if same else plain
+    pieces = [_pieces(part) for part in marked]
+    same = ["".join(text for text, _ in part).strip() for part in pieces] == parts
+    return pieces if same else plain
 
 
 def _pieces(text):
@@ -67,7 +67,7 @@ def _pieces(text):
 def example_html(example):
     """A PromptedExample as a table."""
     choices = None if example.choices is None else [escape(choice) for choice in example.choices]
-    return _table(_named([escape(example.input), escape(example.target)], choices, None))
+    return _table(_name_parts([escape(example.input), escape(example.target)], choices, None))
 
 
 def prompt_html(prompt):
@@ -86,13 +86,13 @@ def task_html(task):
         ("rows", len(task)),
         ("prompts", len(task.prompts)),
     ]
-    found = _table([(key, escape(str(value))) for key, value in facts]) + f"<p>First rows, prompt {escape(str(name))}:</p>"
+    html = _table([(key, escape(str(value))) for key, value in facts]) + f"<p>First rows, prompt {escape(str(name))}:</p>"
     for index in range(min(_ROWS, len(task))):
         try:
-            found += _row_html(task, name, index)
+            html += _row_html(task, name, index)
         except (TemplateError, ValueError) as error:
-            found += f"<p>row {index}: {escape(str(error))}</p>"
-    return found
+            html += f"<p>row {index}: {escape(str(error))}</p>"
+    return html
 
 
 def _row_html(task, name, index):
@@ -102,7 +102,7 @@ def _row_html(task, name, index):
     return prompt.preview(task.rows[index], index=index)._repr_html_() if hasattr(prompt, "preview") else example_html(example)
 
 
-def _named(texts, choices, dropped):
+def _name_parts(texts, choices, dropped):
     names = ["input", "target", *(f"part {i + 1}" for i in range(2, len(texts)))]
     rows = list(zip(names, texts))
     if choices is not None:

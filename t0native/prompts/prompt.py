@@ -16,6 +16,8 @@ from t0native import _core
 from t0native._core import Template
 from t0native.base.arguments import SEED, check, number, one_of, shown, whole
 from t0native.base.errors import ConfigError, DataError, TemplateError, with_place
+from t0native.data.rows import rows_of
+from t0native.prompts.preview import example_html, preview, prompt_html
 
 __all__ = ["Prompt", "PromptMetadata", "PromptedExample"]
 
@@ -45,8 +47,6 @@ class PromptedExample(NamedTuple):
     choices: list[str] | None
 
     def _repr_html_(self):
-        from t0native.prompts.preview import example_html
-
         return example_html(self)
 
 
@@ -133,8 +133,6 @@ class Prompt(_core.Prompt):
         return f"Prompt({self.name!r}, id={self.id!r})"
 
     def _repr_html_(self):
-        from t0native.prompts.preview import prompt_html
-
         return prompt_html(self)
 
     def __eq__(self, other):
@@ -196,13 +194,13 @@ class Prompt(_core.Prompt):
         """
         if self.answer_choices is None or self._choices_template.names:
             return None
-        return self._fixed()
+        return self._render_fixed()
 
     # Rendering: `apply` and `choices` are in C (csrc/py/py_prompt.c), which calls the three methods below
 
     def _choices(self, example):
         """choices, before the prompt is compiled or for a mapping that is no dict."""
-        self._ready()
+        self._compile_all()
         return self.choices(dict(_as_dict(example)))
 
     def _apply(self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None, separator="rendered"):
@@ -211,20 +209,22 @@ class Prompt(_core.Prompt):
         example = _as_dict(example)
         if "answer_choices" in example:
             raise DataError(f"prompt {self.name!r}: the example has the reserved key 'answer_choices': rename the field")
-        self._ready()
+        self._compile_all()
         choices = self.choices(example)
         template = self._template(truncate, highlight_variables)
         split = template.parts if separator == "rendered" else template.own_parts
         try:
             return split(example, choices, seed ^ self._compiled["key"], _number(index), _PICKS[pick])
         except TemplateError as error:
-            raise self._named(error, "", template.source) from error.__cause__
+            raise self._name_error(error, "", template.source) from error.__cause__
 
     _apply.__qualname__, _choices.__qualname__ = "Prompt.apply", "Prompt.choices"  # as Python names them in errors
 
     def _explained(self, error, of_choices):
         """The TemplateError of a rendering in C, as one that names the prompt."""
-        named = self._named(error, "answer_choices of ") if of_choices else self._named(error, "", self._template(True, False).source)
+        named = (
+            self._name_error(error, "answer_choices of ") if of_choices else self._name_error(error, "", self._template(True, False).source)
+        )
         named.__cause__ = error.__cause__
         return named
 
@@ -237,8 +237,8 @@ class Prompt(_core.Prompt):
         >>> Prompt("who", "{{ text }} Who? ||| {{ who }}").render({"text": "Anna drinks tea.", "who": ""})
         PromptedExample(input='Anna drinks tea. Who?', target='<NO LABEL>', choices=None)
         """
-        example, parts = self._rendered(example, seed, index)
-        if _problem(parts) is not None:
+        example, parts = self._render_parts(example, seed, index)
+        if _find_problem(parts) is not None:
             return None
         return PromptedExample(parts[0], parts[1] or NO_LABEL, self.choices(example) or None)
 
@@ -248,7 +248,7 @@ class Prompt(_core.Prompt):
         >>> Prompt("who", "{{ text }} Who?").why_dropped({"text": "Anna drinks tea."})
         'the template gives 1 part; 2, separated by |||, are needed'
         """
-        return _problem(self._rendered(example, seed, index)[1])
+        return _find_problem(self._render_parts(example, seed, index)[1])
 
     def preview(self, example, seed=0, index=0):
         """The example for the eyes: input, target and choices, with what comes from the row's fields in colour in a notebook.
@@ -258,11 +258,9 @@ class Prompt(_core.Prompt):
         input: Anna drinks tea. Who?
         target: Anna
         """
-        from t0native.prompts.preview import preview
-
         return preview(self, example, seed, index)
 
-    def _rendered(self, example, seed, index):
+    def _render_parts(self, example, seed, index):
         example = _as_dict(example)
         if any(not isinstance(key, str) or "-" in key for key in example):
             example = {_field_name(key): value for key, value in example.items()}
@@ -277,7 +275,7 @@ class Prompt(_core.Prompt):
         >>> Prompt("p", "{{ a }} ||| b").render_all({"a": ["x", ""]})
         [PromptedExample(input='x', target='b', choices=None), None]
         """
-        return self._each(rows, lambda row, index: self.render(row, seed, index))
+        return self._map_rows(rows, lambda row, index: self.render(row, seed, index))
 
     def apply_all(self, rows, **options):
         """`apply` of every row, row number = index: a list of lists of parts. rows: as for `render_all`. options: as `apply`'s.
@@ -285,11 +283,9 @@ class Prompt(_core.Prompt):
         >>> Prompt("p", "{{ a }} ||| b").apply_all([{"a": "x"}, {"a": "y"}], truncate=False)
         [['x', 'b'], ['y', 'b']]
         """
-        return self._each(rows, lambda row, index: self.apply(row, index=index, **options))
+        return self._map_rows(rows, lambda row, index: self.apply(row, index=index, **options))
 
-    def _each(self, rows, call):
-        from t0native.data.rows import rows_of
-
+    def _map_rows(self, rows, call):
         rows, results = rows_of(rows), []
         try:
             for row in rows:
@@ -304,7 +300,7 @@ class Prompt(_core.Prompt):
         try:
             return Template(source, **self.budgets)
         except TemplateError as error:
-            raise self._named(error, what, source) from error.__cause__
+            raise self._name_error(error, what, source) from error.__cause__
 
     def _template(self, truncate, highlight):
         key = (bool(truncate), bool(highlight))
@@ -319,7 +315,7 @@ class Prompt(_core.Prompt):
             self._compiled["choices"] = self._compile(self.answer_choices, "answer_choices of ")
         return self._compiled["choices"]
 
-    def _ready(self):
+    def _compile_all(self):
         """Compiles what the quick path in C needs, once."""
         if "key" in self._compiled:
             return
@@ -327,18 +323,18 @@ class Prompt(_core.Prompt):
         if self.answer_choices is not None:
             choices = self._choices_template
             if not choices.names and not choices.random:
-                fixed = self._fixed()
+                fixed = self._render_fixed()
         key = _fnv(self.id)
         self._prepare(self._template(True, False), choices, fixed, key)
         self._compiled["key"] = key
 
-    def _fixed(self):
+    def _render_fixed(self):
         try:
             return self._choices_template.parts({})
         except TemplateError as error:
-            raise self._named(error, "answer_choices of ") from error.__cause__
+            raise self._name_error(error, "answer_choices of ") from error.__cause__
 
-    def _named(self, error, what="", source=""):
+    def _name_error(self, error, what="", source=""):
         """The error with the prompt's name, its column counted in the author's text: `source` may hold added filters."""
         line, column = getattr(error, "line", 0), getattr(error, "column", 0)
         lines = source.splitlines()
@@ -351,7 +347,7 @@ class Prompt(_core.Prompt):
         return named
 
 
-def _problem(parts):
+def _find_problem(parts):
     """Why T0's pipeline drops these parts, or None."""
     if len(parts) != 2:
         return f"the template gives {len(parts)} part{'s' * (len(parts) != 1)}; 2, separated by |||, are needed"

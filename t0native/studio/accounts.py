@@ -19,7 +19,7 @@ from typing import NamedTuple
 from t0native.base.errors import DataError, FormatError
 from t0native.base.files import write_json
 
-__all__ = ["LOCAL", "ROLES", "Accounts", "Attempts", "User"]
+__all__ = ["LOCAL", "ROLES", "Accounts", "Attempts", "User", "for_owner"]
 
 ROLES = ("reader", "writer", "reviewer")
 SHORTEST, LONGEST = 8, 1024
@@ -114,8 +114,8 @@ class Accounts:
         user = self._read().get(name)
         salt, _, known = user["scrypt"].partition("$") if user else ("00" * 16, "", "")
         with self._hashing:
-            found = _hash(password[:LONGEST], bytes.fromhex(salt))
-        return User(name, user["role"]) if user and hmac.compare_digest(found, known) else None
+            digest = _hash(password[:LONGEST], bytes.fromhex(salt))
+        return User(name, user["role"]) if user and hmac.compare_digest(digest, known) else None
 
     def user(self, name, mark):
         """The User whose session says (name, mark), or None where the user has gone or the password is another now."""
@@ -131,7 +131,7 @@ class Attempts:
     """Failed logins. keys: {key: how many may fail within `window` seconds}; then the next must wait.
 
     >>> attempts = Attempts()
-    >>> [attempts.wait({"anna": 2}) or attempts.failed({"anna": 2}) for _ in range(2)], attempts.wait({"anna": 2}) > 0
+    >>> [attempts.wait({"anna": 2}) or attempts.record({"anna": 2}) for _ in range(2)], attempts.wait({"anna": 2}) > 0
     ([None, None], True)
     """
 
@@ -149,7 +149,8 @@ class Attempts:
                     waits.append(int(self._window - (now - times[-most])) + 1)
         return max(waits)
 
-    def failed(self, keys):
+    def record(self, keys):
+        """A failed login under each of these keys."""
         with self._lock:
             now = self._clock()
             if len(self._failed) > 10_000:
@@ -158,7 +159,7 @@ class Attempts:
                 self._failed.setdefault(key, []).append(now)
                 del self._failed[key][:-most]
 
-    def passed(self, keys):
+    def forget(self, keys):
         """A login that has worked: its own key is forgotten."""
         with self._lock:
             for key in keys:

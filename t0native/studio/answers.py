@@ -11,7 +11,7 @@ class Answers:
     """model: path of a checkpoint, loaded at once. One question at a time."""
 
     def __init__(self, model):
-        from t0native.models.model import Model
+        from t0native.models.model import Model  # here: most studios have none, and need not load it
 
         self.name, self._lock = str(model), threading.Lock()
         self._model = Model.from_pretrained(model)

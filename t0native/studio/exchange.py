@@ -49,13 +49,13 @@ def import_folder(store, folder, author):
     if not files:
         raise DataError(f"{folder}: no {FILE} below it; expected <dataset>/{FILE} or <dataset>/<subset>/{FILE}")
     read = {key: read_content(path) for key, path in files.items()}
-    told = {"files": len(files), "new": 0, "changed": 0, "unchanged": 0}
+    counts = {"files": len(files), "new": 0, "changed": 0, "unchanged": 0}
     with store.writing() as db:
         for (dataset, subset), content in read.items():
             check_dataset_name(f"{dataset}/{subset}" if subset else dataset)
-            _import_file(store, db, files[dataset, subset].relative_to(folder), dataset, subset, content, author, told)
-        store._log(db, author, "import", None, None, json.dumps(told))
-    return told
+            _import_file(store, db, files[dataset, subset].relative_to(folder), dataset, subset, content, author, counts)
+        store.add_log(db, author, "import", None, None, json.dumps(counts))
+    return counts
 
 
 def import_zip(store, data, author):
@@ -89,39 +89,39 @@ def _unpack(data, folder):
                 target.write_bytes(source.read(member.file_size))
 
 
-def _import_file(store, db, place, dataset, subset, content, author, told):
+def _import_file(store, db, place, dataset, subset, content, author, counts):
     templates = content.pop("templates")
     _check_plain(content, place)
-    home = store._dataset_named(db, dataset, subset, content)
+    home = store.find_or_add_dataset(db, dataset, subset, content)
     uses = {}
     for template in templates.values():
         uses.setdefault(id(template.__dict__.get("metadata")), []).append(template)
     shared = {key: str(number) for number, (key, users) in enumerate(uses.items()) if len(users) > 1}
     for key, template in templates.items():
         fields = dict(template.__dict__)
-        said = fields.get("metadata")
-        fields["metadata"] = None if said is None else dict(said.__dict__)
+        metadata = fields.get("metadata")
+        fields["metadata"] = None if metadata is None else dict(metadata.__dict__)
         if str(key) != fields.get("id"):
             raise FormatError(f"{place}: the key {key!r} and its template's id {fields.get('id')!r} must be the same")
         _check_plain(fields, f"{place}: template {template.name!r}")
-        _take(store, db, home["id"], fields, shared.get(id(said)), author, told)
+        _import_template(store, db, home["id"], fields, shared.get(id(metadata)), author, counts)
 
 
-def _take(store, db, dataset, fields, shared, author, told):
+def _import_template(store, db, dataset, fields, shared, author, counts):
     """One template, new or known."""
-    found = db.execute("SELECT id FROM prompt WHERE dataset_id = ? AND uuid = ?", [dataset, fields["id"]]).fetchone()
-    if found is None:
-        store._create(db, author, dataset, fields, "import", shared)
-        told["new"] += 1
+    row = db.execute("SELECT id FROM prompt WHERE dataset_id = ? AND uuid = ?", [dataset, fields["id"]]).fetchone()
+    if row is None:
+        store.add_prompt(db, author, dataset, fields, "import", shared)
+        counts["new"] += 1
         return
-    now = store.prompt(found["id"], db)
+    now = store.prompt(row["id"], db)
     db.execute("UPDATE prompt SET shared = ? WHERE id = ?", [shared, now["id"]])
     if now["content"] == fields and not now["deleted"]:
-        told["unchanged"] += 1
+        counts["unchanged"] += 1
         return
-    store._check_name(db, dataset, fields["name"], now["id"])
-    store._revise(db, author, now["id"], now["revision"] + 1, fields, "import")
-    told["changed"] += 1
+    store.check_name(db, dataset, fields["name"], now["id"])
+    store.add_revision(db, author, now["id"], now["revision"] + 1, fields, "import")
+    counts["changed"] += 1
 
 
 def _check_plain(value, place, depth=0):
@@ -158,20 +158,20 @@ def export_text(store, dataset, accepted=False, db=None):
     for row in rows:
         fields = json.loads(row["content"])
         if isinstance(fields.get("metadata"), dict):
-            said = _made(Template.Metadata, fields["metadata"])
+            metadata = _make(Template.Metadata, fields["metadata"])
             key = (row["shared"], json.dumps(fields["metadata"], sort_keys=True)) if row["shared"] is not None else fields["id"]
-            fields["metadata"] = groups.setdefault(key, said)
-        templates[fields["id"]] = _made(Template, fields)
+            fields["metadata"] = groups.setdefault(key, metadata)
+        templates[fields["id"]] = _make(Template, fields)
     return yaml_text({**json.loads(home["header"]), "templates": templates})
 
 
-def _made(kind, fields):
+def _make(kind, fields):
     made = kind.__new__(kind)
     made.__dict__.update(fields)
     return made
 
 
-def _texts(store, accepted):
+def _export_texts(store, accepted):
     """(full name, text) of every file, of one state of the store."""
     with store.reading() as db:
         for row in db.execute("SELECT id, full FROM dataset ORDER BY full").fetchall():
@@ -182,7 +182,7 @@ def _texts(store, accepted):
 
 def export_folder(store, folder, accepted=False):
     """Writes every file; each is replaced whole. The number of files."""
-    texts = list(_texts(store, accepted))
+    texts = list(_export_texts(store, accepted))
     for full, text in texts:
         write_text(Path(folder, *check_dataset_name(full).split("/"), FILE), text)
     return len(texts)
@@ -192,6 +192,6 @@ def export_zip(store, accepted=False):
     """The same as the bytes of one zip; the same prompts give the same bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for full, text in _texts(store, accepted):
+        for full, text in _export_texts(store, accepted):
             archive.writestr(zipfile.ZipInfo(f"templates/{full}/{FILE}", (1980, 1, 1, 0, 0, 0)), text, zipfile.ZIP_DEFLATED)
     return out.getvalue()

@@ -8,7 +8,7 @@ import re
 
 from t0native.prompts.collection import LANGUAGES, METRICS
 
-__all__ = ["FIELDS", "blank", "content_of", "differences", "form_of", "merge"]
+__all__ = ["FIELDS", "blank", "content_of", "differences", "form_of", "merge", "read_form"]
 
 FIELDS = {  # of the form, in its order -> as the page calls them
     "name": "Name",
@@ -36,13 +36,13 @@ def form_of(content):
     >>> form_of({"name": "a", "jinja": "b ||| c", "metadata": {"original_task": True, "languages": ["en"]}})["original_task"]
     'yes'
     """
-    said = content.get("metadata") or {}
+    metadata = content.get("metadata") or {}
     words = {value: word for word, value in TRUTH.items()}
     return {
         **{name: _lines(str(content.get(name) or "")) for name in ("name", "jinja", "answer_choices", "reference")},
-        **{name: words[said[name]] if isinstance(said.get(name), bool) else "" for name in ("original_task", "choices_in_prompt")},
-        "metrics": list(said.get("metrics") or []),
-        "languages": ", ".join(said.get("languages") or []),
+        **{name: words[metadata[name]] if isinstance(metadata.get(name), bool) else "" for name in ("original_task", "choices_in_prompt")},
+        "metrics": list(metadata.get("metrics") or []),
+        "languages": ", ".join(metadata.get("languages") or []),
     }
 
 
@@ -51,10 +51,10 @@ def _lines(text):
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_form(sent):
+def read_form(data):
     """The fields of a request's form."""
-    form = {name: _lines(sent.get(name, "")) for name in FIELDS if name != "metrics"}
-    return form | {"metrics": sent.getlist("metrics")}
+    form = {name: _lines(data.get(name, "")) for name in FIELDS if name != "metrics"}
+    return form | {"metrics": data.getlist("metrics")}
 
 
 def content_of(form, old=None):
@@ -84,25 +84,25 @@ def content_of(form, old=None):
     for name in ("original_task", "choices_in_prompt"):
         if form[name] not in TRUTH:
             errors[name] = "must be yes, no or not said"
-    return (None, errors) if errors else (_filled(form, before, old, languages), errors)
+    return (None, errors) if errors else (_fill_content(form, before, old, languages), errors)
 
 
-def _filled(form, before, old, languages):
+def _fill_content(form, before, old, languages):
     content = dict(old or {"answer_choices": None, "reference": "", "metadata": None})
     for name in ("name", "jinja", "answer_choices", "reference"):
         if form[name] != before[name] or old is None:
             content[name] = form[name] if form[name] or name == "reference" else None
-    said = dict(content.get("metadata") or dict.fromkeys(("original_task", "choices_in_prompt", "metrics", "languages")))
+    metadata = dict(content.get("metadata") or dict.fromkeys(("original_task", "choices_in_prompt", "metrics", "languages")))
     for name in ("original_task", "choices_in_prompt"):
         if form[name] != before[name] or old is None:
-            said[name] = TRUTH[form[name]]
+            metadata[name] = TRUTH[form[name]]
     if set(form["metrics"]) != set(before["metrics"]) or old is None:
         kept = [metric for metric in before["metrics"] if metric in form["metrics"]]
-        said["metrics"] = kept + [metric for metric in form["metrics"] if metric not in kept]
+        metadata["metrics"] = kept + [metric for metric in form["metrics"] if metric not in kept]
     if form["languages"] != before["languages"] or old is None:
-        said["languages"] = languages
-    if old is None or said != (old.get("metadata") or dict.fromkeys(said)):
-        content["metadata"] = said
+        metadata["languages"] = languages
+    if old is None or metadata != (old.get("metadata") or dict.fromkeys(metadata)):
+        content["metadata"] = metadata
     return content
 
 
@@ -139,8 +139,8 @@ def _merge_lines(base, theirs, mine):
         return None
     changes = []
     for lines in sides:
-        found = difflib.SequenceMatcher(None, base, lines).get_opcodes()
-        changes.append([(begin, end, lines[at:to]) for kind, begin, end, at, to in found if kind != "equal"])
+        opcodes = difflib.SequenceMatcher(None, base, lines).get_opcodes()
+        changes.append([(begin, end, lines[at:to]) for kind, begin, end, at, to in opcodes if kind != "equal"])
     for begin, end, _ in changes[0]:
         if any(begin <= other_end and other_begin <= end for other_begin, other_end, _ in changes[1]):
             return None  # neighbours too: whether two inserted lines agree, only their writers know

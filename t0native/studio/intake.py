@@ -8,6 +8,9 @@ import math
 import resource
 import sys
 
+from t0native.data.lines import read_jsonl
+from t0native.data.rows import read_csv, read_json
+
 __all__ = ["main", "plain"]
 
 CPU, MEMORY, OUTPUT, MAX_DEPTH = 60, 3 << 30, 512 << 20, 32
@@ -33,9 +36,9 @@ def main(kind, source, target, most):
         if not count:
             raise ValueError("no rows in it")
     except MemoryError:
-        return _told("it needs too much memory: upload it in parts")
+        return _fail("it needs too much memory: upload it in parts")
     except Exception as error:  # whatever a reader raises is about the file
-        return _told(str(error) or type(error).__name__)
+        return _fail(str(error) or type(error).__name__)
     print(count)
     return 0
 
@@ -49,9 +52,6 @@ def _rows(kind, source):
         for batch in pyarrow.parquet.ParquetFile(source).iter_batches(1000):
             yield from batch.to_pylist()
         return
-    from t0native.data.lines import read_jsonl
-    from t0native.data.rows import read_csv, read_json
-
     yield from {"jsonl": read_jsonl, "json": read_json, "csv": read_csv, "tsv": lambda path: read_csv(path, "\t")}[kind](source)
 
 
@@ -76,7 +76,7 @@ def plain(value, depth=0):
     return value if isinstance(value, (int, bool, type(None))) else str(value)
 
 
-def _told(sentence):
+def _fail(sentence):
     print(sentence.replace("\n", " ")[:500])
     return 2
 

@@ -19,13 +19,13 @@ def add(app, studio):
         wait = studio.attempts.wait(keys)
         if wait:
             abort(429, f"Too many failed logins. Try again in {wait} seconds.")
-        studio.attempts.failed(keys)  # counted before the slow hash, so that attempts at once count too
+        studio.attempts.record(keys)  # counted before the slow hash, so that attempts at once count too
         user = studio.accounts.enter(name, request.form.get("password", ""))
         if user is None:
             studio.store.log(name[:64], "failed login")
             failed = "No user of this name has this password."
             return render_template("login.html", failed=failed, name=name, to=_inside(request.form.get("to", ""))), 403
-        studio.attempts.passed(keys)
+        studio.attempts.forget(keys)
         log_in(studio, user)
         studio.store.log(user.name, "login")
         return redirect(request.script_root + (_inside(request.form.get("to", "")) or "/"))

@@ -42,8 +42,8 @@ def add(app, studio):
         chosen, offset = number(request.args.get("prompt")), number(request.args.get("offset")) or 0
         prompt = prompt_or_404(store, chosen) if chosen else None
         if prompt is None:
-            found, total = studio.data.rows(file, offset, PAGE)
-            shown = {"examples": found, "total": total, "offset": offset}
+            examples, total = studio.data.rows(file, offset, PAGE)
+            shown = {"examples": examples, "total": total, "offset": offset}
         else:
             shown = preview(studio, prompt["content"], file, offset, PAGE)
         about = {"prompts": store.prompts(dataset), "fields": schema(shown["examples"]), "page": PAGE}
@@ -52,10 +52,10 @@ def add(app, studio):
     @app.post("/dataset/<int:dataset>/upload")
     @needs("write")
     def upload(dataset):
-        home, sent = dataset_or_404(store, dataset), request.files.get("rows")
-        if sent is None or not sent.filename:
+        home, file = dataset_or_404(store, dataset), request.files.get("rows")
+        if file is None or not file.filename:
             raise DataError("no file was chosen: choose one of rows (.jsonl, .json, .csv, .tsv, .parquet)")
-        studio.data.upload(home["id"], request.form.get("split", "").strip() or "train", sent.filename, sent.read(), g.user.name)
+        studio.data.upload(home["id"], request.form.get("split", "").strip() or "train", file.filename, file.read(), g.user.name)
         flash("The rows are here.")
         return redirect(url_for("dataset", dataset=dataset))
 

@@ -27,11 +27,11 @@ def add(app, studio):
     @app.post("/import")
     @needs("write")
     def import_prompts():
-        sent = request.files.get("zip")
-        if sent is None or not sent.filename:
+        upload = request.files.get("zip")
+        if upload is None or not upload.filename:
             raise DataError("no file was chosen: choose a zip of <dataset>/<subset>/templates.yaml files")
-        told = import_zip(store, sent.read(MAX_UPLOAD_BYTES + 1), g.user.name)
-        flash(f"{told['files']} files: {told['new']} new prompts, {told['changed']} changed, {told['unchanged']} as they were.")
+        counts = import_zip(store, upload.read(MAX_UPLOAD_BYTES + 1), g.user.name)
+        flash(f"{counts['files']} files: {counts['new']} new prompts, {counts['changed']} changed, {counts['unchanged']} as they were.")
         return redirect(url_for("exchange"))
 
     @app.get("/export.zip")

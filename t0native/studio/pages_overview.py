@@ -52,7 +52,7 @@ def add(app, studio):
         if author:
             where.append("prompt.author = ?")
             values.append(author)
-        found = store.ask(
+        rows = store.ask(
             "SELECT prompt.*, full, json_extract(content, '$.jinja') AS jinja FROM prompt JOIN dataset ON dataset.id = dataset_id "
             "JOIN revision "
             f"ON prompt_id = prompt.id AND number = prompt.revision WHERE {' AND '.join(where)} ORDER BY full, prompt.name LIMIT ? "
@@ -65,8 +65,8 @@ def add(app, studio):
             q=words,
             state=state,
             author=author,
-            found=found[:FOUND],
-            more=len(found) > FOUND,
+            found=rows[:FOUND],
+            more=len(rows) > FOUND,
             offset=offset,
             asked=asked,
             page=FOUND,

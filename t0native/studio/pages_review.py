@@ -20,15 +20,16 @@ def add(app, studio):
 
     @app.get("/prompt/<int:number>")
     def prompt(number):
-        found = prompt_or_404(store, number)
-        form, revision = form_of(found["content"]), found["revision"]
+        current = prompt_or_404(store, number)
+        content, revision = current["content"], current["revision"]
+        form = form_of(content)
         changed = differences(form_of(store.revision(number, revision - 1)), form) if revision > 1 else []
-        files = studio.data.files(found["dataset_id"])
-        shown = preview(studio, found["content"], files[0]["id"]) if files and not found["deleted"] else None
-        parts = found["content"]["jinja"].split("|||", 1)
+        files = studio.data.files(current["dataset_id"])
+        shown = preview(studio, content, files[0]["id"]) if files and not current["deleted"] else None
+        parts = content["jinja"].split("|||", 1)
         return render_template(
             "prompt.html",
-            prompt=found,
+            prompt=current,
             form=form,
             parts=parts,
             changed=changed,
@@ -47,10 +48,10 @@ def add(app, studio):
     @app.post("/prompt/<int:number>/review")
     @needs("write")
     def review(number):
-        found, state = prompt_or_404(store, number), request.form.get("state")
+        current, state = prompt_or_404(store, number), request.form.get("state")
         if state not in STATES:
             abort(400, f"A prompt's state is one of {', '.join(STATES)}.")
-        if not g.user.may_review and (state == "accepted" or found["state"] == "accepted"):
+        if not g.user.may_review and (state == "accepted" or current["state"] == "accepted"):
             abort(403, "Accepting, and taking back, is for reviewers.")
         try:
             store.review(g.user.name, number, number_of(request.form.get("base")) or 0, state, _comment())

@@ -26,7 +26,7 @@ def preview(studio, content, file, offset=0, count=ROWS, asked=False):
     return shown
 
 
-def _previewed(studio, home, form, old=None, asked=False, but=None):
+def _try_form(studio, home, form, old=None, asked=False, but=None):
     """(content or None, errors by field, preview or None) of a form: compiled and tried, not saved."""
     content, errors = content_of(form, old)
     files = studio.data.files(home["id"])
@@ -84,7 +84,7 @@ def add(app, studio):
         if request.method == "GET":
             return page(home, blank(), shown=example(home), prompt=None)
         form = read_form(request.form)
-        content, errors, shown = _previewed(studio, home, form, asked="answers" in request.form)
+        content, errors, shown = _try_form(studio, home, form, asked="answers" in request.form)
         if "save" not in request.form or errors:
             return page(home, form, errors, shown, 422 if errors and "save" in request.form else 200, prompt=None)
         try:
@@ -107,10 +107,10 @@ def add(app, studio):
     @needs("write")
     def preview_fragment():
         """For studio.js: the part of the page that shows what the form gives."""
-        home = dataset_or_404(store, _number_sent("dataset"))
-        prompt = _number_sent("prompt")
+        home = dataset_or_404(store, _form_number("dataset"))
+        prompt = _form_number("prompt")
         old = prompt_or_404(store, prompt)["content"] if prompt else None
-        _, errors, shown = _previewed(studio, home, read_form(request.form), old, but=prompt)
+        _, errors, shown = _try_form(studio, home, read_form(request.form), old, but=prompt)
         return render_template("preview.html", errors=errors, preview=shown)
 
     _add_changes(app, store)
@@ -124,7 +124,7 @@ def _add_changes(app, store):
     def delete_prompt(number):
         prompt = prompt_or_404(store, number)
         try:
-            store.delete(g.user.name, number, _number_sent("base") or 0)
+            store.delete(g.user.name, number, _form_number("base") or 0)
         except Stale:
             abort(409, "Somebody has saved this prompt since you loaded the page: look at it again before you delete it.")
         flash("Deleted. Its history stays: restore it from there.")
@@ -135,7 +135,7 @@ def _add_changes(app, store):
     def restore_prompt(number):
         prompt_or_404(store, number)
         try:
-            store.restore(g.user.name, number, _number_sent("base") or 0, _number_sent("to") or 0)
+            store.restore(g.user.name, number, _form_number("base") or 0, _form_number("to") or 0)
         except Stale:
             abort(409, "Somebody has saved this prompt since you loaded the page: look at its history again.")
         except KeyError:
@@ -147,8 +147,8 @@ def _add_changes(app, store):
     def history(number):
         prompt = prompt_or_404(store, number)
         revisions = store.history(number)
-        new = _revision_asked("new", prompt["revision"])
-        old = _revision_asked("old", max(1, new - 1))
+        new = _revision_number("new", prompt["revision"])
+        old = _revision_number("old", max(1, new - 1))
         try:
             changed = differences(form_of(store.revision(number, old)), form_of(store.revision(number, new)))
         except KeyError:
@@ -156,19 +156,19 @@ def _add_changes(app, store):
         return render_template("history.html", prompt=prompt, revisions=revisions, old=old, new=new, changed=changed)
 
 
-def _number_sent(name):
+def _form_number(name):
     return number(request.form.get(name))
 
 
-def _revision_asked(name, default):
+def _revision_number(name, default):
     return number(request.args.get(name)) or default
 
 
 def _edit(studio, page, home, prompt):
     """A form that was sent about a prompt: preview, save, or the page of both versions where it is stale."""
-    form, base = read_form(request.form), _number_sent("base") or 0
+    form, base = read_form(request.form), _form_number("base") or 0
     about = {"prompt": prompt, "base": base}
-    content, errors, shown = _previewed(studio, home, form, prompt["content"], "answers" in request.form, prompt["id"])
+    content, errors, shown = _try_form(studio, home, form, prompt["content"], "answers" in request.form, prompt["id"])
     if "save" not in request.form:
         return page(home, form, errors, shown, **about)
     if base != prompt["revision"]:

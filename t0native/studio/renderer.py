@@ -20,11 +20,12 @@ import struct
 import sys
 
 from t0native.base.errors import DataError, TemplateError
-from t0native.prompts.preview import coloured
+from t0native.prompts.preview import colour_fields
 from t0native.prompts.prompt import Prompt
 from t0native.studio.checks import row_warnings
+from t0native.text.tokenizer import Tokenizer
 
-__all__ = ["main", "work"]
+__all__ = ["main", "read_frame", "work", "write_frame"]
 
 CPU, WALL, MEMORY = 0.1, 3.0, 64 << 20
 MAX_TEXT, MAX_ANSWER = 20_000, 8 << 20
@@ -39,8 +40,6 @@ def main():
     """Serves frames until the input ends."""
     tokenizer = None
     if len(sys.argv) > 1:
-        from t0native.text.tokenizer import Tokenizer
-
         tokenizer = Tokenizer.from_file(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the server says when to end
     gc.freeze()
@@ -125,51 +124,51 @@ def work(request, tokenizer=None):
         prompt.fields  # noqa: B018 - compiles template and choices
     except TemplateError as error:
         of = "answer choices" if str(error).startswith("answer_choices of") else "template"
-        return {"error": _said(error, prompt), "line": getattr(error, "line", 0), "column": getattr(error, "column", 0), "of": of}
+        return {"error": _error_text(error, prompt), "line": getattr(error, "line", 0), "column": getattr(error, "column", 0), "of": of}
     rows, first = request.get("rows", []), request.get("first", 0)
-    rendered = [_rendered(prompt, row, first + i) for i, row in enumerate(rows)]
-    shown = [_shown(prompt, row, first + i, found, tokenizer) for i, (row, found) in enumerate(zip(rows, rendered))]
-    said = (content.get("metadata") or {}).get("choices_in_prompt")
-    return {"rows": shown, "warnings": row_warnings(prompt, rows, rendered, said)}
+    rendered = [_render_row(prompt, row, first + i) for i, row in enumerate(rows)]
+    shown = [_describe_row(prompt, row, first + i, example, tokenizer) for i, (row, example) in enumerate(zip(rows, rendered))]
+    in_prompt = (content.get("metadata") or {}).get("choices_in_prompt")
+    return {"rows": shown, "warnings": row_warnings(prompt, rows, rendered, in_prompt)}
 
 
-def _said(error, prompt):
-    said = str(error).removeprefix("answer_choices of ").removeprefix(f"prompt {prompt.name!r}, ")
-    return re.sub(r": raise max_\w+$", ": make the template simpler", said)
+def _error_text(error, prompt):
+    text = str(error).removeprefix("answer_choices of ").removeprefix(f"prompt {prompt.name!r}, ")
+    return re.sub(r": raise max_\w+$", ": make the template simpler", text)
 
 
-def _rendered(prompt, row, index):
+def _render_row(prompt, row, index):
     try:
         return prompt.render(row, index=index)
     except (DataError, TemplateError) as error:
         return error
 
 
-def _shown(prompt, row, index, found, tokenizer):
+def _describe_row(prompt, row, index, example, tokenizer):
     """One row for the page: input and target as pieces [text, whether it came from a field]."""
-    if isinstance(found, Exception):
-        return {"error": _said(found, prompt)}
+    if isinstance(example, Exception):
+        return {"error": _error_text(example, prompt)}
     row = {key.replace("-", "_"): value for key, value in row.items()}
     parts = prompt.apply(row, index=index)
     shown = {
         "parts": len(parts),
-        "dropped": prompt.why_dropped(row, index=index) if found is None else None,
+        "dropped": prompt.why_dropped(row, index=index) if example is None else None,
         "choices": prompt.choices(row),
     }
-    if found is None:
-        found = (parts[0], parts[1] if len(parts) > 1 else "", None)
+    if example is None:
+        example = (parts[0], parts[1] if len(parts) > 1 else "", None)
     shown["cut"] = prompt.apply(row, truncate=False, index=index) != parts
-    marked = coloured(prompt, row, index, parts)
-    pieces = marked if len(marked) == 2 else [[[found[0], False]], [[found[1], False]]]
-    for name, text, side in zip(("input", "target"), found, pieces):
-        shown[name] = _within(side) if text else []
+    marked = colour_fields(prompt, row, index, parts)
+    pieces = marked if len(marked) == 2 else [[[example[0], False]], [[example[1], False]]]
+    for name, text, side in zip(("input", "target"), example, pieces):
+        shown[name] = _cut_pieces(side) if text else []
         shown[f"{name}_text"] = text[:MAX_TEXT]
         if tokenizer is not None and text:
             shown[f"{name}_tokens"] = _tokens(tokenizer, text[:MAX_TEXT])
     return shown
 
 
-def _within(pieces):
+def _cut_pieces(pieces):
     """As many pieces as MAX_TEXT characters are; the first and last without outer white space."""
     kept, room = [], MAX_TEXT
     for text, field in pieces[:2000]:
@@ -183,8 +182,8 @@ def _within(pieces):
 
 
 def _tokens(tokenizer, text):
-    told = tokenizer.explain(text.encode("utf-8", "replace").decode())
-    return {"count": len(told.pieces) + 1, "lost": told.lost, "decoded": told.decoded if told.lost else None}
+    explanation = tokenizer.explain(text.encode("utf-8", "replace").decode())
+    return {"count": len(explanation.pieces) + 1, "lost": explanation.lost, "decoded": explanation.decoded if explanation.lost else None}
 
 
 def _address_space():

@@ -39,7 +39,7 @@ class DataFolder:
 
     def scan(self):
         """Brings the table of files up to date with the folder; how many there are, and sentences about those left out."""
-        found, left_out = {}, []
+        files, left_out = {}, []
         for path in sorted(self.root.rglob("*")):
             place = path.relative_to(self.root)
             if path.suffix.lower() not in KINDS or any(part.startswith(".") for part in place.parts) or not path.is_file():
@@ -53,23 +53,23 @@ class DataFolder:
             except DataError as error:
                 left_out.append(f"{place}: {error}")
                 continue
-            found["folder:" + place.as_posix()] = (path, names, path.stem if place.parts[:-1] else "rows")
+            files["folder:" + place.as_posix()] = (path, names, path.stem if place.parts[:-1] else "rows")
         known = {row["place"]: (row["size"], row["changed"]) for row in self.store.ask("SELECT * FROM file WHERE place LIKE 'folder:%'")}
-        about = {place: (path.stat().st_size, path.stat().st_mtime_ns) for place, (path, _, _) in found.items()}
+        about = {place: (path.stat().st_size, path.stat().st_mtime_ns) for place, (path, _, _) in files.items()}
         fresh = [
-            (place, *found[place], *about[place], _quick_count(found[place][0])) for place in found if known.get(place) != about[place]
+            (place, *files[place], *about[place], _quick_count(files[place][0])) for place in files if known.get(place) != about[place]
         ]
         with self.store.writing() as db:
             for entry in fresh:
                 self._register(db, *entry)
             for row in db.execute("SELECT id, place FROM file WHERE place LIKE 'folder:%'").fetchall():
-                if row["place"] not in found:
+                if row["place"] not in files:
                     db.execute("DELETE FROM file WHERE id = ?", [row["id"]])
-        return len(found), left_out
+        return len(files), left_out
 
     def _register(self, db, place, path, names, split, size, changed, count):
         home = db.execute("SELECT id FROM dataset WHERE full = ?", ["/".join(names)]).fetchone()
-        home = home or self.store._dataset_named(db, names[0], "/".join(names[1:]) or None)
+        home = home or self.store.find_or_add_dataset(db, names[0], "/".join(names[1:]) or None)
         db.execute("DELETE FROM file WHERE place = ?", [place])
         db.execute(
             "INSERT INTO file (dataset_id, split, place, size, changed, n_rows, card) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -91,7 +91,7 @@ class DataFolder:
             raise KeyError(f"there is no file {number}")
         path = self._path(file)
         try:
-            opened = self._opened(path)
+            opened = self._open_rows(path)
             rows = [plain(row) for row in opened.page(max(0, offset), count)]
         except OSError as error:
             raise DataError(f"{file['split']}: {error.strerror}: look for changed files on the data page") from None
@@ -102,13 +102,13 @@ class DataFolder:
                 db.execute("UPDATE file SET n_rows = ? WHERE id = ?", [len(opened), number])
         return rows, len(opened)
 
-    def _opened(self, path):
+    def _open_rows(self, path):
         about = path.stat()
         key = str(path), about.st_size, about.st_mtime_ns
         with self._lock:
             opened = self._open.get(key)
         if opened is None:  # made without the lock: a large file takes seconds, and others read meanwhile
-            opened = _Lines(path) if path.suffix.lower() in (".jsonl", ".ndjson") else _Whole(path)
+            opened = _LinesFile(path) if path.suffix.lower() in (".jsonl", ".ndjson") else _WholeFile(path)
         with self._lock:
             self._open[key] = opened
             self._open.move_to_end(key)
@@ -129,7 +129,7 @@ class DataFolder:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".in-") as inside:
             source, target = Path(inside, "in"), Path(inside, "out")
             source.write_bytes(data)
-            count = _take_in(kind.strip(".").replace("ndjson", "jsonl"), source, target)
+            count = _run_intake(kind.strip(".").replace("ndjson", "jsonl"), source, target)
             with self.store.writing() as db:
                 values = [dataset, split, target.stat().st_size, count]
                 number = db.execute(
@@ -140,11 +140,11 @@ class DataFolder:
                     os.fsync(file.fileno())
                 os.replace(target, place)
                 db.execute("UPDATE file SET place = ? WHERE id = ?", [f"upload:{number}.jsonl", number])
-                self.store._log(db, author, "upload", None, dataset, f"{split}: {count} rows")
+                self.store.add_log(db, author, "upload", None, dataset, f"{split}: {count} rows")
         return number
 
 
-def _take_in(kind, source, target):
+def _run_intake(kind, source, target):
     """The number of rows that intake.py has written to `target`."""
     command = [sys.executable, "-P", "-m", "t0native.studio.intake", kind, str(source), str(target), str(MAX_UPLOAD_ROWS)]
     here = str(Path(__file__).parents[2])
@@ -157,13 +157,15 @@ def _take_in(kind, source, target):
         done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd="/", timeout=120)
     except subprocess.TimeoutExpired:
         raise DataError("the file took more than 120 s to read: upload it in parts") from None
-    said = done.stdout.strip().replace(f"{source}, ", "").replace(f"{source}: ", "").replace(str(source), "the file")
+    output = done.stdout.strip().replace(f"{source}, ", "").replace(f"{source}: ", "").replace(str(source), "the file")
     if done.returncode == 0:
-        return int(said)
-    raise DataError(said if done.returncode == 2 and said else "the file cannot be read: it needs too much time or memory, or is broken")
+        return int(output)
+    raise DataError(
+        output if done.returncode == 2 and output else "the file cannot be read: it needs too much time or memory, or is broken"
+    )
 
 
-class _Lines:
+class _LinesFile:
     """A file of JSON Lines: where each line begins."""
 
     def __init__(self, path):
@@ -192,7 +194,7 @@ class _Lines:
         return rows
 
 
-class _Whole:
+class _WholeFile:
     """Another kind of file, in memory."""
 
     def __init__(self, path):
@@ -240,7 +242,7 @@ def schema(rows):
     for row in rows:
         for field, value in row.items():
             kinds.setdefault(field, {})[_kind(value)] = None
-    return {field: " or ".join(sorted(found, key=lambda kind: kind == "nothing")) for field, found in kinds.items()}
+    return {field: " or ".join(sorted(names, key=lambda kind: kind == "nothing")) for field, names in kinds.items()}
 
 
 def _kind(value, depth=0):

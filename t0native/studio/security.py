@@ -17,7 +17,7 @@ from t0native.base.files import write_bytes
 from t0native.studio.accounts import LOCAL, for_owner
 from t0native.studio.rowfiles import MAX_UPLOAD_BYTES
 
-__all__ = ["guard", "needs", "secret_key"]
+__all__ = ["guard", "log_in", "needs", "secret_key"]
 
 SESSION_SECONDS = 12 * 3600
 POLICY = (

@@ -30,7 +30,7 @@ def serve(folder, port=8765, listen="127.0.0.1", users=None, read_only=False, ho
             raise ConfigError(f"{users}: no users in it; `t0native studio adduser NAME --users {users}` adds one")
         app = create_app(studio, https, base_path)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that a request waits for a thread is no news
-        bound = _bound(listen, port)
+        bound = _bind(listen, port)
         server = waitress.create_server(
             app, sockets=[bound], threads=THREADS, url_prefix=base_path, ident=None, max_request_body_size=MAX_UPLOAD_BYTES + (1 << 20),
             connection_limit=500, channel_timeout=60, clear_untrusted_proxy_headers=True,
@@ -51,7 +51,7 @@ def _is_loopback(listen):
         return listen == "localhost"
 
 
-def _bound(listen, port):
+def _bind(listen, port):
     try:
         return socket.create_server((listen, port), family=socket.AF_INET6 if ":" in listen else socket.AF_INET)
     except OSError as error:

@@ -146,23 +146,24 @@ class Store:
     def dataset_named(self, dataset, subset=None, header=None):
         """The dataset of a name, made where it is not there. header: what its file holds besides templates."""
         with self.writing() as db:
-            return self._dataset_named(db, dataset, subset, header)
+            return self.find_or_add_dataset(db, dataset, subset, header)
 
-    def _dataset_named(self, db, dataset, subset=None, header=None):
+    def find_or_add_dataset(self, db, dataset, subset=None, header=None):
+        """As `dataset_named`, within a transaction, as are all methods that take `db`: what `writing` gives."""
         full = f"{dataset}/{subset}" if subset else dataset
         values = [dataset, subset, json.dumps(header or {"dataset": dataset} | ({"subset": subset} if subset else {}))]
-        found = db.execute("SELECT * FROM dataset WHERE full = ?", [full]).fetchone()
-        if found is None:
+        row = db.execute("SELECT * FROM dataset WHERE full = ?", [full]).fetchone()
+        if row is None:
             db.execute("INSERT INTO dataset (dataset, subset, header, full) VALUES (?, ?, ?, ?)", [*values, full])
-        elif header and not db.execute("SELECT 1 FROM prompt WHERE dataset_id = ?", [found["id"]]).fetchone():
+        elif header and not db.execute("SELECT 1 FROM prompt WHERE dataset_id = ?", [row["id"]]).fetchone():
             db.execute(
-                "UPDATE dataset SET dataset = ?, subset = ?, header = ? WHERE id = ?", [*values, found["id"]]
+                "UPDATE dataset SET dataset = ?, subset = ?, header = ? WHERE id = ?", [*values, row["id"]]
             )  # its first file names it
         return db.execute("SELECT * FROM dataset WHERE full = ?", [full]).fetchone()
 
     def dataset(self, number):
         """The dataset of a number; KeyError where there is none."""
-        return _found(self.one("SELECT * FROM dataset WHERE id = ?", number), "dataset", number)
+        return _require_row(self.one("SELECT * FROM dataset WHERE id = ?", number), "dataset", number)
 
     # Prompts
 
@@ -172,7 +173,7 @@ class Store:
             "SELECT prompt.*, full, content, action FROM prompt JOIN dataset ON dataset.id = dataset_id "
             "JOIN revision ON prompt_id = prompt.id AND number = prompt.revision WHERE prompt.id = ?", [number]
         ).fetchone()  # fmt: skip
-        row = dict(_found(row, "prompt", number))
+        row = dict(_require_row(row, "prompt", number))
         return row | {"content": json.loads(row["content"])}
 
     def prompts(self, dataset, deleted=False):
@@ -194,22 +195,23 @@ class Store:
     def revision(self, prompt, number):
         """The content of one revision. KeyError without one."""
         row = self.one("SELECT content FROM revision WHERE prompt_id = ? AND number = ?", prompt, number)
-        return json.loads(_found(row, "revision", number)["content"])
+        return json.loads(_require_row(row, "revision", number)["content"])
 
     def create(self, author, dataset, content, action="create", shared=None):
         """A new prompt; its number. DataError where another of the dataset has its name."""
         with self.writing() as db:
-            return self._create(db, author, dataset, content, action, shared)
+            return self.add_prompt(db, author, dataset, content, action, shared)
 
-    def _create(self, db, author, dataset, content, action="create", shared=None):
+    def add_prompt(self, db, author, dataset, content, action="create", shared=None):
+        """As `create`."""
         content = {"id": str(uuid.uuid4()), **content}
-        self._check_name(db, dataset, content["name"])
+        self.check_name(db, dataset, content["name"])
         number = db.execute(
             "INSERT INTO prompt (dataset_id, uuid, revision, state, deleted, name, shared, author, at) VALUES (?, ?, 0, 'draft', "
             "0, '', ?, ?, '')",
             [dataset, content["id"], shared, author],
         ).lastrowid
-        self._revise(db, author, number, 1, content, action)
+        self.add_revision(db, author, number, 1, content, action)
         return number
 
     def save(self, author, number, base, content, action="edit"):
@@ -218,14 +220,14 @@ class Store:
             now = self._current(db, number, base)
             if now["content"] == content and not now["deleted"]:
                 return now["revision"]
-            self._check_name(db, now["dataset_id"], content["name"], number)
-            return self._revise(db, author, number, base + 1, content, action)
+            self.check_name(db, now["dataset_id"], content["name"], number)
+            return self.add_revision(db, author, number, base + 1, content, action)
 
     def delete(self, author, number, base):
         """Takes a prompt out of the collection. Its history stays, and `restore` brings it back."""
         with self.writing() as db:
             now = self._current(db, number, base)
-            self._revise(db, author, number, base + 1, now["content"], "delete")
+            self.add_revision(db, author, number, base + 1, now["content"], "delete")
 
     def restore(self, author, number, base, to):
         """Makes an earlier revision the newest one."""
@@ -237,22 +239,24 @@ class Store:
             raise Stale(now)
         return now
 
-    def _check_name(self, db, dataset, name, but=None):
+    def check_name(self, db, dataset, name, but=None):
+        """DataError where another prompt of the dataset than number `but` has the name."""
         other = db.execute("SELECT id FROM prompt WHERE dataset_id = ? AND name = ? AND NOT deleted", [dataset, name]).fetchone()
         if other and other["id"] != but:
             raise DataError(f"another prompt of this dataset is named {name!r}: names must differ")
 
-    def _revise(self, db, author, number, revision, content, action):
+    def add_revision(self, db, author, number, revision, content, action):
+        """Writes the content as the newest revision of a prompt, which is a draft again; its number."""
         at, deleted = _now(), action == "delete"
         text = json.dumps(content, ensure_ascii=False)
         db.execute("INSERT INTO revision VALUES (?, ?, ?, ?, ?, ?)", [number, revision, at, author, action, text])
-        said = (content.get("metadata") or {}).get("original_task")
-        task = said if isinstance(said, bool) else None
+        original = (content.get("metadata") or {}).get("original_task")
+        original_task = original if isinstance(original, bool) else None
         db.execute(
             "UPDATE prompt SET revision = ?, state = 'draft', deleted = ?, name = ?, original_task = ?, author = ?, at = ? WHERE id = ?",
-            [revision, deleted, content["name"], task, author, at, number],
+            [revision, deleted, content["name"], original_task, author, at, number],
         )
-        self._log(db, author, action, number, None, f"revision {revision}")
+        self.add_log(db, author, action, number, None, f"revision {revision}")
         return revision
 
     # Review
@@ -264,7 +268,7 @@ class Store:
         with self.writing() as db:
             self._current(db, number, base)
             db.execute("UPDATE prompt SET state = ? WHERE id = ?", [state, number])
-            self._log(db, author, state, number, None, f"revision {base}")
+            self.add_log(db, author, state, number, None, f"revision {base}")
             self._comment(db, author, number, base, text)
 
     def comment(self, author, number, text):
@@ -277,7 +281,7 @@ class Store:
                 "INSERT INTO comment (prompt_id, revision, at, author, text) VALUES (?, ?, ?, ?, ?)",
                 [number, revision, _now(), author, text.strip()],
             )
-            self._log(db, author, "comment", number, None, f"revision {revision}")
+            self.add_log(db, author, "comment", number, None, f"revision {revision}")
 
     def comments(self, number):
         return self.ask("SELECT * FROM comment WHERE prompt_id = ? ORDER BY id", number)
@@ -286,14 +290,15 @@ class Store:
 
     def log(self, author, action, detail="", dataset=None):
         with self.writing() as db:
-            self._log(db, author, action, None, dataset, detail)
+            self.add_log(db, author, action, None, dataset, detail)
 
-    def _log(self, db, author, action, prompt, dataset, detail):
+    def add_log(self, db, author, action, prompt, dataset, detail):
+        """As `log`, about a prompt or a dataset, or None."""
         values = [_now(), author, action, prompt, dataset, detail]
         db.execute("INSERT INTO audit (at, author, action, prompt_id, dataset_id, detail) VALUES (?, ?, ?, ?, ?, ?)", values)
 
 
-def _found(row, what, number):
+def _require_row(row, what, number):
     if row is None:
         raise KeyError(f"there is no {what} {number}")
     return row

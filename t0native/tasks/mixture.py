@@ -49,6 +49,7 @@ class Component:
 
     @property
     def name(self):
+        """Task and prompt, as mixtures and runs name the component: TASK/PROMPT."""
         return f"{self.task_name}/{self.prompt}"
 
 

@@ -6,17 +6,18 @@ import numpy as np
 
 from t0native.base.arguments import FLAG, check, shown, whole
 from t0native.base.errors import ConfigError, DataError
+from t0native.text.tokenizer import Ragged
 
-__all__ = ["Sequences", "concatenated", "inputs_of", "listed"]
+__all__ = ["Sequences", "as_list", "inputs_of"]
 
 
 def inputs_of(inputs, what="inputs"):
     """(whether it is a single one, list of inputs)."""
     single = _is_one(inputs)
-    return single, [inputs] if single else listed(what, inputs)
+    return single, [inputs] if single else as_list(what, inputs)
 
 
-def listed(what, values):
+def as_list(what, values):
     """Generators and other iterables as lists."""
     if not hasattr(values, "__iter__"):
         raise ConfigError(f"{what} {shown(values)}: must be a text, a sequence of ids, or a list of them")
@@ -73,7 +74,7 @@ class Sequences:
             raise _first_failure(model.tokenizer, what, texts, error) from None
         end = np.array([model.config.eos_token_id] if add_eos else [], np.int32)
         for k, (place, _, _) in enumerate(texts):
-            self.entries[place] = np.concatenate([ragged.ids[ragged.offsets[k] : ragged.offsets[k + 1]], end])
+            self.entries[place] = np.concatenate([ragged[k], end])
 
     def _check(self, what, most, truncate):
         for place, entry in enumerate(self.entries):
@@ -92,8 +93,8 @@ class Sequences:
         return int(np.flatnonzero(self.number == place)[0])
 
     def ragged(self, numbers):
-        """(ids, offsets) of these items, in this order."""
-        return concatenated([self.entries[self.number[i]] for i in numbers])
+        """These items, in this order: a Ragged."""
+        return Ragged.of(self.entries[self.number[i]] for i in numbers)
 
 
 def _first_failure(tokenizer, what, texts, whole):
@@ -114,10 +115,3 @@ def _ids(what, i, item, vocabulary):
     if outside.size:
         raise ConfigError(f"{what} {i}: the id {outside[0]} is outside of the vocabulary, which has {vocabulary}")
     return array.astype(np.int32)
-
-
-def concatenated(arrays):
-    """(ids int32 [N], offsets int64 [n + 1]) of int32 arrays."""
-    offsets = np.zeros(len(arrays) + 1, np.int64)
-    np.cumsum([len(array) for array in arrays], out=offsets[1:])
-    return (np.concatenate(arrays) if arrays else np.empty(0, np.int32)), offsets

@@ -28,7 +28,7 @@ def train_vocabulary(texts, out, size=32000, byte_fallback=False):
         raise ConfigError("a vocabulary is trained by the sentencepiece package: pip install 't0native[vocab]'") from None
     size, byte_fallback = check(whole(4, 2**22), "size", size), check(FLAG, "byte_fallback", byte_fallback)
     check_place(out)
-    lines, model = _Lines(texts), io.BytesIO()
+    lines, model = _TextLines(texts), io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(lines), model_writer=model, vocab_size=size, byte_fallback=byte_fallback, model_type="unigram",
@@ -46,7 +46,7 @@ def train_vocabulary(texts, out, size=32000, byte_fallback=False):
     return tokenizer
 
 
-class _Lines:
+class _TextLines:
     """The lines of files, without their ends. An exception is kept in `error` and ends them: it would not pass through C++."""
 
     def __init__(self, paths):
