@@ -15,10 +15,9 @@ from fakes import FakeModel, FakePrompt, ctrl_c, rows_of, yes_no
 import t0native as t0
 from t0native.base import files
 from t0native.evaluation import cells as cells_of_a_run
+from t0native.evaluation import evaluate as evaluation
 from t0native.evaluation import journal
 from t0native.reports.examples import read_examples
-
-EVALUATE = sys.modules["t0native.evaluation.evaluate"]
 
 
 def tiny():
@@ -52,7 +51,7 @@ def asked(monkeypatch):
         found.extend((cell.task.name, cell.prompt) for cell in cells)
         return answer(model, cells, *rest)
 
-    monkeypatch.setattr(EVALUATE, "answer", noted)
+    monkeypatch.setattr(evaluation, "answer", noted)
     return found
 
 
@@ -170,7 +169,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, monkeypatch):
     whole = tmp_path / "whole"
     t0.evaluate(tiny(), suite(), progress=False, out=whole)
     run, finish = tmp_path / "run", journal.Journal.finish
-    monkeypatch.setattr(EVALUATE, "grouped", lambda cells, model: [[cell] for cell in cells])
+    monkeypatch.setattr(evaluation, "group_cells", lambda cells, model: [[cell] for cell in cells])
     done = []
 
     def slowly(self, *arguments):
@@ -187,7 +186,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_told_and_the_journal_stays(tmp_path, monkeypatch, asked):
-    monkeypatch.setattr(EVALUATE, "grouped", lambda cells, model: [[cell] for cell in cells])
+    monkeypatch.setattr(evaluation, "group_cells", lambda cells, model: [[cell] for cell in cells])
     writes, sync = [], os.fsync
 
     def full(descriptor):
@@ -209,8 +208,8 @@ def test_a_full_disk_is_told_and_the_journal_stays(tmp_path, monkeypatch, asked)
 
 def test_a_full_database_is_told(tmp_path):
     with journal.Journal(tmp_path) as opened:
-        (pages,) = opened._open.execute("PRAGMA page_count").fetchone()
-        opened._open.execute(f"PRAGMA max_page_count = {pages}")
+        (pages,) = opened._database.execute("PRAGMA page_count").fetchone()
+        opened._database.execute(f"PRAGMA max_page_count = {pages}")
         cell = t0.Task("t" * 9000, [{}], [t0.Prompt("p", "a ||| b", "b ||| c")])
         made = cells_of_a_run.plan(cell, "p", "m", 0, 1, None)
         made.key = "k"

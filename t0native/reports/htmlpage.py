@@ -10,6 +10,8 @@ import json
 from html import escape
 
 from t0native.base.errors import ConfigError
+from t0native.reports.figures import figure4, heatmap
+from t0native.reports.published import beside_text
 from t0native.reports.tables import cell_rows, html_rows, html_table
 
 __all__ = ["html_page"]
@@ -42,8 +44,6 @@ def html_page(report, published=False, title="Evaluation"):
         "<h2>Cells</h2>" + _cells(report),
     ]
     if published:
-        from t0native.reports.published import beside_text
-
         parts.append(f"<h2>Published figures</h2><pre>{escape(beside_text(report))}</pre>")
     parts.append("<h2>About</h2>" + _wide(html_rows(("what", "value"), [[key, _told(value)] for key, value in report.about.items()])))
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{STYLE}</style>'
@@ -52,16 +52,12 @@ def html_page(report, published=False, title="Evaluation"):
 
 
 def _boxes(report, published):
-    from t0native.reports.figures import figure4
-
     if not any(entry["median"] is not None for entry in report.summary):
         return "<p>No cell has a value.</p>"
     return _picture(lambda **how: figure4(report, published=published, **how), "box plots over prompts")
 
 
 def _heatmaps(report):
-    from t0native.reports.figures import heatmap
-
     pairs = list(dict.fromkeys((entry["task"], entry["model"]) for entry in report.summary))
     found = []
     for task, model in pairs[:MOST_HEATMAPS]:

@@ -11,25 +11,18 @@ import binascii
 
 import numpy as np
 
-from t0native.base.arguments import MAPPING, NUMBER, TEXT, Kind, number, whole
+from t0native.base.arguments import MAPPING, NUMBER, TEXT, Kind
 from t0native.base.errors import FormatError
 from t0native.base.files import write_json
 from t0native.base.jsontext import parse_json
 from t0native.reports.bootstrap import REPLICATES
+from t0native.reports.cell import CELL, COUNT
+from t0native.reports.summary import DISTRIBUTION, ENTRY
 
-__all__ = ["CELL", "ENTRY", "read_report", "write_report"]
+__all__ = ["read_report", "write_report"]
 
 _LIST = Kind(lambda value: isinstance(value, list), "a list")
-_SHARE = number(lambda value: -1 <= value <= 1, "a number from -1 to 1").or_none()  # correlations can be below 0
-_NAME, _COUNT = TEXT.or_none(), whole(0)
-CELL = {
-    "model": TEXT, "task": TEXT, "dataset": _NAME, "subset": _NAME, "split": _NAME, "prompt": TEXT, "prompt_id": _NAME,
-    "metric": TEXT, "value": _SHARE, "low": _SHARE, "high": _SHARE, "n": _COUNT.or_none(), "dropped": _COUNT.or_none(),
-    "status": TEXT, "reason": _NAME, "metrics": MAPPING.or_none(), "normalized": _SHARE, "examples": _NAME,
-}  # fmt: skip
 LATER = ("metrics", "normalized", "examples")  # keys that reports of version 0.1 before them lack
-_DISTRIBUTION = ("median", "q1", "q3", "low", "high", "mean", "min", "max")
-ENTRY = {"model": TEXT, "task": TEXT, "chance": _SHARE, **dict.fromkeys(_DISTRIBUTION, _SHARE), "prompts": _COUNT}
 _ABOUT = {"models": _LIST, "seconds": NUMBER}  # where they are there
 
 
@@ -86,9 +79,9 @@ def _check_together(path, cells, summary):
             raise FormatError(f"{path}: cells[{i}] is ok, but one of value, low and high is null")
     judged = {(cell["model"], cell["task"]) for cell in cells if cell["status"] == "ok"}
     for i, entry in enumerate(summary):
-        known = [key for key in _DISTRIBUTION if entry[key] is not None]
-        if known and len(known) < len(_DISTRIBUTION):
-            raise FormatError(f"{path}: summary[{i}]: some of {', '.join(_DISTRIBUTION)} are null, others not")
+        known = [key for key in DISTRIBUTION if entry[key] is not None]
+        if known and len(known) < len(DISTRIBUTION):
+            raise FormatError(f"{path}: summary[{i}]: some of {', '.join(DISTRIBUTION)} are null, others not")
         if known and (entry["model"], entry["task"]) not in judged:
             raise FormatError(f"{path}: summary[{i}] has a median, but no cell of its model and task is ok")
 
@@ -114,7 +107,7 @@ def _unpacked(packed, place):
     if packed is None:
         return None, None
     form = "values" if isinstance(packed, dict) and "values" in packed else "right"
-    _check_keys(place, {"rows": _COUNT, "kept": TEXT, form: TEXT}, packed)
+    _check_keys(place, {"rows": COUNT, "kept": TEXT, form: TEXT}, packed)
     n = packed["rows"]
     kept = _bits(packed["kept"], n, f"{place}: kept")
     if form == "right":

@@ -5,7 +5,7 @@ import io
 import json
 from html import escape
 
-from t0native.reports.reportfiles import CELL
+from t0native.reports.cell import CELL
 from t0native.reports.winobias import gap_lines
 from t0native.tasks.metrics import METRICS
 
