@@ -134,7 +134,7 @@ def plan(task, prompt, label, seed, n, compat):
         if compat is not None:
             for row, choices in zip(rows.kept, choices_ranked_in_2021(rows)):
                 row.ranked = choices
-        cell.metrics = _metrics_for(task, rows)
+        cell.metrics = _choose_metrics(task, rows)
         record.metric = cell.metrics[0].name
         _check_judgeable(cell.metrics, rows)
     except FAILURES as error:
@@ -161,7 +161,7 @@ def _have_choices(rows):
     return all(row.choices is not None for row in rows.kept)
 
 
-def _metrics_for(task, rows):
+def _choose_metrics(task, rows):
     """The metrics that the task names, else the one that the rows allow."""
     return task.metrics or (METRICS["accuracy" if _have_choices(rows) else "exact_match"],)
 
@@ -217,10 +217,12 @@ def answer(model, cells, batch_tokens, show_progress):
         done = sum(len(cells[i].rows.kept) for i in ranking)
         for i, rankings in zip(ranking, _rank(model, [cells[i].rows for i in ranking], batch_tokens, show_progress)):
             answers[i].rankings = rankings
-    for cell, said in zip(cells, answers):
+    for cell, cell_answers in zip(cells, answers):
         texts = [metric for metric in cell.metrics if not metric.by_choices]
         if texts:
-            said.texts = _generate(model, cell.rows, all(metric.short for metric in texts), lambda n, at=done: show_progress(at + n))
+            cell_answers.texts = _generate(
+                model, cell.rows, all(metric.short for metric in texts), lambda n, at=done: show_progress(at + n)
+            )
             done += len(cell.rows.kept)
     return answers
 

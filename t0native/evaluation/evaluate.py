@@ -55,7 +55,7 @@ def evaluate(
         choices, generate(inputs, max_new_tokens=, truncate=, progress=) and a tokenizer. Inputs are cut at 1024 tokens, as T0's;
         of few-shot prompts the beginning is.
     tasks: a Task or several, a Suite, or the name of a suite ("t0", ..., "my.yaml"), then of `data` under `prompts` (suites/suite.py):
-        what has no data is told with its source, and the other cells run.
+        what has no data is named in a warning with its source, and the other cells run.
     out: a folder that keeps every finished cell (journal.py): the same call again repeats none of them, and a changed prompt
         or row only its own cells; report.json, report.md and times.json are written there at the end, the first two with the same
         bytes however often the run was interrupted.  force: do all cells again.

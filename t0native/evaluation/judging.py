@@ -53,7 +53,11 @@ def judge(metrics, source, rows, answers, seed):
     if wrong:
         raise DataError(f"{wrong}: must be a fraction of 1 (a correlation from -1)")
     return Judged(
-        values=first.rows, metrics=values, draws=first.draws(seed), chance=first.chance(), normalized=_normalized(rows, answers.rankings)
+        values=first.rows,
+        metrics=values,
+        draws=first.draws(seed),
+        chance=first.chance(),
+        normalized=_accuracy_per_token(rows, answers.rankings),
     )
 
 
@@ -62,7 +66,7 @@ class _Judgement:
 
     def __init__(self, metric, source, rows, answers):
         self.metric, self.n, self.indices = metric, rows.n, [row.index for row in rows.kept]
-        self.targets = [_targets(metric, source, row) for row in rows.kept]
+        self.targets = [_read_target(metric, source, row) for row in rows.kept]
         if metric.by_choices:
             self.predictions = [ranking.scores if metric.needs == "scores" else ranking.index for ranking in answers.rankings]
         else:
@@ -95,9 +99,9 @@ class _Judgement:
     def draws(self, seed):
         if self.metric.mean_over:
             return None
-        return corpus_draws(self.weigh or self._resampled, self.indices, self.n, self.value, seed)
+        return corpus_draws(self.weigh or self._weigh_by_repeating, self.indices, self.n, self.value, seed)
 
-    def _resampled(self, weights):
+    def _weigh_by_repeating(self, weights):
         """of_rows, a replicate at a time."""
         values = []
         for counts in weights.astype(np.int64):
@@ -112,7 +116,7 @@ class _Judgement:
         return float(np.mean([np.mean(worth) for worth in self.targets]))
 
 
-def _normalized(rows, rankings):
+def _accuracy_per_token(rows, rankings):
     """Accuracy of the choice whose score a token of its length is highest; None where the model gave no scores."""
     if not rankings or not all(hasattr(ranking, "lengths") and hasattr(ranking, "scores") for ranking in rankings):
         return None
@@ -126,22 +130,22 @@ def _group(metric, source, indices):
         return None
     groups = {}
     for place, index in enumerate(indices):
-        groups.setdefault(tuple(str(_field(metric, source[index], index, path)) for path in metric.group), []).append(place)
+        groups.setdefault(tuple(str(_read_field(metric, source[index], index, path)) for path in metric.group), []).append(place)
     return list(groups.values())
 
 
-def _targets(metric, source, row):
+def _read_target(metric, source, row):
     """What is right in a RenderedRow: for text, a list of texts; for choices, their worth, float64 [choices]."""
     index, choices = row.index, row.choices
-    right = row.target if metric.targets is None else _field(metric, source[index], index, metric.targets)
+    right = row.target if metric.targets is None else _read_field(metric, source[index], index, metric.targets)
     if not metric.by_choices:
-        return _texts(metric, index, right)
+        return _check_texts(metric, index, right)
     if isinstance(right, dict):
         worth = [right.get(choice, 0) for choice in choices]
     elif isinstance(right, (list, tuple, np.ndarray)) and len(right) and not isinstance(right[0], str):
         worth = right
     else:
-        texts = _texts(metric, index, right)
+        texts = _check_texts(metric, index, right)
         worth = [choice in texts for choice in choices]
     try:
         worth = np.array(worth, np.float64)
@@ -152,14 +156,14 @@ def _targets(metric, source, row):
     return worth
 
 
-def _texts(metric, index, right):
+def _check_texts(metric, index, right):
     texts = [right] if isinstance(right, str) else list(right) if isinstance(right, (list, tuple, np.ndarray)) else []
     if not texts or not all(isinstance(text, str) for text in texts):
         raise DataError(f"metric {metric.name!r}, row {index}: its target is {shown(right)}, must be a text or a list of texts")
     return texts
 
 
-def _field(metric, row, index, path):
+def _read_field(metric, row, index, path):
     """The row's value at "field.inner"."""
     value = row
     for name in path.split("."):
