@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import t0native as t0
-from t0native.tasks.bigbench import T0_TASKS, BigBenchPrompt, Form, find_task, read_task, stopped
+from t0native.tasks.bigbench import T0_TASKS, BigBenchPrompt, Form, cut_at_stop, find_task, read_task
 
 
 class Guess:
@@ -97,7 +97,7 @@ def test_answers_that_are_written(tmp_path):
     ],
 )
 def test_where_an_answer_stops(text, stop, answer):
-    assert stopped(text, stop) == answer
+    assert cut_at_stop(text, stop) == answer
 
 
 def test_the_three_forms_are_one(tmp_path):

@@ -15,10 +15,9 @@ from fakes import FakeModel, FakePrompt, ctrl_c, rows_of, yes_no
 import t0native as t0
 from t0native.base import files
 from t0native.evaluation import cells as cells_of_a_run
+from t0native.evaluation import evaluate as evaluation
 from t0native.evaluation import journal
 from t0native.reports.examples import read_examples
-
-EVALUATE = sys.modules["t0native.evaluation.evaluate"]
 
 
 def tiny():
@@ -52,7 +51,7 @@ def asked(monkeypatch):
         found.extend((cell.task.name, cell.prompt) for cell in cells)
         return answer(model, cells, *rest)
 
-    monkeypatch.setattr(EVALUATE, "answer", noted)
+    monkeypatch.setattr(evaluation, "answer", noted)
     return found
 
 
@@ -88,6 +87,16 @@ def test_what_changes_is_done_again_and_nothing_else(tmp_path, asked):
     assert run()[0] == [] and run(limit=3)[0] == ["a", "b"] and run(seed=1)[0] == ["a", "b"]
     assert run(model=t0.mini.new_model(1))[0] == ["a", "b"] and run(model=tiny().to("int8"))[0] == ["a", "b"]
     assert run(label="another name", batch_tokens=7)[0] == []
+
+
+def test_a_key_does_not_change_with_the_program():
+    """Else a newer version would repeat what an older one has finished; but for the version, which the model's fingerprint has."""
+    rows = [{"text": f"row {i}", "label": i % 2} for i in range(12)]
+    text = "{% if label or text != 'row 4' %}{{ text }}?{% endif %} ||| {{ ['no', 'yes'][label] }}"
+    cell = cells_of_a_run.plan(t0.Task("t", rows, [t0.Prompt("p", text, "no ||| yes")]), "p", "m", 0, 10, None)
+    settings = {"seed": 0, "limit": None, "compat": None, "add_eos_to_inputs": False}
+    key = journal.cell_key(["0.1.0", "a"], settings, cell, "0" * 64)
+    assert key == "ae37c3d9233c1aed13ad608d8cfa30f4c4416b25ad4d247afb384580a85bf385"
 
 
 def test_examples_of_a_cell(tmp_path):
@@ -170,7 +179,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, monkeypatch):
     whole = tmp_path / "whole"
     t0.evaluate(tiny(), suite(), progress=False, out=whole)
     run, finish = tmp_path / "run", journal.Journal.finish
-    monkeypatch.setattr(EVALUATE, "grouped", lambda cells, model: [[cell] for cell in cells])
+    monkeypatch.setattr(evaluation, "group_cells", lambda cells, model: [[cell] for cell in cells])
     done = []
 
     def slowly(self, *arguments):
@@ -187,7 +196,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_told_and_the_journal_stays(tmp_path, monkeypatch, asked):
-    monkeypatch.setattr(EVALUATE, "grouped", lambda cells, model: [[cell] for cell in cells])
+    monkeypatch.setattr(evaluation, "group_cells", lambda cells, model: [[cell] for cell in cells])
     writes, sync = [], os.fsync
 
     def full(descriptor):
@@ -209,8 +218,8 @@ def test_a_full_disk_is_told_and_the_journal_stays(tmp_path, monkeypatch, asked)
 
 def test_a_full_database_is_told(tmp_path):
     with journal.Journal(tmp_path) as opened:
-        (pages,) = opened._open.execute("PRAGMA page_count").fetchone()
-        opened._open.execute(f"PRAGMA max_page_count = {pages}")
+        (pages,) = opened._database.execute("PRAGMA page_count").fetchone()
+        opened._database.execute(f"PRAGMA max_page_count = {pages}")
         cell = t0.Task("t" * 9000, [{}], [t0.Prompt("p", "a ||| b", "b ||| c")])
         made = cells_of_a_run.plan(cell, "p", "m", 0, 1, None)
         made.key = "k"

@@ -8,6 +8,7 @@ from conftest import needed
 
 import t0native as t0
 from t0native.reports.bootstrap import bootstrap, quartiles, row_counts
+from t0native.reports.cell import CellRecord
 from t0native.reports.report import CELL_KEYS, SUMMARY_KEYS
 
 
@@ -230,3 +231,19 @@ def test_picture(tmp_path):
 
 def test_a_name_that_ends_in_a_slash_is_a_folder(tmp_path):
     assert t0.Report([], [], {}).save(f"{tmp_path}/new/") == tmp_path / "new/report.json"
+
+
+def test_records_and_dicts_of_cells_make_the_same_report():
+    correct = np.array([1.0, 0.0, np.nan, 1.0])
+    judged = CellRecord(model="m", task="t", prompt="p", metric="accuracy", dropped=1, correct=correct, chance=0.5)
+    failed = CellRecord(model="m", task="t", prompt="q", metric="accuracy")
+    failed.fail("DataError: no row is left")
+    cells = [record.to_dict() for record in (judged, failed)]
+    of_records = t0.Report.of_records([judged, failed], seed=1, about={})
+    of_cells = t0.Report.of_cells(cells, [correct, None], [0.5, None], seed=1, about={})
+    assert of_records.cells == of_cells.cells and of_records.summary == of_cells.summary
+    assert list(of_records.cells[0]) == list(CELL_KEYS) and cells[0]["value"] is None  # what is given stays as it was
+    assert (judged.value, judged.n, failed.value, failed.n) == (2 / 3, 3, None, 0)
+    assert [CellRecord.from_dict(cell) for cell in of_records.cells] == [judged, failed]
+    with pytest.raises(KeyError, match="task"):
+        CellRecord.from_dict({"model": "m"})

@@ -1,4 +1,4 @@
-"""The verb evaluate."""
+"""The verb evaluate. What it needs is imported when it runs: no other verb, and no --help, waits for it."""
 
 from pathlib import Path
 
@@ -58,17 +58,16 @@ def add_evaluate(verbs):
 
 def _run_evaluate(args):
     from t0native.evaluation.evaluate import check_out, evaluate
+    from t0native.reports.plot import check_picture
 
     if args.out is not None:
         check_out(args.out)
     if args.plot is not None:
-        from t0native.reports.plot import check_picture
-
         check_picture(args.plot)
     if args.force and args.out is None:
         raise ConfigError("evaluate: --force needs --out, whose cells are done again")
     names = ("out", "force", "compat", "seed", "limit", "batch_tokens", "label", "add_eos_to_inputs")
-    tasks = _tasks_given(args)
+    tasks = _read_tasks(args)
     report = evaluate(load_model(args), tasks, **{name: getattr(args, name) for name in names})
     show_report(report, args.json)
     if args.plot is not None and any(entry["median"] is not None for entry in report.summary):
@@ -76,7 +75,7 @@ def _run_evaluate(args):
     return FAILED if report.failed else FINE
 
 
-def _tasks_given(args):
+def _read_tasks(args):
     """The suite, or a list of tasks."""
     if args.suite is not None:
         from t0native.suites.suite import suite
@@ -87,39 +86,39 @@ def _tasks_given(args):
         return suite(args.suite, args.data, args.prompts, shots=args.shots, seed=None if args.shots is None else args.seed)
     if args.shots is not None:
         raise ConfigError("evaluate: --shots goes with --suite, whose tasks know their train split")
-    tasks = list(_single_tasks(args))
+    tasks = list(_make_tasks(args))
     if not tasks:
         raise ConfigError("evaluate: no rows; give --suite NAME, --task DATASET=FILE, or --data and --dataset")
     return tasks
 
 
-def _single_tasks(args):
+def _make_tasks(args):
     from t0native.data.rows import read_rows
     from t0native.prompts.collection import load_prompts, prompts_of
     from t0native.tasks.task import Task
 
-    given = []
+    files = []
     for text in args.task:
         dataset, equals, file = text.partition("=")
         if not equals or not dataset or not file:
             raise ConfigError(f"--task {text!r}: must be DATASET=FILE or DATASET/SUBSET=FILE, as in super_glue/copa=rows.jsonl")
-        given.append((dataset, Path(file)))
+        files.append((dataset, Path(file)))
     if args.data is not None:
         if args.dataset is None:
             raise ConfigError("--data needs --dataset, which says whose prompts are used")
         dataset = f"{args.dataset}/{args.subset}" if args.subset else args.dataset
-        given.append((dataset, _data_file(Path(args.data), dataset, args.split)))
-    collection = load_prompts(args.prompts or "promptsource") if given else None
-    for dataset, file in given:
+        files.append((dataset, _find_data_file(Path(args.data), dataset, args.split)))
+    collection = load_prompts(args.prompts or "promptsource") if files else None
+    for dataset, file in files:
         prompts = prompts_of(collection, dataset)
-        yield Task(dataset, read_rows(file, dataset), prompts, dataset=dataset, split=args.split, strict=len(given) == 1)
+        yield Task(dataset, read_rows(file, dataset), prompts, dataset=dataset, split=args.split, strict=len(files) == 1)
 
 
-def _data_file(data, dataset, split):
+def _find_data_file(data, dataset, split):
     if not data.is_dir():
         return data
     folder = data / dataset
-    found = sorted(folder.glob(f"{split}.*")) if folder.is_dir() else []
-    if not found:
+    files = sorted(folder.glob(f"{split}.*")) if folder.is_dir() else []
+    if not files:
         raise DataError(f"{folder}: no {split}.jsonl there; --data DIR reads DIR/<dataset>/<subset>/<split>.jsonl (or .csv, .tsv, .json)")
-    return found[0]
+    return files[0]

@@ -1,4 +1,4 @@
-"""The verb report."""
+"""The verb report. What it needs is imported when it runs: no other verb, and no --help, waits for it."""
 
 from t0native.cli.verbs import FINE, json_option, print_json, verb
 
@@ -21,6 +21,7 @@ def add_report(verbs):
 
 def _run_report(args):
     from t0native.base.files import write_text
+    from t0native.reports.published import beside_text
     from t0native.reports.report import Report
     from t0native.reports.tables import csv_text
 
@@ -39,20 +40,16 @@ def _run_report(args):
         write_text(args.markdown, report.to_markdown())
     show_report(report, args.json)
     if args.published and not args.json:
-        from t0native.reports.published import beside_text
-
         print(f"\n{beside_text(report)}")
     return FINE
 
 
 def _draw(report, args):
-    if args.plot is not None:
-        from t0native.reports.figures import figure4
+    from t0native.reports.figures import figure4, figure5
 
+    if args.plot is not None:
         figure4(report, args.plot, published=args.published)
     if args.bars is not None:
-        from t0native.reports.figures import figure5
-
         figure5(report, args.bars)
 
 

@@ -5,17 +5,19 @@
 Cells of a task that share inputs are answered together, so that the model encodes each of them once, and small ones too, until
 they fill a call of the model. What a model says of a row does not depend on its company, so neither do the cells."""
 
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, DataError, Error
 from t0native.evaluation.judging import Answers, judge
-from t0native.evaluation.t0_2021 import asked_choices
+from t0native.evaluation.t0_2021 import choices_ranked_in_2021
 from t0native.models.scoring import usual_batch_tokens
+from t0native.reports.cell import CellRecord
 from t0native.tasks.metrics import METRICS
 
-__all__ = ["FAILURES", "NO_TOKENIZER", "Cell", "Rows", "answer", "grouped", "plan"]
+__all__ = ["FAILURES", "NO_TOKENIZER", "Cell", "RenderedRow", "RenderedRows", "answer", "group_cells", "plan"]
 
 FAILURES = (Error, ValueError, ArithmeticError)  # what makes a cell fail; the others go on
 ROWS_AT_ONCE = 128
@@ -27,22 +29,34 @@ NO_TOKENIZER = (
 )
 
 
+@dataclass(slots=True)
+class RenderedRow:
+    """A row that a prompt kept: its number in the task, what the prompt made of it, and the choices that are ranked: all of them, but
+    where `compat` leaves some out."""
+
+    index: int
+    input: str
+    target: str
+    choices: list | None
+    ranked: list | None
+
+
 @dataclass
-class Rows:
+class RenderedRows:
     """What a prompt made of a task's first n rows: those kept, in order, and why the others were dropped."""
 
     n: int
-    indices: list = field(default_factory=list)
-    inputs: list = field(default_factory=list)
-    targets: list = field(default_factory=list)
-    choices: list = field(default_factory=list)
+    kept: list = field(default_factory=list)  # of RenderedRow
     truncate: object = True  # as Model.rank's
-    asked: list = field(default_factory=list)  # the choices that are ranked, or their beginning
     dropped: dict = field(default_factory=dict)  # reason -> [rows, the first of them in words]
 
     def drop(self, index, reason, first=""):
         """Counts a row that is left out."""
         self.dropped.setdefault(reason, [0, f"first row {index}{first}"])[0] += 1
+
+    @property
+    def inputs(self):
+        return [row.input for row in self.kept]
 
     @property
     def n_dropped(self):
@@ -51,83 +65,85 @@ class Rows:
     @property
     def reason(self):
         """Why rows were dropped, in words, or None."""
-        told = (f"{n} row{'s' * (n != 1)} dropped: {reason} ({first})" for reason, (n, first) in self.dropped.items())
-        return "; ".join(told) or None
+        sentences = (f"{n} row{'s' * (n != 1)} dropped: {reason} ({first})" for reason, (n, first) in self.dropped.items())
+        return "; ".join(sentences) or None
 
 
 @dataclass
 class Cell:
-    """about: the cell's dict in a report, as far as it is known.  rows, metrics: until it is judged.  judged: a Judged."""
+    """A cell that is being evaluated: its record for the report (reports/cell.py says which stage fills in what), and what is needed until
+    it is judged.
+
+    task: the Task.  rows, metrics: as `plan` finds them; rows are let go once the cell is judged.  key: in the journal, where there is
+    one."""
 
     task: object
-    prompt: str
-    about: dict
-    rows: Rows | None = None
+    record: CellRecord
+    rows: RenderedRows | None = None
     metrics: tuple = ()
-    judged: object = None
-    key: str | None = None  # in the journal
+    key: str | None = None
+
+    @property
+    def prompt(self):
+        return self.record.prompt
 
     @property
     def failed(self):
-        return self.about["status"] != "ok"
+        return not self.record.ok
+
+    @property
+    def judged(self):
+        return self.record.correct is not None
 
     def fail(self, error):
         """The cell has failed with this error."""
-        self.about |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+        self.record.fail(f"{type(error).__name__}: {error}")
 
     def judge(self, answers, seed):
         """Fills in what the answers are worth; the cell fails where they cannot be judged."""
         try:
-            self.judged = judge(self.metrics, self.task.rows, self.rows, answers, seed)
-            self.about |= {"metrics": self.judged.metrics, "normalized": self.judged.normalized}
+            judged = judge(self.metrics, self.task.rows, self.rows, answers, seed)
         except FAILURES as error:
             self.fail(error)
-
-    @property
-    def columns(self):
-        """(about, correct, chance, draws) for Report.of_cells."""
-        found = self.judged
-        return (self.about, None, None, None) if self.failed else (self.about, found.values, found.chance, found.draws)
+            return
+        record = self.record
+        record.metrics, record.normalized = judged.metrics, judged.normalized
+        record.correct, record.chance, record.draws = judged.values, judged.chance, judged.draws
 
 
 def plan(task, prompt, label, seed, n, compat):
-    """The Cell of a prompt with the task's first n rows rendered, or failed with its reason."""
-    chosen = task.prompts[prompt]
-    about = {
-        "model": label,
-        "task": task.name,
-        "dataset": task.dataset,
-        "subset": task.subset,
-        "split": task.split,
-        "prompt": prompt,
-        "prompt_id": getattr(chosen, "id", None),
-        "metric": task.metric or "accuracy",
-        "dropped": 0,
-        "status": "ok",
-        "reason": None,
-    }
-    cell = Cell(task, prompt, about)
+    """The Cell of a prompt with the task's first n rows rendered, or failed with its reason.
+
+    label: the model's name in the report.  seed: of randomness inside templates."""
+    record = CellRecord(
+        model=label,
+        task=task.name,
+        dataset=task.dataset,
+        subset=task.subset,
+        split=task.split,
+        prompt=prompt,
+        prompt_id=getattr(task.prompts[prompt], "id", None),
+        metric=task.metric or "accuracy",
+    )
+    cell = Cell(task, record)
     try:
         if prompt in task.problems:
             raise task.problems[prompt]
-        cell.rows = rows = _rendered(task, prompt, seed, n)
-        about["dropped"], about["reason"] = rows.n_dropped, rows.reason
-        rows.asked = rows.choices if compat is None else asked_choices(rows)
-        by_choices = all(choices is not None for choices in rows.choices)
-        cell.metrics = metrics = task.metrics or (METRICS["accuracy" if by_choices else "exact_match"],)
-        about["metric"] = metrics[0].name
-        if not by_choices and any(metric.by_choices for metric in metrics):
-            asking = next(metric.name for metric in metrics if metric.by_choices)
-            raise DataError(f"{asking} needs answer choices, and this prompt has none; use metric='exact_match'")
-        if not rows.inputs:
-            raise DataError(f"no row is left of {rows.n}" + (f" ({about['reason']})" if about["reason"] else ""))
+        cell.rows = rows = _render_rows(task, prompt, seed, n)
+        record.dropped, record.reason = rows.n_dropped, rows.reason
+        if compat is not None:
+            for row, choices in zip(rows.kept, choices_ranked_in_2021(rows)):
+                row.ranked = choices
+        cell.metrics = _choose_metrics(task, rows)
+        record.metric = cell.metrics[0].name
+        _check_judgeable(cell.metrics, rows)
     except FAILURES as error:
         cell.fail(error)
     return cell
 
 
-def _rendered(task, prompt, seed, n):
-    rows = Rows(n, truncate=getattr(task.prompts[prompt], "truncate", True))
+def _render_rows(task, prompt, seed, n):
+    rows = RenderedRows(n, truncate=getattr(task.prompts[prompt], "truncate", True))
     for index in range(n):
         example = task.render(prompt, index, seed=seed)
         if example is None:
@@ -137,24 +153,40 @@ def _rendered(task, prompt, seed, n):
         if choices is not None and target not in choices:
             rows.drop(index, "the target is not among the choices", f": target {shown(target)}, choices {shown(choices)}")
             continue
-        rows.indices.append(index)
-        rows.inputs.append(text)
-        rows.targets.append(target)
-        rows.choices.append(choices)
+        rows.kept.append(RenderedRow(index, text, target, choices, choices))
     return rows
+
+
+def _have_choices(rows):
+    return all(row.choices is not None for row in rows.kept)
+
+
+def _choose_metrics(task, rows):
+    """The metrics that the task names, else the one that the rows allow."""
+    return task.metrics or (METRICS["accuracy" if _have_choices(rows) else "exact_match"],)
+
+
+def _check_judgeable(metrics, rows):
+    """DataError where a metric asks for choices that rows have not, and where no row is left."""
+    if not _have_choices(rows):
+        for metric in metrics:
+            if metric.by_choices:
+                raise DataError(f"{metric.name} needs answer choices, and this prompt has none; use metric='exact_match'")
+    if not rows.kept:
+        raise DataError(f"no row is left of {rows.n}" + (f" ({rows.reason})" if rows.reason else ""))
 
 
 # ---- answering ------------------------------------------------------------------------------------------------------
 
 
-def grouped(cells, model):
+def group_cells(cells, model):
     """Lists of cells to be answered together: those that share an input, and small ones until they fill a call of the model."""
     full = CHARACTERS * usual_batch_tokens(model.config) if hasattr(getattr(model, "config", None), "d_model") else 0
     for truncate in dict.fromkeys(cell.rows.truncate for cell in cells):
-        yield from _filled(_sharing([cell for cell in cells if cell.rows.truncate == truncate]), full)
+        yield from _fill_calls(_join_sharing([cell for cell in cells if cell.rows.truncate == truncate]), full)
 
 
-def _sharing(cells):
+def _join_sharing(cells):
     """[(cells, their inputs)], no input in two of them."""
     parts = []
     for cell in cells:
@@ -165,7 +197,7 @@ def _sharing(cells):
     return parts
 
 
-def _filled(parts, full):
+def _fill_calls(parts, full):
     """Lists of the cells of parts, each of `full` characters or more, but the last."""
     group, size = [], 0
     for members, inputs in parts:
@@ -177,59 +209,66 @@ def _filled(parts, full):
         yield group
 
 
-def answer(model, cells, batch_tokens, tell):
-    """The Answers of cells, in their order. tell(n): rows answered so far."""
-    asked, done = [Answers() for _ in cells], 0
+def answer(model, cells, batch_tokens, show_progress):
+    """The Answers of cells, in their order. show_progress(n): called with the number of rows answered so far."""
+    answers, done = [Answers() for _ in cells], 0
     ranking = [i for i, cell in enumerate(cells) if any(metric.by_choices for metric in cell.metrics)]
     if ranking:
-        done = sum(len(cells[i].rows.inputs) for i in ranking)
-        for i, rankings in zip(ranking, _ranked(model, [cells[i].rows for i in ranking], batch_tokens, tell)):
-            asked[i].rankings = rankings
-    for cell, answers in zip(cells, asked):
+        done = sum(len(cells[i].rows.kept) for i in ranking)
+        for i, rankings in zip(ranking, _rank(model, [cells[i].rows for i in ranking], batch_tokens, show_progress)):
+            answers[i].rankings = rankings
+    for cell, cell_answers in zip(cells, answers):
         texts = [metric for metric in cell.metrics if not metric.by_choices]
         if texts:
-            answers.texts = _generated(model, cell.rows, all(metric.short for metric in texts), lambda n, at=done: tell(at + n))
-            done += len(cell.rows.inputs)
-    return asked
+            cell_answers.texts = _generate(
+                model, cell.rows, all(metric.short for metric in texts), lambda n, at=done: show_progress(at + n)
+            )
+            done += len(cell.rows.kept)
+    return answers
 
 
-def _ranked(model, parts, batch_tokens, tell):
-    """The rankings of the rows of each of `parts`; each different (input, choices) is ranked once."""
-    numbers = {}
+def _rank(model, parts, batch_tokens, show_progress):
+    """The rankings of the rows of each of `parts`, RenderedRows; each different (input, choices) is ranked once."""
+    numbers = {}  # (input, *choices) -> its number among those that are ranked
     for rows in parts:
-        for text, choices in zip(rows.inputs, rows.asked):
-            numbers.setdefault((text, *choices), len(numbers))
-    share = sum(len(rows.inputs) for rows in parts) / max(1, len(numbers))
+        for row in rows.kept:
+            numbers.setdefault((row.input, *row.ranked), len(numbers))
+    share = sum(len(rows.kept) for rows in parts) / max(1, len(numbers))
     options = {} if batch_tokens is None else {"batch_tokens": batch_tokens}
     inputs, choices = [key[0] for key in numbers], [list(key[1:]) for key in numbers]
-    found = model.rank(inputs, choices, truncate=parts[0].truncate, progress=lambda done, total: tell(int(done * share)), **options)
-    return [[found[numbers[text, *choices]] for text, choices in zip(rows.inputs, rows.asked)] for rows in parts]
+    rankings = model.rank(
+        inputs, choices, truncate=parts[0].truncate, progress=lambda done, total: show_progress(int(done * share)), **options
+    )
+    return [[rankings[numbers[row.input, *row.ranked]] for row in rows.kept] for rows in parts]
 
 
-def _generated(model, rows, short, tell):
+def _generate(model, rows, short, show_progress):
     """A text a row. short: answers are generated a little further than the target, for a longer one is wrong anyway; rows of like
     targets together."""
     tokenizer = getattr(model, "tokenizer", None)
     if tokenizer is None:
         raise ConfigError(NO_TOKENIZER)
-    lengths = {target: len(tokenizer.encode(target)) for target in set(rows.targets)}
-    order = sorted(range(len(rows.targets)), key=lambda i: lengths[rows.targets[i]])
-    answers = [""] * len(order)
-    with _without_warnings():
+    kept = rows.kept
+    lengths = {target: len(tokenizer.encode(target)) for target in {row.target for row in kept}}
+    order = sorted(range(len(kept)), key=lambda i: lengths[kept[i].target])
+    texts = [""] * len(order)
+    with _silencing_warnings():
         for first in range(0, len(order), ROWS_AT_ONCE):
             part = order[first : first + ROWS_AT_ONCE]
-            longest = lengths[rows.targets[part[-1]]] + SLACK if short else LONGEST
-            options = {"max_new_tokens": longest, "truncate": rows.truncate, "progress": lambda done, total, at=first: tell(at + done)}
-            for i, text in zip(part, model.generate([rows.inputs[i] for i in part], **options)):
-                answers[i] = text
-    return answers
+            longest = lengths[kept[part[-1]].target] + SLACK if short else LONGEST
+            options = {
+                "max_new_tokens": longest,
+                "truncate": rows.truncate,
+                "progress": lambda done, total, at=first: show_progress(at + done),
+            }
+            for i, text in zip(part, model.generate([kept[i].input for i in part], **options)):
+                texts[i] = text
+    return texts
 
 
 @contextmanager
-def _without_warnings():
+def _silencing_warnings():
     """Silences the warning about answers that were cut, which are simply wrong here."""
-    import logging
-
     logger = logging.getLogger("t0native")
 
     def refuse(record):

@@ -7,6 +7,7 @@
 A prompt without answer choices is evaluated by greedy generation and exact match; a task may name other metrics. Scores are
 not normalised by length; the accuracy that they would give if they were stands beside, as `normalized`."""
 
+import platform
 import time
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from t0native.base.digests import digest_of_rows
 from t0native.base.errors import ConfigError
 from t0native.base.files import check_place, write_json, write_text
 from t0native.base.progress import Progress
-from t0native.evaluation.cells import FAILURES, NO_TOKENIZER, answer, grouped, plan
-from t0native.evaluation.journal import Journal, cell_key, model_print
+from t0native.base.version import __version__
+from t0native.evaluation.cells import FAILURES, NO_TOKENIZER, answer, group_cells, plan
+from t0native.evaluation.journal import Journal, cell_key, model_fingerprint
 from t0native.evaluation.t0_2021 import COMPAT
 from t0native.reports.report import Report
+from t0native.suites.suite import suite
 from t0native.tasks.objectives import Objective
 from t0native.tasks.task import Task
 
@@ -52,7 +55,7 @@ def evaluate(
         choices, generate(inputs, max_new_tokens=, truncate=, progress=) and a tokenizer. Inputs are cut at 1024 tokens, as T0's;
         of few-shot prompts the beginning is.
     tasks: a Task or several, a Suite, or the name of a suite ("t0", ..., "my.yaml"), then of `data` under `prompts` (suites/suite.py):
-        what has no data is told with its source, and the other cells run.
+        what has no data is named in a warning with its source, and the other cells run.
     out: a folder that keeps every finished cell (journal.py): the same call again repeats none of them, and a changed prompt
         or row only its own cells; report.json, report.md and times.json are written there at the end, the first two with the same
         bytes however often the run was interrupted.  force: do all cells again.
@@ -76,7 +79,7 @@ def evaluate(
     compat, force = check(COMPAT, "compat", compat), check(FLAG, "force", force)
     batch_tokens = check(whole(1).or_none(), "batch_tokens", batch_tokens)
     _check_model(model)
-    tasks, missing = _tasks_of(tasks, data, prompts)
+    tasks, missing = _resolve_tasks(tasks, data, prompts)
     label = str(getattr(model, "name", None) or "model") if label is None else str(label)
     label = label.encode("utf-8", "replace").decode()  # an argument that is no UTF-8 could not be saved
     add_eos = check(FLAG, "add_eos_to_inputs", add_eos_to_inputs)
@@ -85,14 +88,14 @@ def evaluate(
     started = time.monotonic()
     if out is not None:
         check_out(out)
-        run.print = model_print(model)
+        run.fingerprint = model_fingerprint(model)
     total = sum(run.n_rows(task) * len(task.prompts) for task in tasks)
     with Journal(out) as journal, Progress("evaluate", total, on=progress) as bar:
-        cells = [cell for task in tasks for cell in run.of_task(task, journal, bar)]
-        about = _about(model, label, settings, missing, time.monotonic() - started)
-        report = Report.of_cells(*zip(*(cell.columns for cell in cells)), seed=seed, about=about)
+        cells = [cell for task in tasks for cell in run.evaluate_task(task, journal, bar)]
+        about = _describe(model, label, settings, missing, time.monotonic() - started)
+        report = Report.of_records([cell.record for cell in cells], seed=seed, about=about)
         if out is not None:
-            _write(report, Path(out))
+            _write_files(report, Path(out))
             report.folders = [Path(out).absolute()] * len(cells)
     return report
 
@@ -124,27 +127,27 @@ class _Run:
 
     def __init__(self, model, label, settings, batch_tokens, force):
         self.model, self.label, self.settings, self.batch_tokens, self.force = model, label, settings, batch_tokens, force
-        self.print = None  # of the model, where there is a journal
+        self.fingerprint = None  # what the model's answers hang on, where there is a journal
         self.done = 0  # rows
 
     def n_rows(self, task):
         limit = self.settings["limit"]
         return len(task.rows) if limit is None else min(limit, len(task.rows))
 
-    def of_task(self, task, journal, bar):
+    def evaluate_task(self, task, journal, bar):
         """The task's cells, all of them judged or failed, in the order of its prompts."""
         seed, n = self.settings["seed"], self.n_rows(task)
         cells = [plan(task, prompt, self.label, seed, n, self.settings["compat"]) for prompt in task.prompts]
         waiting = [cell for cell in cells if not cell.failed]
-        if self.print is not None:
+        if self.fingerprint is not None:
             rows = digest_of_rows(task.rows, n)
             for cell in waiting:
-                cell.key = cell_key(self.print, self.settings, cell, rows)
+                cell.key = cell_key(self.fingerprint, self.settings, cell, rows)
                 self._recall(cell, journal)
-            waiting = [cell for cell in waiting if cell.judged is None and not cell.failed]
+            waiting = [cell for cell in waiting if not cell.judged and not cell.failed]
         bar.first += n * (len(cells) - len(waiting))  # rows that take no time
         self.done += n * (len(cells) - len(waiting))
-        for group in grouped(waiting, self.model):
+        for group in group_cells(waiting, self.model):
             self._answer(group, journal, lambda rows: bar.update(self.done + rows, task.name))
             self.done += n * len(group)
         return cells
@@ -154,25 +157,25 @@ class _Run:
         answers = None if self.force else journal.find(cell.key)
         if answers is not None:
             cell.judge(answers, self.settings["seed"])
-            cell.about["examples"] = journal.file_of(cell)
+            cell.record.examples = journal.file_of(cell)
             cell.rows = None
 
-    def _answer(self, group, journal, tell):
+    def _answer(self, group, journal, show_progress):
         """Answers, judges and keeps cells; where they fail together, each by itself."""
         started = time.monotonic()
         try:
-            found = answer(self.model, group, self.batch_tokens, tell)
+            answers_of_cells = answer(self.model, group, self.batch_tokens, show_progress)
         except FAILURES as error:
             if len(group) == 1:
                 group[0].fail(error)
                 return
             for cell in group:
-                self._answer([cell], journal, tell)
+                self._answer([cell], journal, show_progress)
             return
-        for cell, answers in zip(group, found):
+        for cell, answers in zip(group, answers_of_cells):
             cell.judge(answers, self.settings["seed"])
             if not cell.failed:
-                cell.about["examples"] = journal.finish(cell, answers, (time.monotonic() - started) / len(group))
+                cell.record.examples = journal.finish(cell, answers, (time.monotonic() - started) / len(group))
             cell.rows = None
 
 
@@ -183,11 +186,9 @@ def _check_model(model):
         raise ConfigError(NO_TOKENIZER)
 
 
-def _tasks_of(tasks, data, prompts):
+def _resolve_tasks(tasks, data, prompts):
     """([Task], what of a suite has no data, as in a report's about)."""
     if isinstance(tasks, (str, Path)):
-        from t0native.suites.suite import suite
-
         tasks = suite(tasks, data, prompts)
     elif data is not None or prompts is not None:
         raise ConfigError("evaluate: data= and prompts= go with the name of a suite; tasks have their own")
@@ -212,17 +213,13 @@ def check_scorable(tasks):
                 )
 
 
-def _about(model, label, settings, missing, seconds):
-    import platform
-
-    from t0native.base.version import __version__
-
-    facts = {"label": label, "name": _text(getattr(model, "name", None)), "parameters": getattr(model, "parameters", None)}
+def _describe(model, label, settings, missing, seconds):
+    facts = {"label": label, "name": _text_or_none(getattr(model, "name", None)), "parameters": getattr(model, "parameters", None)}
     about = {
         "versions": {"t0native": __version__, "python": platform.python_version(), "numpy": np.__version__},
         "models": [facts],
         **settings,
-        "kernels": _text(getattr(getattr(model, "core", None), "kernels", None)),
+        "kernels": _text_or_none(getattr(getattr(model, "core", None), "kernels", None)),
         "threads": getattr(model, "threads", None),
         "machine": platform.machine(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -231,11 +228,11 @@ def _about(model, label, settings, missing, seconds):
     return about | ({"missing": missing} if missing else {})
 
 
-def _text(value):
+def _text_or_none(value):
     return None if value is None else str(value)
 
 
-def _write(report, out):
+def _write_files(report, out):
     """The report's files. What differs between two runs that find the same, its times, stands in a file of its own."""
     about = report.about | {"time": f"in {TIMES}"}
     del about["seconds"]

@@ -25,10 +25,11 @@ import numpy as np
 from t0native.base.digests import digest_of_value
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.files import make_folder, remove_leftovers, write_text
+from t0native.base.version import __version__
 from t0native.evaluation.judging import Answers
 from t0native.reports.examples import EXAMPLES
 
-__all__ = ["Journal", "cell_key", "model_print"]
+__all__ = ["Journal", "cell_key", "model_fingerprint"]
 
 FILE = "journal.sqlite"
 FORMAT = 1
@@ -39,7 +40,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS cells (
 _FINISH = """INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (key) DO UPDATE SET task = excluded.task,
     prompt = excluded.prompt, model = excluded.model, sha256 = excluded.sha256, rows = excluded.rows, seconds = excluded.seconds,
     finished = excluded.finished, runs = runs + 1"""
-_prints = WeakKeyDictionary()  # model -> (its core, SHA-256 of the weights), where they do not change
+_fingerprints = WeakKeyDictionary()  # model -> (its core, SHA-256 of the weights), where they do not change
 
 
 class Journal:
@@ -50,7 +51,7 @@ class Journal:
 
     def __init__(self, path):
         self.path = None if path is None else Path(path)
-        self._open = None
+        self._database = None
 
     def __enter__(self):
         if self.path is None:
@@ -59,16 +60,16 @@ class Journal:
             raise ConfigError(f"{self.path}: a file; out must name a folder")
         make_folder(self.path / EXAMPLES)
         try:
-            with self._told():
-                self._open = sqlite3.connect(self.path / FILE, timeout=0, isolation_level=None)
-                self._open.execute("PRAGMA locking_mode = EXCLUSIVE")
-                self._open.execute("PRAGMA journal_mode = WAL")
-                self._open.execute("PRAGMA synchronous = FULL")
-                self._open.execute("BEGIN IMMEDIATE")
+            with self._translating_errors():
+                self._database = sqlite3.connect(self.path / FILE, timeout=0, isolation_level=None)
+                self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = FULL")
+                self._database.execute("BEGIN IMMEDIATE")
                 self._check_format()
-                self._open.execute(_TABLE)
-                self._open.execute(f"PRAGMA user_version = {FORMAT}")
-                self._open.execute("COMMIT")
+                self._database.execute(_TABLE)
+                self._database.execute(f"PRAGMA user_version = {FORMAT}")
+                self._database.execute("COMMIT")
         except BaseException:
             self._close()
             raise
@@ -80,28 +81,28 @@ class Journal:
         self._close()
 
     def _close(self):
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        if self._database is not None:
+            self._database.close()
+            self._database = None
 
     def _check_format(self):
-        (found,) = self._open.execute("PRAGMA user_version").fetchone()
-        if found not in (0, FORMAT):
-            raise FormatError(f"{self.path / FILE}: a journal of format {found}, this version knows {FORMAT}; name another folder")
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        if version not in (0, FORMAT):
+            raise FormatError(f"{self.path / FILE}: a journal of format {version}, this version knows {FORMAT}; name another folder")
 
     def find(self, key):
         """The Answers of a finished cell, or None. A file that the disk damaged counts as none."""
-        if self._open is None:
+        if self._database is None:
             return None
-        with self._told():
-            row = self._open.execute("SELECT file, sha256 FROM cells WHERE key = ?", (key,)).fetchone()
+        with self._translating_errors():
+            row = self._database.execute("SELECT file, sha256 FROM cells WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
         try:
             content = (self.path / row[0]).read_bytes()
         except FileNotFoundError:
             return None
-        return _answers_of(map(json.loads, content.splitlines())) if hashlib.sha256(content).hexdigest() == row[1] else None
+        return _read_answers(map(json.loads, content.splitlines())) if hashlib.sha256(content).hexdigest() == row[1] else None
 
     @staticmethod
     def file_of(cell):
@@ -110,27 +111,27 @@ class Journal:
 
     def finish(self, cell, answers, seconds):
         """Writes a judged cell's examples, then its row; returns the name of the file in the folder, or None without a journal."""
-        if self._open is None:
+        if self._database is None:
             return None
         name = self.file_of(cell)
-        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in _records(cell, answers))
+        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in _make_records(cell, answers))
         write_text(self.path / name, text)
-        row = (cell.key, cell.task.name, cell.prompt, cell.about["model"], name, _sha256(text), len(cell.rows.inputs))
+        row = (cell.key, cell.task.name, cell.prompt, cell.record.model, name, _sha256(text), len(cell.rows.kept))
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        with self._told():
-            self._open.execute(_FINISH, (*row, seconds, now))
+        with self._translating_errors():
+            self._database.execute(_FINISH, (*row, seconds, now))
         return name
 
     @contextmanager
-    def _told(self):
+    def _translating_errors(self):
         """sqlite's errors as ours."""
         place = self.path / FILE
         try:
             yield
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
-                told = f"{self.path}: another process is evaluating into this folder; wait for it, stop it, or name another"
-                raise ConfigError(told) from None
+                message = f"{self.path}: another process is evaluating into this folder; wait for it, stop it, or name another"
+                raise ConfigError(message) from None
             code = errno.ENOSPC if "full" in str(error) else errno.EACCES if "readonly" in str(error) else errno.EIO
             raise OSError(code, f"cannot write: {error}; the cells that are finished are kept", str(place)) from error
         except sqlite3.DatabaseError as error:
@@ -140,16 +141,16 @@ class Journal:
 # ---- records --------------------------------------------------------------------------------------------------------
 
 
-def _records(cell, answers):
+def _make_records(cell, answers):
     """A dict a row that the prompt kept."""
-    rows, n = cell.rows, len(cell.rows.inputs)
-    rankings, texts = answers.rankings or [None] * n, answers.texts or [None] * n
-    for i, (ranking, text) in enumerate(zip(rankings, texts)):
-        value = cell.judged.values[rows.indices[i]]
-        record = {"row": rows.indices[i], "input_sha256": _sha256(rows.inputs[i]), "target": rows.targets[i]}
+    rows = cell.rows.kept
+    rankings, texts = answers.rankings or [None] * len(rows), answers.texts or [None] * len(rows)
+    for row, ranking, text in zip(rows, rankings, texts):
+        value = cell.record.correct[row.index]
+        record = {"row": row.index, "input_sha256": _sha256(row.input), "target": row.target}
         record |= {"choices": None, "scores": None, "lengths": None, "prediction": text}
         if ranking is not None:
-            record |= {"choices": rows.asked[i], "prediction": int(ranking.index)} | _numbers(ranking)
+            record |= {"choices": row.ranked, "prediction": int(ranking.index)} | _numbers(ranking)
             if text is not None:
                 record["text"] = text
         yield record | {"value": None if np.isnan(value) else float(value)}
@@ -159,40 +160,39 @@ def _numbers(ranking):
     return {name: np.asarray(getattr(ranking, name)).tolist() for name in ("scores", "lengths") if hasattr(ranking, name)}
 
 
-def _answers_of(records):
+def _read_answers(records):
     """The Answers that records were written of, with the same bits."""
-    found = Answers()
+    answers = Answers()
     for record in records:
         if record["choices"] is not None:
             numbers = {name: np.array(record[name]) for name in ("scores", "lengths") if record[name] is not None}
-            found.rankings = (found.rankings or []) + [SimpleNamespace(index=record["prediction"], **numbers)]
+            answers.rankings = (answers.rankings or []) + [SimpleNamespace(index=record["prediction"], **numbers)]
         if record["choices"] is None or "text" in record:
-            found.texts = (found.texts or []) + [record.get("text", record["prediction"])]
-    return found
+            answers.texts = (answers.texts or []) + [record.get("text", record["prediction"])]
+    return answers
 
 
 # ---- keys -----------------------------------------------------------------------------------------------------------
 
 
-def cell_key(model, settings, cell, rows_hash):
-    """What a cell hangs on, as 64 hexadecimal digits. model: of model_print.  settings: a JSON value.  rows_hash: of the rows."""
-    prompt, rows = cell.task.prompts[cell.prompt], cell.rows
+def cell_key(fingerprint, settings, cell, rows_hash):
+    """What a cell hangs on, as 64 hexadecimal digits. fingerprint: of the model.  settings: a JSON value.  rows_hash: of the rows."""
+    prompt, rows, kept = cell.task.prompts[cell.prompt], cell.rows, cell.rows.kept
     texts = [getattr(prompt, name, None) for name in ("jinja", "answer_choices")]
-    rendered = digest_of_value([rows.n, rows.indices, rows.inputs, rows.targets, rows.choices, rows.asked, rows.truncate])
+    columns = [[getattr(row, name) for row in kept] for name in ("index", "input", "target", "choices", "ranked")]
+    rendered = digest_of_value([rows.n, *columns, rows.truncate])
     metrics = [[metric.name, metric.needs, metric.short] for metric in cell.metrics]
-    return digest_of_value([FORMAT, model, settings, texts, metrics, rendered, rows_hash])
+    return digest_of_value([FORMAT, fingerprint, settings, texts, metrics, rendered, rows_hash])
 
 
 def _sha256(text):
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def model_print(model):
+def model_fingerprint(model):
     """What a model's answers hang on, a JSON value: version, number type, kernels, SHA-256 of weights, configuration and tokenizer.
 
     Another object than a Model has a text `fingerprint` that tells its answers apart. ConfigError without one."""
-    from t0native.base.version import __version__
-
     if isinstance(getattr(model, "fingerprint", None), str):
         return [__version__, model.fingerprint]
     core = getattr(model, "core", None)
@@ -200,12 +200,12 @@ def model_print(model):
         raise ConfigError(
             "out= keeps what a model said by what the model is: give it a text `fingerprint`, another for other answers, or leave out= away"
         )
-    about = [model.config.to_dict(), model.generation, getattr(model.tokenizer, "fingerprint", None)]
-    return [__version__, core.dtype, str(core.kernels), digest_of_value(about), _weights_print(model)]
+    settings = [model.config.to_dict(), model.generation, getattr(model.tokenizer, "fingerprint", None)]
+    return [__version__, core.dtype, str(core.kernels), digest_of_value(settings), _fingerprint_weights(model)]
 
 
-def _weights_print(model):
-    core, known = model.core, _prints.get(model)
+def _fingerprint_weights(model):
+    core, known = model.core, _fingerprints.get(model)
     if known is not None and known[0] is core:
         return known[1]
     digest = hashlib.sha256()
@@ -214,5 +214,5 @@ def _weights_print(model):
         for at in range(0, len(block), CHUNK):
             digest.update(block[at : at + CHUNK])
     if core.packed:  # others can be trained
-        _prints[model] = core, digest.hexdigest()
+        _fingerprints[model] = core, digest.hexdigest()
     return digest.hexdigest()

@@ -44,17 +44,20 @@ class Judged:
 def judge(metrics, source, rows, answers, seed):
     """Judged, of the rows that a prompt kept.
 
-    metrics: one or more Metric.  source: the task's rows.  rows: n, how many there were; indices, targets and choices of those
-    kept.  answers: Answers.  DataError for a row that lacks the field that a metric names, and for a metric that gives what is no
-    fraction of 1."""
-    found = [_Judgement(metric, source, rows, answers) for metric in metrics]
-    first = found[0]
-    values = {metric.name: judgement.value for metric, judgement in zip(metrics, found)}
+    metrics: one or more Metric.  source: the task's rows.  rows: cells.RenderedRows: n, how many there were, and those kept.  answers:
+    Answers.  DataError for a row that lacks the field that a metric names, and for a metric that gives what is no fraction of 1."""
+    judgements = [_Judgement(metric, source, rows, answers) for metric in metrics]
+    first = judgements[0]
+    values = {metric.name: judgement.value for metric, judgement in zip(metrics, judgements)}
     wrong = next((f"metric {name!r} gives {value}" for name, value in values.items() if not -1 <= value <= 1), None)
     if wrong:
         raise DataError(f"{wrong}: must be a fraction of 1 (a correlation from -1)")
     return Judged(
-        values=first.rows, metrics=values, draws=first.draws(seed), chance=first.chance(), normalized=_normalized(rows, answers.rankings)
+        values=first.rows,
+        metrics=values,
+        draws=first.draws(seed),
+        chance=first.chance(),
+        normalized=_accuracy_per_token(rows, answers.rankings),
     )
 
 
@@ -62,13 +65,13 @@ class _Judgement:
     """One metric of one cell."""
 
     def __init__(self, metric, source, rows, answers):
-        self.metric, self.kept = metric, rows
-        self.targets = [_targets(metric, source, rows, place) for place in range(len(rows.indices))]
+        self.metric, self.n, self.indices = metric, rows.n, [row.index for row in rows.kept]
+        self.targets = [_read_target(metric, source, row) for row in rows.kept]
         if metric.by_choices:
             self.predictions = [ranking.scores if metric.needs == "scores" else ranking.index for ranking in answers.rankings]
         else:
             self.predictions = answers.texts
-        self.groups = _groups(metric, source, rows.indices)
+        self.groups = _group(metric, source, self.indices)
         self.weigh = metric.weigh(self.predictions, self.targets) if metric.weigh else None
         self.plain = metric if metric.mean_over else METRICS["accuracy" if metric.by_choices else "exact_match"]
 
@@ -80,25 +83,25 @@ class _Judgement:
 
     @cached_property
     def rows(self):
-        values = np.full(self.kept.n, np.nan)
+        values = np.full(self.n, np.nan)
         if self.groups is not None:
             for places in self.groups:
-                values[self.kept.indices[places[0]]] = self.metric.of_group(
+                values[self.indices[places[0]]] = self.metric.of_group(
                     *([them[i] for i in places] for them in (self.predictions, self.targets))
                 )
             return values
         predictions = self.predictions
         if self.metric.needs == "scores" and self.plain is not self.metric:
             predictions = [int(np.argmax(scores)) for scores in predictions]
-        values[self.kept.indices] = list(map(self.plain.of_row, predictions, self.targets))
+        values[self.indices] = list(map(self.plain.of_row, predictions, self.targets))
         return values
 
     def draws(self, seed):
         if self.metric.mean_over:
             return None
-        return corpus_draws(self.weigh or self._resampled, self.kept.indices, self.kept.n, self.value, seed)
+        return corpus_draws(self.weigh or self._weigh_by_repeating, self.indices, self.n, self.value, seed)
 
-    def _resampled(self, weights):
+    def _weigh_by_repeating(self, weights):
         """of_rows, a replicate at a time."""
         values = []
         for counts in weights.astype(np.int64):
@@ -113,54 +116,54 @@ class _Judgement:
         return float(np.mean([np.mean(worth) for worth in self.targets]))
 
 
-def _normalized(rows, rankings):
+def _accuracy_per_token(rows, rankings):
     """Accuracy of the choice whose score a token of its length is highest; None where the model gave no scores."""
     if not rankings or not all(hasattr(ranking, "lengths") and hasattr(ranking, "scores") for ranking in rankings):
         return None
-    picked = [int(np.argmax(np.asarray(ranking.scores) / ranking.lengths)) for ranking in rankings]
-    return float(np.mean([choices[i] == target for i, choices, target in zip(picked, rows.choices, rows.targets)]))
+    best = [int(np.argmax(np.asarray(ranking.scores) / ranking.lengths)) for ranking in rankings]
+    return float(np.mean([row.choices[i] == row.target for i, row in zip(best, rows.kept)]))
 
 
-def _groups(metric, source, indices):
+def _group(metric, source, indices):
     """[groups] of lists of places in indices, in the order of their first rows; None where the metric has none."""
     if not metric.group:
         return None
     groups = {}
     for place, index in enumerate(indices):
-        groups.setdefault(tuple(str(_field(metric, source[index], index, path)) for path in metric.group), []).append(place)
+        groups.setdefault(tuple(str(_read_field(metric, source[index], index, path)) for path in metric.group), []).append(place)
     return list(groups.values())
 
 
-def _targets(metric, source, rows, place):
-    """What is right in a row: for text, a list of texts; for choices, their worth, float64 [choices]."""
-    index, choices = rows.indices[place], rows.choices[place]
-    found = rows.targets[place] if metric.targets is None else _field(metric, source[index], index, metric.targets)
+def _read_target(metric, source, row):
+    """What is right in a RenderedRow: for text, a list of texts; for choices, their worth, float64 [choices]."""
+    index, choices = row.index, row.choices
+    right = row.target if metric.targets is None else _read_field(metric, source[index], index, metric.targets)
     if not metric.by_choices:
-        return _texts(metric, index, found)
-    if isinstance(found, dict):
-        worth = [found.get(choice, 0) for choice in choices]
-    elif isinstance(found, (list, tuple, np.ndarray)) and len(found) and not isinstance(found[0], str):
-        worth = found
+        return _check_texts(metric, index, right)
+    if isinstance(right, dict):
+        worth = [right.get(choice, 0) for choice in choices]
+    elif isinstance(right, (list, tuple, np.ndarray)) and len(right) and not isinstance(right[0], str):
+        worth = right
     else:
-        right = _texts(metric, index, found)
-        worth = [choice in right for choice in choices]
+        texts = _check_texts(metric, index, right)
+        worth = [choice in texts for choice in choices]
     try:
         worth = np.array(worth, np.float64)
     except (TypeError, ValueError):
         worth = np.full(0, np.nan)
     if worth.shape != (len(choices),) or not worth.max() > 0:
-        raise DataError(f"metric {metric.name!r}, row {index}: {shown(found)} names no right one of the choices {shown(choices)}")
+        raise DataError(f"metric {metric.name!r}, row {index}: {shown(right)} names no right one of the choices {shown(choices)}")
     return worth
 
 
-def _texts(metric, index, found):
-    texts = [found] if isinstance(found, str) else list(found) if isinstance(found, (list, tuple, np.ndarray)) else []
+def _check_texts(metric, index, right):
+    texts = [right] if isinstance(right, str) else list(right) if isinstance(right, (list, tuple, np.ndarray)) else []
     if not texts or not all(isinstance(text, str) for text in texts):
-        raise DataError(f"metric {metric.name!r}, row {index}: its target is {shown(found)}, must be a text or a list of texts")
+        raise DataError(f"metric {metric.name!r}, row {index}: its target is {shown(right)}, must be a text or a list of texts")
     return texts
 
 
-def _field(metric, row, index, path):
+def _read_field(metric, row, index, path):
     """The row's value at "field.inner"."""
     value = row
     for name in path.split("."):

@@ -14,27 +14,27 @@ The last two need nothing here, but that an empty target is no choice in either.
 from t0native.base.arguments import Kind
 from t0native.base.errors import DataError
 
-__all__ = ["COMPAT", "asked_choices"]
+__all__ = ["COMPAT", "choices_ranked_in_2021"]
 
 COMPAT = Kind(lambda value: value == "t0-2021", "'t0-2021'").or_none()
 BATCH = 8
 _STOPS = "compat='t0-2021': t-zero's script stops"
 
 
-def asked_choices(rows):
-    """The choices of each of the rows (cells.Rows) that the script ranks. DataError where it would have stopped."""
+def choices_ranked_in_2021(rows):
+    """The choices that the script ranks for each of the rows kept, of cells.RenderedRows. DataError where it would have stopped."""
     if rows.dropped:
         raise DataError(f"{_STOPS} at such rows: {rows.reason}")
-    if None in rows.choices:
-        raise DataError(f"{_STOPS} at row {rows.indices[rows.choices.index(None)]}: the prompt has no answer choices")
-    asked = []
-    for i, choices in enumerate(rows.choices):
-        first = i - i % BATCH
-        count = len(rows.choices[first])
-        if len(choices) < count:
+    bare = next((row for row in rows.kept if row.choices is None), None)
+    if bare is not None:
+        raise DataError(f"{_STOPS} at row {bare.index}: the prompt has no answer choices")
+    ranked = []
+    for i, row in enumerate(rows.kept):
+        first = rows.kept[i - i % BATCH]
+        count = len(first.choices)
+        if len(row.choices) < count:
             raise DataError(
-                f"{_STOPS} at row {rows.indices[i]}: it has {len(choices)} choices, the first row of its batch, {rows.indices[first]}, "
-                f"has {count}"
+                f"{_STOPS} at row {row.index}: it has {len(row.choices)} choices, the first row of its batch, {first.index}, has {count}"
             )
-        asked.append(choices[:count])
-    return asked
+        ranked.append(row.choices[:count])
+    return ranked

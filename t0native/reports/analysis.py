@@ -32,21 +32,21 @@ _AT_ONCE = 4_000_000  # numbers held at once
 
 def describe(report):
     """A list of dicts, one a model and task: see Report.statistics."""
-    found = []
-    for (model, task), cells in _cells_of(report).items():
+    statistics = []
+    for (model, task), cells in _group_cells(report).items():
         summary = next(entry for entry in report.summary if (entry["model"], entry["task"]) == (model, task))
         rows = np.stack([report.correct[i] for i in cells])
-        told = [report.cells[i] for i in cells]
-        found.append(
-            {"model": model, "task": task, "metric": told[0]["metric"]}
+        described = [report.cells[i] for i in cells]
+        statistics.append(
+            {"model": model, "task": task, "metric": described[0]["metric"]}
             | {key: summary[key] for key in ("prompts", "chance", "median", "q1", "q3", "low", "high", "mean", "min", "max")}
             | {"iqr": summary["q3"] - summary["q1"]}
-            | {"cells": [{key: cell[key] for key in ("prompt", "value", "low", "high", "n")} for cell in told]}
+            | {"cells": [{key: cell[key] for key in ("prompt", "value", "low", "high", "n")} for cell in described]}
             | {"rank_stability": rank_stability(rows, _seed(report)) if report.draws[cells[0]] is None else None}
             | dict(zip(("agreement", "kappa"), agreement(rows)))
-            | {"ece": _median([error for cell in told if (error := _calibration_error(report, cell)) is not None])}
+            | {"ece": _median([error for cell in described if (error := _calibration_error(report, cell)) is not None])}
         )
-    return found
+    return statistics
 
 
 def _calibration_error(report, cell):
@@ -60,13 +60,13 @@ def _calibration_error(report, cell):
     return METRICS["ece"].of_rows([one["scores"] for one in examples], right)
 
 
-def _cells_of(report, models=None):
+def _group_cells(report, models=None):
     """{(model, task): numbers of the cells that its summary is of}."""
-    found = {}
+    by_metric = {}
     for i, cell in enumerate(report.cells):
         if cell["status"] == "ok" and report.correct[i] is not None and (models is None or cell["model"] in models):
-            found.setdefault((cell["model"], cell["task"]), {}).setdefault(cell["metric"], []).append(i)
-    return {key: cells["accuracy"] if "accuracy" in cells else next(iter(cells.values())) for key, cells in found.items()}
+            by_metric.setdefault((cell["model"], cell["task"]), {}).setdefault(cell["metric"], []).append(i)
+    return {key: cells["accuracy"] if "accuracy" in cells else next(iter(cells.values())) for key, cells in by_metric.items()}
 
 
 def _seed(report):
@@ -91,7 +91,7 @@ def rank_stability(rows, seed=0, splits=SPLITS):
     taus = []
     step = max(1, _AT_ONCE // (len(values) + values.shape[1] ** 2))
     for first in range(0, splits, step):
-        half = _coins(seed, SPLIT_INDEX, first, min(step, splits - first), len(values))
+        half = _throw_coins(seed, SPLIT_INDEX, first, min(step, splits - first), len(values))
         with np.errstate(invalid="ignore", divide="ignore"):
             one, other = ((side @ values) / (side @ kept) for side in (half, 1 - half))
         taus.append(kendall_tau(one, other))
@@ -149,15 +149,15 @@ def compare(report, model_a, model_b):
     for model in (model_a, model_b):
         if model not in models:
             raise ConfigError(f"no model {model!r} in the report; {suggest(model, models)}")
-    found = _cells_of(report, (model_a, model_b))
-    tasks = [task for model, task in found if model == model_a and (model_b, task) in found]
-    compared = [_compared(report, task, *_pairs(report, task, found[model_a, task], found[model_b, task])) for task in tasks]
+    cells = _group_cells(report, (model_a, model_b))
+    tasks = [task for model, task in cells if model == model_a and (model_b, task) in cells]
+    compared = [_compare_task(report, task, *_pair_cells(report, task, cells[model_a, task], cells[model_b, task])) for task in tasks]
     if not compared:
         raise ConfigError(f"models {model_a!r} and {model_b!r} have no task in common that both were judged on")
     return compared
 
 
-def _pairs(report, task, cells_a, cells_b):
+def _pair_cells(report, task, cells_a, cells_b):
     """Numbers of cells of a and of b, a pair a prompt that both have."""
     by_prompt = {(report.cells[i]["prompt"], report.cells[i]["metric"]): i for i in cells_b}
     pairs = [(i, by_prompt[key]) for i in cells_a if (key := (report.cells[i]["prompt"], report.cells[i]["metric"])) in by_prompt]
@@ -169,7 +169,7 @@ def _pairs(report, task, cells_a, cells_b):
     return zip(*pairs)
 
 
-def _compared(report, task, cells_a, cells_b):
+def _compare_task(report, task, cells_a, cells_b):
     a, b = ([report.cells[i] for i in cells] for cells in (cells_a, cells_b))
     values_a, values_b = (np.array([cell["value"] for cell in cells]) for cells in (a, b))
     seed, corpus = _seed(report), report.draws[cells_a[0]] is not None
@@ -229,28 +229,28 @@ def permutation_test(a, b, seed=0, permutations=PERMUTATIONS):
     half = ((b - a) / (2 * n[:, None])).T  # [N, P]
     differs = half.any(axis=1)
     half = half[differs]
-    found = abs(float(_medians_apart(middle, half.sum(axis=0)))) - 1e-12
+    observed = abs(float(_difference_of_medians(middle, half.sum(axis=0)))) - 1e-12
     exact = 1 << len(half) <= permutations + 1
     total = 1 << len(half) if exact else permutations
     step, as_large = max(1, _AT_ONCE // max(1, len(half))), 0
     for first in range(0, total, step):
         count = min(step, total - first)
-        signs = _all_signs(first, count, len(half)) if exact else 2 * _coins(seed, SWAP_INDEX, first, count, len(half)) - 1
-        as_large += int((np.abs(_medians_apart(middle, signs @ half)) >= found).sum())
+        signs = _list_signs(first, count, len(half)) if exact else 2 * _throw_coins(seed, SWAP_INDEX, first, count, len(half)) - 1
+        as_large += int((np.abs(_difference_of_medians(middle, signs @ half)) >= observed).sum())
     return as_large / total if exact else (1 + as_large) / (1 + total)
 
 
-def _medians_apart(middle, half):
+def _difference_of_medians(middle, half):
     """median_p (middle + half) - median_p (middle - half), [...] of half [..., P]."""
     return np.median(middle + half, axis=-1) - np.median(middle - half, axis=-1)
 
 
-def _all_signs(first, count, n):
+def _list_signs(first, count, n):
     """Rows first, first + 1, ... of the 2^n patterns of +-1, [count, n]."""
     return 2.0 * ((np.arange(first, first + count)[:, None] >> np.arange(n)) & 1) - 1
 
 
-def _coins(seed, base, first, count, n):
+def _throw_coins(seed, base, first, count, n):
     """[count, n] of 0.0 and 1.0: throws of rows first, first + 1, ..."""
     words = -(-n // 64)
     bits = random_bits(seed, RANDOM_BOOTSTRAP, base + first * words, count * words).astype("<u8").view(np.uint8)

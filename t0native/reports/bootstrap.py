@@ -41,7 +41,7 @@ def quartiles(values):
     (0.3, 0.175, 0.5)
     """
     q1, median, q3 = np.percentile(np.asarray(values, np.float64), [25, 50, 75])
-    return _plain(median), _plain(q1), _plain(q3)
+    return _round_last_bit(median), _round_last_bit(q1), _round_last_bit(q3)
 
 
 def bootstrap(correct, seed=0, replicates=REPLICATES):
@@ -66,10 +66,10 @@ def corpus_draws(weigh, kept, n_rows, value, seed=0, replicates=REPLICATES):
     step = max(1, _CORPUS_CELLS_AT_ONCE // n_rows)
     for first in range(0, replicates, step):
         counts = row_counts(seed, first, min(step, replicates - first), n_rows)[:, kept].astype(np.float64)
-        some = counts.sum(axis=1) > 0
-        found = np.full(len(counts), np.nan)
-        found[some] = weigh(counts[some])
-        values[first : first + len(counts)] = np.where(np.isfinite(found), found, value)
+        not_empty = counts.sum(axis=1) > 0
+        drawn = np.full(len(counts), np.nan)
+        drawn[not_empty] = weigh(counts[not_empty])
+        values[first : first + len(counts)] = np.where(np.isfinite(drawn), drawn, value)
     return values
 
 
@@ -116,9 +116,9 @@ def bootstrap_means(correct, seed=0, replicates=REPLICATES):
 def percentile_interval(values):
     """(low, high), 95 %, of replicates [R] or [R, P]: floats, or [P] each."""
     low, high = np.percentile(values, [2.5, 97.5], axis=0)
-    return (low, high) if np.ndim(low) else (_plain(low), _plain(high))
+    return (low, high) if np.ndim(low) else (_round_last_bit(low), _round_last_bit(high))
 
 
-def _plain(value):
+def _round_last_bit(value):
     """A float that prints short: 15 significant digits take away the last bit's noise of interpolation."""
     return float(f"{float(value):.15g}")

@@ -10,8 +10,8 @@ EXAMPLES = "examples"  # the folder of an evaluation in which each cell has a fi
 
 
 def read_examples(folder, cell):
-    """What a model said of each row of a cell, a list of dicts (above), from the folder of the evaluation that the cell is of; None
-    where the cell has no file there. FormatError for a broken one.
+    """What a model said of each row of a cell, a list of dicts (evaluation/journal.py has their fields), from the folder of the evaluation
+    that the cell is of; None where the cell has no file there. FormatError for a broken one.
 
     >>> read_examples("run", {"examples": None})
     """

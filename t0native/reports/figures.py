@@ -36,12 +36,12 @@ def figure4(reports, path=None, ax=None, published=False, text=False):
     >>> print(t0.figures.figure4(report, text=True).splitlines()[0])
     inference
     """
-    report = _one(reports)
-    marks = _marks_of(report, published)
+    report = _join_reports(reports)
+    marks = _find_marks(report, published)
     if text:
-        told = [f"  {label} on {task}: {100 * value:.1f}" for (label, task), value in marks.items()]
-        return "\n".join([text_boxes(report), *(["published:"] if told else []), *told])
-    return _saved(_marked(draw_boxes(report, None, _axes_for(report, path, ax)), report, marks), path)
+        lines = [f"  {label} on {task}: {100 * value:.1f}" for (label, task), value in marks.items()]
+        return "\n".join([text_boxes(report), *(["published:"] if lines else []), *lines])
+    return _save(_draw_marks(draw_boxes(report, None, _make_axes(report, path, ax)), report, marks), path)
 
 
 def figure5(reports, path=None, ax=None, text=False):
@@ -51,12 +51,12 @@ def figure5(reports, path=None, ax=None, text=False):
     >>> print(t0.figures.figure5(report, text=True).splitlines()[0])
     inference
     """
-    report = _one(reports)
-    entries = _entries(report)
+    report = _join_reports(reports)
+    entries = _list_entries(report)
     if text:
-        return _text_bars(entries)
-    tasks, models = _names(entries, "task"), _names(entries, "model")
-    ax = _axes_for(report, path, ax, (7, 1 + 0.25 * len(tasks) * (len(models) + 0.6)))
+        return _write_bars(entries)
+    tasks, models = _distinct_names(entries, "task"), _distinct_names(entries, "model")
+    ax = _make_axes(report, path, ax, (7, 1 + 0.25 * len(tasks) * (len(models) + 0.6)))
     width = 0.8 / len(models)
     for m, model in enumerate(models):
         own = [entry for entry in entries if entry["model"] == model]
@@ -71,7 +71,7 @@ def figure5(reports, path=None, ax=None, text=False):
     ax.set_xlim(*value_range(entries))
     ax.set_xlabel(f"{metric_of(report)}, median over prompts, % (dashed: chance)")
     ax.legend(frameon=False, fontsize="small")
-    return _saved(ax, path)
+    return _save(ax, path)
 
 
 def figure6(reports_by_prompts, path=None, ax=None, text=False):
@@ -82,7 +82,7 @@ def figure6(reports_by_prompts, path=None, ax=None, text=False):
     >>> print(t0.figures.figure6({0: report, 1: [report, report]}, text=True).splitlines()[1].split("  ")[1])
     0 prompts
     """
-    return _rising(_by_number(reports_by_prompts, "prompt"), path, ax, text)
+    return _draw_by_number(_pool_by_number(reports_by_prompts, "prompt"), path, ax, text)
 
 
 def figure7(reports_by_datasets, path=None, ax=None, text=False):
@@ -92,7 +92,7 @@ def figure7(reports_by_datasets, path=None, ax=None, text=False):
     >>> print(t0.figures.figure7({1: report}, text=True).splitlines()[1].split("  ")[1])
     1 dataset
     """
-    return _rising(_by_number(reports_by_datasets, "dataset"), path, ax, text)
+    return _draw_by_number(_pool_by_number(reports_by_datasets, "dataset"), path, ax, text)
 
 
 def heatmap(report, task=None, model=None, path=None, ax=None, text=False, width=72):
@@ -106,17 +106,17 @@ def heatmap(report, task=None, model=None, path=None, ax=None, text=False, width
     >>> len(t0.figures.heatmap(report, text=True).splitlines()[0].split("|")[1])
     5
     """
-    report = _one(report)
-    prompts, rows = _ordered(*_rows_of(report, _chosen(report, "task", task), _chosen(report, "model", model)))
+    report = _join_reports(report)
+    prompts, rows = _sort_rows(*_select_rows(report, _choose(report, "task", task), _choose(report, "model", model)))
     if text:
-        return _text_heatmap(prompts, rows, width)
+        return _write_heatmap(prompts, rows, width)
     if path is not None:
         check_picture(path)
     ax = new_axes(path, (8, 1.2 + 0.25 * len(prompts))) if ax is None else ax
     ax.imshow(np.ma.masked_invalid(rows), aspect="auto", interpolation="nearest", cmap="Blues", vmin=-0.15, vmax=1.0)
     ax.set_yticks(range(len(prompts)), [label_of(prompt) for prompt in prompts], fontsize="small")
     ax.set_xlabel(f"{rows.shape[1]} examples (dark: right, light: wrong, white: dropped)")
-    return _saved(ax, path)
+    return _save(ax, path)
 
 
 # ---- what is drawn ---------------------------------------------------------------------------------------------------
@@ -126,12 +126,12 @@ def _is_report(value):
     return hasattr(value, "cells") and hasattr(value, "summary")
 
 
-def _one(reports):
+def _join_reports(reports):
     """The report; of several, all in one."""
-    return reports if _is_report(reports) else _merged(reports)
+    return reports if _is_report(reports) else _merge(reports)
 
 
-def _merged(reports):
+def _merge(reports):
     """Several reports in one, by their own class: report.py draws by this module, which does not import it back."""
     reports = list(reports)
     wrong = next((report for report in reports if not _is_report(report)), None)
@@ -140,52 +140,54 @@ def _merged(reports):
     return type(reports[0]).merge(reports)
 
 
-def _entries(report):
+def _list_entries(report):
     entries = [entry for entry in report.summary if entry["median"] is not None]
     if not entries:
         raise ConfigError("nothing to draw: no cell has a value")
     return entries
 
 
-def _names(entries, key):
+def _distinct_names(entries, key):
     return list(dict.fromkeys(str(entry[key]) for entry in entries))
 
 
-def _axes_for(report, path, ax, size=None):
+def _make_axes(report, path, ax, size=None):
     if path is not None:
         check_picture(path)
     if ax is not None:
         return ax
-    entries = _entries(report)
-    return new_axes(path, size or (max(4, 1.2 + 0.45 * len(_names(entries, "task")) * (len(_names(entries, "model")) + 1)), 4))
+    entries = _list_entries(report)
+    return new_axes(
+        path, size or (max(4, 1.2 + 0.45 * len(_distinct_names(entries, "task")) * (len(_distinct_names(entries, "model")) + 1)), 4)
+    )
 
 
-def _saved(ax, path):
+def _save(ax, path):
     if path is not None:
         save_figure(ax.figure, Path(path))
     return ax
 
 
-def _by_number(reports, noun):
+def _pool_by_number(reports, noun):
     if not isinstance(reports, Mapping) or not all(isinstance(number, Real) for number in reports):
         raise ConfigError(f"{shown(reports)}: must be a mapping of numbers of {noun}s to reports, as in {{1: report, 8: [report, report]}}")
     if not reports:
         raise ConfigError(f"nothing to draw: no numbers of {noun}s")
-    return _merged(pooled(found, f"{number:g} {noun}{'' if number == 1 else 's'}") for number, found in sorted(reports.items()))
+    return _merge(pooled(of_number, f"{number:g} {noun}{'' if number == 1 else 's'}") for number, of_number in sorted(reports.items()))
 
 
-def _rising(report, path, ax, text):
+def _draw_by_number(report, path, ax, text):
     """Figure 4 whose boxes of a task stand in the order of their numbers, their medians joined by a line."""
     if text:
         return figure4(report, text=True)
-    ax = figure4(report, None, _axes_for(report, path, ax))
-    entries = _entries(report)
-    models = _names(entries, "model")
-    for t, task in enumerate(_names(entries, "task")):
+    ax = figure4(report, None, _make_axes(report, path, ax))
+    entries = _list_entries(report)
+    models = _distinct_names(entries, "model")
+    for t, task in enumerate(_distinct_names(entries, "task")):
         own = [entry for entry in entries if str(entry["task"]) == task]
         places = [t + (models.index(str(entry["model"])) - (len(models) - 1) / 2) * 0.8 / len(models) for entry in own]
         ax.plot(places, [100 * entry["median"] for entry in own], color="black", linewidth=1, alpha=0.5)
-    return _saved(ax, path)
+    return _save(ax, path)
 
 
 def pooled(reports, label):
@@ -214,7 +216,7 @@ def pooled(reports, label):
     return type(reports[0]).of_cells(cells, correct, chances, draws, seed=0, about={"models": [label]})
 
 
-def _marks_of(report, published):
+def _find_marks(report, published):
     """{(label, task): value} of what figure4 is asked to mark."""
     if published is None or published is False:
         return {}
@@ -226,15 +228,15 @@ def _marks_of(report, published):
         return marks
     medians, others = {}, {}
     for name in [None] if published is True else [published] if isinstance(published, str) else published:
-        for found in report.published(name):
-            fact = found["published"]
+        for comparison in report.published(name):
+            fact = comparison["published"]
             kind = medians if fact["statistic"] == "median" else others
-            kind.setdefault((f"{fact['model']}, published", found["task"]), fact["value"])
+            kind.setdefault((f"{fact['model']}, published", comparison["task"]), fact["value"])
     return medians if published is True else others | medians
 
 
-def _marked(ax, report, marks):
-    tasks = _names(_entries(report), "task")
+def _draw_marks(ax, report, marks):
+    tasks = _distinct_names(_list_entries(report), "task")
     for i, label in enumerate(dict.fromkeys(label for label, _ in marks)):
         points = [(tasks.index(task), 100 * value) for (name, task), value in marks.items() if name == label and task in tasks]
         if points:
@@ -244,9 +246,9 @@ def _marked(ax, report, marks):
     return ax
 
 
-def _text_bars(entries, width=50):
+def _write_bars(entries, width=50):
     lines, wide = [], max(len(str(entry["model"])) for entry in entries)
-    for task in _names(entries, "task"):
+    for task in _distinct_names(entries, "task"):
         lines.append(task)
         for entry in (entry for entry in entries if str(entry["task"]) == task):
             bar = list("=" * round(width * entry["median"]) + " " * (width - round(width * entry["median"])))
@@ -256,7 +258,7 @@ def _text_bars(entries, width=50):
     return "\n".join(lines)
 
 
-def _text_heatmap(prompts, rows, width):
+def _write_heatmap(prompts, rows, width):
     names = [label if len(label) <= 24 else label[:21] + "..." for label in (" ".join(prompt.split()) for prompt in prompts)]
     wide = max(map(len, names))
     parts = np.array_split(np.arange(rows.shape[1]), min(rows.shape[1], max(20, width - wide - 3)))
@@ -268,7 +270,7 @@ def _shade(values):
     return _SHADES[round(min(1.0, max(0.0, float(kept.mean()))) * (len(_SHADES) - 1))] if len(kept) else " "
 
 
-def _chosen(report, key, name):
+def _choose(report, key, name):
     known = list(dict.fromkeys(cell[key] for cell in report.cells))
     if name is None and len(known) == 1:
         return known[0]
@@ -277,18 +279,18 @@ def _chosen(report, key, name):
     return name
 
 
-def _rows_of(report, task, model):
-    found = [
+def _select_rows(report, task, model):
+    named_rows = [
         (cell["prompt"], rows)
         for cell, rows in zip(report.cells, report.correct)
         if (cell["task"], cell["model"]) == (task, model) and rows is not None
     ]
-    if not found:
+    if not named_rows:
         raise ConfigError(f"heatmap: no cell of task {task!r} and model {model!r} has rows")
-    return [str(prompt) for prompt, _ in found], np.stack([rows for _, rows in found])
+    return [str(prompt) for prompt, _ in named_rows], np.stack([rows for _, rows in named_rows])
 
 
-def _ordered(prompts, rows):
+def _sort_rows(prompts, rows):
     """By the share that is right, the highest first: (prompts, rows [P, N])."""
     kept, right = ~np.isnan(rows), np.nan_to_num(rows)
     of_prompts, of_examples = (-right.sum(axis=axis) / np.maximum(1, kept.sum(axis=axis)) for axis in (1, 0))

@@ -10,6 +10,8 @@ import json
 from html import escape
 
 from t0native.base.errors import ConfigError
+from t0native.reports.figures import figure4, heatmap
+from t0native.reports.published import beside_text
 from t0native.reports.tables import cell_rows, html_rows, html_table
 
 __all__ = ["html_page"]
@@ -33,50 +35,46 @@ def html_page(report, published=False, title="Evaluation"):
     """
     models = ", ".join(dict.fromkeys(str(cell["model"]) for cell in report.cells)) or "no model"
     failed = len(report.failed)
-    told = f"{models}: {len(report.cells)} cells" + (f", {failed} of them failed" if failed else "")
+    subtitle = f"{models}: {len(report.cells)} cells" + (f", {failed} of them failed" if failed else "")
     parts = [
-        f"<h1>{escape(title)}</h1><p>{escape(told)}. Values in percent; intervals are of 95 %.</p>",
-        "<h2>Summary</h2>" + _wide(html_table(report)),
-        "<h2>Prompts</h2>" + _boxes(report, published),
-        "<h2>Examples</h2>" + _heatmaps(report),
-        "<h2>Cells</h2>" + _cells(report),
+        f"<h1>{escape(title)}</h1><p>{escape(subtitle)}. Values in percent; intervals are of 95 %.</p>",
+        "<h2>Summary</h2>" + _wrap_table(html_table(report)),
+        "<h2>Prompts</h2>" + _draw_boxes(report, published),
+        "<h2>Examples</h2>" + _draw_heatmaps(report),
+        "<h2>Cells</h2>" + _tabulate_cells(report),
     ]
     if published:
-        from t0native.reports.published import beside_text
-
         parts.append(f"<h2>Published figures</h2><pre>{escape(beside_text(report))}</pre>")
-    parts.append("<h2>About</h2>" + _wide(html_rows(("what", "value"), [[key, _told(value)] for key, value in report.about.items()])))
+    parts.append(
+        "<h2>About</h2>" + _wrap_table(html_rows(("what", "value"), [[key, _format_value(value)] for key, value in report.about.items()]))
+    )
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{STYLE}</style>'
     page = f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
     return page.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair has no bytes
 
 
-def _boxes(report, published):
-    from t0native.reports.figures import figure4
-
+def _draw_boxes(report, published):
     if not any(entry["median"] is not None for entry in report.summary):
         return "<p>No cell has a value.</p>"
-    return _picture(lambda **how: figure4(report, published=published, **how), "box plots over prompts")
+    return _embed_picture(lambda **options: figure4(report, published=published, **options), "box plots over prompts")
 
 
-def _heatmaps(report):
-    from t0native.reports.figures import heatmap
-
+def _draw_heatmaps(report):
     pairs = list(dict.fromkeys((entry["task"], entry["model"]) for entry in report.summary))
-    found = []
+    pictures = []
     for task, model in pairs[:MOST_HEATMAPS]:
         name = f"{task}, {model}"
         try:
-            picture = _picture(
-                lambda ax=None, **how: heatmap(report, task, model, ax=ax, **how),
+            picture = _embed_picture(
+                lambda ax=None, **options: heatmap(report, task, model, ax=ax, **options),
                 f"prompts by examples of {name}",
                 _height(report, task, model),
             )
         except ConfigError:  # no cell of it has rows
             continue
-        found.append(f"<details><summary>{escape(name)}</summary>{picture}</details>")
+        pictures.append(f"<details><summary>{escape(name)}</summary>{picture}</details>")
     left = len(pairs) - MOST_HEATMAPS
-    return "".join(found) + (f"<p>{left} more are left out: draw them by t0native.figures.heatmap.</p>" if left > 0 else "")
+    return "".join(pictures) + (f"<p>{left} more are left out: draw them by t0native.figures.heatmap.</p>" if left > 0 else "")
 
 
 def _height(report, task, model):
@@ -84,10 +82,10 @@ def _height(report, task, model):
     return 1.2 + 0.25 * sum((cell["task"], cell["model"]) == (task, model) for cell in report.cells)
 
 
-def _picture(draw, what, height=4):
+def _embed_picture(draw, what, height=4):
     """draw(ax=) as SVG in the page, or draw(text=True) without matplotlib."""
     try:
-        from matplotlib import rc_context
+        from matplotlib import rc_context  # optional
         from matplotlib.figure import Figure
     except ImportError:
         return f"<pre>{escape(draw(text=True))}</pre>"
@@ -100,14 +98,14 @@ def _picture(draw, what, height=4):
     return f'<p><img alt="{escape(what)}" src="data:image/svg+xml;base64,{data}"></p>'
 
 
-def _cells(report):
-    return _wide(html_rows(*cell_rows(report), ["failed" if cell["status"] != "ok" else "" for cell in report.cells]))
+def _tabulate_cells(report):
+    return _wrap_table(html_rows(*cell_rows(report), ["failed" if cell["status"] != "ok" else "" for cell in report.cells]))
 
 
-def _wide(table):
+def _wrap_table(table):
     """A table that is moved aside by itself where the window is narrower."""
     return f'<div class="table" tabindex="0">{table}</div>'
 
 
-def _told(value):
+def _format_value(value):
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

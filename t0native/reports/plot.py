@@ -22,15 +22,15 @@ def text_boxes(report, width=72):
     tasks = list(dict.fromkeys(entry["task"] for entry in entries))
     wide = max(len(str(entry["model"])) for entry in entries) + 2
     size = max(20, width - wide - 6)
-    ticks = _axis_line(size)
+    ticks = _draw_axis(size)
     lines = []
     for task in tasks:
         lines.append(str(task))
-        lines += [f"  {str(e['model']):<{wide}}{_box(e, size)}  {100 * e['median']:5.1f}" for e in entries if e["task"] == task]
+        lines += [f"  {str(e['model']):<{wide}}{_draw_box(e, size)}  {100 * e['median']:5.1f}" for e in entries if e["task"] == task]
     return "\n".join([*lines, " " * (wide + 2) + ticks, " " * (wide + 2) + "%: |min [q1 M median q3] max|, : chance"])
 
 
-def _axis_line(size):
+def _draw_axis(size):
     marks = [" "] * (size + 3)
     for value in (0, 25, 50, 75, 100):
         at = round(value / 100 * (size - 1))
@@ -39,7 +39,7 @@ def _axis_line(size):
     return "".join(marks).rstrip()
 
 
-def _box(entry, size):
+def _draw_box(entry, size):
     def at(value):
         return min(size - 1, max(0, round(value * (size - 1))))
 
@@ -70,10 +70,10 @@ def draw_boxes(report, path=None, ax=None):
     for m, model in enumerate(models):
         places, values = [], []
         for t, task in enumerate(tasks):
-            found = _values(report, model, task)
-            if found:
+            task_values = _select_values(report, model, task)
+            if task_values:
                 places.append(t + (m - (len(models) - 1) / 2) * step)
-                values.append([100 * value for value in found])
+                values.append([100 * value for value in task_values])
         color = f"C{m}"
         boxes = ax.boxplot(values, positions=places, widths=0.8 * step, showfliers=False, patch_artist=True, medianprops={"color": "black"})
         for box in boxes["boxes"]:
@@ -88,7 +88,7 @@ def draw_boxes(report, path=None, ax=None):
     return ax
 
 
-def _values(report, model, task):
+def _select_values(report, model, task):
     cells = [c for c in report.cells if c["model"] == model and c["task"] == task and c["status"] == "ok"]
     accuracy = [c["value"] for c in cells if c["metric"] == "accuracy"]
     return accuracy or [c["value"] for c in cells if c["metric"] == cells[0]["metric"]]
@@ -142,7 +142,7 @@ def label_of(name, most=40):
 
 def check_picture(path):
     """Whether a picture could be saved there, asked before the work; ImportError, ConfigError or OSError where not."""
-    with _needs_matplotlib():
+    with _requiring_matplotlib():
         from matplotlib.backend_bases import FigureCanvasBase
     kind, known = Path(path).suffix[1:].lower(), FigureCanvasBase.get_supported_filetypes()
     if kind not in known:
@@ -152,7 +152,7 @@ def check_picture(path):
 
 
 @contextmanager
-def _needs_matplotlib():
+def _requiring_matplotlib():
     try:
         yield
     except ImportError:
@@ -161,7 +161,7 @@ def _needs_matplotlib():
 
 def new_axes(path, size):
     """Axes of a figure of that size in inches; without pyplot where it goes to a file."""
-    with _needs_matplotlib():
+    with _requiring_matplotlib():
         if path is not None:  # no pyplot: nothing global is touched
             from matplotlib.figure import Figure
 

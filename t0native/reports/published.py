@@ -33,7 +33,7 @@ def published(model=None, dataset=None):
     >>> t0.published("T0 11B", "super_glue/cb")[0]["source"]
     'Liu et al. 2022 (T-Few), arXiv:2205.05638v2'
     """
-    facts = _facts()
+    facts = _read_facts()
     for key, wanted in (("model", model), ("dataset", dataset)):
         names = list(dict.fromkeys(fact[key] for fact in facts))
         if wanted is not None and wanted not in names:
@@ -42,18 +42,18 @@ def published(model=None, dataset=None):
 
 
 @cache
-def _facts():
+def _read_facts():
     data = json.loads(_FILE.read_text(encoding="utf-8"))
-    return [fact for table in data["tables"] for fact in _of_table(data, table)] + list(_of_bias(data))
+    return [fact for table in data["tables"] for fact in _read_table(data, table)] + list(_read_bias(data))
 
 
-def _of_table(data, table):
+def _read_table(data, table):
     for key, value in table["values"].items():
         dataset, _, split = key.partition("@")
         known = data["sets"].get(key, {})
         if "split" in table:  # not said; of ANLI the round alone
             known, split = {}, split[-2:]
-        told = value if isinstance(value, dict) else {"median": value}
+        numbers = value if isinstance(value, dict) else {"median": value}
         yield {
             "model": table["model"],
             "dataset": dataset,
@@ -61,8 +61,8 @@ def _of_table(data, table):
             "rows": known.get("rows"),
             "metric": table.get("metric", "accuracy"),
             "statistic": table["statistic"],
-            "value": _fraction(told["median"]),
-            **{ours: _fraction(told.get(theirs)) for ours, theirs in (("low", "min"), ("high", "max"), ("iqr", "iqr"))},
+            "value": _fraction(numbers["median"]),
+            **{ours: _fraction(numbers.get(theirs)) for ours, theirs in (("low", "min"), ("high", "max"), ("iqr", "iqr"))},
             "prompts": known.get("prompts") if table["prompts"] == "paper" else table["prompts"],
             "shots": table["shots"],
             "source": data["sources"][table["source"]],
@@ -71,7 +71,7 @@ def _of_table(data, table):
         }
 
 
-def _of_bias(data):
+def _read_bias(data):
     bias = data["bias"]
     for model, values in bias["rows"].items():
         for column, value in zip(bias["columns"], values, strict=True):
@@ -101,43 +101,42 @@ def _fraction(percent):
 
 def beside(report, model=None):
     """See Report.published."""
-    found = []
+    comparisons = []
     for entry in report.summary:
         cells = [c for c in report.cells if (c["model"], c["task"], c["status"]) == (entry["model"], entry["task"], "ok")]
         if entry["median"] is None or not cells or cells[0]["dataset"] is None:
             continue
         names = {cells[0]["dataset"], f"{cells[0]['dataset']}/{cells[0]['subset']}"}
         for fact in published(model):
-            if fact["dataset"] in names and _same_rows(fact, cells[0]["split"]):
+            if fact["dataset"] in names and _has_same_rows(fact, cells[0]["split"]):
                 statistic = fact["statistic"] if fact["statistic"] in _STATISTICS else "median"
                 own = {"task": entry["task"], "model": entry["model"], "own": entry[statistic]}
-                found.append(own | {"published": fact, "differs": list(_differences(fact, entry, cells))})
-    return found
+                comparisons.append(own | {"published": fact, "differs": list(_list_differences(fact, entry, cells))})
+    return comparisons
 
 
 def beside_text(report, model=None):
     """Lines of percents: the user's own of the same statistic, the published one, whose, and what differs."""
     lines, before = [], None
-    for found in beside(report, model):
-        fact, head = found["published"], f"{found['task']}, {found['model']}"
+    for comparison in beside(report, model):
+        fact, head = comparison["published"], f"{comparison['task']}, {comparison['model']}"
         lines += [] if head == before else [head, "   own  published"]
         before = head
-        line = f"  {100 * found['own']:4.1f}       {100 * fact['value']:4.1f}  {fact['model']} ({fact['statistic']}; {fact['source']})"
-        lines.append(line + (": " + "; ".join(found["differs"]) if found["differs"] else ""))
+        line = f"  {100 * comparison['own']:4.1f}       {100 * fact['value']:4.1f}  {fact['model']} ({fact['statistic']}; {fact['source']})"
+        lines.append(line + (": " + "; ".join(comparison["differs"]) if comparison["differs"] else ""))
     return "\n".join(lines) or "nothing was published on these datasets"
 
 
-def _same_rows(fact, split):
-    """ANLI's rounds are sets of their own; of other datasets, any split is shown and told."""
+def _has_same_rows(fact, split):
+    """ANLI's rounds are sets of their own; of other datasets, any split is shown, and named where it differs."""
     return fact["dataset"] != "anli" or (fact["split"] or "")[-2:] == str(split)[-2:]
 
 
-def _differences(fact, entry, cells):
+def _list_differences(fact, entry, cells):
     """What was measured otherwise, in words, theirs first."""
     if fact["statistic"] not in _STATISTICS:
-        yield {"as printed": "which statistic over prompts is not said"}.get(
-            fact["statistic"], f"{fact['statistic']}"
-        ) + "; yours is the median"
+        known = "which statistic over prompts is not said" if fact["statistic"] == "as printed" else fact["statistic"]
+        yield f"{known}; yours is the median"
     if fact["prompts"] is None:
         yield f"which prompts is not said; yours {entry['prompts']}"
     elif fact["prompts"] != entry["prompts"]:

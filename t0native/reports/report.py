@@ -1,27 +1,30 @@
 """Reports: every cell of an evaluation, and per model and task the distribution over prompts, never one selected prompt.
 
-    cells     a dict a (model, task, prompt): value, 95 % interval, n, dropped rows, status, reason
+    cells     a dict a (model, task, prompt): value, 95 % interval, n, dropped rows, status, reason (all its keys: cell.py)
     summary   a dict a (model, task): median, quartiles (linear interpolation), interval of the median, mean, min, max
     about     versions, models, seed, kernels, threads, time
     correct   per cell the rows' values (1 right, 0 wrong, an F1, ...), NaN where dropped (float64 [rows]); None for a failed cell
-    draws     per cell None, or the replicates of a metric that is no mean over rows (float64 [replicates], judging.py)
+    draws     per cell None, or the replicates of a metric that is no mean over rows (float64 [replicates])
 
 Values are fractions of 1 (correlations from -1); tables and pictures show percent. A saved report is JSON with these parts.
-A summary covers the cells of one metric: accuracy where the task has any, else the metric of its cells."""
+A summary covers the cells of one metric (summary.py)."""
 
 from pathlib import Path
 
-import numpy as np
-
 from t0native.base.arguments import SEED, check
 from t0native.base.errors import ConfigError
-from t0native.reports.bootstrap import bootstrap_means, intervals, quartiles
-from t0native.reports.reportfiles import CELL, ENTRY, read_report, write_report
+from t0native.base.files import write_text
+from t0native.reports import analysis, plot, tables
+from t0native.reports.cell import CELL, CellRecord
+from t0native.reports.examples import read_examples
+from t0native.reports.htmlpage import html_page
+from t0native.reports.published import beside
+from t0native.reports.reportfiles import read_report, write_report
+from t0native.reports.summary import ENTRY, merge_summaries, summarize
 
 __all__ = ["Report"]
 
 CELL_KEYS, SUMMARY_KEYS = tuple(CELL), tuple(ENTRY)
-_GUESSED = ("accuracy", "multiple_choice_grade")  # metrics that have a chance level
 
 
 class Report:
@@ -49,13 +52,19 @@ class Report:
         >>> Report.of_cells([], [], [], seed=0, about={}).summary
         []
         """
-        seed = check(SEED, "seed", seed)
-        cells = [dict(cell) for cell in cells]
         draws = [None] * len(cells) if draws is None else draws
-        summary = []
-        for (model, task), group in _groups(cells).items():
-            summary.append({"model": model, "task": task, **_summarised(cells, group, correct, chances, draws, seed)})
-        return cls([{key: cell.get(key) for key in CELL_KEYS} for cell in cells], summary, about, correct, draws)
+        return cls.of_records([CellRecord.from_dict(*parts) for parts in zip(cells, correct, chances, draws)], seed=seed, about=about)
+
+    @classmethod
+    def of_records(cls, records, *, seed, about):
+        """The same of CellRecords (cell.py), judged or failed; fills in their value, low, high and n.
+
+        >>> Report.of_records([], seed=0, about={}).cells
+        []
+        """
+        summary = summarize(records, check(SEED, "seed", seed))
+        correct, draws = [record.correct for record in records], [record.draws for record in records]
+        return cls([record.to_dict() for record in records], summary, about, correct, draws)
 
     @staticmethod
     def merge(reports):
@@ -71,22 +80,13 @@ class Report:
         reports = list(reports)
         if not reports:
             raise ConfigError("Report.merge: no reports")
-        cells = [dict(cell) for report in reports for cell in report.cells]
-        seen = set()
-        for cell in cells:
-            key = (cell["model"], cell["task"], cell["prompt"])
-            if key in seen:
-                raise ConfigError(
-                    f"Report.merge: model {key[0]!r}, task {key[1]!r}, prompt {key[2]!r} stands in two reports; label the models apart"
-                )
-            seen.add(key)
-        correct, draws, folders = (
-            [found for report in reports for found in getattr(report, part)] for part in ("correct", "draws", "folders")
-        )
+        _check_different(reports)
+        records, summary = merge_summaries(reports)
+        cells = [cell | record.measured() for cell, record in zip(_join(reports, "cells"), records)]
         about = {**reports[0].about, "models": [m for report in reports for m in report.about.get("models", [])]}
         if all("seconds" in report.about for report in reports):
             about["seconds"] = sum(report.about["seconds"] for report in reports)
-        return Report(cells, _merged_summary(reports, cells, correct, draws), about, correct, draws, folders)
+        return Report(cells, summary, about, *(_join(reports, part) for part in ("correct", "draws", "folders")))
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
@@ -115,8 +115,8 @@ class Report:
         """
         path = Path(path)
         path = path / "report.json" if path.is_dir() else path
-        found = read_report(path)
-        return cls(*found, folders=[path.parent.absolute()] * len(found[0]))
+        cells, *others = read_report(path)
+        return cls(cells, *others, folders=[path.parent.absolute()] * len(cells))
 
     def examples(self, cell):
         """What the model said of each row of a cell (one of `cells`): a list of dicts with row, target, choices, scores, lengths,
@@ -129,8 +129,6 @@ class Report:
         ...     len(report.examples(report.cells[0])), sorted(report.examples(report.cells[0])[1])[-2:]
         (2, ['target', 'value'])
         """
-        from t0native.reports.examples import read_examples
-
         return read_examples(self.folders[self.cells.index(cell)], cell)
 
     # ---- showing ----------------------------------------------------------------------------------------------------
@@ -159,9 +157,7 @@ class Report:
         >>> found["task"], found["prompts"], len(found["cells"]), 0 <= found["agreement"] <= 1
         ('inference', 12, 12, True)
         """
-        from t0native.reports.analysis import describe
-
-        return describe(self)
+        return analysis.describe(self)
 
     def compare(self, model_a, model_b):
         """Two models on the tasks and prompts that both have (see `merge`), a list of dicts, one a task: `a` and `b` (medians over
@@ -175,9 +171,7 @@ class Report:
         >>> found["prompts"], found["interval"][0] <= found["difference"] <= found["interval"][1], 0 < found["p"] <= 1
         (12, True, True)
         """
-        from t0native.reports.analysis import compare
-
-        return compare(self, model_a, model_b)
+        return analysis.compare(self, model_a, model_b)
 
     def published(self, model=None):
         """Published figures (of one model, or of all) beside one's own, a list of dicts, a summary and figure: task, model, `own` (of the
@@ -192,21 +186,15 @@ class Report:
         >>> found["published"]["value"], found["differs"]
         (0.812, ['10 prompts; yours 1', '277 rows; yours 1'])
         """
-        from t0native.reports.published import beside
-
         return beside(self, model)
 
     def __str__(self):
-        from t0native.reports.tables import summary_table
-
-        return summary_table(self)
+        return tables.summary_table(self)
 
     __repr__ = __str__
 
     def _repr_html_(self):
-        from t0native.reports.tables import html_table
-
-        return html_table(self)
+        return tables.html_table(self)
 
     def to_markdown(self):
         """Both tables in Markdown: the summary, then every cell.
@@ -214,9 +202,7 @@ class Report:
         >>> print(Report([], [], {}).to_markdown().splitlines()[0])
         | task | model | prompts | chance | median | 95 % interval | quartiles | mean | min | max |
         """
-        from t0native.reports.tables import markdown
-
-        return markdown(self)
+        return tables.markdown(self)
 
     def to_latex(self):
         """The summary as a LaTeX tabular (package booktabs), every text escaped.
@@ -224,14 +210,12 @@ class Report:
         >>> print(Report([], [], {}).to_latex().splitlines()[0])
         \\begin{tabular}{llrrrrrrrr}
         """
-        from t0native.reports.tables import latex
-
-        return latex(self)
+        return tables.latex(self)
 
     def to_pandas(self):
         """The cells as a pandas DataFrame, a row a cell. ImportError where pandas is not installed: `cells` is the same without it."""
         try:
-            import pandas
+            import pandas  # optional
         except ImportError:
             raise ImportError("to_pandas needs pandas: pip install pandas (report.cells holds the same as dicts)") from None
         return pandas.DataFrame(self.cells)
@@ -243,9 +227,6 @@ class Report:
         >>> Report([], [], {}).to_html()[:15]
         '<!doctype html>'
         """
-        from t0native.base.files import write_text
-        from t0native.reports.htmlpage import html_page
-
         page = html_page(self, published)
         if path is not None:
             write_text(path, page)
@@ -258,84 +239,26 @@ class Report:
         >>> print(report.boxes().splitlines()[0])
         inference
         """
-        from t0native.reports.plot import text_boxes
-
-        return text_boxes(self, width)
+        return plot.text_boxes(self, width)
 
     def plot(self, path=None, ax=None):
         """Box plots over prompts, a point a prompt (as Figure 4 of Sanh et al. 2022), by matplotlib; returns the Axes.
         path: where to save it (.png, .svg, .pdf).  ImportError where matplotlib is not installed."""
-        from t0native.reports.plot import draw_boxes
-
-        return draw_boxes(self, path, ax)
+        return plot.draw_boxes(self, path, ax)
 
 
-def _groups(cells):
-    """{(model, task): numbers of its cells}, in the order of their first cells."""
-    groups = {}
-    for i, cell in enumerate(cells):
-        groups.setdefault((cell["model"], cell["task"]), []).append(i)
-    return groups
+def _join(reports, part):
+    """The lists of this name of all reports, as one."""
+    return [value for report in reports for value in getattr(report, part)]
 
 
-def _merged_summary(reports, cells, correct, draws):
-    """The reports' own entries, and one for each (model, task) that several of them have, made from all its rows."""
-    entries, chances = {}, []
-    for report in reports:
-        own = {(entry["model"], entry["task"]): entry for entry in report.summary}
-        chances += [
-            own.get((cell["model"], cell["task"]), {}).get("chance") if cell["metric"] in _GUESSED else None for cell in report.cells
-        ]
-        for key, entry in own.items():
-            entries.setdefault(key, []).append(entry)
-    seed, groups = reports[0].about.get("seed"), _groups(cells)
-    summary = []
-    for (model, task), found in entries.items():
-        if len(found) > 1:
-            group = groups.get((model, task), [])
-            _check_rows(model, task, [correct[i] for i in group if cells[i]["status"] == "ok"])
-            entry = _summarised(cells, group, correct, chances, draws, seed if SEED.fits(seed) else 0)
-            found = [{"model": model, "task": task, **entry}]
-        summary += found
-    return summary
-
-
-def _check_rows(model, task, rows):
-    lengths = sorted({None if values is None else len(values) for values in rows}, key=str)
-    if len(lengths) > 1 or None in lengths:
-        told = " and ".join("no rows" if n is None else f"{n} rows" for n in lengths)
-        raise ConfigError(
-            f"Report.merge: model {model!r}, task {task!r}: its prompts were judged on {told}, saved in several reports; evaluate "
-            "them alike"
-        )
-
-
-def _summarised(cells, group, correct, chances, draws, seed):
-    """Fills the group's cells in place and returns its summary entry, but for model and task."""
-    for i in group:
-        cells[i] |= {"value": None, "low": None, "high": None, "n": 0}
-    fine = [i for i in group if cells[i]["status"] == "ok"]
-    by_metric = {metric: [i for i in fine if cells[i]["metric"] == metric] for metric in dict.fromkeys(cells[i]["metric"] for i in fine)}
-    entry = dict.fromkeys(SUMMARY_KEYS[2:]) | {"prompts": 0}
-    main = "accuracy" if "accuracy" in by_metric else next(iter(by_metric), None)
-    for metric, indices in by_metric.items():
-        for i in indices:
-            kept = correct[i][~np.isnan(correct[i])]
-            cells[i] |= {"value": float(kept.mean()) if draws[i] is None else cells[i]["metrics"][metric], "n": len(kept)}
-        lows, highs, low, high = intervals(_replicates(indices, correct, draws, seed), seed)
-        for i, cell_low, cell_high in zip(indices, lows, highs):
-            cells[i] |= {"low": float(cell_low), "high": float(cell_high)}
-        if metric == main:
-            values = [cells[i]["value"] for i in indices]
-            known = [chances[i] for i in indices if chances[i] is not None]
-            median, q1, q3 = quartiles(values)
-            entry |= {"chance": float(np.mean(known)) if known else None, "median": median, "q1": q1, "q3": q3, "low": low, "high": high}
-            entry |= {"mean": float(np.mean(values)), "min": min(values), "max": max(values), "prompts": len(values)}
-    return entry
-
-
-def _replicates(indices, correct, draws, seed):
-    """[replicates, cells] of cells of one metric."""
-    if draws[indices[0]] is not None:
-        return np.stack([draws[i] for i in indices], axis=1)
-    return bootstrap_means(np.stack([correct[i] for i in indices]), seed)
+def _check_different(reports):
+    """ConfigError for a (model, task, prompt) that two of the reports have."""
+    seen = set()
+    for cell in _join(reports, "cells"):
+        key = (cell["model"], cell["task"], cell["prompt"])
+        if key in seen:
+            raise ConfigError(
+                f"Report.merge: model {key[0]!r}, task {key[1]!r}, prompt {key[2]!r} stands in two reports; label the models apart"
+            )
+        seen.add(key)

@@ -11,31 +11,24 @@ import binascii
 
 import numpy as np
 
-from t0native.base.arguments import MAPPING, NUMBER, TEXT, Kind, number, whole
+from t0native.base.arguments import MAPPING, NUMBER, TEXT, Kind
 from t0native.base.errors import FormatError
 from t0native.base.files import write_json
 from t0native.base.jsontext import parse_json
 from t0native.reports.bootstrap import REPLICATES
+from t0native.reports.cell import CELL, COUNT
+from t0native.reports.summary import DISTRIBUTION, ENTRY
 
-__all__ = ["CELL", "ENTRY", "read_report", "write_report"]
+__all__ = ["read_report", "write_report"]
 
 _LIST = Kind(lambda value: isinstance(value, list), "a list")
-_SHARE = number(lambda value: -1 <= value <= 1, "a number from -1 to 1").or_none()  # correlations can be below 0
-_NAME, _COUNT = TEXT.or_none(), whole(0)
-CELL = {
-    "model": TEXT, "task": TEXT, "dataset": _NAME, "subset": _NAME, "split": _NAME, "prompt": TEXT, "prompt_id": _NAME,
-    "metric": TEXT, "value": _SHARE, "low": _SHARE, "high": _SHARE, "n": _COUNT.or_none(), "dropped": _COUNT.or_none(),
-    "status": TEXT, "reason": _NAME, "metrics": MAPPING.or_none(), "normalized": _SHARE, "examples": _NAME,
-}  # fmt: skip
 LATER = ("metrics", "normalized", "examples")  # keys that reports of version 0.1 before them lack
-_DISTRIBUTION = ("median", "q1", "q3", "low", "high", "mean", "min", "max")
-ENTRY = {"model": TEXT, "task": TEXT, "chance": _SHARE, **dict.fromkeys(_DISTRIBUTION, _SHARE), "prompts": _COUNT}
 _ABOUT = {"models": _LIST, "seconds": NUMBER}  # where they are there
 
 
 def write_report(path, report):
     """OSError leaves what was there before."""
-    rows = [_packed(values, draws) for values, draws in zip(report.correct, report.draws)]
+    rows = [_pack_rows(values, draws) for values, draws in zip(report.correct, report.draws)]
     write_json(path, {"cells": report.cells, "summary": report.summary, "about": report.about, "rows": rows})
 
 
@@ -56,8 +49,8 @@ def read_report(path):
     rows = [None] * len(cells) if rows is None else rows
     if not isinstance(rows, list) or len(rows) != len(cells):
         raise FormatError(f"{path}: 'rows' must be a list of {len(cells)}, one for each cell")
-    found = [_unpacked(packed, f"{path}: rows[{i}]") for i, packed in enumerate(rows)]
-    return cells, data["summary"], about, [values for values, _ in found], [draws for _, draws in found]
+    unpacked = [_unpack_rows(packed, f"{path}: rows[{i}]") for i, packed in enumerate(rows)]
+    return cells, data["summary"], about, [values for values, _ in unpacked], [draws for _, draws in unpacked]
 
 
 def _check_keys(place, kinds, entry):
@@ -86,60 +79,60 @@ def _check_together(path, cells, summary):
             raise FormatError(f"{path}: cells[{i}] is ok, but one of value, low and high is null")
     judged = {(cell["model"], cell["task"]) for cell in cells if cell["status"] == "ok"}
     for i, entry in enumerate(summary):
-        known = [key for key in _DISTRIBUTION if entry[key] is not None]
-        if known and len(known) < len(_DISTRIBUTION):
-            raise FormatError(f"{path}: summary[{i}]: some of {', '.join(_DISTRIBUTION)} are null, others not")
+        known = [key for key in DISTRIBUTION if entry[key] is not None]
+        if known and len(known) < len(DISTRIBUTION):
+            raise FormatError(f"{path}: summary[{i}]: some of {', '.join(DISTRIBUTION)} are null, others not")
         if known and (entry["model"], entry["task"]) not in judged:
             raise FormatError(f"{path}: summary[{i}] has a median, but no cell of its model and task is ok")
 
 
-def _packed(values, draws):
+def _pack_rows(values, draws):
     if values is None:
         return None
     kept = ~np.isnan(values)
-    packed = {"rows": len(values), "kept": _base64(np.packbits(kept))}
+    packed = {"rows": len(values), "kept": _encode(np.packbits(kept))}
     if np.isin(values[kept], (0, 1)).all():
-        packed["right"] = _base64(np.packbits(kept & (values == 1)))
+        packed["right"] = _encode(np.packbits(kept & (values == 1)))
     else:
-        packed["values"] = _base64(np.where(kept, values, 0).astype("<f8"))
-    return packed if draws is None else packed | {"draws": _base64(np.asarray(draws, "<f8"))}
+        packed["values"] = _encode(np.where(kept, values, 0).astype("<f8"))
+    return packed if draws is None else packed | {"draws": _encode(np.asarray(draws, "<f8"))}
 
 
-def _base64(array):
+def _encode(array):
     return base64.b64encode(array.tobytes()).decode()
 
 
-def _unpacked(packed, place):
+def _unpack_rows(packed, place):
     """(float64 [rows], NaN where dropped; float64 [replicates] or None); (None, None) for null."""
     if packed is None:
         return None, None
     form = "values" if isinstance(packed, dict) and "values" in packed else "right"
-    _check_keys(place, {"rows": _COUNT, "kept": TEXT, form: TEXT}, packed)
+    _check_keys(place, {"rows": COUNT, "kept": TEXT, form: TEXT}, packed)
     n = packed["rows"]
-    kept = _bits(packed["kept"], n, f"{place}: kept")
+    kept = _read_bits(packed["kept"], n, f"{place}: kept")
     if form == "right":
-        values = _bits(packed["right"], n, f"{place}: right").astype(np.float64)
+        values = _read_bits(packed["right"], n, f"{place}: right").astype(np.float64)
     else:
-        values = _numbers(packed["values"], n, f"{place}: values")
+        values = _read_numbers(packed["values"], n, f"{place}: values")
     draws = None
     if "draws" in packed:
         _check(place, TEXT, "draws", packed["draws"])
-        draws = _numbers(packed["draws"], REPLICATES, f"{place}: draws")
+        draws = _read_numbers(packed["draws"], REPLICATES, f"{place}: draws")
     return np.where(kept, values, np.nan), draws
 
 
-def _numbers(text, n, place):
-    values = np.frombuffer(_bytes(text, 8 * n, f"{n} numbers", place), "<f8").astype(np.float64)
+def _read_numbers(text, n, place):
+    values = np.frombuffer(_decode(text, 8 * n, f"{n} numbers", place), "<f8").astype(np.float64)
     if not (np.abs(values) <= 1).all():
         raise FormatError(f"{place} hold {values[~(np.abs(values) <= 1)][0]}: must be numbers from -1 to 1")
     return values
 
 
-def _bits(text, n, place):
-    return np.unpackbits(np.frombuffer(_bytes(text, -(-n // 8), f"{n} rows", place), np.uint8), count=n).astype(bool)
+def _read_bits(text, n, place):
+    return np.unpackbits(np.frombuffer(_decode(text, -(-n // 8), f"{n} rows", place), np.uint8), count=n).astype(bool)
 
 
-def _bytes(text, size, what, place):
+def _decode(text, size, what, place):
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -5,7 +5,7 @@ import io
 import json
 from html import escape
 
-from t0native.reports.reportfiles import CELL
+from t0native.reports.cell import CELL
 from t0native.reports.winobias import gap_lines
 from t0native.tasks.metrics import METRICS
 
@@ -18,7 +18,7 @@ def percent(value):
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-def _range(low, high):
+def _format_range(low, high):
     return "-" if low is None else f"{percent(low)} to {percent(high)}"
 
 
@@ -27,11 +27,11 @@ def summary_rows(report):
     tasks = dict.fromkeys(entry["task"] for entry in report.summary)
     for task in tasks:
         for e in (entry for entry in report.summary if entry["task"] == task):
-            middle = [percent(e["chance"]), percent(e["median"]), _range(e["low"], e["high"]), _range(e["q1"], e["q3"])]
+            middle = [percent(e["chance"]), percent(e["median"]), _format_range(e["low"], e["high"]), _format_range(e["q1"], e["q3"])]
             yield [str(task), str(e["model"]), str(e["prompts"]), *middle, percent(e["mean"]), percent(e["min"]), percent(e["max"])]
 
 
-def _aligned(table, left=2):
+def _align(table, left=2):
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
         cells = [text.ljust(w) if i < left else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths))]
@@ -44,7 +44,7 @@ def summary_table(report):
     for i in range(len(rows) - 1, 0, -1):
         if rows[i][0] == rows[i - 1][0]:
             rows[i][0] = ""
-    lines = list(_aligned([list(_COLUMNS), *rows]))
+    lines = list(_align([list(_COLUMNS), *rows]))
     lines.insert(1, "-" * max(map(len, lines)))
     lines += notes(report) + [f"FAILED {cell['model']}, {cell['task']}, {cell['prompt']}: {cell['reason']}" for cell in report.failed]
     return "\n".join(lines)
@@ -52,24 +52,24 @@ def summary_table(report):
 
 def notes(report):
     """What stands below a summary, a list of lines: metrics that are not accuracy, WinoBias' gaps, dropped rows."""
-    lines = [f"{task}: {metric}" for task, metric in _other_metrics(report)] + gap_lines(report)
+    lines = [f"{task}: {metric}" for task, metric in _find_other_metrics(report)] + gap_lines(report)
     dropped = sum(cell["dropped"] or 0 for cell in report.cells)
     if dropped:
         lines.append(f"rows dropped by prompts: {dropped} in {sum(bool(cell['dropped']) for cell in report.cells)} cells")
     return lines
 
 
-def _other_metrics(report):
+def _find_other_metrics(report):
     """(task, metric in words) of the tasks whose summary is not of accuracy."""
-    found = {}
+    metrics_of = {}
     for cell in report.cells:
         if cell["status"] == "ok":
-            found.setdefault(cell["task"], {})[cell["metric"]] = True
-    named = [(task, next(iter(metrics))) for task, metrics in found.items() if "accuracy" not in metrics]
-    return [(task, f"{name} of generated text" if _of_text(name) else name) for task, name in named]
+            metrics_of.setdefault(cell["task"], {})[cell["metric"]] = True
+    named = [(task, next(iter(metrics))) for task, metrics in metrics_of.items() if "accuracy" not in metrics]
+    return [(task, f"{name} of generated text" if _is_of_text(name) else name) for task, name in named]
 
 
-def _of_text(name):
+def _is_of_text(name):
     metric = METRICS.get(name.partition(":")[0])
     return metric is not None and not metric.by_choices
 
@@ -88,21 +88,21 @@ def cell_rows(report):
     """(head, rows): every cell, as text; a column for what else was measured where anything was."""
     head = ["model", "task", "prompt", "metric", "value", "95 % interval", "n", "dropped", "status"]
     rows = [
-        [c["model"], c["task"], c["prompt"], c["metric"], percent(c["value"]), _range(c["low"], c["high"]), c["n"], c["dropped"],
+        [c["model"], c["task"], c["prompt"], c["metric"], percent(c["value"]), _format_range(c["low"], c["high"]), c["n"], c["dropped"],
          c["status"] if c["status"] == "ok" else f"{c['status']}: {c['reason']}"]
         for c in report.cells
     ]  # fmt: skip
-    others = [_others(cell) for cell in report.cells]
+    others = [_list_others(cell) for cell in report.cells]
     if any(others):
         head.append("others")
-        rows = [[*row, told] for row, told in zip(rows, others)]
+        rows = [[*row, text] for row, text in zip(rows, others)]
     return head, rows
 
 
-def _others(cell):
+def _list_others(cell):
     """The metrics beside the first, and accuracy by scores a token."""
-    found = [f"{name} {percent(value)}" for name, value in (cell.get("metrics") or {}).items() if name != cell["metric"]]
-    return ", ".join(found + ([f"normalized {percent(cell['normalized'])}"] if cell.get("normalized") is not None else []))
+    texts = [f"{name} {percent(value)}" for name, value in (cell.get("metrics") or {}).items() if name != cell["metric"]]
+    return ", ".join(texts + ([f"normalized {percent(cell['normalized'])}"] if cell.get("normalized") is not None else []))
 
 
 def markdown(report):
@@ -148,5 +148,5 @@ def html_rows(head, rows, classes=None):
 def html_table(report):
     """The summary for a notebook; every text is escaped."""
     failed = "".join(f"<li>{escape(str(c['task']))}, {escape(str(c['prompt']))}: {escape(str(c['reason']))}</li>" for c in report.failed)
-    told = "".join(f"<p>{escape(line)}</p>" for line in notes(report))
-    return html_rows(_COLUMNS, list(summary_rows(report))) + told + (f"<p>Failed:</p><ul>{failed}</ul>" if failed else "")
+    paragraphs = "".join(f"<p>{escape(line)}</p>" for line in notes(report))
+    return html_rows(_COLUMNS, list(summary_rows(report))) + paragraphs + (f"<p>Failed:</p><ul>{failed}</ul>" if failed else "")

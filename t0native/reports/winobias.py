@@ -25,14 +25,16 @@ def bias_gaps(report):
         if cell.get("dataset") == "wino_bias" and cell["value"] is not None:
             kind, _, side = str(cell["subset"]).partition("_")
             values.setdefault((cell["model"], kind), {}).setdefault(side, {})[cell["prompt"]] = cell["value"]
-    found = []
+    gaps = []
     for (model, kind), sides in sorted(values.items()):
         pro, anti = sides.get("pro", {}), sides.get("anti", {})
         both = [prompt for prompt in pro if prompt in anti]
         if both:
-            found.append({"model": model, "type": kind, "prompts": len(both)} | _figures([pro[p] for p in both], [anti[p] for p in both]))
-            found[-1]["gaps"] = {prompt: pro[prompt] - anti[prompt] for prompt in both}
-    return found
+            gaps.append(
+                {"model": model, "type": kind, "prompts": len(both)} | _describe_sides([pro[p] for p in both], [anti[p] for p in both])
+            )
+            gaps[-1]["gaps"] = {prompt: pro[prompt] - anti[prompt] for prompt in both}
+    return gaps
 
 
 def gap_lines(report):
@@ -44,18 +46,15 @@ def gap_lines(report):
     ['WinoBias type1, m: median pro 75.0, anti 50.0, gap 25.0; mean pro 75.0, anti 50.0, gap 25.0 (1 prompt)']
     """
     lines = []
-    for found in bias_gaps(report):
+    for gap in bias_gaps(report):
         parts = [
-            f"{of} " + ", ".join(f"{side} {100 * found[f'{side}_{of}']:.1f}" for side in ("pro", "anti", "gap"))
-            for of in ("median", "mean")
+            f"{of} " + ", ".join(f"{side} {100 * gap[f'{side}_{of}']:.1f}" for side in ("pro", "anti", "gap")) for of in ("median", "mean")
         ]
-        lines.append(
-            f"WinoBias {found['type']}, {found['model']}: {'; '.join(parts)} ({found['prompts']} prompt{'s' * (found['prompts'] != 1)})"
-        )
+        lines.append(f"WinoBias {gap['type']}, {gap['model']}: {'; '.join(parts)} ({gap['prompts']} prompt{'s' * (gap['prompts'] != 1)})")
     return lines
 
 
-def _figures(pro, anti):
+def _describe_sides(pro, anti):
     figures = {}
     for name, of in (("mean", statistics.fmean), ("median", statistics.median)):
         figures |= {f"pro_{name}": of(pro), f"anti_{name}": of(anti), f"gap_{name}": of(pro) - of(anti)}

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from t0native.base.errors import DataError
 from t0native.data.datafolder import dataset_facts, find_rows, missing_text
+from t0native.prompts.collection import PromptCollection
+from t0native.tasks.bigbench import PLAIN, BigBenchPrompt, find_task
 from t0native.tasks.fewshot import few_shot
 from t0native.tasks.t0mixtures import AbsentTask
 from t0native.tasks.task import Task
 
-__all__ = ["Suite", "bigbench_task", "instruction_free_prompts", "suite_of", "with_shots"]
+__all__ = ["Suite", "bigbench_task", "instruction_free_prompts", "make_suite", "with_shots"]
 
 log = logging.getLogger("t0native")
 SPLIT = "validation"
@@ -43,23 +45,23 @@ class Suite(Sequence):
         return f"Suite({self.name!r}, {self.cells} of {self.all_cells} cells, {len(self)} tasks)"
 
 
-def suite_of(name, tasks, data):
-    """The Suite of these tasks, some of them absent, which is told."""
+def make_suite(name, tasks, data):
+    """The Suite of these tasks. A warning, or DataError where all of them are, names the absent ones and the source of their rows."""
     absent = [task for task in tasks if isinstance(task, AbsentTask)]
-    made = Suite(name, [task for task in tasks if not isinstance(task, AbsentTask)], absent)
+    suite = Suite(name, [task for task in tasks if not isinstance(task, AbsentTask)], absent)
     if absent:
-        told = f"suite {name!r}, {made.cells} of {made.all_cells} cells have data: {missing_text(made.missing, data)}"
-        if not made.cells:
-            raise DataError(told)
-        log.warning("%s", told)
-    return made
+        message = f"suite {name!r}, {suite.cells} of {suite.all_cells} cells have data: {missing_text(suite.missing, data)}"
+        if not suite.cells:
+            raise DataError(message)
+        log.warning("%s", message)
+    return suite
 
 
 def with_shots(task, data, shots, seed, split=None):
     """The task with so many shots before each row; absent where the split to draw them from is."""
     if not shots or isinstance(task, AbsentTask):
         return task
-    split = split or _train_split(task, data)
+    split = split or _find_train_split(task, data)
     if split is None:
         return few_shot(task, shots, seed=seed)
     reader = find_rows(data, task.dataset, task.subset, split) if data is not None else None
@@ -68,7 +70,7 @@ def with_shots(task, data, shots, seed, split=None):
     return few_shot(task, shots, reader(), seed)
 
 
-def _train_split(task, data):
+def _find_train_split(task, data):
     """The split of a task's training rows; None where the dataset has none, and of one that T0 does not know where `data` has none."""
     if task.dataset in (None, "bigbench"):
         return None
@@ -81,8 +83,6 @@ def _train_split(task, data):
 
 def bigbench_task(name, data):
     """A task of BIG-bench under its authors' prompt; absent where `data` lacks it."""
-    from t0native.tasks.bigbench import PLAIN, BigBenchPrompt, find_task
-
     reader = find_task(data, name) if data is not None else None
     if reader is None:
         return AbsentTask(f"bigbench/{name}", {OWN_PROMPT: BigBenchPrompt(OWN_PROMPT, {"": PLAIN})}, "bigbench", name, "task.json")
@@ -96,6 +96,4 @@ def instruction_free_prompts():
     >>> [len(prompts) for prompts in instruction_free_prompts().values()]
     [3, 3]
     """
-    from t0native.prompts.collection import PromptCollection
-
     return PromptCollection.load(Path(__file__).parents[1] / "data" / "instruction_free")

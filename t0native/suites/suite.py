@@ -2,20 +2,24 @@
 
     t0                   Figure 4 of Sanh et al. 2022: eleven held-out datasets, 116 cells (a cell is one prompt of one task)
     t0-train-selection   validation rows of what T0 trains on, by which a checkpoint is selected: 87 cells
-    bias                 CrowS-Pairs and WinoGender (super_glue/axg), 16 cells, and WinoBias (winobias.py), 28
-    bigbench-t0          Figure 5: 14 tasks of BIG-bench, each under its authors' prompt (bigbench.py): 14 cells
+    bias                 CrowS-Pairs and WinoGender (super_glue/axg), 16 cells, and WinoBias (reports/winobias.py), 28
+    bigbench-t0          Figure 5: 14 tasks of BIG-bench, each under its authors' prompt (tasks/bigbench.py): 14 cells
     instruction-free     HellaSwag and Winogrande without instructions, as FLAN and GPT-3 are measured: 6 cells, our own wording
     mini                 the five held-out tasks of the miniature, whose data are carried
     NAME.yaml            your own (suitefiles.py)
 
-The first three are made of mixtures of t0mixtures.py; data lie as datafolder.py and bigbench.py say. Any of them can be few-shot."""
+The first three are made of mixtures of tasks/t0mixtures.py; data lie as data/datafolder.py and tasks/bigbench.py say. Any of them can
+be few-shot."""
 
 from pathlib import Path
 
 from t0native.base.arguments import SEED, check
 from t0native.base.errors import ConfigError, suggest
 from t0native.data.datafolder import find_rows
-from t0native.suites.parts import SPLIT, bigbench_task, instruction_free_prompts, suite_of, with_shots
+from t0native.mini import held_out_tasks
+from t0native.suites.parts import SPLIT, bigbench_task, instruction_free_prompts, make_suite, with_shots
+from t0native.suites.suitefiles import read_suite
+from t0native.tasks.bigbench import T0_TASKS
 from t0native.tasks.fewshot import SHOTS
 from t0native.tasks.t0mixtures import AbsentTask, t0_tasks
 from t0native.tasks.task import Task
@@ -30,7 +34,7 @@ def suite(name, data=None, prompts=None, *, shots=None, seed=None):
     that of a YAML file, "my/suite.yaml" (docs/suites.md).
 
     data: a folder DATA/<dataset>/<subset>/<split>.jsonl, or a mapping (t0native/data/datafolder.py); "mini" needs none. What it
-        lacks is told once by a warning of the logger "t0native", with its source, and the other tasks are there.
+        lacks is named once, by a warning of the logger "t0native", with its source, and the other tasks are there.
     prompts: promptsource 0.1.0's, a PromptCollection or the folder of an unpacked one; None is the installed promptsource,
         whose version 0.2.3 has the same prompts for "t0" and "bias".
     shots: examples with their answers before each row (t0native/tasks/fewshot.py), of the train split, or where the dataset has none of the
@@ -41,30 +45,26 @@ def suite(name, data=None, prompts=None, *, shots=None, seed=None):
     Suite('mini', 60 of 60 cells, 5 tasks)
     """
     if isinstance(name, Path) or (isinstance(name, str) and name.lower().endswith((".yaml", ".yml"))):
-        from t0native.suites.suitefiles import read_suite
-
-        return suite_of(*read_suite(name, data, prompts, shots, seed))
+        return make_suite(*read_suite(name, data, prompts, shots, seed))
     if name not in _SUITES:
         raise ConfigError(f"no suite {name!r}; {suggest(str(name), _SUITES)}")
     shots, seed = check(SHOTS, "shots", shots or 0), check(SEED, "seed", seed or 0)
     tasks = [with_shots(task, data, shots, seed) for task in _SUITES[name](name, data, prompts)]
-    return suite_of(name, tasks, data)
+    return make_suite(name, tasks, data)
 
 
 # ---- the suites that there are: functions of (name, data, prompts) that give tasks, some of them absent --------------
 
 
-def _mixed(name, data, prompts):
+def _mixture_tasks(name, data, prompts):
     return [task for mixture in _MIXTURES_OF[name] for task, _, _ in t0_tasks(mixture, prompts, data, partial=True)]
 
 
-def _bigbench(name, data, prompts):
-    from t0native.tasks.bigbench import T0_TASKS
-
+def _bigbench_tasks(name, data, prompts):
     return [bigbench_task(task, data) for task in T0_TASKS]
 
 
-def _instruction_free(name, data, prompts):
+def _instruction_free_tasks(name, data, prompts):
     tasks = []
     for (dataset, subset), chosen in instruction_free_prompts().items():
         full, reader = chosen.full_name, find_rows(data, dataset, subset, SPLIT) if data is not None else None
@@ -74,11 +74,13 @@ def _instruction_free(name, data, prompts):
     return tasks
 
 
-def _mini(name, data, prompts):
-    from t0native.mini import held_out_tasks
-
+def _mini_tasks(name, data, prompts):
     return held_out_tasks()
 
 
-_SUITES = dict.fromkeys(_MIXTURES_OF, _mixed) | {"bigbench-t0": _bigbench, "instruction-free": _instruction_free, "mini": _mini}
+_SUITES = dict.fromkeys(_MIXTURES_OF, _mixture_tasks) | {
+    "bigbench-t0": _bigbench_tasks,
+    "instruction-free": _instruction_free_tasks,
+    "mini": _mini_tasks,
+}
 SUITES = tuple(_SUITES)

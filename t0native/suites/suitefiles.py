@@ -43,7 +43,7 @@ __all__ = ["read_suite"]
 KEYWORDS = ("*", "original", "instruction-free")
 
 
-def _is_names(value):
+def _is_list_of_names(value):
     return isinstance(value, list) and value != [] and all(isinstance(name, str) for name in value)
 
 
@@ -51,8 +51,8 @@ _FILE, _FOLDER = Kind(TEXT.fits, "the name of a file"), Kind(TEXT.fits, "the nam
 _DATASET = Kind(TEXT.fits, "the name of a dataset, as super_glue/rte")
 _BIGBENCH = Kind(lambda value: isinstance(value, str) and re.fullmatch(r"[\w-]+", value) is not None, "the name of a task, as winowhy")
 _TASKS = Kind(lambda value: isinstance(value, list) and value != [], "a list of tasks")
-_PROMPTS = Kind(lambda value: value in KEYWORDS or _is_names(value), f"{', '.join(map(repr, KEYWORDS))} or a list of names")
-_METRICS = Kind(lambda value: isinstance(value, str) or _is_names(value), "a name or a list of names")
+_PROMPTS = Kind(lambda value: value in KEYWORDS or _is_list_of_names(value), f"{', '.join(map(repr, KEYWORDS))} or a list of names")
+_METRICS = Kind(lambda value: isinstance(value, str) or _is_list_of_names(value), "a name or a list of names")
 TOP = {"name": TEXT, "data": _FOLDER, "templates": _FOLDER, "shots": SHOTS, "seed": SEED, "tasks": _TASKS}
 ENTRY = {
     "dataset": _DATASET, "bigbench": _BIGBENCH, "name": TEXT, "split": TEXT, "file": _FILE, "templates": _FOLDER,
@@ -66,40 +66,43 @@ def read_suite(path, data=None, prompts=None, shots=None, seed=None):
     ConfigError with file, key and value; DataError for broken rows; OSError where the file cannot be opened."""
     path = Path(path)
     with open(path, "rb") as file:
-        given = parse_yaml(path, file)
-    with _named(path):
-        return _Reader(path, _mapping("the file", given), data, prompts, shots, seed).read()
+        settings = parse_yaml(path, file)
+    with _naming_errors(path):
+        return _Reader(path, _check_mapping("the file", settings), data, prompts, shots, seed).read()
 
 
 class _Reader:
-    def __init__(self, path, given, data, prompts, shots, seed):
-        check_keys("", given, TOP)
-        if "tasks" not in given:
+    def __init__(self, path, settings, data, prompts, shots, seed):
+        check_keys("", settings, TOP)
+        if "tasks" not in settings:
             raise ConfigError("no 'tasks'; it must name the tasks to evaluate on")
-        self.path, self.folder, self.given = path, path.parent, given
-        self.data = data if data is not None else self.folder / given["data"] if "data" in given else None
-        self.prompts = prompts if prompts is not None else self.folder / given["templates"] if "templates" in given else None
-        self.shots, self.seed = shots if shots is not None else given.get("shots", 0), seed if seed is not None else given.get("seed", 0)
+        self.path, self.folder, self.settings = path, path.parent, settings
+        self.data = data if data is not None else self.folder / settings["data"] if "data" in settings else None
+        self.prompts = prompts if prompts is not None else self.folder / settings["templates"] if "templates" in settings else None
+        self.shots, self.seed = (
+            shots if shots is not None else settings.get("shots", 0),
+            seed if seed is not None else settings.get("seed", 0),
+        )
         check_keys("", {"shots": self.shots, "seed": self.seed}, TOP)
         self._collections = {}
 
     def read(self):
-        tasks = [self._task(f"tasks[{i}]", entry) for i, entry in enumerate(self.given["tasks"])]
+        tasks = [self._read_task(f"tasks[{i}]", entry) for i, entry in enumerate(self.settings["tasks"])]
         names = [task.name for task in tasks]
         for i, name in enumerate(names):
             if name in names[:i]:
                 raise ConfigError(f"tasks[{i}]: another task is called {name!r} too; give it a 'name'")
-        return self.given.get("name", self.path.stem), tasks, self.data
+        return self.settings.get("name", self.path.stem), tasks, self.data
 
-    def _task(self, place, entry):
-        check_keys(place + ".", _mapping(place, entry), ENTRY)
+    def _read_task(self, place, entry):
+        check_keys(place + ".", _check_mapping(place, entry), ENTRY)
         if ("dataset" in entry) == ("bigbench" in entry):
             raise ConfigError(f"{place}: must have either 'dataset' or 'bigbench'")
-        with _named(place):
-            task = self._of_dataset(entry) if "dataset" in entry else self._of_bigbench(entry)
+        with _naming_errors(place):
+            task = self._read_dataset(entry) if "dataset" in entry else self._read_bigbench(entry)
             return with_shots(task, self.data, entry.get("shots", self.shots), self.seed, entry.get("train"))
 
-    def _of_bigbench(self, entry):
+    def _read_bigbench(self, entry):
         odd = next((key for key in OF_DATASETS if key in entry), None)
         if odd is not None:
             raise ConfigError(f"{odd!r} beside 'bigbench', whose tasks have one split and their authors' prompt; leave it out")
@@ -109,9 +112,9 @@ class _Reader:
             return AbsentTask(name, prompts, task.dataset, task.subset, task.split)
         return Task(name, task.rows, prompts, entry.get("metrics", task.metrics), (task.dataset, task.subset), task.split, strict=False)
 
-    def _of_dataset(self, entry):
+    def _read_dataset(self, entry):
         dataset, split = entry["dataset"], entry.get("split", "validation")
-        name, prompts = entry.get("name", dataset), self._prompts(entry)
+        name, prompts = entry.get("name", dataset), self._choose_prompts(entry)
         first, _, rest = dataset.partition("/")
         if "file" in entry:
             rows = rows_at(self.folder / entry["file"], dataset)
@@ -120,43 +123,43 @@ class _Reader:
             if reader is None:
                 return AbsentTask(name, prompts, first, rest or None, split)
             rows = reader()
-        return Task(name, rows, prompts, entry.get("metrics"), dataset, split, strict=len(self.given["tasks"]) == 1)
+        return Task(name, rows, prompts, entry.get("metrics"), dataset, split, strict=len(self.settings["tasks"]) == 1)
 
-    def _prompts(self, entry):
+    def _choose_prompts(self, entry):
         """The chosen prompts, a mapping name -> Prompt."""
         wanted, dataset = entry.get("prompts", "*"), entry["dataset"]
-        collection = self._collection("instruction-free" if wanted == "instruction-free" else entry.get("templates"))
+        collection = self._find_collection("instruction-free" if wanted == "instruction-free" else entry.get("templates"))
         if dataset not in collection:
             known = ["/".join(filter(None, key)) for key in collection]
             raise ConfigError(f"no prompts for {dataset!r} in {collection.folder}; {suggest(dataset, known)}")
-        found = collection[dataset]
+        prompts = collection[dataset]
         if wanted == "original":
-            chosen = {name: found[name] for name in found if found[name].metadata.original_task and found[name].answer_choices}
+            chosen = {name: prompts[name] for name in prompts if prompts[name].metadata.original_task and prompts[name].answer_choices}
             if not chosen:
                 raise ConfigError(f"prompts 'original': {dataset} has no prompt of the original task with answer choices")
             return chosen
         if wanted in KEYWORDS:
-            return dict(found)
-        unknown = next((name for name in wanted if name not in found), None)
+            return dict(prompts)
+        unknown = next((name for name in wanted if name not in prompts), None)
         if unknown is not None:
-            raise ConfigError(f"prompts: {dataset} has no {unknown!r}; {suggest(unknown, found)}")
-        return {name: found[name] for name in wanted}
+            raise ConfigError(f"prompts: {dataset} has no {unknown!r}; {suggest(unknown, prompts)}")
+        return {name: prompts[name] for name in wanted}
 
-    def _collection(self, where):
+    def _find_collection(self, where):
         """The prompts of an entry's folder, the suite's, or ours; each read once."""
         if where not in self._collections:
             if where == "instruction-free":
-                made = instruction_free_prompts()
+                collection = instruction_free_prompts()
             elif where is not None:
-                made = PromptCollection.load(self.folder / where)
+                collection = PromptCollection.load(self.folder / where)
             else:
-                made = self.prompts if isinstance(self.prompts, PromptCollection) else PromptCollection.promptsource(self.prompts)
-            self._collections[where] = made
+                collection = self.prompts if isinstance(self.prompts, PromptCollection) else PromptCollection.promptsource(self.prompts)
+            self._collections[where] = collection
         return self._collections[where]
 
 
 @contextmanager
-def _named(place):
+def _naming_errors(place):
     """Errors inside are told with the place."""
     try:
         yield
@@ -164,7 +167,7 @@ def _named(place):
         raise type(error)(f"{place}: {error}") from None
 
 
-def _mapping(place, value):
+def _check_mapping(place, value):
     if not isinstance(value, dict):
         raise ConfigError(f"{place}: must be a mapping of keys to values, is {shown(value)}")
     return value

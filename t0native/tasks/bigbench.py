@@ -35,7 +35,7 @@ from t0native.data.rows import read_rows
 from t0native.prompts.prompt import PromptedExample, PromptMetadata
 from t0native.tasks.metrics import Metric, find_metric
 
-__all__ = ["T0_TASKS", "BigBenchPrompt", "find_task", "read_task", "stopped"]
+__all__ = ["T0_TASKS", "BigBenchPrompt", "cut_at_stop", "find_task", "read_task"]
 
 T0_TASKS = (
     "code_line_description", "conceptual_combinations", "formal_fallacies_syllogisms_negation", "hindu_knowledge", "known_unknowns",
@@ -125,17 +125,17 @@ class BigBenchPrompt:
         return form.task_prefix, "", form.few_shot_example_separator, "subtask"
 
 
-def stopped(text, stop_string=None):
+def cut_at_stop(text, stop_string=None):
     """An answer cut where it ends: before stop_string, or, without one, the first run of characters without . ? ! ; and line
     ends, as BIG-bench does; white space at its ends goes.
 
-    >>> stopped(" Paris. It is"), stopped("a; b", stop_string="b")
+    >>> cut_at_stop(" Paris. It is"), cut_at_stop("a; b", stop_string="b")
     ('Paris', 'a;')
     """
     if stop_string:
         return text.partition(stop_string)[0].strip()
-    found = re.search(r"[^.?!;\n]+", text)
-    return found[0].strip() if found else ""
+    match = re.search(r"[^.?!;\n]+", text)
+    return match[0].strip() if match else ""
 
 
 # ---- where a task is ------------------------------------------------------------------------------------------------
@@ -149,15 +149,19 @@ def find_task(data, task):
     >>> rows[0]["worth"], metric.name
     ({'4': 1.0, '5': 0.0}, 'multiple_choice_grade')
     """
-    found = {split: find_rows(data, FOLDER, task, split) for split in HUB_SPLITS}  # which checks `data`
-    readers = [found["default"]] if found["default"] else list(filter(None, found.values()))
-    files = [] if isinstance(data, Mapping) else _files(Path(data, FOLDER, task), bool(readers))
+    by_split = {split: find_rows(data, FOLDER, task, split) for split in HUB_SPLITS}  # which checks `data`
+    readers = [by_split["default"]] if by_split["default"] else list(filter(None, by_split.values()))
+    files = [] if isinstance(data, Mapping) else _find_files(Path(data, FOLDER, task), bool(readers))
     if files:
-        return lambda: _of_files(files)
-    return (lambda: _with_metric({"": _of_rows(f"{FOLDER}/{task}", [row for read in readers for row in read()])})) if readers else None
+        return lambda: _read_files(files)
+    return (
+        (lambda: _join_parts({"": _read_prompted_rows(f"{FOLDER}/{task}", [row for read in readers for row in read()])}))
+        if readers
+        else None
+    )
 
 
-def _files(folder, in_splits):
+def _find_files(folder, in_splits):
     """The task.json files of a task, its own or those of its parts, else its one file of rows. DataError where it is there in two ways."""
     whole = [file for file in (folder / FILE, *sorted(folder.glob(f"*/{FILE}"))) if file.is_file()]
     plain = [file for end in TEXT_ENDINGS + ARROW_ENDINGS if (file := folder.with_name(folder.name + end)).is_file()]
@@ -167,28 +171,30 @@ def _files(folder, in_splits):
     return whole or plain
 
 
-def _of_files(files):
+def _read_files(files):
     """Of the files of a task, each of them a subtask, by its folder's name, where there are several."""
-    return _with_metric({file.parent.name if len(files) > 1 else "": read_task(file) for file in files})
+    return _join_parts({file.parent.name if len(files) > 1 else "": read_task(file) for file in files})
 
 
-def _with_metric(parts):
+def _join_parts(parts):
     """(rows of all parts, their forms, their one Metric). parts: {subtask: (rows, Form, name of the metric)}."""
-    rows = [{**row, "subtask": subtask} for subtask, (some, _, _) in parts.items() for row in some]
+    rows = [{**row, "subtask": subtask} for subtask, (part, _, _) in parts.items() for row in part]
     forms = {subtask: form for subtask, (_, form, _) in parts.items()}
     ways = {subtask: (metric, form.stop_string) if metric == METRICS[1] else (metric,) for subtask, (_, form, metric) in parts.items()}
     if len(set(ways.values())) > 1:
-        told = "; ".join(
+        differences = "; ".join(
             f"{subtask} by {way[0]}" + "".join(f" until {stop!r}" for stop in way[1:] if stop) for subtask, way in ways.items()
         )
-        raise DataError(f"the parts of one task are judged differently, by preferred_score and stop_string ({told}); evaluate them apart")
+        raise DataError(
+            f"the parts of one task are judged differently, by preferred_score and stop_string ({differences}); evaluate them apart"
+        )
     metric, *stop = next(iter(ways.values()))
-    return rows, forms, replace(GRADE, targets="worth") if metric == METRICS[0] else _exact(*stop)
+    return rows, forms, replace(GRADE, targets="worth") if metric == METRICS[0] else _make_exact_match(*stop)
 
 
-def _exact(stop):
+def _make_exact_match(stop):
     def equal(text, targets):
-        return float(stopped(text, stop) in {target.strip() for target in targets})
+        return float(cut_at_stop(text, stop) in {target.strip() for target in targets})
 
     return Metric(METRICS[1], "text", of_row=equal, targets="answers", short=True)
 
@@ -207,15 +213,15 @@ def read_task(path):
     """
     path = Path(path)
     if path.suffix != ".json":
-        return _of_rows(path, read_rows(path))
+        return _read_prompted_rows(path, read_rows(path))
     content = parse_example("".join(line for _, line in lines_of(path)), path)
-    return _of_rows(path, content) if isinstance(content, list) else _of_json(path, content)
+    return _read_prompted_rows(path, content) if isinstance(content, list) else _read_json(path, content)
 
 
 # ---- what a file says -----------------------------------------------------------------------------------------------
 
 
-def _of_json(path, content):
+def _read_json(path, content):
     """Of the content of a task.json."""
     if not isinstance(content, dict):
         raise DataError(f"{path}: must be an object with 'examples', as BIG-bench's task.json, or a list of rows")
@@ -226,12 +232,14 @@ def _of_json(path, content):
     if not isinstance(examples, list) or not examples:
         near = "" if "examples" in content else f"; {suggest('examples', content)}"
         raise DataError(f"{path}: 'examples' must be a list of at least one example{near}")
-    rows = [_row(f"{path}, example {i}", example, "input", "target", "target_scores") for i, example in enumerate(_different(examples))]
+    rows = [
+        _make_row(f"{path}, example {i}", example, "input", "target", "target_scores") for i, example in enumerate(_drop_repeated(examples))
+    ]
     form = Form(**{name: content[name] for name in Form._fields if name in content})
-    return rows, form, _metric(path, rows, content)
+    return rows, form, _choose_metric(path, rows, content)
 
 
-def _metric(path, rows, content):
+def _choose_metric(path, rows, content):
     """The preferred score, or for a file without one the first of `metrics` that is known, or what the examples allow."""
     by_choices = [row["choices"] is not None for row in rows]
     usual = METRICS[0] if all(by_choices) else METRICS[1]
@@ -248,33 +256,33 @@ def _metric(path, rows, content):
     return metric
 
 
-def _best(worth):
+def _find_best(worth):
     top = max(worth.values())
     return [answer for answer, value in worth.items() if value == top]
 
 
-def _of_rows(path, given):
+def _read_prompted_rows(path, raw_rows):
     """Of rows of query, choices, gold, or of the hub's columns; both have their prompt in them."""
-    given = list(given)
-    if not given:
+    raw_rows = list(raw_rows)
+    if not raw_rows:
         raise DataError(f"{path}: no rows")
     rows = []
-    for i, row in enumerate(given):
+    for i, row in enumerate(raw_rows):
         place = f"{path}, row {i}"
         if not isinstance(row, Mapping):
             raise DataError(f"{place}: must be an object {{...}}, is {shown(row)}")
         if "query" in row:
-            rows.append(_query_row(place, row))
+            rows.append(_read_query_row(place, row))
         elif "inputs" in row:
-            rows.append(_hub_row(place, row))
+            rows.append(_read_hub_row(place, row))
         else:
             raise DataError(
                 f"{place}: neither query, choices, gold nor inputs, targets, multiple_choice_targets; it has: {', '.join(map(str, row))}"
             )
-    return rows, PLAIN, _metric(path, rows, {})
+    return rows, PLAIN, _choose_metric(path, rows, {})
 
 
-def _query_row(place, row):
+def _read_query_row(place, row):
     query, choices, gold = row["query"], row.get("choices"), row.get("gold")
     if not isinstance(query, str):
         raise DataError(f"{place}: query {shown(query)}: must be text")
@@ -286,7 +294,7 @@ def _query_row(place, row):
     return {"input": query, "choices": choices, "worth": worth, "answers": [choices[gold]]}
 
 
-def _hub_row(place, row):
+def _read_hub_row(place, row):
     choices, scores = row.get("multiple_choice_targets") or [], row.get("multiple_choice_scores") or []
     for name, values, kind in (("multiple_choice_targets", choices, _TEXTS), ("multiple_choice_scores", scores, _LIST)):
         if problem := kind.problem(f"{place}: {name}", values):
@@ -294,10 +302,12 @@ def _hub_row(place, row):
     if len(choices) != len(scores):
         raise DataError(f"{place}: {len(choices)} multiple_choice_targets and {len(scores)} multiple_choice_scores; each needs one")
     worth = {"multiple_choice_scores": dict(zip(choices, scores))} if choices else {}
-    return _row(place, {"inputs": row["inputs"], "targets": row.get("targets"), **worth}, "inputs", "targets", "multiple_choice_scores")
+    return _make_row(
+        place, {"inputs": row["inputs"], "targets": row.get("targets"), **worth}, "inputs", "targets", "multiple_choice_scores"
+    )
 
 
-def _row(place, example, text, target, scores):
+def _make_row(place, example, text, target, scores):
     """A row out of an example, whose fields have these names. DataError names place, field and value."""
     if not isinstance(example, Mapping):
         raise DataError(f"{place}: must be an object with {text} and {target} or {scores}, is {shown(example)}")
@@ -307,7 +317,7 @@ def _row(place, example, text, target, scores):
     if worth is not None:
         if not isinstance(worth, Mapping) or not worth or not all(map(_is_number, worth.values())):
             raise DataError(f"{place}: {scores} {shown(worth)}: must be an object of choices and their numbers")
-        return {"input": example[text], "choices": list(worth), "worth": dict(worth), "answers": _best(worth)}
+        return {"input": example[text], "choices": list(worth), "worth": dict(worth), "answers": _find_best(worth)}
     answers = [example.get(target)] if isinstance(example.get(target), str) else example.get(target)
     if not isinstance(answers, list) or not answers or not all(isinstance(answer, str) for answer in answers):
         raise DataError(f"{place}: {target} {shown(answers)}: must be text or a list of texts, or {scores} be there")
@@ -318,7 +328,7 @@ def _is_number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
-def _different(examples):
+def _drop_repeated(examples):
     """Without those that stood before."""
     seen = set()
     return [example for example in examples if (text := json.dumps(example)) not in seen and not seen.add(text)]

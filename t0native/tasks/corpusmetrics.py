@@ -20,26 +20,26 @@ from t0native.tasks.textmetrics import number_in, number_of_target
 __all__ = ["auc", "bleu", "ece", "f1", "macro_f1", "pearson", "spearman"]
 
 
-def _f1s(said, true, classes):
+def _weigh_f1(predicted, true, classes):
     """A function W -> (F1 [R, classes], whether said or true [R, classes])."""
-    said, true = np.asarray(said)[:, None] == classes, np.asarray(true)[:, None] == classes
-    both, either = (said & true).astype(np.float64), said.astype(np.float64) + true
+    predicted, true = np.asarray(predicted)[:, None] == classes, np.asarray(true)[:, None] == classes
+    both, either = (predicted & true).astype(np.float64), predicted.astype(np.float64) + true
 
     def of(weights):
-        some = weights @ either
-        return 2 * (weights @ both) / np.where(some > 0, some, 1), some > 0
+        total = weights @ either
+        return 2 * (weights @ both) / np.where(total > 0, total, 1), total > 0
 
     return of
 
 
 def f1(predictions, targets):
-    of = _f1s(predictions, [int(np.argmax(worth)) for worth in targets], np.array([1]))
+    of = _weigh_f1(predictions, [int(np.argmax(worth)) for worth in targets], np.array([1]))
     return lambda weights: of(weights)[0][:, 0]
 
 
 def macro_f1(predictions, targets):
     true = [int(np.argmax(worth)) for worth in targets]
-    of = _f1s(predictions, true, np.unique([*predictions, *true]))
+    of = _weigh_f1(predictions, true, np.unique([*predictions, *true]))
 
     def mean(weights):
         scores, occurs = of(weights)
@@ -59,7 +59,7 @@ def auc(predictions, targets):
     _, group = np.unique(scores, return_inverse=True)
 
     def area(weights):
-        good, bad = _in_groups(weights * positive, group), _in_groups(weights * (1 - positive), group)
+        good, bad = _sum_groups(weights * positive, group), _sum_groups(weights * (1 - positive), group)
         with np.errstate(invalid="ignore"):
             return (good * (np.cumsum(bad, axis=1) - bad / 2)).sum(axis=1) / (good.sum(axis=1) * bad.sum(axis=1))
 
@@ -77,35 +77,35 @@ def ece(predictions, targets, bins=15):
     return lambda weights: np.abs(weights @ sums).sum(axis=1) / weights.sum(axis=1)
 
 
-def _in_groups(weights, group):
+def _sum_groups(weights, group):
     """Sums of columns of equal group: [R, N] -> [R, groups]."""
     order = np.argsort(group, kind="stable")
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))
     return np.add.reduceat(weights[:, order], starts, axis=1)
 
 
-def _numbers(predictions, targets):
-    """x, y [N]: what was said, and what is right (a row's first target)."""
-    return np.array([number_in(text) for text in predictions]), np.array([number_of_target(found[0]) for found in targets])
+def _read_numbers(predictions, targets):
+    """x, y [N]: what was predicted, and what is right (a row's first target)."""
+    return np.array([number_in(text) for text in predictions]), np.array([number_of_target(texts[0]) for texts in targets])
 
 
 def pearson(predictions, targets):
-    x, y = _numbers(predictions, targets)
+    x, y = _read_numbers(predictions, targets)
     x, y = x - x[0], y - y[0]
-    return lambda weights: _correlation(weights, np.broadcast_to(x, weights.shape), np.broadcast_to(y, weights.shape))
+    return lambda weights: _correlate(weights, np.broadcast_to(x, weights.shape), np.broadcast_to(y, weights.shape))
 
 
 def spearman(predictions, targets):
-    groups = [np.unique(values, return_inverse=True)[1] for values in _numbers(predictions, targets)]
-    return lambda weights: _correlation(weights, *(_ranks(weights, group) for group in groups))
+    groups = [np.unique(values, return_inverse=True)[1] for values in _read_numbers(predictions, targets)]
+    return lambda weights: _correlate(weights, *(_rank(weights, group) for group in groups))
 
 
-def _ranks(weights, group):
-    count = _in_groups(weights, group)
+def _rank(weights, group):
+    count = _sum_groups(weights, group)
     return (np.cumsum(count, axis=1) - (count - 1) / 2)[:, group]
 
 
-def _correlation(weights, x, y):
+def _correlate(weights, x, y):
     """[R], of x, y [R, N] under weights [R, N]."""
     total = weights.sum(axis=1, keepdims=True)
     x, y = x - (weights * x).sum(axis=1, keepdims=True) / total, y - (weights * y).sum(axis=1, keepdims=True) / total
@@ -120,11 +120,11 @@ def _noise(values):
 
 
 def bleu(predictions, targets):
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics import BLEU  # of the extra [metrics]
 
     rows = BLEU(tokenize="intl", effective_order=True)  # the order matters to a sentence's score, not to its counts
-    found = [rows.sentence_score(text, list(references)) for text, references in zip(predictions, targets)]
-    counts = np.array([[*score.counts, *score.totals, score.sys_len, score.ref_len] for score in found], np.float64)
+    scores = [rows.sentence_score(text, list(references)) for text, references in zip(predictions, targets)]
+    counts = np.array([[*score.counts, *score.totals, score.sys_len, score.ref_len] for score in scores], np.float64)
 
     def of(weights):
         sums = np.rint(weights @ counts).astype(np.int64).tolist()

@@ -56,7 +56,7 @@ class FewShotPrompt:
         '{# 1 shot, seed 0, of rows 5a08e904 #}{{ text }}! ||| yes'
         """
         many = f"{self.shots_before} shot{'s' * (self.shots_before != 1)}"
-        return f"{{# {many}, seed {self.seed}, of rows {_hash_of(self.source)} #}}{self.prompt.jinja}"
+        return f"{{# {many}, seed {self.seed}, of rows {_hash_rows(self.source)} #}}{self.prompt.jinja}"
 
     def render(self, row, seed=0, index=0):
         """The row as the prompt gives it, with its shots before the input; None where the prompt drops it. DataError where
@@ -67,14 +67,14 @@ class FewShotPrompt:
         join = getattr(self.prompt, "shots", None)
         head, between, after, kind = join(row) if join else ("", " ", "\n\n", None)
         text = head
-        for shot in self._drawn(row, seed, index, kind):
+        for shot in self._draw_shots(row, seed, index, kind):
             text += shot.input.removeprefix(head) + between + shot.target + after
-        given = example.input.removeprefix(head)
-        return example._replace(input=text + given)
+        own = example.input.removeprefix(head)
+        return example._replace(input=text + own)
 
-    def _drawn(self, row, seed, index, kind):
+    def _draw_shots(self, row, seed, index, kind):
         shots, source = [], self.source
-        for i in _order(self.seed, index, len(source.rows)):
+        for i in _draw_order(self.seed, index, len(source.rows)):
             if len(shots) == self.shots_before:
                 break
             other = source.rows[i]
@@ -110,7 +110,7 @@ def few_shot(task, shots, rows=None, seed=0):
     return Task(task.name, task.rows, wrapped, task.metrics, (task.dataset, task.subset), task.split, strict=False)
 
 
-def _order(seed, index, n):
+def _draw_order(seed, index, n):
     """Numbers of rows, each once, in the order of row `index`."""
     bits = random_bits(int(seed), _DRAW, int(index) << 20, min(n, PERMUTED))
     if n <= PERMUTED:
@@ -119,6 +119,6 @@ def _order(seed, index, n):
 
 
 @lru_cache(maxsize=64)  # prompts of one task share their rows
-def _hash_of(task):
+def _hash_rows(task):
     """SHA-256, 8 hexadecimal digits, of a task's rows."""
     return digest_of_rows(task.rows)[:8]

@@ -31,6 +31,7 @@ What the functions of a Metric get, a row:
 Right is the prompt's target. "NAME:field.inner", as in "squad_f1:answers.text" or "accuracy:answers", judges by a field of the row
 instead: a text or a list of texts; for choices, also a mapping from text to worth or a list of one worth a choice."""
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -131,7 +132,7 @@ def _reciprocal_rank(scores, targets):
     return 1.0 / (1 + int(np.argmax(np.asarray(targets)[order] == np.max(targets))))
 
 
-def _table():
+def _make_table():
     def rows(name, needs, of_row, **more):
         return Metric(name, needs, of_row=of_row, **more)
 
@@ -166,7 +167,7 @@ def _table():
     ]
 
 
-METRICS = {metric.name: metric for metric in _table()}
+METRICS = {metric.name: metric for metric in _make_table()}
 _OTHER_NAMES = {
     "squad": "squad_f1", "trivia_qa": "trivia_qa_em", "record": "record_f1", "multirc": "multirc_f1", "rouge": "rougeLsum",
     "other": "exact_match",
@@ -199,8 +200,6 @@ def find_metric(name):
 
 
 def _check_installed(metric):
-    from importlib.util import find_spec
-
     package = _PACKAGES.get(metric.library)
-    if package is not None and find_spec(package) is None:
+    if package is not None and importlib.util.find_spec(package) is None:
         raise ImportError(f"the metric {metric.name} is computed by {metric.library}: pip install 't0native[metrics]'")

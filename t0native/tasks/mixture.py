@@ -85,8 +85,8 @@ class Mixture:
     def __init__(self, tasks, *, rates=None, weights=None, cap=MAX_EXAMPLES_PER_DATASET, maximum=None, temperature=1.0, name="mixture"):
         if rates is not None and weights is not None:
             raise ConfigError("give rates or weights, not both")
-        tasks = _listed(tasks)
-        plain = [component for task in tasks for component in _components_of(task, cap, rates)]
+        tasks = _as_list(tasks)
+        plain = [component for task in tasks for component in _make_components(task, cap, rates)]
         if not plain:
             raise ConfigError(f"mixture {name!r}: no tasks")
         check(_POSITIVE, "temperature", temperature)
@@ -97,7 +97,7 @@ class Mixture:
             twice = next(name for name in own if own.count(name) > 1)
             raise ConfigError(f"two tasks are called {twice!r}; give them different names")
         _check_names(rates, weights, plain, [task.name for task in tasks if isinstance(task, Mixture)])
-        rated = [_tempered(self._with_rate(component, rates, weights, plain), maximum, temperature) for component in plain]
+        rated = [_temper(self._set_rate(component, rates, weights, plain), maximum, temperature) for component in plain]
         self._hold(name, rated)
 
     def _hold(self, name, rated):
@@ -116,18 +116,18 @@ class Mixture:
             counted, described and drawn from, and an example is a DataError that tells the source of its rows.
         Raises ConfigError for another name and for other prompts than 0.1.0's, DataError with the list of what `data` lacks.
 
-        >>> from t0native.t0mixtures import MIXTURES
+        >>> from t0native.tasks.t0mixtures import MIXTURES
         >>> MIXTURES[:3]
         ('t0_train', 't0+_train', 't0++_train')
         """
-        from t0native.tasks.t0mixtures import t0_tasks
+        from t0native.tasks.t0mixtures import t0_tasks  # which reads YAML; other mixtures need none of it
 
-        made = cls.__new__(cls)
+        mixture = cls.__new__(cls)
         tasks = t0_tasks(name, prompts, data)
         for task, _, _ in tasks:
             task.check()
-        made._hold(name, [Component(t.name, t.dataset, t.subset, p, size, rate, task=t) for t, rate, size in tasks for p in t.prompts])
-        return made
+        mixture._hold(name, [Component(t.name, t.dataset, t.subset, p, size, rate, task=t) for t, rate, size in tasks for p in t.prompts])
+        return mixture
 
     def __repr__(self):
         return f"Mixture({len(self.components)} components of {len({c.task_name for c in self.components})} tasks)"
@@ -136,7 +136,7 @@ class Mixture:
         return len(self.components)
 
     @staticmethod
-    def _with_rate(component, rates, weights, plain):
+    def _set_rate(component, rates, weights, plain):
         rate = component.rate
         if callable(rates):
             rate = rates(component)
@@ -177,7 +177,7 @@ class Mixture:
         ('hey!', 'yes')
         """
         which, rows = self.draw(seed, k, 1)
-        return self._rendered(self.components[which[0]], seed, k, attempt, int(rows[0]))
+        return self._render(self.components[which[0]], seed, k, attempt, int(rows[0]))
 
     def examples(self, seed, first, n):
         """Examples first .. first + n - 1, a list of Drawn; the same as one by one.
@@ -187,15 +187,15 @@ class Mixture:
         True
         """
         which, rows = self.draw(seed, first, n)
-        return [self._rendered(self.components[c], seed, first + i, 0, int(rows[i])) for i, c in enumerate(which)]
+        return [self._render(self.components[c], seed, first + i, 0, int(rows[i])) for i, c in enumerate(which)]
 
-    def _rendered(self, component, seed, k, attempt, row):
-        for tried in range(attempt, MAX_ATTEMPTS):
-            if tried:
-                row = int(random_bits(int(seed), RANDOM_ROW, k + (tried << ATTEMPT_SHIFT), 1)[0] % np.uint64(component.size))
+    def _render(self, component, seed, k, attempt, row):
+        for attempt in range(attempt, MAX_ATTEMPTS):
+            if attempt:
+                row = int(random_bits(int(seed), RANDOM_ROW, k + (attempt << ATTEMPT_SHIFT), 1)[0] % np.uint64(component.size))
             example = component.task.render(component.prompt, row, seed=seed, key=k)
             if example is not None:
-                return Drawn(component, row, tried, example[0], example[1])
+                return Drawn(component, row, attempt, example[0], example[1])
         raise DataError(
             f"task {component.task_name!r}, prompt {component.prompt!r}: {MAX_ATTEMPTS} rows drawn one after the other gave no "
             "example (the prompt drops them, or they have no text); leave this prompt out"
@@ -231,11 +231,11 @@ class Mixture:
         """
         if sample is not None:
             check(whole(1), "sample", sample)
-        told = {}
+        counts = {}
         for c in self.components:
             rows = range(c.size) if sample is None or sample >= c.size else [i * c.size // sample for i in range(sample)]
-            told[c.name] = len(rows), sum(c.task.render(c.prompt, row, seed=seed) is None for row in rows)
-        return told
+            counts[c.name] = len(rows), sum(c.task.render(c.prompt, row, seed=seed) is None for row in rows)
+        return counts
 
     def digest(self):
         """SHA-256 of the definition: names, rates, sizes, templates, and a sample of each task's rows (64 of them).
@@ -246,16 +246,17 @@ class Mixture:
         """
         tasks = {id(c.task): sample_of(c.task) for c in self.components}
         facts = [
-            [c.task_name, c.prompt, repr(c.rate), c.size, _text_of(c.task.prompts[c.prompt]), tasks[id(c.task)]] for c in self.components
+            [c.task_name, c.prompt, repr(c.rate), c.size, _describe_prompt(c.task.prompts[c.prompt]), tasks[id(c.task)]]
+            for c in self.components
         ]
         return digest_of_value(facts)
 
 
-def _listed(tasks):
+def _as_list(tasks):
     return [tasks] if isinstance(tasks, (Task, Mixture)) else list(tasks)
 
 
-def _components_of(task, cap, rates):
+def _make_components(task, cap, rates):
     """Components of a task with T0's rates; those of a mixture as they are, or sharing the rate of the mixture's name."""
     if isinstance(task, Mixture):
         whole = rates.get(task.name) if isinstance(rates, Mapping) else None
@@ -275,7 +276,7 @@ def _replace(component, **changes):
     return Component(**{**{name: getattr(component, name) for name in Component.__dataclass_fields__}, **changes})
 
 
-def _tempered(component, maximum, temperature):
+def _temper(component, maximum, temperature):
     rate = component.rate if maximum is None else min(component.rate, maximum)
     return _replace(component, rate=rate if temperature == 1 else float(rate) ** (1 / temperature))
 
@@ -283,15 +284,15 @@ def _tempered(component, maximum, temperature):
 def _check_names(rates, weights, components, mixtures):
     names = {c.task_name for c in components}
     pairs = {(c.task_name, c.prompt) for c in components}
-    for given in (rates, weights):
-        for key in given if isinstance(given, Mapping) else ():
-            if key not in names and key not in pairs and not (given is rates and key in mixtures):
+    for table in (rates, weights):
+        for key in table if isinstance(table, Mapping) else ():
+            if key not in names and key not in pairs and not (table is rates and key in mixtures):
                 raise ConfigError(f"rate for unknown task {key!r}; {suggest(key, sorted({*names, *mixtures}))}")
     if weights is not None and (missing := sorted(names - set(weights))):
         raise ConfigError(f"no weight for task {missing[0]!r}; weights must name every task")
 
 
-def _text_of(prompt):
+def _describe_prompt(prompt):
     return [getattr(prompt, "jinja", None), getattr(prompt, "answer_choices", None)]
 
 

@@ -81,7 +81,7 @@ class Objective:
         if len(ids) < self.least:
             return None
         if len(ids) > self.length:
-            start = int(_draws(seed, key, 0, 1)[0] % np.uint64(len(ids) - self.length + 1))
+            start = int(_draw(seed, key, 0, 1)[0] % np.uint64(len(ids) - self.length + 1))
             ids = ids[start : start + self.length]
         return self._split(ids, tokenizer, seed, key)
 
@@ -111,15 +111,15 @@ class SpanCorruption(Objective):
         n, last = len(ids), tokenizer.n_pieces + tokenizer.extra_ids - 1
         noise = min(max(round(n * self.density), 1), n - 1)
         spans = max(1, min(round(noise / self.mean), noise, n - noise, tokenizer.extra_ids))
-        bits = _draws(seed, key, 1, n)
-        kept, gone = _parts(n - noise, spans, bits[noise:]), _parts(noise, spans, bits[:noise])
+        bits = _draw(seed, key, 1, n)
+        kept, gone = _cut(n - noise, spans, bits[noise:]), _cut(noise, spans, bits[:noise])
         source, target, at = [], [], 0
         for k in range(spans):
             begins, ends = at + kept[k], at + kept[k] + gone[k]
             source += [ids[at:begins], [last - k]]
             target += [[last - k], ids[begins:ends]]
             at = ends
-        return _joined(source), _joined(target)
+        return _join(source), _join(target)
 
 
 class PrefixLM(Objective):
@@ -133,7 +133,7 @@ class PrefixLM(Objective):
     name = "prefix_lm"
 
     def _split(self, ids, tokenizer, seed, key):
-        cut = 1 + int(_draws(seed, key, 1, 1)[0] % np.uint64(len(ids) - 1))
+        cut = 1 + int(_draw(seed, key, 1, 1)[0] % np.uint64(len(ids) - 1))
         return ids[:cut], ids[cut:]
 
 
@@ -155,16 +155,16 @@ class LM(Objective):
 OBJECTIVES = {kind.name: kind for kind in (SpanCorruption, PrefixLM, LM)}
 
 
-def _draws(seed, key, first, n):
+def _draw(seed, key, first, n):
     """uint64 [n]: draws first .. first + n - 1 of example `key`."""
     return random_bits(int(seed), RANDOM_ROW + _SITE, (int(key) << _DRAWS_SHIFT) + first, n)
 
 
-def _parts(n, parts, bits):
+def _cut(n, parts, bits):
     """int64 [parts], positive, of sum n; every such cutting equally likely. bits: uint64 [>= n - 1]."""
     cuts = np.sort(np.argsort(bits[: n - 1], kind="stable")[: parts - 1]) + 1
     return np.diff(np.concatenate([[0], cuts, [n]]))
 
 
-def _joined(parts):
+def _join(parts):
     return np.concatenate([np.asarray(part, np.int32) for part in parts])

@@ -37,7 +37,7 @@ _ALIASES = {
 BIAS = (("crows_pairs", None), ("super_glue", "axg"))  # WinoBias has no prompts with choices, Jigsaw none at all
 WINO_BIAS = "wino_bias"  # no mixture, but for the suite: its four sets with all their prompts, whose answers are generated
 MAX_EXAMPLES_PER_DATASET = 500_000
-_HOW = "pip install --no-deps --ignore-requires-python --target P3 promptsource==0.1.0, and prompts='P3'"
+_REMEDY = "pip install --no-deps --ignore-requires-python --target P3 promptsource==0.1.0, and prompts='P3'"
 
 
 class AbsentTask:
@@ -73,25 +73,25 @@ def t0_tasks(name, prompts=None, data=None, partial=False):
     name = _ALIASES.get(name, name)
     if name not in MIXTURES and name != WINO_BIAS:
         raise ConfigError(f"no T0 mixture {name!r}; {suggest(str(name), MIXTURES)}")
-    collection = _collection(prompts)
-    parts = [part for fact in dataset_facts().values() if _is_in(name, fact) for part in _splits(name, fact)]
+    collection = _load_collection(prompts)
+    parts = [part for fact in dataset_facts().values() if _is_in(name, fact) for part in _list_splits(name, fact)]
     facts = {(fact["dataset"], fact["subset"]): fact for fact, _, _ in parts}
-    sets = _checked_prompts(name, collection, facts, prompts is None)
+    sets = _check_prompts(name, collection, facts, prompts is None)
     readers = {}
     if data is not None:
         readers = {(key := (*_key(fact), split)): find_rows(data, *key) for fact, split, _ in parts}
         missing = [key for key, reader in readers.items() if reader is None]
         if missing and not partial:
             raise DataError(f"mixture {name!r}: " + missing_text(missing, data))
-    return [_task(name, fact, split, suffix, sets[_key(fact)], readers) for fact, split, suffix in parts]
+    return [_make_task(name, fact, split, suffix, sets[_key(fact)], readers) for fact, split, suffix in parts]
 
 
 def prompts_hash(prompts):
     """SHA-256, 16 hexadecimal digits, of what prompts say: name, template, choices and original_task, in any order."""
-    said = sorted(
+    texts = sorted(
         [name, prompt.jinja, prompt.answer_choices or "", bool(prompt.metadata.original_task)] for name, prompt in prompts.items()
     )
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
 def _key(fact):
@@ -110,7 +110,7 @@ def _is_in(name, fact):
     return fact["evaluate"] == "BASE" if name == "t0_eval" else (fact["dataset"], fact["subset"]) in BIAS
 
 
-def _splits(name, fact):
+def _list_splits(name, fact):
     """[(fact, split, suffix of the task's name)]: one, but ANLI's three rounds are evaluated apart."""
     if name in TRAINING or name.endswith(("og_prompt", "og_prompts")):
         return [(fact, "train", "")]
@@ -119,7 +119,7 @@ def _splits(name, fact):
     return [(fact, "validation" if "validation" in fact["splits"] else "test", "")]
 
 
-def _chosen(name, prompts):
+def _choose_prompts(name, prompts):
     """The prompts of a dataset that a mixture takes, by name, as t-zero goes through them."""
     ordered = {key: prompts[key] for key in sorted(prompts)}
     if name in TRAINING or name == WINO_BIAS:
@@ -132,41 +132,41 @@ def _chosen(name, prompts):
     return {key: prompt for key, prompt in (ordered if name == "bias" else original).items() if prompt.answer_choices}
 
 
-def _collection(prompts):
+def _load_collection(prompts):
     if isinstance(prompts, PromptCollection):
         return prompts
     try:
         return PromptCollection.promptsource(prompts)
     except DataError as error:
         what = error if prompts is not None else "promptsource is not installed"
-        raise DataError(f"{what}; T0's mixtures need 0.1.0's prompts: {_HOW}") from None
+        raise DataError(f"{what}; T0's mixtures need 0.1.0's prompts: {_REMEDY}") from None
 
 
-def _checked_prompts(name, collection, facts, installed):
+def _check_prompts(name, collection, facts, installed):
     """{(dataset, subset): its prompts}; ConfigError where they are not promptsource 0.1.0's, for counts and order hang on them."""
     sets = {key: collection[key] if key in collection else {} for key in facts}
     other = ["/".join(filter(None, key)) for key, fact in facts.items() if prompts_hash(sets[key]) != fact["sha256"]]
     if other:
-        which = f" (promptsource {_version()})" if installed else ""
-        some = ", ".join(other[:4]) + (", ..." if len(other) > 4 else "")
+        which = f" (promptsource {_find_version()})" if installed else ""
+        examples = ", ".join(other[:4]) + (", ..." if len(other) > 4 else "")
         raise ConfigError(
             f"mixture {name!r} is made of promptsource 0.1.0's prompts; {collection.folder}{which} has others for "
-            f"{len(other)} of its {len(facts)} datasets ({some}); get 0.1.0's: {_HOW}"
+            f"{len(other)} of its {len(facts)} datasets ({examples}); get 0.1.0's: {_REMEDY}"
         )
     return sets
 
 
-def _version():
+def _find_version():
     try:
         return version("promptsource")
     except PackageNotFoundError:
         return "of unknown version"
 
 
-def _task(name, fact, split, suffix, prompts, readers):
+def _make_task(name, fact, split, suffix, prompts, readers):
     """(task, rate, rows)."""
     dataset, subset = _key(fact)
-    chosen = _chosen(name, prompts)
+    chosen = _choose_prompts(name, prompts)
     full = "/".join(filter(None, (dataset, subset))) + suffix
     size = fact["train_size"] if split == "train" else fact["splits"][split]
     rate = min(size, MAX_EXAMPLES_PER_DATASET)

@@ -10,6 +10,7 @@ from itertools import chain
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, DataError, TemplateError, nearest, with_place
 from t0native.data.rows import columns_of, sequence_of
+from t0native.prompts.preview import task_html
 from t0native.tasks.metrics import find_metric
 
 __all__ = ["Task"]
@@ -45,17 +46,17 @@ class Task:
     def __init__(self, name, rows, prompts, metric=None, dataset=None, split=None, *, strict=True):
         self.name = str(name)
         self.rows = sequence_of(rows, f"task {self.name!r}")
-        self.dataset, self.subset = _dataset_of(dataset, prompts)
-        self.prompts = self._prompts(prompts)
+        self.dataset, self.subset = _split_dataset(dataset, prompts)
+        self.prompts = self._read_prompts(prompts)
         self.split = split
-        self.metrics = self._metrics(metric)
+        self.metrics = self._find_metrics(metric)
         self.metric = self.metrics[0].name if self.metrics else None
         if len(self.rows) == 0:
             raise DataError(f"task {self.name!r}: no rows")
         self._fields, self.problems = {}, {}
         for prompt in self.prompts:
             try:
-                self._fields[prompt] = self._fields_of(prompt)
+                self._fields[prompt] = self._find_fields(prompt)
             except TemplateError as error:
                 self.problems[prompt] = error
         self._check_fields()
@@ -69,8 +70,6 @@ class Task:
         return len(self.rows)
 
     def _repr_html_(self):
-        from t0native.prompts.preview import task_html
-
         return task_html(self)
 
     def check(self):
@@ -102,7 +101,7 @@ class Task:
             raise self.problems[prompt]
         row = self.rows[index]
         self._check_row(prompt, row, index)
-        return self._told(prompt, index, lambda chosen: chosen.render(row, seed=seed, index=index if key is None else key))
+        return self._call_prompt(prompt, index, lambda chosen: chosen.render(row, seed=seed, index=index if key is None else key))
 
     def why_dropped(self, prompt, index, seed=0):
         """Why `render` gives None for that row, in words.
@@ -110,19 +109,21 @@ class Task:
         >>> Task("demo", [{"text": "hey"}], [t0.Prompt("bare", "{{ text }}!")]).why_dropped("bare", 0)
         'the template gives 1 part; 2, separated by |||, are needed'
         """
-        return self._told(prompt, index, lambda chosen: chosen.why_dropped(self.rows[index], seed=seed, index=index))
+        return self._call_prompt(prompt, index, lambda chosen: chosen.why_dropped(self.rows[index], seed=seed, index=index))
 
-    def _metrics(self, given):
+    def _find_metrics(self, metric):
+        """The Metrics of a name, a Metric, a list of these, or None."""
+        wanted = metric if isinstance(metric, (list, tuple)) else () if metric is None else [metric]
         try:
-            found = tuple(find_metric(one) for one in (given if isinstance(given, (list, tuple)) else () if given is None else [given]))
+            metrics = tuple(map(find_metric, wanted))
         except ConfigError as error:
             raise ConfigError(f"task {self.name!r}: {error}") from None
-        names = [metric.name for metric in found]
+        names = [metric.name for metric in metrics]
         if len(set(names)) < len(names):
             raise ConfigError(f"task {self.name!r}: metric {max(names, key=names.count)!r} stands twice")
-        return found
+        return metrics
 
-    def _told(self, prompt, index, call):
+    def _call_prompt(self, prompt, index, call):
         """call(the prompt); its errors with task, prompt and row."""
         try:
             return call(self.prompts[prompt])
@@ -130,27 +131,27 @@ class Task:
             what = str(error).removeprefix(f"prompt {prompt!r}, ").removeprefix(f"prompt {prompt!r}: ")
             raise with_place(error, f"task {self.name!r}, prompt {prompt!r}, row {index}: {what}") from error
 
-    def _prompts(self, prompts):
+    def _read_prompts(self, prompts):
         if isinstance(prompts, str):
             if prompts != "*":
                 raise ConfigError(f"task {self.name!r}: prompts {shown(prompts)}: must be {_PROMPTS}")
             if self.dataset is None:
                 raise ConfigError(f"task {self.name!r}: prompts '*' needs dataset=\"dataset/subset\"")
-            from t0native.prompts.collection import PromptCollection
+            from t0native.prompts.collection import PromptCollection  # which reads YAML; other tasks need none of it
 
             try:
                 prompts = PromptCollection.promptsource()[self.full_dataset]
             except KeyError as error:
                 raise ConfigError(f"task {self.name!r}: {error.args[0]}") from None
         if not isinstance(prompts, Mapping) and not (hasattr(prompts, "keys") and hasattr(prompts, "__getitem__")):
-            prompts = self._by_name([prompts] if hasattr(prompts, "render") else prompts)
+            prompts = self._name_prompts([prompts] if hasattr(prompts, "render") else prompts)
         if len(prompts) == 0:
             raise DataError(f"task {self.name!r}: no prompts")
         for name in prompts:
             self._check_prompt(name, prompts[name])
         return prompts
 
-    def _by_name(self, prompts):
+    def _name_prompts(self, prompts):
         if not isinstance(prompts, Iterable):
             raise ConfigError(f"task {self.name!r}: prompts {shown(prompts)}: must be {_PROMPTS}")
         named = {}
@@ -167,7 +168,7 @@ class Task:
             hint = '; choose one of the collection, as in collection["super_glue", "rte"]' if isinstance(prompt, Mapping) else hint
             raise ConfigError(f"task {self.name!r}, prompt {name!r}: {type(prompt).__name__}, must be a Prompt{hint}")
 
-    def _fields_of(self, name):
+    def _find_fields(self, name):
         """The fields that a prompt needs. TemplateError where it cannot be compiled, or reads choices that it has not."""
         prompt, file = self.prompts[name], getattr(self.prompts, "path", None)
         place = f"{file}: task {self.name!r}" if file else f"task {self.name!r}"
@@ -200,8 +201,8 @@ class Task:
                         self.problems[name] = error
         if not all(isinstance(field, str) for field in set(chain.from_iterable(row for row in rows if isinstance(row, Mapping)))):
             index, field = next((i, field) for i, row in enumerate(rows) for field in row if not isinstance(field, str))
-            told = f"task {self.name!r}, row {index}: the field name {shown(field)} is {type(field).__name__}, must be text"
-            self.problems = {name: DataError(told) for name in self._fields} | self.problems
+            message = f"task {self.name!r}, row {index}: the field name {shown(field)} is {type(field).__name__}, must be text"
+            self.problems = {name: DataError(message) for name in self._fields} | self.problems
 
     def _check_row(self, name, row, index):
         if not isinstance(row, Mapping):
@@ -219,7 +220,7 @@ class Task:
             )
 
 
-def _dataset_of(dataset, prompts):
+def _split_dataset(dataset, prompts):
     """(dataset, subset) from "a/b", ("a", "b") or a PromptSet's own."""
     if dataset is None:
         return getattr(prompts, "dataset", None), getattr(prompts, "subset", None)

@@ -46,7 +46,7 @@ def target_in_prediction(prediction, targets):
     return float(any(noun in text for noun in nouns))
 
 
-def _words(text, marks):
+def _split_words(text, marks):
     return _ARTICLE.sub(" ", text.lower().translate(marks)).split()
 
 
@@ -56,25 +56,25 @@ def _overlap(words, others):
     return 2 * (Counter(words) & Counter(others)).total() / (len(words) + len(others))
 
 
-def _best(compare, prediction, targets, marks):
-    words = _words(prediction, marks)
-    return max(float(compare(words, _words(target, marks))) for target in targets)
+def _score_best(compare, prediction, targets, marks):
+    words = _split_words(prediction, marks)
+    return max(float(compare(words, _split_words(target, marks))) for target in targets)
 
 
 def squad_em(prediction, targets):
-    return _best(list.__eq__, prediction, targets, _SQUAD)
+    return _score_best(list.__eq__, prediction, targets, _SQUAD)
 
 
 def squad_f1(prediction, targets):
-    return _best(_overlap, prediction, targets, _SQUAD)
+    return _score_best(_overlap, prediction, targets, _SQUAD)
 
 
 def trivia_qa_em(prediction, targets):
-    return _best(list.__eq__, prediction, targets, _TRIVIA)
+    return _score_best(list.__eq__, prediction, targets, _TRIVIA)
 
 
 def trivia_qa_f1(prediction, targets):
-    return _best(_overlap, prediction, targets, _TRIVIA)
+    return _score_best(_overlap, prediction, targets, _TRIVIA)
 
 
 def edit_distance(prediction, targets):
@@ -94,12 +94,12 @@ def _distance(words, others):
 def rouge(kind, prediction, targets):
     """kind: "rouge1", "rouge2", "rougeL" or "rougeLsum"."""
     texts = [text.replace(" . ", " .\n") for text in targets]
-    return float(_scorer(kind).score_multi(texts, prediction.replace(" . ", " .\n"))[kind].fmeasure)
+    return float(_make_scorer(kind).score_multi(texts, prediction.replace(" . ", " .\n"))[kind].fmeasure)
 
 
 @lru_cache(maxsize=None)
-def _scorer(kind):
-    from rouge_score.rouge_scorer import RougeScorer
+def _make_scorer(kind):
+    from rouge_score.rouge_scorer import RougeScorer  # of the extra [metrics]
 
     return RougeScorer([kind])
 
