@@ -32,7 +32,7 @@ def needed_bytes(config, *, optimizer, options, freeze):
 class Trainer:
     """Trains a model's weights in place. Steps are numbered from 1; one thread may use it at a time.
 
-    options: of the optimiser (plans.OPTIONS); dropout: None for the rate of the model's configuration; freeze: patterns of
+    options: of the optimiser (settings.OPTIMIZER_OPTIONS); dropout: None for the rate of the model's configuration; freeze: patterns of
     names of tensors that keep their bits; switches: broadcast_dropout, recompute, precision. ConfigError for a value that the core
     refuses and for a pattern that fits no tensor, MemoryError where gradients and optimiser state do not fit."""
 
