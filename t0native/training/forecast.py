@@ -20,7 +20,7 @@ from t0native.checkpoints.sizes import training_bytes
 from t0native.models.model import FLAT, Model
 from t0native.text.tokenizer import Ragged
 from t0native.training.batches import make_batch
-from t0native.training.trainer import Trainer, matching
+from t0native.training.trainer import Trainer, match_names
 
 __all__ = ["forecast", "forecast_lines", "operations"]
 
@@ -128,7 +128,7 @@ def memory_of(config, lengths, settings):
         lengths,
         optimizer=settings.optimizer,
         momentum=(settings.optimizer_options or {}).get("momentum", 0.0),
-        freeze=matching(settings.freeze or (), config.tensors()),
+        freeze=match_names(settings.freeze or (), config.tensors()),
         dropout=config.dropout_rate if settings.dropout is None else settings.dropout,
         recompute=settings.recompute,
         threads=settings.threads or get_num_threads(),
