@@ -68,8 +68,8 @@ class Settings:
     t0native.ConfigError: steps 0: must be a whole number, at least 1
     """
 
-    steps: int = _setting(MISSING, COUNT, "steps of the optimiser; needed here or as `--steps`", option=INTEGER_OPTION)
-    out: str | os.PathLike[str] | None = _setting(None, FOLDER.or_none(), "the run's folder", option={"metavar": "DIR"})
+    steps: int = _setting(MISSING, COUNT, "steps of the optimiser; needed in the recipe or as `--steps`", option=INTEGER_OPTION)
+    out: str | os.PathLike[str] | None = _setting(None, FOLDER.or_none(), "folder of the run", option={"metavar": "DIR"})
     resume: str | bool = _setting(
         "auto",
         RESUME_KIND,
@@ -77,20 +77,25 @@ class Settings:
         option={"choices": RESUME},
     )
     batch_size: int | None = _setting(None, COUNT.or_none(), "examples of a batch", plan=1)
-    accumulate: int = _setting(1, COUNT, "batches a step", plan=2)
+    accumulate: int = _setting(1, COUNT, "batches whose gradients make one step", plan=2)
     batch_tokens: int | None = _setting(
         None, COUNT.or_none(), "instead of `batch_size`: tokens of a batch at most, inputs and targets", plan=2
     )
     optimizer: str = _setting("adafactor", TEXT, "`adafactor`, `adamw` or `sgd`", plan=1)
-    optimizer_options: dict[str, Any] | None = _setting(None, MAPPING.or_none(), "a mapping (below)", plan=1)
+    optimizer_options: dict[str, Any] | None = _setting(None, MAPPING.or_none(), "options of the optimiser and the loss, a mapping", plan=1)
     learning_rate: float = _setting(
-        1e-3, number(lambda value: value > 0, "a positive number"), "for Adafactor relative to each tensor's root mean square", plan=1
+        1e-3,
+        number(lambda value: value > 0, "a positive number"),
+        "learning rate; for Adafactor relative to each tensor's root mean square",
+        plan=1,
     )
     schedule: str | Callable[[int, int], float] = _setting("constant", SCHEDULE, "`constant`, `linear`, `cosine`, `rsqrt`")  # see plan.py
-    warmup: float = _setting(0, number(lambda value: value >= 0, "a number, at least 0"), "steps", plan=1)
+    warmup: float = _setting(
+        0, number(lambda value: value >= 0, "a number, at least 0"), "steps of the warm-up, in which the rate grows", plan=1
+    )
     clip: float = _setting(1.0, NUMBER, "global norm of the gradients; 0: none", plan=1)
-    seed: int = _setting(0, SEED, "of examples, their order and dropout", plan=1, option=INTEGER_OPTION)
-    dropout: float | None = _setting(None, NUMBER.or_none(), "0.1 for T5", plan=1)
+    seed: int = _setting(0, SEED, "seed of examples, their order and dropout", plan=1, option=INTEGER_OPTION)
+    dropout: float | None = _setting(None, NUMBER.or_none(), "rate of dropout; a T5's own is 0.1", plan=1)
     broadcast_dropout: bool = _setting(False, FLAG, "one mask for all tokens of a sequence, as T5's code", plan=2)
     freeze: list[str] | tuple[str, ...] | None = _setting(
         None, NAMES.or_none(), 'patterns of tensors that keep their bits: `["shared.*"]`', plan=2
@@ -101,9 +106,11 @@ class Settings:
     )
     max_source: int = _setting(1024, COUNT, "tokens of an input; longer ones are cut", plan=1)
     max_target: int = _setting(256, COUNT, "tokens of a target", plan=1)
-    add_eos_to_inputs: bool = _setting(False, FLAG, "T0's choice", plan=2)
-    add_eos_to_targets: bool = _setting(True, FLAG, "T0's choice; appended before trimming", plan=2)
-    threads: int | None = _setting(None, THREADS.or_none(), "of the products", option=INTEGER_OPTION)
+    add_eos_to_inputs: bool = _setting(False, FLAG, "the end token behind inputs; the default is T0's choice", plan=2)
+    add_eos_to_targets: bool = _setting(
+        True, FLAG, "the end token behind targets, before they are trimmed; the default is T0's choice", plan=2
+    )
+    threads: int | None = _setting(None, THREADS.or_none(), "threads of the matrix products", option=INTEGER_OPTION)
     workers: int = _setting(1, COUNT, "threads that prepare batches; any number gives the same batches")
     log_every: int = _setting(10, COUNT, "steps between lines of the log")
     checkpoint_every: int | None = _setting(None, COUNT.or_none(), "steps between checkpoints")
@@ -112,7 +119,7 @@ class Settings:
     validate_every: int | None = _setting(None, COUNT.or_none(), "steps between validations")
     select: bool = _setting(False, FLAG, "keep the model with the best mean validation in `out/best`")
     stop: Callable[[Report | None, list[dict[str, Any]]], object] | None = _setting(None, None, "(report, log) -> reason to end, or None")
-    progress: bool = _setting(True, FLAG, "a bar")
+    progress: bool = _setting(True, FLAG, "a progress bar")
     tensorboard: bool = _setting(
         False,
         FLAG,
