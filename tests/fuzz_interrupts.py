@@ -15,7 +15,6 @@ import argparse
 import logging
 import os
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -27,7 +26,7 @@ from fakes import FakePrompt, rows_of, yes_no
 from test_runs import bytes_of, model
 
 import t0native as t0
-from t0native.training import batches, runfolder
+from t0native.training import batches, runfolder, train
 from t0native.training.stepfolders import step_folder, steps_in
 from t0native.training.trainer import Trainer
 
@@ -83,12 +82,11 @@ def slowly(row):
 def interrupted(begun, out, phase, k, after, options):
     """(phase that it hit, seconds late, seconds until the end, steps done) of a run that a SIGINT ended."""
     watched = Watched(phase, k, after)
-    module = sys.modules["t0native.training.train"]
     places = (
         (Trainer, "gradients", "gradients"),
         (Trainer, "apply", "apply"),
         (batches.Batches, "next", "batch"),
-        (module, "evaluate", "validate"),
+        (train, "evaluate", "validate"),
     )
     undone = [watched.wrap(*place) for place in (*places, (runfolder.RunFolder, "save", "save"))]
     try:

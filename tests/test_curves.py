@@ -12,7 +12,7 @@ import t0native as t0
 
 @pytest.fixture(autouse=True)
 def fake_trainer(monkeypatch):
-    monkeypatch.setattr(sys.modules["t0native.training.train"], "Trainer", FakeTrainer)
+    monkeypatch.setattr("t0native.training.train.Trainer", FakeTrainer)
 
 
 def run(**options):

@@ -1,6 +1,6 @@
-"""Plans of trainings: memory against what the core holds and what a run really takes, operations, verdicts; the recipes in configs/."""
+"""Forecasts of trainings: memory against what the core holds and what a run really takes, operations, verdicts; the recipes in configs/."""
 
-import inspect
+import dataclasses
 import json
 import os
 import re
@@ -18,7 +18,7 @@ from t0native.base.yamltext import parse_yaml
 from t0native.checkpoints.sizes import training_bytes
 from t0native.training import forecast
 from t0native.training.recipe import read_recipe
-from t0native.training.settings import check_settings
+from t0native.training.settings import KINDS, OPTIMIZER_OPTIONS, SETTINGS, Settings, check_settings
 
 ROOT = Path(__file__).parent.parent
 SMALL = dict(vocab_size=3000, d_model=48, d_kv=8, d_ff=96, num_layers=3, num_decoder_layers=2, num_heads=4)
@@ -86,16 +86,15 @@ from t0native.training.recipe import read_recipe
 from t0native.training.train import train
 forecast.PROBE_SECONDS = forecast.PRODUCT_SECONDS = 0.05
 recipe = read_recipe(sys.argv[1])
-plan = recipe.plan() if sys.argv[2] == "plan" else train(recipe.model(), recipe.mixture, **recipe.options)
+facts = recipe.forecast() if sys.argv[2] == "forecast" else train(recipe.model(), recipe.mixture, **recipe.options)
 # Not ru_maxrss, which begins with that of the process that started this one.
 peak = 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
-facts = plan if sys.argv[2] == "plan" else {"peak": peak}
-print(json.dumps(facts))
+print(json.dumps(facts if sys.argv[2] == "forecast" else {"peak": peak}))
 """
 
 
 @pytest.mark.parametrize("optimizer", ["adafactor", "adamw"])
-def test_the_memory_of_a_plan_is_that_of_a_run(tmp_path, optimizer):
+def test_the_memory_of_a_forecast_is_that_of_a_run(tmp_path, optimizer):
     config = t0.Config(vocab_size=24000, d_model=256, d_kv=32, d_ff=512, num_layers=1, num_decoder_layers=1, num_heads=8)
     (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
     shutil.copy(Path(t0.__file__).parent / "mini/spiece.model", tmp_path)
@@ -112,9 +111,9 @@ def test_the_memory_of_a_plan_is_that_of_a_run(tmp_path, optimizer):
         env = os.environ | {"PYTHONPATH": str(Path(t0.__file__).parent.parent)}
         return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, env=env, cwd=tmp_path).stdout)
 
-    plan, peak = run("plan"), run("train")["peak"]
-    assert plan["fits"] and plan["speed"].startswith("by one measured step") and plan["hours"] > 0
-    assert plan["memory"]["total"] == pytest.approx(peak, rel=0.10)
+    facts, peak = run("forecast"), run("train")["peak"]
+    assert facts["fits"] and facts["speed"].startswith("by one measured step") and facts["hours"] > 0
+    assert facts["memory"]["total"] == pytest.approx(peak, rel=0.10)
 
 
 def options_of(name):
@@ -159,12 +158,12 @@ def test_the_laptop_recipe_runs(tmp_path, monkeypatch):
     shutil.copy(ROOT / "configs/mini.yaml", tmp_path)
     monkeypatch.setattr(forecast, "PROBE_SECONDS", 0.05)
     recipe = read_recipe(tmp_path / "mini.yaml")
-    plan = recipe.plan()
-    assert plan["parameters"] == t0.mini.config().parameters and plan["fits"] and plan["missing"] == []
+    facts = recipe.forecast()
+    assert facts["parameters"] == t0.mini.config().parameters and facts["fits"] and facts["missing"] == []
     recipe.validate = [t0.Task(task.name, task.rows[:2], task.prompts, None, task.dataset, task.split) for task in recipe.validate[:1]]
     options = recipe.options | {"steps": 3, "batch_size": 8, "validate_every": 3, "progress": False}
     run = t0.train(recipe.model(), recipe.mixture, validate=recipe.validate, **options)
-    assert run.steps == 3 and run.best[0] == 3 and t0.Model.from_pretrained(tmp_path / "mini/best").parameters == plan["parameters"]
+    assert run.steps == 3 and run.best[0] == 3 and t0.Model.from_pretrained(tmp_path / "mini/best").parameters == facts["parameters"]
 
 
 def test_the_small_recipe_plans(promptsource_folder, tmp_path, monkeypatch):
@@ -182,14 +181,13 @@ def test_the_small_recipe_plans(promptsource_folder, tmp_path, monkeypatch):
     other = (tmp_path / "t5_small.yaml").read_text().replace("google/t5-small-lm-adapt", "nobody/nothing")
     (tmp_path / "other.yaml").write_text(other)
     assert main(["train", str(tmp_path / "other.yaml"), "--dry-run"]) == 2  # whose size nobody knows
-    plan = read_recipe(tmp_path / "t5_small.yaml", planning=True).plan()
-    assert plan["parameters"] == 76_961_152 and plan["tokens a step"] == 16_384 and len(plan["missing"]) == 1
+    facts = read_recipe(tmp_path / "t5_small.yaml", dry_run=True).forecast()
+    assert facts["parameters"] == 76_961_152 and facts["tokens a step"] == 16_384 and len(facts["missing"]) == 1
 
 
 def test_every_key_of_a_recipe_is_documented():
     """docs/training.md: a table a mapping, a row a key, no more and no fewer."""
     from t0native.training.recipe import MODEL, T0_MIXTURE, TASK
-    from t0native.training.settings import OPTIONS, SETTINGS
 
     text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
     tables = {part.splitlines()[0]: re.findall(r"^\| `(\w+)` \|", part, flags=re.M) for part in re.split(r"^#+ ", text, flags=re.M)[1:]}
@@ -197,21 +195,21 @@ def test_every_key_of_a_recipe_is_documented():
         "What is trained on what": {"model", "tasks", "validate", *T0_MIXTURE},
         "A model with random weights": set(MODEL),
         "A task": set(TASK),
-        "How": set(SETTINGS),
-        "Options of the optimiser and the loss": set(OPTIONS),
+        "How": set(KINDS),
+        "Options of the optimiser and the loss": set(OPTIMIZER_OPTIONS),
     }
     for title, keys in wanted.items():
         assert sorted(tables[title]) == sorted(keys), title
 
 
-def test_the_defaults_that_are_documented_are_those_of_train():
+def test_the_table_of_settings_is_that_of_the_code():
     text = (ROOT / "docs/training.md").read_text(encoding="utf-8").partition("### How")[2].partition("###")[0]
-    told = {key: value.strip() for key, value in re.findall(r"^\| `(\w+)` \| ([^|]*)\|", text, flags=re.M)}
-    for name, parameter in inspect.signature(t0.train).parameters.items():
-        default = (
-            {True: "true", False: "false"}.get(parameter.default, parameter.default)
-            if isinstance(parameter.default, bool)
-            else parameter.default
-        )
-        if name in told and default not in (None, inspect.Parameter.empty):
-            assert told[name] == str(default) or float(told[name]) == default, name
+    rows = [[cell.strip() for cell in row] for row in re.findall(r"^\| `(\w+)` \|([^|]*)\|(.*)\|$", text, flags=re.M)]
+    assert [(name, told) for name, _, told in rows] == [(name, SETTINGS[name].help) for name in KINDS]
+    defaults = {entry.name: entry.default for entry in dataclasses.fields(Settings)}
+    for name, told, _ in rows:
+        default = defaults[name]
+        if isinstance(default, bool):
+            assert told == str(default).lower(), name
+        elif default not in (None, dataclasses.MISSING):
+            assert told == str(default) or float(told) == default, name

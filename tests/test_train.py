@@ -1,13 +1,16 @@
 """The training loop around a model: order, text rules, log, resume, interruption. The model here is computed by hand."""
 
+import dataclasses
 import errno
 import hashlib
+import inspect
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import typing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,16 +20,18 @@ from fakes import FakeModel, FakePrompt, FakeTokenizer, FakeTrainer, Terminal, c
 
 import t0native as t0
 from t0native.base import files
+from t0native.base.digests import digest_of_value
 from t0native.checkpoints.safetensorfiles import header_of
 from t0native.training.batches import make_batch
+from t0native.training.plan import complete_plan, plan_of
 from t0native.training.schedules import rate_at
-from t0native.training.settings import ADDED
+from t0native.training.settings import KINDS, SETTINGS, Settings
 from t0native.training.stepfolders import check_files, read_manifest, step_folder, steps_in
 
 
 @pytest.fixture(autouse=True)
 def fake_trainer(monkeypatch):
-    monkeypatch.setattr(sys.modules["t0native.training.train"], "Trainer", FakeTrainer)
+    monkeypatch.setattr("t0native.training.train.Trainer", FakeTrainer)
 
 
 def mixture(n=40):
@@ -172,9 +177,10 @@ def test_a_longer_run_goes_on(tmp_path):
 def test_a_plan_of_before_a_keyword_was_planned_goes_on_with_its_usual_value(tmp_path):
     model, other = FakeModel(), FakeModel()
     run(model, out=tmp_path, steps=12)
+    since = [name for name, setting in SETTINGS.items() if setting.plan > 1]
     dropped = {}
-    change_manifest(tmp_path, lambda manifest: dropped.update((name, manifest["plan"].pop(name)) for name in ADDED))
-    assert dropped == ADDED
+    change_manifest(tmp_path, lambda manifest: dropped.update((name, manifest["plan"].pop(name)) for name in since))
+    assert dropped == complete_plan({}) and len(dropped) == 7
     with pytest.raises(t0.ConfigError, match="another plan: accumulate was 1, is 2"):
         run(model, out=tmp_path, steps=20, accumulate=2)
     assert run(model, out=tmp_path, steps=20).losses == run(other).losses
@@ -455,12 +461,13 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, written_before):
 SCRIPT = """
 import sys; sys.path.insert(0, {tests!r})
 from test_train import *
+from t0native.training import train as train_module
 class Telling(FakeTrainer):
     def gradients(self, sources, targets, step):
         if step == {step}:
             print("reached", flush=True)
         return super().gradients(sources, targets, step)
-sys.modules["t0native.training.train"].Trainer = Telling
+train_module.Trainer = Telling
 run(FakeModel(delay=0.02), steps=10_000, out={out!r})
 """
 
@@ -493,7 +500,7 @@ def test_ctrl_c_while_a_run_is_restored_finds_a_whole_model(tmp_path, monkeypatc
             super().load_state(state)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(sys.modules["t0native.training.train"], "Trainer", Signalled)
+        patch.setattr("t0native.training.train.Trainer", Signalled)
         run(model, out=tmp_path)
     assert model.w.tobytes() == whole.w.tobytes() and run(model, out=tmp_path).losses == expected.losses
 
@@ -589,11 +596,88 @@ def test_numpys_numbers_are_numbers(tmp_path):
 
 
 def test_settings_are_the_keywords_of_train():
-    import inspect
+    """Names, order, defaults and annotations; and each reaches the field of its own name."""
+    model, mixture, *keywords = inspect.signature(t0.train).parameters.values()
+    assert (model.name, mixture.name) == ("model", "mixture") and all(word.annotation is not word.empty for word in (model, mixture))
+    written = [(word.name, word.annotation, word.default) for word in keywords]
+    missing = {dataclasses.MISSING: inspect.Parameter.empty}
+    assert written == [(entry.name, entry.type, missing.get(entry.default, entry.default)) for entry in dataclasses.fields(Settings)]
+    assert {word.kind for word in keywords} == {inspect.Parameter.KEYWORD_ONLY}
 
-    from t0native.training.settings import SETTINGS
 
-    assert set(inspect.signature(t0.train).parameters) == {*SETTINGS, "model", "mixture", "mixture_at", "stop", "validate"}
+def test_each_keyword_of_train_reaches_its_setting(monkeypatch):
+    class Reached(Exception):
+        pass
+
+    def refuse(**keywords):
+        raise Reached(keywords)
+
+    monkeypatch.setattr("t0native.training.train.Settings", refuse)
+    values = {name: object() for name in SETTINGS}
+    with pytest.raises(Reached) as reached:
+        t0.train(FakeModel(), mixture(), **values)
+    assert reached.value.args[0] == values
+
+
+def test_annotations_of_settings_are_types():
+    """Those that stand under `if TYPE_CHECKING` too."""
+    from collections.abc import Callable, Sequence
+
+    names = {"Callable": Callable, "Sequence": Sequence, "Report": t0.Report, "Mixture": t0.Mixture, "Task": t0.Task, "Model": t0.Model}
+    of_settings = typing.get_type_hints(Settings, localns=names)
+    of_train = typing.get_type_hints(t0.train, localns=names | {"os": os})
+    assert of_train == of_settings | {name: of_train[name] for name in ("model", "mixture", "return")} and of_train["return"] is t0.Run
+
+
+def test_settings_cannot_be_changed_and_are_checked_when_made():
+    settings = Settings(steps=3, batch_tokens=50, resume=False, learning_rate=np.float32(0.5))
+    assert (settings.batch_size, settings.resume, type(settings.learning_rate)) == (None, "never", float)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.steps = 4
+    with pytest.raises(t0.ConfigError, match="^keep 0: must be a whole number, at least 1$"):
+        dataclasses.replace(settings, keep=0)
+    assert set(SETTINGS) - set(KINDS) == {"validate", "stop", "mixture_at"}
+
+
+PLANS = {  # keywords of train -> the plan as it stood in the manifests of 0.1.0, to the byte
+    "constant": (
+        {},
+        '{"batch_size": 4, "optimizer": "adafactor", "optimizer_options": null, "learning_rate": 0.001, "warmup": 0, "clip": 1.0, "seed": 0, '
+        '"dropout": null, "max_source": 1024, "max_target": 256, "accumulate": 1, "batch_tokens": null, "broadcast_dropout": false, '
+        '"freeze": null, "precision": "float32", "add_eos_to_inputs": false, "add_eos_to_targets": true, "schedule": "constant", '
+        '"mixture": "M", "curriculum": false, "model": "C", "tokenizer": "bytes"}',
+    ),
+    "everything": (
+        {
+            "batch_size": None, "batch_tokens": 200, "accumulate": 2, "optimizer": "adamw", "learning_rate": np.float64(2e-3),
+            "optimizer_options": {"beta1": 0.8, "weight_decay": 0.01, "z_loss": 1e-4}, "schedule": "cosine", "warmup": 2, "clip": 0.5,
+            "seed": np.uint64(7), "dropout": 0.05, "broadcast_dropout": True, "freeze": ("shared.*",), "max_source": 64, "max_target": 16,
+            "add_eos_to_inputs": True, "add_eos_to_targets": False, "recompute": True, "threads": 2, "workers": 3, "log_every": 1,
+            "checkpoint_every": 1, "keep": 50,
+        },
+        '{"batch_size": null, "optimizer": "adamw", "optimizer_options": {"beta1": 0.8, "weight_decay": 0.01, "z_loss": 0.0001}, '
+        '"learning_rate": 0.002, "warmup": 2, "clip": 0.5, "seed": 7, "dropout": 0.05, "max_source": 64, "max_target": 16, '
+        '"accumulate": 2, "batch_tokens": 200, "broadcast_dropout": true, "freeze": ["shared.*"], "precision": "float32", '
+        '"add_eos_to_inputs": true, "add_eos_to_targets": false, "schedule": "cosine", "steps": 6, "mixture": "M", "curriculum": false, '
+        '"model": "C", "tokenizer": "bytes"}',
+    ),
+    "functions": (
+        {"mixture_at": lambda step: None, "schedule": lambda step, steps: 1.0, "seed": 3},
+        '{"batch_size": 4, "optimizer": "adafactor", "optimizer_options": null, "learning_rate": 0.001, "warmup": 0, "clip": 1.0, "seed": 3, '
+        '"dropout": null, "max_source": 1024, "max_target": 256, "accumulate": 1, "batch_tokens": null, "broadcast_dropout": false, '
+        '"freeze": null, "precision": "float32", "add_eos_to_inputs": false, "add_eos_to_targets": true, "schedule": "a function", '
+        '"steps": 6, "mixture": "M", "curriculum": true, "model": "C", "tokenizer": "bytes"}',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_the_plan_has_the_bytes_that_it_always_had(name):
+    """A run that an earlier version began goes on only where its plan is the same."""
+    keywords, text = PLANS[name]
+    some, model = mixture(), FakeModel()
+    text = text.replace('"M"', f'"{some.digest()}"').replace('"C"', f'"{digest_of_value(model.config)}"')
+    assert json.dumps(plan_of(model, some, Settings(**{"steps": 6, "batch_size": 4} | keywords))) == text
 
 
 def test_progress_shows_loss_speed_and_time_left(monkeypatch):

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-__all__ = ["Verdict", "judge", "load_baseline", "percent"]
+from t0native.models.model import Model
+
+__all__ = ["Verdict", "format_percent", "judge", "load_baseline"]
 
 BASELINES = Path(__file__).parents[1] / "mini" / "baselines"
 UNTRAINED, BARE, ONE, ALL = "untrained", "unprompted", "one prompt", "all prompts"
@@ -13,12 +15,10 @@ QUICK_ROWS, QUICK_NEEDED = 200, 2
 
 def load_baseline(label):
     """A model that the same recipe trained beforehand; baselines/<label>/about.json says with which seed and command."""
-    from t0native.models.model import Model
-
     return Model.from_pretrained(BASELINES / label.replace(" ", "-"))
 
 
-def percent(value) -> str:
+def format_percent(value) -> str:
     return "no value" if value is None else f"{100 * value:.1f}"
 
 
@@ -37,20 +37,20 @@ def judge(report, needed=NEEDED, label=ALL) -> Verdict:
     """Compares the fully prompted model's intervals with chance and with the untrained and unprompted models' intervals."""
     entries = {(entry["model"], entry["task"]): entry for entry in report.summary}
     counting, failing = [], {}
-    for (model, task), mine in entries.items():
+    for (model, task), entry in entries.items():
         if model != label:
             continue
-        rivals = {"chance": mine["chance"]}
+        rivals = {"chance": entry["chance"]}
         rivals |= {f"the {other} model": entries[other, task]["high"] for other in (UNTRAINED, BARE) if (other, task) in entries}
-        if mine["low"] is None:
+        if entry["low"] is None:
             failing[task] = "no cell has a value"
             continue
-        if mine["chance"] is None:
+        if entry["chance"] is None:
             failing[task] = "none of its prompts has answer choices, so there is no chance level to compare with"
             continue
-        above = [f"{name} ({percent(value)})" for name, value in rivals.items() if value is None or mine["low"] <= value]
+        above = [f"{name} ({format_percent(value)})" for name, value in rivals.items() if value is None or entry["low"] <= value]
         if above:
-            failing[task] = f"the interval begins at {100 * mine['low']:.1f}, not above {' and '.join(above)}"
+            failing[task] = f"the interval begins at {100 * entry['low']:.1f}, not above {' and '.join(above)}"
         else:
             counting.append(task)
     return Verdict(counting, failing, needed)

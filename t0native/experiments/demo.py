@@ -18,11 +18,16 @@ import time
 from pathlib import Path
 
 from t0native.base.errors import ConfigError
+from t0native.base.files import write_text
+from t0native.base.threads import set_num_threads
+from t0native.evaluation.evaluate import evaluate
 from t0native.experiments import training
 from t0native.experiments.baselines import ALL, BARE, NEEDED, ONE, QUICK_NEEDED, QUICK_ROWS, SEED, UNTRAINED, judge, load_baseline
+from t0native.experiments.study import run_study
 from t0native.mini import curriculum
 from t0native.mini import tasks as mini_tasks
 from t0native.mini.datasets import GROUPS, UNPROMPTED
+from t0native.reports.report import Report
 
 __all__ = ["run"]
 
@@ -57,7 +62,7 @@ EXAMPLES = (
 
 
 def run(out=None, seed=SEED, threads=None, quick=False, full=False, wordings=None, json=False) -> int:
-    """Runs the demo and returns the exit code: 0 if the effect was shown, 1 if not.
+    """Run the demo and return the exit code: 0 if the effect was shown, 1 if not.
 
     out: folder for report.json, report.md, pictures and the trained model.  wordings: a P3 folder with other prompts for the
     held-out tasks.  quick: a smaller claim.  full: every model trained anew over three seeds, all figures.  json: print the
@@ -65,19 +70,15 @@ def run(out=None, seed=SEED, threads=None, quick=False, full=False, wordings=Non
     if quick and full:
         raise ConfigError("--quick and --full: choose one")
     if threads is not None:
-        from t0native.base.threads import set_num_threads
-
         set_num_threads(threads)
-    say = _teller(sys.stderr if json else sys.stdout)
-    folder = None if out is None else _ready(Path(out))
+    say = _make_say(sys.stderr if json else sys.stdout)
+    folder = None if out is None else _make_folder(Path(out))
     if full:
-        from t0native.experiments.study import run_study
-
         return run_study(folder, seed, wordings, say, json=json)
-    return _demo(folder, seed, quick, wordings, json, say)
+    return _run_demo(folder, seed, quick, wordings, json, say)
 
 
-def _ready(folder):
+def _make_folder(folder):
     """The folder, made and writable: found out before a training of minutes, not after it."""
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -85,24 +86,20 @@ def _ready(folder):
     return folder
 
 
-def _teller(stream):
+def _make_say(stream):
     def say(text=""):
         print(text, file=stream, flush=True)
 
     return say
 
 
-def _demo(out, seed, quick, wordings, json, say) -> int:
-    from t0native.base.files import write_text
-    from t0native.evaluation.evaluate import evaluate
-    from t0native.reports.report import Report
-
+def _run_demo(out, seed, quick, wordings, json, say) -> int:
     began = time.monotonic()
     tasks = mini_tasks.heldout_tasks(wordings)
     limit = QUICK_ROWS if quick else None
     _introduce(tasks, quick, wordings, say)
     trained = training.train_model(seed, steps=curriculum.QUICK_STEPS if quick else curriculum.STEPS)
-    _tell_training(trained, say)
+    _describe_training(trained, say)
     if out is not None:
         trained.model.save(out / "model")
     models = {UNTRAINED: mini_tasks.new_model(seed)}
@@ -131,17 +128,17 @@ def _demo(out, seed, quick, wordings, json, say) -> int:
 
 
 def _introduce(tasks, quick, wordings, say):
-    held = ", ".join(f"{task.name} ({ABOUT[task.name]})" for task in tasks)
+    heldout = ", ".join(f"{task.name} ({ABOUT[task.name]})" for task in tasks)
     groups = "; ".join(f"{group}: {', '.join(names)}" for group, names in GROUPS.items())
-    whose = f"prompts from {wordings}" if wordings else "wordings of its own"
+    prompts = f"prompts from {wordings}" if wordings else "wordings of its own"
     say(
         "T0's claim in small: a model that is trained on many tasks, each put into words in several ways, can answer tasks that\n"
         "it was never trained on.\n\n"
         f"Trained here, from random weights: a T5 of {mini_tasks.new_model(0).parameters:,} weights on eleven datasets in seven "
         f"groups\n  ({groups}),\n"
         f"  each in all its wordings; and, for a tenth, text with holes ({UNPROMPTED}).\n"
-        f"Held out, with rows, wordings and task forms that training never sees:\n  {held}.\n"
-        f"  Each has {min(len(task.prompts) for task in tasks)} or more {whose}.\n"
+        f"Held out, with rows, wordings and task forms that training never sees:\n  {heldout}.\n"
+        f"  Each has {min(len(task.prompts) for task in tasks)} or more {prompts}.\n"
     )
     steps = curriculum.QUICK_STEPS if quick else curriculum.STEPS
     say(f"{steps:,} steps are planned; up to {round(curriculum.PATIENCE * steps):,} if the trained tasks take longer to be solved.\n")
@@ -149,7 +146,7 @@ def _introduce(tasks, quick, wordings, say):
         say(f"Quick form: a shorter training, {QUICK_ROWS} rows a task, and the untrained model alone beside it.\n")
 
 
-def _tell_training(trained, say):
+def _describe_training(trained, say):
     solved = ", ".join(f"{name} {100 * value:.0f}" for name, value in trained.solved.items())
     say(
         f"\nTrained on {trained.examples:,} examples ({trained.tokens:,} tokens) in {trained.seconds:.0f} s, {trained.steps} "

@@ -5,20 +5,27 @@
     Figure 7    d = 5, 8, 11 training datasets                                                    with all prompts
 
 The models of Figure 4 come first. Every model of a seed is written to OUT/seed-S/<name>/report.json as soon as it is evaluated, so an
-interrupted study
-leaves what it has and goes on from there. Means are over seeds; every seed is printed, the failed ones too."""
+interrupted study leaves what it has and goes on from there. Means are over seeds; every seed is printed, the failed ones too."""
 
 import json as json_module
+import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from t0native.base.errors import ConfigError
+from t0native.base.files import write_bytes, write_text
+from t0native.evaluation.evaluate import evaluate
 from t0native.experiments import training
-from t0native.experiments.baselines import ALL, BARE, NEEDED, ONE, UNTRAINED, judge
+from t0native.experiments.baselines import ALL, BARE, BASELINES, NEEDED, ONE, UNTRAINED, judge
 from t0native.mini import curriculum
 from t0native.mini import tasks as mini_tasks
 from t0native.reports.bootstrap import interval_of_mean_median
+from t0native.reports.figures import figure4, figure6, figure7, pooled
+from t0native.reports.report import Report
 
 SEEDS = 3
 PROMPTS = {BARE: 0, ONE: 1, "two prompts": 2, "four prompts": 4, ALL: None}
@@ -26,45 +33,40 @@ DATASETS = {f"{size} datasets": size for size in mini_tasks.DATASET_LISTS if siz
 
 
 def run_study(out, seed, wordings, say, seeds=SEEDS, json=False) -> int:
-    """Trains and evaluates all models; returns 0 if the effect shows on average over the seeds, else 1.
+    """Train and evaluate all models; return 0 if the effect shows on average over the seeds, else 1.
 
     json: prints {"shown", "reports": {seed: {label: report}}}."""
     folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="t0native-study-"))
     began = time.monotonic()
     say(f"{seeds} seeds, {1 + len(PROMPTS) + len(DATASETS)} models each; results in {folder}")
-    found = {}
+    reports = {}  # (seed, label) -> Report
     tasks = mini_tasks.heldout_tasks(wordings)
     for label in (UNTRAINED, ALL, ONE, BARE, *(name for name in (*PROMPTS, *DATASETS) if name not in (ALL, ONE, BARE))):
         for number in range(seed, seed + seeds):
-            found[number, label] = _one(folder / f"seed-{number}" / label.replace(" ", "-"), number, label, tasks, say)
-    text, shown = conclude(found, list(range(seed, seed + seeds)))
-    from t0native.base.files import write_text
-
+            reports[number, label] = _make_report(folder / f"seed-{number}" / label.replace(" ", "-"), number, label, tasks, say)
+    text, shown = conclude(reports, list(range(seed, seed + seeds)))
     write_text(folder / "results.md", text + "\n")
     say(f"\n{text}")
-    draw(found, folder, say)
+    draw(reports, folder, say)
     say(f"\n{(time.monotonic() - began) / 60:.0f} minutes in all.")
     if json:
-        _print_json(found, shown)
+        _print_json(reports, shown)
     return 0 if shown else 1
 
 
-def _print_json(found, shown):
-    reports = {}
-    for (seed, label), report in found.items():
-        reports.setdefault(str(seed), {})[label] = {"cells": report.cells, "summary": report.summary, "about": report.about}
-    print(json_module.dumps({"shown": shown, "reports": reports}, indent=1))
+def _print_json(reports, shown):
+    by_seed = {}
+    for (seed, label), report in reports.items():
+        by_seed.setdefault(str(seed), {})[label] = {"cells": report.cells, "summary": report.summary, "about": report.about}
+    print(json_module.dumps({"shown": shown, "reports": by_seed}, indent=1))
 
 
-def _one(folder, seed, label, tasks, say):
+def _make_report(folder, seed, label, tasks, say):
     """The report of one model: read if it is there already, of this very recipe and these tasks; else made."""
-    from t0native.evaluation.evaluate import evaluate
-    from t0native.reports.report import Report
-
     datasets = mini_tasks.DATASET_LISTS[DATASETS[label]] if label in DATASETS else mini_tasks.DATASETS
-    plan = training.plan(seed, PROMPTS.get(label), datasets, tasks)
+    digest = training.digest_of_recipe(seed, PROMPTS.get(label), datasets, tasks)
     if (folder / "report.json").is_file():
-        return _checked(Report.load(folder), plan, folder)
+        return _check_report(Report.load(folder), digest, folder)
     if label == UNTRAINED:
         model, facts = mini_tasks.new_model(seed), {}
     else:
@@ -72,7 +74,7 @@ def _one(folder, seed, label, tasks, say):
         model, facts = trained.model, trained.facts()
         model.save(folder / "model")
     report = evaluate(model, tasks, label=label)
-    report.about["demo"] = facts | {"seed": seed, "plan": plan}
+    report.about["demo"] = facts | {"seed": seed, "plan": digest}
     report.save(folder / "report.json")
     medians = ", ".join(f"{entry['task']} {100 * entry['median']:.1f}" for entry in report.summary)
     steps = f"{facts['steps']} steps, passed at {facts['passed']}" if facts else "0 steps"
@@ -80,8 +82,9 @@ def _one(folder, seed, label, tasks, say):
     return report
 
 
-def _checked(report, plan, folder):
-    if report.about.get("demo", {}).get("plan") != plan:
+def _check_report(report, digest, folder):
+    """The report, where it is of the recipe with this digest."""
+    if report.about.get("demo", {}).get("plan") != digest:
         raise ConfigError(
             f"{folder}: its report is of another recipe, other rows or other wordings than these; name another folder by --out, or "
             "remove it"
@@ -92,38 +95,36 @@ def _checked(report, plan, folder):
 # ---- results ---------------------------------------------------------------------------------------------------------
 
 
-def entries_of(found, seeds, label) -> dict:
+def entries_of(reports, seeds, label) -> dict:
     """task -> its summary entry under each of the seeds."""
     rows = {}
     for seed in seeds:
-        for entry in found[seed, label].summary:
+        for entry in reports[seed, label].summary:
             rows.setdefault(entry["task"], []).append(entry)
     return rows
 
 
-def conclude(found, seeds) -> tuple[str, bool]:
+def conclude(reports, seeds) -> tuple[str, bool]:
     """Markdown of all results, and whether the mean over seeds shows the effect."""
-    from t0native.reports.report import Report
-
     labels = (UNTRAINED, *PROMPTS, *DATASETS)
-    tasks = list(entries_of(found, seeds, ALL))
+    tasks = list(entries_of(reports, seeds, ALL))
     lines = ["Median over wordings (interquartile range), %, each seed; chance 50.", ""]
     head = ["model", "seed", *tasks, "steps", "passed at", "yes/no", "questions"]
-    rows = [_row(found[seed, label], label, seed, tasks) for label in labels for seed in seeds]
-    lines += _table(head, rows)
+    rows = [_format_row(reports[seed, label], label, seed, tasks) for label in labels for seed in seeds]
+    lines += _format_table(head, rows)
     lines += ["", "Mean of the medians over the seeds [95 % interval over rows and wordings], %.", ""]
-    lines += _table(["model", *tasks], [[label, *(_shown(found, seeds, label, task) for task in tasks)] for label in labels])
+    lines += _format_table(["model", *tasks], [[label, *(_format_mean(reports, seeds, label, task) for task in tasks)] for label in labels])
     lines.append("")
     for seed in seeds:
-        merged = Report.merge([found[seed, label] for label in (UNTRAINED, BARE, ONE, ALL)])
+        merged = Report.merge([reports[seed, label] for label in (UNTRAINED, BARE, ONE, ALL)])
         verdict = judge(merged)
         lines.append(
             f"- seed {seed}: {'shown' if verdict.shown else 'NOT shown'}, on {len(verdict.counting)} of {len(tasks)} tasks "
             f"({', '.join(verdict.counting) or 'none'})"
         )
-    higher = [task for task in tasks if _mean(found, seeds, ALL, task) > _mean(found, seeds, ONE, task)]
-    more = [task for task in tasks if _mean(found, seeds, ALL, task) > _mean(found, seeds, next(iter(DATASETS)), task)]
-    reasons = {task: _why_not(found, seeds, task) for task in tasks}
+    higher = [task for task in tasks if _mean(reports, seeds, ALL, task) > _mean(reports, seeds, ONE, task)]
+    more = [task for task in tasks if _mean(reports, seeds, ALL, task) > _mean(reports, seeds, next(iter(DATASETS)), task)]
+    reasons = {task: _explain_failure(reports, seeds, task) for task in tasks}
     counting = [task for task in tasks if reasons[task] is None]
     lines += [
         f"- on average over seeds: {'shown' if len(counting) >= NEEDED else 'NOT shown'}, on {len(counting)} of {len(tasks)} "
@@ -135,38 +136,38 @@ def conclude(found, seeds) -> tuple[str, bool]:
     return "\n".join(lines), len(counting) >= NEEDED
 
 
-def _mean(found, seeds, label, task) -> float:
-    values = [entry["median"] or 0.0 for entry in entries_of(found, seeds, label).get(task, [])]
+def _mean(reports, seeds, label, task) -> float:
+    values = [entry["median"] or 0.0 for entry in entries_of(reports, seeds, label).get(task, [])]
     return sum(values) / max(1, len(values))
 
 
-def _shown(found, seeds, label, task) -> str:
-    low, high = _interval(found, seeds, label, task)
-    return f"{100 * _mean(found, seeds, label, task):.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+def _format_mean(reports, seeds, label, task) -> str:
+    low, high = _interval(reports, seeds, label, task)
+    return f"{100 * _mean(reports, seeds, label, task):.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _why_not(found, seeds, task) -> str | None:
+def _explain_failure(reports, seeds, task) -> str | None:
     """Why the effect does not stand on average: the interval of the fully prompted models' mean median must begin above
     chance and above the ends of the untrained and the unprompted models'. None where it does."""
-    chance = entries_of(found, seeds, ALL)[task][0]["chance"]
+    chance = entries_of(reports, seeds, ALL)[task][0]["chance"]
     if chance is None:
         return "none of its prompts has answer choices, so there is no chance level to compare with"
-    rivals = {"chance": chance} | {f"the {label} models": _interval(found, seeds, label, task)[1] for label in (UNTRAINED, BARE)}
-    low = _interval(found, seeds, ALL, task)[0]
+    rivals = {"chance": chance} | {f"the {label} models": _interval(reports, seeds, label, task)[1] for label in (UNTRAINED, BARE)}
+    low = _interval(reports, seeds, ALL, task)[0]
     above = [f"{name} ({100 * value:.1f})" for name, value in rivals.items() if low <= value]
     return f"the interval begins at {100 * low:.1f}, not above {' and '.join(above)}" if above else None
 
 
-def _interval(found, seeds, label, task) -> tuple[float, float]:
+def _interval(reports, seeds, label, task) -> tuple[float, float]:
     """95 % interval of the mean over these seeds, over rows and wordings drawn jointly."""
     runs = []
     for seed in seeds:
-        report = found[seed, label]
+        report = reports[seed, label]
         runs.append([rows for cell, rows in zip(report.cells, report.correct) if cell["task"] == task and cell["status"] == "ok"])
     return interval_of_mean_median(runs)
 
 
-def _row(report, label, seed, tasks) -> list[str]:
+def _format_row(report, label, seed, tasks) -> list[str]:
     entries = {entry["task"]: entry for entry in report.summary}
     facts = report.about.get("demo", {})
     solved = facts.get("solved") or {}
@@ -181,21 +182,20 @@ def _row(report, label, seed, tasks) -> list[str]:
     return [label, str(seed), *cells, *tail]
 
 
-def _table(head, rows) -> list[str]:
+def _format_table(head, rows) -> list[str]:
     return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
 
 
-def draw(found, folder, say):
+def draw(reports, folder, say):
     """Figures 4, 6 and 7 as pictures, the prompts of all seeds in one box."""
-    from t0native.reports.figures import figure4, figure6, figure7, pooled
 
     def runs(label):
-        return [report for (_, name), report in found.items() if name == label]
+        return [report for (_, name), report in reports.items() if name == label]
 
     figures = {
-        4: lambda **how: figure4([pooled(runs(label), label) for label in (UNTRAINED, BARE, ONE, ALL)], **how),
-        6: lambda **how: figure6({_n_prompts(number): runs(label) for label, number in PROMPTS.items()}, **how),
-        7: lambda **how: figure7({size: runs(label) for label, size in (DATASETS | {ALL: len(mini_tasks.DATASETS)}).items()}, **how),
+        4: partial(figure4, [pooled(runs(label), label) for label in (UNTRAINED, BARE, ONE, ALL)]),
+        6: partial(figure6, {_count_prompts(number): runs(label) for label, number in PROMPTS.items()}),
+        7: partial(figure7, {size: runs(label) for label, size in (DATASETS | {ALL: len(mini_tasks.DATASETS)}).items()}),
     }
     for number, figure in figures.items():
         try:
@@ -204,7 +204,7 @@ def draw(found, folder, say):
             say(f"Figure {number} (matplotlib is not installed):\n{figure(text=True)}")
 
 
-def _n_prompts(number):
+def _count_prompts(number):
     """Prompts a training dataset; the mean over datasets where a model has them all."""
     if number is not None:
         return number
@@ -213,29 +213,25 @@ def _n_prompts(number):
 
 
 def halve(path) -> None:
-    """Rewrites a safetensors file of float32 in bfloat16 (rounded to nearest, ties to even): 8 bytes of length, a JSON header,
+    """Rewrite a safetensors file of float32 in bfloat16 (rounded to nearest, ties to even): 8 bytes of length, a JSON header,
     then the tensors one behind the other."""
-    import numpy as np
-
-    from t0native.base.files import write_bytes
-
     data = Path(path).read_bytes()
     size = int.from_bytes(data[:8], "little")
     header = json_module.loads(data[8 : 8 + size])
-    found, parts, at = {}, [], 0
-    for name, about in header.items():
+    halved, parts, at = {}, [], 0
+    for name, entry in header.items():
         if name == "__metadata__":
-            found[name] = about
+            halved[name] = entry
             continue
-        if about["dtype"] != "F32":
-            raise ValueError(f"{path}: tensor {name} is {about['dtype']}, not F32")
-        first, last = about["data_offsets"]
+        if entry["dtype"] != "F32":
+            raise ValueError(f"{path}: tensor {name} is {entry['dtype']}, not F32")
+        first, last = entry["data_offsets"]
         bits = np.frombuffer(data[8 + size + first : 8 + size + last], "<u4").astype(np.uint64)
         part = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2").tobytes()
-        found[name] = about | {"dtype": "BF16", "data_offsets": [at, at + len(part)]}
+        halved[name] = entry | {"dtype": "BF16", "data_offsets": [at, at + len(part)]}
         parts.append(part)
         at += len(part)
-    text = json_module.dumps(found, separators=(",", ":")).encode()
+    text = json_module.dumps(halved, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     write_bytes(Path(path), len(text).to_bytes(8, "little") + text + b"".join(parts))
 
@@ -244,8 +240,6 @@ def write_baselines(folder, seed) -> None:
     """The two models that the demo carries, and the fully prompted one of `Model.mini()`, in bfloat16, with how they were made.
 
     python -m t0native.experiments.study baselines SEED"""
-    from t0native.base.files import write_text
-
     for label in (BARE, ONE, ALL):
         trained = training.train_model(seed, PROMPTS[label])
         place = Path(folder) / label.replace(" ", "-")
@@ -256,10 +250,6 @@ def write_baselines(folder, seed) -> None:
 
 
 if __name__ == "__main__":
-    import sys
-
-    from t0native.experiments.baselines import BASELINES
-
     if len(sys.argv) != 3 or sys.argv[1] != "baselines":
         sys.exit("usage: python -m t0native.experiments.study baselines SEED      (all else: t0native demo --full)")
     write_baselines(BASELINES, int(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""Training one model of the miniature by its recipe, and what tells two trainings apart."""
+"""Training one model of the miniature by its recipe, and the digest by which two trainings are told apart."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,12 +11,12 @@ from t0native.tasks.mixture import Mixture
 from t0native.tasks.task import Task
 from t0native.training.train import train
 
-__all__ = ["Trained", "plan", "train_model"]
+__all__ = ["Trained", "digest_of_recipe", "train_model"]
 
 
-def plan(seed: int, prompts: int | None, datasets, tasks: list[Task]) -> str:
+def digest_of_recipe(seed: int, prompts: int | None, datasets, tasks: list[Task]) -> str:
     """SHA-256 of all that decides a trained model's report: recipe, training rows and prompts, vocabulary, what is evaluated."""
-    recipe = (
+    constants = (
         curriculum.STEPS,
         curriculum.BATCH,
         curriculum.LEARNING_RATE,
@@ -32,7 +32,7 @@ def plan(seed: int, prompts: int | None, datasets, tasks: list[Task]) -> str:
         curriculum.VALIDATE_EVERY,
     )
     mixtures = [stage.digest() for stage in Curriculum(prompts, seed, tuple(datasets), curriculum.STEPS).stages]
-    facts = [recipe, seed, mixtures, new_model(seed).tokenizer.fingerprint, Mixture(tasks).digest()]
+    facts = [constants, seed, mixtures, new_model(seed).tokenizer.fingerprint, Mixture(tasks).digest()]
     return sha256(repr(facts).encode()).hexdigest()
 
 
@@ -58,12 +58,12 @@ class Trained:
 
 
 def train_model(seed=0, prompts=None, datasets=DATASETS, *, steps=None, progress=True) -> Trained:
-    """Trains one model by the recipe. prompts: p of each dataset, None for all, 0 for the unprompted model."""
+    """Train one model by the recipe. prompts: p of each dataset, None for all, 0 for the unprompted model."""
     steps = steps or curriculum.STEPS
     model = new_model(seed)
     mixture_at = Curriculum(prompts, seed, tuple(datasets), steps)
     rate = Rate(steps, prompts)
-    watch = validation_tasks(model.tokenizer, prompts, seed, watched(datasets)) if prompts != 0 else None
+    watched_tasks = validation_tasks(model.tokenizer, prompts, seed, watched(datasets)) if prompts != 0 else None
     run = train(
         model,
         mixture_at.stages[-1],
@@ -76,7 +76,7 @@ def train_model(seed=0, prompts=None, datasets=DATASETS, *, steps=None, progress
         clip=curriculum.CLIP,
         seed=seed,
         dropout=0.0,
-        validate=watch,
+        validate=watched_tasks,
         validate_every=curriculum.VALIDATE_EVERY,
         stop=rate.check,
         progress=progress,

@@ -19,9 +19,7 @@ from t0native.base.errors import DataError
 from t0native.tasks.objectives import Objective
 from t0native.text.tokenizer import Ragged
 
-__all__ = ["CHUNK", "TEXT_RULES", "Batch", "Batches", "TokenBatches", "make_batch"]
-
-TEXT_RULES = ("max_source", "max_target", "add_eos_to_inputs", "add_eos_to_targets")  # keywords of train and make_batch
+__all__ = ["CHUNK", "Batch", "Batches", "TokenBatches", "add_counts", "make_batch"]
 
 AHEAD = 2  # batches kept ready, beside those being made
 CHUNK = 32  # examples that are made at once where batches are cut by tokens
@@ -54,34 +52,34 @@ class Batch:
     @property
     def dropped(self):
         """{component name: rows that were drawn for the batch in vain}, of those that have any."""
-        return added({}, ((name, attempt) for name, attempt in zip(self.components, self.attempts) if attempt))
+        return add_counts({}, ((name, attempt) for name, attempt in zip(self.components, self.attempts) if attempt))
 
     def part(self, begin, end):
         """Its examples begin .. end - 1 as a Batch; tokens are not copied."""
-        sources, targets = (_part(ragged, begin, end) for ragged in (self.sources, self.targets))
+        sources, targets = (_slice(ragged, begin, end) for ragged in (self.sources, self.targets))
         return Batch(self.step, self.first + begin, sources, targets, self.components[begin:end], self.attempts[begin:end])
 
     def composition(self, limit=6):
         """'a/x (3), b/y (1)': the components by frequency, for messages."""
-        counts = added({}, ((name, 1) for name in self.components))
+        counts = add_counts({}, ((name, 1) for name in self.components))
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         more = f" and {len(ranked) - limit} more" if len(ranked) > limit else ""
         return ", ".join(f"{name} ({count})" for name, count in ranked[:limit]) + more
 
 
-def added(counts, more):
+def add_counts(counts, more):
     """The mapping `counts` with the pairs (name, number) added to it."""
     for name, number in more:
         counts[name] = counts.get(name, 0) + number
     return counts
 
 
-def _part(ragged, begin, end):
+def _slice(ragged, begin, end):
     offsets = ragged.offsets[begin : end + 1]
     return Ragged(ragged.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
 
 
-def _joined(step, parts):
+def _join(step, parts):
     """The Batch of a step from those of consecutive examples."""
     if len(parts) == 1:
         return replace(parts[0], step=step)
@@ -96,16 +94,16 @@ def make_batch(mixture, tokenizer, step, *, seed, batch_size, max_source, max_ta
     drawn = mixture.examples(seed, first, batch_size)
     for what in ("input", "target"):
         _check_texts(drawn, what)
-    how = {"seed": seed, "source": (add_eos_to_inputs, max_source), "target": (add_eos_to_targets, max_target)}
-    sources, targets = _encoded(drawn, first, tokenizer, **how)
+    rules = {"source": (add_eos_to_inputs, max_source), "target": (add_eos_to_targets, max_target)}
+    sources, targets = _encode(drawn, first, tokenizer, seed, **rules)
     while (empty := np.flatnonzero((np.diff(sources.offsets) == 0) | (np.diff(targets.offsets) == 0))).size:
         for i in empty:
             drawn[i] = mixture.example(seed, first + int(i), drawn[i].attempt + 1)
-        sources, targets = _encoded(drawn, first, tokenizer, **how)
+        sources, targets = _encode(drawn, first, tokenizer, seed, **rules)
     return Batch(step, first, sources, targets, [d.component.name for d in drawn], [d.attempt for d in drawn])
 
 
-def _encoded(drawn, first, tokenizer, *, seed, source, target):
+def _encode(drawn, first, tokenizer, seed, *, source, target):
     """(sources, targets), Ragged, of examples first, first + 1, ...; one is empty where there is nothing to learn from.
     source, target: (whether EOS is appended, the most tokens, EOS among them)."""
     sources = tokenizer.encode_batch([d.input for d in drawn], add_eos=source[0], max_length=source[1])
@@ -193,7 +191,7 @@ class TokenBatches(Batches):
                 break
             room -= int(ends[-1])
         self._ahead = AHEAD * len(parts) + self._workers
-        batch = _joined(self._step, parts)
+        batch = _join(self._step, parts)
         self._step += 1
         return batch
 

@@ -28,10 +28,10 @@ def loss_curve(run, path=None, ax=None, text=False):
     >>> len(loss_curve(run, text=True).splitlines())
     9
     """
-    log, name = _log_of(run)
+    log, name = _read_log(run)
     steps, losses = _points(log, "loss", name)
     if text:
-        return _text(steps, losses)
+        return _draw_text(steps, losses)
     if path is not None:
         check_picture(path)
     ax = new_axes(path, (7, 4)) if ax is None else ax
@@ -48,16 +48,16 @@ def loss_curve(run, path=None, ax=None, text=False):
 
 
 def _draw_validation(ax, log):
-    found = [(entry["step"], list(entry["validation"].values())) for entry in log if entry.get("validation")]
-    found = [(step, 100 * np.mean(values)) for step, values in found if None not in values]
-    if found:
-        other = ax.twinx()
-        other.plot(*zip(*found), "s-", color="C1", markersize=4)
-        other.set_ylabel("validation, mean over tasks, %")
+    validations = [(entry["step"], list(entry["validation"].values())) for entry in log if entry.get("validation")]
+    points = [(step, 100 * np.mean(values)) for step, values in validations if None not in values]
+    if points:
+        right = ax.twinx()
+        right.plot(*zip(*points), "s-", color="C1", markersize=4)
+        right.set_ylabel("validation, mean over tasks, %")
         ax.plot([], [], "s-", color="C1", label="validation")
 
 
-def _log_of(run):
+def _read_log(run):
     """(entries, what they are the log of)."""
     if hasattr(run, "log"):
         return run.log, "the run"
@@ -75,13 +75,13 @@ def _log_of(run):
 
 
 def _points(log, key, name):
-    found = [(entry["step"], entry[key]) for entry in log if isinstance(entry.get(key), float)]
-    if not found:
+    points = [(entry["step"], entry[key]) for entry in log if isinstance(entry.get(key), float)]
+    if not points:
         raise ConfigError(f"{name}: no step is logged yet; there is a line every log_every steps")
-    return tuple(np.array(values) for values in zip(*found))
+    return tuple(np.array(values) for values in zip(*points))
 
 
-def _text(steps, losses):
+def _draw_text(steps, losses):
     """Rows of characters, the largest loss above."""
     width = min(WIDTH, len(losses))
     values = [part.mean() for part in np.array_split(losses, width)]

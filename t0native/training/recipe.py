@@ -19,7 +19,6 @@ Names of files are relative to the recipe's folder. A task's prompts are those o
 is named; its rate is T0's unless one is given. Unknown keys are refused with the nearest known one, values of another kind
 with what they must be; 1e-3 is a number here, though not in YAML 1.1."""
 
-import inspect
 import re
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,11 +40,11 @@ from t0native.tasks.objectives import OBJECTIVES
 from t0native.tasks.t0mixtures import is_t0_mixture, t0_tasks
 from t0native.tasks.task import Task
 from t0native.text.tokenizer import Tokenizer
-from t0native.training.batches import TEXT_RULES, make_batch
-from t0native.training.settings import SETTINGS, check_settings
-from t0native.training.train import train
+from t0native.training.batches import make_batch
+from t0native.training.forecast import forecast
+from t0native.training.settings import KINDS, Settings, check_settings
 
-__all__ = ["Recipe", "load_prompts", "prompts_of", "read_recipe"]
+__all__ = ["Recipe", "read_recipe"]
 
 _FILE, _FOLDER = Kind(TEXT.fits, "the name of a file"), Kind(TEXT.fits, "the name of a folder")
 _DATASET = Kind(TEXT.fits, "the name of a dataset, as super_glue/rte")
@@ -57,76 +56,77 @@ T0_MIXTURE = {"mixture": TEXT, "data": _FOLDER, "prompts": _FOLDER}
 _TASKS = Kind(lambda value: isinstance(value, list) and value != [], "a list of tasks")
 _VALIDATE = Kind(lambda value: _TASKS.fits(value) or TEXT.fits(value), "a list of tasks, or the name of a T0 mixture or of a suite")
 _MODEL = Kind(lambda value: isinstance(value, (str, dict)), "a folder, or have 'tokenizer' and either 'size' or 'config'")
-_DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
 MINI, MINI_SELECTION = "mini", "mini-train-selection"  # the miniature's model and mixture; fresh rows of what it trains on
 _OF_SIZE = re.compile(r"google/t5-(?:v1_1-(\w+)|(\w+)-lm-adapt)")  # models of the hub whose shape is known without them
 
 
-def read_recipe(path, planning=False):
-    """A Recipe; ConfigError names the file, the key, its value and what it must be. planning: what is not here yet, the rows of
-    T0's mixtures and a model of known size, is left out and told in Recipe.missing."""
+def read_recipe(path, dry_run=False):
+    """A Recipe; ConfigError names the file, the key, its value and what it must be. dry_run: what is not here yet, the rows of
+    T0's mixtures and a model of known size, is left out and listed in Recipe.missing."""
     path = Path(path)
     with open(path, "rb") as file:
-        given = parse_yaml(path, file)
-    with _told(path):
-        return Recipe(path, _mapping("the file", given), planning)
+        content = parse_yaml(path, file)
+    with _naming_errors(path):
+        return Recipe(path, _check_mapping("the file", content), dry_run)
 
 
 class Recipe:
     """mixture: Mixture; validate: list of tasks, or None; options: keywords for train; model(): makes or loads the model.
-    missing: sentences about what a plan could do without, and a run could not."""
+    missing: sentences about what a forecast could do without, and a run could not."""
 
-    def __init__(self, path, given, planning=False):
+    def __init__(self, path, content, dry_run=False):
         self.path, self.folder, self.missing = path, path.parent, []
-        self._offline = "nothing is fetched for a plan" if planning else None
-        check_keys("", given, {"model": _MODEL, "tasks": _TASKS, **T0_MIXTURE, "validate": _VALIDATE, **SETTINGS})
-        if "model" not in given:
+        self._dry_run = dry_run
+        self._offline = "nothing is fetched for a dry run" if dry_run else None
+        check_keys("", content, {"model": _MODEL, "tasks": _TASKS, **T0_MIXTURE, "validate": _VALIDATE, **KINDS})
+        if "model" not in content:
             raise ConfigError("no 'model'; it must name the model")
-        self.options = {name: given[name] for name in SETTINGS if name in given}
+        self.options = {name: content[name] for name in KINDS if name in content}
         check_settings(self.options)
         if self.options.get("out") is not None:
             self.options["out"] = self.folder / self.options["out"]
-        self._model = given["model"]
+        self._model = content["model"]
         if isinstance(self._model, dict):
             check_keys("model.", self._model, MODEL)
-        self.mixture = self._mixture(given, planning)
-        self.validate = self._here(planning, lambda: self._validated(given)) if "validate" in given else None
+        self.mixture = self._make_mixture(content)
+        self.validate = self._unless_missing(lambda: self._make_validation(content)) if "validate" in content else None
 
-    def _mixture(self, given, planning):
-        if "mixture" not in given:
-            alone = next((name for name in ("data", "prompts") if name in given), None)
-            if alone is not None and not isinstance(given.get("validate"), str):
+    def _make_mixture(self, content):
+        if "mixture" not in content:
+            alone = next((name for name in ("data", "prompts") if name in content), None)
+            if alone is not None and not isinstance(content.get("validate"), str):
                 raise ConfigError(f"{alone!r} without 'mixture'; it belongs to one of T0's mixtures, or into an entry of 'tasks'")
-            if "tasks" not in given:
+            if "tasks" not in content:
                 raise ConfigError("no 'tasks'; it must name the tasks to train on")
-            tasks = self._tasks("tasks", given["tasks"])
-            rates = {task.name: entry["rate"] for task, entry in zip(tasks, given["tasks"]) if "rate" in entry}
+            tasks = self._make_tasks("tasks", content["tasks"])
+            rates = {task.name: entry["rate"] for task, entry in zip(tasks, content["tasks"]) if "rate" in entry}
             return Mixture(tasks, rates=rates or None)
-        if "tasks" in given:
+        if "tasks" in content:
             raise ConfigError("'mixture' and 'tasks'; give one of them")
-        if given["mixture"] == MINI:
+        name = content["mixture"]
+        if name == MINI:
             return curriculum.Curriculum(seed=self.options.get("seed", 0)).stages[1]
-        if "data" not in given:
+        if "data" not in content:
             raise ConfigError("'mixture' without 'data'; it must name the folder of its rows, DATA/<dataset>/<subset>/<split>.jsonl")
-        data, prompts = self._places(given)
-        return self._here(planning, lambda: Mixture.t0(given["mixture"], prompts, data)) or Mixture.t0(given["mixture"], prompts)
+        data, prompts = self._locate_data_and_prompts(content)
+        return self._unless_missing(lambda: Mixture.t0(name, prompts, data)) or Mixture.t0(name, prompts)
 
-    def _here(self, planning, make):
-        """What `make` makes of rows; None, and told, where a plan can do without them."""
+    def _unless_missing(self, make):
+        """What `make` makes of rows; None, with a sentence in `missing`, where a dry run can do without them."""
         try:
             return make()
         except DataError as error:
-            if not planning:
+            if not self._dry_run:
                 raise
             self.missing.append(str(error))
 
-    def _validated(self, given):
-        name = given["validate"]
+    def _make_validation(self, content):
+        name = content["validate"]
         if not isinstance(name, str):
-            return self._tasks("validate", name)
+            return self._make_tasks("validate", name)
         if name == MINI_SELECTION:
             return curriculum.validation_tasks(mini_tasks.tokenizer(), seed=self.options.get("seed", 0))
-        data, prompts = self._places(given)
+        data, prompts = self._locate_data_and_prompts(content)
         if not is_t0_mixture(name):
             return list(suite(self.folder / name if Path(name).suffix in (".yaml", ".yml") else name, data, prompts))
         if data is None:
@@ -135,39 +135,38 @@ class Recipe:
             )
         return [task for task, _, _ in t0_tasks(name, prompts, data)]
 
-    def _places(self, given):
+    def _locate_data_and_prompts(self, content):
         """The folders 'data' and 'prompts', or None."""
-        return (self.folder / given[name] if name in given else None for name in ("data", "prompts"))
+        return (self.folder / content[name] if name in content else None for name in ("data", "prompts"))
 
     def model(self):
         """The model, loaded, or made with random weights."""
-        given = self._model
-        if given == MINI:
+        model = self._model
+        if model == MINI:
             return mini_tasks.new_model(self.options.get("seed", 0))
-        if isinstance(given, str):
-            return Model.from_pretrained(self._place())
+        if isinstance(model, str):
+            return Model.from_pretrained(self._locate_model())
         config, tokenizer = self.config(), self.tokenizer()
-        with _told(self.path):
-            how = {name: given[name] for name in ("seed", "initializer") if name in given}
-            return Model.init(config, tokenizer=tokenizer, **how)
+        with _naming_errors(self.path):
+            return Model.init(config, tokenizer=tokenizer, **{name: model[name] for name in ("seed", "initializer") if name in model})
 
     def config(self):
-        """The model's Config, without its weights. For a plan, one of known size that is not here is noted in `missing`."""
-        given = self._model
-        if given == MINI:
+        """The model's Config, without its weights. In a dry run, one of known size that is not here is noted in `missing`."""
+        model = self._model
+        if model == MINI:
             return mini_tasks.config(self.tokenizer().vocab_size)
-        if isinstance(given, dict):
-            with _told(self.path):
-                if ("size" in given) == ("config" in given) or "tokenizer" not in given:
+        if isinstance(model, dict):
+            with _naming_errors(self.path):
+                if ("size" in model) == ("config" in model) or "tokenizer" not in model:
                     raise ConfigError(f"model: must be {_MODEL.wanted}")
-                return Config.t5_v1_1(given["size"]) if "size" in given else Config.from_file(self.folder / given["config"])
+                return Config.t5_v1_1(model["size"]) if "size" in model else Config.from_file(self.folder / model["config"])
         try:
-            return open_checkpoint(locate(self._place(), offline=self._offline)).config
+            return open_checkpoint(locate(self._locate_model(), offline=self._offline)).config
         except FileNotFoundError:
-            size = _OF_SIZE.fullmatch(given)
-            if not size or not self._offline:
+            size = _OF_SIZE.fullmatch(model)
+            if not size or not self._dry_run:
                 raise
-            self.missing.append(f"model {given}: not here yet; a run fetches it from the hub")
+            self.missing.append(f"model {model}: not here yet; a run fetches it from the hub")
             return Config.t5_v1_1(size[1] or size[2])
 
     def tokenizer(self):
@@ -175,76 +174,75 @@ class Recipe:
         if self._model == MINI:
             return mini_tasks.tokenizer()
         if isinstance(self._model, dict):
-            with _told(self.path):
+            with _naming_errors(self.path):
                 return Tokenizer.from_file(self.folder / self._model["tokenizer"])
-        return Tokenizer.from_file(open_checkpoint(locate(self._place(), offline=self._offline)).folder / TOKENIZER)
+        return Tokenizer.from_file(open_checkpoint(locate(self._locate_model(), offline=self._offline)).folder / TOKENIZER)
 
     def model_name(self):
         """The model as the recipe names it."""
-        given = self._model
-        return (
-            given
-            if isinstance(given, str)
-            else f"random weights, T5 v1.1 {given['size']}"
-            if "size" in given
-            else f"random weights, {given['config']}"
-        )
+        model = self._model
+        if isinstance(model, str):
+            return model
+        return f"random weights, T5 v1.1 {model['size']}" if "size" in model else f"random weights, {model['config']}"
 
-    def _place(self):
+    def _locate_model(self):
         """A folder beside the recipe, or else a name of the hub."""
         here = self.folder / self._model
         return self._model if "/" in self._model and not here.exists() and not self._model.startswith((".", "/")) else here
 
-    def plan(self):
+    def settings(self):
+        """The Settings of a run; ConfigError where the recipe has no number of steps."""
+        if "steps" not in self.options:
+            raise ConfigError(f"{self.path}: no 'steps'; add it, or give --steps")
+        return Settings(**self.options)
+
+    def forecast(self):
         """What a run would do and take, without doing it; see forecast.py."""
-        from t0native.training.forecast import forecast
+        return forecast(self, self.settings())
 
-        return forecast(self, _DEFAULTS | check_settings(self.options))
-
-    def shown(self, n):
+    def render_examples(self, n):
         """The first n examples of the run as the model will see them, cut to their lengths: a text each, </s> where the target ends."""
-        tokenizer, o = self.tokenizer(), _DEFAULTS | self.options
-        how = {name: o[name] for name in ("seed", *TEXT_RULES)}
-        batch = make_batch(self.mixture, tokenizer, 0, batch_size=n, **how)
-        told = []
+        tokenizer = self.tokenizer()
+        batch = make_batch(self.mixture, tokenizer, 0, batch_size=n, **self.settings().batch_options)
+        texts = []
         for i, component in enumerate(batch.components):
             source, target = (part.ids[part.offsets[i] : part.offsets[i + 1]].tolist() for part in (batch.sources, batch.targets))
             end = "</s>" if target[-1:] == [tokenizer.eos_id] else ""
-            told.append(
+            texts.append(
                 f"example {i}: {component}\n  input ({len(source)} tokens):  {tokenizer.decode(source)}\n"
                 f"  target ({len(target)} tokens): {tokenizer.decode(target)}{end}"
             )
-        return told
+        return texts
 
-    def _tasks(self, key, entries):
-        return [self._task(f"{key}[{i}]", entry) for i, entry in enumerate(entries)]
+    def _make_tasks(self, key, entries):
+        return [self._make_task(f"{key}[{i}]", entry) for i, entry in enumerate(entries)]
 
-    def _task(self, place, entry):
-        check_keys(place + ".", _mapping(place, entry), TASK)
+    def _make_task(self, place, entry):
+        check_keys(place + ".", _check_mapping(place, entry), TASK)
         for name in ("dataset", "data"):
             if name not in entry:
                 raise ConfigError(f"{place}: no {name!r}")
-        dataset, where = entry["dataset"], entry.get("prompts", "promptsource")
+        dataset, folder = entry["dataset"], entry.get("prompts", "promptsource")
         if "objective" in entry:
             if "prompts" in entry:
                 raise ConfigError(f"{place}: must name prompts or an objective, not both")
             prompts = OBJECTIVES[entry["objective"]](entry.get("field", "text"))
         else:
-            prompts = prompts_of(load_prompts(where if where == "promptsource" else self.folder / where), dataset)
+            prompts = prompts_of(load_prompts(folder if folder == "promptsource" else self.folder / folder), dataset)
         rows = rows_at(self.folder / entry["data"], dataset)
         return Task(entry.get("name", dataset), rows, prompts, entry.get("metric"), dataset, entry.get("split"))
 
 
 @contextmanager
-def _told(path):
-    """What a recipe asks for and cannot be had is told with the recipe's name."""
+def _naming_errors(path):
+    """ConfigError from within names the recipe."""
     try:
         yield
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _mapping(place, value):
+def _check_mapping(place, value):
     if not isinstance(value, dict):
         raise ConfigError(f"{place}: must be a mapping of keys to values")
     return value

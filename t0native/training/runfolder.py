@@ -20,14 +20,14 @@ from pathlib import Path
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.files import append_line, make_folder, remove_folder, remove_leftovers, sync_log, write_text
-from t0native.training.settings import ADDED
+from t0native.training.plan import complete_plan
 from t0native.training.stepfolders import FOLDER, change_state, load_step, read_manifest, same_weights, step_folder, steps_in, write_step
 
 __all__ = ["BEST", "RunFolder", "State"]
 
 _log = logging.getLogger("t0native")
 LOG, BEST = "log.jsonl", "best"
-BEFORE = "checkpoint.npz"  # of a run of before there were folders of steps
+OLD_CHECKPOINT = "checkpoint.npz"  # of a run of before there were folders of steps
 
 
 class State:
@@ -49,7 +49,7 @@ class RunFolder:
         self.plan, self.keep = plan, keep
         self.log = []
         self._steps = []  # of the checkpoints that are this run's, ascending
-        self._file = self._locked = None
+        self._file = self._lock_descriptor = None
         self.scalars = None  # scalars.Scalars: who else is told of every line of the log
 
     def open(self, resume, trainer):
@@ -60,7 +60,7 @@ class RunFolder:
             return State()
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{self.path}: a file; out must name a folder")
-        self._check_there(resume)
+        self._check_checkpoints(resume)
         self._lock()
         try:
             state = State() if resume == "never" else self._restore(trainer)
@@ -72,13 +72,13 @@ class RunFolder:
             raise
         return state
 
-    def _check_there(self, resume):
+    def _check_checkpoints(self, resume):
         if resume == "never" or steps_in(self.path):
             return
-        if (self.path / BEFORE).exists():
+        if (self.path / OLD_CHECKPOINT).exists():
             raise ConfigError(
-                f"{self.path / BEFORE}: a checkpoint of before 0.1, from which this version cannot go on: finish the run with the version "
-                "that began it, name another folder, or use resume='never' to begin anew"
+                f"{self.path / OLD_CHECKPOINT}: a checkpoint of before 0.1, from which this version cannot go on: finish the run with the "
+                "version that began it, name another folder, or use resume='never' to begin anew"
             )
         if resume == "must":
             raise ConfigError(f"{self.path}: there is no checkpoint to go on from")
@@ -86,9 +86,9 @@ class RunFolder:
     def _lock(self):
         """Holds the folder until `close`, or until the process ends in whatever way."""
         make_folder(self.path)
-        self._locked = os.open(self.path, os.O_RDONLY)
+        self._lock_descriptor = os.open(self.path, os.O_RDONLY)
         try:
-            fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.close()
             raise ConfigError(f"{self.path}: another process is training there; wait for it, stop it, or name another folder") from None
@@ -99,9 +99,9 @@ class RunFolder:
         if self.scalars is not None:
             self.scalars.close()
             self.scalars = None
-        if self._locked is not None:
-            os.close(self._locked)
-            self._locked = None
+        if self._lock_descriptor is not None:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = None
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -116,8 +116,8 @@ class RunFolder:
 
     def best(self):
         """(step, mean) of the first of the best validations that the log tells of, or None."""
-        told = [(entry["step"], entry["mean"]) for entry in self.log if isinstance(entry.get("mean"), float)]
-        return max(told, key=lambda entry: entry[1], default=None)
+        means = [(entry["step"], entry["mean"]) for entry in self.log if isinstance(entry.get("mean"), float)]
+        return max(means, key=lambda entry: entry[1], default=None)
 
     def save(self, state, model, trainer):
         """Writes a checkpoint, then removes those that are too many."""
@@ -125,12 +125,12 @@ class RunFolder:
             return
         if self._file is not None:
             sync_log(self._file)
-        about = {key: value for key, value in vars(state).items() if key != "losses"}
+        facts = {key: value for key, value in vars(state).items() if key != "losses"}
         folder = step_folder(self.path, state.step)
         if self._steps and self._steps[-1] == state.step:
-            change_state(folder, self.plan, about)
+            change_state(folder, self.plan, facts)
             return
-        write_step(folder, self.plan, about, state.losses, model, trainer, written=self._remove_others)
+        write_step(folder, self.plan, facts, state.losses, model, trainer, written=self._remove_others)
         self._steps.append(state.step)
         while len(self._steps) > self.keep:
             remove_folder(step_folder(self.path, self._steps.pop(0)))
@@ -152,29 +152,29 @@ class RunFolder:
                 self._steps = steps
                 return state
             except FormatError as error:
-                told = str(error)
+                message = str(error)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.EIO):
                     raise
-                told = f"{error.filename}: {os.strerror(error.errno)}"
+                message = f"{error.filename}: {os.strerror(error.errno)}"
             if len(steps) == 1:
-                raise FormatError(f"{told}; no checkpoint of the run is whole: use resume='never' to begin anew")
-            _log.warning("%s; the checkpoint of step %d is left out and that of step %d taken", told, steps[-1], steps[-2])
+                raise FormatError(f"{message}; no checkpoint of the run is whole: use resume='never' to begin anew")
+            _log.warning("%s; the checkpoint of step %d is left out and that of step %d taken", message, steps[-1], steps[-2])
             steps.pop()
         return State()
 
     def _restore_step(self, folder, trainer):
         manifest = read_manifest(folder)
-        old = {name: value for name, value in ADDED.items() if name in self.plan} | manifest["plan"]
-        self._compare(old)
-        began = old.get("weights")
-        if began != self.plan["weights"]:
-            self._check_beginning(folder, trainer)
+        plan = complete_plan(manifest["plan"])
+        self._check_plan(plan)
+        first_weights = plan.get("weights")
+        if first_weights != self.plan["weights"]:
+            self._check_weights(folder, trainer)
         losses = load_step(folder, manifest, trainer)
-        self.plan = self.plan | {"weights": began}
+        self.plan = self.plan | {"weights": first_weights}
         return State(losses=losses, **manifest["state"])
 
-    def _compare(self, old):
+    def _check_plan(self, old):
         keys = [key for key in {**old, **self.plan} if key != "weights" and old.get(key) != self.plan.get(key)]
         changed = [f"{key} was {shown(old.get(key))}, is {shown(self.plan.get(key))}" for key in keys]
         if changed:
@@ -183,7 +183,7 @@ class RunFolder:
                 "or use resume='never' to begin anew"
             )
 
-    def _check_beginning(self, folder, trainer):
+    def _check_weights(self, folder, trainer):
         """A run goes on from the weights that it began with or from the checkpoint's own; its plan keeps the former."""
         if not same_weights(folder, trainer.weights()):
             raise ConfigError(
@@ -194,18 +194,18 @@ class RunFolder:
     def _open_log(self, state):
         """Lines up to the state stay; the rest belongs to steps, or to a validation, that the checkpoint does not have."""
         path = self.path / LOG
-        kept = []
+        entries = []
         if state.step and path.exists():
             for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-                entry = _entry(line)
+                entry = _parse_line(line)
                 if entry is not None and entry["step"] <= (state.validated if "validation" in entry else state.step):
-                    kept.append(entry)
-        self.log = kept
-        write_text(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in kept))
+                    entries.append(entry)
+        self.log = entries
+        write_text(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))
         self._file = open(path, "ab", buffering=0)
 
 
-def _entry(line):
+def _parse_line(line):
     """The object of a log line, or None for a line cut short by a crash."""
     try:
         entry = json.loads(line)

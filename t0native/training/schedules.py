@@ -13,14 +13,14 @@ from t0native.base.arguments import Kind, one_of
 __all__ = ["SCHEDULE", "SCHEDULES", "rate_at"]
 
 
-def _done(step, steps, warmup):
+def _fraction(step, steps, warmup):
     return min(1.0, max(0, step - warmup) / max(1, steps - warmup))
 
 
 SCHEDULES = {
     "constant": lambda step, steps, warmup: 1.0,
-    "linear": lambda step, steps, warmup: 1.0 - _done(step, steps, warmup),
-    "cosine": lambda step, steps, warmup: 0.5 * (1.0 + math.cos(math.pi * _done(step, steps, warmup))),
+    "linear": lambda step, steps, warmup: 1.0 - _fraction(step, steps, warmup),
+    "cosine": lambda step, steps, warmup: 0.5 * (1.0 + math.cos(math.pi * _fraction(step, steps, warmup))),
     "rsqrt": lambda step, steps, warmup: math.sqrt(max(warmup, 1) / max(step + 1, warmup, 1)),
 }
 

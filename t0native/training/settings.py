@@ -1,85 +1,209 @@
-"""The arguments of a training, checked; and its plan: those of them that decide a number, as JSON values.
+"""The settings of a training: every keyword of `train` once, with its kind, its default and a line of help.
 
+    Settings --> keys of a recipe (recipe.py), options of the command line (cli/train.py), the plan of a run (plan.py)
+
+`train` writes its signature out, for editors and type checkers, and docs/training.md its table; tests hold them to the fields here.
 Here values are checked for their kinds; what the core takes of the optimiser and its options, of clip, dropout and precision, it judges
 itself, before anything is loaded."""
 
-import hashlib
-import json
+from __future__ import annotations
+
 import os
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from t0native import _core
 from t0native.base.arguments import FLAG, MAPPING, NAMES, NUMBER, SEED, TEXT, WHOLE, Kind, check, number, one_of, whole
-from t0native.base.digests import digest_of_value
 from t0native.base.errors import ConfigError, suggest
 from t0native.base.threads import THREADS
-from t0native.tasks.mixture import sample_of
 from t0native.training.schedules import SCHEDULE
 
-__all__ = ["ADDED", "OPTIONS", "SETTINGS", "check_selection", "check_settings", "digest_of", "plan_of"]
+if TYPE_CHECKING:  # of annotations alone: the command line reads this module before it knows whether it trains
+    from collections.abc import Callable, Sequence
 
-_COUNT = whole(1)
+    from t0native.reports.report import Report
+    from t0native.tasks.mixture import Mixture
+    from t0native.tasks.task import Task
+
+__all__ = ["KINDS", "OPTIMIZER_OPTIONS", "SETTINGS", "Settings", "check_settings"]
+
+COUNT = whole(1)
+FOLDER = Kind(lambda value: isinstance(value, (str, os.PathLike)), "the name of a folder")
+RESUME = ("auto", "must", "never")
+RESUME_KIND = Kind(one_of(*RESUME, True, False).fits, one_of(*RESUME).wanted)  # true is "must", false "never"
 BATCH_SIZE = 64  # where neither batch_size nor batch_tokens is given
-SETTINGS = {  # keyword of train -> what it must be
-    **dict.fromkeys(("steps", "accumulate", "workers", "max_source", "max_target", "log_every", "keep"), _COUNT),
-    **dict.fromkeys(("batch_size", "batch_tokens", "checkpoint_every", "validate_every"), _COUNT.or_none()),
-    "out": Kind(lambda value: isinstance(value, (str, os.PathLike)), "the name of a folder").or_none(),
-    "resume": Kind(one_of("auto", "must", "never", True, False).fits, "'auto', 'must' or 'never'"),
-    "optimizer": TEXT,
-    "optimizer_options": MAPPING.or_none(),
-    "learning_rate": number(lambda value: value > 0, "a positive number"),
-    "schedule": SCHEDULE,
-    "warmup": number(lambda value: value >= 0, "a number, at least 0"),
-    "clip": NUMBER,
-    "seed": SEED,
-    "dropout": NUMBER.or_none(),
-    "freeze": NAMES.or_none(),
-    **dict.fromkeys(("broadcast_dropout", "recompute", "select", "add_eos_to_inputs", "add_eos_to_targets", "tensorboard"), FLAG),
-    "precision": TEXT,
-    "threads": THREADS.or_none(),
-    "progress": FLAG,
-}
-OPTIONS = {  # keyword of the optimiser, or of the loss -> what it must be
-    **dict.fromkeys(("beta1", "beta2", "epsilon", "weight_decay", "momentum", "label_smoothing", "z_loss"), NUMBER),
-    "scale_parameter": FLAG,
-    "step_offset": WHOLE,
-}
-OPTIMIZERS = {  # which of them each optimiser has; the rest are of the loss
-    "adafactor": ("scale_parameter", "step_offset"),
-    "adamw": ("beta1", "beta2", "epsilon", "weight_decay"),
-    "sgd": ("momentum", "weight_decay"),
-}
-_JUDGED = ("optimizer", "clip", "dropout", "precision")  # settings that are the core's options
-_PLANNED = (
-    "batch_size", "optimizer", "optimizer_options", "learning_rate", "warmup", "clip", "seed", "dropout", "max_source", "max_target",
-)  # fmt: skip
-ADDED = {  # planned too, since a later version: what they were in a plan that does not name them
-    "accumulate": 1, "batch_tokens": None, "broadcast_dropout": False, "freeze": None, "precision": "float32",
-    "add_eos_to_inputs": False, "add_eos_to_targets": True,
-}  # fmt: skip
+OF_CORE = ("optimizer", "clip", "dropout", "precision")  # settings that are options of the core's trainer too
+INTEGER_OPTION = {"type": int, "metavar": "N"}
 
 
-def check_settings(given):
-    """given: keywords of `train`, all or some. Returns them with plain numbers and with batch_size or batch_tokens; ConfigError names
-    the first that is not acceptable, and what would be.
+class Setting(NamedTuple):
+    """What stands behind a field of Settings.
 
-    >>> check_settings({"steps": 10, "optimizer_options": {"beta1": "x"}})
+    kind: what a value must be, or None for objects of Python, which no recipe has.  help: a line, with `names` marked.
+    plan: the version of the plan that first names it, 0 where a changed value is no other run.  option: keywords of
+    ArgumentParser.add_argument where the command line has it, or None."""
+
+    kind: Kind | None
+    help: str
+    plan: int = 0
+    option: dict[str, Any] | None = None
+
+
+def _setting(default, *facts, **more):
+    return field(default=default, metadata={"setting": Setting(*facts, **more)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The keywords of `train` but for model and mixture, checked; what they do is told there.
+
+    Numbers are Python's own, batch_size is 64 where neither it nor batch_tokens is given, and resume one of three words.
+    ConfigError names the first value that is not acceptable, and what would be.
+
+    >>> settings = Settings(steps=np.int64(10), resume=True)
+    >>> settings.steps, settings.batch_size, settings.resume, settings.optimizer
+    (10, 64, 'must', 'adafactor')
+    >>> Settings(steps=0)
+    Traceback (most recent call last):
+    t0native.ConfigError: steps 0: must be a whole number, at least 1
+    """
+
+    steps: int = _setting(MISSING, COUNT, "steps of the optimiser; needed in the recipe or as `--steps`", option=INTEGER_OPTION)
+    out: str | os.PathLike[str] | None = _setting(None, FOLDER.or_none(), "folder of the run", option={"metavar": "DIR"})
+    resume: str | bool = _setting(
+        "auto",
+        RESUME_KIND,
+        "`auto` goes on from a checkpoint where there is one, `must` demands one, `never` begins anew",
+        option={"choices": RESUME},
+    )
+    batch_size: int | None = _setting(None, COUNT.or_none(), "examples of a batch", plan=1)
+    accumulate: int = _setting(1, COUNT, "batches whose gradients make one step", plan=2)
+    batch_tokens: int | None = _setting(
+        None, COUNT.or_none(), "instead of `batch_size`: tokens of a batch at most, inputs and targets", plan=2
+    )
+    optimizer: str = _setting("adafactor", TEXT, "`adafactor`, `adamw` or `sgd`", plan=1)
+    optimizer_options: dict[str, Any] | None = _setting(None, MAPPING.or_none(), "options of the optimiser and the loss, a mapping", plan=1)
+    learning_rate: float = _setting(
+        1e-3,
+        number(lambda value: value > 0, "a positive number"),
+        "learning rate; for Adafactor relative to each tensor's root mean square",
+        plan=1,
+    )
+    schedule: str | Callable[[int, int], float] = _setting("constant", SCHEDULE, "`constant`, `linear`, `cosine`, `rsqrt`")  # see plan.py
+    warmup: float = _setting(
+        0, number(lambda value: value >= 0, "a number, at least 0"), "steps of the warm-up, in which the rate grows", plan=1
+    )
+    clip: float = _setting(1.0, NUMBER, "global norm of the gradients; 0: none", plan=1)
+    seed: int = _setting(0, SEED, "seed of examples, their order and dropout", plan=1, option=INTEGER_OPTION)
+    dropout: float | None = _setting(None, NUMBER.or_none(), "rate of dropout; a T5's own is 0.1", plan=1)
+    broadcast_dropout: bool = _setting(False, FLAG, "one mask for all tokens of a sequence, as T5's code", plan=2)
+    freeze: list[str] | tuple[str, ...] | None = _setting(
+        None, NAMES.or_none(), 'patterns of tensors that keep their bits: `["shared.*"]`', plan=2
+    )
+    recompute: bool = _setting(False, FLAG, "a fraction of the activations' memory, a fifth more time, the same bits")
+    precision: str = _setting(
+        "float32", TEXT, "`bfloat16` products where the processor has them (AVX-512 BF16); weights stay float32", plan=2
+    )
+    max_source: int = _setting(1024, COUNT, "tokens of an input; longer ones are cut", plan=1)
+    max_target: int = _setting(256, COUNT, "tokens of a target", plan=1)
+    add_eos_to_inputs: bool = _setting(False, FLAG, "the end token behind inputs; the default is T0's choice", plan=2)
+    add_eos_to_targets: bool = _setting(
+        True, FLAG, "the end token behind targets, before they are trimmed; the default is T0's choice", plan=2
+    )
+    threads: int | None = _setting(None, THREADS.or_none(), "threads of the matrix products", option=INTEGER_OPTION)
+    workers: int = _setting(1, COUNT, "threads that prepare batches; any number gives the same batches")
+    log_every: int = _setting(10, COUNT, "steps between lines of the log")
+    checkpoint_every: int | None = _setting(None, COUNT.or_none(), "steps between checkpoints")
+    keep: int = _setting(2, COUNT, "checkpoints that stay")
+    validate: Task | Sequence[Task] | None = _setting(None, None, "tasks to evaluate while training")
+    validate_every: int | None = _setting(None, COUNT.or_none(), "steps between validations")
+    select: bool = _setting(False, FLAG, "keep the model with the best mean validation in `out/best`")
+    stop: Callable[[Report | None, list[dict[str, Any]]], object] | None = _setting(None, None, "(report, log) -> reason to end, or None")
+    progress: bool = _setting(True, FLAG, "a progress bar")
+    tensorboard: bool = _setting(
+        False,
+        FLAG,
+        "scalars for TensorBoard in `out/tensorboard` too (`pip install '.[tensorboard]'`)",
+        option={"action": "store_true", "default": None},
+    )
+    mixture_at: Callable[[int], Mixture] | None = _setting(None, None, "step -> Mixture, for curricula")
+
+    def __post_init__(self):
+        values = check_settings(vars(self))
+        values["resume"] = {True: "must", False: "never"}.get(self.resume, self.resume)
+        if self.batch_size is None and self.batch_tokens is None:
+            values["batch_size"] = BATCH_SIZE
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def batch_options(self):
+        """The keywords of make_batch but for batch_size."""
+        names = ("seed", "max_source", "max_target", "add_eos_to_inputs", "add_eos_to_targets")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def trainer_options(self):
+        """The keywords of Trainer."""
+        names = ("optimizer", "dropout", "broadcast_dropout", "freeze", "recompute", "seed", "threads", "precision")
+        return {"clip_norm": self.clip, "options": self.optimizer_options or {}} | {name: getattr(self, name) for name in names}
+
+
+SETTINGS: dict[str, Setting] = {entry.name: entry.metadata["setting"] for entry in fields(Settings)}
+KINDS = {name: setting.kind for name, setting in SETTINGS.items() if setting.kind is not None}  # of a recipe's keys
+
+
+class OptimizerOption(NamedTuple):
+    """kind: what its value must be.  owners: the optimisers that have it; none where it is the loss's."""
+
+    kind: Kind
+    owners: tuple[str, ...] = ()
+
+
+OPTIMIZER_OPTIONS = {
+    "scale_parameter": OptimizerOption(FLAG, ("adafactor",)),
+    "step_offset": OptimizerOption(WHOLE, ("adafactor",)),
+    "beta1": OptimizerOption(NUMBER, ("adamw",)),
+    "beta2": OptimizerOption(NUMBER, ("adamw",)),
+    "epsilon": OptimizerOption(NUMBER, ("adamw",)),
+    "weight_decay": OptimizerOption(NUMBER, ("adamw", "sgd")),
+    "momentum": OptimizerOption(NUMBER, ("sgd",)),
+    "label_smoothing": OptimizerOption(NUMBER),
+    "z_loss": OptimizerOption(NUMBER),
+}
+
+
+def check_settings(keywords):
+    """keywords: those of `train`, all or some. Returns those that have a kind, with Python's own numbers; ConfigError names the first that
+    is not acceptable, and what would be.
+
+    >>> check_settings({"optimizer_options": {"beta1": "x"}})
     Traceback (most recent call last):
     t0native.ConfigError: optimizer_options.beta1 'x': must be a number
     """
-    plain = {name: check(kind, name, given[name]) for name, kind in SETTINGS.items() if name in given}
-    _judge("", {name: plain[name] for name in _JUDGED if plain.get(name) is not None})
-    options = plain.get("optimizer_options") or {}
+    values = {name: check(kind, name, keywords[name]) for name, kind in KINDS.items() if name in keywords}
+    _check_by_core("", {name: values[name] for name in OF_CORE if values.get(name) is not None})
+    if values.get("optimizer_options"):
+        values["optimizer_options"] = _check_optimizer_options(values["optimizer_options"], values.get("optimizer", "adafactor"))
+    _check_batch(keywords)
+    return values
+
+
+def _check_optimizer_options(options, optimizer):
+    """An option of another optimiser would change nothing: a mistake that is told."""
     for name in options:
-        if name not in OPTIONS:
-            raise ConfigError(f"optimizer_options: unknown name {name!r}; {suggest(name, OPTIONS)}")
-    if options:
-        plain["optimizer_options"] = {name: check(OPTIONS[name], f"optimizer_options.{name}", value) for name, value in options.items()}
-    _check_owners(options, given.get("optimizer", "adafactor"))
-    _judge("optimizer_options.", plain.get("optimizer_options") or {})
-    return _with_batch({**given, **plain})
+        if name not in OPTIMIZER_OPTIONS:
+            raise ConfigError(f"optimizer_options: unknown name {name!r}; {suggest(name, OPTIMIZER_OPTIONS)}")
+    values = {name: check(OPTIMIZER_OPTIONS[name].kind, f"optimizer_options.{name}", value) for name, value in options.items()}
+    for name in options:
+        owners = OPTIMIZER_OPTIONS[name].owners
+        if owners and optimizer not in owners:
+            raise ConfigError(f"optimizer_options.{name}: {optimizer} has none; it is an option of {' and '.join(owners)}")
+    _check_by_core("optimizer_options.", values)
+    return values
 
 
-def _judge(place, options):
+def _check_by_core(place, options):
     """ConfigError, by the option's name behind `place`, where the core takes no such value."""
     try:
         _core.check_options(**options)
@@ -87,84 +211,12 @@ def _judge(place, options):
         raise ConfigError(f"{place}{error}") from None
 
 
-def _with_batch(given):
+def _check_batch(keywords):
     """A batch is a number of examples or of tokens."""
-    size, tokens = given.get("batch_size"), given.get("batch_tokens")
-    if tokens is None:
-        return given | {"batch_size": size or BATCH_SIZE}
-    if size is not None:
+    size, tokens = keywords.get("batch_size"), keywords.get("batch_tokens")
+    if tokens is not None and size is not None:
         raise ConfigError(f"batch_size {size} and batch_tokens {tokens}: a batch is so many examples or so many tokens; give one of them")
-    if given.get("mixture_at") is not None:
+    if tokens is not None and keywords.get("mixture_at") is not None:
         raise ConfigError(
             f"batch_tokens {tokens}: mixture_at chooses by the step, which an example has only after batches are cut; give batch_size"
         )
-    return given
-
-
-def _check_owners(options, optimizer):
-    """An option of another optimiser would change nothing: a mistake that is told."""
-    for name in options:
-        owners = [owner for owner, has in OPTIMIZERS.items() if name in has]
-        if owners and optimizer not in owners:
-            raise ConfigError(f"optimizer_options.{name}: {optimizer} has none; it is an option of {' and '.join(owners)}")
-
-
-def check_selection(given):
-    """given: keywords of `train`. A model is selected by other rows of what the mixture trains on, never by what is held out."""
-    for name, what in (("validate", "tasks to choose by"), ("out", "a folder that keeps the best model")):
-        if not given[name]:
-            raise ConfigError(f"select: needs {what}; name {'them' if name == 'validate' else 'it'} with {name}=")
-    trained = {}
-    for component in given["mixture"].components:
-        trained.setdefault(_dataset_of(component.task), {})[id(component.task)] = component.task
-    for task in given["validate"]:
-        if _dataset_of(task) not in trained:
-            raise ConfigError(
-                f"select: validate {task.name!r}: the mixture does not train on its dataset, and a model chosen by held-out tasks has seen "
-                "them; validate on the trained datasets' validation splits, or leave select out"
-            )
-        for other in trained[_dataset_of(task)].values():
-            if _same_rows(task, other):
-                raise ConfigError(
-                    f"select: validate {task.name!r}: its rows are those that the mixture trains on as {other.name!r}, and by them the "
-                    "model is best "
-                    "that knows them by heart; validate on the dataset's validation split, or leave select out"
-                )
-
-
-def _dataset_of(task):
-    return (task.dataset, task.subset) if task.dataset else task.name
-
-
-def _same_rows(task, other):
-    """Whether two tasks of one dataset are of one split: by its name, or by what the rows say."""
-    if None not in (task.split, other.split) and task.split == other.split:
-        return True
-    return len(task.rows) == len(other.rows) and sample_of(task) == sample_of(other)
-
-
-def plan_of(model, mixture, given):
-    """given: all keywords of `train`. A longer run is the same plan while the rate is constant."""
-    schedule = given["schedule"]
-    plan = {name: given[name] for name in (*_PLANNED, *ADDED)}
-    plan["schedule"] = "a function" if callable(schedule) else schedule
-    if schedule != "constant":
-        plan["steps"] = given["steps"]
-    plan["mixture"] = mixture.digest()
-    plan["curriculum"] = given["mixture_at"] is not None
-    plan["model"] = _digest(model.config)
-    plan["tokenizer"] = model.tokenizer.fingerprint
-    return json.loads(json.dumps(plan))
-
-
-def digest_of(weights):
-    """SHA-256 of the weights {name: array} that a run begins with."""
-    digest = hashlib.sha256()
-    for name, array in weights.items():
-        digest.update(name.encode() + b"\0")
-        digest.update(memoryview(array).cast("B"))
-    return digest.hexdigest()
-
-
-def _digest(config):
-    return digest_of_value(config.to_dict() if hasattr(config, "to_dict") else config)

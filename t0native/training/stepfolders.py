@@ -28,7 +28,7 @@ from t0native.checkpoints.tensorfiles import read_exactly
 __all__ = ["change_state", "check_files", "load_step", "read_manifest", "same_weights", "step_folder", "steps_in", "write_step"]
 
 FOLDER, MANIFEST, TRAINER = "checkpoints", "manifest.json", "trainer.safetensors"
-_STATE = {  # what a manifest's state must be: runs.State but for losses
+_STATE = {  # what a manifest's state must be: runfolder.State but for losses
     "step": whole(0),
     "examples": whole(0),
     "tokens": whole(0),
@@ -140,26 +140,26 @@ def load_step(path, manifest, trainer):
     written as a whole or not at all."""
     check_files(path, manifest["files"])
     weights, state, step = trainer.weights(), trainer.state(), manifest["state"]["step"]
-    found = _entries(path / WEIGHTS, {name: ("F32", array.shape) for name, array in weights.items()})
-    others = _entries(path / TRAINER, {"optimizer": ("F32", state.shape), "losses": ("F64", (step,))})
+    of_model = _read_entries(path / WEIGHTS, {name: ("F32", array.shape) for name, array in weights.items()})
+    of_trainer = _read_entries(path / TRAINER, {"optimizer": ("F32", state.shape), "losses": ("F64", (step,))})
     losses = np.empty(step, np.float64)
-    _fill(others["losses"], losses)
-    _fill(others["optimizer"], state)
+    _fill(of_trainer["losses"], losses)
+    _fill(of_trainer["optimizer"], state)
     with Interrupts():
         trainer.load_state(state)
         for name, array in weights.items():
-            _fill(found[name], array)
+            _fill(of_model[name], array)
     return losses.tolist()
 
 
-def _entries(path, expected):
+def _read_entries(path, expected):
     """{name: Entry} of a file; FormatError where one of {name: (dtype, shape)} is not there as expected."""
     entries = {entry.name: entry for entry in read_header(path)}
     for name, (dtype, shape) in expected.items():
-        found = entries.get(name)
-        if found is None or (found.dtype, found.shape) != (dtype, tuple(shape)):
-            told = "nothing" if found is None else f"{found.dtype} {list(found.shape)}"
-            raise FormatError(f"{path}: tensor {name}: expected {dtype} {list(shape)}, found {told}")
+        entry = entries.get(name)
+        if entry is None or (entry.dtype, entry.shape) != (dtype, tuple(shape)):
+            actual = "nothing" if entry is None else f"{entry.dtype} {list(entry.shape)}"
+            raise FormatError(f"{path}: tensor {name}: expected {dtype} {list(shape)}, found {actual}")
     return entries
 
 

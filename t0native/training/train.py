@@ -10,9 +10,12 @@ dropout 0.1 (from the configuration), inputs of 1024 tokens and targets of 256. 
 sequences), clip (none is told of) and in what T0 presumably inherited from T5 1.1, optimizer_options={"z_loss": 1e-4,
 "step_offset": 1_100_000}: a step counter that goes on from pre-training."""
 
+from __future__ import annotations
+
 import logging
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, NumericError
@@ -21,12 +24,21 @@ from t0native.base.progress import Progress
 from t0native.evaluation.evaluate import NO_TOKENIZER, check_scorable, evaluate
 from t0native.tasks.mixture import Mixture
 from t0native.tasks.task import Task
-from t0native.training.batches import CHUNK, TEXT_RULES, Batches, TokenBatches, added, make_batch
+from t0native.training.batches import CHUNK, Batches, TokenBatches, add_counts, make_batch
+from t0native.training.plan import digest_of_weights, plan_of
 from t0native.training.runfolder import BEST, RunFolder
 from t0native.training.scalars import Scalars, check_tensorboard
 from t0native.training.schedules import rate_at
-from t0native.training.settings import check_selection, check_settings, digest_of, plan_of
+from t0native.training.selection import check_selection
+from t0native.training.settings import Settings
 from t0native.training.trainer import Trainer
+
+if TYPE_CHECKING:  # of annotations alone
+    import os
+    from collections.abc import Callable, Sequence
+
+    from t0native.models.model import Model
+    from t0native.reports.report import Report
 
 __all__ = ["Run", "train"]
 
@@ -66,44 +78,44 @@ class Run:
 
 
 def train(
-    model,
-    mixture,
+    model: Model,
+    mixture: Mixture | Task | Sequence[Task],
     *,
-    steps,
-    out=None,
-    resume="auto",
-    batch_size=None,
-    batch_tokens=None,
-    accumulate=1,
-    optimizer="adafactor",
-    optimizer_options=None,
-    learning_rate=1e-3,
-    schedule="constant",
-    warmup=0,
-    clip=1.0,
-    seed=0,
-    dropout=None,
-    broadcast_dropout=False,
-    freeze=None,
-    recompute=False,
-    precision="float32",
-    max_source=1024,
-    max_target=256,
-    add_eos_to_inputs=False,
-    add_eos_to_targets=True,
-    threads=None,
-    workers=1,
-    log_every=10,
-    checkpoint_every=None,
-    keep=2,
-    validate=None,
-    validate_every=None,
-    select=False,
-    stop=None,
-    progress=True,
-    tensorboard=False,
-    mixture_at=None,
-):
+    steps: int,
+    out: str | os.PathLike[str] | None = None,
+    resume: str | bool = "auto",
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    batch_tokens: int | None = None,
+    optimizer: str = "adafactor",
+    optimizer_options: dict[str, Any] | None = None,
+    learning_rate: float = 1e-3,
+    schedule: str | Callable[[int, int], float] = "constant",
+    warmup: float = 0,
+    clip: float = 1.0,
+    seed: int = 0,
+    dropout: float | None = None,
+    broadcast_dropout: bool = False,
+    freeze: list[str] | tuple[str, ...] | None = None,
+    recompute: bool = False,
+    precision: str = "float32",
+    max_source: int = 1024,
+    max_target: int = 256,
+    add_eos_to_inputs: bool = False,
+    add_eos_to_targets: bool = True,
+    threads: int | None = None,
+    workers: int = 1,
+    log_every: int = 10,
+    checkpoint_every: int | None = None,
+    keep: int = 2,
+    validate: Task | Sequence[Task] | None = None,
+    validate_every: int | None = None,
+    select: bool = False,
+    stop: Callable[[Report | None, list[dict[str, Any]]], object] | None = None,
+    progress: bool = True,
+    tensorboard: bool = False,
+    mixture_at: Callable[[int], Mixture] | None = None,
+) -> Run:
     """Train a float32 model in place on a mixture; returns a Run.
 
     mixture: a Mixture, a Task or a list of tasks.  mixture_at: callable step -> Mixture, for curricula (else `mixture`).
@@ -124,8 +136,7 @@ def train(
     freeze: patterns of names of tensors that stay as they are, as ["shared.*", "*.layer_norm.weight"]: they do not count in
         the norm that is clipped and take no optimiser state.
     recompute: activations take a quarter of the memory or so (T5-base, 4 examples of 256 + 64 tokens: 128 MB, not 455) and a step a fifth
-    more
-        time; not a bit of the results changes.
+        more time; not a bit of the results changes.
     precision: of matrix products, "float32" or, where the processor multiplies it (AVX-512 BF16), "bfloat16", 1.7 times as fast;
         weights, gradients and everything else stay float32.
     add_eos_to_inputs, add_eos_to_targets: whether the end token is appended, before texts are trimmed; T0's choice is the default.
@@ -146,84 +157,104 @@ def train(
     >>> run.steps, len(run.losses), run.stopped
     (2, 2, None)
     """
-    given = check_settings(dict(locals()))
+    settings = Settings(
+        steps=steps, out=out, resume=resume, batch_size=batch_size, accumulate=accumulate, batch_tokens=batch_tokens,
+        optimizer=optimizer, optimizer_options=optimizer_options, learning_rate=learning_rate, schedule=schedule, warmup=warmup, clip=clip,
+        seed=seed, dropout=dropout, broadcast_dropout=broadcast_dropout, freeze=freeze, recompute=recompute, precision=precision,
+        max_source=max_source, max_target=max_target, add_eos_to_inputs=add_eos_to_inputs, add_eos_to_targets=add_eos_to_targets,
+        threads=threads, workers=workers, log_every=log_every, checkpoint_every=checkpoint_every, keep=keep,
+        validate=[validate] if isinstance(validate, Task) else validate, validate_every=validate_every, select=select, stop=stop,
+        progress=progress, tensorboard=tensorboard, mixture_at=mixture_at,
+    )  # fmt: skip
     _check_model(model)
-    given["mixture"] = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
-    given["validate"] = [validate] if isinstance(validate, Task) else validate
-    check_scorable(given["validate"] or ())
-    if select:
-        check_selection(given)
-    if tensorboard:
-        check_tensorboard(out)
-    options = {
-        name: given[name] for name in ("optimizer", "dropout", "broadcast_dropout", "freeze", "recompute", "seed", "threads", "precision")
-    }
-    trainer = Trainer(model, clip_norm=given["clip"], options=given["optimizer_options"] or {}, **options)
-    plan = plan_of(model, given["mixture"], given)
-    folder = RunFolder(out, plan if out is None else plan | {"weights": digest_of(trainer.weights())}, given["keep"])
-    loop = _Loop(given, trainer, folder, folder.open({True: "must", False: "never"}.get(resume, resume), trainer))
-    if loop.state.step > loop.steps:
-        _log.warning("%s: the run has %d steps already, more than the %d asked for: nothing is done", out, loop.state.step, loop.steps)
+    mixture = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
+    check_scorable(settings.validate or ())
+    if settings.select:
+        check_selection(mixture, settings)
+    if settings.tensorboard:
+        check_tensorboard(settings.out)
+    return _run(model, mixture, settings)
+
+
+def _run(model, mixture, settings):
+    """The Run of checked settings."""
+    trainer = Trainer(model, **settings.trainer_options)
+    plan = plan_of(model, mixture, settings)
+    folder = RunFolder(
+        settings.out, plan if settings.out is None else plan | {"weights": digest_of_weights(trainer.weights())}, settings.keep
+    )
+    loop = _Loop(settings, model, mixture, trainer, folder, folder.open(settings.resume, trainer))
+    done, steps = loop.state.step, settings.steps
+    if done > steps:
+        _log.warning("%s: the run has %d steps already, more than the %d asked for: nothing is done", settings.out, done, steps)
     try:
-        if tensorboard:
+        if settings.tensorboard:
             folder.scalars = Scalars(folder.path, folder.log)
         loop.run()
     finally:
         folder.close()
-    return loop.told()
+    return loop.summarize()
 
 
 class _Loop:
-    """The steps of one call of `train`, and what happens between them. given: its keywords."""
+    """The steps of one call of `train`, and what happens between them."""
 
-    def __init__(self, given, trainer, folder, state):
-        self.given, self.model, self.trainer, self.folder, self.state = given, given["model"], trainer, folder, state
-        self.steps, self.log_every, self.checkpoint_every = given["steps"], given["log_every"], given["checkpoint_every"]
-        self.tasks = given["validate"]
-        self.validate_every, self.stop = given["validate_every"] or max(1, self.steps // 10), given["stop"]
+    def __init__(self, settings, model, mixture, trainer, folder, state):
+        self.settings, self.model, self.mixture = settings, model, mixture
+        self.trainer, self.folder, self.state = trainer, folder, state
+        self.validate_every = settings.validate_every or max(1, settings.steps // 10)
         self.reports = []
         self.interrupts = Interrupts()
         self.saved_at = time.monotonic()
         self.seconds_before, self.began = state.seconds, time.monotonic()
         self.tokens_before = state.tokens
-        self.smooth = None
-        self.aside = 0.0  # seconds of validation, which the shown speed leaves out
+        self.smooth_loss = None
+        self.validation_seconds = 0.0  # which the shown speed leaves out
 
-    def told(self):
+    def summarize(self):
+        """The Run of the steps so far."""
         state, folder = self.state, self.folder
         dropped = dict(state.dropped)
         for entry in folder.log:
-            added(dropped, entry.get("dropped", {}).items())
-        told = {"log": folder.log, "reports": self.reports, "best": folder.best(), "examples": state.examples, "dropped": dropped}
-        return Run(state.step, state.losses, state.stopped, state.seconds, state.tokens, folder.path, **told)
+            add_counts(dropped, entry.get("dropped", {}).items())
+        return Run(
+            state.step,
+            state.losses,
+            state.stopped,
+            state.seconds,
+            state.tokens,
+            folder.path,
+            log=folder.log,
+            reports=self.reports,
+            best=folder.best(),
+            examples=state.examples,
+            dropped=dropped,
+        )
 
     def _batches(self):
-        state, given = self.state, self.given
-        if given["batch_tokens"] is None:
-            size = given["batch_size"] * given["accumulate"]
-            return Batches(lambda step: self._make(step, size), state.step, self.steps, given["workers"])
-        tokens = given["batch_tokens"] * given["accumulate"]
-        return TokenBatches(lambda chunk: self._make(chunk, CHUNK), state.step, state.examples, tokens, given["workers"])
+        state, settings = self.state, self.settings
+        if settings.batch_tokens is None:
+            size = settings.batch_size * settings.accumulate
+            return Batches(lambda step: self._make_batch(step, size), state.step, settings.steps, settings.workers)
+        tokens = settings.batch_tokens * settings.accumulate
+        return TokenBatches(lambda chunk: self._make_batch(chunk, CHUNK), state.step, state.examples, tokens, settings.workers)
 
-    def _make(self, step, size):
+    def _make_batch(self, step, size):
         """The batch of a step; called on the threads of Batches."""
-        chosen = self.given["mixture"] if self.given["mixture_at"] is None else self.given["mixture_at"](step)
-        how = {name: self.given[name] for name in ("seed", *TEXT_RULES)}
-        return make_batch(chosen, self.model.tokenizer, step, batch_size=size, **how)
-
-    def _rate(self, step):
-        return rate_at(step, self.steps, *(self.given[name] for name in ("learning_rate", "schedule", "warmup")))
+        settings = self.settings
+        mixture = self.mixture if settings.mixture_at is None else settings.mixture_at(step)
+        return make_batch(mixture, self.model.tokenizer, step, batch_size=size, **settings.batch_options)
 
     def run(self):
-        state = self.state
-        bar = Progress("train", self.steps, on=self.given["progress"], done=state.step)
+        state, settings = self.state, self.settings
+        bar = Progress("train", settings.steps, on=settings.progress, done=state.step)
         with self.interrupts, bar, self._batches() as batches:
             try:
                 self._validate_if_due()
-                while state.step < self.steps and state.stopped is None:
+                while state.step < settings.steps and state.stopped is None:
                     self._step(batches.next(self.interrupts.check))
-                    bar.total = max(state.step, getattr(self.given["schedule"], "expected", self.steps))
-                    bar.update(state.step, *self._facts())
+                    bar.total = max(state.step, getattr(settings.schedule, "expected", settings.steps))
+                    bar.update(state.step, *self._speed())
                     self._validate_if_due()
                     self._save_if_due()
             except (KeyboardInterrupt, NumericError) as error:
@@ -233,56 +264,61 @@ class _Loop:
 
     def _step(self, batch):
         """One step, or none: gradients may be interrupted, for they change nothing; the rest may not."""
-        number = batch.step + 1
-        learning_rate = self._rate(batch.step)
+        number, settings = batch.step + 1, self.settings
+        learning_rate = rate_at(batch.step, settings.steps, settings.learning_rate, settings.schedule, settings.warmup)
         try:
             with self.interrupts.allowed():
                 loss = self.trainer.gradients(batch.sources, batch.targets, number)
             grad_norm = self.trainer.apply(learning_rate, number)
         except NumericError as error:
             kept = f"; the state after step {batch.step} is kept" + (f" in {self.folder.path}" if self.folder.path else "")
-            told = str(error).removeprefix(f"step {number}: ")
-            raise NumericError(f"step {number}: {told}; the batch: {batch.composition()}{kept}") from error
+            message = str(error).removeprefix(f"step {number}: ")
+            raise NumericError(f"step {number}: {message}; the batch: {batch.composition()}{kept}") from error
         state = self.state
         state.step = number
         state.losses.append(loss)
         state.examples += len(batch)
         state.tokens += batch.n_tokens
-        added(state.dropped, batch.dropped.items())
+        add_counts(state.dropped, batch.dropped.items())
         state.seconds = self.seconds_before + time.monotonic() - self.began
-        self.smooth = loss if self.smooth is None else SMOOTHING * self.smooth + (1 - SMOOTHING) * loss
-        if number % self.log_every == 0 or number == self.steps:
-            facts = {"loss": loss, "grad_norm": grad_norm, "tokens": state.tokens, "seconds": round(state.seconds, 3)}
-            self.folder.note(step=number, **facts, lr=learning_rate, **({"dropped": state.dropped} if state.dropped else {}))
-            state.dropped = {}
-            if self.stop is not None and self.tasks is None:
-                self._ask(None)
+        self.smooth_loss = loss if self.smooth_loss is None else SMOOTHING * self.smooth_loss + (1 - SMOOTHING) * loss
+        if number % settings.log_every == 0 or number == settings.steps:
+            self._log_step(loss, grad_norm, learning_rate)
 
-    def _facts(self):
+    def _log_step(self, loss, grad_norm, learning_rate):
         state = self.state
-        speed = (state.tokens - self.tokens_before) / max(1e-9, state.seconds - self.seconds_before - self.aside)
-        return f"loss {self.smooth:.3f}", f"{speed:,.0f} tokens/s"
+        entry = {"step": state.step, "loss": loss, "grad_norm": grad_norm, "tokens": state.tokens, "seconds": round(state.seconds, 3)}
+        self.folder.note(**entry, lr=learning_rate, **({"dropped": state.dropped} if state.dropped else {}))
+        state.dropped = {}
+        if self.settings.validate is None:
+            self._stop_if_asked(None)
+
+    def _speed(self):
+        """Two short texts for the progress bar."""
+        state = self.state
+        speed = (state.tokens - self.tokens_before) / max(1e-9, state.seconds - self.seconds_before - self.validation_seconds)
+        return f"loss {self.smooth_loss:.3f}", f"{speed:,.0f} tokens/s"
 
     def _validate_if_due(self):
-        state = self.state
-        due = state.step > 0 and (state.step % self.validate_every == 0 or state.step == self.steps)
-        if self.tasks is None or not due or state.validated >= state.step:
+        state, settings = self.state, self.settings
+        due = state.step > 0 and (state.step % self.validate_every == 0 or state.step == settings.steps)
+        if settings.validate is None or not due or state.validated >= state.step:
             return
         began = time.monotonic()
         with self.interrupts.allowed():
-            how = {"label": f"step {state.step}", "add_eos_to_inputs": self.given["add_eos_to_inputs"]}
-            report = evaluate(self.model, self.tasks, progress=False, **how)
-        self.aside += time.monotonic() - began
+            report = evaluate(
+                self.model, settings.validate, progress=False, label=f"step {state.step}", add_eos_to_inputs=settings.add_eos_to_inputs
+            )
+        self.validation_seconds += time.monotonic() - began
         self.reports.append(report)
         medians = {entry["task"]: entry["median"] for entry in report.summary}
         state.validated = state.step
         self.folder.note(step=state.step, validation=medians, **self._select(report))
-        if self.stop is not None:
-            self._ask(report)
+        self._stop_if_asked(report)
 
     def _select(self, report):
         """Keeps the best model, before the log tells of it: a run killed in between writes the same bytes again."""
-        if not self.given["select"]:
+        if not self.settings.select:
             return {}
         mean = sum(entry["mean"] for entry in report.summary) / len(report.summary)
         best = self.folder.best()
@@ -290,14 +326,15 @@ class _Loop:
             self.model.save(self.folder.path / BEST)
         return {"mean": mean}
 
-    def _ask(self, report):
-        reason = self.stop(report, self.folder.log)
+    def _stop_if_asked(self, report):
+        if self.settings.stop is None:
+            return
+        reason = self.settings.stop(report, self.folder.log)
         self.state.stopped = None if reason is None else str(reason)  # a checkpoint keeps it as text
 
     def _save_if_due(self):
-        now = time.monotonic()
-        due = self.state.step % self.checkpoint_every == 0 if self.checkpoint_every else now - self.saved_at > CHECKPOINT_SECONDS
-        if due:
+        now, every = time.monotonic(), self.settings.checkpoint_every
+        if self.state.step % every == 0 if every else now - self.saved_at > CHECKPOINT_SECONDS:
             self._save(with_model=False)
             self.saved_at = now
 

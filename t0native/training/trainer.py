@@ -7,13 +7,13 @@ from t0native.base.errors import ConfigError, suggest
 from t0native.base.memory import check_room
 from t0native.checkpoints.sizes import training_bytes
 
-__all__ = ["Trainer", "matching", "needed_bytes"]
+__all__ = ["Trainer", "match_names", "needed_bytes"]
 
 
-def matching(patterns, names):
+def match_names(patterns, names):
     """Those of the names that a pattern of `freeze` fits ("*": any text); ConfigError for one that fits none.
 
-    >>> matching(["shared.*", "*.bias"], ["shared.weight", "a.bias", "b.bias", "c.weight"])
+    >>> match_names(["shared.*", "*.bias"], ["shared.weight", "a.bias", "b.bias", "c.weight"])
     ['shared.weight', 'a.bias', 'b.bias']
     """
     for pattern in patterns:
@@ -24,15 +24,15 @@ def matching(patterns, names):
 
 def needed_bytes(config, *, optimizer, options, freeze):
     """Bytes of gradients and optimiser state for a model of this configuration, under these keywords of `train`."""
-    momentum, frozen = (options or {}).get("momentum", 0.0), matching(freeze or (), config.tensors())
-    taken = training_bytes(config, optimizer=optimizer, momentum=momentum, freeze=frozen)
-    return taken["gradients"] + taken["states"]
+    momentum, frozen = (options or {}).get("momentum", 0.0), match_names(freeze or (), config.tensors())
+    sizes = training_bytes(config, optimizer=optimizer, momentum=momentum, freeze=frozen)
+    return sizes["gradients"] + sizes["states"]
 
 
 class Trainer:
     """Trains a model's weights in place. Steps are numbered from 1; one thread may use it at a time.
 
-    options: of the optimiser (plans.OPTIONS); dropout: None for the rate of the model's configuration; freeze: patterns of
+    options: of the optimiser (settings.OPTIMIZER_OPTIONS); dropout: None for the rate of the model's configuration; freeze: patterns of
     names of tensors that keep their bits; switches: broadcast_dropout, recompute, precision. ConfigError for a value that the core
     refuses and for a pattern that fits no tensor, MemoryError where gradients and optimiser state do not fit."""
 
@@ -47,7 +47,7 @@ class Trainer:
         check_room(needed, "gradients and optimiser state take {}", f"close other programs, or {smaller}")
         fixed = {"optimizer": optimizer, "clip": clip_norm, "dropout": rate, "seed": seed, "threads": threads, **switches}
         try:
-            self._core = _core.Trainer(model.core, **fixed, freeze=matching(freeze or (), shapes), **options)
+            self._core = _core.Trainer(model.core, **fixed, freeze=match_names(freeze or (), shapes), **options)
         except ValueError as error:
             raise ConfigError(str(error)) from None
 

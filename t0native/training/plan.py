@@ -1,0 +1,51 @@
+"""The plan of a run: all that decides a number of it, as JSON values, by which a run that goes on knows that it is the same run.
+
+    {setting: value ..., "schedule", "steps" unless the rate is constant, "mixture", "curriculum", "model", "tokenizer"}
+
+Which settings belong to it is said where they are (settings.py). A plan of before a setting was planned has its default."""
+
+import hashlib
+import json
+
+from t0native.base.digests import digest_of_value
+from t0native.training.settings import SETTINGS, Settings
+
+__all__ = ["complete_plan", "digest_of_weights", "plan_of"]
+
+_PLANNED = sorted((name for name, setting in SETTINGS.items() if setting.plan), key=lambda name: SETTINGS[name].plan)
+_LATER = {name: getattr(Settings, name) for name in _PLANNED if SETTINGS[name].plan > 1}  # with the defaults
+
+
+def plan_of(model, mixture, settings):
+    """A flat dict. A longer run is the same plan while the rate is constant."""
+    plan = {name: getattr(settings, name) for name in _PLANNED}
+    plan["schedule"] = "a function" if callable(settings.schedule) else settings.schedule
+    if settings.schedule != "constant":
+        plan["steps"] = settings.steps
+    plan["mixture"] = mixture.digest()
+    plan["curriculum"] = settings.mixture_at is not None
+    plan["model"] = _digest_of_config(model.config)
+    plan["tokenizer"] = model.tokenizer.fingerprint
+    return json.loads(json.dumps(plan))
+
+
+def complete_plan(plan):
+    """A checkpoint's plan with the defaults of what it does not name: those settings were planned since.
+
+    >>> complete_plan({"seed": 3})["precision"]
+    'float32'
+    """
+    return _LATER | plan
+
+
+def digest_of_weights(weights):
+    """SHA-256 of the weights {name: array} that a run begins with."""
+    digest = hashlib.sha256()
+    for name, array in weights.items():
+        digest.update(name.encode() + b"\0")
+        digest.update(memoryview(array).cast("B"))
+    return digest.hexdigest()
+
+
+def _digest_of_config(config):
+    return digest_of_value(config.to_dict() if hasattr(config, "to_dict") else config)
