@@ -223,7 +223,7 @@ size_t t0_packed_put(t0_packed *w, t0_packed_place place, size_t first_row, size
 void t0_packed_get(float *out, const t0_packed *w, t0_packed_place place, size_t r) {
     if (w->is_table) {
         const uint8_t *from = (const uint8_t *)w->words + r * w->in * element_size(w->dtype);
-        t0_widen(out, from, w->dtype, w->in);
+        convert(out, from, w->dtype, w->in);
         return;
     }
     const size_t row = row_of(place, r), group = t0_packed_group(w->dtype);

@@ -7,19 +7,6 @@
 
 enum { PARTS = 64, GRAIN = 8192 };
 
-bool t0_all_finite(const float *x, size_t n) {
-    uint32_t bad = 0;
-    for (size_t i = 0; i < n; i++) bad |= !t0_is_finite(x[i]);
-    return !bad;
-}
-
-size_t t0_first_not_finite(const float *x, size_t n) {
-    if (t0_all_finite(x, n)) return n;
-    size_t i = 0;
-    while (t0_is_finite(x[i])) i++;
-    return i;
-}
-
 double t0_mean(const float *x, size_t n) {
     assert(n > 0);
     double sum = 0.0;

@@ -15,9 +15,19 @@ static inline bool t0_is_finite(float x) {
     return (bits & 0x7f800000u) != 0x7f800000u;
 }
 
-bool t0_all_finite(const float *x, size_t n);
+static inline bool t0_all_finite(const float *x, size_t n) {
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i++) bad |= !t0_is_finite(x[i]);
+    return !bad;
+}
+
 /* Index of the first element that is not finite, or n. */
-size_t t0_first_not_finite(const float *x, size_t n);
+static inline size_t t0_first_not_finite(const float *x, size_t n) {
+    if (t0_all_finite(x, n)) return n;
+    size_t i = 0;
+    while (t0_is_finite(x[i])) i++;
+    return i;
+}
 
 /* Mean in index order, n at least 1. */
 double t0_mean(const float *x, size_t n);
