@@ -30,7 +30,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))
 
-import spiece_files
+import spiece_files  # noqa: E402  found beside this file
 
 try:
     import t0native as t0
