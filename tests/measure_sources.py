@@ -22,6 +22,9 @@ import tokenize
 from collections import defaultdict
 from pathlib import Path
 
+from c_sources import calls, circles
+from python_imports import imports_of, modules_in
+
 ROOT = Path(__file__).resolve().parent.parent
 LONG = 60  # lines
 COLUMNS = (
@@ -93,18 +96,6 @@ def measure_c(path):
     return text, [(name, parameters, lines) for name, _, parameters, lines, _ in c_functions(c_code(text))], c_comment_lines(text)
 
 
-def c_calls(files):
-    """{file: files that hold a function which it calls}."""
-    functions = {file: list(c_functions(c_code(file.read_text(encoding="utf-8")))) for file in files}
-    home = {name: file for file, found in functions.items() for name, static, *_ in found if not static}
-    calls = {}
-    for file, found in functions.items():
-        own = {name for name, *_ in found}
-        called = {name for *_, body in found for name in re.findall(r"\b(\w+)\s*\(", body)}
-        calls[file] = {home[name] for name in called - own if name in home} - {file}
-    return calls
-
-
 # ---- Python ---------------------------------------------------------------------------------------------------------------
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -132,85 +123,18 @@ def measure_python(path):
     return text, measured, python_comment_lines(text, tree)
 
 
-def statements(body, inside=False):
-    """(statement, whether it runs only when a function is called) of a module, blocks for type checkers left out."""
-    for node in body:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            yield from statements(node.orelse, inside)
-            continue
-        yield node, inside
-        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
-            yield from statements(getattr(node, field, []), inside or isinstance(node, FUNCTIONS))
-
-
-def imported(node, module, package):
-    """Full names that an import statement asks for, the longer ones first to be tried."""
-    if isinstance(node, ast.Import):
-        return [[alias.name] for alias in node.names]
-    if not isinstance(node, ast.ImportFrom):
-        return []
-    base = node.module or ""
-    if node.level:
-        parts = package.split(".")
-        base = ".".join([*parts[: len(parts) - node.level + 1], *filter(None, [node.module])])
-    names = [alias.name for alias in node.names if base != "t0native" or alias.name not in ("_core", "__version__")]
-    return [[f"{base}.{name}", base] for name in names]
-
-
 def python_imports(folder):
     """({module: modules imported when it is loaded}, the same with imports inside functions) of the package in a folder."""
-    files = {}
-    for path in sorted((folder / "t0native").rglob("*.py")):
-        parts = path.relative_to(folder).with_suffix("").parts
-        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    loaded, ever = ({name: set() for name in files} for _ in range(2))
-    for name, path in files.items():
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        for node, inside in statements(ast.parse(path.read_text(encoding="utf-8")).body):
-            for names in imported(node, name, package):
-                target = next((one for one in names if one in files), None)
-                for one in () if target is None else with_packages(target, package, files):
-                    ever[name].add(one)
-                    if not inside:
-                        loaded[name].add(one)
+    modules = modules_in(folder / "t0native")
+    loaded, ever = ({name: set() for name in modules} for _ in range(2))
+    for name, path in modules.items():
+        for other, _, at_load in imports_of(path, modules):
+            for graph in (ever, loaded) if at_load else (ever,):
+                graph[name].add(other)
     return tuple({name: others - {name} for name, others in graph.items()} for graph in (loaded, ever))
 
 
-def with_packages(target, package, files):
-    """A module, and the packages around it that its import runs: those that the importing one is not in."""
-    yield target
-    outer = target.rpartition(".")[0]
-    while outer and outer != "t0native" and not f"{package}.".startswith(f"{outer}."):
-        yield outer
-        outer = outer.rpartition(".")[0]
-
-
 # ---- circles --------------------------------------------------------------------------------------------------------------
-
-
-def circles(graph):
-    """Groups of two and more nodes that reach each other (Tarjan 1972), each sorted."""
-    number, low, stack, found = {}, {}, [], []
-
-    def visit(node):
-        number[node] = low[node] = len(number)
-        stack.append(node)
-        for other in graph.get(node, ()):
-            if other not in number:
-                visit(other)
-                low[node] = min(low[node], low[other])
-            elif other in stack:
-                low[node] = min(low[node], number[other])
-        if low[node] == number[node]:
-            group = stack[stack.index(node) :]
-            del stack[len(stack) - len(group) :]
-            if len(group) > 1:
-                found.append(sorted(group))
-
-    for node in graph:
-        if node not in number:
-            visit(node)
-    return sorted(found)
 
 
 def gathered(graph, room):
@@ -228,7 +152,7 @@ def arrows(graph):
 def show_circles(title, groups, write=str):
     print(f"\n{title}: {len(groups)}")
     for group in groups:
-        print(f"- {len(group)}: {', '.join(map(write, group))}")
+        print(f"- {len(group)}: {', '.join(sorted(map(write, group)))}")
 
 
 # ---- tables ---------------------------------------------------------------------------------------------------------------
@@ -334,10 +258,10 @@ def show_graphs(folder):
 
     packages = {".".join(module.split(".")[:2]) for module in ever if module.count(".") > 1}
     show_circles("Circles of Python packages", circles(gathered(ever, room)))
-    calls = c_calls(sorted(folder.glob("csrc/*/*.c")))
-    print(f"\nC: {len(calls)} .c files, {arrows(calls)} of files that call into another")
-    show_circles("Circles of .c files by call", circles(calls), lambda path: str(path.relative_to(folder / "csrc")))
-    show_circles("Circles of folders of csrc by call", circles(gathered(calls, lambda path: path.parent.name)))
+    graph = calls(sorted(folder.glob("csrc/*/*.[ch]")))
+    print(f"\nC: {len(graph)} .c files, {arrows(graph)} of files that call into another")
+    show_circles("Circles of .c files by call", circles(graph), lambda path: str(path.relative_to(folder / "csrc")))
+    show_circles("Circles of folders of csrc by call", circles(gathered(graph, lambda path: path.parent.name)))
 
 
 def main():

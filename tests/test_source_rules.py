@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from c_sources import calls, circles, code_of, comments_of
+from code_links import PAGE, checked
 from python_imports import imports_of, modules_in
 
 ROOT = Path(__file__).parent.parent
@@ -260,3 +261,9 @@ def test_pure_core_compiles_without_python_headers(tmp_path):
             command = ["cc", "-std=c11", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-fsyntax-only", f"-I{ROOT / 'csrc'}", str(file)]
             done = subprocess.run(command, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
+
+
+def test_the_page_about_the_code_leads_to_the_lines_it_means():
+    text = PAGE.read_text(encoding="utf-8")
+    assert checked(text)[1] == [], "python tests/code_links.py --write"
+    assert len(text.splitlines()) <= 200
