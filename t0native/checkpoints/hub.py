@@ -1,27 +1,31 @@
 """Models of the Hugging Face hub, by its own package huggingface_hub (the extra [hub]): its cache, its offline rules, its tokens.
 
-Only the files that loading reads are fetched. Without network, or with HF_HUB_OFFLINE=1, what the cache has is taken."""
+Only the files that loading reads are fetched: configurations, every file of a tokenizer, and weights in one form. Without network,
+or with HF_HUB_OFFLINE=1, what the cache has is taken, where it is whole. What broke off goes on with the files that are not whole."""
 
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatch
+from glob import escape
 from pathlib import Path
 
 from t0native.base.errors import ConfigError
-from t0native.checkpoints.checkpoint import READERS, TOKENIZER
+from t0native.base.jsontext import parse_json
+from t0native.checkpoints.checkpoint import READERS, TOKENIZER, weights_in
 
 __all__ = ["locate"]
 
 _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
-_SMALL = ("config.json", "generation_config.json", TOKENIZER, "tokenizer_config.json")
+_TOKENIZER = (TOKENIZER, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+_OTHER_TOKENIZERS = ("tokenizer.model", "sentencepiece.model", "sentencepiece.bpe.model")
+_SMALL = ("config.json", "generation_config.json", *_TOKENIZER, *_OTHER_TOKENIZERS)
 
 
 def locate(path, revision=None, offline=None):
     """The folder or file that `path` names: one that is here, or else a model of the hub ("owner/name"), fetched.
 
     revision: of the hub's model, a branch, tag or commit.  offline: why nothing may be fetched, or None. FileNotFoundError says what
-    would help."""
+    would help; ConnectionError where the network fails half-way."""
     here = Path(path)
     if here.exists():
         if revision is not None:
@@ -42,44 +46,106 @@ def locate(path, revision=None, offline=None):
 
 def _fetch(name, revision, offline):
     """Folder of the model's snapshot in the hub's cache."""
-    from huggingface_hub import HfApi, errors, snapshot_download
+    from huggingface_hub import HfApi
 
-    names, why = None, offline
-    if not offline:
-        try:
-            names = [file.rfilename for file in HfApi().model_info(name, revision=revision).siblings]
-        except errors.RevisionNotFoundError:
-            raise FileNotFoundError(f"{name}: the hub has no revision {revision!r} of it") from None
-        except errors.RepositoryNotFoundError:
-            raise FileNotFoundError(
-                f"{name}: neither a folder here nor a model of the hub that you may read (`hf auth login` where it is private or gated)"
-            ) from None
-        except Exception as error:  # of the network, whichever library met it
-            why = f"the hub cannot be reached ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
-    if names is not None:
-        return snapshot_download(name, revision=revision, allow_patterns=_needed(name, names))
+    if offline:
+        return _find_cached(name, revision, offline)
     try:
-        return snapshot_download(name, revision=revision, allow_patterns=[*_SMALL, *_patterns()], local_files_only=True)
-    except Exception:
-        raise FileNotFoundError(
-            f"{name}: no such folder, and as a model of the hub it is not in the cache, while {why}; "
-            f"`hf download {name}` where there is network, or name a folder"
+        names = [file.rfilename for file in HfApi().model_info(name, revision=revision).siblings]
+    except Exception as error:  # of the network, whichever library met it
+        _raise_refusal(name, revision, error)
+        return _find_cached(name, revision, f"the hub cannot be reached ({_shortened(error)})")
+    small, weights = _choose(name, names)
+    try:
+        return _download(name, revision, small, weights)
+    except Exception as error:
+        _raise_refusal(name, revision, error)
+        if isinstance(error, OSError) and error.errno is not None:  # of this disk
+            raise
+        raise ConnectionError(
+            f"{name}: fetching it from the hub broke off ({_shortened(error)}); the files that are whole stay in the hub's cache: again, "
+            "and it goes on with the others"
         ) from None
 
 
-def _shards(weights):
-    stem, end = weights.rsplit(".", 1)
-    return [f"{weights}.index.json", f"{stem}-*-of-*.{end}"]
-
-
-def _patterns():
-    return [pattern for weights in READERS for pattern in (weights, *_shards(weights))]
-
-
-def _needed(name, names):
-    """Of the files of a model, those that loading it reads: weights in one form only."""
+def _choose(name, names):
+    """Of the files of a model, those that loading reads: (the small ones, the file or the index of its weights in one form)."""
     for weights in READERS:
-        for chosen in ([weights], _shards(weights)):
-            if chosen[0] in names:
-                return [file for file in names if file in _SMALL or any(fnmatch(file, pattern) for pattern in chosen)]
+        for chosen in (weights, f"{weights}.index.json"):
+            if chosen in names:
+                return [file for file in _SMALL if file in names], chosen
     raise FileNotFoundError(f"{name}: this model of the hub has neither {' nor '.join(READERS)}; it has {', '.join(sorted(names)[:12])}")
+
+
+def _download(name, revision, small, weights):
+    """Folder of the snapshot with these files, and with the shards that an index names."""
+    from huggingface_hub import snapshot_download
+
+    files = [*small, weights]
+    folder = snapshot_download(name, revision=revision, allow_patterns=list(map(escape, files)))
+    shards = _shards_of(Path(folder, weights))
+    if shards:  # of the same commit, whatever has come since
+        snapshot_download(name, revision=Path(folder).name, allow_patterns=list(map(escape, [*files, *shards])))
+    return folder
+
+
+def _shards_of(weights):
+    """Names of the files that an index names; none of what is no index. What is wrong with one is told when it is loaded."""
+    if weights.suffix != ".json":
+        return []
+    data = parse_json(weights, weights.read_bytes())
+    places = data.get("weight_map") if isinstance(data, dict) else None
+    return sorted({file for file in places.values() if isinstance(file, str)}) if isinstance(places, dict) else []
+
+
+def _find_cached(name, revision, why):
+    """Folder of the snapshot in the cache, with weights in one form; FileNotFoundError where it is not whole."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(_SMALL), local_files_only=True))
+    except Exception as error:
+        if hasattr(error, "snapshot_path"):
+            lacking = _shortened(error)
+        else:
+            raise FileNotFoundError(
+                f"{name}: no such folder, and as a model of the hub it is not in the cache, while {why}; "
+                f"`hf download {name}` where there is network, or name a folder"
+            ) from None
+    else:
+        weights = weights_in(folder)
+        missing = [file for file in _shards_of(folder / weights) if not (folder / file).is_file()] if weights else [" or ".join(READERS)]
+        if not missing:
+            return folder
+        lacking = f"without {', '.join(missing[:4])}"
+    raise FileNotFoundError(f"{name}: the hub's cache has this model only in part ({lacking}), while {why}; load it where there is network")
+
+
+def _raise_refusal(name, revision, error):
+    """FileNotFoundError where the hub answered that it does not give this; nothing where it could not be asked."""
+    from huggingface_hub import errors
+
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, errors.RevisionNotFoundError):
+        message = f"the hub has no revision {revision!r} of it"
+    elif isinstance(error, errors.GatedRepoError):
+        message = f"a gated model of the hub: accept its terms on the page {_page(name)}, then `hf auth login` (or HF_TOKEN) tells who asks"
+    elif isinstance(error, errors.RepositoryNotFoundError):
+        message = "neither a folder here nor a model of the hub that you may read (`hf auth login` where it is private or gated)"
+    elif isinstance(error, errors.HFValidationError):
+        message = f"no such folder, and no name of a model of the hub ({_shortened(error)})"
+    elif status in (401, 403):
+        message = f"the hub refuses your token ({_shortened(error)}): `hf auth login` anew, or another HF_TOKEN"
+    else:
+        return
+    raise FileNotFoundError(f"{name}: {message}") from None
+
+
+def _page(name):
+    from huggingface_hub import constants
+
+    return f"{constants.ENDPOINT}/{name}"
+
+
+def _shortened(error):
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -30,6 +30,7 @@ def print_json(value):
 
 def model_options(parser):
     parser.add_argument("--model", required=True, metavar="DIR", help="folder of a model (docs/checkpoints.md), or owner/name on the hub")
+    parser.add_argument("--revision", help="of a model on the hub")
     parser.add_argument("--dtype", default="float32", metavar="TYPE", help="of weights and products: float32 (default), bfloat16 or int8")
     parser.add_argument("--threads", type=int, metavar="N")
 
@@ -37,4 +38,4 @@ def model_options(parser):
 def load_model(args):
     from t0native.models.model import Model
 
-    return Model.from_pretrained(args.model, args.dtype)
+    return Model.from_pretrained(args.model, args.dtype, revision=args.revision)
