@@ -146,7 +146,7 @@ def test_weights_of_pytorch_where_there_are_no_others(hub, run, models, tmp_path
 
 def test_every_file_of_a_tokenizer_is_kept(hub, run, models, tmp_path):
     more = {"tokenizer.json": b"{}", "special_tokens_map.json": b"{}", "generation_config.json": b'{"max_new_tokens": 7}'}
-    other_names = ("tokenizer.model", "sentencepiece.model", "sentencepiece.bpe.model")
+    other_names = ("tokenizer.model", "sentencepiece.model", "sentencepiece.bpe.model", "spm.model")
     files = models[0][1] | more | dict.fromkeys(other_names, models[0][1]["spiece.model"])
     hub.add("acme/small", files | BESIDE)
     done = run("import t0native as t0; from t0native.checkpoints.hub import locate; print(locate('acme/small'))")

@@ -17,7 +17,7 @@ __all__ = ["locate"]
 
 _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _TOKENIZER = (TOKENIZER, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-_OTHER_TOKENIZERS = ("tokenizer.model", "sentencepiece.model", "sentencepiece.bpe.model")
+_OTHER_TOKENIZERS = ("tokenizer.model", "sentencepiece.model", "sentencepiece.bpe.model", "spm.model")
 _SMALL = ("config.json", "generation_config.json", *_TOKENIZER, *_OTHER_TOKENIZERS)
 
 
