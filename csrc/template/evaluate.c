@@ -8,6 +8,7 @@
 #include "template/lookup.h"
 #include "template/macro.h"
 #include "template/methods.h"
+#include "template/notes.h"
 #include "template/operators.h"
 #include "template/owned.h"
 #include "template/values.h"
@@ -195,6 +196,7 @@ static PyObject *evaluate_filter(t0_context *c, const t0_node *node) {
     } else if (evaluate_arguments(c, node, room, &args)) {
         c->where = node;
         out = filter->run(c, value, &args);
+        if (node->truncates && out && out != value) t0_note_cut(c);
         free_arguments(&args);
     }
     Py_DECREF(value);
@@ -325,6 +327,7 @@ static PyObject *evaluate_lookup(t0_context *c, const t0_node *node) {
     c->where = node;
     if (base && node->kind == T_ATTR) out = t0_get_attribute(c, base, node->value, node->attrs);
     else if (key) out = t0_get_item(c, base, key);
+    if (out && key && c->notes) t0_note_lookup(c, node, base, key, out);
     Py_XDECREF(base);
     Py_XDECREF(key);
     return out;

@@ -4,6 +4,7 @@
 #include "template/operators.h"
 
 #include "template/budget.h"
+#include "template/notes.h"
 #include "template/values.h"
 
 #include "base/random.h"
@@ -14,14 +15,19 @@ enum { INTEGER_BITS_MAX = 20000, WIDTH_DIGITS_MAX = 5 };
 
 PyObject *t0_text(t0_context *c, PyObject *value) {
     if (PyUnicode_CheckExact(value)) return Py_NewRef(value);
-    if (t0_is_undefined(c, value)) return Py_NewRef(c->runtime->empty);
-    if (PyLong_CheckExact(value) || PyFloat_CheckExact(value) || value == Py_None || PyBool_Check(value)) return PyObject_Str(value);
+    if (t0_is_undefined(c, value)) {
+        t0_note_printed(c, value, c->runtime->empty);
+        return Py_NewRef(c->runtime->empty);
+    }
+    const bool plain = PyLong_CheckExact(value) || PyBool_Check(value) || (!c->notes && (PyFloat_CheckExact(value) || value == Py_None));
+    if (plain) return PyObject_Str(value);
     if (PyIter_Check(value) && Py_TYPE(value) != c->runtime->lazy_type) {
         PyErr_Format(PyExc_TypeError, "a %s cannot be printed: put |list or |join after it", Py_TYPE(value)->tp_name);
         return NULL;
     }
     if (t0_charge_print(c, value) < 0) return NULL;
     PyObject *text = PyObject_Str(value);
+    if (text && c->notes) t0_note_printed(c, value, text);
     if (text && t0_charge_size(c, (uint64_t)PyUnicode_GET_LENGTH(text)) < 0) Py_CLEAR(text);
     return text;
 }
