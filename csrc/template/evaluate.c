@@ -11,6 +11,7 @@
 #include "template/notes.h"
 #include "template/operators.h"
 #include "template/owned.h"
+#include "template/subclass.h"
 #include "template/values.h"
 
 #include <assert.h>
@@ -139,7 +140,7 @@ static PyObject *evaluate_slice(t0_context *c, const t0_node *node) {
     if (slice) {
         const bool sized = PyList_Check(base) || PyTuple_Check(base) || PyUnicode_Check(base);
         if (sized && t0_charge(c, (uint64_t)PyObject_Size(base) / 64) < 0) out = NULL;
-        else out = PyObject_GetItem(base, slice);
+        else out = t0_item_of(c, base, slice);
         const Py_ssize_t size = !out                      ? 0
                                 : PyList_CheckExact(out)  ? PyList_GET_SIZE(out)
                                 : PyTuple_CheckExact(out) ? PyTuple_GET_SIZE(out)
