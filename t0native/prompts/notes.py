@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from t0native.base.arguments import shown
 
-__all__ = ["NO_LABEL", "Note", "Rendering"]
+__all__ = ["NO_LABEL", "Note", "Rendering", "cut_sentence", "render_noted"]
 
 NO_LABEL = "<NO LABEL>"
 CHOICES, INPUT, TARGET = -1, 0, 1  # Note.part
@@ -92,6 +92,27 @@ class Rendering(NamedTuple):
             if _spoils(note, target):
                 return str(note)
         return f"the target is empty ({NO_LABEL})" if target == NO_LABEL else None
+
+
+def render_noted(prompt, row, seed=0, index=0, truncate=True):
+    """A Rendering by a prompt of any kind: one that has no render_noted keeps no notes, and cuts nothing.
+
+    >>> render_noted(t0.LM(), {"text": "Anna drinks tea."}).example.input
+    'Anna drinks tea.'
+    """
+    if hasattr(prompt, "render_noted"):
+        return prompt.render_noted(row, seed=seed, index=index, truncate=truncate)
+    example = prompt.render(row, seed=seed, index=index)
+    return Rendering(example, None if example is not None else prompt.why_dropped(row, seed=seed, index=index), ())
+
+
+def cut_sentence(cut, rows):
+    """What is said once of rows that were cut.
+
+    >>> cut_sentence(2, 100)
+    '2 of 100 rows were cut at 2,048 characters; truncate=False (--no-truncate) keeps them whole'
+    """
+    return f"{cut:,} of {rows:,} rows were cut at 2,048 characters; truncate=False (--no-truncate) keeps them whole"
 
 
 def _spoils(note, target):
