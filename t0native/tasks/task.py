@@ -15,7 +15,7 @@ from t0native.prompts.notes import render_noted
 from t0native.prompts.preview import task_html
 from t0native.tasks.metrics import find_metric
 
-__all__ = ["Task"]
+__all__ = ["Task", "cut_sentence"]
 
 _PROMPTS = "a PromptSet, a Prompt, prompts of different names, a mapping or '*'"
 
@@ -254,3 +254,12 @@ def _split_dataset(dataset, prompts):
         return first, rest or None
     first, rest = dataset
     return first, rest or None
+
+
+def cut_sentence(cut, rows):
+    """What is said once of rows that were cut.
+
+    >>> cut_sentence(2, 100)
+    '2 of 100 rows were cut at 2,048 characters; truncate=False (--no-truncate) keeps them whole'
+    """
+    return f"{cut:,} of {rows:,} rows were cut at 2,048 characters; truncate=False (--no-truncate) keeps them whole"
