@@ -21,7 +21,7 @@ def test_accuracy_of_every_prompt():
     assert [cell["value"] for cell in report.cells] == pytest.approx([8 / 12, 4 / 12])
     assert report.cells[0] | {"low": None, "high": None} == {
         "model": "m", "task": "t", "dataset": "d", "subset": "s", "split": "validation", "prompt": "a", "prompt_id": "id of a",
-        "metric": "accuracy", "value": 8 / 12, "low": None, "high": None, "n": 12, "dropped": 0, "status": "ok", "reason": None,
+        "metric": "accuracy", "value": 8 / 12, "low": None, "high": None, "n": 12, "dropped": 0, "cut": 0, "status": "ok", "reason": None,
         "metrics": {"accuracy": 8 / 12}, "normalized": None, "examples": None,
     }  # fmt: skip
     assert report.correct[1].tolist() == [1.0, 0, 0] * 4

@@ -99,7 +99,7 @@ def test_saved_form(tmp_path):
     assert (again.cells, again.summary, again.about) == (report.cells, report.summary, report.about)
     for a, b in zip(report.correct, again.correct):
         np.testing.assert_array_equal(a, b)
-    assert path.stat().st_size < 24 * 550
+    assert path.stat().st_size < 24 * 560
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,13 @@ static PyObject *hand_on(PyObject *object, const char *method, PyObject *const *
     return out;
 }
 
+static bool names_are_text(PyObject *example) {
+    PyObject *name, *value;
+    for (Py_ssize_t at = 0; PyDict_Next(example, &at, &name, &value);)
+        if (!PyUnicode_Check(name)) return false;
+    return true;
+}
+
 PyDoc_STRVAR(
     apply_doc,
     "apply($self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None, separator='rendered')\n--\n\n"
@@ -120,8 +127,8 @@ PyDoc_STRVAR(
     "instead of a random choice.\n"
     "separator: \"rendered\" splits at every ||| of the rendered text, where those of text fields are hidden first, as\n"
     "promptsource does (a ||| inside a list or an answer choice then splits); \"template\" only at those of the template's text.\n"
-    "Raises ConfigError for an argument out of its range, DataError for an example with the key answer_choices, TemplateError where\n"
-    "the rendering fails.\n\n"
+    "Raises ConfigError for an argument out of its range, DataError for an example with the key answer_choices or one that is no\n"
+    "text, TemplateError where the rendering fails.\n\n"
     ">>> Prompt(\"upper\", \"{{ text | upper }}? ||| yes\").apply({\"text\": \"is it\"})\n"
     "['IS IT?', 'yes']\n");
 static PyObject *prompt_apply(PyObject *object, PyObject *const *args, Py_ssize_t n, PyObject *names) {
@@ -130,7 +137,8 @@ static PyObject *prompt_apply(PyObject *object, PyObject *const *args, Py_ssize_
     if (!self->cut || read_numbers(args, n, names, &options) != 0 || !PyDict_CheckExact(args[0]))
         return hand_on(object, "_apply", args, n, names);
     const int reserved = PyDict_Contains(args[0], self->state->answer_choices);
-    if (reserved != 0) return reserved < 0 ? NULL : hand_on(object, "_apply", args, n, names);
+    if (reserved < 0) return NULL;
+    if (reserved || !names_are_text(args[0])) return hand_on(object, "_apply", args, n, names);
     PyObject *choices = NULL;
     if (self->fixed)
         choices = self->cut->compiled.mutates ? PyList_GetSlice(self->fixed, 0, PyList_GET_SIZE(self->fixed)) : Py_NewRef(self->fixed);

@@ -17,10 +17,12 @@ static bool budgets_valid(Py_ssize_t steps, Py_ssize_t output, Py_ssize_t memory
 }
 
 static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"source", "max_steps", "max_output", "max_memory", "max_seconds", NULL};
+    static char *names[] = {"source", "truncate", "highlight", "max_steps", "max_output", "max_memory", "max_seconds", NULL};
     PyObject *source, *seconds = Py_None;
+    int truncates = 0, highlights = 0;
     Py_ssize_t max_steps = 1000000, max_output = 4000000, max_memory = 64000000;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|$nnnO:Template", names, &source, &max_steps, &max_output, &max_memory, &seconds))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|$ppnnnO:Template", names, &source, &truncates, &highlights, &max_steps, &max_output,
+                                     &max_memory, &seconds))
         return NULL;
     const double max_seconds = seconds == Py_None ? 0 : PyFloat_AsDouble(seconds);
     if (PyErr_Occurred() || !budgets_valid(max_steps, max_output, max_memory, seconds == Py_None || max_seconds > 0 ? max_seconds : -1))
@@ -35,7 +37,8 @@ static PyObject *template_new(PyTypeObject *type, PyObject *args, PyObject *kwar
                                         .max_memory = (size_t)max_memory,
                                         .max_seconds = max_seconds};
     t0_error err = {.status = T0_OK};
-    if (t0_template_compile(&self->compiled, source, &err) == T0_OK) return (PyObject *)self;
+    const unsigned adds = (truncates ? T0_ADD_TRUNCATE : 0u) | (highlights ? T0_ADD_HIGHLIGHT : 0u);
+    if (t0_template_compile(&self->compiled, source, adds, &err) == T0_OK) return (PyObject *)self;
     t0py_raise(state, &err);
     Py_DECREF(self);
     return NULL;
@@ -65,22 +68,57 @@ static void template_dealloc(PyObject *object) {
     Py_DECREF(type);
 }
 
+/* A note as (kind, part, of, size, key, field); None where there is nothing. */
+static PyObject *note_tuple(const t0_note *note, const t0_writer *out) {
+    static const char *const kinds[] = {"cut", "undefined", "out of range", "negative", "none", "nan"};
+    PyObject *const size = note->size < 0 ? Py_NewRef(Py_None) : PyLong_FromSsize_t(note->size);
+    return Py_BuildValue("(snONOO)", kinds[note->kind], t0_writer_part_of(out, note->at), note->of ? note->of : Py_None, size,
+                         note->key ? note->key : Py_None, note->field ? note->field : Py_None);
+}
+
+/* The kept notes in the order in which they were made. */
+static PyObject *notes_tuple(const t0_notes *notes, const t0_writer *out) {
+    const uint32_t most = T0_NOTES_FIRST + T0_NOTES_LAST, n = notes->count < most ? notes->count : most;
+    PyObject *tuple = PyTuple_New((Py_ssize_t)n);
+    for (uint32_t i = 0; tuple && i < n; i++) {
+        const uint32_t turned = notes->count <= most || i < T0_NOTES_FIRST
+                                    ? i
+                                    : T0_NOTES_FIRST + (notes->count - most + i - T0_NOTES_FIRST) % T0_NOTES_LAST;
+        PyObject *note = note_tuple(&notes->items[turned], out);
+        if (note) PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, note);
+        else Py_CLEAR(tuple);
+    }
+    return tuple;
+}
+
+static PyObject *shape_text(const t0_writer *out, const t0_notes *notes, t0py_shape shape) {
+    if (shape == T0PY_TEXT) return t0_writer_text(out, 0, out->size);
+    if (shape == T0PY_OWN_PARTS) return t0_writer_marked_parts(out);
+    PyObject *parts = t0_writer_parts(out), *beside = NULL, *both = NULL;
+    if (shape == T0PY_PARTS || !parts) return parts;
+    if ((beside = notes_tuple(notes, out))) both = PyTuple_Pack(2, parts, beside);
+    Py_DECREF(parts);
+    Py_XDECREF(beside);
+    return both;
+}
+
 PyObject *t0py_template_render(t0py_template *self, const t0_render_options *options, PyObject *example, PyObject *answer_choices,
                                t0py_shape shape) {
     assert(PyGILState_Check() && PyDict_Check(example));
     t0_render_options all = self->budgets;
-    all.escapes = shape == T0PY_PARTS;
-    all.notes = shape == T0PY_OWN_PARTS;
+    t0_notes notes;
+    if (shape == T0PY_NOTED_PARTS) memset(&notes, 0, sizeof notes);
+    all.escapes = shape == T0PY_PARTS || shape == T0PY_NOTED_PARTS;
+    all.marks = shape == T0PY_OWN_PARTS;
+    all.notes = shape == T0PY_NOTED_PARTS ? &notes : NULL;
     all.seed = options->seed;
     all.index = options->index;
     all.pick = options->pick;
     char room[4096];
     t0_writer out = t0_writer_open(room, sizeof room);
     PyObject *result = NULL;
-    if (t0_render(&self->compiled, self->runtime, &all, example, answer_choices, &out) == 0)
-        result = shape == T0PY_TEXT    ? t0_writer_text(&out, 0, out.size)
-                 : shape == T0PY_PARTS ? t0_writer_parts(&out)
-                                       : t0_writer_noted_parts(&out);
+    if (t0_render(&self->compiled, self->runtime, &all, example, answer_choices, &out) == 0) result = shape_text(&out, all.notes, shape);
+    if (all.notes) t0_notes_clear(all.notes);
     t0_writer_close(&out);
     return result;
 }
@@ -123,6 +161,14 @@ PyDoc_STRVAR(own_parts_doc, "own_parts($self, example, answer_choices=None, seed
                             "The text split at the ||| of the template itself: none that comes from a value splits.");
 static PyObject *template_own_parts(PyObject *self, PyObject *const *args, Py_ssize_t n) { return render(self, args, n, T0PY_OWN_PARTS); }
 
+PyDoc_STRVAR(noted_parts_doc,
+             "noted_parts($self, example, answer_choices=None, seed=0, index=0, pick=0, /)\n--\n\n"
+             "(parts, notes): what parts gives, and what the rendering met that the text does not show, a tuple of\n"
+             "(kind, part, of, size, key, field) as t0native.prompts.prompt.Note has them; of many notes the first and the last 8.");
+static PyObject *template_noted_parts(PyObject *self, PyObject *const *args, Py_ssize_t n) {
+    return render(self, args, n, T0PY_NOTED_PARTS);
+}
+
 static bool is_guarded(const t0_template *compiled, PyObject *name) {
     for (uint32_t i = 0; i < compiled->n_guarded; i++)
         if (compiled->guarded[i] == name) return true;
@@ -156,6 +202,7 @@ static PyObject *template_random(PyObject *object, void *unused) {
 static PyMethodDef template_methods[] = {
     {"render", T0PY_METHOD(template_render), METH_FASTCALL, render_doc},
     {"parts", T0PY_METHOD(template_parts), METH_FASTCALL, parts_doc},
+    {"noted_parts", T0PY_METHOD(template_noted_parts), METH_FASTCALL, noted_parts_doc},
     {"own_parts", T0PY_METHOD(template_own_parts), METH_FASTCALL, own_parts_doc},
     {0},
 };
@@ -169,9 +216,12 @@ static PyGetSetDef template_properties[] = {
     {0},
 };
 
-PyDoc_STRVAR(template_doc, "Template(source, *, max_steps=1000000, max_output=4000000, max_memory=64000000, max_seconds=None)\n--\n\n"
-                           "A compiled prompt template: Jinja without whatever reaches beyond the example.\n\n"
-                           "Raises TemplateError with line and column for what it does not support.");
+PyDoc_STRVAR(template_doc,
+             "Template(source, *, truncate=False, highlight=False, max_steps=1000000, max_output=4000000, max_memory=64000000,\n"
+             "         max_seconds=None)\n--\n\n"
+             "A compiled prompt template: Jinja without whatever reaches beyond the example.\n\n"
+             "truncate: `| string | truncate(2048)`, and highlight: `| highlight` behind it, at the end of every print.\n"
+             "Raises TemplateError with line and column for what it does not support.");
 
 static PyType_Slot template_slots[] = {
     {Py_tp_doc, (void *)template_doc},   {Py_tp_new, template_new},

@@ -15,8 +15,9 @@ typedef struct t0py_template {
 } t0py_template;
 
 /* What a rendering becomes: a text; parts between the ||| that it holds, those of the data being escaped meanwhile
- * (promptsource's apply); or parts between the ||| of the template's own text. */
-typedef enum t0py_shape { T0PY_TEXT, T0PY_PARTS, T0PY_OWN_PARTS } t0py_shape;
+ * (promptsource's apply); parts between the ||| of the template's own text; or
+ * the first kind of parts with the notes of the rendering, (parts, notes). */
+typedef enum t0py_shape { T0PY_TEXT, T0PY_PARTS, T0PY_OWN_PARTS, T0PY_NOTED_PARTS } t0py_shape;
 
 /* One rendering. example: a dict. answer_choices: a list, None, or NULL. Of options, seed, index and pick are read.
  * NULL: exception set. */

@@ -8,10 +8,10 @@
 #include <assert.h>
 #include <string.h>
 
-t0_status t0_template_compile(t0_template *out, PyObject *source, t0_error *err) {
-    assert(PyUnicode_Check(source));
+t0_status t0_template_compile(t0_template *out, PyObject *source, unsigned adds, t0_error *err) {
+    assert(PyUnicode_Check(source) && adds <= (T0_ADD_TRUNCATE | T0_ADD_HIGHLIGHT));
     memset(out, 0, sizeof *out);
-    t0_parser p = {.template = out, .err = err};
+    t0_parser p = {.template = out, .err = err, .adds = (uint8_t)adds};
     out->constants = PyList_New(0);
     if (!out->constants) return t0_fail(err, T0_EPYTHON, "Python error");
     t0_status status = t0_lexer_open(&p.lexer, source, out->constants, err);

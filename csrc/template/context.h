@@ -27,10 +27,11 @@ typedef struct t0_context {
     PyObject *example;        /* dict; borrowed */
     PyObject *answer_choices; /* borrowed, NULL: not given */
     bool escapes;             /* replace ||| in top-level strings of the example by the marker */
-    t0_writer *noted;         /* the writer that notes the template's own |||; NULL: none */
+    t0_writer *marked;        /* the writer that marks the template's own |||; NULL: none */
     PyObject **locals;        /* [n_slots] strong, NULL: missing */
     PyObject **globals;       /* [n_names] strong, NULL: not looked up yet */
-    t0_writer *out;
+    t0_writer *out, *main;    /* main: of the rendering; out: that, or of a text that is captured */
+    struct t0_notes *notes;   /* borrowed; NULL: none are kept */
     uint64_t steps, max_steps, nodes; /* nodes: the steps that hold no memory */
     uint64_t pause, yielded;  /* steps at which t0_charge does more than count; at the last turn of other threads */
     size_t max_output, max_memory;

@@ -8,8 +8,10 @@
 #include "template/lookup.h"
 #include "template/macro.h"
 #include "template/methods.h"
+#include "template/notes.h"
 #include "template/operators.h"
 #include "template/owned.h"
+#include "template/subclass.h"
 #include "template/values.h"
 
 #include <assert.h>
@@ -138,7 +140,7 @@ static PyObject *evaluate_slice(t0_context *c, const t0_node *node) {
     if (slice) {
         const bool sized = PyList_Check(base) || PyTuple_Check(base) || PyUnicode_Check(base);
         if (sized && t0_charge(c, (uint64_t)PyObject_Size(base) / 64) < 0) out = NULL;
-        else out = PyObject_GetItem(base, slice);
+        else out = t0_item_of(c, base, slice);
         const Py_ssize_t size = !out                      ? 0
                                 : PyList_CheckExact(out)  ? PyList_GET_SIZE(out)
                                 : PyTuple_CheckExact(out) ? PyTuple_GET_SIZE(out)
@@ -195,6 +197,7 @@ static PyObject *evaluate_filter(t0_context *c, const t0_node *node) {
     } else if (evaluate_arguments(c, node, room, &args)) {
         c->where = node;
         out = filter->run(c, value, &args);
+        if (node->truncates && out && out != value) t0_note_cut(c);
         free_arguments(&args);
     }
     Py_DECREF(value);
@@ -325,6 +328,7 @@ static PyObject *evaluate_lookup(t0_context *c, const t0_node *node) {
     c->where = node;
     if (base && node->kind == T_ATTR) out = t0_get_attribute(c, base, node->value, node->attrs);
     else if (key) out = t0_get_item(c, base, key);
+    if (out && key && c->notes) t0_note_lookup(c, node, base, key, out);
     Py_XDECREF(base);
     Py_XDECREF(key);
     return out;

@@ -5,6 +5,7 @@
 #include "template/evaluate.h"
 #include "template/loop.h"
 #include "template/macro.h"
+#include "template/notes.h"
 #include "template/operators.h"
 
 #include <assert.h>
@@ -17,16 +18,15 @@ static int add(t0_context *c, PyObject *text, Py_ssize_t to) {
     return t0_charge(c, (uint64_t)to / 64) < 0 ? -1 : t0_writer_add(c->out, text, 0, to);
 }
 
-/* The template's own text: its separators are noted where that is asked for. Text inside a set block is a value. */
+/* The template's own text: its separators are marked where that is asked for. Text inside a set block is a value. */
 static int add_own(t0_context *c, PyObject *text) {
-    if (c->out == c->noted && t0_writer_note(c->out, text) < 0) return -1;
+    if (c->out == c->marked && t0_writer_mark(c->out, text) < 0) return -1;
     return add(c, text, PyUnicode_GET_LENGTH(text));
 }
 
-/* text | truncate(2048): as it is up to 2053 characters, else cut at the last blank of its first 2045, and "...". */
+/* text | truncate(2048), of more than 2053 characters: cut at the last blank of its first 2045, and "...". */
 static int add_truncated(t0_context *c, PyObject *text) {
-    const Py_ssize_t size = PyUnicode_GET_LENGTH(text);
-    if (size <= TRUNCATE_LENGTH + TRUNCATE_LEEWAY) return add(c, text, size);
+    assert(PyUnicode_GET_LENGTH(text) > TRUNCATE_LENGTH + TRUNCATE_LEEWAY);
     Py_ssize_t end = PyUnicode_FindChar(text, ' ', 0, TRUNCATE_HEAD, -1);
     if (end < 0) end = TRUNCATE_HEAD;
     PyObject *dots = PyUnicode_FromString("...");
@@ -36,7 +36,10 @@ static int add_truncated(t0_context *c, PyObject *text) {
 }
 
 static int add_cut(t0_context *c, const t0_node *node, PyObject *text) {
-    return node->truncates ? add_truncated(c, text) : add(c, text, PyUnicode_GET_LENGTH(text));
+    const Py_ssize_t size = PyUnicode_GET_LENGTH(text);
+    if (!node->truncates || size <= TRUNCATE_LENGTH + TRUNCATE_LEEWAY) return add(c, text, size);
+    if (node->truncates == 2) t0_note_cut(c);
+    return add_truncated(c, text);
 }
 
 static int print(t0_context *c, const t0_node *node) {
@@ -48,7 +51,8 @@ static int print(t0_context *c, const t0_node *node) {
     PyObject *value = t0_evaluate(c, node->a);
     if (!value) return -1;
     c->where = node;
-    PyObject *text = t0_text(c, value);
+    const bool cuts_itself = node->truncates && PyUnicode_Check(value) && PyUnicode_GET_LENGTH(value) > TRUNCATE_LENGTH + TRUNCATE_LEEWAY;
+    PyObject *text = cuts_itself ? PyUnicode_FromObject(value) : t0_text(c, value); /* truncate takes a str as it is, a subclass too */
     Py_DECREF(value);
     if (!text) return -1;
     const int status = add_cut(c, node, text);

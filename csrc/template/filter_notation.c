@@ -105,7 +105,7 @@ T0_FILTER(filesizeformat) {
 
 /* Percent signs for all but letters, digits and _.-~; outside of a query / stays, in it a blank becomes +. */
 static PyObject *quote(t0_context *c, PyObject *value, bool query) {
-    PyObject *text = t0_text(c, value);
+    PyObject *text = t0_soft_text(c, value);
     Py_ssize_t size = 0, n = 0;
     const char *in = text && t0_charge_size(c, 12 * (uint64_t)PyUnicode_GET_LENGTH(text)) == 0 ? PyUnicode_AsUTF8AndSize(text, &size)
                                                                                                : NULL;

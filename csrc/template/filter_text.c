@@ -3,10 +3,20 @@
 #include "template/budget.h"
 #include "template/lookup.h"
 #include "template/operators.h"
+#include "template/subclass.h"
+
+/* A subclass of str that has a method of its own for what a filter does: Jinja would call it. */
+static int refuse_own_method(t0_context *c, PyObject *value, PyObject *method) {
+    uint16_t type;
+    return t0_inherits(value, method, &type)
+               ? 0
+               : t0_refuse(c, "%s has a method %U of its own: put |string before the filter", Py_TYPE(value)->tp_name, method);
+}
 
 static PyObject *call(t0_context *c, PyObject *value, const char *name, PyObject *argument) {
-    PyObject *text = t0_text(c, value), *out = NULL;
+    PyObject *text = t0_soft_text(c, value), *out = NULL;
     PyObject *method = text ? PyUnicode_InternFromString(name) : NULL;
+    if (method && PyUnicode_Check(value) && !PyUnicode_CheckExact(value) && refuse_own_method(c, value, method) < 0) Py_CLEAR(method);
     if (method && t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(text) / 64) == 0)
         out = argument ? PyObject_CallMethodOneArg(text, method, argument) : PyObject_CallMethodNoArgs(text, method);
     Py_XDECREF(method);
@@ -94,7 +104,8 @@ T0_FILTER(truncate) {
 
 /* "%s .." | format(a, b): Python's % with a tuple. */
 T0_FILTER(format) {
-    PyObject *text = t0_text(c, value), *values = text ? PyTuple_New(args->count) : NULL, *out = NULL;
+    PyObject *text = PyUnicode_Check(value) ? Py_NewRef(value) : t0_text(c, value), *values = text ? PyTuple_New(args->count) : NULL,
+             *out = NULL;
     for (uint32_t i = 0; values && i < args->count; i++) PyTuple_SET_ITEM(values, i, Py_NewRef(args->items[i]));
     if (values) out = t0_binary(c, OP_MOD, text, values);
     Py_XDECREF(text);
@@ -109,7 +120,7 @@ static bool starts_word(Py_UCS4 now) {
 /* title: split at runs of - ( { [ < and white space; each piece: first character upper(), the rest lower(). */
 T0_FILTER(title) {
     (void)args;
-    PyObject *text = t0_text(c, value), *pieces = text ? PyList_New(0) : NULL, *out = NULL;
+    PyObject *text = t0_soft_text(c, value), *pieces = text ? PyList_New(0) : NULL, *out = NULL;
     if (!pieces || t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(text)) < 0) goto done;
     const Py_ssize_t size = PyUnicode_GET_LENGTH(text);
     for (Py_ssize_t from = 0, to; from < size; from = to) {
@@ -133,7 +144,7 @@ done:
 
 T0_FILTER(wordcount) { /* runs of letters, digits and _ */
     (void)args;
-    PyObject *text = t0_text(c, value);
+    PyObject *text = t0_soft_text(c, value);
     if (!text || t0_charge(c, (uint64_t)PyUnicode_GET_LENGTH(text) / 16) < 0) return Py_XDECREF(text), NULL;
     long words = 0;
     bool inside = false;

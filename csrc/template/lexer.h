@@ -48,6 +48,7 @@ typedef enum t0_token_kind {
 
 typedef struct t0_token {
     t0_token_kind kind;
+    bool added;           /* by the compiler: it stands in no text */
     PyObject *value;      /* data, names (interned), strings, numbers; owned by `constants` */
     uint32_t line, column;
 } t0_token;

@@ -10,6 +10,7 @@
 #include "template/budget.h"
 #include "template/helper.h"
 #include "template/loop.h"
+#include "template/subclass.h"
 #include "template/values.h"
 
 #include <assert.h>
@@ -57,9 +58,12 @@ static PyObject *refuse_attribute(t0_context *c, PyObject *base, PyObject *name)
 
 static PyObject *undefined_base(PyObject *base) { return PyObject_GetItem(base, Py_None); /* raises what is undefined */ }
 
-/* An item, or undefined where the lookup fails as Jinja lets it fail. */
+/* An item, or undefined where the lookup fails as Jinja lets it fail. To an array an undefined index is one of no places. */
 static PyObject *item_or_undefined(t0_context *c, PyObject *base, PyObject *key) {
-    PyObject *item = PyObject_GetItem(base, key);
+    PyObject *const none = t0_is_undefined(c, key) && !PyDict_Check(base) ? PyList_New(0) : NULL;
+    if (PyErr_Occurred()) return NULL;
+    PyObject *item = none ? PyObject_GetItem(base, none) : t0_item_of(c, base, key);
+    Py_XDECREF(none);
     if (item) return item;
     if (!PyErr_ExceptionMatches(PyExc_LookupError) && !PyErr_ExceptionMatches(PyExc_TypeError) &&
         !PyErr_ExceptionMatches(PyExc_AttributeError))

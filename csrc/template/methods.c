@@ -8,6 +8,7 @@
 #include "template/loop.h"
 #include "template/operators.h"
 #include "template/owned.h"
+#include "template/subclass.h"
 #include "template/values.h"
 
 #include <assert.h>
@@ -176,10 +177,20 @@ static bool names_only(PyObject *names, const char *name) {
     return PyTuple_GET_SIZE(names) == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), name) == 0;
 }
 
+/* What the weighing of a value does not look into: the containers of a subclass. */
+static int charge_subclass(t0_context *c, PyObject *self) {
+    const Py_ssize_t size = PyList_Check(self)    ? PyList_GET_SIZE(self)
+                            : PyDict_Check(self)  ? PyDict_GET_SIZE(self)
+                            : PyTuple_Check(self) ? PyTuple_GET_SIZE(self)
+                                                  : 0;
+    return t0_charge(c, 1 + (uint64_t)size / 4);
+}
+
 PyObject *t0_call_method(t0_context *c, const t0_node *node, PyObject *self, t0_arguments *args) {
     const t0_method *method = node->fn;
     if (t0_is_undefined(c, self)) return PyObject_GetItem(self, Py_None);
-    const uint16_t type = t0_type_of(c, self);
+    uint16_t type = t0_type_of(c, self);
+    if (type == T0_TYPE_OTHER && t0_inherits(self, node->value, &type) && charge_subclass(c, self) < 0) return NULL;
     if (type == T0_TYPE_LOOP && method->types & T0_TYPE_LOOP) return t0_loop_call(c, self, node->value, args);
     if (type == T0_TYPE_HELPER && method->types & T0_TYPE_HELPER && !args->count) return t0_helper_call(self, node->value);
     if (!(method->types & type)) {

@@ -84,7 +84,8 @@ typedef struct t0_loop_parts t0_loop_parts;
 
 struct t0_node {
     uint8_t kind, op;
-    uint8_t truncates;      /* T_PRINT: print `a` through string | truncate(2048) */
+    uint8_t
+        truncates; /* T_PRINT: 1: print `a` through string | truncate(2048), 2: the same, and the compiler added it; T_FILTER: 1: added */
     uint16_t depth;         /* 1 + that of the deepest child */
     int32_t slot;           /* >= 0: local; < 0: name number ~slot of the example */
     uint32_t line, column;  /* 1-based */

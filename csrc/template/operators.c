@@ -4,6 +4,8 @@
 #include "template/operators.h"
 
 #include "template/budget.h"
+#include "template/notes.h"
+#include "template/subclass.h"
 #include "template/values.h"
 
 #include "base/random.h"
@@ -14,17 +16,24 @@ enum { INTEGER_BITS_MAX = 20000, WIDTH_DIGITS_MAX = 5 };
 
 PyObject *t0_text(t0_context *c, PyObject *value) {
     if (PyUnicode_CheckExact(value)) return Py_NewRef(value);
-    if (t0_is_undefined(c, value)) return Py_NewRef(c->runtime->empty);
-    if (PyLong_CheckExact(value) || PyFloat_CheckExact(value) || value == Py_None || PyBool_Check(value)) return PyObject_Str(value);
+    if (t0_is_undefined(c, value)) {
+        t0_note_printed(c, value, c->runtime->empty);
+        return Py_NewRef(c->runtime->empty);
+    }
+    const bool plain = PyLong_CheckExact(value) || PyBool_Check(value) || (!c->notes && (PyFloat_CheckExact(value) || value == Py_None));
+    if (plain) return PyObject_Str(value);
     if (PyIter_Check(value) && Py_TYPE(value) != c->runtime->lazy_type) {
         PyErr_Format(PyExc_TypeError, "a %s cannot be printed: put |list or |join after it", Py_TYPE(value)->tp_name);
         return NULL;
     }
     if (t0_charge_print(c, value) < 0) return NULL;
     PyObject *text = PyObject_Str(value);
+    if (text && c->notes) t0_note_printed(c, value, text);
     if (text && t0_charge_size(c, (uint64_t)PyUnicode_GET_LENGTH(text)) < 0) Py_CLEAR(text);
     return text;
 }
+
+PyObject *t0_soft_text(t0_context *c, PyObject *value) { return PyUnicode_Check(value) ? PyUnicode_FromObject(value) : t0_text(c, value); }
 
 /* The steps of a list of `size` items: the list alone, or also the items, where they are made for it. */
 static uint64_t list_steps(PyObject *iterable, uint64_t size) {
@@ -107,6 +116,7 @@ static int check_integers(t0_context *c, int op, PyObject *a, PyObject *b) {
 static int check_repeat(t0_context *c, PyObject *sequence, PyObject *times) {
     if (!PyLong_Check(times)) return 0;
     const Py_ssize_t size = PyObject_Size(sequence);
+    if (size < 0 && PyErr_ExceptionMatches(PyExc_TypeError)) return PyErr_Clear(), 0; /* an array of no dimension: a number */
     int overflow;
     const long long n = PyLong_AsLongLongAndOverflow(times, &overflow);
     if (size <= 0 || (n <= 0 && overflow <= 0)) return size < 0 ? -1 : 0;
@@ -177,6 +187,14 @@ static int check_sum(t0_context *c, PyObject *a, PyObject *b) {
     return t0_charge(c, 1 + (uint64_t)(left + right) / 8);
 }
 
+/* a % b, where the fields of a text may name items of a dict. */
+static PyObject *remainder_of(t0_context *c, PyObject *a, PyObject *b) {
+    PyObject *values = PyUnicode_Check(a) ? t0_unchanging(c, b) : Py_NewRef(b);
+    PyObject *out = values ? PyNumber_Remainder(a, values) : NULL;
+    Py_XDECREF(values);
+    return out;
+}
+
 PyObject *t0_binary(t0_context *c, int op, PyObject *a, PyObject *b) {
     if (op == OP_ADD && check_sum(c, a, b) < 0) return NULL;
     if (op == OP_SUB && PyLong_Check(a) && PyLong_Check(b) && check_sum(c, a, b) < 0) return NULL;
@@ -193,7 +211,7 @@ PyObject *t0_binary(t0_context *c, int op, PyObject *a, PyObject *b) {
     case OP_MUL: out = PyNumber_Multiply(a, b); break;
     case OP_DIV: out = PyNumber_TrueDivide(a, b); break;
     case OP_FLOORDIV: out = PyNumber_FloorDivide(a, b); break;
-    case OP_MOD: out = PyNumber_Remainder(a, b); break;
+    case OP_MOD: out = remainder_of(c, a, b); break;
     default: out = PyNumber_Power(a, b, Py_None); break;
     }
     if (op == OP_MOD && out && PyUnicode_Check(out) && t0_charge_size(c, (uint64_t)PyUnicode_GET_LENGTH(out)) < 0) Py_CLEAR(out);
@@ -256,7 +274,7 @@ PyObject *t0_pick(t0_context *c, PyObject *sequence) {
         at = (Py_ssize_t)((unsigned __int128)bits * (uint64_t)n >> 64);
     }
     PyObject *index = PyLong_FromSsize_t(at);
-    PyObject *item = index ? PyObject_GetItem(sequence, index) : NULL;
+    PyObject *item = index ? t0_item_of(c, sequence, index) : NULL;
     Py_XDECREF(index);
     return item;
 }

@@ -5,6 +5,7 @@
 #include "template/context.h"
 
 PyObject *t0_text(t0_context *c, PyObject *value);      /* str(value) as a template prints it */
+PyObject *t0_soft_text(t0_context *c, PyObject *value); /* a str as it is, of a subclass too; else as t0_text */
 PyObject *t0_list(t0_context *c, PyObject *iterable);
 PyObject *t0_lower_key(t0_context *c, PyObject *value); /* a str in lower case, anything else itself */
 int t0_truth(PyObject *value);                          /* 1, 0, -1: exception set */

@@ -285,6 +285,7 @@ static t0_status parse_filter(t0_parser *p, t0_node **out) {
     t0_node *node;
     T0_TRY(t0_parser_node(p, T_FILTER, &name, &node));
     node->a = *out;
+    node->truncates = name.added && args.n_positional; /* of the added ones only truncate has an argument */
     *out = node;
     T0_TRY(t0_bind_filter(p, node, &name, &args));
     return t0_parser_sized(p, node);

@@ -5,10 +5,12 @@
 #include "template/allowed.h"
 #include "template/compile.h"
 #include "template/context.h"
+#include "template/notes.h"
 
 typedef struct t0_render_options {
     bool escapes; /* hide ||| in the example's strings behind the marker */
-    bool notes;   /* note in `out` where ||| stands in the template's own text */
+    bool marks;   /* mark in `out` where ||| stands in the template's own text */
+    t0_notes *notes; /* borrowed, cleared by the caller before and after; NULL: none are kept */
     int pick;     /* T0_PICK_... */
     uint64_t seed, index, max_steps;
     size_t max_output, max_memory;

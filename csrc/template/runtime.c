@@ -13,6 +13,7 @@ static int runtime_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(r->TemplateError);
     Py_VISIT(r->empty);
     Py_VISIT(r->round);
+    Py_VISIT(r->copy);
     Py_VISIT(r->number);
     Py_VISIT(r->answer_choices);
     Py_VISIT(r->undefined_type);
@@ -30,6 +31,7 @@ static int runtime_clear(PyObject *self) {
     Py_CLEAR(r->TemplateError);
     Py_CLEAR(r->empty);
     Py_CLEAR(r->round);
+    Py_CLEAR(r->copy);
     Py_CLEAR(r->number);
     Py_CLEAR(r->answer_choices);
     Py_CLEAR(r->undefined_type);
@@ -61,11 +63,14 @@ PyObject *t0_runtime_new(PyObject *TemplateError) {
     t0_runtime *r = type ? (t0_runtime *)type->tp_alloc(type, 0) : NULL;
     Py_XDECREF(type);
     if (!r) return NULL;
-    PyObject *builtins = PyEval_GetBuiltins(), *numbers = PyImport_ImportModule("numbers");
+    PyObject *builtins = PyEval_GetBuiltins(), *numbers = PyImport_ImportModule("numbers"),
+             *copy = numbers ? PyImport_ImportModule("copy") : NULL;
     r->TemplateError = Py_NewRef(TemplateError);
     r->round = Py_XNewRef(PyDict_GetItemString(builtins, "round"));
     r->number = numbers ? PyObject_GetAttrString(numbers, "Number") : NULL;
+    r->copy = copy ? PyObject_GetAttrString(copy, "copy") : NULL;
     Py_XDECREF(numbers);
+    Py_XDECREF(copy);
     r->empty = PyUnicode_New(0, 0);
     r->answer_choices = PyUnicode_InternFromString("answer_choices");
     r->undefined_type = new_type(t0_undefined_spec());
@@ -77,7 +82,7 @@ PyObject *t0_runtime_new(PyObject *TemplateError) {
     r->group_type = (PyTypeObject *)PyType_FromSpecWithBases(t0_group_spec(), (PyObject *)&PyTuple_Type);
     const bool types = r->undefined_type && r->namespace_type && r->loop_type && r->lazy_type && r->macro_type && r->helper_type &&
                        r->group_type;
-    if (r->round && r->number && r->empty && r->answer_choices && types) return (PyObject *)r;
+    if (r->round && r->copy && r->number && r->empty && r->answer_choices && types) return (PyObject *)r;
     Py_DECREF(r);
     return NULL;
 }

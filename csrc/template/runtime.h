@@ -7,7 +7,7 @@
 
 typedef struct t0_runtime { /* all strong */
     PyObject_HEAD
-    PyObject *TemplateError, *empty, *round, *number; /* number: numbers.Number */
+    PyObject *TemplateError, *empty, *round, *copy, *number; /* copy: copy.copy; number: numbers.Number */
     PyObject *answer_choices;                         /* that text, interned */
     PyTypeObject *undefined_type, *namespace_type, *loop_type, *lazy_type, *macro_type, *helper_type, *group_type;
 } t0_runtime;

@@ -9,6 +9,7 @@
  * Productions as in parser.c, whose tuple, target, expression and filters are used. */
 #include "template/statements.h"
 
+#include "template/compile.h"
 #include "template/parser.h"
 
 #include <stdio.h>
@@ -248,7 +249,7 @@ static void join_truncation(t0_node *node) {
         return;
     }
     node->a = cut->a->a;
-    node->truncates = 1;
+    node->truncates = cut->truncates ? 2 : 1;
 }
 
 /* print = '{{' tuple '}}' */
@@ -258,6 +259,7 @@ static t0_status parse_print(t0_parser *p, t0_node **out) {
     T0_TRY(t0_parser_advance(p));
     T0_TRY(t0_parse_tuple(p, (t0_tuple_rule){0}, &node->a));
     join_truncation(node);
+    if (p->bare && p->adds & T0_ADD_TRUNCATE) node->truncates = 2;
     *out = node;
     if (node->a->kind == T_CONST && PyUnicode_CheckExact(node->a->value) && PyUnicode_GET_LENGTH(node->a->value) <= 2048) {
         node->kind = T_TEXT;

@@ -3,9 +3,48 @@
  *     depth(node) = 1 + the greatest of its children's, at most T0_DEPTH_MAX: it bounds the evaluator's recursion */
 #include "template/tokens.h"
 
+#include "template/compile.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+
+/* The tokens of the added filters, in order; value: a name, or the number of a K_INTEGER. */
+static const struct {
+    uint8_t added, kind;
+    const char *value;
+} added_tokens[] = {{T0_ADD_TRUNCATE, K_PIPE, NULL},       {T0_ADD_TRUNCATE, K_NAME, "string"}, {T0_ADD_TRUNCATE, K_PIPE, NULL},
+                    {T0_ADD_TRUNCATE, K_NAME, "truncate"}, {T0_ADD_TRUNCATE, K_LPAREN, NULL},   {T0_ADD_TRUNCATE, K_INTEGER, "2048"},
+                    {T0_ADD_TRUNCATE, K_RPAREN, NULL},     {T0_ADD_HIGHLIGHT, K_PIPE, NULL},    {T0_ADD_HIGHLIGHT, K_NAME, "highlight"}};
+enum { ADDED_TOKENS = sizeof added_tokens / sizeof *added_tokens };
+
+/* The next token that is added before the end of a print, then that end. They stand where the end does. */
+static t0_status next_added(t0_parser *p, t0_token *out) {
+    while (p->n_added < ADDED_TOKENS && !(p->adds & added_tokens[p->n_added].added)) p->n_added++;
+    *out = p->held;
+    if (p->n_added == ADDED_TOKENS) {
+        p->n_added = 0;
+        return T0_OK;
+    }
+    const char *const value = added_tokens[p->n_added].value;
+    out->kind = (t0_token_kind)added_tokens[p->n_added++].kind;
+    out->added = true;
+    if (!value) return T0_OK;
+    PyObject *const object = out->kind == K_NAME ? PyUnicode_InternFromString(value) : PyLong_FromString(value, NULL, 10);
+    out->value = t0_keep(p->template->constants, object);
+    return out->value ? T0_OK : t0_fail(p->err, T0_EPYTHON, "Python error");
+}
+
+static t0_status next_token(t0_parser *p, t0_token *out) {
+    if (p->n_added) return next_added(p, out);
+    T0_TRY(t0_lexer_next(&p->lexer, out, p->err));
+    const t0_token_kind last = p->last;
+    p->last = out->kind;
+    p->bare = out->kind == K_PRINT_END && last == K_COMMA;
+    if (out->kind != K_PRINT_END || !p->adds || p->bare) return T0_OK;
+    p->held = *out;
+    return next_added(p, out);
+}
 
 t0_status t0_parser_advance(t0_parser *p) {
     if (++p->tokens % 4096 == 0 && PyErr_CheckSignals() < 0) return t0_fail(p->err, T0_EPYTHON, "Python error");
@@ -14,12 +53,12 @@ t0_status t0_parser_advance(t0_parser *p) {
         p->has_ahead = false;
         return T0_OK;
     }
-    return t0_lexer_next(&p->lexer, &p->now, p->err);
+    return next_token(p, &p->now);
 }
 
 t0_status t0_parser_look(t0_parser *p, t0_token **out) {
     if (!p->has_ahead) {
-        T0_TRY(t0_lexer_next(&p->lexer, &p->ahead, p->err));
+        T0_TRY(next_token(p, &p->ahead));
         p->has_ahead = true;
     }
     *out = &p->ahead;

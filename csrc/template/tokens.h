@@ -14,6 +14,11 @@ typedef struct t0_parser {
     bool has_ahead;
     t0_template *template; /* borrowed: what is being compiled */
     t0_error *err;
+    uint8_t adds;          /* bits of t0_added: filters at the end of every print */
+    uint8_t n_added;       /* tokens of those filters that were handed out at this end */
+    t0_token_kind last;    /* of the lexer's newest token */
+    bool bare;             /* that is the end of a print, behind a comma, where no filter can stand */
+    t0_token held;         /* the end of a print, while n_added > 0 */
     int depth, blocks;     /* open expressions; open tags and elif branches */
     int macros;            /* open ones */
     uint32_t tokens;       /* read so far */

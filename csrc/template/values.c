@@ -11,7 +11,9 @@
 
 typedef struct undefined {
     PyObject_HEAD
-    PyObject *name; /* what was looked up: a str, an int, or NULL */
+    PyObject *name;            /* what was looked up: a str, an int, or NULL */
+    PyObject *of, *key, *field; /* of t0_note; NULL unless notes are kept: str, and a key without parts, so that no cycle can arise */
+    Py_ssize_t size;
 } undefined;
 
 static PyObject *undefined_raise(PyObject *self) {
@@ -23,7 +25,11 @@ static PyObject *undefined_raise(PyObject *self) {
 
 static void undefined_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
-    Py_XDECREF(((undefined *)self)->name);
+    undefined *const value = (undefined *)self;
+    Py_XDECREF(value->name);
+    Py_XDECREF(value->of);
+    Py_XDECREF(value->key);
+    Py_XDECREF(value->field);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -79,8 +85,26 @@ PyObject *t0_undefined(t0_context *c, PyObject *name) {
     PyTypeObject *type = c->runtime->undefined_type;
     undefined *self = (undefined *)type->tp_alloc(type, 0);
     const bool kept = name && (PyUnicode_CheckExact(name) || PyLong_CheckExact(name)); /* a container could hold the value itself */
-    if (self) self->name = kept ? Py_NewRef(name) : NULL;
+    if (!self) return NULL;
+    self->name = kept ? Py_NewRef(name) : NULL;
+    self->size = -1;
     return (PyObject *)self;
+}
+
+void t0_undefined_remember(PyObject *value, PyObject *of, PyObject *key, PyObject *field, Py_ssize_t size) {
+    undefined *const self = (undefined *)value;
+    Py_XSETREF(self->of, of);
+    Py_XSETREF(self->key, key);
+    Py_XSETREF(self->field, field);
+    self->size = size;
+}
+
+void t0_undefined_recall(PyObject *value, PyObject **of, PyObject **key, PyObject **field, Py_ssize_t *size) {
+    const undefined *const self = (const undefined *)value;
+    *of = Py_XNewRef(self->of);
+    *key = Py_XNewRef(self->key ? self->key : self->name);
+    *field = Py_XNewRef(self->field);
+    *size = self->size;
 }
 
 int t0_raise_undefined(PyObject *value) {

@@ -8,6 +8,9 @@
 
 PyObject *t0_undefined(t0_context *c, PyObject *name); /* name may be NULL */
 static inline bool t0_is_undefined(const t0_context *c, PyObject *value) { return Py_TYPE(value) == c->runtime->undefined_type; }
+/* Where an undefined value came from, beside its name; NULL and -1: nothing. Takes new references; recall gives such. */
+void t0_undefined_remember(PyObject *value, PyObject *of, PyObject *key, PyObject *field, Py_ssize_t size);
+void t0_undefined_recall(PyObject *value, PyObject **of, PyObject **key, PyObject **field, Py_ssize_t *size);
 int t0_raise_undefined(PyObject *value); /* always -1: says what is undefined */
 PyType_Spec *t0_undefined_spec(void);
 

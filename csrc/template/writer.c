@@ -136,11 +136,17 @@ PyObject *t0_writer_parts(const t0_writer *w) {
     return parts;
 }
 
+Py_ssize_t t0_writer_part_of(const t0_writer *w, Py_ssize_t at) {
+    Py_ssize_t n = 0;
+    for (Py_ssize_t end = find_separator(w, 0); end >= 0 && end < at; end = find_separator(w, end + SEPARATOR_SIZE)) n++;
+    return n;
+}
+
 static t0_writer view_of(PyObject *text) {
     return (t0_writer){.data = PyUnicode_DATA(text), .size = PyUnicode_GET_LENGTH(text), .kind = (int)PyUnicode_KIND(text)};
 }
 
-int t0_writer_note(t0_writer *w, PyObject *text) {
+int t0_writer_mark(t0_writer *w, PyObject *text) {
     const t0_writer view = view_of(text);
     for (Py_ssize_t at = find_separator(&view, 0); at >= 0; at = find_separator(&view, at + SEPARATOR_SIZE)) {
         Py_ssize_t *cuts = PyMem_Realloc(w->cuts, ((size_t)w->n_cuts + 1) * sizeof *cuts);
@@ -154,7 +160,7 @@ int t0_writer_note(t0_writer *w, PyObject *text) {
     return 0;
 }
 
-PyObject *t0_writer_noted_parts(const t0_writer *w) {
+PyObject *t0_writer_marked_parts(const t0_writer *w) {
     PyObject *parts = PyList_New(w->n_cuts + 1);
     for (Py_ssize_t i = 0, from = 0; parts && i <= w->n_cuts; i++) {
         Py_ssize_t begin = from, end = i < w->n_cuts ? w->cuts[i] : w->size;

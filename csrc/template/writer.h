@@ -12,7 +12,7 @@ typedef struct t0_writer {
     Py_ssize_t size, capacity; /* characters */
     int kind;                  /* 1, 2, 4 */
     bool ascii;                /* so are all texts that were added */
-    Py_ssize_t *cuts, n_cuts;  /* owned: where noted separators begin */
+    Py_ssize_t *cuts, n_cuts;  /* owned: where marked separators begin */
 } t0_writer;
 
 static inline t0_writer t0_writer_open(void *room, Py_ssize_t size) { return (t0_writer){room, room, 0, size, 1, true, NULL, 0}; }
@@ -25,10 +25,13 @@ PyObject *t0_writer_text(const t0_writer *w, Py_ssize_t from, Py_ssize_t to);
  * space, so that both orders give the same text. */
 PyObject *t0_writer_parts(const t0_writer *w);
 
-/* Notes every ||| of `text`, which is about to be added. -1: MemoryError is set. */
-int t0_writer_note(t0_writer *w, PyObject *text);
-/* The parts between the noted separators, stripped. */
-PyObject *t0_writer_noted_parts(const t0_writer *w);
+/* Marks every ||| of `text`, which is about to be added. -1: MemoryError is set. */
+int t0_writer_mark(t0_writer *w, PyObject *text);
+/* The parts between the marked separators, stripped. */
+PyObject *t0_writer_marked_parts(const t0_writer *w);
+
+/* How many separators ||| of `w` begin before character `at`: the part in which what came there lies. */
+Py_ssize_t t0_writer_part_of(const t0_writer *w, Py_ssize_t at);
 
 /* A str with every ||| replaced by the marker: a new reference, the same object where there is none. */
 PyObject *t0_escape_separators(PyObject *text);

@@ -43,6 +43,7 @@ def add_evaluate(verbs):
     parser.add_argument("--prompts", metavar="DIR", help="folder of templates (default: the installed promptsource)")
     parser.add_argument("--shots", type=int, metavar="K", help="with --suite: examples with their answers before each row")
     parser.add_argument("--add-eos-to-inputs", action="store_true", help="the end token behind inputs, as T5 had it and T0 had not")
+    parser.add_argument("--no-truncate", dest="truncate", action="store_false", help="values longer than 2,048 characters stay whole")
     parser.add_argument("--limit", type=int, metavar="N", help="rows a task at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--label", help="the model's name in the report")
@@ -66,7 +67,7 @@ def _run_evaluate(args):
         check_picture(args.plot)
     if args.force and args.out is None:
         raise ConfigError("evaluate: --force needs --out, whose cells are done again")
-    names = ("out", "force", "compat", "seed", "limit", "batch_tokens", "label", "add_eos_to_inputs")
+    names = ("out", "force", "compat", "seed", "limit", "batch_tokens", "label", "add_eos_to_inputs", "truncate")
     tasks = _read_tasks(args)
     report = evaluate(load_model(args), tasks, **{name: getattr(args, name) for name in names})
     show_report(report, args.json)

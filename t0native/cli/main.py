@@ -164,6 +164,7 @@ def _add_prompt(verbs):
     parser.add_argument("--row", type=int, default=0, metavar="N", help="which row of --data (default 0)")
     parser.add_argument("--example", metavar="JSON", help="one row, given here")
     parser.add_argument("--seed", type=int, default=0, help="of randomness inside templates")
+    parser.add_argument("--no-truncate", dest="truncate", action="store_false", help="values longer than 2,048 characters stay whole")
     json_option(parser)
 
 
@@ -236,7 +237,7 @@ def _apply_prompts(prompts, args):
     Task(args.dataset, [row], prompts).check()
     results = []
     for name, prompt in prompts.items():
-        example = prompt.render(row, seed=args.seed, index=args.row)
+        example = prompt.render(row, seed=args.seed, index=args.row, truncate=args.truncate)
         dropped = {"dropped": prompt.why_dropped(row, seed=args.seed, index=args.row)} if example is None else {}
         results.append({"prompt": name} | (dropped or dict(zip(("input", "target", "choices"), example))))
     if args.json:

@@ -14,7 +14,8 @@ def add_train(verbs):
     parser = verb(verbs, "train", _run_train, "train on a mixture that a YAML file describes", examples)
     parser.add_argument("config", metavar="CONFIG.yaml")
     for name, setting in OPTIONS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", help=setting.help.replace("`", ""), **setting.option)
+        flag = ("no-" if setting.option.get("action") == "store_false" else "") + name.replace("_", "-")
+        parser.add_argument(f"--{flag}", dest=name, help=setting.help.replace("`", ""), **setting.option)
     parser.add_argument("--dry-run", action="store_true", help="print what it takes, memory and hours, and do nothing else")
     parser.add_argument("--show", type=int, metavar="N", help="print N examples as the model will see them, and do nothing")
     parser.add_argument(
@@ -56,6 +57,8 @@ def _run_train(args):
     print(run)
     if has_losses:
         print(loss_curve(run, text=True))
+    if run.cut:
+        print(f"cut at 2,048 characters: {run.cut:,} of {run.examples:,} examples")
     for name, rows in sorted(run.dropped.items(), key=lambda item: (-item[1], item[0])):
         print(f"dropped {rows:>8,} rows of {name}")
     return FINE
@@ -72,6 +75,7 @@ def _facts_of(run):
         "seconds": round(run.seconds, 1),
         "path": str(run.path) if run.path else None,
         "dropped": run.dropped,
+        "cut": run.cut,
     }
 
 

@@ -48,6 +48,7 @@ class RenderedRows:
     n: int
     kept: list = field(default_factory=list)  # of RenderedRow
     truncate: object = True  # as Model.rank's
+    cut: int = 0  # of those kept, rows with a value that was cut at 2,048 characters
     dropped: dict = field(default_factory=dict)  # reason -> [rows, the first of them in words]
 
     def drop(self, index, reason, first=""):
@@ -130,7 +131,7 @@ def plan(task, prompt, label, seed, n, compat):
         if prompt in task.problems:
             raise task.problems[prompt]
         cell.rows = rows = _render_rows(task, prompt, seed, n)
-        record.dropped, record.reason = rows.n_dropped, rows.reason
+        record.dropped, record.cut, record.reason = rows.n_dropped, rows.cut, rows.reason
         if compat is not None:
             for row, choices in zip(rows.kept, choices_ranked_in_2021(rows)):
                 row.ranked = choices
@@ -145,7 +146,8 @@ def plan(task, prompt, label, seed, n, compat):
 def _render_rows(task, prompt, seed, n):
     rows = RenderedRows(n, truncate=getattr(task.prompts[prompt], "truncate", True))
     for index in range(n):
-        example = task.render(prompt, index, seed=seed)
+        rendering = task.render_noted(prompt, index, seed=seed)
+        example = rendering.example
         if example is None:
             rows.drop(index, task.why_dropped(prompt, index, seed))
             continue
@@ -154,6 +156,7 @@ def _render_rows(task, prompt, seed, n):
             rows.drop(index, "the target is not among the choices", f": target {shown(target)}, choices {shown(choices)}")
             continue
         rows.kept.append(RenderedRow(index, text, target, choices, choices))
+        rows.cut += rendering.cut
     return rows
 
 

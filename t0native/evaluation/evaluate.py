@@ -7,6 +7,7 @@
 A prompt without answer choices is evaluated by greedy generation and exact match; a task may name other metrics. Scores are
 not normalised by length; the accuracy that they would give if they were stands beside, as `normalized`."""
 
+import logging
 import platform
 import time
 from pathlib import Path
@@ -25,10 +26,11 @@ from t0native.evaluation.t0_2021 import COMPAT
 from t0native.reports.report import Report
 from t0native.suites.suite import suite
 from t0native.tasks.objectives import Objective
-from t0native.tasks.task import Task
+from t0native.tasks.task import Task, cut_sentence
 
 __all__ = ["check_out", "check_scorable", "evaluate"]
 
+_log = logging.getLogger("t0native")
 REPORT, TABLES, TIMES = "report.json", "report.md", "times.json"
 _TIMES = ("time", "seconds")  # of `about`, which differ between two runs that find the same
 
@@ -48,6 +50,7 @@ def evaluate(
     progress=True,
     label=None,
     add_eos_to_inputs=False,
+    truncate=True,
 ):
     """Evaluate a model on every prompt of every task; returns a Report.
 
@@ -60,6 +63,7 @@ def evaluate(
         or row only its own cells; report.json, report.md and times.json are written there at the end, the first two with the same
         bytes however often the run was interrupted.  force: do all cells again.
     add_eos_to_inputs: whether inputs end in the end token; T0's do not, T5's do.
+    truncate: values that prompts print are cut at 2,048 characters, as T0's were; a warning counts the rows. False: of no task.
     compat: "t0-2021" for the errors of t-zero's script (t0_2021.py).
     seed (0 to 2**64 - 1): of randomness inside templates and of the bootstrap.  limit: rows a task at most.
     batch_tokens: tokens of one call of the core (None: about a second's work).  label: the model's name in the report (else
@@ -82,7 +86,8 @@ def evaluate(
     tasks, missing = _resolve_tasks(tasks, data, prompts)
     label = str(getattr(model, "name", None) or "model") if label is None else str(label)
     label = label.encode("utf-8", "replace").decode()  # an argument that is no UTF-8 could not be saved
-    add_eos = check(FLAG, "add_eos_to_inputs", add_eos_to_inputs)
+    add_eos, truncate = check(FLAG, "add_eos_to_inputs", add_eos_to_inputs), check(FLAG, "truncate", truncate)
+    tasks = tasks if truncate else [task.uncut() for task in tasks]
     settings = {"seed": seed, "limit": limit, "compat": compat, "add_eos_to_inputs": add_eos}
     run = _Run(_EndedInputs(model) if add_eos else model, label, settings, batch_tokens, force)
     started = time.monotonic()
@@ -92,12 +97,19 @@ def evaluate(
     total = sum(run.n_rows(task) * len(task.prompts) for task in tasks)
     with Journal(out) as journal, Progress("evaluate", total, on=progress) as bar:
         cells = [cell for task in tasks for cell in run.evaluate_task(task, journal, bar)]
-        about = _describe(model, label, settings, missing, time.monotonic() - started)
+        _warn_of_cuts(cells, total)
+        about = _describe(model, label, settings | {"truncate": truncate}, missing, time.monotonic() - started)
         report = Report.of_records([cell.record for cell in cells], seed=seed, about=about)
         if out is not None:
             _write_files(report, Path(out))
             report.folders = [Path(out).absolute()] * len(cells)
     return report
+
+
+def _warn_of_cuts(cells, rows):
+    cut = sum(cell.record.cut for cell in cells)
+    if cut:
+        _log.warning("%s", cut_sentence(cut, rows))
 
 
 def check_out(out):

@@ -96,12 +96,14 @@ class Folded(Task):
 
     tokenizer = None
 
-    def render(self, prompt, index, seed=0, key=None):
-        example = super().render(prompt, index, seed, key)
+    def render_noted(self, prompt, index, seed=0, key=None):
+        rendering = super().render_noted(prompt, index, seed, key)
+        example = rendering.example
         if example is None or example.choices is not None:
-            return example
+            return rendering
         target = self.tokenizer.decode(self.tokenizer.encode(example.target))
-        return example._replace(target=target) if hasattr(example, "_replace") else type(example)(example.input, target, None)
+        folded = example._replace(target=target) if hasattr(example, "_replace") else type(example)(example.input, target, None)
+        return rendering._replace(example=folded)
 
 
 def validation_tasks(tokenizer, prompts: int | None = None, seed: int = 0, datasets=DATASETS, rows: int | None = None) -> list[Task]:

@@ -30,12 +30,13 @@ ROWS_READ = 100  # of each dataset: four thousand hold no other word
 class Strewn(Task):
     """A task whose inputs carry stray words; which ones is a function of (seed, task, prompt, example)."""
 
-    def render(self, prompt, index, seed=0, key=None):
-        example = super().render(prompt, index, seed, key)
+    def render_noted(self, prompt, index, seed=0, key=None):
+        rendering = super().render_noted(prompt, index, seed, key)
+        example = rendering.example
         if example is None:
-            return None
+            return rendering
         rng = stream(seed, f"strays: {self.name} {prompt}", index if key is None else key)
-        return example._replace(input=strew(rng, example.input))
+        return rendering._replace(example=example._replace(input=strew(rng, example.input)))
 
 
 def strew(rng: Random, text: str) -> str:

@@ -3,9 +3,11 @@
     example ──choices──▶ ["no", "yes"]       the answer_choices expression, rendered and split at |||
     example ──apply────▶ [part, ...]         the template, rendered with answer_choices beside the fields, split at |||
     example ──render───▶ PromptedExample     T0's pipeline: two parts or the row is dropped; an empty target is "<NO LABEL>"
+    example ──render_noted▶ Rendering        the same, with notes of what the text does not show (notes.py)
 
 `apply` gives what promptsource's Template.apply gives, byte for byte (Bach et al. 2022); its `|||` inside a string field
-does not split. Random choices inside a template depend on (prompt id, seed, index, draw) alone."""
+does not split. Values are cut at 2,048 characters while they are printed: the compiler adds what promptsource writes into
+the text. Random choices inside a template depend on (prompt id, seed, index, draw) alone."""
 
 import operator
 import uuid
@@ -17,12 +19,11 @@ from t0native._core import Template
 from t0native.base.arguments import SEED, check, number, one_of, shown, whole
 from t0native.base.errors import ConfigError, DataError, TemplateError, with_place
 from t0native.data.rows import rows_of
+from t0native.prompts.notes import CHOICES, NO_LABEL, Note, Rendering
 from t0native.prompts.preview import example_html, preview, prompt_html
 
 __all__ = ["Prompt", "PromptMetadata", "PromptedExample"]
 
-TRUNCATED, HIGHLIGHTED = " | string | truncate(2048) }}", " | highlight }}"
-NO_LABEL = "<NO LABEL>"
 _PICKS = {None: 0, "first": 1, "last": 2}
 _PICK, _SEPARATOR = one_of("first", "last").or_none(), one_of("rendered", "template")
 _BUDGETS = {
@@ -85,10 +86,11 @@ def _as_dict(example):
     raise DataError(f"example: {type(example).__name__}, must be a mapping of field names to values")
 
 
-def _field_name(key):
-    if not isinstance(key, str):
-        raise DataError(f"example: the field name {shown(key)} is {type(key).__name__}, must be text")
-    return key.replace("-", "_")
+def _with_underscores(example):
+    """The example under names that a template can write: hyphens become underscores. `apply` judges keys that are no text."""
+    if not any(isinstance(key, str) and "-" in key for key in example):
+        return example
+    return {key.replace("-", "_") if isinstance(key, str) else key: value for key, value in example.items()}
 
 
 class Prompt(_core.Prompt):
@@ -206,9 +208,7 @@ class Prompt(_core.Prompt):
     def _apply(self, example, truncate=True, highlight_variables=False, seed=0, index=0, pick=None, separator="rendered"):
         """apply, where it is asked for more than the quick path does."""
         seed, pick, separator = check(SEED, "seed", seed), check(_PICK, "pick", pick), check(_SEPARATOR, "separator", separator)
-        example = _as_dict(example)
-        if "answer_choices" in example:
-            raise DataError(f"prompt {self.name!r}: the example has the reserved key 'answer_choices': rename the field")
+        example = self._check_example(example)
         self._compile_all()
         choices = self.choices(example)
         template = self._template(truncate, highlight_variables)
@@ -216,31 +216,72 @@ class Prompt(_core.Prompt):
         try:
             return split(example, choices, seed ^ self._compiled["key"], _number(index), _PICKS[pick])
         except TemplateError as error:
-            raise self._name_error(error, "", template.source) from error.__cause__
+            raise self._name_error(error) from error.__cause__
+
+    def _check_example(self, example):
+        example = _as_dict(example)
+        for key in example:
+            if not isinstance(key, str):
+                raise DataError(f"example: the field name {shown(key)} is {type(key).__name__}, must be text")
+        if "answer_choices" in example:
+            raise DataError(f"prompt {self.name!r}: the example has the reserved key 'answer_choices': rename the field")
+        return example
 
     _apply.__qualname__, _choices.__qualname__ = "Prompt.apply", "Prompt.choices"  # as Python names them in errors
 
     def _explained(self, error, of_choices):
         """The TemplateError of a rendering in C, as one that names the prompt."""
-        named = (
-            self._name_error(error, "answer_choices of ") if of_choices else self._name_error(error, "", self._template(True, False).source)
-        )
+        named = self._name_error(error, "answer_choices of " if of_choices else "")
         named.__cause__ = error.__cause__
         return named
 
-    def render(self, example, seed=0, index=0):
+    def render(self, example, seed=0, index=0, truncate=True):
         """The example as T0 sees it: PromptedExample(input, target, choices), or None where T0's pipeline drops the row.
 
         Hyphens in the names of fields become underscores; a rendering that has not exactly two parts, or whose input is
-        empty, gives None; an empty target becomes "<NO LABEL>". Errors as `apply`'s. Method: t-zero's seqio_tasks.
+        empty, gives None; an empty target becomes "<NO LABEL>". truncate: printed values are cut at 2,048 characters. Errors as
+        `apply`'s. Method: t-zero's seqio_tasks.
 
         >>> Prompt("who", "{{ text }} Who? ||| {{ who }}").render({"text": "Anna drinks tea.", "who": ""})
         PromptedExample(input='Anna drinks tea. Who?', target='<NO LABEL>', choices=None)
         """
-        example, parts = self._render_parts(example, seed, index)
+        example, parts = self._render_parts(example, seed, index, truncate)
         if _find_problem(parts) is not None:
             return None
         return PromptedExample(parts[0], parts[1] or NO_LABEL, self.choices(example) or None)
+
+    def render_noted(self, example, seed=0, index=0, truncate=True):
+        """`render`, and what its text does not show: a Rendering. It costs a little more than `render`. Errors as `apply`'s.
+
+        >>> prompt = Prompt("sentiment", "{{ text }} Good or bad? ||| {{ answer_choices[label] }}", "bad ||| good")
+        >>> prompt.render_noted({"text": "I loved it.", "label": 1}).notes
+        ()
+        >>> gap = prompt.render_noted({"text": "I loved it.", "label": None})
+        >>> gap.example.target, gap.notes[0].kind, gap.notes[0].value
+        ('<NO LABEL>', 'out of range', None)
+        >>> gap.no_answer
+        'answer_choices[label] is undefined: label is None (NoneType), the 2 items need a whole number (int) from 0 to 1'
+        """
+        example = self._check_example(_with_underscores(_as_dict(example)))
+        seed = check(SEED, "seed", seed) ^ _fnv(self.id)
+        self._compile_all()
+        choices, raw = self._compiled["fixed"], ()
+        try:
+            if choices is not None:
+                choices = list(choices)  # a template may change it
+            elif self.answer_choices is not None:
+                choices, raw = self._choices_template.noted_parts(example)
+        except TemplateError as error:
+            raise self._name_error(error, "answer_choices of ") from error.__cause__
+        raw = [(kind, CHOICES, *rest) for kind, _, *rest in raw]
+        try:
+            parts, more = self._template(truncate, False).noted_parts(example, choices, seed, _number(index))
+        except TemplateError as error:
+            raise self._name_error(error) from error.__cause__
+        notes = tuple(Note(*note, example.get(note[-1], note[-2])) for note in (*raw, *more))
+        dropped = _find_problem(parts)
+        rendered = None if dropped else PromptedExample(parts[0], parts[1] or NO_LABEL, choices or None)
+        return Rendering(rendered, dropped, notes)
 
     def why_dropped(self, example, seed=0, index=0):
         """Why `render` gives None for an example, in words; None where it does not.
@@ -260,11 +301,11 @@ class Prompt(_core.Prompt):
         """
         return preview(self, example, seed, index)
 
-    def _render_parts(self, example, seed, index):
-        example = _as_dict(example)
-        if any(not isinstance(key, str) or "-" in key for key in example):
-            example = {_field_name(key): value for key, value in example.items()}
-        return example, self.apply(example, seed=seed, index=index)
+    def _render_parts(self, example, seed, index, truncate=True):
+        example = _with_underscores(_as_dict(example))
+        if truncate:
+            return example, self.apply(example, seed=seed, index=index)
+        return example, self.apply(example, False, seed=seed, index=index)
 
     def render_all(self, rows, seed=0):
         """Every row rendered, row number = index: a list of PromptedExample or None.
@@ -296,17 +337,16 @@ class Prompt(_core.Prompt):
 
     # Compiling
 
-    def _compile(self, source, what=""):
+    def _compile(self, source, what="", **added):
         try:
-            return Template(source, **self.budgets)
+            return Template(source, **added, **self.budgets)
         except TemplateError as error:
-            raise self._name_error(error, what, source) from error.__cause__
+            raise self._name_error(error, what) from error.__cause__
 
     def _template(self, truncate, highlight):
         key = (bool(truncate), bool(highlight))
         if key not in self._compiled:
-            source = self.jinja.replace("}}", TRUNCATED) if truncate else self.jinja
-            self._compiled[key] = self._compile(source.replace("}}", HIGHLIGHTED) if highlight else source)
+            self._compiled[key] = self._compile(self.jinja, truncate=key[0], highlight=key[1])
         return self._compiled[key]
 
     @property
@@ -326,7 +366,7 @@ class Prompt(_core.Prompt):
                 fixed = self._render_fixed()
         key = _fnv(self.id)
         self._prepare(self._template(True, False), choices, fixed, key)
-        self._compiled["key"] = key
+        self._compiled.update(fixed=fixed, key=key)
 
     def _render_fixed(self):
         try:
@@ -334,16 +374,10 @@ class Prompt(_core.Prompt):
         except TemplateError as error:
             raise self._name_error(error, "answer_choices of ") from error.__cause__
 
-    def _name_error(self, error, what="", source=""):
-        """The error with the prompt's name, its column counted in the author's text: `source` may hold added filters."""
-        line, column = getattr(error, "line", 0), getattr(error, "column", 0)
-        lines = source.splitlines()
-        before = lines[line - 1][: max(column - 1, 0)] if 0 < line <= len(lines) else ""
-        for added in (HIGHLIGHTED, TRUNCATED):
-            before = before.replace(added, "}}")
-        message = str(error).replace(f"column {column}:", f"column {len(before) + 1}:", 1)
-        named = TemplateError(f"{what}prompt {self.name!r}, {message}")
-        named.line, named.column = line, len(before) + 1
+    def _name_error(self, error, what=""):
+        """The error with the prompt's name before its line and column."""
+        named = TemplateError(f"{what}prompt {self.name!r}, {error}")
+        named.line, named.column = getattr(error, "line", 0), getattr(error, "column", 0)
         return named
 
 

@@ -1,7 +1,7 @@
 """The record of a cell: one prompt of one task under one model, and what a report says of it.
 
     stage            in                       fills in
-    plan             evaluation/cells.py      model, task, dataset, subset, split, prompt, prompt_id; metric, dropped and reason of its rows
+    plan             evaluation/cells.py      model, task, dataset, subset, split, prompt, prompt_id; metric; dropped, cut, reason of its rows
     judge            evaluation/cells.py      metrics, normalized; correct, chance, draws
     keep             evaluation/evaluate.py   examples, where a journal keeps them
     summarize        summary.py               value, low, high, n
@@ -53,6 +53,7 @@ class CellRecord:
     high: float | None = _optional(SHARE)
     n: int | None = _optional(COUNT.or_none())  # rows that the value is of
     dropped: int | None = _optional(COUNT.or_none(), 0)  # rows left out by the prompt
+    cut: int | None = _optional(COUNT.or_none(), 0)  # rows kept of which a value was cut at 2,048 characters
     status: str = _optional(TEXT, "ok")  # or "failed"
     reason: str | None = _optional(_NAME)  # why it failed, or why rows were dropped
     metrics: dict | None = _optional(MAPPING.or_none())  # name -> value, of all that the task names

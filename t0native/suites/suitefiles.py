@@ -5,6 +5,7 @@
     templates: P3/                   # a folder of prompts; the installed promptsource unless given, and `prompts` goes before it
     shots: 2                         # examples before each row; 0 unless given
     seed: 7                          # of their drawing; 0 unless given
+    truncate: false                  # values longer than 2,048 characters stay whole; they are cut unless given
     tasks:
       - dataset: super_glue/rte      # DATA/super_glue/rte/validation.jsonl, under each of its prompts
       - {dataset: anli, split: dev_r1, name: anli r1, prompts: original}
@@ -27,7 +28,7 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
-from t0native.base.arguments import SEED, TEXT, Kind, check_keys, shown
+from t0native.base.arguments import FLAG, SEED, TEXT, Kind, check_keys, shown
 from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.yamltext import parse_yaml
 from t0native.data.datafolder import find_rows
@@ -53,10 +54,10 @@ _BIGBENCH = Kind(lambda value: isinstance(value, str) and re.fullmatch(r"[\w-]+"
 _TASKS = Kind(lambda value: isinstance(value, list) and value != [], "a list of tasks")
 _PROMPTS = Kind(lambda value: value in KEYWORDS or _is_list_of_names(value), f"{', '.join(map(repr, KEYWORDS))} or a list of names")
 _METRICS = Kind(lambda value: isinstance(value, str) or _is_list_of_names(value), "a name or a list of names")
-TOP = {"name": TEXT, "data": _FOLDER, "templates": _FOLDER, "shots": SHOTS, "seed": SEED, "tasks": _TASKS}
+TOP = {"name": TEXT, "data": _FOLDER, "templates": _FOLDER, "shots": SHOTS, "seed": SEED, "truncate": FLAG, "tasks": _TASKS}
 ENTRY = {
     "dataset": _DATASET, "bigbench": _BIGBENCH, "name": TEXT, "split": TEXT, "file": _FILE, "templates": _FOLDER,
-    "prompts": _PROMPTS, "metrics": _METRICS, "shots": SHOTS, "train": TEXT,
+    "prompts": _PROMPTS, "metrics": _METRICS, "shots": SHOTS, "train": TEXT, "truncate": FLAG,
 }  # fmt: skip
 OF_DATASETS = ("split", "file", "templates", "prompts", "train")
 
@@ -100,6 +101,7 @@ class _Reader:
             raise ConfigError(f"{place}: must have either 'dataset' or 'bigbench'")
         with _naming_errors(place):
             task = self._read_dataset(entry) if "dataset" in entry else self._read_bigbench(entry)
+            task = task if entry.get("truncate", self.settings.get("truncate", True)) else task.uncut()
             return with_shots(task, self.data, entry.get("shots", self.shots), self.seed, entry.get("train"))
 
     def _read_bigbench(self, entry):

@@ -17,6 +17,7 @@ from t0native._core import RANDOM_ROW, random_bits
 from t0native.base.arguments import SEED, check, whole
 from t0native.base.digests import digest_of_rows
 from t0native.base.errors import DataError
+from t0native.prompts.notes import render_noted
 from t0native.tasks.task import Task
 
 __all__ = ["SHOTS", "FewShotPrompt", "few_shot"]
@@ -61,19 +62,24 @@ class FewShotPrompt:
     def render(self, row, seed=0, index=0):
         """The row as the prompt gives it, with its shots before the input; None where the prompt drops it. DataError where
         too few rows serve as shots."""
-        example = self.prompt.render(row, seed=seed, index=index)
+        return self.render_noted(row, seed, index).example
+
+    def render_noted(self, row, seed=0, index=0, truncate=True):
+        """The same with the notes of the row's own rendering: a Rendering. truncate: as Prompt.render's, of the shots too."""
+        rendering = render_noted(self.prompt, row, seed, index, truncate)
+        example = rendering.example
         if example is None:
-            return None
+            return rendering
         join = getattr(self.prompt, "shots", None)
         head, between, after, kind = join(row) if join else ("", " ", "\n\n", None)
         text = head
-        for shot in self._draw_shots(row, seed, index, kind):
+        for shot in self._draw_shots(row, seed, index, kind, self.source if truncate else self.source.uncut()):
             text += shot.input.removeprefix(head) + between + shot.target + after
         own = example.input.removeprefix(head)
-        return example._replace(input=text + own)
+        return rendering._replace(example=example._replace(input=text + own))
 
-    def _draw_shots(self, row, seed, index, kind):
-        shots, source = [], self.source
+    def _draw_shots(self, row, seed, index, kind, source):
+        shots = []
         for i in _draw_order(self.seed, index, len(source.rows)):
             if len(shots) == self.shots_before:
                 break
@@ -105,9 +111,11 @@ def few_shot(task, shots, rows=None, seed=0):
     if shots == 0:
         return task
     prompts = {name: task.prompts[name] for name in task.prompts}
-    source = task if rows is None else Task(f"{task.name}, shots", rows, prompts, dataset=(task.dataset, task.subset))
+    source = (
+        task if rows is None else Task(f"{task.name}, shots", rows, prompts, dataset=(task.dataset, task.subset), truncate=task.truncate)
+    )
     wrapped = {name: FewShotPrompt(prompt, name, source, shots, seed) for name, prompt in prompts.items()}
-    return Task(task.name, task.rows, wrapped, task.metrics, (task.dataset, task.subset), task.split, strict=False)
+    return Task(task.name, task.rows, wrapped, task.metrics, (task.dataset, task.subset), task.split, truncate=task.truncate, strict=False)
 
 
 def _draw_order(seed, index, n):

@@ -10,6 +10,7 @@ Example k of a run is a pure function of (seed, k), by the counter-based generat
     template  = its choice/random see (seed, k)
 so a run can be resumed, split or repeated anywhere."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -55,13 +56,15 @@ class Component:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Example k of a run: where it came from and what it says. attempt: rows drawn before were dropped by the prompt."""
+    """Example k of a run: where it came from and what it says. attempt: rows drawn before were dropped by the prompt. cut: whether
+    a value was cut at 2,048 characters."""
 
     component: Component
     row: int
     attempt: int
     input: str
     target: str
+    cut: bool = False
 
 
 class Mixture:
@@ -193,13 +196,25 @@ class Mixture:
         for attempt in range(attempt, MAX_ATTEMPTS):
             if attempt:
                 row = int(random_bits(int(seed), RANDOM_ROW, k + (attempt << ATTEMPT_SHIFT), 1)[0] % np.uint64(component.size))
-            example = component.task.render(component.prompt, row, seed=seed, key=k)
-            if example is not None:
-                return Drawn(component, row, attempt, example[0], example[1])
+            rendering = component.task.render_noted(component.prompt, row, seed=seed, key=k)
+            if rendering.example is not None:
+                return Drawn(component, row, attempt, *rendering.example[:2], rendering.cut)
         raise DataError(
             f"task {component.task_name!r}, prompt {component.prompt!r}: {MAX_ATTEMPTS} rows drawn one after the other gave no "
             "example (the prompt drops them, or they have no text); leave this prompt out"
         )
+
+    def uncut(self):
+        """The same mixture of tasks under `truncate=False` (Task.uncut).
+
+        >>> mixture = Mixture(t0.mini.training_tasks())
+        >>> {component.task.truncate for component in mixture.uncut().components}
+        {False}
+        """
+        mixture = copy.copy(self)
+        tasks = {id(c.task): c.task.uncut() for c in self.components}
+        mixture.components = [_replace(c, task=tasks[id(c.task)]) for c in self.components]
+        return mixture
 
     # ---- telling ----------------------------------------------------------------------------------------------------
 
@@ -247,6 +262,7 @@ class Mixture:
         tasks = {id(c.task): sample_of(c.task) for c in self.components}
         facts = [
             [c.task_name, c.prompt, repr(c.rate), c.size, _describe_prompt(c.task.prompts[c.prompt]), tasks[id(c.task)]]
+            + ([] if c.task.truncate else ["uncut"])
             for c in self.components
         ]
         return digest_of_value(facts)

@@ -44,7 +44,7 @@ class AbsentTask:
     """A task whose rows are not here: its prompts can be counted and described; to render is a DataError that says what is
     missing. rows is empty; name, dataset, subset, split and prompts are a Task's."""
 
-    rows = ()
+    rows, truncate = (), True
 
     def __init__(self, name, prompts, dataset, subset, split):
         self.name, self.prompts, self.dataset, self.subset, self.split = name, prompts, dataset, subset, split
@@ -53,8 +53,14 @@ class AbsentTask:
         """Nothing can be wrong with rows that are not here."""
 
     def render(self, prompt, index, seed=0, key=None):
-        """Raises DataError with the source of the rows."""
+        """Raises DataError with the source of the rows; so does render_noted."""
         raise DataError(f"task {self.name!r}, prompt {prompt!r}: " + missing_text([(self.dataset, self.subset, self.split)], None))
+
+    render_noted = render
+
+    def uncut(self):
+        """Itself: it renders nothing."""
+        return self
 
 
 def is_t0_mixture(name):

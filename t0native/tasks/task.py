@@ -4,16 +4,18 @@
 
 Every prompt of a task is used; none is selected (Sanh et al. 2022, section 4)."""
 
+import copy
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
-from t0native.base.arguments import shown
+from t0native.base.arguments import FLAG, check, shown
 from t0native.base.errors import ConfigError, DataError, TemplateError, nearest, with_place
 from t0native.data.rows import columns_of, sequence_of
+from t0native.prompts.notes import render_noted
 from t0native.prompts.preview import task_html
 from t0native.tasks.metrics import find_metric
 
-__all__ = ["Task"]
+__all__ = ["Task", "cut_sentence"]
 
 _PROMPTS = "a PromptSet, a Prompt, prompts of different names, a mapping or '*'"
 
@@ -32,6 +34,7 @@ class Task:
     problems: {prompt: why it cannot be used}, a TemplateError for a template that cannot be compiled or that reads answer_choices
         and has none, a DataError for a row without a field that the prompt reads: it names task, prompt, row, field and the
         nearest field. In an evaluation these cells fail and the others go on; training refuses the task.
+    truncate: values that prompts print are cut at 2,048 characters, as promptsource and T0 have it.
     strict: raise the first of them where no prompt is without one, for then there is nothing to do; suites are not strict.
     Raises DataError for no rows or no prompts too; ConfigError for what is no prompt, or for two of one name.
 
@@ -43,12 +46,13 @@ class Task:
     t0native.DataError: task 'demo', prompt 'shout', row 0: no field 'text'; nearest is 'texts' (the row has: texts)
     """
 
-    def __init__(self, name, rows, prompts, metric=None, dataset=None, split=None, *, strict=True):
+    def __init__(self, name, rows, prompts, metric=None, dataset=None, split=None, *, truncate=True, strict=True):
         self.name = str(name)
         self.rows = sequence_of(rows, f"task {self.name!r}")
         self.dataset, self.subset = _split_dataset(dataset, prompts)
         self.prompts = self._read_prompts(prompts)
         self.split = split
+        self.truncate = check(FLAG, "truncate", truncate)
         self.metrics = self._find_metrics(metric)
         self.metric = self.metrics[0].name if self.metrics else None
         if len(self.rows) == 0:
@@ -97,11 +101,32 @@ class Task:
         >>> task.render("shout", 0)
         PromptedExample(input='hey!', target='yes', choices=['yes', 'no'])
         """
+        return self.render_noted(prompt, index, seed, key).example
+
+    def render_noted(self, prompt, index, seed=0, key=None):
+        """`render` with what its text does not show: a Rendering (t0native/prompts/notes.py). What `render` gives is made here.
+
+        >>> mood = t0.Prompt("mood", "{{ text }} ||| {{ answer_choices[label] }}", "bad ||| good")
+        >>> Task("demo", [{"text": "hey", "label": -1}], [mood]).render_noted("mood", 0).notes[0].kind
+        'negative'
+        """
         if prompt in self.problems and prompt not in self._fields:
             raise self.problems[prompt]
         row = self.rows[index]
         self._check_row(prompt, row, index)
-        return self._call_prompt(prompt, index, lambda chosen: chosen.render(row, seed=seed, index=index if key is None else key))
+        key = index if key is None else key
+        return self._call_prompt(prompt, index, lambda chosen: render_noted(chosen, row, seed, key, self.truncate))
+
+    def uncut(self):
+        """The same task under `truncate=False`: what its prompts print is never cut.
+
+        >>> task = Task("demo", [{"text": "hey " * 1000}], [t0.Prompt("shout", "{{ text }}! ||| yes")])
+        >>> len(task.render("shout", 0).input), len(task.uncut().render("shout", 0).input)
+        (2047, 4001)
+        """
+        task = copy.copy(self)
+        task.truncate = False
+        return task
 
     def why_dropped(self, prompt, index, seed=0):
         """Why `render` gives None for that row, in words.
@@ -229,3 +254,12 @@ def _split_dataset(dataset, prompts):
         return first, rest or None
     first, rest = dataset
     return first, rest or None
+
+
+def cut_sentence(cut, rows):
+    """What is said once of rows that were cut.
+
+    >>> cut_sentence(2, 100)
+    '2 of 100 rows were cut at 2,048 characters; truncate=False (--no-truncate) keeps them whole'
+    """
+    return f"{cut:,} of {rows:,} rows were cut at 2,048 characters; truncate=False (--no-truncate) keeps them whole"

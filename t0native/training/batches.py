@@ -22,13 +22,15 @@ from t0native.text.tokenizer import Ragged
 __all__ = ["CHUNK", "Batch", "Batches", "TokenBatches", "add_counts", "make_batch"]
 
 AHEAD = 2  # batches kept ready, beside those being made
+_LISTS = ("components", "attempts", "cuts")  # of Batch, an item each example
 CHUNK = 32  # examples that are made at once where batches are cut by tokens
 
 
 @dataclass(frozen=True)
 class Batch:
     """Examples first, first + 1, ... of a run. sources, targets: Ragged (ids int32 [N], offsets int64 [B+1]); components: name of each
-    example's component [B]; attempts: rows drawn before each example's own [B], which its prompt drops or which have no token."""
+    example's component [B]; attempts: rows drawn before each example's own [B], which its prompt drops or which have no token;
+    cuts: whether a value of it was cut at 2,048 characters [B]."""
 
     step: int
     first: int
@@ -36,6 +38,7 @@ class Batch:
     targets: object
     components: list
     attempts: list
+    cuts: list
 
     def __len__(self):
         return len(self.components)
@@ -57,7 +60,8 @@ class Batch:
     def part(self, begin, end):
         """Its examples begin .. end - 1 as a Batch; tokens are not copied."""
         sources, targets = (_slice(ragged, begin, end) for ragged in (self.sources, self.targets))
-        return Batch(self.step, self.first + begin, sources, targets, self.components[begin:end], self.attempts[begin:end])
+        lists = (getattr(self, name)[begin:end] for name in _LISTS)
+        return Batch(self.step, self.first + begin, sources, targets, *lists)
 
     def composition(self, limit=6):
         """'a/x (3), b/y (1)': the components by frequency, for messages."""
@@ -84,8 +88,8 @@ def _join(step, parts):
     if len(parts) == 1:
         return replace(parts[0], step=step)
     sources, targets = (Ragged.of(ids for part in parts for ids in getattr(part, name)) for name in ("sources", "targets"))
-    components, attempts = (list(chain.from_iterable(getattr(part, name) for part in parts)) for name in ("components", "attempts"))
-    return Batch(step, parts[0].first, sources, targets, components, attempts)
+    lists = (list(chain.from_iterable(getattr(part, name) for part in parts)) for name in _LISTS)
+    return Batch(step, parts[0].first, sources, targets, *lists)
 
 
 def make_batch(mixture, tokenizer, step, *, seed, batch_size, max_source, max_target, add_eos_to_inputs=False, add_eos_to_targets=True):
@@ -100,7 +104,7 @@ def make_batch(mixture, tokenizer, step, *, seed, batch_size, max_source, max_ta
         for i in empty:
             drawn[i] = mixture.example(seed, first + int(i), drawn[i].attempt + 1)
         sources, targets = _encode(drawn, first, tokenizer, seed, **rules)
-    return Batch(step, first, sources, targets, [d.component.name for d in drawn], [d.attempt for d in drawn])
+    return Batch(step, first, sources, targets, [d.component.name for d in drawn], [d.attempt for d in drawn], [d.cut for d in drawn])
 
 
 def _encode(drawn, first, tokenizer, seed, *, source, target):

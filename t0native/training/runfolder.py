@@ -2,8 +2,8 @@
 
     checkpoints/     the last `keep` checkpoints, a folder each (stepfolders.py): plan, state, losses, weights and optimiser states
     log.jsonl        a line a logged step {step, loss, grad_norm, tokens, seconds, lr}, and where prompts dropped rows since the line
-                     before, dropped {component: rows}; a line a validation; cut back to the checkpoint's step when a run goes on,
-                     so that no step stands in it twice
+                     before, dropped {component: rows}, and where examples were cut at 2,048 characters, cut, their number; a line a
+                     validation; taken back to the checkpoint's step when a run goes on, so that no step stands in it twice
     best/            the model with the best mean validation, in the hub's layout, where the run selects one
     config.json, model.safetensors, spiece.model ...   the model in the hub's layout, written when the run ends and when it is
                      stopped, by `stop` or by Ctrl-C; after kill -9 they are an older state or absent, until it has gone on
@@ -32,11 +32,11 @@ OLD_CHECKPOINT = "checkpoint.npz"  # of a run of before there were folders of st
 
 class State:
     """What changes while a run goes on. step: steps done; losses: of each step; examples, tokens, seconds: so far.
-    dropped: {component: rows drawn in vain since the log's last line}."""
+    dropped: {component: rows drawn in vain since the log's last line}; cut: examples since then with a value that was cut."""
 
-    def __init__(self, step=0, losses=(), examples=0, tokens=0, seconds=0.0, dropped=(), validated=0, stopped=None):
+    def __init__(self, step=0, losses=(), examples=0, tokens=0, seconds=0.0, dropped=(), validated=0, stopped=None, cut=0):
         self.step, self.losses, self.examples, self.tokens, self.seconds = step, list(losses), examples, tokens, seconds
-        self.dropped = dict(dropped)
+        self.dropped, self.cut = dict(dropped), cut
         self.validated = validated  # the last step after which validation ran
         self.stopped = stopped
 

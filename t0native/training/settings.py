@@ -110,6 +110,12 @@ class Settings:
     add_eos_to_targets: bool = _setting(
         True, FLAG, "the end token behind targets, before they are trimmed; the default is T0's choice", plan=2
     )
+    truncate: bool = _setting(
+        True,
+        FLAG,
+        "values that prompts print are cut at 2,048 characters, as T0's were (`--no-truncate`)",
+        option={"action": "store_false", "default": None},
+    )
     threads: int | None = _setting(None, THREADS.or_none(), "threads of the matrix products", option=INTEGER_OPTION)
     workers: int = _setting(1, COUNT, "threads that prepare batches; any number gives the same batches")
     log_every: int = _setting(10, COUNT, "steps between lines of the log")

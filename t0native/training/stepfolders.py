@@ -36,6 +36,7 @@ _STATE = {  # what a manifest's state must be: runfolder.State but for losses
     "dropped": MAPPING,
     "validated": whole(0),
     "stopped": TEXT.or_none(),
+    "cut": whole(0),
 }
 _FILE = {"bytes": whole(0), "sha256": TEXT}
 _AT_ONCE = 1 << 20  # bytes
@@ -90,7 +91,7 @@ def read_manifest(path):
         raise FormatError(f"{path / MANIFEST}: it is not as it was written: its own SHA-256 differs")
     for key in content:
         _check(path, {key: MAPPING}, content)
-    _check(path, _STATE, content["state"])
+    _check(path, _STATE, {"cut": 0} | content["state"])  # which 0.1.0 did not count
     for name in (WEIGHTS, TRAINER, *content["files"]):
         if os.sep in name or not isinstance(content["files"].get(name), dict):
             raise FormatError(f"{path / MANIFEST}: file {name!r}: its size and SHA-256 must be there, under a plain name")

@@ -23,7 +23,7 @@ from t0native.base.interrupts import Interrupts
 from t0native.base.progress import Progress
 from t0native.evaluation.evaluate import NO_TOKENIZER, check_scorable, evaluate
 from t0native.tasks.mixture import Mixture
-from t0native.tasks.task import Task
+from t0native.tasks.task import Task, cut_sentence
 from t0native.training.batches import CHUNK, Batches, TokenBatches, add_counts, make_batch
 from t0native.training.plan import digest_of_weights, plan_of
 from t0native.training.runfolder import BEST, RunFolder
@@ -52,7 +52,8 @@ class Run:
     """What a training did; see `train`. losses: one a step; stopped: why it ended before `steps`, or None; tokens: sources and targets;
     path: its folder, or None; log: the log's entries; reports: of the validations of this call; best: step and mean of the
     validation whose model is kept in path/best, or None; examples: trained on; dropped: {component: rows drawn in vain, which its
-    prompt drops or which have no token}.
+    prompt drops or which have no token}; cut: examples of which a value was cut at
+    2,048 characters.
 
     >>> Run(steps=2, losses=[3.5, 3.25], stopped=None, seconds=0.5, tokens=1200)
     Run(2 steps, last loss 3.2500, 1,200 tokens, 0.5 s, path='None')
@@ -69,6 +70,7 @@ class Run:
     best: tuple | None = field(default=None, repr=False)
     examples: int = 0
     dropped: dict = field(default_factory=dict, repr=False)
+    cut: int = 0
 
     def __repr__(self):
         last = f", last loss {self.losses[-1]:.4f}" if self.losses else ""
@@ -103,6 +105,7 @@ def train(
     max_target: int = 256,
     add_eos_to_inputs: bool = False,
     add_eos_to_targets: bool = True,
+    truncate: bool = True,
     threads: int | None = None,
     workers: int = 1,
     log_every: int = 10,
@@ -140,6 +143,7 @@ def train(
     precision: of matrix products, "float32" or, where the processor multiplies it (AVX-512 BF16), "bfloat16", 1.7 times as fast;
         weights, gradients and everything else stay float32.
     add_eos_to_inputs, add_eos_to_targets: whether the end token is appended, before texts are trimmed; T0's choice is the default.
+    truncate: values that prompts print are cut at 2,048 characters, as T0's were; False: of no task, in validation neither.
     checkpoint_every: steps between checkpoints; None: every ten minutes. One is always made at the end and when stopped.
     keep: so many of the last checkpoints stay; each loads as a model does. From one that the disk damaged, none goes on but the one before.
     validate: tasks, evaluated after every validate_every steps.  stop: callable (report, log) -> reason to end the run, or
@@ -162,12 +166,13 @@ def train(
         optimizer=optimizer, optimizer_options=optimizer_options, learning_rate=learning_rate, schedule=schedule, warmup=warmup, clip=clip,
         seed=seed, dropout=dropout, broadcast_dropout=broadcast_dropout, freeze=freeze, recompute=recompute, precision=precision,
         max_source=max_source, max_target=max_target, add_eos_to_inputs=add_eos_to_inputs, add_eos_to_targets=add_eos_to_targets,
-        threads=threads, workers=workers, log_every=log_every, checkpoint_every=checkpoint_every, keep=keep,
+        truncate=truncate, threads=threads, workers=workers, log_every=log_every, checkpoint_every=checkpoint_every, keep=keep,
         validate=[validate] if isinstance(validate, Task) else validate, validate_every=validate_every, select=select, stop=stop,
         progress=progress, tensorboard=tensorboard, mixture_at=mixture_at,
     )  # fmt: skip
     _check_model(model)
     mixture = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
+    mixture = mixture if settings.truncate else mixture.uncut()
     check_scorable(settings.validate or ())
     if settings.select:
         check_selection(mixture, settings)
@@ -214,9 +219,12 @@ class _Loop:
     def summarize(self):
         """The Run of the steps so far."""
         state, folder = self.state, self.folder
-        dropped = dict(state.dropped)
+        dropped, cut = dict(state.dropped), state.cut
         for entry in folder.log:
             add_counts(dropped, entry.get("dropped", {}).items())
+            cut += entry.get("cut", 0)
+        if cut:
+            _log.warning("%s", cut_sentence(cut, state.examples))
         return Run(
             state.step,
             state.losses,
@@ -229,6 +237,7 @@ class _Loop:
             best=folder.best(),
             examples=state.examples,
             dropped=dropped,
+            cut=cut,
         )
 
     def _batches(self):
@@ -243,6 +252,7 @@ class _Loop:
         """The batch of a step; called on the threads of Batches."""
         settings = self.settings
         mixture = self.mixture if settings.mixture_at is None else settings.mixture_at(step)
+        mixture = mixture if settings.truncate or settings.mixture_at is None else mixture.uncut()
         return make_batch(mixture, self.model.tokenizer, step, batch_size=size, **settings.batch_options)
 
     def run(self):
@@ -280,6 +290,7 @@ class _Loop:
         state.examples += len(batch)
         state.tokens += batch.n_tokens
         add_counts(state.dropped, batch.dropped.items())
+        state.cut += sum(batch.cuts)
         state.seconds = self.seconds_before + time.monotonic() - self.began
         self.smooth_loss = loss if self.smooth_loss is None else SMOOTHING * self.smooth_loss + (1 - SMOOTHING) * loss
         if number % settings.log_every == 0 or number == settings.steps:
@@ -288,8 +299,9 @@ class _Loop:
     def _log_step(self, loss, grad_norm, learning_rate):
         state = self.state
         entry = {"step": state.step, "loss": loss, "grad_norm": grad_norm, "tokens": state.tokens, "seconds": round(state.seconds, 3)}
-        self.folder.note(**entry, lr=learning_rate, **({"dropped": state.dropped} if state.dropped else {}))
-        state.dropped = {}
+        counts = {name: count for name in ("dropped", "cut") if (count := getattr(state, name))}
+        self.folder.note(**entry, lr=learning_rate, **counts)
+        state.dropped, state.cut = {}, 0
         if self.settings.validate is None:
             self._stop_if_asked(None)
 
@@ -307,7 +319,12 @@ class _Loop:
         began = time.monotonic()
         with self.interrupts.allowed():
             report = evaluate(
-                self.model, settings.validate, progress=False, label=f"step {state.step}", add_eos_to_inputs=settings.add_eos_to_inputs
+                self.model,
+                settings.validate,
+                progress=False,
+                label=f"step {state.step}",
+                add_eos_to_inputs=settings.add_eos_to_inputs,
+                truncate=settings.truncate,
             )
         self.validation_seconds += time.monotonic() - began
         self.reports.append(report)
