@@ -30,7 +30,7 @@ from t0native.checkpoints.packedfile import PackedFile
 from t0native.generation.generation import generate, results_of, stream, warn_cut
 from t0native.generation.options import GENERATION_FILE, options_of
 from t0native.models.scoring import score_pairs
-from t0native.text.sequences import Sequences, as_list, inputs_of
+from t0native.text.sequences import Sequences, as_list, check_ids, inputs_of
 from t0native.text.tokenizer import Tokenizer
 
 __all__ = ["Model", "Ranking"]
@@ -411,8 +411,14 @@ class Model:
         >>> model.logits([5, 6, 7], [0, 5]).shape == (2, model.config.vocab_size)
         True
         """
-        one = [np.asarray(ids).reshape(-1) for ids in (input_ids, decoder_input_ids)]
-        return self.core.logits(one[0], [0, len(one[0])], one[1], [0, len(one[1])], self.threads)
+        sources, targets = (self._one_sequence(*pair) for pair in (("input_ids", input_ids), ("decoder_input_ids", decoder_input_ids)))
+        return self.core.logits(sources, [0, len(sources)], targets, [0, len(targets)], self.threads)
+
+    def _one_sequence(self, what, ids):
+        _, rows = inputs_of(ids, what)
+        if len(rows) != 1:
+            raise ConfigError(f"{what}: {len(rows)} sequences of ids; one is needed")
+        return check_ids(what, rows[0], self.config.vocab_size)
 
     @property
     def threads(self):
@@ -511,7 +517,7 @@ def _check_choices(inputs, choices):
         raise ConfigError(f"choices: a list of choices for each of the {len(inputs)} inputs is needed")
     checked = []
     for i, row in enumerate(choices):
-        row = row if isinstance(row, str) else as_list(f"choices of input {i}:", row)
+        row = row if isinstance(row, str) else as_list(f"choices of input {i}", row)
         if isinstance(row, str) or len(row) == 0:
             raise ConfigError(f"choices of input {i}: {row!r}; a list of at least one choice is needed")
         checked.append(list(row))
