@@ -28,7 +28,7 @@ from t0native.checkpoints.config import Config
 from t0native.checkpoints.hub import locate
 from t0native.checkpoints.packedfile import PackedFile
 from t0native.generation.generation import generate, results_of, stream, warn_cut
-from t0native.generation.options import GENERATION_FILE, options_of
+from t0native.generation.options import GENERATION_FILE, options_in_config, options_of
 from t0native.models.scoring import score_pairs
 from t0native.text.sequences import Sequences, as_list, check_ids, inputs_of
 from t0native.text.tokenizer import Tokenizer
@@ -118,7 +118,7 @@ class Model:
         place = locate(path, revision)
         checkpoint = open_checkpoint(place, config, dtype == "int8")
         tokenizer = _load_tokenizer(checkpoint.folder, checkpoint.config)
-        generation = _read_object(checkpoint.folder / GENERATION_FILE)
+        generation = _read_generation(checkpoint)
         checkpoint.check()
         if isinstance(checkpoint, PackedFile):
             core = checkpoint.open(_check_kernels(kernels), verify)
@@ -497,6 +497,12 @@ def _extra_ids(file, room):
     if problem := whole(0, room).problem("extra_ids", value):
         raise FormatError(f"{file}: {problem}, the rows of the vocabulary behind the pieces")
     return value
+
+
+def _read_generation(checkpoint):
+    """What the model's files say of generation: generation_config.json, or where there is none what config.json has of it."""
+    file = checkpoint.folder / GENERATION_FILE
+    return _read_object(file) if file.is_file() else options_in_config(checkpoint.config.extra)
 
 
 def _read_object(file):
