@@ -18,10 +18,21 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from t0native.base.arguments import FLAG, NUMBER, SEED, Kind, check, number, one_of, shown, whole
-from t0native.base.errors import ConfigError, nearest
+from t0native.base.arguments import FLAG, MAPPING, NUMBER, SEED, Kind, check, number, one_of, shown, whole
+from t0native.base.errors import ConfigError, nearest, suggest
 
-__all__ = ["GENERATION_FILE", "IDS", "MOST_NEW_TOKENS", "NEW_TOKENS", "Options", "options_in_config", "options_of", "take_back"]
+__all__ = [
+    "GENERATION_FILE",
+    "IDS",
+    "MOST_NEW_TOKENS",
+    "NEW_TOKENS",
+    "Options",
+    "check_options",
+    "is_greedy",
+    "options_in_config",
+    "options_of",
+    "take_back",
+]
 _log = logging.getLogger("t0native")
 
 GENERATION_FILE = "generation_config.json"
@@ -256,6 +267,26 @@ def options_in_config(extra):
     """
     names = {*_KINDS, *_UNAVAILABLE} - _OF_A_CALL
     return {name: value for name, value in extra.items() if name in names and value is not None}
+
+
+def check_options(options):
+    """Options given apart from a call, as {name: plain value}. ConfigError for a name that is none, for a value of another kind, and for
+    what only a call can have: a function, or another form of the answers."""
+    options = check(MAPPING, "generation", options)
+    known = _KINDS.keys() - {"prefix_allowed_tokens_fn", "output_scores"}
+    for name in options:
+        if name not in known:
+            raise ConfigError(f"generation: no option {name!r} here; {suggest(str(name), known)}")
+    return {name: check(_KINDS[name], f"generation.{name}", value) for name, value in options.items()}
+
+
+def is_greedy(model):
+    """Whether the model's file asks for nothing but the likeliest tokens."""
+    try:
+        options = options_of(model, {"max_new_tokens": 1})
+    except ConfigError:
+        return False
+    return options.plain and not (options.min_new_tokens or options.min_length or options.output_scores)
 
 
 def take_back(model):
