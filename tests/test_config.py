@@ -88,7 +88,7 @@ REFUSED = {
     "layer_norm_epsilon": 10**400,
     "dropout_rate": 1.0,
     "pad_token_id": 40000,
-    "eos_token_id": [1, 2],
+    "eos_token_id": [True, 2],
     "tie_word_embeddings": "no",
     "relative_attention_num_buckets": 2,
     "relative_attention_max_distance": 10,
@@ -113,6 +113,16 @@ def test_what_matters_is_refused_by_name(key, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({**T0_3B, key: REFUSED[key]}))
     with pytest.raises(t0.FormatError, match=key):
         t0.Config.from_file(tmp_path / "config.json")
+
+
+def test_a_list_of_end_tokens():
+    """The first is the model's; of several, the file's list is kept, for generation ends at any of them."""
+    one, two = (t0.Config.from_dict({**T0_3B, "eos_token_id": ids}) for ids in ([1], [1, 7]))
+    assert one == t0.Config.from_dict(T0_3B) and one.to_dict()["eos_token_id"] == 1
+    assert two.eos_token_id == 1 and two.to_dict()["eos_token_id"] == [1, 7] and t0.Config.from_dict(two.to_dict()) == two
+    for ids in ([], [-1], ["1"], [40000]):
+        with pytest.raises(t0.ConfigError, match="eos_token_id"):
+            t0.Config.from_dict({**T0_3B, "eos_token_id": ids})
 
 
 def test_sizes_and_their_limits_are_told():

@@ -198,7 +198,7 @@ REFUSED = [
     ({"typical_p": 0}, "typical_p 0: must be a number above 0, at most 1"),
     ({"repetition_penalty": 0.0}, "repetition_penalty 0.0: must be a number above 0"),
     ({"no_repeat_ngram_size": 1.0}, "no_repeat_ngram_size 1.0: must be a whole number, at least 0"),
-    ({"length_penalty": float("inf")}, "length_penalty inf: must be a number from -5 to 5"),
+    ({"length_penalty": float("inf")}, "length_penalty inf: must be a number"),
     ({"early_stopping": "always"}, "early_stopping 'always': must be True, False or 'never'"),
     ({"bad_words_ids": [3]}, "bad_words_ids [3]: must be a list of lists of ids, none of them empty"),
     ({"bad_words_ids": [[99999]]}, "bad_words_ids: the id 99999 is outside of the vocabulary, which has 6"),
@@ -312,6 +312,34 @@ def test_what_the_file_asks_for_is_refused_when_it_is_used(key, value, message):
         model.generate([3])
     assert str(error.value) == message
     model.generate([3], **{key: None}, no_repeat_ngram_size=9)
+
+
+def test_what_is_idle_in_the_file_is_not_judged_and_what_works_is():
+    model = model_of(FORKED)
+    model.generation = {"temperature": 0, "top_k": -1, "min_p": 7, "epsilon_cutoff": 3, "early_stopping": "soon", "penalty_alpha": None}
+    assert ids_of(model.generate([3])) == [2, 5]
+    for options, message in (
+        ({"do_sample": True}, "generation_config.json: temperature 0: must be a number above 0"),
+        ({"num_beams": 2}, "generation_config.json: early_stopping 'soon': must be True, False or 'never'"),
+        ({"temperature": 0}, "temperature 0: must be a number above 0"),  # whoever writes it in a call means it
+    ):
+        with pytest.raises(t0.ConfigError, match=f"^{message}"):
+            model.generate([3], **options)
+    assert ids_of(model.generate([3], num_beams=2, early_stopping=True)) == [3, 4]
+    model.generation = {"do_sample": True, "epsilon_cutoff": 3e-4, "num_return_sequences": 2}
+    with pytest.raises(t0.ConfigError, match="epsilon_cutoff=0.0003: not available here; use min_p"):
+        model.generate([3])
+    assert ids_of(model.generate([3], do_sample=False, num_return_sequences=None)) == [2, 5]
+    model.generation = {"penalty_alpha": 0.6}  # of contrastive search, which is greedy
+    with pytest.raises(t0.ConfigError, match="penalty_alpha=0.6: not available here"):
+        model.generate([3])
+    assert ids_of(model.generate([3], num_beams=2)) == [3, 4]
+
+
+def test_a_length_penalty_beyond_the_range_of_numbers_is_the_largest():
+    for penalty in (400.0, 1e9, -400.0, -1e9):
+        (best, other) = model_of(FORKED).generate([3], max_new_tokens=5, num_beams=2, num_return_sequences=2, length_penalty=penalty)
+        assert 0 < len(best) <= 5 and 0 < len(other) <= 5
 
 
 def test_a_broken_file_is_told(tmp_path):

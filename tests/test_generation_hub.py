@@ -1,6 +1,7 @@
 """Generation against transformers, where it is installed: token for token, under options drawn by seed."""
 
 import inspect
+import json
 import sys
 from pathlib import Path
 
@@ -109,3 +110,58 @@ def test_all_names_of_the_hub_are_known():
     defaults = {name: value for name, value in GenerationConfig._get_default_generation_params().items() if name != "max_length"}
     options_of(model_of(FORKED), defaults)  # none of which is refused
     assert {name: value for name, value in defaults.items() if name in generation_options._DEFAULTS} == generation_options._DEFAULTS
+
+
+FILES = [  # what lies in a generation_config.json and is idle, or is not
+    {"temperature": 0.0, "do_sample": False, "max_length": 12},
+    {"temperature": -3, "top_k": 0, "top_p": 0.0, "typical_p": 0.0, "min_p": -1.0, "max_new_tokens": 7, "epsilon_cutoff": 0.4},
+    {
+        "top_h": 0.4,
+        "eta_cutoff": 0.3,
+        "max_new_tokens": 5,
+        "length_penalty": 10.0,
+        "renormalize_logits": True,
+        "assistant_ensemble_weight": 0.5,
+    },
+    {"num_beams": 3, "length_penalty": 10.0, "max_length": 12},
+    {"num_beams": 3, "length_penalty": 40.0, "max_length": 30, "early_stopping": "never"},
+    {"num_beams": 2, "length_penalty": -6.5, "max_new_tokens": 9, "penalty_alpha": 0.6},
+    {"num_beams": 4, "temperature": 0, "no_repeat_ngram_size": 2, "max_length": 9, "output_hidden_states": False},
+    {"max_new_tokens": 6, "max_length": -4, "min_new_tokens": 3, "min_length": -1},
+    {"max_new_tokens": 6, "remove_invalid_values": True, "low_memory": True},
+    {"max_new_tokens": 6, "eos_token_id": [1, 7, 9]},
+    {"max_length": 14, "repetition_penalty": 1.4, "early_stopping": True},
+]
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("place", ["generation_config.json", "config.json"])
+@pytest.mark.parametrize("said", FILES, ids=str)
+def test_what_a_folder_says_counts_as_in_the_hub(said, place, tmp_path, one_torch_thread):
+    """The ids that transformers gives for the folder, where the options lie in either file; where in both, in the first alone."""
+    import torch
+    from transformers import T5ForConditionalGeneration
+
+    config = golden.config(53, 16, 2, 8, 24, 1, 1)
+    core = _core.Model(config)
+    for tensor, shape in core.tensors():
+        core._writable(tensor)[...] = golden.weight(tensor, shape, 31)
+    t0.Model(core, t0.Config(**config)).save(tmp_path)
+    if place == "config.json":
+        (tmp_path / "generation_config.json").unlink()
+    file = tmp_path / place
+    file.write_text(json.dumps(json.loads(file.read_text()) | said))
+    model, theirs = t0.Model.from_pretrained(tmp_path), T5ForConditionalGeneration.from_pretrained(tmp_path).eval()
+    for seed in range(4):
+        source = np.random.default_rng(seed).integers(3, 53, 5 + seed).tolist()
+        with torch.no_grad():
+            row = theirs.generate(torch.tensor([source]))[0, 1:].tolist()
+        ends = said.get("eos_token_id", [END])
+        stop = next((i for i, id in enumerate(row) if id in ends), len(row))
+        assert model.generate(source).tolist() == row[:stop]
+    model.save(tmp_path / "again")
+    assert t0.Model.from_pretrained(tmp_path / "again").generate(source).tolist() == row[:stop]
+    if place == "config.json":
+        (tmp_path / "generation_config.json").write_text('{"max_new_tokens": 2, "eos_token_id": 1}')
+        assert len(t0.Model.from_pretrained(tmp_path).generate(source)) <= 2

@@ -95,8 +95,8 @@ def test_a_key_does_not_change_with_the_program():
     text = "{% if label or text != 'row 4' %}{{ text }}?{% endif %} ||| {{ ['no', 'yes'][label] }}"
     cell = cells_of_a_run.plan(t0.Task("t", rows, [t0.Prompt("p", text, "no ||| yes")]), "p", "m", 0, 10, None)
     settings = {"seed": 0, "limit": None, "compat": None, "add_eos_to_inputs": False}
-    key = journal.cell_key(["0.1.0", "a"], settings, cell, "0" * 64)
-    assert key == "ae37c3d9233c1aed13ad608d8cfa30f4c4416b25ad4d247afb384580a85bf385"
+    key = journal.cell_keys([["0.1.0", "a"]], settings, cell, "0" * 64)
+    assert key == ["ae37c3d9233c1aed13ad608d8cfa30f4c4416b25ad4d247afb384580a85bf385"]
 
 
 def test_examples_of_a_cell(tmp_path):

@@ -150,7 +150,7 @@ BAD_RANKS = [
     (([[3, 5000]], [["bo"]]), "id 5000"),
     (([[3, -5]], [["bo"]]), "id -5 is outside of the vocabulary, which has"),
     ((None, [["bo"]]), "inputs None: must be a text, a sequence of ids, or a list of them"),
-    (("ba", 3), "choices of input 0: 3: must be"),
+    (("ba", 3), "choices of input 0 3: must be"),
 ]
 
 

@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "mini": {"base", "text", "data", "checkpoints", "prompts", "models", "tasks"},
     "suites": {"base", "data", "prompts", "tasks", "mini"},
     "reports": {"base", "tasks"},
-    "evaluation": {"base", "models", "tasks", "suites", "reports"},
+    "evaluation": {"base", "generation", "models", "tasks", "suites", "reports"},
     "training": set("base text data checkpoints prompts generation models tasks mini suites reports evaluation".split()),
     "experiments": {"base", "models", "tasks", "mini", "reports", "evaluation", "training"},
     "studio": {"base", "text", "data", "prompts", "promptsource", "models"},

@@ -248,5 +248,5 @@ def test_the_end_token_behind_inputs(public_data, promptsource_folder, tiny):
     assert ended.correct[number].tolist() == [ranking.choice == e.target for ranking, e in zip(found, examples)]
     assert not all(np.array_equal(*pair, equal_nan=True) for pair in zip(plain.correct, ended.correct))
     assert (plain.about["add_eos_to_inputs"], ended.about["add_eos_to_inputs"]) == (False, True)
-    with pytest.raises(t0.ConfigError, match="^add_eos_to_inputs 1: must be true or false$"):
+    with pytest.raises(t0.ConfigError, match="^add_eos_to_inputs 1: must be true or false, or None$"):
         t0.evaluate(tiny, task, add_eos_to_inputs=1)

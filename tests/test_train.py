@@ -742,7 +742,7 @@ def test_the_best_model_is_kept(tmp_path):
 def test_validation_ends_inputs_as_training_does(eos):
     model, held = _validation([3])
     asked, rank = [], model.rank
-    model.rank = lambda inputs, choices, add_eos_to_inputs=False, **_: asked.append(add_eos_to_inputs) or rank(inputs, choices)
+    model.rank = lambda inputs, choices, **_: asked.append(model.add_eos_to_inputs) or rank(inputs, choices)
     run(model, validate=held, validate_every=4, steps=4, add_eos_to_inputs=eos)
     assert asked == [eos]
 

@@ -162,9 +162,14 @@ class Config:
         own = {f.name for f in fields(cls)} - {"extra"}
         values = {"feed_forward_proj": "relu", "tie_word_embeddings": True}  # the hub's defaults
         values |= {key: value for key, value in data.items() if key in own and not (value is None and key in _IDS)}
+        ends = values.get("eos_token_id")
+        if isinstance(ends, list) and ends:  # the first is the tokenizer's; generation ends at any
+            values["eos_token_id"] = ends[0]
         values["tie_word_embeddings"] = _head_is_tied(data, values["tie_word_embeddings"])
         _check_derived(data, values["feed_forward_proj"])
         extra = {key: value for key, value in data.items() if key not in own and key not in _DERIVED and value != _HEAD.get(key, _HEAD)}
+        if isinstance(ends, list) and len(ends) > 1:
+            extra["eos_token_id"] = ends
         return cls(**values, extra=extra)
 
     def to_dict(self):
@@ -175,6 +180,8 @@ class Config:
         ('t5', True)
         """
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
+        if isinstance(self.extra.get("eos_token_id"), list):  # of several, where a file says so
+            own["eos_token_id"] = [own["eos_token_id"], *self.extra["eos_token_id"][1:]]
         return {**_HEAD, **self.extra, **own}
 
     @property

@@ -14,6 +14,7 @@ from t0native.base.memory import check_room
 from t0native.base.threads import get_num_threads
 from t0native.checkpoints.checkpoint import TOKENIZER, add_weights, check_place_of_weights, config_json
 from t0native.checkpoints.config import stays_float32
+from t0native.checkpoints.endtoken import decide_end_token, with_end_token
 from t0native.checkpoints.packedfile import PackedFile, add_packed
 from t0native.checkpoints.sizes import weights_bytes
 from t0native.checkpoints.tensorfiles import as_bfloat16
@@ -24,13 +25,14 @@ DTYPE = one_of("float32", "bfloat16", "int8")
 _ALONG = (TOKENIZER, "tokenizer_config.json", "generation_config.json")
 
 
-def convert(checkpoint, folder, dtype):
+def convert(checkpoint, folder, dtype, name=None):
     """Writes a Checkpoint as config.json and weights of one number type, with the tokenizer's files beside them.
 
     "float32" and "bfloat16": model.safetensors, from file to file; float32 becomes bfloat16 by rounding to the nearest, ties
     to even, but for norms and position biases, which stay float32 as in the core. NumericError for a weight that is beyond
     bfloat16's range. "int8": a packed file (packedfile.py), for which the weights are held once in that form. Everything is
-    checked as loading checks it, and where something is wrong nothing is written. The folder may be the checkpoint's own."""
+    checked as loading checks it, and where something is wrong nothing is written. The folder may be the checkpoint's own.
+    name: by which the checkpoint was asked for, from which it may follow whether its inputs end in the end token (endtoken.py)."""
     check(DTYPE, "dtype", dtype)
     if isinstance(checkpoint, PackedFile):
         raise ConfigError(
@@ -39,12 +41,14 @@ def convert(checkpoint, folder, dtype):
     checkpoint.check()
     if Path(folder).resolve() != checkpoint.folder.resolve():
         check_place_of_weights(folder, dtype)
+    end = decide_end_token(name or checkpoint.folder, checkpoint.folder, checkpoint.config)
+    config = with_end_token(checkpoint.config, end.added)
     along = [(name, (checkpoint.folder / name).read_bytes()) for name in _ALONG if (checkpoint.folder / name).is_file()]
     with FileSet(folder) as files:
-        for name, content in [("config.json", config_json(checkpoint.config, dtype)), *along]:
+        for name, content in [("config.json", config_json(config, dtype)), *along]:
             files.add(name, content)
         if dtype == "int8":
-            add_packed(files, _pack(checkpoint), checkpoint.config)
+            add_packed(files, _pack(checkpoint), config)
         else:
             _add_floats(files, checkpoint, dtype)
 

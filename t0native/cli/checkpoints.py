@@ -63,5 +63,5 @@ def _run_convert(args):
     from t0native.checkpoints.checkpoint import open_checkpoint
     from t0native.checkpoints.conversion import convert
 
-    convert(open_checkpoint(*_read_source(args)), args.out, args.dtype)
+    convert(open_checkpoint(*_read_source(args)), args.out, args.dtype, args.path)
     return FINE

@@ -1,5 +1,6 @@
 """The verb evaluate. What it needs is imported when it runs: no other verb, and no --help, waits for it."""
 
+import json
 from pathlib import Path
 
 from t0native.base.errors import ConfigError, DataError
@@ -42,8 +43,14 @@ def add_evaluate(verbs):
     parser.add_argument("--split", default="validation", help="named in the report, and the file's name where --data is a folder")
     parser.add_argument("--prompts", metavar="DIR", help="folder of templates (default: the installed promptsource)")
     parser.add_argument("--shots", type=int, metavar="K", help="with --suite: examples with their answers before each row")
-    parser.add_argument("--add-eos-to-inputs", action="store_true", help="the end token behind inputs, as T5 had it and T0 had not")
     parser.add_argument("--no-truncate", dest="truncate", action="store_false", help="values longer than 2,048 characters stay whole")
+    parser.add_argument(
+        "--generation",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of generate, as num_beams=4, in the place of greedy search; may be given again",
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="rows a task at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--label", help="the model's name in the report")
@@ -67,13 +74,29 @@ def _run_evaluate(args):
         check_picture(args.plot)
     if args.force and args.out is None:
         raise ConfigError("evaluate: --force needs --out, whose cells are done again")
-    names = ("out", "force", "compat", "seed", "limit", "batch_tokens", "label", "add_eos_to_inputs", "truncate")
-    tasks = _read_tasks(args)
-    report = evaluate(load_model(args), tasks, **{name: getattr(args, name) for name in names})
+    names = ("out", "force", "compat", "seed", "limit", "batch_tokens", "label", "truncate")
+    options, tasks = _read_options(args.generation), _read_tasks(args)
+    report = evaluate(load_model(args), tasks, generation=options, **{name: getattr(args, name) for name in names})
     show_report(report, args.json)
     if args.plot is not None and any(entry["median"] is not None for entry in report.summary):
         report.plot(args.plot)
     return FAILED if report.failed else FINE
+
+
+def _read_options(texts):
+    """{name: value} of KEY=VALUE, values as JSON writes them or else as texts; checked before a model is loaded."""
+    from t0native.generation.options import check_options
+
+    options = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or name in options:
+            raise ConfigError(f"--generation {text!r}: must be KEY=VALUE, each key once, as in num_beams=4")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = {"True": True, "False": False}.get(value, value)
+    return check_options(options)
 
 
 def _read_tasks(args):

@@ -110,10 +110,11 @@ def _parser():
 def _length_options(parser):
     parser.add_argument("--max-input-length", type=int, default=1024, metavar="N", help="tokens of an input at most (default 1024, as T0)")
     parser.add_argument("--truncate", action="store_true", help="cut longer texts instead of refusing them")
+    parser.add_argument("--sentinels", action="store_true", help="<extra_id_0> in a text is T5's sentinel")
 
 
 def _lengths(args):
-    return {"max_input_length": args.max_input_length, "truncate": args.truncate}
+    return {"max_input_length": args.max_input_length, "truncate": args.truncate, "sentinels": args.sentinels}
 
 
 # ---- demo -----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError
 from t0native.base.files import make_folder
-from t0native.cli.verbs import FINE, verb
+from t0native.cli.verbs import FINE, end_token_option, verb
 
 __all__ = ["add_studio"]
 
@@ -32,6 +32,7 @@ def add_studio(verbs):
     parser.add_argument("--role", default="writer", help="of adduser: reader, writer (the default) or reviewer")
     parser.add_argument("--read-only", action="store_true", help="nothing can be changed")
     parser.add_argument("--model", metavar="PATH", help="a checkpoint whose answers the writer can ask for")
+    end_token_option(parser)
     parser.add_argument(
         "--host-name", action="append", default=[], metavar="NAME", help="a name under which browsers reach it; may be given again"
     )
@@ -59,7 +60,7 @@ def _open(args):
             raise
         raise ConfigError(f"studio: {error.name} is not installed: pip install 't0native[studio]'") from None
 
-    names = ("port", "listen", "users", "read_only", "model", "base_path", "https")
+    names = ("port", "listen", "users", "read_only", "model", "base_path", "https", "add_eos_to_inputs")
     serve(folder, hosts=args.host_name, **{name: getattr(args, name) for name in names})
     return FINE
 

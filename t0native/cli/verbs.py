@@ -5,7 +5,18 @@ A verb's function imports the stages that it runs: whoever asks for --help, or f
 import argparse
 import json
 
-__all__ = ["BAD_INPUT", "FAILED", "FINE", "INTERRUPTED", "json_option", "load_model", "model_options", "print_json", "verb"]
+__all__ = [
+    "BAD_INPUT",
+    "FAILED",
+    "FINE",
+    "INTERRUPTED",
+    "end_token_option",
+    "json_option",
+    "load_model",
+    "model_options",
+    "print_json",
+    "verb",
+]
 
 FINE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130  # exit codes
 
@@ -33,9 +44,18 @@ def model_options(parser):
     parser.add_argument("--revision", help="of a model on the hub")
     parser.add_argument("--dtype", default="float32", metavar="TYPE", help="of weights and products: float32 (default), bfloat16 or int8")
     parser.add_argument("--threads", type=int, metavar="N")
+    end_token_option(parser)
+
+
+def end_token_option(parser):
+    parser.add_argument(
+        "--add-eos-to-inputs",
+        action=argparse.BooleanOptionalAction,
+        help="the end token behind inputs, as T5 was trained and T0 was not (default: as the model has it)",
+    )
 
 
 def load_model(args):
     from t0native.models.model import Model
 
-    return Model.from_pretrained(args.model, args.dtype, revision=args.revision)
+    return Model.from_pretrained(args.model, args.dtype, revision=args.revision, add_eos_to_inputs=args.add_eos_to_inputs)

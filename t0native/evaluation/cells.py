@@ -93,6 +93,11 @@ class Cell:
         return not self.record.ok
 
     @property
+    def generates(self):
+        """Whether a metric judges what the model writes."""
+        return not all(metric.by_choices for metric in self.metrics)
+
+    @property
     def judged(self):
         return self.record.correct is not None
 
@@ -264,9 +269,17 @@ def _generate(model, rows, short, show_progress):
                 "truncate": rows.truncate,
                 "progress": lambda done, total, at=first: show_progress(at + done),
             }
-            for i, text in zip(part, model.generate([kept[i].input for i in part], **options)):
-                texts[i] = text
+            for i, answers in zip(part, model.generate([kept[i].input for i in part], **options)):
+                texts[i] = _first_text(answers, kept[i].index)
     return texts
+
+
+def _first_text(answers, row):
+    """The answer of a row, the first where a model gives several."""
+    first = answers[0] if isinstance(answers, (list, tuple)) and answers else answers
+    if not isinstance(first, str):
+        raise DataError(f"row {row}: the model's answer is {shown(answers)}: must be a text")
+    return first
 
 
 @contextmanager

@@ -4,8 +4,9 @@
     a cell      = one prompt of one task under one model: accuracy over its rows
     a summary   = one model and task: median, quartiles and intervals over its cells
 
-A prompt without answer choices is evaluated by greedy generation and exact match; a task may name other metrics. Scores are
-not normalised by length; the accuracy that they would give if they were stands beside, as `normalized`."""
+A prompt without answer choices is evaluated by greedy generation and exact match, whatever the model's generation_config.json says of
+sampling, beams or penalties; a task may name other metrics. Scores are not normalised by length; the accuracy that they would give if
+they were stands beside, as `normalized`."""
 
 import logging
 import platform
@@ -20,8 +21,9 @@ from t0native.base.errors import ConfigError
 from t0native.base.files import check_place, write_json, write_text
 from t0native.base.progress import Progress
 from t0native.base.version import __version__
+from t0native.evaluation.asked import AskedModel
 from t0native.evaluation.cells import FAILURES, NO_TOKENIZER, answer, group_cells, plan
-from t0native.evaluation.journal import Journal, cell_key, model_fingerprint
+from t0native.evaluation.journal import Journal, cell_keys, model_fingerprints
 from t0native.evaluation.t0_2021 import COMPAT
 from t0native.reports.report import Report
 from t0native.suites.suite import suite
@@ -49,21 +51,25 @@ def evaluate(
     batch_tokens=None,
     progress=True,
     label=None,
-    add_eos_to_inputs=False,
+    add_eos_to_inputs=None,
     truncate=True,
+    generation=None,
 ):
     """Evaluate a model on every prompt of every task; returns a Report.
 
     model: a Model with its tokenizer, or anything with rank(inputs, choices, truncate=, progress=) and, for prompts without
         choices, generate(inputs, max_new_tokens=, truncate=, progress=) and a tokenizer. Inputs are cut at 1024 tokens, as T0's;
-        of few-shot prompts the beginning is.
+        of few-shot prompts the beginning is. Of several answers the first is judged.
     tasks: a Task or several, a Suite, or the name of a suite ("t0", ..., "my.yaml"), then of `data` under `prompts` (suites/suite.py):
         what has no data is named in a warning with its source, and the other cells run.
     out: a folder that keeps every finished cell (journal.py): the same call again repeats none of them, and a changed prompt
         or row only its own cells; report.json, report.md and times.json are written there at the end, the first two with the same
         bytes however often the run was interrupted.  force: do all cells again.
-    add_eos_to_inputs: whether inputs end in the end token; T0's do not, T5's do.
     truncate: values that prompts print are cut at 2,048 characters, as T0's were; a warning counts the rows. False: of no task.
+    add_eos_to_inputs: whether inputs end in the end token; None: as the model has it. A folder whose cells were evaluated without goes
+        on without, where nothing else tells it (a line says so).
+    generation: options of `generate` in the place of greedy search, a dict as {"num_beams": 4}. Of the model's own file only the start,
+        end and pad tokens count.
     compat: "t0-2021" for the errors of t-zero's script (t0_2021.py).
     seed (0 to 2**64 - 1): of randomness inside templates and of the bootstrap.  limit: rows a task at most.
     batch_tokens: tokens of one call of the core (None: about a second's work).  label: the model's name in the report (else
@@ -86,19 +92,18 @@ def evaluate(
     tasks, missing = _resolve_tasks(tasks, data, prompts)
     label = str(getattr(model, "name", None) or "model") if label is None else str(label)
     label = label.encode("utf-8", "replace").decode()  # an argument that is no UTF-8 could not be saved
-    add_eos, truncate = check(FLAG, "add_eos_to_inputs", add_eos_to_inputs), check(FLAG, "truncate", truncate)
-    tasks = tasks if truncate else [task.uncut() for task in tasks]
-    settings = {"seed": seed, "limit": limit, "compat": compat, "add_eos_to_inputs": add_eos}
-    run = _Run(_EndedInputs(model) if add_eos else model, label, settings, batch_tokens, force)
+    tasks = tasks if check(FLAG, "truncate", truncate) else [task.uncut() for task in tasks]
+    asked = AskedModel(model, check(FLAG.or_none(), "add_eos_to_inputs", add_eos_to_inputs), generation)
+    run = _Run(asked, label, {"seed": seed, "limit": limit, "compat": compat}, batch_tokens, force)
     started = time.monotonic()
     if out is not None:
         check_out(out)
-        run.fingerprint = model_fingerprint(model)
+        run.fingerprints = model_fingerprints(model)
     total = sum(run.n_rows(task) * len(task.prompts) for task in tasks)
     with Journal(out) as journal, Progress("evaluate", total, on=progress) as bar:
         cells = [cell for task in tasks for cell in run.evaluate_task(task, journal, bar)]
         _warn_of_cuts(cells, total)
-        about = _describe(model, label, settings | {"truncate": truncate}, missing, time.monotonic() - started)
+        about = _describe(model, label, run.settings | asked.settings | {"truncate": truncate}, missing, time.monotonic() - started)
         report = Report.of_records([cell.record for cell in cells], seed=seed, about=about)
         if out is not None:
             _write_files(report, Path(out))
@@ -118,28 +123,12 @@ def check_out(out):
         check_place(Path(out) / name)
 
 
-class _EndedInputs:
-    """A model that is asked with the end token behind each input."""
-
-    def __init__(self, model):
-        self._model = model
-
-    def __getattr__(self, name):
-        return getattr(self._model, name)
-
-    def rank(self, inputs, choices, **options):
-        return self._model.rank(inputs, choices, add_eos_to_inputs=True, **options)
-
-    def generate(self, inputs, **options):
-        return self._model.generate(inputs, add_eos_to_inputs=True, **options)
-
-
 class _Run:
     """What all cells of an evaluation share."""
 
     def __init__(self, model, label, settings, batch_tokens, force):
         self.model, self.label, self.settings, self.batch_tokens, self.force = model, label, settings, batch_tokens, force
-        self.fingerprint = None  # what the model's answers hang on, where there is a journal
+        self.fingerprints = None  # what the model's answers hang on, where there is a journal
         self.done = 0  # rows
 
     def n_rows(self, task):
@@ -151,11 +140,13 @@ class _Run:
         seed, n = self.settings["seed"], self.n_rows(task)
         cells = [plan(task, prompt, self.label, seed, n, self.settings["compat"]) for prompt in task.prompts]
         waiting = [cell for cell in cells if not cell.failed]
-        if self.fingerprint is not None:
+        if self.fingerprints is not None:
             rows = digest_of_rows(task.rows, n)
+            self.model.settle(
+                lambda asked: any(journal.has(key) for cell in waiting for key in self._keys(cell, rows, asked)), len(waiting)
+            )
             for cell in waiting:
-                cell.key = cell_key(self.fingerprint, self.settings, cell, rows)
-                self._recall(cell, journal)
+                self._recall(cell, journal, self._keys(cell, rows, self.model))
             waiting = [cell for cell in waiting if not cell.judged and not cell.failed]
         bar.first += n * (len(cells) - len(waiting))  # rows that take no time
         self.done += n * (len(cells) - len(waiting))
@@ -164,8 +155,13 @@ class _Run:
             self.done += n * len(group)
         return cells
 
-    def _recall(self, cell, journal):
+    def _keys(self, cell, rows, asked):
+        """The keys of a cell whose model is asked so: that of now, and those of earlier versions."""
+        return cell_keys(self.fingerprints[cell.generates], self.settings | asked.settings_of(cell), cell, rows)
+
+    def _recall(self, cell, journal, keys):
         """Judges a cell of which the journal has the answers."""
+        cell.key = next((key for key in keys if journal.has(key)), keys[0])
         answers = None if self.force else journal.find(cell.key)
         if answers is not None:
             cell.judge(answers, self.settings["seed"])

@@ -4,7 +4,7 @@
     RUN/examples/KEY.jsonl   a line a row that the prompt kept: {"row", "input_sha256", "target", "choices", "scores", "lengths",
                              "prediction", "value"}, and "text" where a cell is judged both by choices and by what is generated
 
-    key = SHA-256(format, program version, model, number type, kernels, settings, prompt text, metrics, rows as rendered, rows)
+    key = SHA-256(format, version of the answers, model, number type, kernels, settings, prompt text, metrics, rows as rendered, rows)
 
 A cell's file is written, synced and renamed before its row is committed, so a row tells of a whole file, and its SHA-256 is checked.
 sqlite's write-ahead log makes the commit last. The database is held exclusively until the process ends, in whatever way: a second
@@ -25,14 +25,15 @@ import numpy as np
 from t0native.base.digests import digest_of_value
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.files import make_folder, remove_leftovers, write_text
-from t0native.base.version import __version__
 from t0native.evaluation.judging import Answers
+from t0native.generation.options import IDS, is_greedy
 from t0native.reports.examples import EXAMPLES
 
-__all__ = ["Journal", "cell_key", "model_fingerprint"]
+__all__ = ["Journal", "cell_keys", "model_fingerprints"]
 
 FILE = "journal.sqlite"
 FORMAT = 1
+VERSIONS = ("0.1.0", "0.1.1")  # of this program that give the same answers as this one: its cells go on; the first stands in new keys
 CHUNK = 1 << 24  # bytes hashed between two looks for Ctrl-C
 _TABLE = """CREATE TABLE IF NOT EXISTS cells (
     key TEXT PRIMARY KEY, task TEXT NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,
@@ -103,6 +104,13 @@ class Journal:
         except FileNotFoundError:
             return None
         return _read_answers(map(json.loads, content.splitlines())) if hashlib.sha256(content).hexdigest() == row[1] else None
+
+    def has(self, key):
+        """Whether a cell of this key is finished."""
+        if self._database is None:
+            return False
+        with self._translating_errors():
+            return self._database.execute("SELECT 1 FROM cells WHERE key = ?", (key,)).fetchone() is not None
 
     @staticmethod
     def file_of(cell):
@@ -175,33 +183,54 @@ def _read_answers(records):
 # ---- keys -----------------------------------------------------------------------------------------------------------
 
 
-def cell_key(fingerprint, settings, cell, rows_hash):
-    """What a cell hangs on, as 64 hexadecimal digits. fingerprint: of the model.  settings: a JSON value.  rows_hash: of the rows."""
+def cell_keys(fingerprints, settings, cell, rows_hash):
+    """What a cell hangs on, as 64 hexadecimal digits for each of the fingerprints of a model.
+
+    settings: a JSON value.  rows_hash: of the rows."""
     prompt, rows, kept = cell.task.prompts[cell.prompt], cell.rows, cell.rows.kept
     texts = [getattr(prompt, name, None) for name in ("jinja", "answer_choices")]
     columns = [[getattr(row, name) for row in kept] for name in ("index", "input", "target", "choices", "ranked")]
     rendered = digest_of_value([rows.n, *columns, rows.truncate])
     metrics = [[metric.name, metric.needs, metric.short] for metric in cell.metrics]
-    return digest_of_value([FORMAT, fingerprint, settings, texts, metrics, rendered, rows_hash])
+    return [digest_of_value([FORMAT, fingerprint, settings, texts, metrics, rendered, rows_hash]) for fingerprint in fingerprints]
 
 
 def _sha256(text):
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def model_fingerprint(model):
-    """What a model's answers hang on, a JSON value: version, number type, kernels, SHA-256 of weights, configuration and tokenizer.
+def model_fingerprints(model):
+    """{whether a cell's answers are generated: what they hang on}: lists of JSON values [version, number type, kernels, SHA-256 of
+    configuration, generation and tokenizer, SHA-256 of weights]. The first of a list is that of new cells, the others are those of
+    cells that an earlier version has finished with the same answers.
 
     Another object than a Model has a text `fingerprint` that tells its answers apart. ConfigError without one."""
     if isinstance(getattr(model, "fingerprint", None), str):
-        return [__version__, model.fingerprint]
+        return dict.fromkeys((False, True), [[version, model.fingerprint] for version in VERSIONS])
     core = getattr(model, "core", None)
     if not hasattr(core, "tensors"):
         raise ConfigError(
             "out= keeps what a model said by what the model is: give it a text `fingerprint`, another for other answers, or leave out= away"
         )
-    settings = [model.config.to_dict(), model.generation, getattr(model.tokenizer, "fingerprint", None)]
-    return [__version__, core.dtype, str(core.kernels), digest_of_value(settings), _fingerprint_weights(model)]
+    config, tokenizer = model.config.to_dict(), getattr(model.tokenizer, "fingerprint", None)
+    about, weights = [core.dtype, str(core.kernels)], _fingerprint_weights(model)
+    found = {}
+    for generates in (False, True):
+        digests = [digest_of_value([config, generation, tokenizer]) for generation in _generations_alike(model, generates)]
+        found[generates] = [[version, *about, digest, weights] for digest in digests for version in VERSIONS]
+    return found
+
+
+def _generations_alike(model, generates):
+    """What an evaluation sees of the model's generation, its ids, and what version 0.1 saw, where its answers were the same: all of it,
+    for choices, and where it is greedy; and nothing, where the ids are the configuration's."""
+    ids = {name: value for name, value in model.generation.items() if name in IDS}
+    alike = [ids]
+    if not generates or is_greedy(model):
+        alike.append(dict(model.generation))
+    if all(value == getattr(model.config, name) for name, value in ids.items()):
+        alike.append({})
+    return [generation for i, generation in enumerate(alike) if generation not in alike[:i]]
 
 
 def _fingerprint_weights(model):

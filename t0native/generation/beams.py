@@ -91,10 +91,20 @@ class Beams(Search):
     def _end(self, scores, beams, ids, sums, ended):
         """Lets the candidates that end, of the first B, compete with the answers there are; real ones go before others."""
         n = self.options.num_beams
-        ranks = scores / np.float32(self.made**self.options.length_penalty)
+        ranks = self._by_length(scores, self.made)
         candidates = self.answers + [_Ended(ranks[i], True, scores[i] > ALIVE, ids[i], sums[i]) for i in np.flatnonzero(ended[:n])]
         order = np.lexsort(([-answer.rank for answer in candidates], [not answer.real for answer in candidates]))
         self.answers = [candidates[i] for i in order[:n]]
+
+    def _by_length(self, scores, length):
+        """scores / length ^ length_penalty, float32; a power beyond its range counts as the largest, or smallest, within."""
+        limits = np.finfo(np.float32)
+        try:
+            power = length**self.options.length_penalty
+        except OverflowError:
+            power = float(limits.max)
+        with np.errstate(over="ignore"):
+            return scores / np.float32(min(max(power, float(limits.tiny)), float(limits.max)))
 
     def _go_on(self, scores, beams, ids, sums, ended):
         """The next beams, and whether there is anything to hope for from them."""
@@ -103,7 +113,7 @@ class Beams(Search):
         kept = best(running, n)
         self.scores, self.ids, self.sums, self.rows, self.over = running[kept], ids[kept], sums[kept], self.rows[beams[kept]], over[kept]
         length = self.most if options.early_stopping == "never" and options.length_penalty > 0 else self.made
-        reach = self.scores[0] / np.float32(length**options.length_penalty)
+        reach = self._by_length(self.scores[0], length)
         full = all(answer.ended for answer in self.answers)
         hopeful = not full or options.early_stopping is not True and reach > min(answer.rank for answer in self.answers)
         self.done = not hopeful or self.scores[0] < ALIVE

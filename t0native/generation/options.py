@@ -4,7 +4,11 @@
 
 None as a keyword takes an option back: what the model's file says of it is then not used. A keyword that nobody knows is a
 TypeError with the nearest name; one of the hub's that would change the answers and is not available is a ConfigError that
-names what serves instead, where it is asked for, be it by a keyword or by the file."""
+names what serves instead, where it is asked for, be it by a keyword or by the file.
+
+What the file says of an option that is idle, since nothing that the call does looks at it (a temperature without sampling, a length
+penalty without beams), is not judged: files are full of them. Where a model has no such file, the options that its config.json holds
+take its place, as in the hub."""
 
 from __future__ import annotations
 
@@ -14,13 +18,25 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from t0native.base.arguments import FLAG, SEED, Kind, check, number, one_of, shown, whole
-from t0native.base.errors import ConfigError, nearest
+from t0native.base.arguments import FLAG, MAPPING, NUMBER, SEED, Kind, check, number, one_of, shown, whole
+from t0native.base.errors import ConfigError, nearest, suggest
 
-__all__ = ["GENERATION_FILE", "MOST_NEW_TOKENS", "NEW_TOKENS", "Options", "options_of"]
+__all__ = [
+    "GENERATION_FILE",
+    "IDS",
+    "MOST_NEW_TOKENS",
+    "NEW_TOKENS",
+    "Options",
+    "check_options",
+    "is_greedy",
+    "options_in_config",
+    "options_of",
+    "take_back",
+]
 _log = logging.getLogger("t0native")
 
 GENERATION_FILE = "generation_config.json"
+IDS = ("decoder_start_token_id", "eos_token_id", "pad_token_id")  # of the file, what says how the model is made
 NEW_TOKENS, MOST_NEW_TOKENS = 20, 2**20  # the hub's default where nothing is said; ours at most
 MOST_SEQUENCES = 1024
 _PLACES = ("inputs", "decoder_input", "add_eos_to_inputs", "max_input_length", "truncate", "progress")  # generate's other arguments
@@ -109,7 +125,7 @@ _KINDS = {
     "max_length": _LENGTH,
     "min_length": whole(0, MOST_NEW_TOKENS),
     "num_beams": _COUNT,
-    "length_penalty": number(lambda value: -5 <= value <= 5, "a number from -5 to 5"),
+    "length_penalty": NUMBER,
     "early_stopping": one_of(True, False, "never"),
     "num_return_sequences": _COUNT,
     "do_sample": FLAG,
@@ -203,6 +219,17 @@ _IDLE |= {
 _IDLE |= {"assistant_confidence_threshold", "assistant_lookbehind", "target_lookbehind", "max_matching_ngram_size"}
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 _BEAMS = ("length_penalty", "early_stopping")
+# Of a file: what nothing looks at unless there is sampling, unless there are beams, where there is either; and what changes the form
+# of the hub's answers, or would change them where numbers are not finite, which is an error here.
+_IDLE_UNLESS_SAMPLED = {*_SAMPLING, "epsilon_cutoff", "eta_cutoff", "top_h"}
+_IDLE_UNLESS_BEAMS = {*_BEAMS, "num_beam_groups", "diversity_penalty", "renormalize_logits"}
+_IDLE_UNLESS_GREEDY = {"penalty_alpha"}
+_IDLE_IN_A_FILE = {"return_dict_in_generate", "output_logits", "output_attentions", "output_hidden_states", "low_memory"}
+_IDLE_IN_A_FILE |= {"remove_invalid_values", "speculation_type", "assistant_ensemble_weight"}
+# Arguments of a call, which no file holds.
+_OF_A_CALL = {"seed", "prefix_allowed_tokens_fn", "assistant_model", "custom_generate", "negative_prompt_ids", "tokenizer", "streamer"}
+_OF_A_CALL |= {"negative_prompt_attention_mask", "logits_processor", "stopping_criteria", "generation_config", "decoder_input_ids"}
+_OF_A_CALL |= {"attention_mask"}
 
 
 def options_of(model, keywords):
@@ -221,7 +248,7 @@ def options_of(model, keywords):
     for new, whole_length in (("max_new_tokens", "max_length"), ("min_new_tokens", "min_length")):
         if keywords.get(whole_length) is not None:  # else the file's number of new tokens would win, as it does within one source
             filed.pop(new, None)
-    values |= _check_values(filed, config, f"{GENERATION_FILE}: ")
+    values |= _check_values(filed, config, f"{GENERATION_FILE}: ", _idle_in(filed, keywords))
     values |= _check_values({name: value for name, value in keywords.items() if value is not None}, config, "")
     for name, value in keywords.items():
         if value is None and name not in ("eos_token_id", "decoder_start_token_id"):
@@ -232,10 +259,67 @@ def options_of(model, keywords):
     return options
 
 
-def _check_values(values, config, where):
-    """Those that are options, checked; other options of the hub must be off; anything else is none of generation's."""
+def options_in_config(extra):
+    """What a config.json says of generation, for a model without generation_config.json. extra: the keys that are not the shape's.
+
+    >>> options_in_config({"num_beams": 4, "top_k": None, "task_specific_params": {"translation": {"num_beams": 2}}})
+    {'num_beams': 4}
+    """
+    names = {*_KINDS, *_UNAVAILABLE} - _OF_A_CALL
+    return {name: value for name, value in extra.items() if name in names and value is not None}
+
+
+def check_options(options):
+    """Options given apart from a call, as {name: plain value}. ConfigError for a name that is none, for a value of another kind, and for
+    what only a call can have: a function, or another form of the answers."""
+    options = check(MAPPING, "generation", options)
+    known = _KINDS.keys() - {"prefix_allowed_tokens_fn", "output_scores"}
+    for name in options:
+        if name not in known:
+            raise ConfigError(f"generation: no option {name!r} here; {suggest(str(name), known)}")
+    return {name: check(_KINDS[name], f"generation.{name}", value) for name, value in options.items()}
+
+
+def is_greedy(model):
+    """Whether the model's file asks for nothing but the likeliest tokens."""
+    try:
+        options = options_of(model, {"max_new_tokens": 1})
+    except ConfigError:
+        return False
+    return options.plain and not (options.min_new_tokens or options.min_length or options.output_scores)
+
+
+def take_back(model):
+    """The keywords by which a call takes back all that the model's file says but for the ids."""
+    names = {*_KINDS, *_UNAVAILABLE}
+    return {name: None for name in getattr(model, "generation", None) or () if name in names and name not in IDS}
+
+
+def _idle_in(filed, keywords):
+    """Names of the file's options that are idle in a call with these keywords."""
+
+    def asked(name, default):
+        return keywords[name] if keywords.get(name) is not None else filed.get(name, default)
+
+    sampled, beams = asked("do_sample", False) is True, asked("num_beams", 1) != 1
+    idle = set(_IDLE_IN_A_FILE)
+    idle |= set() if sampled else _IDLE_UNLESS_SAMPLED
+    idle |= set() if beams else _IDLE_UNLESS_BEAMS
+    idle |= _IDLE_UNLESS_GREEDY if sampled or beams else set()
+    for new, whole_length in (("max_new_tokens", "max_length"), ("min_new_tokens", "min_length")):
+        if asked(new, None) is not None:
+            idle.add(whole_length)
+    return idle
+
+
+def _check_values(values, config, where, idle=()):
+    """Those that are options, checked; other options of the hub must be off; anything else is none of generation's.
+
+    idle: names whose values are left out where they are not acceptable."""
     checked = {}
     for name, value in values.items():
+        if name in idle and (name in _UNAVAILABLE or _KINDS[name].problem(name, value)):
+            continue
         if name in _UNAVAILABLE:
             off, remedy = _UNAVAILABLE[name]
             if not any(value is one or (type(value) in (int, float, list) and value == one) for one in off):

@@ -1,7 +1,8 @@
 """A T5 with its tokenizer: loading, rank classification, likelihoods, generation, saving.
 
 Rank classification (Sanh et al. 2022, section 4): each choice's log-likelihood given the input, summed over its tokens and
-the end token, without length normalisation; the highest wins. As in T0, inputs carry no end token and targets do.
+the end token, without length normalisation; the highest wins. Targets carry the end token; whether inputs do is a property of the
+checkpoint (checkpoints/endtoken.py): T0's do not, flan-t5's, mT0's and T5's do.
 
 Wherever a text is taken, ids can be given too (a list of integers or an array): they are used as they are.
 """
@@ -25,12 +26,13 @@ from t0native.base.memory import check_room
 from t0native.base.threads import THREADS, get_num_threads
 from t0native.checkpoints.checkpoint import TOKENIZER, add_files, check_place_of_weights, open_checkpoint
 from t0native.checkpoints.config import Config
+from t0native.checkpoints.endtoken import decide_end_token, with_end_token, without_end_token
 from t0native.checkpoints.hub import locate
 from t0native.checkpoints.packedfile import PackedFile
 from t0native.generation.generation import generate, results_of, stream, warn_cut
-from t0native.generation.options import GENERATION_FILE, options_of
+from t0native.generation.options import GENERATION_FILE, options_in_config, options_of
 from t0native.models.scoring import score_pairs
-from t0native.text.sequences import Sequences, as_list, inputs_of
+from t0native.text.sequences import Sequences, as_list, check_ids, inputs_of
 from t0native.text.tokenizer import Tokenizer
 
 __all__ = ["Model", "Ranking"]
@@ -78,24 +80,28 @@ class Model:
 
     config: Config.  tokenizer: Tokenizer, or None: the model then takes and gives ids.  name: shown in reports.
     generation: what `generate` does where its keywords do not say else, a dict under the hub's names.
+    add_eos_to_inputs: whether texts are read with the end token behind them, where a method's keyword does not say else. It is saved
+    with the model.  end_token_assumed: whether nothing told it when the model was loaded.
 
     >>> t0.mini.new_model(0).config.vocab_size == t0.mini.tokenizer().vocab_size
     True
     """
 
-    def __init__(self, core, config, tokenizer=None, *, name=None, threads=None, generation=None):
+    def __init__(self, core, config, tokenizer=None, *, name=None, threads=None, generation=None, add_eos_to_inputs=False):
         if tokenizer is not None and (problem := _mismatch(tokenizer, config)):
             raise ConfigError(f"the tokenizer does not fit the model: {problem}")
-        self.core, self.config, self.tokenizer, self.name = core, config, tokenizer, name
+        self.core, self.config, self.tokenizer, self.name = core, without_end_token(config), tokenizer, name
         self.generation = {} if generation is None else dict(generation)
+        self.add_eos_to_inputs, self.end_token_assumed = check(FLAG, "add_eos_to_inputs", add_eos_to_inputs), False
         self._threads = None if threads is None else check(THREADS, "threads", threads)
 
     # ---- making and saving ---------------------------------------------------------------------------
 
     @classmethod
     def from_pretrained(
-        cls, path, dtype="float32", *, config=None, revision=None, kernels=None, threads=None, allow_nonfinite=False, verify=False
-    ):
+        cls, path, dtype="float32", *, config=None, revision=None, kernels=None, threads=None, allow_nonfinite=False, verify=False,
+        add_eos_to_inputs=None,
+    ):  # fmt: skip
         """Loads a checkpoint: a folder in the hub's layout (config.json, spiece.model, and model.safetensors or
         pytorch_model.bin, whole or in shards), one of T5X (its file, its folder, or a run's folder: then the last one), a
         packed int8 file of `t0native convert` (or its folder), or a model of the Hugging Face hub by its name "owner/name"
@@ -106,7 +112,8 @@ class Model:
         file is mapped, and serves "int8" alone.  config: a Config, or a mapping of keys that replace the files' own.
         revision: of a model of the hub.  kernels: a name of t0.kernels.available().  threads: for this model's calls, else
         t0.get_num_threads().  allow_nonfinite: take weights that are not finite.  verify: go through a packed file and check
-        it again; other files are always checked.
+        it again; other files are always checked.  add_eos_to_inputs: whether the model reads texts with the end token behind
+        them; None: what its files say, or where they say nothing, what they tell of where it is from (docs/generation.md).
         FileNotFoundError for a missing file, FormatError for a broken one, NumericError for weights that are not finite
         (with the tensor's name), ConfigError for an argument, MemoryError before more memory is asked for than there is.
 
@@ -115,10 +122,11 @@ class Model:
         FileNotFoundError: my-t0: no such folder; a model is a folder with config.json, model.safetensors and spiece.model
         """
         dtype, workers = check(DTYPE, "dtype", dtype), get_num_threads() if threads is None else check(THREADS, "threads", threads)
+        keyword = check(FLAG.or_none(), "add_eos_to_inputs", add_eos_to_inputs)
         place = locate(path, revision)
         checkpoint = open_checkpoint(place, config, dtype == "int8")
         tokenizer = _load_tokenizer(checkpoint.folder, checkpoint.config)
-        generation = _read_object(checkpoint.folder / GENERATION_FILE)
+        generation = _read_generation(checkpoint)
         checkpoint.check()
         if isinstance(checkpoint, PackedFile):
             core = checkpoint.open(_check_kernels(kernels), verify)
@@ -126,7 +134,10 @@ class Model:
             core = _new_core(checkpoint.config, kernels, dtype)
             checkpoint.load(core, allow_nonfinite=allow_nonfinite, threads=workers)
         name = place.resolve().name if Path(path).exists() else path
-        return cls(core, checkpoint.config, tokenizer, name=name, threads=threads, generation=generation)
+        model = cls(core, checkpoint.config, tokenizer, name=name, threads=threads, generation=generation)
+        end = decide_end_token(path, checkpoint.folder, checkpoint.config, keyword, tell=tokenizer is not None)
+        model.add_eos_to_inputs, model.end_token_assumed = end
+        return model
 
     @classmethod
     def init(cls, config, tokenizer=None, seed=0, initializer="t5", *, dtype="float32", kernels=None, threads=None, name=None):
@@ -161,7 +172,9 @@ class Model:
         """
         core = _new_core(self.config, self.core.kernels, check(DTYPE, "dtype", dtype))
         _copy_weights(core, self.core)
-        return Model(core, self.config, self.tokenizer, name=self.name, threads=self._threads, generation=self.generation)
+        model = Model(core, self.config, self.tokenizer, name=self.name, threads=self._threads, generation=self.generation)
+        model.add_eos_to_inputs, model.end_token_assumed = self.add_eos_to_inputs, self.end_token_assumed
+        return model
 
     def make_trainable(self):
         """Lays float32 weights out for training, in place; they are so after init. ConfigError for another number type.
@@ -220,7 +233,7 @@ class Model:
         if self.tokenizer is not None:
             others.append((TOKENIZER, self.tokenizer.model_bytes))
             others.append(("tokenizer_config.json", _json(self._tokenizer_config())))
-        add_files(files, self.core, self.config, others)
+        add_files(files, self.core, with_end_token(self.config, self.add_eos_to_inputs), others)
 
     def _generation_config(self):
         ids = ("decoder_start_token_id", "eos_token_id", "pad_token_id")
@@ -237,7 +250,7 @@ class Model:
         inputs,
         choices,
         *,
-        add_eos_to_inputs=False,
+        add_eos_to_inputs=None,
         max_input_length=MAX_INPUT_LENGTH,
         max_target_length=MAX_TARGET_LENGTH,
         truncate=False,
@@ -250,7 +263,8 @@ class Model:
         """Judges the choices of an input, or of each input of a list (then choices is a list of lists, and so is the result).
 
         Every input is encoded once, whatever the number of choices, and identical inputs once in all; results come in
-        the order of inputs and do not depend on the company.  truncate: cut longer texts as T0 does (the end token is
+        the order of inputs and do not depend on the company.  add_eos_to_inputs: whether the end token is appended to texts; None: as
+        the model has it; ids are taken as they are.  truncate: cut longer texts as T0 does (the end token is
         appended first) instead of refusing them; "start": inputs at their beginning instead.  sentinels: <extra_id_k> in a text is T5's
         sentinel k.  length_normalize: the
         best choice is that of the highest score a token (T0: of the highest score); scores stay sums.  token_scores: keep those
@@ -267,7 +281,7 @@ class Model:
         if single:
             choices = [choices]
         choices = _check_choices(inputs, choices)
-        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         flat = [choice for row in choices for choice in row]
         targets = Sequences(self, "choice", flat, True, max_target_length, truncate, sentinels)
         owners = np.repeat(np.arange(len(inputs)), [len(row) for row in choices])
@@ -285,7 +299,7 @@ class Model:
         inputs,
         targets,
         *,
-        add_eos_to_inputs=False,
+        add_eos_to_inputs=None,
         max_input_length=MAX_INPUT_LENGTH,
         max_target_length=MAX_TARGET_LENGTH,
         truncate=False,
@@ -309,7 +323,7 @@ class Model:
         targets = [targets] if single else as_list("targets", targets)
         if len(inputs) != len(targets):
             raise ConfigError(f"{len(targets)} targets for {len(inputs)} inputs: there must be one for each")
-        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         ends = Sequences(self, "target", targets, True, max_target_length, truncate, sentinels)
         scores, tokens = score_pairs(self, sources, ends, np.arange(len(inputs)), batch_tokens, progress)
         if check(FLAG, "length_normalize", length_normalize):
@@ -324,7 +338,7 @@ class Model:
         inputs,
         *,
         decoder_input=None,
-        add_eos_to_inputs=False,
+        add_eos_to_inputs=None,
         max_input_length=MAX_INPUT_LENGTH,
         truncate=False,
         sentinels=False,
@@ -353,7 +367,7 @@ class Model:
         """
         options = options_of(self, options)
         single, inputs = inputs_of(inputs)
-        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         answers = generate(self, sources, decoder_input, options, progress)
         warn_cut(answers, options)
         results = [results_of(self, row, options) for row in answers]
@@ -364,7 +378,7 @@ class Model:
         input,
         *,
         decoder_input=None,
-        add_eos_to_inputs=False,
+        add_eos_to_inputs=None,
         max_input_length=MAX_INPUT_LENGTH,
         truncate=False,
         sentinels=False,
@@ -385,19 +399,24 @@ class Model:
         single, inputs = inputs_of(input)
         if not single:
             raise ConfigError(f"stream: {len(inputs)} inputs: it takes one; use generate")
-        source = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        source = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         return stream(self, source, decoder_input, options)
 
     # ---- inside --------------------------------------------------------------------------------------
 
-    def encode(self, inputs, *, add_eos_to_inputs=False, max_input_length=MAX_INPUT_LENGTH, truncate=False, sentinels=False):
+    def _sources(self, inputs, add_eos, most, truncate, sentinels):
+        """The Sequences of a call's inputs."""
+        add_eos = check(FLAG.or_none(), "add_eos_to_inputs", add_eos)
+        return Sequences(self, "input", inputs, self.add_eos_to_inputs if add_eos is None else add_eos, most, truncate, sentinels)
+
+    def encode(self, inputs, *, add_eos_to_inputs=None, max_input_length=MAX_INPUT_LENGTH, truncate=False, sentinels=False):
         """Encoder states: a float32 array [S, D] for an input of S tokens, a list of them for a list.
 
         >>> t0.mini.new_model(0).encode("Anna keeps a cat.").shape
         (5, 64)
         """
         single, inputs = inputs_of(inputs)
-        sources = Sequences(self, "input", inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         batch = sources.ragged(range(len(sources)))
         states = self.core.encode(batch.ids, batch.offsets, self.threads)
         parts = np.split(states, batch.offsets[1:-1])[: len(sources)]
@@ -411,8 +430,14 @@ class Model:
         >>> model.logits([5, 6, 7], [0, 5]).shape == (2, model.config.vocab_size)
         True
         """
-        one = [np.asarray(ids).reshape(-1) for ids in (input_ids, decoder_input_ids)]
-        return self.core.logits(one[0], [0, len(one[0])], one[1], [0, len(one[1])], self.threads)
+        sources, targets = (self._one_sequence(*pair) for pair in (("input_ids", input_ids), ("decoder_input_ids", decoder_input_ids)))
+        return self.core.logits(sources, [0, len(sources)], targets, [0, len(targets)], self.threads)
+
+    def _one_sequence(self, what, ids):
+        _, rows = inputs_of(ids, what)
+        if len(rows) != 1:
+            raise ConfigError(f"{what}: {len(rows)} sequences of ids; one is needed")
+        return check_ids(what, rows[0], self.config.vocab_size)
 
     @property
     def threads(self):
@@ -493,6 +518,12 @@ def _extra_ids(file, room):
     return value
 
 
+def _read_generation(checkpoint):
+    """What the model's files say of generation: generation_config.json, or where there is none what config.json has of it."""
+    file = checkpoint.folder / GENERATION_FILE
+    return _read_object(file) if file.is_file() else options_in_config(checkpoint.config.extra)
+
+
 def _read_object(file):
     """The object in a JSON file; an empty one where there is no file."""
     content = parse_json(file, file.read_bytes()) if file.is_file() else {}
@@ -511,7 +542,7 @@ def _check_choices(inputs, choices):
         raise ConfigError(f"choices: a list of choices for each of the {len(inputs)} inputs is needed")
     checked = []
     for i, row in enumerate(choices):
-        row = row if isinstance(row, str) else as_list(f"choices of input {i}:", row)
+        row = row if isinstance(row, str) else as_list(f"choices of input {i}", row)
         if isinstance(row, str) or len(row) == 0:
             raise ConfigError(f"choices of input {i}: {row!r}; a list of at least one choice is needed")
         checked.append(list(row))

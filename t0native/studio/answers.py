@@ -8,13 +8,13 @@ MAX_CHOICES, MAX_NEW_TOKENS, PATIENCE = 20, 16, 30.0
 
 
 class Answers:
-    """model: path of a checkpoint, loaded at once. One question at a time."""
+    """model: path of a checkpoint, loaded at once.  add_eos_to_inputs: None for the model's own. One question at a time."""
 
-    def __init__(self, model):
+    def __init__(self, model, add_eos_to_inputs=None):
         from t0native.models.model import Model  # here: most studios have none, and need not load it
 
         self.name, self._lock = str(model), threading.Lock()
-        self._model = Model.from_pretrained(model)
+        self._model = Model.from_pretrained(model, add_eos_to_inputs=add_eos_to_inputs)
         self.tokenizer = self._model.tokenizer
 
     def ask(self, rows):

@@ -47,10 +47,11 @@ class Studio:
     """All that the pages use: store, data, workers, accounts (or None), attempts, answers, hosts, read_only.
 
     folder: of the data; what the studio keeps lies in its .studio/.  users: a file of users, or None for one local user.
-    hosts: names that a request may address.  model: a checkpoint's path, whose answers are shown, or None.
+    hosts: names that a request may address.  model: a checkpoint's path, whose answers are shown, or None.  add_eos_to_inputs: of the
+    model, None for its own.
     OSError where the folder is none; FormatError where the store or the users are broken."""
 
-    def __init__(self, folder, users=None, read_only=False, hosts=(), model=None, workers=3):
+    def __init__(self, folder, users=None, read_only=False, hosts=(), model=None, workers=3, add_eos_to_inputs=None):
         folder = Path(folder)
         if not folder.is_dir():
             raise NotADirectoryError(20, "no such folder; make it, and put rows into it where there are some", str(folder))
@@ -59,7 +60,7 @@ class Studio:
         self.home.chmod(0o700)
         self.accounts, self.attempts = Accounts(users) if users is not None else None, Attempts()
         self.read_only, self.hosts = read_only, {*LOOPBACK, *map(str.lower, hosts)}
-        self.answers = Answers(model) if model is not None else None
+        self.answers = Answers(model, add_eos_to_inputs) if model is not None else None
         self.store = Store(self.home / "prompts.sqlite")
         self.data = DataFolder(folder, self.store)
         self.left_out = self.data.scan()[1]

@@ -16,7 +16,10 @@ __all__ = ["serve"]
 THREADS = 24  # a page holds one while its preview waits
 
 
-def serve(folder, port=8765, listen="127.0.0.1", users=None, read_only=False, hosts=(), model=None, base_path="", https=False):
+def serve(
+    folder, port=8765, listen="127.0.0.1", users=None, read_only=False, hosts=(), model=None, base_path="", https=False,
+    add_eos_to_inputs=None,
+):  # fmt: skip
     """Opens the studio of a folder. ConfigError for settings that are unsafe or wrong, OSError where the port is taken."""
     if not 0 <= port <= 65535:
         raise ConfigError(f"--port {port}: must be a whole number from 0 to 65535")
@@ -24,7 +27,7 @@ def serve(folder, port=8765, listen="127.0.0.1", users=None, read_only=False, ho
         raise ConfigError(f"--base-path {base_path!r}: must be as in /studio, without a slash at its end")
     if users is None and not _is_loopback(listen):
         raise ConfigError(f"--listen {listen}: other machines can reach it, and anybody could write: give --users FILE too")
-    studio = Studio(folder, users, read_only, hosts, model)
+    studio = Studio(folder, users, read_only, hosts, model, add_eos_to_inputs=add_eos_to_inputs)
     try:
         if studio.accounts is not None and not len(studio.accounts):
             raise ConfigError(f"{users}: no users in it; `t0native studio adduser NAME --users {users}` adds one")

@@ -1,6 +1,17 @@
-"""From texts to ragged batches: tokenising each different text once, cutting work into calls by a token budget."""
+"""From texts to ragged batches: what counts as text and what as ids, tokenising each different text once.
+
+    text      str
+    ids       a list or tuple of int, a NumPy array of an integer type, a torch tensor of one; of one dimension
+    several   a list, tuple or other iterable of these; a column of texts (Arrow's, pandas', polars', a NumPy array of texts);
+              an array or tensor [n, length] of ids, a sequence a row
+
+Everything else is refused by its kind: a mapping or a set, whose order says nothing, bytes, which may be either, a table, and numbers
+that are no ids."""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -8,29 +19,141 @@ from t0native.base.arguments import FLAG, check, shown, whole
 from t0native.base.errors import ConfigError, DataError
 from t0native.text.tokenizer import Ragged
 
-__all__ = ["Sequences", "as_list", "inputs_of"]
+__all__ = ["Sequences", "as_list", "check_ids", "inputs_of"]
+
+_BYTES = (bytes, bytearray, memoryview)
+_LISTS = ("to_pylist", "to_list", "tolist")  # how Arrow's, polars' and pandas' columns give their values as Python's own
+_IDS_ARE = "ids are a list or tuple of int, a NumPy array of integers or a torch tensor of them"
 
 
 def inputs_of(inputs, what="inputs"):
-    """(whether it is a single one, list of inputs)."""
-    single = _is_one(inputs)
+    """(whether it is a single one, list of inputs).
+
+    >>> inputs_of("a text"), inputs_of((5, 6)), inputs_of(np.array(["a", "b"], object))
+    ((True, ['a text']), (True, [(5, 6)]), (False, ['a', 'b']))
+    """
+    inputs = _without_torch(inputs)
+    single = isinstance(inputs, str) or _are_ids(inputs)
     return single, [inputs] if single else as_list(what, inputs)
 
 
 def as_list(what, values):
-    """Generators and other iterables as lists."""
+    """The items of a list, a column, an array or another iterable, as a list. ConfigError for what has none, or none in an order."""
+    values = _without_torch(values)
+    if isinstance(values, (list, tuple)):
+        return values
+    if isinstance(values, np.ndarray):
+        return _of_array(what, values)
+    _refuse(what, values)
+    if _is_column(values):
+        return _of_column(what, values)
     if not hasattr(values, "__iter__"):
         raise ConfigError(f"{what} {shown(values)}: must be a text, a sequence of ids, or a list of them")
-    return values if hasattr(values, "__len__") and hasattr(values, "__getitem__") else list(values)
+    return list(values)
 
 
-def _is_one(inputs):
-    """True for a text or a sequence of ids, false for a list of them."""
-    if isinstance(inputs, str):
-        return True
-    if isinstance(inputs, np.ndarray):
-        return inputs.ndim == 1 and inputs.dtype.kind in "iu"
-    return isinstance(inputs, (list, tuple)) and len(inputs) > 0 and isinstance(inputs[0], (int, np.integer))
+def check_ids(what, ids, vocabulary):
+    """One sequence of ids as int32 [length]. ConfigError for anything else, and for an id outside of the vocabulary."""
+    array = _without_torch(ids)
+    if isinstance(array, (list, tuple)):
+        for one in array:
+            if not _is_id(one):
+                raise ConfigError(
+                    f"{what}: a {type(ids).__name__} with {shown(one)} in it; a text or a one-dimensional sequence of ids is needed"
+                )
+        array = np.array(array, np.int64 if all(-(2**63) <= one < 2**63 for one in array) else object)
+    if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind not in "iuO":
+        raise ConfigError(f"{what}: {_kind_of(ids)}; a text or a one-dimensional sequence of ids is needed, and {_IDS_ARE}")
+    outside = array[(array < 0) | (array >= vocabulary)]
+    if outside.size:
+        raise ConfigError(f"{what}: the id {outside[0]} is outside of the vocabulary, which has {vocabulary}")
+    return array.astype(np.int32)
+
+
+def _are_ids(value):
+    """Whether it is one sequence of ids, by its kind and its first element."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1 and value.dtype.kind in "iu"
+    return isinstance(value, (list, tuple)) and len(value) > 0 and _is_id(value[0])
+
+
+def _is_id(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _without_torch(value):
+    """A torch tensor as the NumPy array of the same numbers; torch is not imported, for whoever has a tensor has done so."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(value, getattr(torch, "Tensor", ())):
+        return value
+    value = value.detach().cpu()
+    return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+
+
+def _of_array(what, array):
+    """The rows of an array, or the texts of one; a 0-dimensional one and floats have neither."""
+    if array.size == 0 and array.ndim == 1:
+        return []
+    if array.ndim == 0 or array.dtype.kind not in "iuOUT":
+        raise ConfigError(f"{what}: {_kind_of(array)}; texts are needed, or ids, and {_IDS_ARE}")
+    return array.tolist() if array.ndim == 1 else list(array)
+
+
+def _is_column(value):
+    return (
+        hasattr(value, "__arrow_c_array__")
+        or hasattr(value, "__arrow_c_stream__")
+        or type(value).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow")
+    )
+
+
+def _of_column(what, column):
+    """The texts of a column, or the lists of them where it is one of lists."""
+    turn = next((getattr(column, name) for name in _LISTS if hasattr(column, name)), None)
+    values = turn() if turn is not None else _of_capsule(what, column)
+    if not isinstance(values, list):  # of a scalar, or of a column that is none
+        raise ConfigError(f"{what}: {_kind_of(column)}; a text is a str, and several are a list or a column of them")
+    for i, value in enumerate(values):
+        if not isinstance(value, (str, list, np.ndarray)):
+            raise ConfigError(
+                f"{what} {i}: {shown(value)} in {_kind_of(column)}; a column must hold texts, none of them missing, and {_IDS_ARE}"
+            )
+    return values
+
+
+def _of_capsule(what, column):
+    """The values of a column of which nothing is known but that it speaks Arrow."""
+    try:
+        import pyarrow
+    except ImportError:
+        raise ConfigError(f"{what}: {_kind_of(column)}, which pyarrow would read, and it is not installed; give a list of texts") from None
+    try:
+        return (pyarrow.array if hasattr(column, "__arrow_c_array__") else pyarrow.chunked_array)(column).to_pylist()
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{what}: {_kind_of(column)}: {error}; give a column of texts, or a list") from None
+
+
+def _refuse(what, value):
+    """ConfigError for the kinds that have items but say not what is meant by them."""
+    if isinstance(value, Mapping):
+        keys = ", ".join(map(shown, list(value)[:3]))
+        remedy = "inputs['input_ids'], say" if "input_ids" in value else "list(inputs.values()), say"
+        raise ConfigError(f"{what}: {_kind_of(value)} with the keys {keys}; give what is meant by itself: {remedy}")
+    if isinstance(value, (set, frozenset)):
+        raise ConfigError(f"{what}: {_kind_of(value)}, which has no order; give a list")
+    if isinstance(value, _BYTES):
+        raise ConfigError(f"{what}: {_kind_of(value)}; a text is a str (decode it: .decode()), and {_IDS_ARE}")
+    if hasattr(value, "column_names") or hasattr(value, "columns"):
+        raise ConfigError(f"{what}: {_kind_of(value)}, a table; give one of its columns, as table['text']")
+
+
+def _kind_of(value):
+    """What a value is, in words that name its type."""
+    name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    dtype = getattr(value, "dtype", getattr(value, "type", None))
+    shape = getattr(value, "shape", None)
+    of = f" of {dtype}" if dtype is not None and not callable(dtype) else ""
+    return f"{name}{of}" + (f" of shape {list(shape)}" if isinstance(shape, tuple) and len(shape) != 1 else "")
 
 
 class Sequences:
@@ -47,7 +170,7 @@ class Sequences:
         self.entries, self.number = [], np.empty(len(items), np.int64)
         seen, texts = {}, []
         for i, item in enumerate(items):
-            key = item if isinstance(item, str) else _ids(what, i, item, model.config.vocab_size).tobytes()
+            key = item if isinstance(item, str) else check_ids(f"{what} {i}", item, model.config.vocab_size).tobytes()
             place = seen.get((type(key), key))
             if place is None:
                 place = seen[type(key), key] = len(self.entries)
@@ -105,13 +228,3 @@ def _first_failure(tokenizer, what, texts, whole):
         except ValueError as error:
             return DataError(f"{what} {i}: {error}")
     return whole
-
-
-def _ids(what, i, item, vocabulary):
-    array = np.asarray(item)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise ConfigError(f"{what} {i}: {type(item).__name__}; a text or a one-dimensional sequence of ids is needed")
-    outside = array[(array < 0) | (array >= vocabulary)]
-    if outside.size:
-        raise ConfigError(f"{what} {i}: the id {outside[0]} is outside of the vocabulary, which has {vocabulary}")
-    return array.astype(np.int32)

@@ -14,11 +14,14 @@ __all__ = ["complete_plan", "digest_of_weights", "plan_of"]
 
 _PLANNED = sorted((name for name, setting in SETTINGS.items() if setting.plan), key=lambda name: SETTINGS[name].plan)
 _LATER = {name: getattr(Settings, name) for name in _PLANNED if SETTINGS[name].plan > 1}  # with the defaults
+_LATER["add_eos_to_inputs"] = False  # before there was a choice
 
 
 def plan_of(model, mixture, settings):
     """A flat dict. A longer run is the same plan while the rate is constant."""
     plan = {name: getattr(settings, name) for name in _PLANNED}
+    if plan["add_eos_to_inputs"] is None:
+        plan["add_eos_to_inputs"] = getattr(model, "add_eos_to_inputs", False)
     plan["schedule"] = "a function" if callable(settings.schedule) else settings.schedule
     if settings.schedule != "constant":
         plan["steps"] = settings.steps

@@ -21,6 +21,7 @@ with what they must be; 1e-3 is a number here, though not in YAML 1.1."""
 
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from t0native.base.arguments import SEED, TEXT, Kind, check_keys, number, one_of
@@ -28,6 +29,7 @@ from t0native.base.errors import ConfigError, DataError
 from t0native.base.yamltext import parse_yaml
 from t0native.checkpoints.checkpoint import TOKENIZER, open_checkpoint
 from t0native.checkpoints.config import T5_V1_1_SIZE, Config
+from t0native.checkpoints.endtoken import decide_end_token
 from t0native.checkpoints.hub import locate
 from t0native.data.diskrows import rows_at
 from t0native.mini import curriculum
@@ -196,14 +198,30 @@ class Recipe:
             raise ConfigError(f"{self.path}: no 'steps'; add it, or give --steps")
         return Settings(**self.options)
 
+    def settled(self):
+        """The Settings with the model's add_eos_to_inputs where the recipe has none, found without its weights."""
+        settings = self.settings()
+        return settings if settings.add_eos_to_inputs is not None else replace(settings, add_eos_to_inputs=self._adds_end_token())
+
+    def _adds_end_token(self):
+        """Whether the model's inputs end in the end token."""
+        if isinstance(self._model, dict) or self._model == MINI:
+            return False
+        place = self._locate_model()
+        try:
+            checkpoint = open_checkpoint(locate(place, offline=self._offline))
+        except FileNotFoundError:  # a dry run's, noted in `missing`
+            return True
+        return decide_end_token(place, checkpoint.folder, checkpoint.config).added
+
     def forecast(self):
         """What a run would do and take, without doing it; see forecast.py."""
-        return forecast(self, self.settings())
+        return forecast(self, self.settled())
 
     def render_examples(self, n):
         """The first n examples of the run as the model will see them, cut to their lengths: a text each, </s> where the target ends."""
         tokenizer = self.tokenizer()
-        batch = make_batch(self.mixture, tokenizer, 0, batch_size=n, **self.settings().batch_options)
+        batch = make_batch(self.mixture, tokenizer, 0, batch_size=n, **self.settled().batch_options)
         texts = []
         for i, component in enumerate(batch.components):
             source, target = (part.ids[part.offsets[i] : part.offsets[i + 1]].tolist() for part in (batch.sources, batch.targets))

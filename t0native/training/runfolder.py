@@ -23,11 +23,21 @@ from t0native.base.files import append_line, make_folder, remove_folder, remove_
 from t0native.training.plan import complete_plan
 from t0native.training.stepfolders import FOLDER, change_state, load_step, read_manifest, same_weights, step_folder, steps_in, write_step
 
-__all__ = ["BEST", "RunFolder", "State"]
+__all__ = ["BEST", "RunFolder", "State", "planned"]
 
 _log = logging.getLogger("t0native")
 LOG, BEST = "log.jsonl", "best"
 OLD_CHECKPOINT = "checkpoint.npz"  # of a run of before there were folders of steps
+
+
+def planned(path, name):
+    """What the plan of the run in a folder says of a setting; None where no checkpoint can be read."""
+    for step in reversed(steps_in(path)):
+        try:
+            return complete_plan(read_manifest(step_folder(path, step))["plan"]).get(name)
+        except (FormatError, OSError):  # which is told when the run goes on
+            continue
+    return None
 
 
 class State:

@@ -8,6 +8,7 @@ itself, before anything is loaded."""
 
 from __future__ import annotations
 
+import argparse
 import os
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -33,6 +34,7 @@ RESUME = ("auto", "must", "never")
 RESUME_KIND = Kind(one_of(*RESUME, True, False).fits, one_of(*RESUME).wanted)  # true is "must", false "never"
 BATCH_SIZE = 64  # where neither batch_size nor batch_tokens is given
 OF_CORE = ("optimizer", "clip", "dropout", "precision")  # settings that are options of the core's trainer too
+FLAG_OPTION = {"action": argparse.BooleanOptionalAction, "default": None}
 INTEGER_OPTION = {"type": int, "metavar": "N"}
 
 
@@ -106,7 +108,9 @@ class Settings:
     )
     max_source: int = _setting(1024, COUNT, "tokens of an input; longer ones are cut", plan=1)
     max_target: int = _setting(256, COUNT, "tokens of a target", plan=1)
-    add_eos_to_inputs: bool = _setting(False, FLAG, "the end token behind inputs; the default is T0's choice", plan=2)
+    add_eos_to_inputs: bool | None = _setting(
+        None, FLAG.or_none(), "the end token behind inputs; unless given, as the model has it", plan=2, option=FLAG_OPTION
+    )
     add_eos_to_targets: bool = _setting(
         True, FLAG, "the end token behind targets, before they are trimmed; the default is T0's choice", plan=2
     )

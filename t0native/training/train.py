@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from t0native.base.arguments import shown
@@ -26,7 +26,7 @@ from t0native.tasks.mixture import Mixture
 from t0native.tasks.task import Task, cut_sentence
 from t0native.training.batches import CHUNK, Batches, TokenBatches, add_counts, make_batch
 from t0native.training.plan import digest_of_weights, plan_of
-from t0native.training.runfolder import BEST, RunFolder
+from t0native.training.runfolder import BEST, RunFolder, planned
 from t0native.training.scalars import Scalars, check_tensorboard
 from t0native.training.schedules import rate_at
 from t0native.training.selection import check_selection
@@ -103,7 +103,7 @@ def train(
     precision: str = "float32",
     max_source: int = 1024,
     max_target: int = 256,
-    add_eos_to_inputs: bool = False,
+    add_eos_to_inputs: bool | None = None,
     add_eos_to_targets: bool = True,
     truncate: bool = True,
     threads: int | None = None,
@@ -142,8 +142,9 @@ def train(
         more time; not a bit of the results changes.
     precision: of matrix products, "float32" or, where the processor multiplies it (AVX-512 BF16), "bfloat16", 1.7 times as fast;
         weights, gradients and everything else stay float32.
-    add_eos_to_inputs, add_eos_to_targets: whether the end token is appended, before texts are trimmed; T0's choice is the default.
     truncate: values that prompts print are cut at 2,048 characters, as T0's were; False: of no task, in validation neither.
+    add_eos_to_inputs, add_eos_to_targets: whether the end token is appended, before texts are trimmed. Of inputs, None: as the model has
+        it, or where nothing told it, as the run in `out` began; the trained model has it so. Of targets T0's choice is the default.
     checkpoint_every: steps between checkpoints; None: every ten minutes. One is always made at the end and when stopped.
     keep: so many of the last checkpoints stay; each loads as a model does. From one that the disk damaged, none goes on but the one before.
     validate: tasks, evaluated after every validate_every steps.  stop: callable (report, log) -> reason to end the run, or
@@ -178,7 +179,21 @@ def train(
         check_selection(mixture, settings)
     if settings.tensorboard:
         check_tensorboard(settings.out)
-    return _run(model, mixture, settings)
+    return _run(model, mixture, _settle_end_token(model, settings))
+
+
+def _settle_end_token(model, settings):
+    """The settings with a decided add_eos_to_inputs, which is the model's from now on."""
+    added = settings.add_eos_to_inputs
+    if added is None:
+        added = getattr(model, "add_eos_to_inputs", False)
+        began = planned(settings.out, "add_eos_to_inputs") if settings.out is not None and settings.resume != "never" else None
+        if began not in (None, added) and getattr(model, "end_token_assumed", False):
+            how = "with" if began else "without"
+            _log.warning("%s: the run goes on %s the end token behind inputs, as it began; add_eos_to_inputs tells it", settings.out, how)
+            added = began
+    model.add_eos_to_inputs, model.end_token_assumed = added, False
+    return replace(settings, add_eos_to_inputs=added)
 
 
 def _run(model, mixture, settings):
