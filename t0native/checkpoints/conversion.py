@@ -37,6 +37,7 @@ def convert(checkpoint, folder, dtype):
             f"{checkpoint.path}: holds int8 weights, from which no others can be made; convert the model that it was made from"
         )
     checkpoint.check()
+    checkpoint.tell()
     if Path(folder).resolve() != checkpoint.folder.resolve():
         check_place_of_weights(folder, dtype)
     along = [(name, (checkpoint.folder / name).read_bytes()) for name in _ALONG if (checkpoint.folder / name).is_file()]

@@ -120,6 +120,7 @@ class Model:
         tokenizer = _load_tokenizer(checkpoint.folder, checkpoint.config)
         generation = _read_object(checkpoint.folder / GENERATION_FILE)
         checkpoint.check()
+        checkpoint.tell()
         if isinstance(checkpoint, PackedFile):
             core = checkpoint.open(_check_kernels(kernels), verify)
         else:
