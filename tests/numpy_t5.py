@@ -115,9 +115,8 @@ class NumpyT5:
     def logits(self, source, inputs):
         """[T, V] of decoder inputs, the start token among them."""
         out = self.stack("decoder", inputs, self.encode(source))
-        if not self.shape["tie_word_embeddings"]:
-            return self.linear(out, "lm_head")
-        return self.linear(out * self.shape["d_model"] ** -0.5, "shared")
+        head = "shared" if self.shape["tie_word_embeddings"] else "lm_head"
+        return self.linear(out * self.shape["d_model"] ** -0.5 if self.shape["scale_decoder_outputs"] else out, head)
 
     def score(self, source, target):
         """Log-likelihood of each token of the target [T]."""

@@ -203,7 +203,7 @@ def test_every_wrong_tensor_is_listed_up_to_ten(saved):
 def test_integer_weights_are_refused(saved):
     _, folder = saved
     rewrite(folder, lambda tensors: tensors.update({"shared.weight": tensors["shared.weight"].astype(np.int32)}))
-    with pytest.raises(t0.FormatError, match=r"shared\.weight: expected F32, F16 or BF16, found I32"):
+    with pytest.raises(t0.FormatError, match=r"shared\.weight: expected F32, F16, BF16 or F64, found I32"):
         load(folder)
 
 

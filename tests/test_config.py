@@ -65,12 +65,71 @@ def test_defaults_are_the_hubs():
     assert (config.relative_attention_num_buckets, config.relative_attention_max_distance) == (32, 128)
 
 
+V4, V5, MT5 = {"transformers_version": "4.49.0"}, {"transformers_version": "5.24.0"}, {"model_type": "mt5"}
+DERIVED = {"dense_act_fn": "gelu_new", "is_gated_act": True}  # which transformers writes, and 0.1.0 did not
+
+
 @pytest.mark.parametrize(
-    "tied, scaled, expected", [(False, None, False), (True, None, True), (True, False, False), (True, True, True), (False, False, False)]
+    "tie, scale, others, tied, scaled",
+    [
+        *((False, None, which, False, False) for which in ({}, V4, V5, MT5, MT5 | V4, MT5 | V5)),
+        *((True, None, which, True, True) for which in ({}, V4, V5, MT5, MT5 | V4)),
+        (True, None, MT5 | V5 | DERIVED, True, False),  # transformers 5 never scales mT5
+        (True, True, MT5 | V5 | DERIVED, True, False),
+        (True, None, MT5 | V5, True, True),  # 0.1.0 scaled what was tied
+        (True, False, MT5, True, False),
+        (True, False, {}, True, False),
+        (True, False, V5, True, False),
+        (True, False, V4, True, True),  # transformers 4 does not know the key
+        (True, True, {}, True, True),
+        (True, True, V5, True, True),
+        (False, False, {}, False, False),
+        (False, True, {}, False, True),
+        (False, True, V5, False, True),
+        (False, True, V4, False, False),
+    ],
 )
-def test_head_of_old_and_new_transformers(tied, scaled, expected):
-    """transformers 5 writes tie_word_embeddings true always, and scale_decoder_outputs false for T5 1.1."""
-    assert t0.Config.from_dict({**T0_3B, "tie_word_embeddings": tied, "scale_decoder_outputs": scaled}).tie_word_embeddings is expected
+def test_what_the_programs_mean_by_the_keys_of_the_head(tie, scale, others, tied, scaled):
+    config = t0.Config.from_dict(
+        {**T0_3B, "transformers_version": None, "tie_word_embeddings": tie, "scale_decoder_outputs": scale, **others}
+    )
+    assert (config.tie_word_embeddings, config.scaled) == (tied, scaled)
+    again = t0.Config.from_dict(config.to_dict())
+    assert dataclasses.replace(again, extra={}) == dataclasses.replace(config, extra={})
+    assert again == config or scaled != tied  # then what would contradict is left out
+    assert ("scale_decoder_outputs" in config.to_dict()) is (scaled != tied)
+
+
+@pytest.mark.parametrize("version", [None, "", "4", "5", "five", "5.0.0.dev0", "55.1", 5, [4], "4.30.0"])
+def test_a_version_of_any_kind(version):
+    config = t0.Config.from_dict({**T0_3B, **MT5, **DERIVED, "tie_word_embeddings": True, "transformers_version": version})
+    assert config.scaled is (version not in ("5.0.0.dev0", "55.1"))
+
+
+def test_an_mt5_by_its_architecture_and_without_any_key():
+    bare = {key: value for key, value in T0_3B.items() if key not in ("model_type", "tie_word_embeddings", "transformers_version")}
+    config = t0.Config.from_dict(bare | {"architectures": ["MT5ForConditionalGeneration"]})
+    assert (config.tie_word_embeddings, config.scaled) == (True, False)
+    assert t0.Config.from_dict(bare).scaled
+
+
+def test_what_is_tied_is_scaled_unless_it_is_said():
+    config = t0.Config.t5_v1_1("small", tie_word_embeddings=True)
+    assert config.scale_decoder_outputs is None and config.scaled and config.core()["scale_decoder_outputs"] is True
+    assert config == t0.Config.t5_v1_1("small", tie_word_embeddings=True, scale_decoder_outputs=True)
+    assert not dataclasses.replace(config, tie_word_embeddings=False).scaled
+    assert not dataclasses.replace(config, scale_decoder_outputs=False).scaled
+
+
+def test_several_end_tokens():
+    assert t0.Config.from_dict({**T0_3B, "eos_token_id": [7]}).eos_token_id == 7
+    with pytest.raises(t0.ConfigError) as error:
+        t0.Config.from_dict({**T0_3B, "eos_token_id": [1, 2]})
+    remedy = 'give the one that ends an answer, as in config={"eos_token_id": 1}'
+    assert str(error.value) == f"configuration: eos_token_id [1, 2]: a model here has one end token; {remedy}"
+    for wrong in ([], [[1]], ["1"], [True], [1.0]):
+        with pytest.raises(t0.ConfigError, match="eos_token_id"):
+            t0.Config.from_dict({**T0_3B, "eos_token_id": wrong})
 
 
 REFUSED = {
@@ -101,7 +160,7 @@ REFUSED = {
     "quantization_config": {"bits": 8},
     "dense_act_fn": "silu",
     "is_gated_act": False,
-    "scale_decoder_outputs": True,
+    "scale_decoder_outputs": "yes",
     "encoder_attention_type": "local",
 }
 

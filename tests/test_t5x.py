@@ -313,7 +313,7 @@ BAD_TREES = {
     "a number as tensor": (lambda tree: put(tree, 3, *LAYER, "attention", "query", "kernel"), "neither an array nor the place of one"),
     "three dimensions": (lambda tree: put(tree, np.zeros((6, 2, 3), np.float32), *LAYER, "attention", "key", "kernel"), r"expected shape \[6, 6\], found \[6, 2, 3\]"),
     "scanned layers": (lambda tree: put(tree, np.zeros((6, 3, 6), np.float32), "optimizer", "target", "encoder", "encoder", "mlp", "wi", "kernel"), "encoder.encoder.mlp.wi.kernel: unexpected"),
-    "integers": (lambda tree: put(tree, np.zeros((6, 6), np.int32), *LAYER, "attention", "key", "kernel"), "expected F32, F16 or BF16, found I32"),
+    "integers": (lambda tree: put(tree, np.zeros((6, 6), np.int32), *LAYER, "attention", "key", "kernel"), "expected F32, F16, BF16 or F64, found I32"),
     "not finite": (lambda tree: put(tree, np.full((6, 6), np.nan, np.float32), *LAYER, "attention", "key", "kernel"), "SelfAttention.k.weight, element 0 is nan"),
     "a place elsewhere": (lambda tree: put(tree, "PLACEHOLDER://../../etc", *LAYER, "attention", "key", "kernel"), r"its place is '\.\./\.\./etc', expected 'target.encoder"),
     "a place that is empty": (lambda tree: put(tree, "PLACEHOLDER://target.encoder.layers_0.attention.key.kernel", *LAYER, "attention", "key", "kernel"), "with its .zarray is not here"),

@@ -148,16 +148,22 @@ static bool config_float(PyObject *dict, const char *name, float *out) {
     return value && read_float(name_in(&room, name), value, out);
 }
 
-static bool config_rest(PyObject *dict, t0_config *out) {
-    static const char *const PROJECTIONS[] = {"relu", "gated-gelu"};
-    PyObject *tied = config_value(dict, "tie_word_embeddings");
-    PyObject *projection = tied ? config_value(dict, "feed_forward_proj") : NULL;
-    if (!projection) return false;
-    if (!PyBool_Check(tied)) {
-        PyErr_Format(PyExc_TypeError, "configuration: tie_word_embeddings %.100R: must be true or false", tied);
+static bool config_flag(PyObject *dict, const char *name, bool *out) {
+    PyObject *value = config_value(dict, name);
+    if (!value) return false;
+    if (!PyBool_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "configuration: %s %.100R: must be true or false", name, value);
         return false;
     }
-    out->tied = tied == Py_True;
+    *out = value == Py_True;
+    return true;
+}
+
+static bool config_rest(PyObject *dict, t0_config *out) {
+    static const char *const PROJECTIONS[] = {"relu", "gated-gelu"};
+    if (!config_flag(dict, "tie_word_embeddings", &out->tied) || !config_flag(dict, "scale_decoder_outputs", &out->scaled)) return false;
+    PyObject *projection = config_value(dict, "feed_forward_proj");
+    if (!projection) return false;
     const Py_ssize_t found = find_name("configuration: feed_forward_proj", projection, PROJECTIONS, 2, "'gated-gelu' or 'relu'");
     out->gated = found == 1;
     return found >= 0;

@@ -167,7 +167,7 @@ t0_status t0_decoder_backward(t0_stack_backward *backward, float *gradients, con
     const t0_stack_forward *forward = backward->forward;
     const t0_model *model = forward->pass->model;
     const size_t d = (size_t)model->config.d_model;
-    if (model->config.tied) t0_scale(forward->pass->exec, dout, forward->n_rows * d, 1.0f / sqrtf((float)d));
+    if (model->config.scaled) t0_scale(forward->pass->exec, dout, forward->n_rows * d, 1.0f / sqrtf((float)d));
     return stack_backward(backward, gradients, cross, dout, ids, err);
 }
 

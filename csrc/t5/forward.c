@@ -5,7 +5,7 @@
  *     x += drop(Wo drop-attention(Wqkv norm(x)))            self; the bias table of block 0 serves all blocks
  *     x += drop(Wo drop-attention(Wq norm(x), cross_kv))    decoder only; no bias
  *     x += drop(wo drop(gelu(wi_0 norm(x)) * wi_1 norm(x))) or, not gated, drop(wo drop(max(0, wi norm(x))))
- *     out = drop(norm(x)), in a decoder with a tied head times D^-0.5
+ *     out = drop(norm(x)), in a decoder with a scaled head times D^-0.5
  *
  * q|k|v, cross k|v and wi_0|wi_1 are one product each. Inference has a pass of its own, infer.c. */
 #include "t5/forward.h"
@@ -273,7 +273,7 @@ void t0_cross_forward(const t0_pass *pass, float *cross_kv, const float *states,
 t0_status t0_decoder_forward(t0_stack_forward *forward, float *out, const int32_t *ids, const float *cross_kv, t0_error *err) {
     T0_TRY(stack_forward(forward, out, ids, cross_kv, err));
     const size_t d = (size_t)forward->pass->model->config.d_model;
-    if (forward->pass->model->config.tied) t0_scale(forward->pass->exec, out, forward->n_rows * d, 1.0f / sqrtf((float)d));
+    if (forward->pass->model->config.scaled) t0_scale(forward->pass->exec, out, forward->n_rows * d, 1.0f / sqrtf((float)d));
     return T0_OK;
 }
 

@@ -103,7 +103,7 @@ void t0_stack_dropout(const t0_stack_forward *forward, float *y, const float *x,
 t0_status t0_encoder_forward(t0_stack_forward *forward, float *out, const int32_t *ids, t0_error *err);
 /* cross_kv [decoder layers][n_rows][2I] from encoder states [n_rows, D]. */
 void t0_cross_forward(const t0_pass *pass, float *cross_kv, const float *states, size_t n_rows);
-/* out [N,D]: what the head multiplies (after the final norm, and scaled by D^-0.5 when tied). */
+/* out [N,D]: what the head multiplies (after the final norm, and times D^-0.5 where the configuration says scaled). */
 t0_status t0_decoder_forward(t0_stack_forward *forward, float *out, const int32_t *ids, const float *cross_kv, t0_error *err);
 /* logits [n_rows, V]. */
 void t0_head_forward(const t0_pass *pass, float *logits, const float *states, size_t n_rows);

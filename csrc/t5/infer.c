@@ -234,7 +234,7 @@ t0_status t0_infer_forward(t0_infer_pass *pass, float *out, const int32_t *ids, 
         return not_finite(pass, stack->n_blocks - 1, "feed-forward", err);
     if (!t0_all_finite(out, n * d))
         return t0_fail(err, T0_ENUMERIC, "%s, final norm: its result is not finite; its weights are not", stack_name(pass));
-    if (pass->decoder && c->tied) t0_scale(pass->exec, out, n * d, 1.0f / sqrtf((float)d));
+    if (pass->decoder && c->scaled) t0_scale(pass->exec, out, n * d, 1.0f / sqrtf((float)d));
     return T0_OK;
 }
 

@@ -57,7 +57,7 @@ typedef struct t0_infer_pass {
 } t0_infer_pass;
 
 void t0_infer_carve(t0_infer_pass *pass, t0_carver *at);
-/* out [n, D]: states after the final norm; of a tied decoder scaled by D^-0.5. ids [n]: checked by the caller. */
+/* out [n, D]: states after the final norm; a decoder's times D^-0.5 where the configuration says scaled. ids [n]: checked by the caller. */
 t0_status t0_infer_forward(t0_infer_pass *pass, float *out, const int32_t *ids, t0_error *err);
 
 /* What every pass over `n_rows` states needs to multiply them: t0_infer_rows_floats of `memory`. */

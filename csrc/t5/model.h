@@ -27,8 +27,9 @@ typedef struct t0_config {
     int32_t n_layers, n_decoder_layers, n_heads;
     int32_t n_buckets, max_distance;
     float norm_epsilon, dropout;
-    bool gated; /* gated-gelu (v1.1) or relu (v1.0) */
-    bool tied;  /* head = shared, its input scaled by D^-0.5 */
+    bool gated;  /* gated-gelu (v1.1) or relu (v1.0) */
+    bool tied;   /* head = shared */
+    bool scaled; /* the head's input by D^-0.5, as T5 1.0 has it, whose head is tied */
     int32_t pad_id, eos_id, decoder_start_id;
 } t0_config;
 

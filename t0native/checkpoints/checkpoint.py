@@ -8,6 +8,7 @@ before memory for weights is asked for, and weights go into the core chunk by ch
 from __future__ import annotations
 
 import json
+import logging
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,10 @@ from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, FormatError, NumericError
 from t0native.base.jsontext import parse_json
 from t0native.base.progress import BAR_DELAY, Progress
-from t0native.checkpoints.config import Config, stays_float32
+from t0native.checkpoints.config import Config, read_keys, stays_float32
+from t0native.checkpoints.foreign import ADAPTER, describe_adapter, describe_file, describe_folder
+from t0native.checkpoints.head import decide_head, describe_head, is_unclear, needs_copy, portable_head
+from t0native.checkpoints.names import COPIES, HEAD, SHARED, Note, is_ignored, set_names_right
 from t0native.checkpoints.packedfile import PACKED, add_packed, read_packed
 from t0native.checkpoints.safetensorfiles import header_of, read_header
 from t0native.checkpoints.t5x import TREE, derive_config, find_t5x, read_t5x
@@ -40,47 +44,58 @@ __all__ = [
 ]
 
 WEIGHTS, PICKLED, TOKENIZER = "model.safetensors", "pytorch_model.bin", "spiece.model"
+_MAY_BE_LOST = (SHARED, *COPIES)  # names of one tensor, of which a conversion may have left one
 READERS = {WEIGHTS: read_header, PICKLED: read_torch}  # the first that is there is read; NAME.index.json stands for shards
 MEGA = 10**6
 _MOST_PACKERS = 16  # each may have two chunks waiting
-_COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")  # the hub may store shared.weight again
-_IGNORED = ("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",)  # of 2020, never used by any T5
+_log = logging.getLogger("t0native")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A checkpoint on the disk, of which only headers were read.
 
-    folder: where its tokenizer lies.  entries: {tensor name: Entry} of all its files.
+    folder: where its tokenizer lies.  entries: {tensor name: Entry} of all its files.  why: what decided about its head.
+    notes: what else was decided.
     """
 
     folder: Path
     config: Config
     entries: dict[str, Entry]
+    why: str = "the configuration that was given"
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def head(self):
+        """Its head, and why it is taken for that, in words."""
+        return f"{describe_head(self.config.tie_word_embeddings, self.config.scaled)} ({self.why})"
+
+    def tell(self):
+        """Logs what whoever loads it is to know."""
+        for note in self.notes:
+            _log.log(logging.WARNING if note.loud else logging.INFO, "%s: %s", self.folder, note.text)
 
     def copies(self):
         """Names of tensors that may be there and only repeat shared.weight."""
-        head = ["lm_head.weight"] if self.config.tie_word_embeddings else []
-        return [name for name in (*_COPIES, *head) if name in self.entries]
+        head = [HEAD] if self.config.tie_word_embeddings else []
+        return [name for name in (*COPIES, *head) if name in self.entries]
 
     def check(self):
         """Every expected tensor is there with its shape and a float type; nothing else is. FormatError where not."""
         problems, expected, copies = Problems(self.folder), self.config.tensors(), self.copies()
         for name, shape in expected.items():
             if name not in self.entries:
-                hint = ""
-                if name == "lm_head.weight":
-                    hint = ' (config.json says "tie_word_embeddings": false, so the head is a tensor of its own)'
+                hint = f" (the head is a tensor of its own: {self.why})" if name == HEAD else ""
                 problems.add(f"tensor {name}: missing, expected shape {list(shape)}{hint}")
         for name, entry in self.entries.items():
             wanted = expected.get(name, expected["shared.weight"] if name in copies else None)
             if wanted is None:
-                if name not in _IGNORED:
+                if not is_ignored(name):
                     problems.add(f"{entry.path.name}, tensor {name}: unexpected, this configuration has no such tensor")
             elif entry.shape != wanted:
                 problems.add(f"{entry.path.name}, tensor {name}: expected shape {list(wanted)}, found {list(entry.shape)}")
             elif entry.dtype not in FLOATS:
-                problems.add(f"{entry.path.name}, tensor {name}: expected F32, F16 or BF16, found {entry.dtype}")
+                problems.add(f"{entry.path.name}, tensor {name}: expected F32, F16, BF16 or F64, found {entry.dtype}")
         problems.check()
 
     def chunks(self, name, allow_nonfinite=False):
@@ -123,17 +138,27 @@ class Checkpoint:
 
     def check_copies(self):
         """Second copies of shared.weight are accepted only when they are copies, and a head of its own only when it is none."""
-        shared = self.entries["shared.weight"]
+        shared = self.entries[SHARED]
         for name in self.copies():
             if not _same_values(shared, self.entries[name]):
-                why = ", and the configuration ties the head to it" if name == "lm_head.weight" else ""
-                raise FormatError(f"{self.entries[name].what}: expected the same values as shared.weight{why}, found others")
-        if not self.config.tie_word_embeddings and _same_values(shared, self.entries["lm_head.weight"]):
+                why = (
+                    f", and the configuration ties the head to it ({self.why}), found others; {_OWN_HEAD}"
+                    if name == HEAD
+                    else ", found others"
+                )
+                raise FormatError(f"{self.entries[name].what}: expected the same values as shared.weight{why}")
+        if not self.config.tie_word_embeddings and _same_values(shared, self.entries[HEAD]):
             raise FormatError(
-                f"{self.entries['lm_head.weight'].what}: the head holds the values of shared.weight, though the configuration gives it "
-                "weights of "
-                'its own: they were lost when this was saved; if it was trained so, give config={"tie_word_embeddings": True}'
+                f"{self.entries[HEAD].what}: the head holds the values of shared.weight, though the configuration gives it weights of "
+                f"its own ({self.why}): they were lost when this was saved; {_LOST_HEAD}"
             )
+
+
+_OWN_HEAD = 'config={"tie_word_embeddings": False} takes it as a head of its own, with "scale_decoder_outputs": True as a scaled one'
+_LOST_HEAD = (
+    'if it was trained so, give config={"tie_word_embeddings": True}, with "scale_decoder_outputs": False where it was not scaled, '
+    "as transformers computes it"
+)
 
 
 def _same_values(one, other):
@@ -163,8 +188,8 @@ def open_checkpoint(path, config=None, packed=None):
     FileNotFoundError for what is missing, ConfigError for a configuration that must be given."""
     if config is not None and not isinstance(config, (Config, Mapping)):
         raise ConfigError(f"config {shown(config)}: must be a Config, or a mapping of the keys of a config.json")
-    if path.is_file() and path.suffix in (".safetensors", ".bin", ".json", ".model"):
-        raise NotADirectoryError(f"{path}: a file; name the folder that holds it, with config.json, {WEIGHTS} and {TOKENIZER}")
+    if path.is_file() and (what := describe_file(path)):
+        raise NotADirectoryError(f"{path}: {what}")
     of_hub, file = weights_in(path), path / PACKED if path.is_dir() else path
     if file.suffix == Path(PACKED).suffix and file.is_file() and (packed or not of_hub):
         if packed is False:
@@ -172,21 +197,48 @@ def open_checkpoint(path, config=None, packed=None):
             raise ConfigError(f'{message}; load it with dtype="int8", or take the model that it was made from')
         return _with_config(read_packed(file), config)
     t5x = None if of_hub else find_t5x(path)
-    entries = read_t5x(t5x) if t5x else None
+    entries, notes = read_t5x(t5x) if t5x else None, []
     folders = [path] if t5x is None else [t5x.parent, t5x.parent.parent] if t5x.name == TREE else [t5x.parent]
     file = next((folder / "config.json" for folder in folders if (folder / "config.json").is_file()), None)
+    why = "the configuration that was given"
     if isinstance(config, Config):
         resolved = config
     elif file is not None:
         resolved = Config.from_file(file, config or {})
     elif t5x is not None:
         resolved = derive_config(t5x, entries, folders, config or {})
+        why = "what T5X's tensors are"
     else:
-        steps = sorted(path.glob("checkpoints/step-*"))
-        what = f"the last checkpoint of this run is {steps[-1]}" if steps else f"a model folder has config.json, {WEIGHTS} and {TOKENIZER}"
-        raise FileNotFoundError(f"{path}: no config.json here; {what}")
+        raise FileNotFoundError(f"{path}: no config.json here; {_describe_instead(path)}")
+    if entries is None:
+        entries, notes = entries_of(path)
+    if file is not None and not isinstance(config, Config):
+        head = _head_of(read_keys(file, config or {}), config or (), entries)
+        resolved, why = replace(resolved, **head.keys), head.why
+        notes += (
+            [Note(f"the head is {describe_head(head.tied, head.scaled)}: {head.why}; {head.against}", loud=True)] if head.against else []
+        )
+    if (path / ADAPTER).is_file():
+        notes.append(Note(f"the weights beside it are loaded without {describe_adapter(path)}", loud=True))
     home = next((folder for folder in folders if (folder / TOKENIZER).is_file()), folders[0])
-    return Checkpoint(home, resolved, entries_of(path) if entries is None else entries)
+    return Checkpoint(home, resolved, entries, why, tuple(notes))
+
+
+def _describe_instead(path):
+    """What the folder, which is no model's, holds instead, or what a model's holds."""
+    steps = sorted(path.glob("checkpoints/step-*"))
+    if steps:
+        return f"the last checkpoint of this run is {steps[-1]}"
+    return describe_folder(path) or f"a model folder has config.json, {WEIGHTS} and {TOKENIZER}"
+
+
+def _head_of(data, given, entries):
+    """The Head of a configuration beside these tensors, whose values are compared only where no key decides."""
+    own, shared, head = None, entries.get(SHARED), entries.get(HEAD)
+    if is_unclear(data, given):
+        comparable = shared is not None and head is not None and shared.shape == head.shape and {shared.dtype, head.dtype} <= set(FLOATS)
+        own = not _same_values(shared, head) if comparable else head is not None or data.get("tie_word_embeddings") is False
+    return decide_head(data, given, own)
 
 
 def _with_config(packed, config):
@@ -206,36 +258,46 @@ def weights_in(folder):
 
 
 def entries_of(folder):
-    """{tensor name: Entry} of all files of the folder."""
+    """({tensor name: Entry} of all files of the folder, Notes of what was decided about them)."""
     for name, read in READERS.items():
         if (folder / name).is_file():
-            return {entry.name: entry for entry in read(folder / name)}
-        if (folder / f"{name}.index.json").is_file():
-            return _entries_of_shards(folder / f"{name}.index.json", read)
-    raise FileNotFoundError(f"{folder}: neither {WEIGHTS} nor {PICKLED} nor the index of their shards is here")
+            return set_names_right(folder / name, {entry.name: entry for entry in read(folder / name)})
+        if (index := folder / f"{name}.index.json").is_file():
+            entries, lost = _entries_of_shards(index, read)
+            entries, notes = set_names_right(index, entries)
+            if lost:
+                notes.append(Note(f"{index.name} promises {' and '.join(lost)}, which no shard holds; they would be copies", loud=False))
+            return entries, notes
+    instead = describe_folder(folder)
+    message = f"{folder}: neither {WEIGHTS} nor {PICKLED} nor the index of their shards is here"
+    raise FileNotFoundError(f"{message}; {instead}" if instead else message)
 
 
 def _entries_of_shards(index, read):
+    """({tensor name: Entry}, names of copies of the embedding that no shard holds, though the index says so)."""
     data = parse_json(index, index.read_bytes())
     weight_map = data.get("weight_map") if isinstance(data, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
         raise FormatError(f"{index}: no weight_map, which names the file of each tensor")
     problems = Problems(index)
     check_plain_names(problems, ((f"tensor {name}", shard) for name, shard in weight_map.items()))
-    entries = {}
+    entries, missing = {}, []
     for shard in sorted(set(weight_map.values())):
         if not (index.parent / shard).is_file():
-            problems.add(f"file {shard}: not here, expected in {index.parent}")
+            missing.append(shard)
+            problems.add(f"file {shard}: not here, though the index lists it; get this shard again, into {index.parent}")
             continue
         for entry in read(index.parent / shard):
             if weight_map.get(entry.name) != shard:
                 problems.add(f"file {shard}, tensor {entry.name}: the index places it in {weight_map.get(entry.name, 'no file')}")
             entries[entry.name] = entry
-    for name in weight_map:
-        if name not in entries:
+    lost = [name for name in weight_map if name not in entries and weight_map[name] not in missing]
+    copies = [name for name in lost if name.endswith(_MAY_BE_LOST)] if any(name.endswith((SHARED, *COPIES)) for name in entries) else []
+    for name in lost:
+        if name not in copies:
             problems.add(f"file {weight_map[name]}, tensor {name}: promised by the index, not found")
     problems.check()
-    return entries
+    return entries, copies
 
 
 # ---- into the core ---------------------------------------------------------------------------------------------------
@@ -280,19 +342,25 @@ def check_place_of_weights(folder, dtype):
 
 
 def config_json(config, dtype):
-    """Content of config.json. Where the hub's keys for the number type are there, they tell that of the file beside it."""
+    """Content of config.json. Where the hub's keys for the number type are there, they tell that of the file beside it; those of the
+    head are such that transformers 4 and 5 compute what this program does."""
     dtypes = {key: dtype for key in ("dtype", "torch_dtype") if key in config.extra and dtype != "int8"}
-    return (json.dumps(config.to_dict() | dtypes, indent=2, sort_keys=True) + "\n").encode()
+    keys = portable_head(config.to_dict() | dtypes, config.tie_word_embeddings, config.scaled)
+    if config.scaled and not config.tie_word_embeddings:
+        _log.warning("a scaled head of its own is saved: transformers 5 computes it so, transformers 4 has none and leaves the scale away")
+    return (json.dumps(keys, indent=2, sort_keys=True) + "\n").encode()
 
 
 def add_weights(files, config, dtype, chunks_of):
     """Adds model.safetensors to a FileSet. dtype: "float32", or "bfloat16" for all but what stays float32.  chunks_of(name):
-    arrays that make the tensor."""
+    arrays that make the tensor. The head of a tied and unscaled model is there too, a copy of the embedding (head.py)."""
     shapes, half = config.tensors(), dtype == "bfloat16"
+    if needs_copy(config.tie_word_embeddings, config.scaled):
+        shapes[HEAD] = shapes[SHARED]
     stored = {name: "BF16" if half and not stays_float32(name) else "F32" for name in shapes}
     with files.opened(WEIGHTS) as file:
         file.write(header_of({name: (stored[name], shape) for name, shape in shapes.items()}))
         for name in shapes:
-            for chunk in chunks_of(name):
+            for chunk in chunks_of(name if name != HEAD or not config.tie_word_embeddings else SHARED):
                 turned = as_bfloat16(chunk) if stored[name] == "BF16" else as_float32(chunk)
                 file.write(memoryview(turned).cast("B"))

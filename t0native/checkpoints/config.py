@@ -17,8 +17,9 @@ from t0native import _core
 from t0native.base.arguments import FLAG, NUMBER, TEXT, WHOLE, check, one_of, shown
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.jsontext import parse_json
+from t0native.checkpoints.head import decide_head, keep_head
 
-__all__ = ["Config", "stays_float32"]
+__all__ = ["Config", "read_keys", "stays_float32"]
 
 # The sizes of T5 1.1: d_model, d_ff, heads, layers of each stack.
 _T5_V1_1 = {
@@ -37,9 +38,10 @@ _KINDS = {  # what a value is; its range is the core's to judge
     **dict.fromkeys(("dropout_rate", "layer_norm_epsilon"), NUMBER),
     "feed_forward_proj": TEXT,
     "tie_word_embeddings": FLAG,
+    "scale_decoder_outputs": FLAG.or_none(),
 }
 _REQUIRED = ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads")  # no sane default stands in for a shape
-_DERIVED = ("dense_act_fn", "is_gated_act", "scale_decoder_outputs")  # the hub derives them; checked, never written
+_DERIVED = ("dense_act_fn", "is_gated_act")  # the hub derives them; checked, never written
 _HEAD = {"architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "is_encoder_decoder": True}
 _LARGEST_FILE = 1 << 20
 
@@ -94,10 +96,11 @@ class Config:
     dropout_rate: float = 0.1
     layer_norm_epsilon: float = 1e-6
     feed_forward_proj: str = "gated-gelu"  # or "relu" (T5 1.0)
-    tie_word_embeddings: bool = False
+    tie_word_embeddings: bool = False  # the head is the embedding
     pad_token_id: int = 0
     eos_token_id: int = 1
     decoder_start_token_id: int | None = None  # None: pad_token_id
+    scale_decoder_outputs: bool | None = None  # by d_model^-0.5, before the head; None, in which what it means is kept: where it is tied
     extra: Mapping[str, object] = field(default_factory=dict)  # keys of config.json that change no number
 
     def __post_init__(self):
@@ -105,6 +108,8 @@ class Config:
             object.__setattr__(self, "num_decoder_layers", self.num_layers)
         if self.decoder_start_token_id is None:
             object.__setattr__(self, "decoder_start_token_id", self.pad_token_id)
+        if isinstance(self.scale_decoder_outputs, bool) and self.scale_decoder_outputs is self.tie_word_embeddings:
+            object.__setattr__(self, "scale_decoder_outputs", None)
         problems = [problem for name, kind in _KINDS.items() if (problem := kind.problem(name, getattr(self, name)))]
         if problems:
             raise ConfigError("configuration: " + "; ".join(problems))
@@ -133,14 +138,8 @@ class Config:
         Traceback (most recent call last):
         FileNotFoundError: [Errno 2] No such file or directory: 'nowhere/config.json'
         """
-        path = Path(path)
-        with open(path, "rb") as file:
-            text = file.read(_LARGEST_FILE + 1)
-        if len(text) > _LARGEST_FILE:
-            raise FormatError(f"{path}: more than {_LARGEST_FILE} bytes; a config.json has a few thousand")
-        data = parse_json(path, text)
         try:
-            return cls.from_dict({**data, **changes} if isinstance(data, dict) else data)
+            return cls._of(read_keys(path, changes), changes)
         except ConfigError as error:
             raise FormatError(f"{path}: {error}") from None
 
@@ -153,6 +152,11 @@ class Config:
         Traceback (most recent call last):
         t0native.ConfigError: configuration: missing d_kv, d_ff, num_layers, num_heads
         """
+        return cls._of(data, ())
+
+    @classmethod
+    def _of(cls, data, given):
+        """given: keys that a user gave, which count as they are."""
         if not isinstance(data, Mapping):
             raise ConfigError(f"configuration: an object with keys is needed, not {type(data).__name__}")
         missing = [name for name in _REQUIRED if name not in data]
@@ -165,7 +169,8 @@ class Config:
         ends = values.get("eos_token_id")
         if isinstance(ends, list) and ends:  # the first is the tokenizer's; generation ends at any
             values["eos_token_id"] = ends[0]
-        values["tie_word_embeddings"] = _head_is_tied(data, values["tie_word_embeddings"])
+        if isinstance(values["tie_word_embeddings"], bool) and values.get("scale_decoder_outputs") in (None, True, False):
+            values |= decide_head(data, given).keys  # other values are refused with the other fields
         _check_derived(data, values["feed_forward_proj"])
         extra = {key: value for key, value in data.items() if key not in own and key not in _DERIVED and value != _HEAD.get(key, _HEAD)}
         if isinstance(ends, list) and len(ends) > 1:
@@ -182,7 +187,19 @@ class Config:
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
         if isinstance(self.extra.get("eos_token_id"), list):  # of several, where a file says so
             own["eos_token_id"] = [own["eos_token_id"], *self.extra["eos_token_id"][1:]]
-        return {**_HEAD, **self.extra, **own}
+        if self.scale_decoder_outputs is None:
+            del own["scale_decoder_outputs"]
+            return {**_HEAD, **self.extra, **own}
+        return keep_head({**_HEAD, **self.extra, **own})
+
+    @property
+    def scaled(self):
+        """Whether the decoder's outputs are multiplied by d_model^-0.5 before the head.
+
+        >>> Config.t5_v1_1("small").scaled, Config.t5_v1_1("small", tie_word_embeddings=True).scaled
+        (False, True)
+        """
+        return self.tie_word_embeddings if self.scale_decoder_outputs is None else self.scale_decoder_outputs
 
     @property
     def parameters(self):
@@ -218,7 +235,19 @@ class Config:
 
     def core(self):
         """The dict that the C core's Model takes."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
+        return own | {"scale_decoder_outputs": self.scaled}
+
+
+def read_keys(path, changes=MappingProxyType({})):
+    """The content of a config.json with `changes` in the place of its keys, none of them judged. Errors as Config.from_file's."""
+    path = Path(path)
+    with open(path, "rb") as file:
+        text = file.read(_LARGEST_FILE + 1)
+    if len(text) > _LARGEST_FILE:
+        raise FormatError(f"{path}: more than {_LARGEST_FILE} bytes; a config.json has a few thousand")
+    data = parse_json(path, text)
+    return {**data, **changes} if isinstance(data, dict) else data
 
 
 def stays_float32(name):
@@ -231,6 +260,7 @@ def stays_float32(name):
 
 
 def _refuse_what_matters(data):
+    _refuse_architectures(data)
     for key, allowed in _ONLY.items():
         if key in data and data[key] not in allowed:
             wanted = " or ".join(json.dumps(value) for value in allowed)
@@ -238,24 +268,15 @@ def _refuse_what_matters(data):
     for alias, key in _ALIASES.items():
         if alias in data and data[alias] != data[key]:
             raise ConfigError(f"configuration: {alias} {shown(data[alias])} contradicts {key} {shown(data[key])}, which means the same")
+
+
+def _refuse_architectures(data):
     architectures = data.get("architectures") or []
     if not isinstance(architectures, list) or not all(isinstance(name, str) for name in architectures):
         raise ConfigError(f"configuration: architectures {architectures!r}: must be a list of names")
     for name in architectures:
         if not name.endswith("ForConditionalGeneration") and not name.endswith("WithLMHeadModel"):
             raise ConfigError(f"configuration: architectures {name!r} is not supported; T5ForConditionalGeneration is")
-
-
-def _head_is_tied(data, tied):
-    """transformers 5 writes tie_word_embeddings true for every T5 and tells T5 1.1 by scale_decoder_outputs false."""
-    scaled = data.get("scale_decoder_outputs")
-    if scaled is None or not isinstance(tied, bool):  # what is no bool is refused with the other fields
-        return tied
-    if not isinstance(scaled, bool):
-        raise ConfigError(f"configuration: scale_decoder_outputs {scaled!r}: must be true or false")
-    if scaled and tied is False:
-        raise ConfigError("configuration: scale_decoder_outputs true with tie_word_embeddings false is not supported")
-    return tied and scaled
 
 
 def _check_derived(data, proj):

@@ -39,6 +39,7 @@ def convert(checkpoint, folder, dtype, name=None):
             f"{checkpoint.path}: holds int8 weights, from which no others can be made; convert the model that it was made from"
         )
     checkpoint.check()
+    checkpoint.tell()
     if Path(folder).resolve() != checkpoint.folder.resolve():
         check_place_of_weights(folder, dtype)
     end = decide_end_token(name or checkpoint.folder, checkpoint.folder, checkpoint.config)

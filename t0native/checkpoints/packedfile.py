@@ -25,6 +25,7 @@ from t0native import _core
 from t0native.base.errors import FormatError, NumericError
 from t0native.base.jsontext import parse_json
 from t0native.checkpoints.config import Config, stays_float32
+from t0native.checkpoints.head import describe_head
 from t0native.checkpoints.tensorfiles import Entry
 
 __all__ = ["PACKED", "PackedFile", "add_packed", "read_packed"]
@@ -59,8 +60,18 @@ class PackedFile:
 
         return {name: Entry(self.path, name, dtype(name), shape, ()) for name, shape in self.config.tensors().items()}
 
+    @property
+    def head(self):
+        """Its head in words."""
+        return f"{describe_head(self.config.tie_word_embeddings, self.config.scaled)} (as it was packed)"
+
+    notes = ()
+
     def check(self):
         """Nothing is left to check: the core compares the block's size with the configuration."""
+
+    def tell(self):
+        """Nothing is left to tell: it was told when the file was written."""
 
     def open(self, kernels=None, verify=False):
         """The core model, whose weights are the file's pages. FormatError where the file does not fit its configuration,

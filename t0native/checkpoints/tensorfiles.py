@@ -4,7 +4,8 @@ An Entry says which file holds a tensor, with its dtype and shape; going through
 rows, so that nobody ever holds more than a few megabytes of a file:
 
     row = 0
-    for chunk in entry:                     # float32, float16, or uint16 that holds bfloat16; [rows, columns], or a whole vector
+    for chunk in entry:                     # float32 (what is float64 rounded), float16, or uint16 that holds bfloat16;
+                                            # [rows, columns], or a whole vector
         core.put(name, row, chunk)
         row += len(chunk)
 
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from t0native.base.errors import FormatError
+from t0native.base.errors import FormatError, NumericError
 
 __all__ = [
     "CHUNK",
@@ -55,7 +56,7 @@ DTYPE_BYTES = {
     "F8_E4M3": 1,
     "F8_E5M2": 1,
 }
-FLOATS = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}  # what weights may be
+FLOATS = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2"), "F64": np.dtype("<f8")}  # what weights may be
 _PROBLEMS_SHOWN = 10
 
 
@@ -114,8 +115,18 @@ class Entry:
             for first in range(0, self.shape[0], at_once):
                 rows = read(file, first, min(at_once, self.shape[0] - first))
                 for at in range(0, len(rows), step):
-                    chunk = np.ascontiguousarray(rows[at : at + step])
-                    yield chunk.astype(chunk.dtype.newbyteorder("="), copy=False)
+                    yield self.as_chunk(rows[at : at + step])
+
+    def as_chunk(self, rows):
+        """Rows of the file as they are given away. NumericError for a float64 that is beyond float32."""
+        chunk = np.ascontiguousarray(rows)
+        if self.dtype != "F64":
+            return chunk.astype(chunk.dtype.newbyteorder("="), copy=False)
+        with np.errstate(over="ignore"):
+            rounded = chunk.astype(np.float32)
+        if lost := np.flatnonzero(np.isinf(rounded) & np.isfinite(chunk)).tolist():
+            raise NumericError(f"{self.what}: a weight of {chunk.reshape(-1)[lost[0]]:.4g} is beyond float32, to which float64 is rounded")
+        return rounded
 
     def rows_of_a_chunk(self):
         return self.shape[0] if len(self.shape) == 1 else max(1, CHUNK // self.row_bytes)

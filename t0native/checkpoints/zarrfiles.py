@@ -74,8 +74,7 @@ class ZarrEntry(Entry):
         for first in range(0, self.shape[0], at_once):
             strip = self._strip(along, first, min(first + at_once, self.shape[0]))
             for at in range(0, len(strip), step):
-                chunk = np.ascontiguousarray(strip[at : at + step])
-                yield chunk.astype(chunk.dtype.newbyteorder("="), copy=False)
+                yield self.as_chunk(strip[at : at + step])
 
     def _strip(self, along, first, last):
         """Our rows first .. last - 1, put together from all chunks that have a part in them."""

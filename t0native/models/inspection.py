@@ -12,17 +12,21 @@ __all__ = ["describe_model", "memory_lines"]
 
 
 def describe_model(path, config=None):
-    """Facts of a checkpoint (docs/checkpoints.md) as a dict: files, whether it loads, configuration, number of weights, memory
-    (bytes, by number type), tensors (name, dtype, shape). FormatError and FileNotFoundError as for loading the model."""
+    """Facts of a checkpoint (docs/checkpoints.md) as a dict: files, whether it loads, what its head is and why, number of weights,
+    memory (bytes, by number type), configuration, tensors (name, dtype, shape).
+    FormatError and FileNotFoundError as for loading the model."""
     checkpoint = open_checkpoint(path, config)
     return {
         "folder": str(path),
         "files": _files(checkpoint.entries.values()),
         "loads": _loads(checkpoint),
         "tokenizer": TOKENIZER if (checkpoint.folder / TOKENIZER).is_file() else "none",
+        "head": checkpoint.head,
+        "notes": "; ".join(note.text for note in checkpoint.notes) or "none",
         "parameters": checkpoint.config.parameters,
         "memory": _memory(checkpoint.config),
-        "config": {key: value for key, value in asdict(checkpoint.config).items() if key != "extra"},
+        "config": {key: value for key, value in asdict(checkpoint.config).items() if key != "extra"}
+        | {"scale_decoder_outputs": checkpoint.config.scaled},
         "tensors": [[entry.name, entry.dtype, list(entry.shape)] for entry in checkpoint.entries.values()],
     }
 

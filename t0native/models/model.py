@@ -128,6 +128,7 @@ class Model:
         tokenizer = _load_tokenizer(checkpoint.folder, checkpoint.config)
         generation = _read_generation(checkpoint)
         checkpoint.check()
+        checkpoint.tell()
         if isinstance(checkpoint, PackedFile):
             core = checkpoint.open(_check_kernels(kernels), verify)
         else:

@@ -1,7 +1,7 @@
 """The record of a cell: one prompt of one task under one model, and what a report says of it.
 
     stage            in                       fills in
-    plan             evaluation/cells.py      model, task, dataset, subset, split, prompt, prompt_id; metric; dropped, cut, reason of its rows
+    plan             evaluation/cells.py      what it is of (model ... prompt_id), metric; dropped, cut, reason of its rows
     judge            evaluation/cells.py      metrics, normalized; correct, chance, draws
     keep             evaluation/evaluate.py   examples, where a journal keeps them
     summarize        summary.py               value, low, high, n

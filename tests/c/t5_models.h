@@ -24,6 +24,7 @@ static inline t0_config varied(bool gated, bool tied, int n_heads, int n_layers,
     t0_config c = PRIMES;
     c.gated = gated;
     c.tied = tied;
+    c.scaled = tied;
     c.n_heads = n_heads;
     c.n_layers = n_layers;
     c.n_decoder_layers = n_decoder_layers;

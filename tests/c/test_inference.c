@@ -35,6 +35,7 @@ static const t0_config CONFIGS[] = {
      .norm_epsilon = 1e-6f,
      .gated = false,
      .tied = true,
+     .scaled = true,
      .pad_id = 0,
      .eos_id = 1,
      .decoder_start_id = 0},

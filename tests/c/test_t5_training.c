@@ -75,6 +75,10 @@ static void gradients_agree_with_differences(void) {
     check_differences(varied(true, false, 3, 2, 3), PLAIN);
     check_differences(varied(true, true, 3, 3, 1), PLAIN);
     check_differences(varied(false, true, 1, 1, 2), PLAIN);
+    t0_config tied_unscaled = varied(true, true, 3, 2, 1), own_scaled = varied(false, false, 2, 1, 2);
+    tied_unscaled.scaled = false, own_scaled.scaled = true;
+    check_differences(tied_unscaled, PLAIN);
+    check_differences(own_scaled, PLAIN);
     t0_trainer_options terms = PLAIN;
     terms.label_smoothing = 0.1f;
     terms.z_loss = 0.01f;

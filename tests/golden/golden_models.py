@@ -23,6 +23,7 @@ def config(vocab, d_model, heads, d_kv, d_ff, layers, decoder_layers, buckets=32
         "relative_attention_max_distance": distance,
         "feed_forward_proj": proj,
         "tie_word_embeddings": tied,
+        "scale_decoder_outputs": tied,
         **BASE,
     }
 
