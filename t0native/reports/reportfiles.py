@@ -22,7 +22,7 @@ from t0native.reports.summary import DISTRIBUTION, ENTRY
 __all__ = ["read_report", "write_report"]
 
 _LIST = Kind(lambda value: isinstance(value, list), "a list")
-LATER = ("metrics", "normalized", "examples")  # keys that reports of version 0.1 before them lack
+LATER = ("cut", "metrics", "normalized", "examples")  # keys that reports of version 0.1 before them lack
 _ABOUT = {"models": _LIST, "seconds": NUMBER}  # where they are there
 
 
