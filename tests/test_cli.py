@@ -532,6 +532,59 @@ def test_ctrl_c_exits_with_130(place):
     assert np.array_equal(kept, saved)
 
 
+def test_the_end_token_and_sentinels_reach_every_verb(run, place, caplog):
+    """A folder without a key is read with the end token; the option goes before it, and a model that is trained keeps it."""
+    model = t0.mini.new_model(0)
+    model.save(place / "tiny")
+    (place / "tiny/tokenizer_config.json").unlink()
+    file = place / "tiny/config.json"
+    file.write_text(json.dumps({name: value for name, value in json.loads(file.read_text()).items() if name != "add_eos_to_inputs"}))
+    text, sentinel = "Is it tea?", "Is it <extra_id_0>?"
+    for options, added in (((), True), (("--add-eos-to-inputs",), True), (("--no-add-eos-to-inputs",), False)):
+        caplog.clear()
+        code, out, _ = run("rank", "--model", "tiny", *options, "--json", text, "Yes", "No")
+        assert code == 0 and json.loads(out)["scores"] == model.rank(text, ["Yes", "No"], add_eos_to_inputs=added).scores.tolist()
+        assert ("no key tells how it was trained" in caplog.text) is (not options)
+        code, out, _ = run("generate", "--model", "tiny", *options, "--max-new-tokens", 4, text)
+        assert (code, out.rstrip("\n")) == (0, model.generate(text, max_new_tokens=4, add_eos_to_inputs=added))
+        assert run("evaluate", "--model", "tiny", "--suite", "mini", "--limit", 1, "--out", f"e{added}", *options)[0] == 0
+        assert t0.Report.load(place / f"e{added}").about["add_eos_to_inputs"] is added
+    code, out, _ = run("rank", "--model", "tiny", "--sentinels", "--no-add-eos-to-inputs", "--json", sentinel, "Yes", "No")
+    assert code == 0 and json.loads(out)["scores"] == model.rank(sentinel, ["Yes", "No"], sentinels=True).scores.tolist()
+    (place / "rows.jsonl").write_text("".join(json.dumps({"text": f"row {i}"}) + "\n" for i in range(9)))
+    recipe = "model: tiny\nsteps: 1\nbatch_size: 2\ntasks:\n  - {dataset: mine, data: rows.jsonl, objective: prefix_lm}\n"
+    (place / "plain.yaml").write_text(recipe)
+    (place / "without.yaml").write_text(recipe + "add_eos_to_inputs: false\n")
+    for file, options, added in (
+        ("plain.yaml", (), True),
+        ("plain.yaml", ("--no-add-eos-to-inputs",), False),
+        ("without.yaml", (), False),
+        ("without.yaml", ("--add-eos-to-inputs",), True),
+    ):
+        length = re.search(r"input \((\d+) tokens\)", run("train", file, "--show", 1, *options)[1])[1]
+        assert run("train", file, "--out", f"run-{file}-{added}", *options)[0] == 0
+        assert t0.Model.from_pretrained(place / f"run-{file}-{added}").add_eos_to_inputs is added
+        bare = re.search(r"input \((\d+) tokens\)", run("train", file, "--show", 1, "--no-add-eos-to-inputs")[1])[1]
+        assert int(length) == int(bare) + added
+
+
+def test_options_of_generation_reach_an_evaluation(run, place):
+    t0.mini.new_model(0).save(place / "tiny")
+    options = ["--generation", "num_beams=2", "--generation", "early_stopping=never", "--generation", "length_penalty=0.5"]
+    assert run("evaluate", "--model", "tiny", "--suite", "mini", "--limit", 1, "--out", "beams", *options)[0] == 0
+    told = t0.Report.load(place / "beams").about["generation"]
+    assert (told["num_beams"], told["early_stopping"], told["length_penalty"]) == (2, "never", 0.5)
+    for text, message in (
+        ("num_beams", "--generation 'num_beams': must be KEY=VALUE, each key once, as in num_beams=4"),
+        ("=2", "--generation '=2': must be KEY=VALUE"),
+        ("num_beams=many", "generation.num_beams 'many': must be a whole number from 1 to 1024"),
+        ("beams=2", "generation: no option 'beams' here; did you mean 'num_beams'"),
+    ):
+        code, _, err = run("evaluate", "--model", "nowhere", "--suite", "mini", "--generation", text)
+        assert code == 2 and message in err
+    assert "each key once" in run("evaluate", "--model", "nowhere", "--suite", "mini", *["--generation", "seed=1"] * 2)[2]
+
+
 def test_shots_and_the_end_token_reach_an_evaluation(run, place):
     t0.mini.new_model(0).save(place / "tiny")
     told = {}

@@ -535,6 +535,21 @@ def test_a_model_ranks_choices_or_writes(tmp_path):
     assert answers.ask([{"error": "line 1"}]) == [None] and answers.tokenizer.fingerprint == t0.mini.tokenizer().fingerprint
 
 
+def test_the_model_is_asked_with_the_end_token_that_it_has(tmp_path):
+    model = t0.Model.mini()
+    model.generation = {"num_beams": 2, "num_return_sequences": 2}
+    row = {"dropped": False, "choices": ["Anna", "Ben"], "input_text": "Anna keeps a cat. Who keeps the cat?", "target_text": "Anna"}
+    for own in (False, True):
+        model.add_eos_to_inputs = own
+        model.save(tmp_path / str(own))
+        for given in (None, False, True):
+            answers, ended = Answers(tmp_path / str(own), given), own if given is None else given
+            want = model.rank(row["input_text"], row["choices"], add_eos_to_inputs=ended).scores.tolist()
+            assert [score for _, score in answers.ask([row])[0]["choices"]] == want
+            (told,) = answers.ask([row | {"choices": None}])
+            assert told["answer"] == model.generate(row["input_text"], max_new_tokens=16, add_eos_to_inputs=ended)[0]
+
+
 def test_the_model_answers(browser, studio, first):
     class Said:
         def ask(self, rows):

@@ -17,7 +17,7 @@ class AskedModel:
     """A model and how it is asked. add_eos: true, false, or None for the model's own.  generation: a mapping of options, or None."""
 
     def __init__(self, model, add_eos, generation):
-        self._model, self._given = model, check_options(generation or {})
+        self._model, self._given = model, check_options({} if generation is None else generation)
         self._own_end = getattr(model, "add_eos_to_inputs", False)
         self._end = self._own_end if add_eos is None else add_eos
         self._open = add_eos is None and self._end and getattr(model, "end_token_assumed", False)

@@ -275,6 +275,8 @@ def check_options(options):
     options = check(MAPPING, "generation", options)
     known = _KINDS.keys() - {"prefix_allowed_tokens_fn", "output_scores"}
     for name in options:
+        if name in _UNAVAILABLE:
+            raise ConfigError(f"generation.{name}: not available here; {_UNAVAILABLE[name][1]}")
         if name not in known:
             raise ConfigError(f"generation: no option {name!r} here; {suggest(str(name), known)}")
     return {name: check(_KINDS[name], f"generation.{name}", value) for name, value in options.items()}

@@ -33,6 +33,7 @@ class Answers:
         choices = row["choices"]
         if not choices or len(choices) > MAX_CHOICES:
             answer = self._model.generate(row["input_text"], max_new_tokens=MAX_NEW_TOKENS, truncate=True)
+            answer = answer[0] if isinstance(answer, list) else answer  # the best of several, where the model's file asks for them
             return {"answer": str(answer), "right": str(answer).strip() == row["target_text"], "choices": []}
         ranking = self._model.rank(row["input_text"], choices, truncate=True)
         return {
