@@ -289,6 +289,20 @@ static PyObject *tokenizer_id_to_piece(PyObject *object, PyObject *value) {
     return PyUnicode_DecodeUTF8((const char *)tok->spiece.pieces[id].text, tok->spiece.pieces[id].size, "replace");
 }
 
+PyDoc_STRVAR(kind_of_doc,
+             "kind_of($self, id, /)\n--\n\nWhat SentencePiece takes the piece `id` for: 'normal', 'unknown', 'control', 'user', "
+             "'unused' or 'byte'. ValueError outside [0, n_pieces).\n\n"
+             ">>> tok = t0.mini.tokenizer()\n>>> tok.kind_of(tok.eos_id)\n'control'\n");
+static PyObject *tokenizer_kind_of(PyObject *object, PyObject *value) {
+    static const char *const names[] = {NULL, "normal", "unknown", "control", "user", "unused", "byte"};
+    const t0_spiece *spiece = &((tokenizer_object *)object)->tokenizer->spiece;
+    const Py_ssize_t id = PyNumber_AsSsize_t(value, PyExc_OverflowError);
+    if (id == -1 && PyErr_Occurred()) return NULL;
+    if (id < 0 || (size_t)id >= spiece->n_pieces)
+        return PyErr_Format(PyExc_ValueError, "id %zd: must be at least 0 and below n_pieces, %zu", id, spiece->n_pieces);
+    return PyUnicode_FromString(names[spiece->pieces[id].type]);
+}
+
 PyDoc_STRVAR(piece_to_id_doc,
              "piece_to_id($self, piece, /)\n--\n\nThe id of a piece, sentinel or added token; unk_id for a text that is none.\n\n"
              ">>> t0.mini.tokenizer().piece_to_id('</s>')\n1\n");
@@ -429,6 +443,7 @@ static PyMethodDef tokenizer_methods[] = {
     {"decode", T0PY_METHOD(tokenizer_decode), METH_VARARGS | METH_KEYWORDS, decode_doc},
     {"spans", T0PY_METHOD(tokenizer_spans), METH_VARARGS | METH_KEYWORDS, spans_doc},
     {"id_to_piece", tokenizer_id_to_piece, METH_O, id_to_piece_doc},
+    {"kind_of", tokenizer_kind_of, METH_O, kind_of_doc},
     {"piece_to_id", tokenizer_piece_to_id, METH_O, piece_to_id_doc},
     {"sentinel", tokenizer_sentinel, METH_O, sentinel_doc},
     {0},

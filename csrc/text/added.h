@@ -8,7 +8,7 @@
 enum {
     T0_ADDED_MAX_TEXT = 1 << 10,   /* bytes of one */
     T0_ADDED_MAX_BYTES = 16 << 20, /* of all texts: the trie takes up to 26 times as much while it is built */
-    T0_ADDED_MAX_TOKENS = 1 << 20
+    T0_ADDED_MAX_TOKENS = 1 << 16
 };
 
 typedef enum t0_added_flag {

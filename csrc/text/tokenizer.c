@@ -34,6 +34,7 @@ static t0_status find_special(t0_tokenizer *tok, t0_error *err) {
     for (size_t id = 0; id < tok->spiece.n_pieces; id++) {
         const t0_piece_type type = tok->spiece.pieces[id].type;
         if (type == T0_PIECE_BYTE) T0_TRY(set_byte(tok, id, err));
+        tok->has_unused |= type == T0_PIECE_UNUSED;
         if (type != T0_PIECE_UNKNOWN) continue;
         if (tok->unk_id >= 0) return t0_fail(err, T0_EFORMAT, "pieces %d and %zu are both unknown", tok->unk_id, id);
         tok->unk_id = (int32_t)id;
@@ -164,7 +165,7 @@ int32_t t0_tokenizer_id(const t0_tokenizer *tok, t0_bytes piece) {
     if (id >= 0) return id;
     const uint32_t found = t0_trie_find(&tok->model.trie, piece);
     if (found != T0_TRIE_NONE) return (int32_t)found;
-    for (size_t i = 0; i < tok->spiece.n_pieces; i++) { /* unused pieces are in no table */
+    for (size_t i = 0; i < tok->spiece.n_pieces && tok->has_unused; i++) { /* unused pieces are in no table */
         const t0_piece *p = &tok->spiece.pieces[i];
         if (p->type == T0_PIECE_UNUSED && compare_text(piece, p) == 0) return (int32_t)i;
     }

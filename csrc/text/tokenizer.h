@@ -24,6 +24,7 @@ typedef struct t0_tokenizer {
     t0_added added;
     uint32_t *reserved; /* [n_reserved] ids of unknown, control and byte pieces, sorted by text; owned */
     size_t n_reserved, n_extra;
+    bool has_unused; /* some piece is unused */
     int32_t unk_id, eos_id, pad_id; /* eos and pad: -1 where the model has none */
     int32_t byte_ids[256];          /* with byte_fallback */
 } t0_tokenizer;
