@@ -385,7 +385,7 @@ static int view_added(PyObject *added, t0_added_token *tokens) {
             PyErr_Format(PyExc_ValueError, "added[%zd]: flags %d, must be 0 to %d", i, flags, T0_ADDED_FLAGS);
             return -1;
         }
-        tokens[i] = (t0_added_token){{(const uint8_t *)text, (size_t)size}, id, (unsigned)flags};
+        tokens[i] = (t0_added_token){.text = {(const uint8_t *)text, (size_t)size}, .id = id, .flags = (unsigned)flags};
     }
     return 0;
 }

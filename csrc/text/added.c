@@ -74,7 +74,10 @@ static t0_status normalize_keys(t0_added *added, const t0_normalizer *rules, t0_
     }
     t0_buffer_free(&text);
     size_t at = 0; /* the buffer has stopped moving */
-    for (size_t i = 0; i < n && status == T0_OK; at += keys[i++].size) keys[i].text = added->patterns.data + at;
+    for (size_t i = 0; i < n && status == T0_OK; at += keys[i++].size) {
+        keys[i].text = added->patterns.data + at;
+        added->tokens[keys[i].value].shown = (t0_bytes){keys[i].text, keys[i].size};
+    }
     return status;
 }
 
@@ -100,6 +103,7 @@ t0_status t0_added_new(t0_added *out, const t0_added_token *tokens, size_t n, co
     if (!keys || !out->tokens) status = t0_fail_memory(err, n * sizeof *tokens);
     else {
         memcpy(out->tokens, tokens, n * sizeof *tokens);
+        for (size_t i = 0; i < n; i++) out->tokens[i].shown = out->tokens[i].text;
         qsort(out->tokens, n, sizeof *tokens, by_id);
         status = build(out, rules, keys, err);
     }
@@ -174,6 +178,7 @@ bool t0_added_alone(t0_bytes text, size_t begin, size_t end) {
 
 size_t t0_added_space_before(t0_bytes text, size_t first, size_t end) {
     size_t begin;
+    if (end < first) return first;
     while (end > first && t0_is_white_space(character_before(text, end, &begin))) end = begin;
     return end;
 }

@@ -26,6 +26,7 @@ typedef struct t0_added_token {
     t0_bytes text; /* 1 to T0_ADDED_MAX_TEXT bytes of UTF-8, borrowed for the life of the tokenizer */
     int32_t id;
     unsigned flags; /* t0_added_flag, or'ed */
+    t0_bytes shown; /* its text when it is decoded: of a normalised one what the rules make of it; set by t0_added_new */
 } t0_added_token;
 
 /* Tokens that are looked for in one form of the text. */
@@ -53,7 +54,7 @@ const t0_added_token *t0_added_longest(const t0_added *added, const t0_added_set
 
 /* Whether text[begin, end) stands apart: no character of a word before it and none behind. */
 bool t0_added_alone(t0_bytes text, size_t begin, size_t end);
-/* Where the white space that ends at text[end] begins, not before `first`; where that which begins at text[begin] ends. */
+/* Where the white space that ends at text[end] begins, not before `first` even where that is behind it; where that which begins at text[begin] ends. */
 size_t t0_added_space_before(t0_bytes text, size_t first, size_t end);
 size_t t0_added_space_behind(t0_bytes text, size_t begin);
 

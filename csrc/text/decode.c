@@ -55,8 +55,8 @@ static bool add_text(decoder *d, t0_bytes text) {
 }
 
 static bool add_added(decoder *d, const t0_added_token *token) {
-    if (!(token->flags & (T0_ADDED_SPECIAL | T0_ADDED_CONTROL))) return add_text(d, token->text);
-    return !d->special || t0_buffer_add(d->out, token->text.data, token->text.size);
+    const bool hidden = token->flags & (T0_ADDED_SPECIAL | T0_ADDED_CONTROL) && !d->special;
+    return hidden || add_marked(d->out, token->shown);
 }
 
 static bool add_piece(decoder *d, int32_t id) {

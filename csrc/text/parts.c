@@ -43,7 +43,7 @@ static size_t token_here(const walk *w, int32_t *id, unsigned *flags) {
     return longer;
 }
 
-/* The next token, or false at the end of the text. */
+/* The next token, or false at the end of the text. It may begin in the white space that the last one took along. */
 static bool next_token(walk *w, found *out) {
     for (; w->at < w->text.size; w->at++) {
         unsigned flags;
@@ -51,13 +51,12 @@ static bool next_token(walk *w, found *out) {
         if (!w->set->begins[first] && !(w->sentinels && first == '<')) continue;
         const size_t begin = w->at, end = begin + token_here(w, &out->id, &flags);
         if (end == begin) continue;
-        w->at = end;
-        if (flags & T0_ADDED_SINGLE_WORD && !t0_added_alone(w->text, begin, end)) {
-            w->at--; /* the loop goes on behind it */
-            continue;
-        }
+        w->at = end - 1; /* the loop goes on behind it */
+        if (flags & T0_ADDED_SINGLE_WORD && !t0_added_alone(w->text, begin, end)) continue;
         out->begin = flags & T0_ADDED_LSTRIP ? t0_added_space_before(w->text, w->done, begin) : begin;
         out->end = flags & T0_ADDED_RSTRIP ? t0_added_space_behind(w->text, end > w->done ? end : w->done) : end;
+        if (out->begin >= out->end) continue; /* white space that the last one took along */
+        w->at = end;
         return true;
     }
     return false;

@@ -78,7 +78,9 @@ def _named(path, data):
     kind = _FOREIGN.get(Path(path).name)
     if kind:
         return f"a file of a {kind} tokenizer, not a SentencePiece model; a spiece.model or a tokenizer.json is read"
-    if data[:2] == b"PK" or (len(data) > 8 and data[8:9] == b"{" and data[:8] != data[:1] * 8 and int.from_bytes(data[:8], "little") < len(data)):
+    if data[:2] == b"PK" or (
+        len(data) > 8 and data[8:9] == b"{" and data[:8] != data[:1] * 8 and int.from_bytes(data[:8], "little") < len(data)
+    ):
         return "weights, not a SentencePiece model; a tokenizer is in spiece.model or tokenizer.json"
     return None
 
@@ -95,7 +97,9 @@ def read_file(path, extra_ids=None, make=_core.Tokenizer):
     if not looks_like_json(data):
         return TokenizerParts(_plain(path, data, USUAL_EXTRA_IDS if extra_ids is None else extra_ids, make), [], {}, [])
     if path.name in _SMALL:
-        raise FormatError(f"{path}: only settings of a tokenizer; its pieces are in spiece.model or tokenizer.json: give that, or the folder")
+        raise FormatError(
+            f"{path}: only settings of a tokenizer; its pieces are in spiece.model or tokenizer.json: give that, or the folder"
+        )
     if path.name in _FOREIGN:
         raise OtherTokenizer(f"{path}: {_named(path, data)}")
     found = read_tokenizer_json(path, data)
@@ -109,8 +113,8 @@ def read_file(path, extra_ids=None, make=_core.Tokenizer):
 def read_folder(folder, rows=None, make=_core.Tokenizer):
     """TokenizerParts of a folder's files together.
 
-    rows: of the model's embedding; None: not known.  make: the tokenizer's class. FileNotFoundError where no such file is there, OtherTokenizer for a kind that is not
-    read, FormatError for what is broken or contradicts another file."""
+    rows: of the model's embedding; None: not known.  make: the tokenizer's class. FileNotFoundError where no such
+    file is there, OtherTokenizer for a kind that is not read, FormatError for what is broken or contradicts another file."""
     folder = Path(folder)
     if (name := tokenizer_in(folder)) is None:
         raise FileNotFoundError(f"{folder}: {_nothing(folder)}")
@@ -133,11 +137,16 @@ def read_folder(folder, rows=None, make=_core.Tokenizer):
         if looks_like_json(model):
             raise FormatError(f"{folder / name}: JSON, not a SentencePiece model; a tokenizer.json is read under that name")
         plain = _plain(folder / name, model, USUAL_EXTRA_IDS, make)
-        extra = _extra_ids(folder / CONFIG_FILE, settings[0], None if rows is None else rows - plain.n_pieces)
+        usual = of_json.extra_ids if of_json else USUAL_EXTRA_IDS
+        extra = _extra_ids(folder / CONFIG_FILE, settings[0], usual, None if rows is None else rows - plain.n_pieces)
         if extra != plain.extra_ids:
             plain = _plain(folder / name, model, extra, make)
         notes += _disagreement(folder, name, plain, of_json)
-    added = merged(folder, plain, *settings, of_json.added if of_json else [])
+    if plain.extra_ids and rows is not None and plain.vocab_size > rows and not _behind(plain, of_json):
+        notes.append(f"{folder / name}: its {plain.extra_ids} sentinels have no rows in the embedding, of {rows}: they are left out")
+        plain = _plain(folder / name, plain.model_bytes, 0, make)
+    in_json = [] if of_json is None else [token for token in of_json.added if plain.extra_ids or not _is_sentinel(token, of_json)]
+    added = merged(folder, plain, *settings, in_json)
     return TokenizerParts(plain, added, files, notes)
 
 
@@ -148,9 +157,20 @@ def _mapping(path, data):
     return content
 
 
-def _extra_ids(path, config, room):
-    """How many sentinels stand behind the pieces: what tokenizer_config.json says, else T5's 100 where they fit."""
-    value = config.get("extra_ids", USUAL_EXTRA_IDS if room is None or room >= USUAL_EXTRA_IDS else 0)
+def _is_sentinel(token, of_json):
+    """Whether a token of tokenizer.json is one of the sentinels that it has behind the pieces."""
+    k = len(of_json.pieces) + of_json.extra_ids - 1 - token.id
+    return 0 <= k < of_json.extra_ids and token.text == f"<extra_id_{k}>"
+
+
+def _behind(plain, of_json):
+    """Whether tokenizer.json has tokens behind the sentinels."""
+    return of_json is not None and any(token.id >= plain.n_pieces + plain.extra_ids for token in of_json.added)
+
+
+def _extra_ids(path, config, usual, room):
+    """How many sentinels stand behind the pieces: what tokenizer_config.json says, else the usual number where they fit."""
+    value = config.get("extra_ids", usual if room is None or room >= usual else 0)
     limit = whole(0) if room is None else whole(0, max(room, 0))
     if problem := limit.problem("extra_ids", value):
         raise FormatError(f"{path}: {problem}, the rows of the vocabulary behind the pieces")

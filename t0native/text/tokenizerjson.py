@@ -77,7 +77,9 @@ def read_tokenizer_json(path, data):
     types, notes = _types(path, model, pieces, scores, added)
     _check_split(path, content, [piece for piece, kind in zip(pieces, types, strict=True) if kind == _USER])
     if _prefix(content) == "first" and any(token.id >= len(pieces) + extra + behind for token in added):
-        notes.append("prepend_scheme first: behind an added token a text begins with U+2581 all the same, as in transformers 5's T5Tokenizer")
+        notes.append(
+            "prepend_scheme first: behind an added token a text begins with U+2581 all the same, as in transformers 5's T5Tokenizer"
+        )
     spiece = _spiece(path, pieces, scores, types, spaces, charsmap, _end_token(path, content.get("post_processor")))
     return JsonModel(spiece, pieces, extra + behind, added, notes)
 
@@ -233,7 +235,9 @@ def _spaces(path, content):
         elif fate == "escaped":
             escaped = True
         elif fate is None:
-            raise OtherTokenizer(f"{path}: its normalizer has the step {step['type']}, which no SentencePiece model of T5's kind has: {_REMEDY}")
+            raise OtherTokenizer(
+                f"{path}: its normalizer has the step {step['type']}, which no SentencePiece model of T5's kind has: {_REMEDY}"
+            )
     for step in _steps(content.get("pre_tokenizer"), "pretokenizers"):
         known = step["type"] in ("WhitespaceSplit", "Split") or (step["type"] == "Metaspace" and step.get("replacement") == _MARK)
         if not known:
@@ -264,7 +268,9 @@ def _check_split(path, content, user):
     wanted = {"Regex": "|".join(re.escape(piece) for piece in sorted(user, key=len, reverse=True))}
     for step in _steps(content.get("pre_tokenizer"), "pretokenizers"):
         if step["type"] == "Split" and not (user and step.get("pattern") == wanted and step.get("behavior") == "Isolated"):
-            raise OtherTokenizer(f"{path}: its pre_tokenizer splits at {shown(step.get('pattern'))}, which no SentencePiece model does: {_REMEDY}")
+            raise OtherTokenizer(
+                f"{path}: its pre_tokenizer splits at {shown(step.get('pattern'))}, which no SentencePiece model does: {_REMEDY}"
+            )
 
 
 def _end_token(path, post):
@@ -314,5 +320,7 @@ def _spiece(path, pieces, scores, types, spaces, charsmap, end):
         n = len(content)
         parts.append(b"\n%b%b" % (lengths[n] if n < 256 else _varint(n), content))
     trainer = _field(3, 1) + (_field(35, 1) if _BYTE in types else b"") + (_field(47, end.encode(errors="replace")) if end else b"")
-    normal = (_field(2, charsmap) if charsmap else b"") + _field(3, spaces["add_dummy_prefix"]) + _field(4, spaces["remove_extra_whitespaces"])
+    normal = (
+        (_field(2, charsmap) if charsmap else b"") + _field(3, spaces["add_dummy_prefix"]) + _field(4, spaces["remove_extra_whitespaces"])
+    )
     return b"".join(parts) + _field(2, trainer) + _field(3, normal + _field(5, 1))
