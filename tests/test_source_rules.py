@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "base": set(),
     "text": {"base"},
     "data": {"base"},
-    "checkpoints": {"base"},
+    "checkpoints": {"base", "text"},
     "prompts": {"base", "data"},
     "promptsource": {"base", "prompts"},
     "generation": {"base", "text"},

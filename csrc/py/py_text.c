@@ -4,7 +4,7 @@
  * idle ones that only threads with the GIL touch. */
 #include "py/py_texts.h"
 
-#include "text/tokenizer.h"
+#include "text/parts.h"
 
 #include <assert.h>
 #include <string.h>
@@ -15,6 +15,7 @@ typedef struct tokenizer_object {
     PyObject_HEAD
     t0_tokenizer *tokenizer; /* owned */
     PyObject *model;         /* the file's bytes, which `tokenizer` points into */
+    PyObject *added;         /* tuple of (text, id, flags), into whose texts it points too */
     t0_encoder idle[MAX_IDLE];
     int n_idle;
 } tokenizer_object;
@@ -218,27 +219,28 @@ static PyObject *tokenizer_decode(PyObject *object, PyObject *args, PyObject *kw
     return out;
 }
 
-static PyObject *span_text(tokenizer_object *self, const t0_encoder *encoder, const t0_span *span) {
-    const t0_piece *piece = &self->tokenizer->spiece.pieces[span->id];
-    if (piece->type == T0_PIECE_BYTE) return PyUnicode_DecodeUTF8((const char *)piece->text, piece->size, "replace");
-    return PyUnicode_DecodeUTF8((const char *)encoder->normal.data + span->begin, (Py_ssize_t)(span->end - span->begin), "replace");
+static PyObject *span_text(tokenizer_object *self, const t0_buffer *normal, const t0_span *span) {
+    const t0_spiece *spiece = &self->tokenizer->spiece;
+    const t0_piece *piece = (size_t)span->id < spiece->n_pieces ? &spiece->pieces[span->id] : NULL;
+    if (piece && piece->type == T0_PIECE_BYTE) return PyUnicode_DecodeUTF8((const char *)piece->text, piece->size, "replace");
+    return PyUnicode_DecodeUTF8((const char *)normal->data + span->begin, (Py_ssize_t)(span->end - span->begin), "replace");
 }
 
-static PyObject *spans_to_python(tokenizer_object *self, const t0_encoder *encoder, const t0_buffer *spans) {
+static PyObject *spans_to_python(tokenizer_object *self, const t0_buffer *normal, const t0_buffer *spans) {
     const Py_ssize_t n = (Py_ssize_t)(spans->size / sizeof(t0_span));
     const t0_span *span = (const t0_span *)spans->data;
     PyObject *list = PyList_New(n);
     for (Py_ssize_t i = 0; list && i < n; i++) {
-        PyObject *text = span_text(self, encoder, &span[i]);
+        PyObject *text = span_text(self, normal, &span[i]);
         PyObject *entry = text ? Py_BuildValue("(NiII)", text, (int)span[i].id, (unsigned)span[i].origin, (unsigned)span[i].origin_end)
                                : NULL;
         if (!entry) Py_CLEAR(list);
         else PyList_SET_ITEM(list, i, entry);
     }
     if (!list) return NULL;
-    PyObject *normal = PyUnicode_DecodeUTF8((const char *)encoder->normal.data, (Py_ssize_t)encoder->normal.size, "replace");
-    PyObject *out = normal ? PyTuple_Pack(2, normal, list) : NULL;
-    Py_XDECREF(normal);
+    PyObject *whole = PyUnicode_DecodeUTF8((const char *)normal->data, (Py_ssize_t)normal->size, "replace");
+    PyObject *out = whole ? PyTuple_Pack(2, whole, list) : NULL;
+    Py_XDECREF(whole);
     Py_DECREF(list);
     return out;
 }
@@ -256,36 +258,54 @@ static PyObject *tokenizer_spans(PyObject *object, PyObject *args, PyObject *kwa
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|s:spans", names, &text, &errors)) return NULL;
     if (t0py_parse_errors(errors, &replace) < 0 || t0py_text_view(text, replace, -1, &view) < 0) return NULL;
     t0_encoder encoder = take_encoder(self);
-    t0_buffer spans = {0};
+    t0_buffer spans = {0}, normal = {0};
     t0_error err = {0};
     t0_status status;
     t0py_interrupt interrupt;
     const t0_poll poll = t0py_poll(&interrupt);
     Py_BEGIN_ALLOW_THREADS
-    status = t0_encode_spans(&encoder, view.bytes, &spans, &poll, &err);
+    status = t0_encode_parts_spans(&encoder, view.bytes, false, &spans, &normal, &poll, &err);
     Py_END_ALLOW_THREADS
-    PyObject *out = status == T0_OK ? spans_to_python(self, &encoder, &spans) : raise_here(self, &err);
+    PyObject *out = status == T0_OK ? spans_to_python(self, &normal, &spans) : raise_here(self, &err);
     give_encoder(self, &encoder);
     t0_buffer_free(&spans);
+    t0_buffer_free(&normal);
     Py_XDECREF(view.owner);
     return out;
 }
 
-PyDoc_STRVAR(id_to_piece_doc,
-             "id_to_piece($self, id, /)\n--\n\nThe text of a piece, or <extra_id_k> of a sentinel. ValueError outside [0, vocab_size).\n\n"
-             ">>> tok = t0.mini.tokenizer()\n>>> tok.id_to_piece(tok.eos_id)\n'</s>'\n");
+PyDoc_STRVAR(id_to_piece_doc, "id_to_piece($self, id, /)\n--\n\nThe text of a piece or an added token, or <extra_id_k> of a sentinel. "
+                              "ValueError for any other id.\n\n"
+                              ">>> tok = t0.mini.tokenizer()\n>>> tok.id_to_piece(tok.eos_id)\n'</s>'\n");
 static PyObject *tokenizer_id_to_piece(PyObject *object, PyObject *value) {
     const t0_tokenizer *tok = ((tokenizer_object *)object)->tokenizer;
     const Py_ssize_t id = PyNumber_AsSsize_t(value, PyExc_OverflowError);
     if (id == -1 && PyErr_Occurred()) return NULL;
     const Py_ssize_t n = (Py_ssize_t)tok->spiece.n_pieces, total = n + (Py_ssize_t)tok->n_extra;
+    const t0_added_token *added = id >= total && id <= INT32_MAX ? t0_added_by_id(&tok->added, (int32_t)id) : NULL;
+    if (added) return PyUnicode_DecodeUTF8((const char *)added->text.data, (Py_ssize_t)added->text.size, "replace");
     if (id < 0 || id >= total) return PyErr_Format(PyExc_ValueError, "id %zd: must be at least 0 and below %zd", id, total);
     if (id >= n) return PyUnicode_FromFormat("<extra_id_%zd>", total - 1 - id);
     return PyUnicode_DecodeUTF8((const char *)tok->spiece.pieces[id].text, tok->spiece.pieces[id].size, "replace");
 }
 
-PyDoc_STRVAR(piece_to_id_doc, "piece_to_id($self, piece, /)\n--\n\nThe id of a piece or sentinel; unk_id for a text that is none.\n\n"
-                              ">>> t0.mini.tokenizer().piece_to_id('</s>')\n1\n");
+PyDoc_STRVAR(kind_of_doc,
+             "kind_of($self, id, /)\n--\n\nWhat SentencePiece takes the piece `id` for: 'normal', 'unknown', 'control', 'user', "
+             "'unused' or 'byte'. ValueError outside [0, n_pieces).\n\n"
+             ">>> tok = t0.mini.tokenizer()\n>>> tok.kind_of(tok.eos_id)\n'control'\n");
+static PyObject *tokenizer_kind_of(PyObject *object, PyObject *value) {
+    static const char *const names[] = {NULL, "normal", "unknown", "control", "user", "unused", "byte"};
+    const t0_spiece *spiece = &((tokenizer_object *)object)->tokenizer->spiece;
+    const Py_ssize_t id = PyNumber_AsSsize_t(value, PyExc_OverflowError);
+    if (id == -1 && PyErr_Occurred()) return NULL;
+    if (id < 0 || (size_t)id >= spiece->n_pieces)
+        return PyErr_Format(PyExc_ValueError, "id %zd: must be at least 0 and below n_pieces, %zu", id, spiece->n_pieces);
+    return PyUnicode_FromString(names[spiece->pieces[id].type]);
+}
+
+PyDoc_STRVAR(piece_to_id_doc,
+             "piece_to_id($self, piece, /)\n--\n\nThe id of a piece, sentinel or added token; unk_id for a text that is none.\n\n"
+             ">>> t0.mini.tokenizer().piece_to_id('</s>')\n1\n");
 static PyObject *tokenizer_piece_to_id(PyObject *object, PyObject *piece) {
     const t0_tokenizer *tok = ((tokenizer_object *)object)->tokenizer;
     t0py_text view;
@@ -313,7 +333,12 @@ static PyObject *tokenizer_sentinel(PyObject *object, PyObject *value) {
 static PyObject *get_vocab_size(PyObject *object, void *unused) {
     (void)unused;
     const t0_tokenizer *tok = ((tokenizer_object *)object)->tokenizer;
-    return PyLong_FromSize_t(tok->spiece.n_pieces + tok->n_extra);
+    const size_t n = tok->spiece.n_pieces + tok->n_extra, last = tok->added.n ? (size_t)tok->added.tokens[tok->added.n - 1].id : 0;
+    return PyLong_FromSize_t(last >= n ? last + 1 : n);
+}
+static PyObject *get_added(PyObject *object, void *unused) {
+    (void)unused;
+    return Py_NewRef(((tokenizer_object *)object)->added);
 }
 static PyObject *get_n_pieces(PyObject *object, void *unused) {
     (void)unused;
@@ -344,25 +369,61 @@ static PyObject *get_model_bytes(PyObject *object, void *unused) {
     return Py_NewRef(((tokenizer_object *)object)->model);
 }
 
+/* Views of the added tokens of a tuple of (text, id, flags), in tokens[size of the tuple]. */
+static int view_added(PyObject *added, t0_added_token *tokens) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(added); i++) {
+        PyObject *item = PyTuple_GET_ITEM(added, i);
+        const char *text;
+        Py_ssize_t size;
+        int id, flags;
+        if (!PyTuple_CheckExact(item)) {
+            PyErr_Format(PyExc_TypeError, "added[%zd]: %.100s, must be (text, id, flags)", i, Py_TYPE(item)->tp_name);
+            return -1;
+        }
+        if (!PyArg_ParseTuple(item, "s#ii:added", &text, &size, &id, &flags)) return -1;
+        if (flags < 0 || flags > T0_ADDED_FLAGS) {
+            PyErr_Format(PyExc_ValueError, "added[%zd]: flags %d, must be 0 to %d", i, flags, T0_ADDED_FLAGS);
+            return -1;
+        }
+        tokens[i] = (t0_added_token){.text = {(const uint8_t *)text, (size_t)size}, .id = id, .flags = (unsigned)flags};
+    }
+    return 0;
+}
+
+/* Builds self->tokenizer of what self holds; -1 with an exception. */
+static int build_tokenizer(tokenizer_object *self, t0py_state *state, Py_ssize_t extra_ids) {
+    const t0_bytes file = {(const uint8_t *)PyBytes_AS_STRING(self->model), (size_t)PyBytes_GET_SIZE(self->model)};
+    const size_t n = (size_t)PyTuple_GET_SIZE(self->added);
+    t0_added_token *tokens = PyMem_Calloc(n + 1, sizeof *tokens);
+    if (!tokens) PyErr_NoMemory();
+    t0_error err = {0};
+    t0_status status = T0_OK;
+    const bool viewed = tokens && view_added(self->added, tokens) == 0;
+    if (viewed) {
+        Py_BEGIN_ALLOW_THREADS
+        status = t0_tokenizer_new(&self->tokenizer, file, (size_t)extra_ids, tokens, n, &err);
+        Py_END_ALLOW_THREADS
+    }
+    PyMem_Free(tokens);
+    if (viewed && status == T0_OK) return 0;
+    if (viewed) t0py_raise(state, &err);
+    return -1;
+}
+
 static PyObject *tokenizer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"model_bytes", "extra_ids", NULL};
-    PyObject *model;
+    static char *names[] = {"model_bytes", "extra_ids", "added", NULL};
+    PyObject *model, *added = NULL;
     Py_ssize_t extra_ids = 100;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "S|n:Tokenizer", names, &model, &extra_ids)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "S|nO!:Tokenizer", names, &model, &extra_ids, &PyTuple_Type, &added)) return NULL;
     if (extra_ids < 0) return PyErr_Format(PyExc_ValueError, "extra_ids %zd: at least 0", extra_ids);
     t0py_state *state = t0py_state_of_type(type);
     tokenizer_object *self = state ? (tokenizer_object *)type->tp_alloc(type, 0) : NULL;
     if (!self) return NULL;
     self->model = Py_NewRef(model);
-    const t0_bytes file = {(const uint8_t *)PyBytes_AS_STRING(model), (size_t)PyBytes_GET_SIZE(model)};
-    t0_error err = {0};
-    t0_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = t0_tokenizer_new(&self->tokenizer, file, (size_t)extra_ids, &err);
-    Py_END_ALLOW_THREADS
-    if (status == T0_OK) return (PyObject *)self;
+    self->added = added ? Py_NewRef(added) : PyTuple_New(0);
+    if (self->added && build_tokenizer(self, state, extra_ids) == 0) return (PyObject *)self;
     Py_DECREF(self);
-    return t0py_raise(state, &err);
+    return NULL;
 }
 
 static void tokenizer_dealloc(PyObject *object) {
@@ -371,6 +432,7 @@ static void tokenizer_dealloc(PyObject *object) {
     while (self->n_idle > 0) t0_encoder_free(&self->idle[--self->n_idle]);
     t0_tokenizer_free(self->tokenizer);
     Py_XDECREF(self->model);
+    Py_XDECREF(self->added);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -381,23 +443,26 @@ static PyMethodDef tokenizer_methods[] = {
     {"decode", T0PY_METHOD(tokenizer_decode), METH_VARARGS | METH_KEYWORDS, decode_doc},
     {"spans", T0PY_METHOD(tokenizer_spans), METH_VARARGS | METH_KEYWORDS, spans_doc},
     {"id_to_piece", tokenizer_id_to_piece, METH_O, id_to_piece_doc},
+    {"kind_of", tokenizer_kind_of, METH_O, kind_of_doc},
     {"piece_to_id", tokenizer_piece_to_id, METH_O, piece_to_id_doc},
     {"sentinel", tokenizer_sentinel, METH_O, sentinel_doc},
     {0},
 };
 
 static PyGetSetDef tokenizer_attributes[] = {
-    {"vocab_size", get_vocab_size, NULL, "Pieces and sentinels.", NULL},
+    {"vocab_size", get_vocab_size, NULL, "Ids: pieces, sentinels, and up to the last added token.", NULL},
     {"n_pieces", get_n_pieces, NULL, "Pieces in the model file.", NULL},
     {"extra_ids", get_extra_ids, NULL, "Sentinels behind the pieces.", NULL},
     {"pad_id", get_pad_id, NULL, "Id of the padding piece, or None.", NULL},
     {"eos_id", get_eos_id, NULL, "Id of the end-of-sequence piece, or None.", NULL},
     {"unk_id", get_unk_id, NULL, "Id of the unknown piece.", NULL},
     {"model_bytes", get_model_bytes, NULL, "The model file's bytes.", NULL},
+    {"added", get_added, NULL, "Added tokens as they were given: (text, id, flags).", NULL},
     {0},
 };
 
-PyDoc_STRVAR(tokenizer_doc, "Tokenizer(model_bytes, extra_ids=100)\n--\n\nA SentencePiece unigram tokenizer; see t0native.Tokenizer.");
+PyDoc_STRVAR(tokenizer_doc,
+             "Tokenizer(model_bytes, extra_ids=100, added=())\n--\n\nA SentencePiece unigram tokenizer; see t0native.Tokenizer.");
 
 static PyType_Slot tokenizer_slots[] = {
     {Py_tp_new, tokenizer_new},           {Py_tp_dealloc, tokenizer_dealloc}, {Py_tp_methods, tokenizer_methods},

@@ -1,5 +1,5 @@
 /* Encoding many texts: contiguous chunks of about equal bytes, each into a buffer of its own, joined at the end. */
-#include "text/tokenizer.h"
+#include "text/parts.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -24,28 +24,9 @@ typedef struct batch {
     atomic_bool stop;
 } batch;
 
-/* With sentinels. T5's texts are cut at them, and each part has its own dummy prefix, as the hub's legacy rule has it. */
-static t0_status encode_parts(t0_encoder *encoder, t0_bytes text, t0_buffer *ids, const t0_poll *poll, t0_error *err) {
-    size_t begin = 0;
-    for (size_t at = 0; at < text.size; at++) {
-        int32_t id;
-        const uint8_t *mark = memchr(text.data + at, '<', text.size - at);
-        if (!mark) break;
-        at = (size_t)(mark - text.data);
-        const size_t size = t0_tokenizer_sentinel(encoder->tokenizer, (t0_bytes){mark, text.size - at}, &id);
-        if (!size) continue;
-        T0_TRY(t0_encode(encoder, (t0_bytes){text.data + begin, at - begin}, ids, poll, err));
-        if (!t0_buffer_add(ids, &id, sizeof id)) return t0_fail_memory(err, 2 * ids->size);
-        begin = at + size;
-        at = begin - 1;
-    }
-    return t0_encode(encoder, (t0_bytes){text.data + begin, text.size - begin}, ids, poll, err);
-}
-
 static t0_status encode_text(batch *b, t0_encoder *encoder, t0_buffer *ids, size_t i, const t0_poll *poll, t0_error *err) {
     const size_t before = ids->size;
-    if (b->rule.sentinels) T0_TRY(encode_parts(encoder, b->texts[i], ids, poll, err));
-    else T0_TRY(t0_encode(encoder, b->texts[i], ids, poll, err));
+    T0_TRY(t0_encode_parts(encoder, b->texts[i], b->rule.sentinels, ids, poll, err));
     const int32_t eos = encoder->tokenizer->eos_id;
     if (b->rule.add_eos && !t0_buffer_add(ids, &eos, sizeof eos)) return t0_fail_memory(err, 2 * ids->size);
     size_t n = (ids->size - before) / sizeof(int32_t);

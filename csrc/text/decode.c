@@ -1,6 +1,7 @@
 /* Decoding, as SentencePiece's SentencePieceProcessor::Decode:
  *
- *     control piece, sentinel    nothing, or its name with `special`
+ *     control piece, sentinel    nothing, or its name with `special`; so a special added token
+ *     other added token          its text
  *     <unk>                      the model's unk_surface
  *     byte pieces                neighbours together are UTF-8; each malformed byte becomes U+FFFD
  *     any other piece            its text, U+2581 written as ' '
@@ -42,20 +43,31 @@ static bool add_name(decoder *d, int32_t id) {
     return t0_buffer_add(d->out, name, strlen(name));
 }
 
-static bool add_piece(decoder *d, int32_t id) {
-    const t0_spiece *spiece = &d->tok->spiece;
-    if (d->dropped || d->out->size > d->begin) d->at_start = false;
-    d->dropped = false;
-    if ((size_t)id >= spiece->n_pieces || spiece->pieces[id].type == T0_PIECE_CONTROL) return add_name(d, id);
-    if (spiece->pieces[id].type == T0_PIECE_UNKNOWN) return t0_buffer_add(d->out, spiece->unk_surface.data, spiece->unk_surface.size);
-    t0_bytes text = {spiece->pieces[id].text, spiece->pieces[id].size};
-    if (d->at_start && (spiece->normal.add_dummy_prefix || spiece->normal.remove_extra_whitespaces) &&
-        t0_is_space_mark(text.data, text.size)) {
+/* A text as pieces have it; the U+2581 that the dummy prefix brought is dropped. */
+static bool add_text(decoder *d, t0_bytes text) {
+    const t0_normal_spec *normal = &d->tok->spiece.normal;
+    if (d->at_start && (normal->add_dummy_prefix || normal->remove_extra_whitespaces) && t0_is_space_mark(text.data, text.size)) {
         text.data += T0_SPACE_MARK_SIZE;
         text.size -= T0_SPACE_MARK_SIZE;
-        d->dropped = !spiece->normal.remove_extra_whitespaces;
+        d->dropped = !normal->remove_extra_whitespaces;
     }
     return add_marked(d->out, text);
+}
+
+static bool add_added(decoder *d, const t0_added_token *token) {
+    const bool hidden = token->flags & (T0_ADDED_SPECIAL | T0_ADDED_CONTROL) && !d->special;
+    return hidden || add_marked(d->out, token->shown);
+}
+
+static bool add_piece(decoder *d, int32_t id) {
+    const t0_spiece *spiece = &d->tok->spiece;
+    const t0_added_token *added = t0_added_by_id(&d->tok->added, id);
+    if (d->dropped || d->out->size > d->begin) d->at_start = false;
+    d->dropped = false;
+    if (added) return add_added(d, added);
+    if ((size_t)id >= spiece->n_pieces || spiece->pieces[id].type == T0_PIECE_CONTROL) return add_name(d, id);
+    if (spiece->pieces[id].type == T0_PIECE_UNKNOWN) return t0_buffer_add(d->out, spiece->unk_surface.data, spiece->unk_surface.size);
+    return add_text(d, (t0_bytes){spiece->pieces[id].text, spiece->pieces[id].size});
 }
 
 /* Replaces the malformed bytes of out[from, end). */

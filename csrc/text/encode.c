@@ -31,6 +31,8 @@ size_t t0_encoder_size(const t0_encoder *encoder) {
            (encoder->words.slots ? T0_WORD_SLOTS * sizeof(t0_word) : 0);
 }
 
+static const t0_normalizer *normalizer_of(const t0_encoder *e) { return e->normalizer ? e->normalizer : &e->tokenizer->normalizer; }
+
 /* The end of the word that begins at `start`: before the next U+2581 that follows another character. */
 static size_t word_end(const uint8_t *text, size_t start, size_t size) {
     size_t i = start;
@@ -335,14 +337,14 @@ static t0_status encode_by_rules(walk *w, size_t *at, bool *whole, t0_error *err
     t0_encoder *e = w->out.encoder;
     const size_t begin = *at;
     T0_TRY(flush(w, err));
-    T0_TRY(t0_normalize_words(&e->tokenizer->normalizer, w->text, at, &e->normal, err));
+    T0_TRY(t0_normalize_words(normalizer_of(e), w->text, at, &e->normal, err));
     *whole = has_mark(w->text.data + begin, *at - begin);
     return *whole ? T0_OK : encode_marked(&w->out, &w->tally, err);
 }
 
 static t0_status encode_by_words(walk *w, bool *whole, t0_error *err) {
     const t0_bytes text = w->text;
-    const t0_normalizer *nm = &w->out.encoder->tokenizer->normalizer;
+    const t0_normalizer *nm = normalizer_of(w->out.encoder);
     size_t words = 0;
     for (size_t at = 0; at < text.size && !*whole;) {
         if (t0_is_gap(nm, text, at)) {
@@ -382,7 +384,7 @@ t0_status t0_encode(t0_encoder *e, t0_bytes text, t0_buffer *ids, const t0_poll 
     const t0_tokenizer *tok = e->tokenizer;
     sink out = {e, ids, NULL, poll};
     T0_TRY(check_size(text, err));
-    if (tok->normalizer.by_words && tok->model.marks_lead) {
+    if (normalizer_of(e)->by_words && tok->model.marks_lead) {
         const size_t before = ids->size;
         bool whole = false;
         if (!t0_words_begin(&e->words, &tok->model, !tok->spiece.byte_fallback))
@@ -394,14 +396,14 @@ t0_status t0_encode(t0_encoder *e, t0_bytes text, t0_buffer *ids, const t0_poll 
         if (!whole) return T0_OK;
         ids->size = before;
     }
-    T0_TRY(t0_normalize(&tok->normalizer, text, &e->normal, NULL, err));
+    T0_TRY(t0_normalize(normalizer_of(e), text, &e->normal, NULL, err));
     T0_TRY(check_normal(e, err));
     return encode_normal(&out, err);
 }
 
 t0_status t0_encode_spans(t0_encoder *e, t0_bytes text, t0_buffer *spans, const t0_poll *poll, t0_error *err) {
     T0_TRY(check_size(text, err));
-    T0_TRY(t0_normalize(&e->tokenizer->normalizer, text, &e->normal, &e->offsets, err));
+    T0_TRY(t0_normalize(normalizer_of(e), text, &e->normal, &e->offsets, err));
     T0_TRY(check_normal(e, err));
     const size_t first = spans->size / sizeof(t0_span);
     sink out = {e, NULL, spans, poll};

@@ -34,6 +34,7 @@ static t0_status find_special(t0_tokenizer *tok, t0_error *err) {
     for (size_t id = 0; id < tok->spiece.n_pieces; id++) {
         const t0_piece_type type = tok->spiece.pieces[id].type;
         if (type == T0_PIECE_BYTE) T0_TRY(set_byte(tok, id, err));
+        tok->has_unused |= type == T0_PIECE_UNUSED;
         if (type != T0_PIECE_UNKNOWN) continue;
         if (tok->unk_id >= 0) return t0_fail(err, T0_EFORMAT, "pieces %d and %zu are both unknown", tok->unk_id, id);
         tok->unk_id = (int32_t)id;
@@ -83,6 +84,23 @@ static int32_t control_id(const t0_tokenizer *tok, t0_bytes name) {
     return id >= 0 && tok->spiece.pieces[id].type == T0_PIECE_CONTROL ? id : -1;
 }
 
+/* `normalizer` in two halves, for texts in which added tokens are looked for between the two. */
+static t0_status split_normalizer(t0_tokenizer *tok, t0_error *err) {
+    const t0_normal_spec *whole = &tok->spiece.normal;
+    const t0_normal_spec rules = {.charsmap = whole->charsmap, .charsmap_offset = whole->charsmap_offset};
+    t0_normal_spec spaces = *whole;
+    spaces.charsmap = (t0_bytes){NULL, 0};
+    T0_TRY(t0_normalizer_new(&tok->rules, &rules, false, &tok->user, err));
+    return t0_normalizer_new(&tok->spaces, &spaces, tok->spiece.whitespace_suffix, &tok->user, err);
+}
+
+static t0_status add_tokens(t0_tokenizer *tok, const t0_added_token *added, size_t n, t0_error *err) {
+    bool normalized = false;
+    for (size_t i = 0; i < n; i++) normalized |= (added[i].flags & T0_ADDED_NORMALIZED) != 0;
+    if (normalized) T0_TRY(split_normalizer(tok, err));
+    return t0_added_new(&tok->added, added, n, &tok->rules, err);
+}
+
 static t0_status build(t0_tokenizer *tok, t0_bytes file, t0_error *err) {
     T0_TRY(t0_spiece_read(&tok->spiece, file, err));
     T0_TRY(find_special(tok, err));
@@ -97,12 +115,13 @@ static t0_status build(t0_tokenizer *tok, t0_bytes file, t0_error *err) {
     return T0_OK;
 }
 
-t0_status t0_tokenizer_new(t0_tokenizer **out, t0_bytes file, size_t n_extra, t0_error *err) {
+t0_status t0_tokenizer_new(t0_tokenizer **out, t0_bytes file, size_t n_extra, const t0_added_token *added, size_t n_added, t0_error *err) {
     if (n_extra > T0_SPIECE_MAX_PIECES) return t0_fail(err, T0_EVALUE, "extra ids %zu: at most %d", n_extra, T0_SPIECE_MAX_PIECES);
     t0_tokenizer *tok = t0_alloc_zero(sizeof *tok);
     if (!tok) return t0_fail_memory(err, sizeof *tok);
     tok->n_extra = n_extra;
-    const t0_status status = build(tok, file, err);
+    t0_status status = build(tok, file, err);
+    if (status == T0_OK) status = add_tokens(tok, added, n_added, err);
     if (status == T0_OK) *out = tok;
     else t0_tokenizer_free(tok);
     return status;
@@ -112,6 +131,9 @@ void t0_tokenizer_free(t0_tokenizer *tok) {
     if (!tok) return;
     t0_normalizer_free(&tok->normalizer);
     t0_normalizer_free(&tok->denormalizer);
+    t0_normalizer_free(&tok->rules);
+    t0_normalizer_free(&tok->spaces);
+    t0_added_free(&tok->added);
     t0_unigram_free(&tok->model);
     t0_trie_free(&tok->user);
     t0_free(tok->reserved);
@@ -143,9 +165,13 @@ int32_t t0_tokenizer_id(const t0_tokenizer *tok, t0_bytes piece) {
     if (id >= 0) return id;
     const uint32_t found = t0_trie_find(&tok->model.trie, piece);
     if (found != T0_TRIE_NONE) return (int32_t)found;
-    for (size_t i = 0; i < tok->spiece.n_pieces; i++) { /* unused pieces are in no table */
+    for (size_t i = 0; i < tok->spiece.n_pieces && tok->has_unused; i++) { /* unused pieces are in no table */
         const t0_piece *p = &tok->spiece.pieces[i];
         if (p->type == T0_PIECE_UNUSED && compare_text(piece, p) == 0) return (int32_t)i;
+    }
+    for (size_t i = 0; i < tok->added.n; i++) {
+        const t0_bytes text = tok->added.tokens[i].text;
+        if (text.size == piece.size && memcmp(text.data, piece.data, text.size) == 0) return tok->added.tokens[i].id;
     }
     return -1;
 }

@@ -3,11 +3,12 @@
  *     text --normalise--> bytes --segment--> pieces --> ids        one t0_encoder a thread
  *
  * Ids: [0, n_pieces) the pieces of the file, then n_extra sentinels, the last of them first:
- * <extra_id_k> = n_pieces + n_extra - 1 - k  (T5's rule). */
+ * <extra_id_k> = n_pieces + n_extra - 1 - k  (T5's rule). Added tokens (added.h) have the ids that they come with. */
 #ifndef T0_TEXT_TOKENIZER_H
 #define T0_TEXT_TOKENIZER_H
 
 #include "base/pool.h"
+#include "text/added.h"
 #include "text/normalizer.h"
 #include "text/unigram.h"
 #include "text/words.h"
@@ -19,24 +20,27 @@ typedef struct t0_tokenizer {
     t0_unigram model;
     t0_trie user; /* the user-defined symbols */
     t0_normalizer normalizer, denormalizer;
+    t0_normalizer rules, spaces; /* the two halves of `normalizer`: its map alone, its spaces alone; with normalised added tokens */
+    t0_added added;
     uint32_t *reserved; /* [n_reserved] ids of unknown, control and byte pieces, sorted by text; owned */
     size_t n_reserved, n_extra;
+    bool has_unused; /* some piece is unused */
     int32_t unk_id, eos_id, pad_id; /* eos and pad: -1 where the model has none */
     int32_t byte_ids[256];          /* with byte_fallback */
 } t0_tokenizer;
 
-/* `file` is borrowed and must outlive the tokenizer. The tokenizer never changes: threads may share it. */
-t0_status t0_tokenizer_new(t0_tokenizer **out, t0_bytes file, size_t n_extra, t0_error *err);
+/* `file` and the texts of added[n_added] are borrowed and must outlive the tokenizer. The tokenizer never changes: threads may share it. */
+t0_status t0_tokenizer_new(t0_tokenizer **out, t0_bytes file, size_t n_extra, const t0_added_token *added, size_t n_added, t0_error *err);
 void t0_tokenizer_free(t0_tokenizer *tokenizer);
 
-/* The id of a piece, or -1. Not for sentinels. */
+/* The id of a piece or an added token, or -1. Not for sentinels. */
 int32_t t0_tokenizer_id(const t0_tokenizer *tokenizer, t0_bytes piece);
 
 /* Whether `text` begins with <extra_id_k>, k below n_extra and without leading zeros: bytes of that name, and *id; or 0. */
 size_t t0_tokenizer_sentinel(const t0_tokenizer *tokenizer, t0_bytes text, int32_t *id);
 
 /* Writes the text of ids[n] to the end of `out` (UTF-8 for the models that SentencePiece trains).
- * Control pieces, sentinels and higher ids are left out; with `special` they are written as their names.
+ * Control pieces, sentinels, special added tokens and higher ids are left out; with `special` they are written as their names.
  * T0_EVALUE for a negative id. */
 t0_status t0_tokenizer_decode(const t0_tokenizer *tokenizer, const int32_t *ids, size_t n, bool special, t0_buffer *out, t0_error *err);
 
@@ -49,7 +53,8 @@ typedef struct t0_span {
 
 /* What encoding needs beside the tokenizer; one call at a time. */
 typedef struct t0_encoder {
-    const t0_tokenizer *tokenizer; /* borrowed */
+    const t0_tokenizer *tokenizer;   /* borrowed */
+    const t0_normalizer *normalizer; /* in the place of the tokenizer's own: of texts that went through a part of it; NULL: none */
     t0_buffer normal, offsets, best;
     t0_words words;
     bool after_unk; /* the last id is <unk>: a following one melts into it */
@@ -59,7 +64,7 @@ typedef struct t0_encoder {
 void t0_encoder_free(t0_encoder *encoder);
 size_t t0_encoder_size(const t0_encoder *encoder); /* bytes held */
 
-/* Writes the ids of `text` (well-formed UTF-8) to the end of `ids`: int32. */
+/* Writes the ids of `text` (well-formed UTF-8) to the end of `ids`: int32. Added tokens and sentinels in it are text: see parts.h. */
 t0_status t0_encode(t0_encoder *encoder, t0_bytes text, t0_buffer *ids, const t0_poll *poll, t0_error *err);
 
 /* How a batch is encoded. */

@@ -5,7 +5,7 @@ import json
 from t0native.base.errors import FormatError
 from t0native.base.placeholders import stand_in
 
-__all__ = ["parse_json"]
+__all__ = ["no_duplicates", "parse_json"]
 
 
 def parse_json(path, content):
@@ -16,12 +16,13 @@ def parse_json(path, content):
     t0native.FormatError: config.json: its JSON is broken: the name 'd_model' stands twice
     """
     try:
-        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_no_duplicates)
+        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=no_duplicates)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path}: {stand_in(content) or f'its JSON is broken: {error}'}") from None
 
 
-def _no_duplicates(pairs):
+def no_duplicates(pairs):
+    """The dict of an object's pairs, as object_pairs_hook of json; ValueError for a name that stands twice."""
     seen = dict(pairs)
     if len(seen) < len(pairs):
         names = set()

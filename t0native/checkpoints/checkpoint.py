@@ -30,6 +30,7 @@ from t0native.checkpoints.safetensorfiles import header_of, read_header
 from t0native.checkpoints.t5x import TREE, derive_config, find_t5x, read_t5x
 from t0native.checkpoints.tensorfiles import FLOATS, Entry, Problems, as_bfloat16, as_float32, check_plain_names
 from t0native.checkpoints.torchfiles import read_torch
+from t0native.text.tokenizerfiles import tokenizer_in
 
 __all__ = [
     "READERS",
@@ -220,7 +221,7 @@ def open_checkpoint(path, config=None, packed=None):
         )
     if (path / ADAPTER).is_file():
         notes.append(Note(f"the weights beside it are loaded without {describe_adapter(path)}", loud=True))
-    home = next((folder for folder in folders if (folder / TOKENIZER).is_file()), folders[0])
+    home = next((folder for folder in folders if tokenizer_in(folder)), folders[0])
     return Checkpoint(home, resolved, entries, why, tuple(notes))
 
 

@@ -12,17 +12,18 @@ from t0native.base.errors import ConfigError, NumericError
 from t0native.base.files import FileSet
 from t0native.base.memory import check_room
 from t0native.base.threads import get_num_threads
-from t0native.checkpoints.checkpoint import TOKENIZER, add_weights, check_place_of_weights, config_json
+from t0native.checkpoints.checkpoint import add_weights, check_place_of_weights, config_json
 from t0native.checkpoints.config import stays_float32
 from t0native.checkpoints.endtoken import decide_end_token, with_end_token
 from t0native.checkpoints.packedfile import PackedFile, add_packed
 from t0native.checkpoints.sizes import weights_bytes
 from t0native.checkpoints.tensorfiles import as_bfloat16
+from t0native.text.tokenizerfiles import TOKENIZER_FILES
 
 __all__ = ["convert"]
 
 DTYPE = one_of("float32", "bfloat16", "int8")
-_ALONG = (TOKENIZER, "tokenizer_config.json", "generation_config.json")
+_ALONG = (*TOKENIZER_FILES, "generation_config.json")
 
 
 def convert(checkpoint, folder, dtype, name=None):

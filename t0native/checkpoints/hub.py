@@ -12,13 +12,12 @@ from pathlib import Path
 from t0native.base.errors import ConfigError
 from t0native.base.jsontext import parse_json
 from t0native.checkpoints.checkpoint import READERS, TOKENIZER, weights_in
+from t0native.text.tokenizerfiles import TOKENIZER_FILES
 
 __all__ = ["locate"]
 
 _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
-_TOKENIZER = (TOKENIZER, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-_OTHER_TOKENIZERS = ("tokenizer.model", "sentencepiece.model", "sentencepiece.bpe.model", "spm.model")
-_SMALL = ("config.json", "generation_config.json", *_TOKENIZER, *_OTHER_TOKENIZERS)
+_SMALL = ("config.json", "generation_config.json", *TOKENIZER_FILES)
 
 
 def locate(path, revision=None, offline=None):

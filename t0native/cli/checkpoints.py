@@ -31,7 +31,7 @@ def _run_info(args):
     from t0native.models.inspection import describe_model, memory_lines
 
     facts = describe_model(*_read_source(args))
-    code = FINE if facts["loads"] == "yes" else FAILED
+    code = FAILED if facts["loads"].startswith("no") else FINE
     if args.json:
         print_json(facts)
         return code

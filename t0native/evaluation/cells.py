@@ -25,7 +25,8 @@ LONGEST = 256  # tokens generated where a whole answer is judged: T0's longest t
 SLACK = 4  # tokens generated beyond a target
 CHARACTERS = 4  # of a token, about
 NO_TOKENIZER = (
-    "the model has no tokenizer, and tasks are texts: put spiece.model into its folder, or give it one: Model.init(config, tokenizer=...)"
+    "the model has no tokenizer, and tasks are texts: put its spiece.model or tokenizer.json into its folder, or name "
+    "it: from_pretrained(..., tokenizer=FILE)"
 )
 
 

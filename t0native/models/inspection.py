@@ -4,9 +4,10 @@ from dataclasses import asdict
 
 from t0native.base.errors import FormatError
 from t0native.base.memory import available_memory
-from t0native.checkpoints.checkpoint import TOKENIZER, open_checkpoint
+from t0native.checkpoints.checkpoint import open_checkpoint
 from t0native.checkpoints.sizes import DTYPES, scoring_bytes, training_bytes, weights_bytes
 from t0native.models.scoring import usual_batch_tokens
+from t0native.models.tokenizing import describe_tokenizer
 
 __all__ = ["describe_model", "memory_lines"]
 
@@ -16,11 +17,13 @@ def describe_model(path, config=None):
     memory (bytes, by number type), configuration, tensors (name, dtype, shape).
     FormatError and FileNotFoundError as for loading the model."""
     checkpoint = open_checkpoint(path, config)
+    tokenizer, without = describe_tokenizer(checkpoint.folder, checkpoint.config)
+    loads = _loads(checkpoint)
     return {
         "folder": str(path),
         "files": _files(checkpoint.entries.values()),
-        "loads": _loads(checkpoint),
-        "tokenizer": TOKENIZER if (checkpoint.folder / TOKENIZER).is_file() else "none",
+        "loads": f"for ids alone, not for texts: {without}" if loads == "yes" and without else loads,
+        "tokenizer": tokenizer,
         "head": checkpoint.head,
         "notes": "; ".join(note.text for note in checkpoint.notes) or "none",
         "parameters": checkpoint.config.parameters,

@@ -18,13 +18,13 @@ import numpy as np
 
 from t0native import _core
 from t0native.base import kernels as kernel_sets
-from t0native.base.arguments import FLAG, SEED, Kind, check, one_of, shown, whole
+from t0native.base.arguments import FLAG, SEED, Kind, check, one_of, shown
 from t0native.base.errors import ConfigError, FormatError, suggest
 from t0native.base.files import FileSet
 from t0native.base.jsontext import parse_json
 from t0native.base.memory import check_room
 from t0native.base.threads import THREADS, get_num_threads
-from t0native.checkpoints.checkpoint import TOKENIZER, add_files, check_place_of_weights, open_checkpoint
+from t0native.checkpoints.checkpoint import add_files, check_place_of_weights, open_checkpoint
 from t0native.checkpoints.config import Config
 from t0native.checkpoints.endtoken import decide_end_token, with_end_token, without_end_token
 from t0native.checkpoints.hub import locate
@@ -32,8 +32,8 @@ from t0native.checkpoints.packedfile import PackedFile
 from t0native.generation.generation import generate, results_of, stream, warn_cut
 from t0native.generation.options import GENERATION_FILE, options_in_config, options_of
 from t0native.models.scoring import score_pairs
+from t0native.models.tokenizing import load_tokenizer, mismatch
 from t0native.text.sequences import Sequences, as_list, check_ids, inputs_of
-from t0native.text.tokenizer import Tokenizer
 
 __all__ = ["Model", "Ranking"]
 _log = logging.getLogger("t0native")
@@ -43,7 +43,6 @@ INITIALIZER = one_of("t5", "matching")
 DTYPE = one_of("float32", "bfloat16", "int8")
 FLAT = "float32-flat"  # the core's name for weights that can be trained
 _KERNELS = Kind(one_of(*kernel_sets.available()).fits, f"a set that this processor runs: {', '.join(kernel_sets.available())}").or_none()
-UNUSED_ROWS = 128  # vocabularies are rounded up to a multiple of this, so fewer rows are unused
 MINI = Path(__file__).parents[1] / "mini" / "baselines"  # a folder a carried model
 
 
@@ -88,7 +87,7 @@ class Model:
     """
 
     def __init__(self, core, config, tokenizer=None, *, name=None, threads=None, generation=None, add_eos_to_inputs=False):
-        if tokenizer is not None and (problem := _mismatch(tokenizer, config)):
+        if tokenizer is not None and (problem := mismatch(tokenizer, config)):
             raise ConfigError(f"the tokenizer does not fit the model: {problem}")
         self.core, self.config, self.tokenizer, self.name = core, without_end_token(config), tokenizer, name
         self.generation = {} if generation is None else dict(generation)
@@ -99,8 +98,8 @@ class Model:
 
     @classmethod
     def from_pretrained(
-        cls, path, dtype="float32", *, config=None, revision=None, kernels=None, threads=None, allow_nonfinite=False, verify=False,
-        add_eos_to_inputs=None,
+        cls, path, dtype="float32", *, config=None, tokenizer=None, revision=None, kernels=None, threads=None, allow_nonfinite=False,
+        verify=False, add_eos_to_inputs=None,
     ):  # fmt: skip
         """Loads a checkpoint: a folder in the hub's layout (config.json, spiece.model, and model.safetensors or
         pytorch_model.bin, whole or in shards), one of T5X (its file, its folder, or a run's folder: then the last one), a
@@ -110,6 +109,8 @@ class Model:
         dtype: of the weights and their products: "float32"; "bfloat16" (half the memory, and faster where the processor
         multiplies it); "int8" (a quarter, fastest; one scale a row, sums exact). Files of any float type serve each; a packed
         file is mapped, and serves "int8" alone.  config: a Config, or a mapping of keys that replace the files' own.
+        tokenizer: None for the one of the model's folder (spiece.model or tokenizer.json, with the tokens that files beside it
+        add); the path of such a file, or of a folder, or a Tokenizer, in its place; False for none: the model then takes and gives ids.
         revision: of a model of the hub.  kernels: a name of t0.kernels.available().  threads: for this model's calls, else
         t0.get_num_threads().  allow_nonfinite: take weights that are not finite.  verify: go through a packed file and check
         it again; other files are always checked.  add_eos_to_inputs: whether the model reads texts with the end token behind
@@ -125,7 +126,7 @@ class Model:
         keyword = check(FLAG.or_none(), "add_eos_to_inputs", add_eos_to_inputs)
         place = locate(path, revision)
         checkpoint = open_checkpoint(place, config, dtype == "int8")
-        tokenizer = _load_tokenizer(checkpoint.folder, checkpoint.config)
+        tokenizer = load_tokenizer(checkpoint.folder, checkpoint.config, tokenizer)
         generation = _read_generation(checkpoint)
         checkpoint.check()
         checkpoint.tell()
@@ -232,17 +233,12 @@ class Model:
         """
         others = [(GENERATION_FILE, _json(self._generation_config()))]
         if self.tokenizer is not None:
-            others.append((TOKENIZER, self.tokenizer.model_bytes))
-            others.append(("tokenizer_config.json", _json(self._tokenizer_config())))
+            others += self.tokenizer.files_to_save()
         add_files(files, self.core, with_end_token(self.config, self.add_eos_to_inputs), others)
 
     def _generation_config(self):
         ids = ("decoder_start_token_id", "eos_token_id", "pad_token_id")
         return {name: getattr(self.config, name) for name in ids} | self.generation
-
-    def _tokenizer_config(self):
-        special = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
-        return {"tokenizer_class": "T5Tokenizer", **special, "extra_ids": self.tokenizer.extra_ids, "legacy": True}
 
     # ---- rank classification and likelihoods ---------------------------------------------------------
 
@@ -486,37 +482,6 @@ def _copy_weights(to, core):
     """Tensor by tensor: at most one is held beside the two models."""
     for name, _ in core.tensors():
         to.put(name, 0, core.tensor(name))
-
-
-def _load_tokenizer(folder, config):
-    file = folder / TOKENIZER
-    if not file.is_file():
-        _log.warning("%s: no %s here: this model takes and gives ids, not texts", folder, TOKENIZER)
-        return None
-    plain = Tokenizer.from_file(file, extra_ids=0)
-    if problem := _mismatch(plain, config):
-        raise FormatError(f"{file}: it does not fit config.json: {problem}")
-    extra = _extra_ids(folder / "tokenizer_config.json", config.vocab_size - plain.n_pieces)
-    if (unused := config.vocab_size - plain.n_pieces - extra) >= UNUSED_ROWS:
-        _log.warning("%s: its %d pieces leave %d rows of the vocabulary without one: was the file cut off?", file, plain.n_pieces, unused)
-    return Tokenizer.from_file(file, extra_ids=extra) if extra else plain
-
-
-def _mismatch(tokenizer, config):
-    """Why this tokenizer cannot serve a model of this configuration, or None."""
-    if tokenizer.vocab_size > config.vocab_size:
-        return f"it has {tokenizer.vocab_size} pieces, but vocab_size is {config.vocab_size}"
-    if tokenizer.eos_id not in (None, config.eos_token_id):
-        return f"its end token is {tokenizer.eos_id}, but eos_token_id is {config.eos_token_id}"
-    return None
-
-
-def _extra_ids(file, room):
-    """How many sentinels stand behind the pieces: what tokenizer_config.json says, else T5's 100 where they fit."""
-    value = _read_object(file).get("extra_ids", 100 if room >= 100 else 0)
-    if problem := whole(0, room).problem("extra_ids", value):
-        raise FormatError(f"{file}: {problem}, the rows of the vocabulary behind the pieces")
-    return value
 
 
 def _read_generation(checkpoint):

@@ -189,7 +189,7 @@ class Sequences:
         if not texts:
             return
         if model.tokenizer is None:
-            raise ConfigError(f"{what} {texts[0][1]}: a text, but the model has no tokenizer; give ids, or a tokenizer to the model")
+            raise ConfigError(f"{what} {texts[0][1]}: a text, but the model has no tokenizer: give ids, or load it with tokenizer=FILE")
         threads = model.threads
         try:
             ragged = model.tokenizer.encode_batch([text for _, _, text in texts], threads=threads, sentinels=sentinels)

@@ -1,6 +1,6 @@
 """Text to ids and back, with SentencePiece's own ids (unigram models, such as T5's spiece.model).
 
-The work is done in C (csrc/text); what lies here is reading the file, pickling and `explain`.
+The work is done in C (csrc/text); what lies here is pickling and `explain`. Files are read in tokenizerfiles.py and tokenizerjson.py.
 
 T5's ids: the pieces of the file, then 100 sentinels, <extra_id_0> last: sentinel k = n_pieces + extra_ids - 1 - k. A
 model's config decides how many: Model.from_pretrained takes the 100 where vocab_size has room for them behind the pieces,
@@ -16,6 +16,8 @@ text behind a sentinel:
 """
 
 import hashlib
+import json
+import logging
 import os
 import re
 from typing import NamedTuple
@@ -24,11 +26,12 @@ import numpy as np
 
 from t0native import _core
 from t0native.base.errors import FormatError
-from t0native.base.placeholders import stand_in
+from t0native.text.addedtokens import AddedToken
+from t0native.text.tokenizerfiles import CONFIG_FILE, SPIECE_FILES, USUAL_EXTRA_IDS, read_file, read_folder
 
 __all__ = ["Explanation", "Piece", "Ragged", "Tokenizer"]
 
-MAX_FILE = 256 << 20
+_log = logging.getLogger("t0native")
 
 
 class Ragged:
@@ -114,8 +117,8 @@ class Explanation:
 class Tokenizer(_core.Tokenizer):
     """A SentencePiece unigram tokenizer. Never changes; threads may share it; it can be pickled.
 
-    Attributes: vocab_size (pieces and sentinels), n_pieces, extra_ids, pad_id, eos_id (None where the model has none),
-    unk_id, model_bytes (the file, to be saved beside a model), fingerprint (its SHA-256).
+    Attributes: vocab_size (pieces, sentinels, added tokens), n_pieces, extra_ids, pad_id, eos_id (None where the model has none),
+    unk_id, model_bytes (the SentencePiece model), added_tokens, files (those read beside the model), fingerprint (SHA-256).
     Methods: Kudo 2018, section 3.2 (unigram model); Kudo & Richardson 2018 (SentencePiece).
 
     >>> tok = t0.mini.tokenizer()
@@ -123,26 +126,45 @@ class Tokenizer(_core.Tokenizer):
     (True, 0, 1, 2)
     """
 
-    __slots__ = ()
+    __slots__ = ("_files",)
 
     @classmethod
-    def from_file(cls, path, extra_ids=100):
-        """Reads a model file. OSError when it cannot be opened, FormatError with path and offset when it is broken.
+    def from_file(cls, path, extra_ids=None):
+        """Reads a SentencePiece model file, or a tokenizer.json that was made from one. OSError when it cannot be opened, FormatError
+        with path and place when it is broken or something else, which is named.
 
-        extra_ids: sentinels behind the file's pieces; 100 for T5 and T0.
+        extra_ids: sentinels behind the file's pieces; None: T5's and T0's 100, and those that a tokenizer.json has.
 
         >>> tok = Tokenizer.from_file(Path(t0.__file__).parent / "mini/spiece.model", extra_ids=0)
         >>> tok.decode(tok.encode("Tom drinks tea."))
         'tom drinks tea.'
         """
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size > MAX_FILE:
-                raise FormatError(f"{os.fspath(path)}: more than {MAX_FILE} bytes, too large for a SentencePiece model")
-            data = file.read()
+        return cls._of(path, read_file(path, extra_ids, cls))
+
+    @classmethod
+    def from_folder(cls, folder, vocab_size=None):
+        """Reads what a model's folder says of its tokenizer: pieces from spiece.model, tokenizer.model or tokenizer.json, added tokens
+        and the number of sentinels from the files beside it.
+
+        vocab_size: the rows of the model's embedding, which tell whether T5's 100 sentinels are there where no file does; None: they are.
+        FileNotFoundError where no tokenizer is there, FormatError where a file is broken, contradicts another, or is of another kind.
+
+        >>> Tokenizer.from_folder(Path(t0.__file__).parent / "mini/baselines/all-prompts").fingerprint == t0.mini.tokenizer().fingerprint
+        True
+        """
+        return cls._of(folder, read_folder(folder, vocab_size, cls))
+
+    @classmethod
+    def _of(cls, place, parts):
+        for note in parts.notes:
+            _log.warning("%s", note)
+        made, added = parts.plain, tuple((token.text, token.id, token.flags) for token in parts.added)
         try:
-            return cls(data, extra_ids)
+            made = cls(made.model_bytes, made.extra_ids, added) if added else made
         except FormatError as error:
-            raise FormatError(f"{os.fspath(path)}: {stand_in(data) or error}") from None
+            raise FormatError(f"{os.fspath(place)}: {error}") from None
+        made._files = dict(parts.files)
+        return made
 
     @classmethod
     def from_bytes(cls, data, extra_ids=100):
@@ -155,9 +177,50 @@ class Tokenizer(_core.Tokenizer):
         return cls(bytes(data), extra_ids)
 
     @property
+    def added_tokens(self):
+        """The tokens beside pieces and sentinels, a tuple of AddedToken by id.
+
+        >>> t0.mini.tokenizer().added_tokens
+        ()
+        """
+        return tuple(sorted((AddedToken.of_core(*token) for token in self.added), key=lambda token: token.id))
+
+    @property
+    def files(self):
+        """{name: bytes} of the files that were read beside the model, such as tokenizer.json."""
+        return dict(getattr(self, "_files", {}))
+
+    @property
     def fingerprint(self):
-        """SHA-256 of the model file, in hexadecimal."""
-        return hashlib.sha256(self.model_bytes).hexdigest()
+        """SHA-256 of the model file, in hexadecimal; with added tokens that can be found in a text, of the model and of these."""
+        digest = hashlib.sha256(self.model_bytes)
+        found = [token for token in self.added_tokens if not token.control and not (token.sentinel and token.id < self._end)]
+        if found:
+            digest.update(json.dumps(found, ensure_ascii=False).encode())
+        return digest.hexdigest()
+
+    @property
+    def _end(self):
+        return self.n_pieces + self.extra_ids
+
+    def files_to_save(self):
+        """[(name, bytes)] that make this tokenizer again, here and in transformers: those it was read from, else those it needs.
+
+        >>> [name for name, content in t0.mini.tokenizer().files_to_save()]
+        ['spiece.model', 'tokenizer_config.json']
+        """
+        files = self.files
+        config = json.loads(files[CONFIG_FILE].decode("utf-8-sig")) if CONFIG_FILE in files else self._usual_config()
+        if CONFIG_FILE not in files or config.get("extra_ids", USUAL_EXTRA_IDS) != self.extra_ids:
+            files[CONFIG_FILE] = (json.dumps(config | {"extra_ids": self.extra_ids}, indent=2, ensure_ascii=False) + "\n").encode()
+        return [(SPIECE_FILES[0], self.model_bytes), *files.items()]
+
+    def _usual_config(self):
+        config = {"tokenizer_class": "T5Tokenizer", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+        config |= {"extra_ids": self.extra_ids, "legacy": True}
+        if self.added_tokens and not self.files:
+            config["added_tokens_decoder"] = {str(token.id): token.to_dict() for token in self.added_tokens}
+        return config
 
     def encode_batch(self, texts, add_eos=False, max_length=None, threads=1, errors="strict", sentinels=False):
         """The ids of many texts, as a Ragged.
@@ -217,10 +280,17 @@ class Tokenizer(_core.Tokenizer):
         return losses or ["characters that the model's normaliser rewrites; compare text and decoded"]
 
     def __reduce__(self):
-        return type(self).from_bytes, (self.model_bytes, self.extra_ids)
+        return _again, (type(self), self.model_bytes, self.extra_ids, self.added, self.files)
 
     def __repr__(self):
-        return f"Tokenizer({self.n_pieces} pieces, {self.extra_ids} extra ids, {self.fingerprint[:8]})"
+        added = f", {len(self.added)} added tokens" if self.added else ""
+        return f"Tokenizer({self.n_pieces} pieces, {self.extra_ids} extra ids{added}, {self.fingerprint[:8]})"
+
+
+def _again(kind, model_bytes, extra_ids, added, files):
+    made = kind(model_bytes, extra_ids, added)
+    made._files = files
+    return made
 
 
 def _characters(text):

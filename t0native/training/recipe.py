@@ -27,7 +27,7 @@ from pathlib import Path
 from t0native.base.arguments import SEED, TEXT, Kind, check_keys, number, one_of
 from t0native.base.errors import ConfigError, DataError
 from t0native.base.yamltext import parse_yaml
-from t0native.checkpoints.checkpoint import TOKENIZER, open_checkpoint
+from t0native.checkpoints.checkpoint import open_checkpoint
 from t0native.checkpoints.config import T5_V1_1_SIZE, Config
 from t0native.checkpoints.endtoken import decide_end_token
 from t0native.checkpoints.hub import locate
@@ -178,7 +178,8 @@ class Recipe:
         if isinstance(self._model, dict):
             with _naming_errors(self.path):
                 return Tokenizer.from_file(self.folder / self._model["tokenizer"])
-        return Tokenizer.from_file(open_checkpoint(locate(self._locate_model(), offline=self._offline)).folder / TOKENIZER)
+        found = open_checkpoint(locate(self._locate_model(), offline=self._offline))
+        return Tokenizer.from_folder(found.folder, found.config.vocab_size)
 
     def model_name(self):
         """The model as the recipe names it."""

@@ -94,7 +94,7 @@ static t0_buffer small_model(void) {
 static bool exercise(t0_bytes file, t0_error *err) {
     static const char *const texts[] = {"", " ", "ab A [x] \xC3\xA9", "\xF0\x9F\x98\x80z", "\xFF\xE2\x96", "  a\tb ", "AAAb"};
     t0_tokenizer *tok = NULL;
-    if (t0_tokenizer_new(&tok, file, 3, err) != T0_OK) return false;
+    if (t0_tokenizer_new(&tok, file, 3, NULL, 0, err) != T0_OK) return false;
     t0_encoder encoder = {.tokenizer = tok};
     t0_buffer ids = {0}, text = {0}, spans = {0};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -116,7 +116,7 @@ static void small_model_gives_the_ids_worked_out_by_hand(void) {
     t0_buffer file = small_model();
     t0_tokenizer *tok = NULL;
     t0_error err = {0};
-    CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, &err) == T0_OK);
+    CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, NULL, 0, &err) == T0_OK);
     if (!tok) return;
     t0_encoder encoder = {.tokenizer = tok};
     t0_buffer ids = {0};
@@ -200,7 +200,7 @@ static void every_failing_allocation_is_reported(void) {
         t0_error err = {0};
         t0_buffer ids = {0}, out = {0};
         t0_alloc_fail_after(n);
-        t0_status status = t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, &err);
+        t0_status status = t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, NULL, 0, &err);
         t0_encoder encoder = {.tokenizer = tok};
         if (status == T0_OK) status = t0_encode(&encoder, (t0_bytes){(const uint8_t *)text, strlen(text)}, &ids, NULL, &err);
         if (status == T0_OK) status = t0_tokenizer_decode(tok, (const int32_t *)ids.data, ids.size / 4, false, &out, &err);
@@ -236,7 +236,7 @@ static void a_megabyte_of_anything_takes_linear_time(void) {
     t0_buffer file = small_model();
     t0_tokenizer *tok = NULL;
     t0_error err = {0};
-    CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, &err) == T0_OK);
+    CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, NULL, 0, &err) == T0_OK);
     for (size_t i = 0; tok && i < sizeof units / sizeof *units; i++) CHECK(encode_seconds(tok, units[i], 1 << 20) < 5.0);
     t0_tokenizer_free(tok);
     t0_buffer_free(&file);
@@ -251,7 +251,7 @@ static void a_long_call_stops_when_asked(void) {
     t0_buffer file = small_model();
     t0_tokenizer *tok = NULL;
     t0_error err = {0};
-    CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, &err) == T0_OK);
+    CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, NULL, 0, &err) == T0_OK);
     for (size_t i = 0; tok && i < sizeof units / sizeof *units; i++) {
         t0_buffer text = {0}, ids = {0};
         while (text.size < 1 << 20) t0_buffer_add(&text, units[i], strlen(units[i]));
