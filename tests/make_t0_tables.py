@@ -14,7 +14,21 @@ import sys
 from pathlib import Path
 
 TABLE = Path(__file__).parent.parent / "t0native" / "data" / "t0_datasets.json"
-COLUMNS = ("dataset", "subset", "task", "train", "evaluate", "train_size", "selects", "prompts", "original", "sha256", "splits", "homepage", "types")
+COLUMNS = (
+    "dataset",
+    "subset",
+    "task",
+    "train",
+    "evaluate",
+    "train_size",
+    "selects",
+    "prompts",
+    "original",
+    "sha256",
+    "splits",
+    "homepage",
+    "types",
+)
 NOT_SELECTED = {
     *(
         "paws/labeled_final",
