@@ -126,12 +126,13 @@ def _kind_of(types, of):
 def mend_columns(place, columns, types):
     """Columns of Python's values, a mapping of lists, with what is told of them and the two rules. A column is of a kind where all of its
     values are that are there; pandas' own gaps are gaps too."""
-    columns, gaps = dict(columns), 0
+    columns, kinds, gaps = dict(columns), {}, 0
     for name, values in columns.items():
         if not all(type(value) is float or value is None for value in values):
             columns[name] = [None if _is_gap(value) else value for value in values]
-            gaps += sum(map(_is_gap, values))
-    about = ArrowColumns(place, {name: _kind_of_values(values) for name, values in columns.items()}, types)
+        kinds[name] = _kind_of_values(columns[name])
+        gaps += 0 if kinds[name] == "float" else sum(map(_is_gap, values))
+    about = ArrowColumns(place, kinds, types)
     about.gaps = gaps
     about.look(columns)
     functions = about.functions(about.decide())

@@ -163,6 +163,7 @@ def _read_table(pyarrow, ipc, parquet, path):
         else:
             source = pyarrow.memory_map(str(path))
         if ending == ".parquet":
+            require_distinct(path, parquet.read_schema(source).names)
             return parquet.read_table(source if packing else path, partitioning=None)
         return _read_ipc(pyarrow, ipc, source)
 
@@ -170,13 +171,7 @@ def _read_table(pyarrow, ipc, parquet, path):
 def _read_ipc(pyarrow, ipc, source):
     try:
         return ipc.open_file(source).read_all()
-    except pyarrow.ArrowInvalid:  # `datasets` caches are streams, the first form of Feather is neither
-        source.seek(0)
-        if source.read(4) == b"FEA1":
-            from pyarrow import feather
-
-            source.seek(0)
-            return feather.read_table(source)
+    except pyarrow.ArrowInvalid:  # `datasets` caches are streams
         source.seek(0)
         return ipc.open_stream(source).read_all()
 

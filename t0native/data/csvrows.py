@@ -169,12 +169,12 @@ class _Quotes:
 
     @property
     def are_quotes(self):
-        if self.inside or self.all_names:
-            return not self.inside
+        if self.inside or not self.in_rows or self.all_names:
+            return self.in_rows and not self.inside
         return self.needed and not self.unneeded and not (self.spans and self.tabs >= 0)
 
     def count(self, line):
-        if self.tabs != -1 and line:
+        if self.tabs != -1 and (line or self.inside):
             tabs = line.count("\t")
             self.tabs = tabs if self.tabs in (None, tabs) else -1
 

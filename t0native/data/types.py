@@ -130,8 +130,8 @@ class Types:
         return [self.mode, [[name, *of] for name, of in sorted(self.told.items())]]
 
     def of_raw_form(self):
-        """Those of `types` alone: of rows whose fields are not the dataset's."""
-        return Types(self.mode, self.explicit)
+        """For rows in the form that a dataset's authors distribute: its labels, and what is no flat value, are not told."""
+        return Types(self.mode, {name: of for name, of in self.told.items() if of.must_fit or not (of.names or of.nested)})
 
     def check_fields(self, place, fields):
         """DataError where `types` names a field that is not there."""
@@ -161,11 +161,23 @@ def read_types(types, dataset=None):
 
 
 def types_of_rows(types, dataset, row):
-    """As `read_types`, for rows of which this is the first: those of a dataset in the form that its authors distribute (distributed.py)
-    have their columns, of which the dataset's types know nothing."""
+    """As `read_types`, for rows of which this is the first: labels of a dataset in the form that its authors distribute are left to its
+    converter (distributed.py)."""
     types = read_types(types, dataset)
     form = ROW_FORMS.get(dataset)
-    return types.of_raw_form() if form is not None and form[0](row) else types
+    if form is None or not form[0]({name: _number_or_text(types.told.get(name), value) for name, value in row.items()}):
+        return types
+    return types.of_raw_form()
+
+
+def _number_or_text(told, value):
+    """A cell of a label that is a number, or blank, is no label in words."""
+    if told is None or told.names is None or not isinstance(value, str):
+        return value
+    try:
+        return _as_int(value) if value else None
+    except ValueError:
+        return value
 
 
 def _told_of_table(of, dataset):
