@@ -305,6 +305,12 @@ def test_gaps_of_a_data_frame(form, told):
         assert line.startswith("mine: label int; ") and line.endswith("gaps are None")
 
 
+def test_gaps_as_0_1_0_had_them(told):
+    first, second, third = sequence_of(in_pandas(), "mine", types="0.1.0")
+    assert first["label"] == 1.0 and second["label"] != second["label"] and type(first["label"]) is float and told() == []
+    assert typed(sequence_of(in_pandas(), "mine", types="text")) == typed(GAP_ROWS)
+
+
 def test_gaps_in_files_of_arrow(tmp_path, told):
     pandas, pyarrow = needed("pandas", "pip install pandas"), needed("pyarrow", "pip install 't0native[data]'")
     frame = in_pandas()

@@ -66,7 +66,7 @@ class ArrowColumns:
     def __init__(self, place, kinds, types):
         types.check_fields(place, kinds)
         self.place, self.gaps = place, 0  # gaps that are None already
-        self._columns = [_Column(name, kind, types.told.get(name)) for name, kind in kinds.items() if types.mode is None]
+        self._columns = [_Column(name, kind, types.told.get(name)) for name, kind in kinds.items() if types.mode != "0.1.0"]
 
     @classmethod
     def of_schema(cls, pyarrow, place, schema, types):
@@ -126,6 +126,8 @@ def _kind_of(types, of):
 def mend_columns(place, columns, types):
     """Columns of Python's values, a mapping of lists, with what is told of them and the two rules. A column is of a kind where all of its
     values are that are there; pandas' own gaps are gaps too."""
+    if types.mode == "0.1.0":
+        return columns
     columns, kinds, gaps = dict(columns), {}, 0
     for name, values in columns.items():
         if not all(type(value) is float or value is None for value in values):
