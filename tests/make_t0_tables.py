@@ -1,7 +1,7 @@
 """Makes t0native/data/t0_datasets.json, the table of facts behind t0native.Mixture.t0, from four public sources:
 
 datasets.csv            of bigscience-workshop/t-zero 7a699e3: which dataset trains or evaluates what, and its training size
-t0_dataset_infos.json   split sizes and home pages, of the hub's dataset_infos.json files of June 2022
+t0_dataset_infos.json   split sizes, home pages and types of the features, of the hub's dataset_infos.json files of June 2022
 promptsource 0.1.0      how many prompts a dataset has, how many are of the original task, and a hash of them (no text of theirs)
 RENAMED, NOT_SELECTED   below: hub ids since 2024 as public code names them; t-zero's seqio_tasks (D4_TRAIN_SKIP_EVAL and the tasks
                         that it could not cache, which are all of wiki_hop's)
@@ -14,7 +14,21 @@ import sys
 from pathlib import Path
 
 TABLE = Path(__file__).parent.parent / "t0native" / "data" / "t0_datasets.json"
-COLUMNS = ("dataset", "subset", "task", "train", "evaluate", "train_size", "selects", "prompts", "original", "sha256", "splits", "homepage")
+COLUMNS = (
+    "dataset",
+    "subset",
+    "task",
+    "train",
+    "evaluate",
+    "train_size",
+    "selects",
+    "prompts",
+    "original",
+    "sha256",
+    "splits",
+    "homepage",
+    "types",
+)
 NOT_SELECTED = {
     *(
         "paws/labeled_final",
@@ -56,8 +70,27 @@ def table(facts, promptsource):
         selects = row["do_train"] == "BASE" and name not in NOT_SELECTED
         info = infos[name]
         said = (row["task_by_convention"], row["do_train"] or None, evaluate, size, selects, len(own), original, prompts_hash(own))
-        rows.append([*key, *said, info["splits"], info["homepage"]])
+        rows.append([*key, *said, info["splits"], info["homepage"], {field: type_of(at) for field, at in info["features"].items()}])
     return {"columns": COLUMNS, "rows": rows, "renamed": {name.split("/")[1]: name for name in RENAMED}}
+
+
+def type_of(feature):
+    """A feature of the library `datasets` as the table has it: "text", "int", "float", "bool"; {"names": [...]} of numbers that have
+    names; {"list": type}; {"fields": {name: type}}. A sequence of fields is, in its rows, fields that are lists."""
+    if isinstance(feature, list):
+        return {"list": type_of(feature[0])}
+    kind = feature.get("_type")
+    if not isinstance(kind, str):
+        return {"fields": {name: type_of(inner) for name, inner in feature.items()}}
+    if kind == "Value":
+        dtype = feature["dtype"]
+        return "text" if "string" in dtype else dtype.rstrip("0123456789").lstrip("u")
+    if kind == "ClassLabel":
+        return {"names": feature["names"]}
+    inner = type_of(feature["feature"])
+    if isinstance(inner, dict) and "fields" in inner:
+        return {"fields": {name: {"list": of} for name, of in inner["fields"].items()}}
+    return {"list": inner}
 
 
 def text(made):

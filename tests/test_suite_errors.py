@@ -48,7 +48,7 @@ SUITES = [
     ("{data: DATA, seed: x, tasks: [{dataset: mine}]}", "my.yaml: seed 'x': must be a whole number from 0 to 18446744073709551615"),
     ("tasks: [{bigbench: a/b}]", "my.yaml: tasks[0].bigbench 'a/b': must be the name of a task, as winowhy"),
     ("{data: DATA, tasks: [{bigbench: sums, split: test}]}", "my.yaml: tasks[0]: 'split' beside 'bigbench', whose tasks have one split and their authors' prompt; leave it out"),
-    ("{data: DATA, templates: P, tasks: [{dataset: mine, file: a.txt}]}", "my.yaml: tasks[0]: a.txt: unknown kind of file '.txt'; known are .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow"),
+    ("{data: DATA, templates: P, tasks: [{dataset: mine, file: a.txt}]}", "my.yaml: tasks[0]: a.txt: unknown kind of file '.txt'; known are .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .arrow, .feather, and .gz, .bz2, .xz, .zst, .zip behind them"),
 ]  # fmt: skip
 
 
@@ -70,7 +70,7 @@ DATA = [
     ("mine/validation.jsonl", '{"id": "a"}\n', "my.yaml: tasks[0]: task 'mine', prompt 'ask', row 0: no field 'label'; (the row has: id)"),
     ("mine/validation.jsonl", '{"texts": "a", "label": 0}\n', "my.yaml: tasks[0]: task 'mine', prompt 'ask', row 0: no field 'text'; nearest is 'texts' (the row has: texts, label)"),
     ("mine/validation.csv", "text,label\na,0,1\n", "my.yaml: tasks[0]: DATA/mine/validation.csv, line 2: 3 cells, but line 1 names 2 fields; quote cells that hold the delimiter or a line end"),
-    ("mine/validation.json", {"text": "a"}, "my.yaml: tasks[0]: DATA/mine/validation.json: must be a list of objects, is an object; for one object a line name the file .jsonl"),
+    ("mine/validation.json", {"text": "a"}, "my.yaml: tasks[0]: DATA/mine/validation.json: must be a list of objects, is an object with text (a string); or {\"data\": [objects]}, or columns {\"text\": [\"a\"], \"label\": [0]}; for one object a line name the file .jsonl"),
 ]  # fmt: skip
 
 

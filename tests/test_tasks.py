@@ -88,7 +88,8 @@ def test_files_that_are_no_rows(tmp_path):
     with pytest.raises(t0.DataError, match="unknown kind of file '.xml'; known are .jsonl"):
         read_rows(write(tmp_path, "a.xml", "<a/>"))
     write(tmp_path, "b.jsonl", "{}")
-    with pytest.raises(t0.DataError, match=r"a folder; name a file of rows in it \(b.jsonl\)"):
+    write(tmp_path, "c.csv", "a\n1\n")
+    with pytest.raises(t0.DataError, match=f"a folder of several tables; name one of them: {tmp_path}/b, {tmp_path}/c"):
         read_rows(tmp_path)
     for content, message in (
         ("{}", "a.json: must be a list of objects, is an object"),

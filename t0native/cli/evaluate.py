@@ -5,7 +5,7 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError, DataError
 from t0native.cli.report import show_report
-from t0native.cli.verbs import FAILED, FINE, json_option, load_model, model_options, verb
+from t0native.cli.verbs import FAILED, FINE, json_option, load_model, model_options, types_option, verb
 
 __all__ = ["add_evaluate"]
 
@@ -22,7 +22,8 @@ def add_evaluate(verbs):
     help = "zero-shot evaluation: every prompt of every task, by rank classification"
     parser = verb(verbs, "evaluate", _run_evaluate, help, examples)
     parser.description += (
-        "\n\nRows come as .jsonl, .json, .csv or .tsv in the columns that the prompts read. Rows as distributed are converted for"
+        "\n\nRows come as .jsonl, .json, .csv, .tsv, .parquet, .arrow or .feather, packed or not, in shards or in a folder"
+        "\n(docs/rows.md), in the columns that the prompts read. Rows as distributed are converted for"
         "\nsuper_glue/wsc.fixed (target.span1_text, ...), super_glue/wic (label true or false) and piqa (NAME.jsonl with"
         "\nNAME-labels.lst beside it)."
     )
@@ -42,6 +43,7 @@ def add_evaluate(verbs):
     parser.add_argument("--subset", metavar="S")
     parser.add_argument("--split", default="validation", help="named in the report, and the file's name where --data is a folder")
     parser.add_argument("--prompts", metavar="DIR", help="folder of templates (default: the installed promptsource)")
+    types_option(parser)
     parser.add_argument("--shots", type=int, metavar="K", help="with --suite: examples with their answers before each row")
     parser.add_argument("--no-truncate", dest="truncate", action="store_false", help="values longer than 2,048 characters stay whole")
     parser.add_argument(
@@ -107,6 +109,8 @@ def _read_tasks(args):
         odd = next((name for name in ("task", "dataset", "subset") if getattr(args, name)), None)
         if odd is not None:
             raise ConfigError(f"evaluate: --suite and --{odd}: give one of them")
+        if args.types is not None:
+            raise ConfigError("evaluate: --types goes with --task or --data; in a suite of your own, types stands with each task")
         return suite(args.suite, args.data, args.prompts, shots=args.shots, seed=None if args.shots is None else args.seed)
     if args.shots is not None:
         raise ConfigError("evaluate: --shots goes with --suite, whose tasks know their train split")
@@ -117,32 +121,42 @@ def _read_tasks(args):
 
 
 def _make_tasks(args):
-    from t0native.data.rows import read_rows
+    from t0native.data.diskrows import rows_at
+    from t0native.data.types import parse_types
     from t0native.prompts.collection import load_prompts, prompts_of
     from t0native.tasks.task import Task
 
-    files = []
+    types, readers = parse_types(args.types), []
     for text in args.task:
         dataset, equals, file = text.partition("=")
         if not equals or not dataset or not file:
             raise ConfigError(f"--task {text!r}: must be DATASET=FILE or DATASET/SUBSET=FILE, as in super_glue/copa=rows.jsonl")
-        files.append((dataset, Path(file)))
+        readers.append((dataset, lambda dataset=dataset, file=file: rows_at(file, dataset, types, args.split)))
     if args.data is not None:
         if args.dataset is None:
             raise ConfigError("--data needs --dataset, which says whose prompts are used")
         dataset = f"{args.dataset}/{args.subset}" if args.subset else args.dataset
-        files.append((dataset, _find_data_file(Path(args.data), dataset, args.split)))
-    collection = load_prompts(args.prompts or "promptsource") if files else None
-    for dataset, file in files:
+        readers.append((dataset, _find_reader(args.data, dataset, args.split, types)))
+    collection = load_prompts(args.prompts or "promptsource") if readers else None
+    for dataset, read in readers:
         prompts = prompts_of(collection, dataset)
-        yield Task(dataset, read_rows(file, dataset), prompts, dataset=dataset, split=args.split, strict=len(files) == 1)
+        yield Task(dataset, read(), prompts, dataset=dataset, split=args.split, strict=len(readers) == 1)
 
 
-def _find_data_file(data, dataset, split):
-    if not data.is_dir():
-        return data
-    folder = data / dataset
-    files = sorted(folder.glob(f"{split}.*")) if folder.is_dir() else []
-    if not files:
-        raise DataError(f"{folder}: no {split}.jsonl there; --data DIR reads DIR/<dataset>/<subset>/<split>.jsonl (or .csv, .tsv, .json)")
-    return files[0]
+def _find_reader(data, dataset, split, types):
+    """A function that reads --data: a file, a folder of datasets, or the folder of one."""
+    from t0native.data.datafolder import find_rows
+    from t0native.data.diskrows import rows_at
+    from t0native.data.layouts import FORMS, find_split, seen_in
+
+    if not Path(data).is_dir():
+        return lambda: rows_at(data, dataset, types)
+    first, _, rest = dataset.partition("/")
+    reader = find_rows(data, first, rest or None, split, types)
+    if reader is None and find_split(data, split):
+        return lambda: rows_at(data, dataset, types, split)
+    if reader is None:
+        folder = Path(data, dataset)
+        form = f"DIR/<dataset>/<subset>/<split>.jsonl, or another of {FORMS}"
+        raise DataError(f"{folder}: no {split}.jsonl there; --data DIR reads {form}{seen_in(folder)}")
+    return reader

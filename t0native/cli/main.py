@@ -19,7 +19,7 @@ from t0native.cli.evaluate import add_evaluate
 from t0native.cli.report import add_report
 from t0native.cli.studio import add_studio
 from t0native.cli.train import add_train
-from t0native.cli.verbs import BAD_INPUT, FAILED, FINE, INTERRUPTED, json_option, load_model, model_options, print_json, verb
+from t0native.cli.verbs import BAD_INPUT, FAILED, FINE, INTERRUPTED, json_option, load_model, model_options, print_json, types_option, verb
 
 __all__ = ["main"]
 
@@ -161,7 +161,8 @@ def _add_prompt(verbs):
     parser.add_argument(
         "--prompts", default="promptsource", metavar="DIR", help="folder of templates (default: the installed promptsource)"
     )
-    parser.add_argument("--data", metavar="FILE", help="rows (.jsonl, .json, .csv, .tsv, .parquet, .arrow)")
+    parser.add_argument("--data", metavar="FILE", help="rows: a file or a folder of one table (docs/rows.md)")
+    types_option(parser)
     parser.add_argument("--row", type=int, default=0, metavar="N", help="which row of --data (default 0)")
     parser.add_argument("--example", metavar="JSON", help="one row, given here")
     parser.add_argument("--seed", type=int, default=0, help="of randomness inside templates")
@@ -261,6 +262,7 @@ def _find_prompt(prompts, dataset, name):
 
 def _check_prompts(collection, args):
     from t0native.data.rows import read_rows
+    from t0native.data.types import parse_types
     from t0native.prompts.check import check_collection
     from t0native.prompts.collection import prompts_of
 
@@ -268,7 +270,7 @@ def _check_prompts(collection, args):
         raise ConfigError("prompt check: --data needs a dataset, whose rows they are")
     if args.dataset is not None and args.dataset not in collection:
         prompts_of(collection, args.dataset)  # which says what there is
-    rows = None if args.data is None else read_rows(args.data, args.dataset)
+    rows = None if args.data is None else read_rows(args.data, args.dataset, parse_types(args.types))
     problems = check_collection(collection, None if args.dataset is None else [args.dataset], rows)
     if args.name is not None:
         problems = [problem for problem in problems if problem.prompt in (args.name, None)]
@@ -286,13 +288,14 @@ def _read_row(args):
         raise ConfigError("prompt apply: give a row by --data FILE or by --example JSON")
     from t0native.data.lines import parse_example
     from t0native.data.rows import read_rows
+    from t0native.data.types import parse_types
 
     if args.example is not None:
         row = parse_example(args.example, "--example")
         if not isinstance(row, dict):
             raise DataError("--example: must be an object {...}")
         return row
-    rows = read_rows(args.data, args.dataset)
+    rows = read_rows(args.data, args.dataset, parse_types(args.types))
     if not 0 <= args.row < len(rows):
         raise DataError(f"{args.data}: --row {args.row}: it has rows 0 to {len(rows) - 1}")
     return rows[args.row]

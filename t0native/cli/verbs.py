@@ -15,6 +15,7 @@ __all__ = [
     "load_model",
     "model_options",
     "print_json",
+    "types_option",
     "verb",
 ]
 
@@ -33,6 +34,14 @@ def verb(verbs, name, run, help, examples):
 
 def json_option(parser):
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def types_option(parser):
+    parser.add_argument(
+        "--types",
+        metavar="T",
+        help="what fields are: label=int,id=text,mood=bad|good, or text, or 0.1.0 as that version had it (docs/rows.md)",
+    )
 
 
 def print_json(value):

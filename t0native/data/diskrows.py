@@ -2,80 +2,101 @@
 
     DATA.jsonl         one object a line; blank lines are passed over
     DATA.csv, .tsv     the first line has the field names; a row may have quoted line ends; blank lines are passed over
-    .DATA.jsonl.rows   "T0ROWS2\n", then int64 little-endian: size and time (ns) of DATA.jsonl, n, k, CRC-32 of what follows; of the k
-                       fields of a CSV file what each is (0 text, 1 int, 2 float), by all rows; and n + 1 offsets: where each row
-                       begins, and the end of the file
+    .DATA.jsonl.rows   "T0ROWS3\n", then int64 little-endian: size and time (ns) of DATA.jsonl, n, k, CRC-32 of what follows; k times
+                       eight bytes, of a CSV file what its columns are, by all rows, under which types, and whether it is quoted:
+                       JSON, filled up with spaces; and n + 1 offsets: where each row begins, and the end of the file
     DATA.parquet       arrowrows.py
+    several of them    shards of one table, one after the other
 
 The index is made once, beside the data or in a folder of its own, and anew when size or time of the file differ or when it is
 damaged. Where it cannot be written it is kept in memory. A file that changes while it is open is told when a row is asked for."""
 
 import array
+import bisect
 import contextlib
 import csv
 import io
+import json
 import os
 import threading
 import weakref
 import zlib
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
+from t0native.base.arguments import shown
 from t0native.base.errors import DataError
 from t0native.base.files import make_folder, replacing
-from t0native.data.arrowrows import ParquetRows, parquet_bytes, read_arrow
+from t0native.data.arrowrows import ParquetRows, parquet_bytes
+from t0native.data.columns import Columns
+from t0native.data.csvrows import blocks_of, csv_cells, csv_records, is_quoted, long_cells
 from t0native.data.distributed import BESIDE, convert_rows
 from t0native.data.lines import parse_object, text_lines
-from t0native.data.rows import csv_cells, csv_records, is_written_as, long_cells, number_kind, read_rows
+from t0native.data.rows import DELIMITERS, files_at, read_files
+from t0native.data.types import read_types, types_of_rows
+from t0native.data.unpacking import ending_of
 
-__all__ = ["DiskRows", "open_rows", "rows_at"]
+__all__ = ["DiskRows", "JoinedRows", "open_rows", "rows_at"]
 
-MAGIC = b"T0ROWS2\n"
+MAGIC = b"T0ROWS3\n"
 HEADER = len(MAGIC) + 5 * 8
 BIG = 64 << 20  # bytes of a file
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_ON_DISK = (".jsonl", ".ndjson", ".parquet", *DELIMITERS)
 _CHANGED = "{}: changed since it was opened, so its rows are not those that were promised; open it again"
-KINDS = (None, int, float)  # of a CSV file's fields; None: text
 
 
 class _JsonLines:
     """How a JSON Lines file is cut into rows, and how one is read."""
 
-    def __init__(self, path):
-        self.path = path
+    key = None  # of what is in `about`
+
+    def __init__(self, path, types):
+        self.path, self._told = path, types.explicit
 
     def scan(self, file):
-        """(offset of each row and the end, array of int64; number of the kind of each field)."""
+        """(offset of each row and the end, array of int64; what is to be known of the file besides, or None)."""
         offsets, at = array.array("q"), 0
         for line in file:
             if line.strip():
                 offsets.append(at)
             at += len(line)
         offsets.append(at)
-        return offsets, []
+        return offsets, None
 
-    def prepare(self, file, kinds):
-        """Before rows are read. kinds: as scan gave them."""
+    def prepare(self, file, about):
+        """Before rows are read. about: as scan gave it."""
 
     def row(self, data, number=None):
         """The row at the beginning of these bytes; DataError where it is none. number: of its line, where that is known."""
         line = data[: data.find(b"\n") + 1 or len(data)]  # blank lines may follow
         ((number, text),) = text_lines(self.path, [line], number or 2)  # of the first one the byte order mark is gone already
-        return parse_object(self.path, number, text)
+        row = parse_object(self.path, number, text)
+        for name, told in self._told.items():
+            try:
+                row[name] = told.convert(row[name])
+            except KeyError:
+                raise DataError(f"{self.path}, line {number}: no field {name!r}, whose type was told") from None
+            except ValueError:
+                raise DataError(f"{self.path}, line {number}: {name} is {shown(row[name])}, must be {told}, as types says") from None
+        return row
 
 
 class _CsvRows:
-    """As _Lines, of a CSV file."""
+    """As _JsonLines, of a CSV file."""
 
-    def __init__(self, path, delimiter):
-        self.path, self.delimiter = path, delimiter
+    def __init__(self, path, types, delimiter, dataset):
+        self.path, self.delimiter, self._types, self._dataset = path, delimiter, types, dataset
+        self.key = types.key
 
-    def _records(self, lines):
-        return csv_records(self.path, text_lines(self.path, lines), self.delimiter)
+    def _records(self, lines, quoted):
+        return csv_records(self.path, text_lines(self.path, lines), self.delimiter, quoted)
 
     def scan(self, file):
-        offsets, at, numeric = array.array("q"), 0, None
+        offsets, at = array.array("q"), 0
+        quoted = is_quoted(text for _, text in text_lines(self.path, file)) if self.delimiter == "\t" else True
+        file.seek(0)
 
         def lines():
             nonlocal at
@@ -83,51 +104,60 @@ class _CsvRows:
                 at += len(line)
                 yield line
 
-        with long_cells():
-            records = self._records(lines())
-            fields, begin = len(next(records)), at
-            for cells in records:
+        def placed(records):
+            begin = at
+            for line, cells in records:
                 if cells:
                     offsets.append(begin)
-                    if numeric is None:
-                        numeric = {i: kind for i, text in enumerate(cells) if (kind := number_kind(text)) is not None}
-                    for i in [i for i, kind in numeric.items() if not is_written_as(kind, cells[i])]:
-                        del numeric[i]
+                yield line, cells
                 begin = at
-        offsets.append(at)
-        return offsets, [KINDS.index((numeric or {}).get(i)) for i in range(fields)]
 
-    def prepare(self, file, kinds):
-        file.seek(0)
+        columns = None
         with long_cells():
-            self._names = next(self._records(file))
-        self._numeric = [(name, KINDS[kind]) for name, kind in zip(self._names, kinds, strict=True) if kind]
+            records = self._records(lines(), quoted)
+            _, names = next(records)
+            for rows, numbers in blocks_of(placed(records)):
+                if columns is None:
+                    types = types_of_rows(self._types, self._dataset, dict(zip(names, rows[0])))
+                    columns = Columns(self.path, names, types)
+                columns.look(rows, numbers)
+        offsets.append(at)
+        is_raw = columns is not None and columns.types is not self._types
+        return offsets, {"quoted": quoted, "raw": is_raw, "types": self.key, "columns": columns.decide() if columns else []}
+
+    def prepare(self, file, about):
+        file.seek(0)
+        self._quoted = about["quoted"]
+        with long_cells():
+            _, self._names = next(self._records(file, self._quoted))
+        columns = Columns(self.path, self._names, self._types.of_raw_form() if about["raw"] else self._types)
+        columns.tell(about["columns"])
+        self._converters = columns.converters(about["columns"])
 
     def row(self, data, number=None):
         try:
             with long_cells():
-                cells = next(csv_cells(io.StringIO(data.decode("utf-8"), newline="\n"), self.delimiter))
-            row = dict(zip(self._names, cells, strict=True))
-            for name, kind in self._numeric:
-                row[name] = kind(row[name])
-        except (csv.Error, StopIteration, ValueError):  # the whole file was read, so all its rows were sound
+                cells = next(csv_cells(io.StringIO(data.decode("utf-8"), newline="\n"), self.delimiter, self._quoted))
+            for i, convert in self._converters:
+                cells[i] = convert(cells[i])
+            return dict(zip(self._names, cells, strict=True))
+        except (csv.Error, IndexError, StopIteration, ValueError):  # the whole file was read, so all its rows were sound
             raise DataError(_CHANGED.format(self.path)) from None
-        return row
 
 
 class DiskRows:
     """Rows of a JSON Lines or CSV file by number, each read and parsed when asked for, from any thread; see `open_rows`."""
 
-    def __init__(self, path, dataset=None, index=None):
+    def __init__(self, path, dataset=None, index=None, types=None):
         self.path, self.dataset = Path(path), dataset
-        delimiter = _DELIMITERS.get(self.path.suffix.lower())
-        self._form = _JsonLines(path) if delimiter is None else _CsvRows(path, delimiter)
+        types, delimiter = read_types(types, dataset), DELIMITERS.get(self.path.suffix.lower())
+        self._form = _JsonLines(path, types) if delimiter is None else _CsvRows(path, types, delimiter, dataset)
         self._file = open(path, "rb")
         weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()
         self._facts = self._facts_now()
-        self._offsets, kinds = _index_of(self._file, self._form, self._facts, self.path.parent if index is None else Path(index))
-        self._form.prepare(self._file, kinds)
+        self._offsets, about = _index_of(self._file, self._form, self._facts, self.path.parent if index is None else Path(index))
+        self._form.prepare(self._file, about)
 
     def __repr__(self):
         return f"DiskRows({str(self.path)!r}, {len(self):,} rows)"
@@ -167,13 +197,33 @@ class DiskRows:
         return number
 
 
-def open_rows(path, dataset=None, index=None):
-    """The rows of a file, left on the disk: a sequence of dicts, for files that do not fit in memory. By the ending: CSV (.csv, .tsv),
-    Parquet and Arrow (.parquet, .arrow; the extra [data]), else JSON Lines.
+class JoinedRows:
+    """The rows of several sequences, one after the other."""
 
-    dataset: as `read_rows`'; piqa and cos_e, of which a part stands in another file, are refused.  index: folder of the index, or of a
-    Parquet file's copy; beside the data unless given. A broken row is a DataError with file and line, of JSON Lines when it is asked
-    for, else at once; so is an empty file; OSError where the file cannot be opened.
+    def __init__(self, parts):
+        self._parts, self._ends = parts, list(accumulate(map(len, parts)))
+
+    def __repr__(self):
+        return f"JoinedRows({self._parts[0]!r} and {len(self._parts) - 1} more, {len(self):,} rows)"
+
+    def __len__(self):
+        return self._ends[-1]
+
+    def __getitem__(self, i):
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"row {i} of {len(self)}")
+        i %= len(self)
+        part = bisect.bisect_right(self._ends, i)
+        return self._parts[part][i - (self._ends[part - 1] if part else 0)]
+
+
+def open_rows(path, dataset=None, index=None, types=None):
+    """The rows of a file, left on the disk: a sequence of dicts, for files that do not fit in memory. By the ending: CSV (.csv, .tsv),
+    Parquet, Arrow and Feather (.parquet, .arrow, .feather; the extra [data]), else JSON Lines.
+
+    dataset, types: as `read_rows`'; piqa and cos_e, of which a part stands in another file, are refused, and packed files.
+    index: folder of the index, or of a Parquet file's copy; beside the data unless given. A broken row is a DataError with file and
+    line, of JSON Lines when it is asked for, else at once; so is an empty file; OSError where the file cannot be opened.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -183,44 +233,54 @@ def open_rows(path, dataset=None, index=None):
     """
     if dataset in BESIDE:
         raise DataError(f"{path}: a part of {dataset} stands in a file of its own; read it by read_rows")
-    ending = Path(path).suffix.lower()
-    if ending == ".arrow":
-        return convert_rows(dataset, read_arrow(path), path)
-    return (ParquetRows if ending == ".parquet" else DiskRows)(path, dataset, index)
+    ending, packing = ending_of(path)
+    if packing:
+        raise DataError(f"{path}: packed, so its rows cannot be left on the disk: unpack it, or read it into memory by read_rows")
+    if ending in (".arrow", ".feather"):  # mapped
+        return read_files([path], dataset, types)
+    return (ParquetRows if ending == ".parquet" else DiskRows)(path, dataset, index, types)
 
 
-def rows_at(path, dataset=None):
-    """The rows of a file as `read_rows` gives them; those of a large file stay on the disk: above 64 MiB, of Parquet unfolded."""
-    path = Path(path)
-    ending = path.suffix.lower()
-    if dataset in BESIDE or not path.is_file() or ending not in (".jsonl", ".ndjson", ".parquet", *_DELIMITERS):
-        return read_rows(path, dataset)
-    size = parquet_bytes(path) if ending == ".parquet" else path.stat().st_size
-    return open_rows(path, dataset) if size > BIG else read_rows(path, dataset)
+def rows_at(path, dataset=None, types=None, split=None):
+    """The rows of a file, of a folder or of the files of one table, as `read_rows` gives them; those of a large file stay on the disk:
+    above 64 MiB, of Parquet unfolded. CSV in shards, whose columns all of them decide, and packed files do not.
+    split: of a folder with several tables that one."""
+    files = list(map(Path, path)) if isinstance(path, (list, tuple)) else files_at(path, split)
+    endings = {ending_of(file) for file in files}
+    ending, packing = endings.pop()
+    on_disk = not endings and not packing and ending in _ON_DISK and (len(files) == 1 or ending not in DELIMITERS)
+    if dataset in BESIDE or not on_disk or not all(file.is_file() for file in files):
+        return read_files(files, dataset, types)
+    size = sum(parquet_bytes(file) if ending == ".parquet" else file.stat().st_size for file in files)
+    if size <= BIG:
+        return read_files(files, dataset, types)
+    parts = [open_rows(file, dataset, types=types) for file in files]
+    return parts[0] if len(parts) == 1 else JoinedRows(parts)
 
 
 def _index_of(file, form, facts, folder):
-    """(offsets, int64 [n + 1], mapped from the index file where there is one that fits, else made; kinds of the fields)."""
+    """(offsets, int64 [n + 1], mapped from the index file where there is one that fits, else made; what else the form knows)."""
     place = folder / f".{Path(file.name).name}.rows"
     with contextlib.suppress(OSError, ValueError):
-        return _map_index(place, facts)
-    offsets, kinds = form.scan(file)
+        return _map_index(place, facts, form.key)
+    offsets, about = form.scan(file)
     if len(offsets) == 1:
         raise DataError(f"{file.name}: no rows")
     made = np.frombuffer(offsets, np.int64).astype("<i8", copy=False)
-    kinds = np.array(kinds, "<i8")
+    text = b"" if about is None else json.dumps(about).encode()
+    text += b" " * (-len(text) % 8)
     with contextlib.suppress(OSError, ValueError):
         make_folder(folder)
         with replacing(place, "wb") as out:
-            out.write(MAGIC + np.array([*facts, len(made) - 1, len(kinds), zlib.crc32(made, zlib.crc32(kinds))], "<i8").tobytes())
-            out.write(kinds)
+            out.write(MAGIC + np.array([*facts, len(made) - 1, len(text) // 8, zlib.crc32(made, zlib.crc32(text))], "<i8").tobytes())
+            out.write(text)
             out.write(made)
-        return _map_index(place, facts)
-    return made, kinds
+        return _map_index(place, facts, form.key)
+    return made, about
 
 
-def _map_index(place, facts):
-    """As _index_of, of an index file; ValueError where it is another file's, an older one's, or damaged."""
+def _map_index(place, facts, key):
+    """As _index_of, of an index file; ValueError where it is another file's, one under other types, an older one's, or damaged."""
     with open(place, "rb") as file:
         header = file.read(HEADER)
     numbers = np.frombuffer(header[len(MAGIC) :], "<i8")
@@ -230,4 +290,7 @@ def _map_index(place, facts):
     values = np.memmap(place, "<i8", mode="r", offset=HEADER)
     if len(values) != k + n + 1 or zlib.crc32(values) != crc:
         raise ValueError(place)
-    return values[k:], values[:k].tolist()
+    about = json.loads(values[:k].tobytes()) if k else None
+    if (about["types"] if about else None) != json.loads(json.dumps(key)):
+        raise ValueError(place)
+    return values[k:], about

@@ -1,13 +1,14 @@
-"""Lines: text files read line by line, and the JSON values that lines hold. Errors are DataError with file, line and column."""
+"""Lines: text files read line by line, packed ones too, and the JSON values that lines hold. Errors are DataError with file, line
+and column. A name that stands twice in a row is an error wherever rows are read: the last value would hide the first."""
 
 import json
-import os
 import sys
+from collections import Counter
 
-from t0native.base.arguments import shown
 from t0native.base.errors import DataError
+from t0native.data.unpacking import open_unpacked
 
-__all__ = ["kind_of", "lines_of", "parse_example", "parse_object", "read_jsonl", "require_rows", "text_lines"]
+__all__ = ["kind_of", "lines_of", "parse_example", "parse_object", "read_jsonl", "require_distinct", "require_rows", "text_lines"]
 
 
 def read_jsonl(path):
@@ -34,7 +35,9 @@ def parse_example(text, path, line=None):
     """
     place = f"{path}, line {line}" if line else path
     try:
-        return json.loads(text)
+        return _DECODER.decode(text)
+    except _Repeated as error:
+        raise DataError(f"{place}: {error}") from None
     except json.JSONDecodeError as error:
         where, line_text = f"line {line or error.lineno}, column {error.colno}", text.split("\n")[error.lineno - 1]
         raise DataError(f"{path}, {where}: not JSON ({error.msg}): {_shorten(line_text)}") from None
@@ -42,6 +45,28 @@ def parse_example(text, path, line=None):
         raise DataError(f"{place}: nested too deeply") from None
     except ValueError:
         raise DataError(f"{place}: a number of more than {sys.get_int_max_str_digits()} digits; write it as a text") from None
+
+
+class _Repeated(ValueError):
+    """A name stands twice."""
+
+
+def _object_of(pairs):
+    """What JSON's decoder makes of an object."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        require_distinct("", [name for name, _ in pairs], _Repeated)
+    return values
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object_of)
+
+
+def require_distinct(place, names, error=DataError):
+    """An error that names the place, where a name stands twice among the names of fields."""
+    if len(set(names)) < len(names):
+        name = next(name for name, times in Counter(names).items() if times > 1)
+        raise error(f"{place}{': ' if place else ''}the field {name!r} stands twice")
 
 
 def parse_object(path, number, line):
@@ -54,15 +79,15 @@ def parse_object(path, number, line):
 
 def lines_of(path):
     """(number from 1, text with its end) of each line; a leading byte order mark is dropped, broken UTF-8 is told."""
-    if not isinstance(path, (str, os.PathLike)):  # open() would take a number as a descriptor
-        raise DataError(f"{shown(path)}: must be the name of a file")
-    with open(path, "rb") as file:
+    with open_unpacked(path) as file:
         yield from text_lines(path, file)
 
 
 def text_lines(path, lines, first=1):
     """(number, text) of an iterable of a file's lines as bytes, from line `first` on; as `lines_of`."""
     for number, line in enumerate(lines, first):
+        if number == 1 and (line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in line):
+            raise DataError(f"{path}, line 1: UTF-16, or no text; write it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW")
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:

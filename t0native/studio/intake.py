@@ -1,4 +1,4 @@
-"""The process that reads an uploaded file of rows: python -m t0native.studio.intake KIND IN OUT MAX_ROWS.
+"""The process that reads an uploaded file of rows: python -m t0native.studio.intake KIND IN OUT MAX_ROWS DATASET.
 
 What was uploaded (jsonl, json, csv, tsv, parquet) becomes JSON Lines, or a sentence on standard output and exit code 2. A
 reader that the file misleads can do no more than end this process: its memory, time and output are limited."""
@@ -10,14 +10,15 @@ import sys
 
 from t0native.data.lines import read_jsonl
 from t0native.data.rows import read_csv, read_json
+from t0native.data.types import read_types
 
 __all__ = ["main", "plain"]
 
 CPU, MEMORY, OUTPUT, MAX_DEPTH = 60, 3 << 30, 512 << 20, 32
 
 
-def main(kind, source, target, most):
-    """Returns the exit code."""
+def main(kind, source, target, most, dataset=None):
+    """Returns the exit code. dataset: whose rows they are; a CSV file of one of T0's has the types of its features."""
     for limit, value in (
         (resource.RLIMIT_CPU, CPU),
         (resource.RLIMIT_AS, MEMORY),
@@ -28,7 +29,7 @@ def main(kind, source, target, most):
     try:
         count = 0
         with open(target, "w", encoding="utf-8", newline="\n") as file:
-            for row in _rows(kind, source):
+            for row in _rows(kind, source, read_types(None, dataset)):
                 count += 1
                 if count > int(most):
                     raise ValueError(f"more than {int(most):,} rows: upload fewer")
@@ -43,7 +44,7 @@ def main(kind, source, target, most):
     return 0
 
 
-def _rows(kind, source):
+def _rows(kind, source, types):
     if kind == "parquet":
         try:
             import pyarrow.parquet
@@ -52,7 +53,10 @@ def _rows(kind, source):
         for batch in pyarrow.parquet.ParquetFile(source).iter_batches(1000):
             yield from batch.to_pylist()
         return
-    yield from {"jsonl": read_jsonl, "json": read_json, "csv": read_csv, "tsv": lambda path: read_csv(path, "\t")}[kind](source)
+    if kind in ("csv", "tsv"):
+        yield from read_csv(source, "," if kind == "csv" else "\t", types)
+    else:
+        yield from {"jsonl": read_jsonl, "json": read_json}[kind](source)
 
 
 def plain(value, depth=0):

@@ -19,6 +19,7 @@ from pathlib import Path
 from t0native.base.errors import DataError
 from t0native.data.lines import parse_example
 from t0native.data.rows import read_rows
+from t0native.data.types import read_types
 from t0native.studio.exchange import check_dataset_name
 from t0native.studio.intake import plain
 
@@ -91,7 +92,7 @@ class DataFolder:
             raise KeyError(f"there is no file {number}")
         path = self._path(file)
         try:
-            opened = self._open_rows(path)
+            opened = self._open_rows(path, self.store.one("SELECT full FROM dataset WHERE id = ?", file["dataset_id"])["full"])
             rows = [plain(row) for row in opened.page(max(0, offset), count)]
         except OSError as error:
             raise DataError(f"{file['split']}: {error.strerror}: look for changed files on the data page") from None
@@ -102,13 +103,13 @@ class DataFolder:
                 db.execute("UPDATE file SET n_rows = ? WHERE id = ?", [len(opened), number])
         return rows, len(opened)
 
-    def _open_rows(self, path):
+    def _open_rows(self, path, dataset):
         about = path.stat()
         key = str(path), about.st_size, about.st_mtime_ns
         with self._lock:
             opened = self._open.get(key)
         if opened is None:  # made without the lock: a large file takes seconds, and others read meanwhile
-            opened = _LinesFile(path) if path.suffix.lower() in (".jsonl", ".ndjson") else _WholeFile(path)
+            opened = _LinesFile(path) if path.suffix.lower() in (".jsonl", ".ndjson") else _WholeFile(path, dataset)
         with self._lock:
             self._open[key] = opened
             self._open.move_to_end(key)
@@ -129,7 +130,8 @@ class DataFolder:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".in-") as inside:
             source, target = Path(inside, "in"), Path(inside, "out")
             source.write_bytes(data)
-            count = _run_intake(kind.strip(".").replace("ndjson", "jsonl"), source, target)
+            full = self.store.one("SELECT full FROM dataset WHERE id = ?", dataset)["full"]
+            count = _run_intake(kind.strip(".").replace("ndjson", "jsonl"), source, target, full)
             with self.store.writing() as db:
                 values = [dataset, split, target.stat().st_size, count]
                 number = db.execute(
@@ -144,9 +146,9 @@ class DataFolder:
         return number
 
 
-def _run_intake(kind, source, target):
+def _run_intake(kind, source, target, dataset):
     """The number of rows that intake.py has written to `target`."""
-    command = [sys.executable, "-P", "-m", "t0native.studio.intake", kind, str(source), str(target), str(MAX_UPLOAD_ROWS)]
+    command = [sys.executable, "-P", "-m", "t0native.studio.intake", kind, str(source), str(target), str(MAX_UPLOAD_ROWS), dataset]
     here = str(Path(__file__).parents[2])
     environment = {
         **os.environ,
@@ -195,9 +197,9 @@ class _LinesFile:
 
 
 class _WholeFile:
-    """Another kind of file, in memory."""
+    """Another kind of file, in memory; a CSV file of a dataset of T0's has the types of its features."""
 
-    def __init__(self, path):
+    def __init__(self, path, dataset):
         if path.stat().st_size > MAX_WHOLE:
             raise DataError(f"{path}: more than {MAX_WHOLE:,} bytes: make it .jsonl, which is read page by page")
         if path.suffix.lower() == ".parquet":
@@ -207,7 +209,7 @@ class _WholeFile:
                 raise DataError(f"{path}: Parquet needs pyarrow on the server: `pip install pyarrow`") from None
             self.rows = pyarrow.parquet.read_table(path).to_pylist()
         else:
-            self.rows = read_rows(path)
+            self.rows = read_rows(path, types=read_types(None, dataset))
 
     def __len__(self):
         return len(self.rows)

@@ -57,14 +57,14 @@ def make_suite(name, tasks, data):
     return suite
 
 
-def with_shots(task, data, shots, seed, split=None):
-    """The task with so many shots before each row; absent where the split to draw them from is."""
+def with_shots(task, data, shots, seed, split=None, types=None):
+    """The task with so many shots before each row; absent where the split to draw them from is. types: of that split's fields."""
     if not shots or isinstance(task, AbsentTask):
         return task
     split = split or _find_train_split(task, data)
     if split is None:
         return few_shot(task, shots, seed=seed)
-    reader = find_rows(data, task.dataset, task.subset, split) if data is not None else None
+    reader = find_rows(data, task.dataset, task.subset, split, types) if data is not None else None
     if reader is None:
         return AbsentTask(task.name, task.prompts, task.dataset, task.subset, split)
     return few_shot(task, shots, reader(), seed)

@@ -11,7 +11,7 @@
       - {dataset: anli, split: dev_r1, name: anli r1, prompts: original}
       - {dataset: super_glue/copa, prompts: [best_option, choose], metrics: [accuracy], shots: 4, train: validation}
       - {dataset: hellaswag, prompts: instruction-free}
-      - {dataset: mine, file: rows.csv, templates: my/prompts}
+      - {dataset: mine, file: rows.csv, templates: my/prompts, types: {label: int, id: text}}
       - bigbench: winowhy            # DATA/bigbench/winowhy/task.json, under its authors' prompt
 
     prompts    "*"                all of the dataset's: the default, for none is selected
@@ -19,6 +19,7 @@
                instruction-free   our own, without instructions, of hellaswag and winogrande/winogrande_xl
                [name, ...]        these
     metrics    a name, or a list of them, as Task's `metric`
+    types      what fields are: {label: int}, {label: [bad, good]}, text or 0.1.0 (docs/rows.md)
     train      the split that shots are drawn from: that of the dataset's training rows unless given
 
 Names of files and folders are relative to the file's folder. Unknown keys are refused with the nearest known one, values of
@@ -33,6 +34,7 @@ from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.yamltext import parse_yaml
 from t0native.data.datafolder import find_rows
 from t0native.data.diskrows import rows_at
+from t0native.data.types import TYPES
 from t0native.prompts.collection import PromptCollection
 from t0native.suites.parts import bigbench_task, instruction_free_prompts, with_shots
 from t0native.tasks.fewshot import SHOTS
@@ -57,9 +59,9 @@ _METRICS = Kind(lambda value: isinstance(value, str) or _is_list_of_names(value)
 TOP = {"name": TEXT, "data": _FOLDER, "templates": _FOLDER, "shots": SHOTS, "seed": SEED, "truncate": FLAG, "tasks": _TASKS}
 ENTRY = {
     "dataset": _DATASET, "bigbench": _BIGBENCH, "name": TEXT, "split": TEXT, "file": _FILE, "templates": _FOLDER,
-    "prompts": _PROMPTS, "metrics": _METRICS, "shots": SHOTS, "train": TEXT, "truncate": FLAG,
+    "prompts": _PROMPTS, "metrics": _METRICS, "shots": SHOTS, "train": TEXT, "truncate": FLAG, "types": TYPES,
 }  # fmt: skip
-OF_DATASETS = ("split", "file", "templates", "prompts", "train")
+OF_DATASETS = ("split", "file", "templates", "prompts", "train", "types")
 
 
 def read_suite(path, data=None, prompts=None, shots=None, seed=None):
@@ -102,7 +104,7 @@ class _Reader:
         with _naming_errors(place):
             task = self._read_dataset(entry) if "dataset" in entry else self._read_bigbench(entry)
             task = task if entry.get("truncate", self.settings.get("truncate", True)) else task.uncut()
-            return with_shots(task, self.data, entry.get("shots", self.shots), self.seed, entry.get("train"))
+            return with_shots(task, self.data, entry.get("shots", self.shots), self.seed, entry.get("train"), entry.get("types"))
 
     def _read_bigbench(self, entry):
         odd = next((key for key in OF_DATASETS if key in entry), None)
@@ -119,9 +121,9 @@ class _Reader:
         name, prompts = entry.get("name", dataset), self._choose_prompts(entry)
         first, _, rest = dataset.partition("/")
         if "file" in entry:
-            rows = rows_at(self.folder / entry["file"], dataset)
+            rows = rows_at(self.folder / entry["file"], dataset, entry.get("types"), split)
         else:
-            reader = find_rows(self.data, first, rest or None, split) if self.data is not None else None
+            reader = find_rows(self.data, first, rest or None, split, entry.get("types")) if self.data is not None else None
             if reader is None:
                 return AbsentTask(name, prompts, first, rest or None, split)
             rows = reader()

@@ -24,7 +24,8 @@ class Task:
     """Rows with prompts.
 
     name: shown in reports.
-    rows: sequence of mappings (a list of dicts, a `datasets` split, anything with a length and rows by number).
+    rows: sequence of mappings (a list of dicts, a `datasets` split, anything with a length and rows by number), a data frame, a table, or
+        columns (a mapping of lists).
     prompts: a PromptSet, a Prompt or several, a mapping name -> Prompt, or "*" for all prompts that the installed promptsource has for
     `dataset`.
     metric: a name of t0native.metrics ("accuracy", "squad_f1", "rougeL", ...), a Metric, or several, of which the first is the
@@ -35,6 +36,8 @@ class Task:
         and has none, a DataError for a row without a field that the prompt reads: it names task, prompt, row, field and the
         nearest field. In an evaluation these cells fail and the others go on; training refuses the task.
     truncate: values that prompts print are cut at 2,048 characters, as promptsource and T0 have it.
+    types: what the fields are, as t0native.read_rows' (docs/rows.md); unless given, the types of `dataset`'s features where that is one of
+        T0's, of data frames and tables.
     strict: raise the first of them where no prompt is without one, for then there is nothing to do; suites are not strict.
     Raises DataError for no rows or no prompts too; ConfigError for what is no prompt, or for two of one name.
 
@@ -46,10 +49,10 @@ class Task:
     t0native.DataError: task 'demo', prompt 'shout', row 0: no field 'text'; nearest is 'texts' (the row has: texts)
     """
 
-    def __init__(self, name, rows, prompts, metric=None, dataset=None, split=None, *, truncate=True, strict=True):
+    def __init__(self, name, rows, prompts, metric=None, dataset=None, split=None, *, types=None, truncate=True, strict=True):
         self.name = str(name)
-        self.rows = sequence_of(rows, f"task {self.name!r}")
         self.dataset, self.subset = _split_dataset(dataset, prompts)
+        self.rows = sequence_of(rows, f"task {self.name!r}", self.full_dataset, types)
         self.prompts = self._read_prompts(prompts)
         self.split = split
         self.truncate = check(FLAG, "truncate", truncate)

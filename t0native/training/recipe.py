@@ -5,7 +5,7 @@
     # model: {config: config.json, tokenizer: spiece.model}
     tasks:
       - {dataset: super_glue/rte, data: rte.jsonl}
-      - {name: mine, dataset: mine, data: rows.csv, prompts: my/templates, rate: 500}
+      - {name: mine, dataset: mine, data: rows.csv, prompts: my/templates, rate: 500, types: {label: int}}
     # mixture: t0_train              instead of tasks: T0's own (docs/mixtures.md)
     # data: DATA/                    its rows, DATA/<dataset>/<subset>/<split>.jsonl
     # prompts: P3/                   promptsource 0.1.0's prompts, where that is not the installed one
@@ -32,6 +32,7 @@ from t0native.checkpoints.config import T5_V1_1_SIZE, Config
 from t0native.checkpoints.endtoken import decide_end_token
 from t0native.checkpoints.hub import locate
 from t0native.data.diskrows import rows_at
+from t0native.data.types import TYPES
 from t0native.mini import curriculum
 from t0native.mini import tasks as mini_tasks
 from t0native.models.model import INITIALIZER, Model
@@ -52,7 +53,7 @@ _FILE, _FOLDER = Kind(TEXT.fits, "the name of a file"), Kind(TEXT.fits, "the nam
 _DATASET = Kind(TEXT.fits, "the name of a dataset, as super_glue/rte")
 _RATE = number(lambda value: value > 0, "a positive number")
 TASK = {"name": TEXT, "dataset": _DATASET, "data": _FILE, "prompts": _FOLDER, "rate": _RATE, "split": TEXT, "metric": TEXT}
-TASK |= {"objective": one_of(*OBJECTIVES), "field": TEXT}
+TASK |= {"objective": one_of(*OBJECTIVES), "field": TEXT, "types": TYPES}
 MODEL = {"size": T5_V1_1_SIZE, "config": _FILE, "tokenizer": _FILE, "seed": SEED, "initializer": INITIALIZER}
 T0_MIXTURE = {"mixture": TEXT, "data": _FOLDER, "prompts": _FOLDER}
 _TASKS = Kind(lambda value: isinstance(value, list) and value != [], "a list of tasks")
@@ -248,7 +249,7 @@ class Recipe:
             prompts = OBJECTIVES[entry["objective"]](entry.get("field", "text"))
         else:
             prompts = prompts_of(load_prompts(folder if folder == "promptsource" else self.folder / folder), dataset)
-        rows = rows_at(self.folder / entry["data"], dataset)
+        rows = rows_at(self.folder / entry["data"], dataset, entry.get("types"), entry.get("split"))
         return Task(entry.get("name", dataset), rows, prompts, entry.get("metric"), dataset, entry.get("split"))
 
 

@@ -188,8 +188,9 @@ class RunFolder:
         keys = [key for key in {**old, **self.plan} if key != "weights" and old.get(key) != self.plan.get(key)]
         changed = [f"{key} was {shown(old.get(key))}, is {shown(self.plan.get(key))}" for key in keys]
         if changed:
+            rows = ' (its prompts, rates or rows; types: "0.1.0" reads CSV files as that version did)' if "mixture" in keys else ""
             raise ConfigError(
-                f"{self.path}: holds a run with another plan: {'; '.join(changed)}. Go on with the old plan, name another folder, "
+                f"{self.path}: holds a run with another plan: {'; '.join(changed)}{rows}. Go on with the old plan, name another folder, "
                 "or use resume='never' to begin anew"
             )
 
