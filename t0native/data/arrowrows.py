@@ -16,7 +16,7 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError, DataError
 from t0native.base.files import make_folder, replacing
-from t0native.data.distributed import convert_rows
+from t0native.data.distributed import convert_row
 from t0native.data.lines import require_rows
 
 __all__ = ["ArrowRows", "ParquetRows", "parquet_bytes", "read_arrow"]
@@ -71,7 +71,7 @@ class ParquetRows:
             if self._last[0] != number:
                 self._last = number, self._batch(number)
             batch = self._last[1]
-        return convert_rows(self.dataset, batch.slice(place, 1).to_pylist(), self.path)[0]
+        return convert_row(self.dataset, batch.slice(place, 1).to_pylist()[0], self.path)
 
     def _batch(self, number):
         try:

@@ -25,7 +25,7 @@ import numpy as np
 from t0native.base.errors import DataError
 from t0native.base.files import make_folder, replacing
 from t0native.data.arrowrows import ParquetRows, parquet_bytes, read_arrow
-from t0native.data.distributed import BESIDE, convert_rows
+from t0native.data.distributed import BESIDE, convert_row, convert_rows, holds_many
 from t0native.data.lines import parse_object, text_lines
 from t0native.data.rows import csv_cells, csv_records, is_written_as, long_cells, number_kind, read_rows
 
@@ -150,7 +150,7 @@ class DiskRows:
             row = self._form.row(data)
         except DataError:
             row = self._form.row(data, self._line_at(start))  # which tells it with the line, that is counted only now
-        return convert_rows(self.dataset, [row], self.path)[0]
+        return convert_row(self.dataset, row, self.path)
 
     def _facts_now(self):
         """[bytes, time of the last change in ns] of the open file."""
@@ -190,13 +190,16 @@ def open_rows(path, dataset=None, index=None):
 
 
 def rows_at(path, dataset=None):
-    """The rows of a file as `read_rows` gives them; those of a large file stay on the disk: above 64 MiB, of Parquet unfolded."""
+    """The rows of a file as `read_rows` gives them; those of a large file stay on the disk: above 64 MiB, of Parquet unfolded;
+    but for a file each of whose rows becomes several."""
     path = Path(path)
     ending = path.suffix.lower()
     if dataset in BESIDE or not path.is_file() or ending not in (".jsonl", ".ndjson", ".parquet", *_DELIMITERS):
         return read_rows(path, dataset)
     size = parquet_bytes(path) if ending == ".parquet" else path.stat().st_size
-    return open_rows(path, dataset) if size > BIG else read_rows(path, dataset)
+    if size <= BIG or holds_many(dataset, open_rows(path)[0]):
+        return read_rows(path, dataset)
+    return open_rows(path, dataset)
 
 
 def _index_of(file, form, facts, folder):
