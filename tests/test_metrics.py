@@ -11,7 +11,7 @@ from conftest import needed
 from fakes import FakeModel, FakePrompt
 
 import t0native as t0
-from t0native.prompts.collection import METRICS as PROMPTSOURCE_NAMES
+from t0native.prompts.promptfile import METRICS as PROMPTSOURCE_NAMES
 from t0native.reports.bootstrap import bootstrap, corpus_draws, row_counts
 from t0native.tasks.metrics import METRICS, Metric, find_metric
 

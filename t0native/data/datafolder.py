@@ -60,7 +60,7 @@ def find_rows(data, dataset, subset=None, split="train"):
     """
     names = ["/".join(filter(None, (name, subset))) for name in dict.fromkeys((dataset, hub_name(dataset)))]
     if isinstance(data, Mapping):
-        return _find_in_mapping(data, names, dataset, subset, split)
+        return _find_in_mapping(data, names, split)
     if not isinstance(data, (str, Path)):
         raise ConfigError(f"data {shown(data)}: must be a folder, or a mapping of dataset names to rows")
     if not Path(data).is_dir():
@@ -72,9 +72,9 @@ def find_rows(data, dataset, subset=None, split="train"):
     return (lambda: rows_at(files[0], names[0])) if files else None
 
 
-def _find_in_mapping(data, names, dataset, subset, split):
-    keys = [*names, (dataset, subset)]
-    rows = next((data[key] for key in keys if key in data), None)
+def _find_in_mapping(data, names, split):
+    keys = {"/".join(filter(None, key)) if isinstance(key, tuple) else key: key for key in data}
+    rows = next((data[keys[name]] for name in names if name in keys), None)
     if isinstance(rows, Mapping):
         rows = rows.get(split)
     return None if rows is None else lambda: convert_rows(names[0], sequence_of(rows, names[0]))
