@@ -20,8 +20,9 @@ import yaml
 
 from t0native.base.errors import FormatError
 from t0native.base.files import write_text
-from t0native.prompts.collection import FILE, MetadataTag, PromptLoader, TemplateTag, find_files, promptsource_folder, read_file
+from t0native.prompts.collection import find_files, promptsource_folder
 from t0native.prompts.prompt import Prompt
+from t0native.prompts.promptfile import FILE, MetadataTag, PromptLoader, TemplateTag, read_file, warn_once
 
 __all__ = ["INCLUDED_USERS", "DatasetTemplates", "Template", "TemplateCollection", "removeHyphen"]
 
@@ -154,8 +155,8 @@ class _Loader(PromptLoader):
 
 def _construct(kind, tag):
     def build(loader, node):
-        fields = tag.fields(loader, node)
-        tag.check(fields, f"{loader.name}: line {node.start_mark.line + 1}", Template.Metadata)
+        fields, place = tag.fields(loader, node)
+        tag.check(loader, fields, place, Template.Metadata)
         made = kind.__new__(kind)
         made.__dict__.update(fields)
         return made
@@ -173,11 +174,14 @@ _Dumper.add_representer(Template, lambda dumper, template: dumper.represent_mapp
 _Dumper.add_representer(Template.Metadata, lambda dumper, metadata: dumper.represent_mapping(MetadataTag.name, metadata.__dict__))
 
 
-def read_content(path):
-    """All that a file holds: a dict whose "templates" are {id: Template}. FormatError with file and line where it is broken."""
-    content = read_file(path, _Loader)
+def read_content(path, quiet=False):
+    """All that a file holds: a dict whose "templates" are {id: Template}. FormatError with file and line where it is broken; of an entry
+    that stands twice the last counts, and a warning tells it, unless `quiet`."""
+    content, remarks = read_file(path, _Loader, quiet)
     if not all(isinstance(template, Template) for template in content["templates"].values()):
         raise FormatError(f"{path}: every entry of templates must be tagged {TemplateTag.name}")
+    for what in () if quiet else remarks.twice:
+        warn_once(what, path)
     return content
 
 
@@ -204,6 +208,7 @@ class DatasetTemplates:
     def __init__(self, dataset_name, subset_name=None, folder=None):
         self.dataset_name, self.subset_name = dataset_name, subset_name
         self._root = Path(folder) if folder is not None else promptsource_folder()
+        self._quiet = folder is None  # an installed promptsource's own files are nobody's to mend
         self.templates = self.read_from_file()
         self.name_to_id_mapping = {}
         self.sync_mapping()
@@ -240,7 +245,7 @@ class DatasetTemplates:
                 "%s: no such file, so there are no prompts for %s yet", path, " ".join(filter(None, (self.dataset_name, self.subset_name)))
             )
             return {}
-        return read_content(path)["templates"]
+        return read_content(path, quiet=self._quiet)["templates"]
 
     def write_to_file(self):
         """Replaces the file, whole; OSError where that cannot be done, and the old one stays."""
@@ -285,6 +290,13 @@ class DatasetTemplates:
         return len(self.templates)
 
 
+def _key_of(parts):
+    """(dataset, subset or None) of the folders above a file, as promptsource divides them: below a user's name two belong together."""
+    of_user = len(parts) == 3 or (len(parts) == 2 and parts[0] in INCLUDED_USERS)
+    dataset, rest = ("/".join(parts[:2]), parts[2:]) if of_user else (parts[0], parts[1:])
+    return dataset, rest[0] if rest else None
+
+
 class TemplateCollection:
     """All templates below a folder. Attribute datasets_templates: dict (dataset, subset or None) -> DatasetTemplates.
 
@@ -294,7 +306,9 @@ class TemplateCollection:
 
     def __init__(self, folder=None):
         self._root = Path(folder) if folder is not None else promptsource_folder()
-        self.datasets_templates = {key: DatasetTemplates(*key, folder=self._root) for key in find_files(self._root)}
+        places = [path.relative_to(self._root).parts[:-1] for path in find_files(self._root).values()]
+        keys = sorted(map(_key_of, places), key=lambda key: (key[0], key[1] or ""))
+        self.datasets_templates = {key: DatasetTemplates(*key, folder=folder) for key in keys}
 
     @property
     def keys(self):

@@ -98,6 +98,30 @@ def test_prompt_list_show_apply(run, place):
     assert [entry["target"] for entry in json.loads(out)] == ["no", "false"]
 
 
+def test_data_convert(run, place):
+    (place / "val.jsonl").write_text('{"premise": "It rains.", "hypothesis": "It is wet.", "label": "entailment", "idx": 0}\n')
+    assert run("data", "convert", "super_glue/rte", "val.jsonl", "--data", "DATA") == (
+        0,
+        "DATA/super_glue/rte/validation.jsonl: 1 row\n",
+        "",
+    )
+    row = json.loads((place / "DATA/super_glue/rte/validation.jsonl").read_text())
+    assert row == {"premise": "It rains.", "hypothesis": "It is wet.", "label": 0, "idx": 0}
+    code, out, _ = run("data", "convert", "super_glue/axg", "val.jsonl", "--data", "DATA", "--split", "mine", "--json")
+    assert (code, json.loads(out)) == (0, {"path": "DATA/super_glue/axg/mine.jsonl", "rows": 1})
+    code, out, err = run("data", "convert", "super_glue/copa", "val.jsonl", "--data", "OTHER")
+    assert code == 2 and out == "" and not (place / "OTHER").exists()
+    assert err == (
+        "t0native: error: val.jsonl, row 0: neither super_glue/copa as its authors distribute it nor in the hub's columns: no field "
+        "'choice1' (it has: premise, hypothesis, label, idx)\n"
+    )
+    assert run("data", "convert", "super_glue/rtf", "val.jsonl", "--data", "DATA")[2].endswith("did you mean 'super_glue/rte'?\n")
+    assert "no --data DIR; as in t0native data convert" in run("data", "convert", "super_glue/rte", "val.jsonl")[2]
+    code, out, _ = run("data", "list")
+    assert code == 0 and "super_glue/multirc       paragraph, question, answer, idx, label\n" in out
+    assert "piqa" in json.loads(run("data", "list", "--json")[1])
+
+
 def test_rank_and_generate(run, place):
     code, out, _ = run("rank", "--model", "model", "Does Anna drink tea?", "yes", "no", "--json")
     found = json.loads(out)

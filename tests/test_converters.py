@@ -1,12 +1,15 @@
 """Raw distributions become the hub's columns: rows of the public data, and files of our own making."""
 
+import csv
+import io
 import json
 
 import pytest
 
 import t0native as t0
+from t0native.data import diskrows
 from t0native.data.convert_data import winogender_rows
-from t0native.data.distributed import convert_rows
+from t0native.data.distributed import COLUMNS, convert_rows
 from t0native.data.lines import read_jsonl
 from t0native.data.rows import read_rows
 
@@ -151,6 +154,221 @@ def test_wino_bias(promptsource_folder, tmp_path):
     assert rows[0]["tokens"] == "The old baker greeted the guest because she didn't sleep , alas .".split()
     prompts = t0.PromptCollection.load(promptsource_folder)["wino_bias", "type2_anti"]
     assert [prompts["refers_to"].render(row).target for row in rows] == ["The old baker", "the baker", "the baker"]
+
+
+WINO_BIAS = [  # as the authors' eight files have them: with and without numbers, spaces before "'s", a pronoun first, one or two pronouns
+    ("1 [The developer] argued with the designer because [she] did not like it.", ["The developer", "she"]),
+    ("2 The mechanic fixed the [housekeeper] 's car and then [he] wrote a thankful note.", ["housekeeper", "he"]),
+    ("3 [The mover] offered to help because [he] needed to prove [his] strength.", ["The mover", "he", "his"]),
+    ("The chief praised [the receptionist] and [her] for [her] work.", ["the receptionist", "her", "her"]),
+    ("Because [she] was late, [the clerk] hurt [herself].", ["the clerk", "she", "herself"]),
+    ("The manager thanked the [the CEO] and asked [him] to look after [him] and [his] desk.", ["the CEO", "him", "him", "his"]),
+]
+
+
+@pytest.mark.parametrize("kind", ["pro", "anti"])
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("part", ["dev", "test"])
+def test_wino_bias_loses_no_line(kind, number, part, promptsource_folder, tmp_path):
+    name = f"{kind}_stereotyped_type{number}.txt.{part}"
+    place = t0.convert_data(
+        f"wino_bias/type{number}_{kind}", made(tmp_path, name, "\n".join(line for line, _ in WINO_BIAS) + "\n"), tmp_path, part
+    )
+    rows = read_jsonl(place)
+    assert len(rows) == len(WINO_BIAS)
+    for row, (line, spans) in zip(rows, WINO_BIAS):
+        places = list(map(int, row["coreference_clusters"]))
+        assert [" ".join(row["tokens"][a : b + 1]) for a, b in zip(places[::2], places[1::2])] == spans
+        assert "".join(row["tokens"]) == "".join(line.lstrip("123 ").translate(str.maketrans("", "", "[] ")))
+    prompts = t0.PromptCollection.load(promptsource_folder)["wino_bias", f"type{number}_{kind}"]
+    assert [prompts["refers_to"].render(row).target for row in rows] == [spans[0] for _, spans in WINO_BIAS]
+
+
+PASSAGE = {
+    "idx": 7,
+    "version": 1.1,
+    "passage": {
+        "text": "Anna has a cat. Ben has none.",
+        "questions": [
+            {
+                "question": "Who has a cat?",
+                "idx": 3,
+                "answers": [{"text": "Anna", "idx": 8, "label": 1}, {"text": "Ben", "idx": 9, "label": 0}],
+            },
+            {"question": "What has Ben?", "idx": 4, "answers": [{"text": "None", "idx": 10}]},
+        ],
+    },
+}
+ARTICLE = {
+    "source": "made",
+    "idx": 2,
+    "passage": {
+        "text": "Ben met Anna.\n@highlight\nAnna smiled",
+        "entities": [{"start": 8, "end": 11}, {"start": 0, "end": 2}, {"start": 25, "end": 28}],
+    },
+    "qas": [
+        {"idx": 5, "query": "@placeholder smiled.", "answers": [{"start": 8, "end": 11, "text": "Anna"}, {"start": 25, "end": 28, "text": "Anna"}]},
+        {"idx": 6, "query": "@placeholder met her."},
+    ],
+}  # fmt: skip
+WIC = {"word": "pen", "sentence1": "a pen", "sentence2": "to pen", "start1": 2, "end1": 5, "start2": 3, "end2": 6, "idx": 0, "version": 1.1}
+PAIR = {"premise": "It rains.", "hypothesis": "It is wet.", "idx": 0}
+WSC_TEXT = "Mark told Pete many lies about himself."
+WSC_RAW = {"span1_text": "Mark", "span2_text": "himself", "span1_index": 0, "span2_index": 6}
+COPA_XML = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<copa-corpus version="1.0">\n<item id="1" asks-for="cause" most-plausible-alternative="2">'
+    "<p>It is wet.</p><a1>It snowed.</a1><a2>It rained.</a2></item>\n</copa-corpus>"
+)
+COSE_QUESTION = {
+    "answerKey": "B",
+    "id": "q1",
+    "question": {"stem": "Where?", "question_concept": "x", "choices": [{"label": "A", "text": "here"}, {"label": "B", "text": "there"}]},
+}
+
+
+def csv_text(*rows):
+    file = io.StringIO()
+    writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+CROWS = {
+    "": 0, "sent_more": "Old people, all, are slow.", "sent_less": "Young people are slow.", "stereo_antistereo": "stereo",
+    "bias_type": "socioeconomic", "annotations": "[['age']]", "anon_writer": "a1", "anon_annotators": "['a2']",
+}  # fmt: skip
+CLOZE = {"InputStoryid": "s1"} | {f"InputSentence{n}": f"Sentence {n}." for n in range(1, 5)}
+CLOZE |= {"RandomFifthSentenceQuiz1": "Good.", "RandomFifthSentenceQuiz2": "Bad.", "AnswerRightEnding": 2}
+FORMS = {  # dataset -> {file: text}, the first is the one that is named; the first row that must come out, in part; rows
+    "super_glue/wsc.fixed": ({"val.jsonl": lines({"text": WSC_TEXT, "target": WSC_RAW, "idx": 0, "label": True})}, WSC_RAW | {"label": 1}, 1),
+    "super_glue/wsc": ({"test.jsonl": lines({"text": WSC_TEXT, "target": WSC_RAW, "idx": 0})}, WSC_RAW | {"label": -1}, 1),
+    "super_glue/wic": ({"val.jsonl": lines(WIC | {"label": False}, WIC | {"label": True})}, {"word": "pen", "label": 0}, 2),
+    "super_glue/boolq": (
+        {"val.jsonl": lines({"question": "is it", "passage": "It is.", "idx": 0, "label": True})}, {"question": "is it", "label": 1}, 1,
+    ),
+    "super_glue/rte": ({"val.jsonl": lines(PAIR | {"label": "not_entailment"}, PAIR | {"label": "entailment"})}, PAIR | {"label": 1}, 2),
+    "super_glue/axb": (
+        {"AX-b.jsonl": lines({"sentence1": "A", "sentence2": "B", "label": "entailment", "logic": "x", "idx": 0})}, {"sentence1": "A", "label": 0}, 1,
+    ),
+    "super_glue/axg": ({"AX-g.jsonl": lines(PAIR | {"label": "not_entailment", "pair_id": 551})}, PAIR | {"label": 1}, 1),
+    "super_glue/cb": ({"val.jsonl": lines(PAIR | {"label": "contradiction"}, PAIR | {"label": "neutral"})}, PAIR | {"label": 1}, 2),
+    "super_glue/copa": ({"copa-dev.xml": COPA_XML}, {"premise": "It is wet.", "question": "cause", "choice2": "It rained.", "label": 1}, 1),
+    "super_glue/multirc": (
+        {"val.jsonl": lines(PASSAGE)},
+        {"paragraph": PASSAGE["passage"]["text"], "question": "Who has a cat?", "answer": "Anna", "label": 1, "idx": {"paragraph": 7, "question": 3, "answer": 8}}, 3,
+    ),
+    "super_glue/record": (
+        {"val.jsonl": lines(ARTICLE)},
+        {"entities": ["Ben", "Anna"], "answers": ["Anna"], "idx": {"passage": 2, "query": 5}, "entity_spans": {"text": ["Ben", "Anna", "Anna"], "start": [0, 8, 25], "end": [3, 12, 29]}}, 2,
+    ),
+    "anli": (
+        {"R1/dev.jsonl": lines({"uid": "u", "context": "c", "hypothesis": "h", "label": "n", "model_label": "e", "emturk": True, "genre": "wiki", "reason": "r", "tag": "t"})},
+        {"uid": "u", "premise": "c", "hypothesis": "h", "label": 1, "reason": "r"}, 1,
+    ),
+    "crows_pairs": ({"crows_pairs_anonymized.csv": csv_text(CROWS)}, {"id": 0, "sent_more": CROWS["sent_more"], "stereo_antistereo": 0, "bias_type": 1}, 1),
+    "story_cloze/2016": ({"cloze.csv": csv_text(CLOZE)}, {"input_sentence_4": "Sentence 4.", "sentence_quiz2": "Bad.", "answer_right_ending": 2}, 1),
+    "piqa": ({"valid.jsonl": lines({"goal": "eat", "sol1": "a", "sol2": "b"}), "valid-labels.lst": "1\n"}, {"goal": "eat", "label": 1}, 1),
+    "cos_e/v1.11": (
+        {"dev_rand_split.jsonl": lines(COSE_QUESTION), "cose_dev_v1.11_processed.jsonl": lines({"id": "q1", "explanation": {"open-ended": "o", "selected": "s"}})},
+        {"question": "Where?", "choices": ["here", "there"], "answer": "there", "abstractive_explanation": "o"}, 1,
+    ),
+    "cos_e/v1.0": (
+        {"dev_rand_split.jsonl": lines(COSE_QUESTION), "cose_dev_v1.0_processed.jsonl": lines({"id": "q1", "explanation": {"open-ended": "o", "selected": "s"}})},
+        {"extractive_explanation": "s"}, 1,
+    ),
+    **{
+        f"wino_bias/type{n}_{kind}": ({f"{kind}_stereotyped_type{n}.txt.dev": WINO_BIAS[2][0]}, {"coreference_clusters": ["0", "1", "6", "6", "10", "10"]}, 1)
+        for n in (1, 2) for kind in ("pro", "anti")
+    },
+}  # fmt: skip
+
+
+def test_every_known_dataset_has_its_form_here():
+    assert FORMS.keys() == COLUMNS.keys()
+
+
+@pytest.mark.parametrize("dataset", FORMS)
+def test_both_forms_of_every_dataset(dataset, tmp_path):
+    """The authors' form becomes the hub's columns; a file in these is written as it is."""
+    files, first, count = FORMS[dataset]
+    paths = [made(tmp_path, name, text) for name, text in files.items()]
+    place = t0.convert_data(dataset, paths[0], tmp_path / "DATA")
+    rows = read_jsonl(place)
+    assert len(rows) == count and {name: rows[0].get(name) for name in first} == first
+    assert COLUMNS[dataset].keys() <= rows[0].keys()
+    again = made(tmp_path / "R2", "dev.jsonl", place.read_text())  # a name by which anli's round is known
+    assert read_jsonl(t0.convert_data(dataset, again, tmp_path / "AGAIN")) == rows
+    assert list(read_rows(place, dataset)) == rows
+
+
+SAME_COLUMNS = [
+    {"super_glue/rte", "super_glue/axg"},
+    {"super_glue/wsc", "super_glue/wsc.fixed"},
+    {"cos_e/v1.0", "cos_e/v1.11"},
+    {dataset for dataset in FORMS if dataset.startswith("wino_bias/")},
+]
+
+
+@pytest.mark.parametrize("dataset", FORMS)
+def test_another_dataset_s_file_is_refused(dataset, tmp_path):
+    """Each dataset's files given for each other dataset: refused with file and row, or with what is missing beside; nothing is written."""
+    for other, (files, _, _) in FORMS.items():
+        if other == dataset or any({dataset, other} <= same for same in SAME_COLUMNS):
+            continue
+        paths = [made(tmp_path / other / "R3", name, text) for name, text in files.items()]
+        raw = paths[0].rename(paths[0].with_name("dev" + paths[0].suffix)) if dataset == "anli" else paths[0]
+        with pytest.raises(t0.DataError) as error:
+            t0.convert_data(dataset, raw, tmp_path / "DATA")
+        assert str(raw) in str(error.value)
+        assert not (tmp_path / "DATA").exists(), (dataset, other)
+
+
+@pytest.mark.parametrize(
+    "dataset, row, message",
+    [
+        ("super_glue/rte", PAIR | {"label": 2}, "field 'label' is 2, must be a whole number from -1 to 1"),
+        ("super_glue/rte", PAIR | {"label": None}, "field 'label' is None, must be a whole number from -1 to 1"),
+        ("super_glue/rte", PAIR | {"label": 1.0}, "field 'label' is 1.0, must be a whole number from -1 to 1"),
+        ("super_glue/boolq", {"question": "q", "passage": None, "label": 0}, "field 'passage' is None, must be a text"),
+        ("super_glue/record", {"passage": "p", "query": "q", "entities": "Anna", "answers": []}, "field 'entities' is 'Anna', must be a list of texts"),
+        ("super_glue/multirc", {"paragraph": "p"}, "no field 'question' (it has: paragraph)"),
+        ("story_cloze/2016", {"input_sentence_1": "a"}, "no field 'input_sentence_2' (it has: input_sentence_1)"),
+        ("crows_pairs", {"sent_more": "a", "sent_less": "b", "stereo_antistereo": 3, "bias_type": 1}, "field 'stereo_antistereo' is 3, must be a whole number from 0 to 1"),
+    ],
+)  # fmt: skip
+def test_columns_that_are_not_the_hub_s(dataset, row, message, tmp_path):
+    raw = made(tmp_path, "a.jsonl", lines(row))
+    with pytest.raises(t0.DataError) as error:
+        t0.convert_data(dataset, raw, tmp_path / "DATA")
+    assert str(error.value) == f"{raw}, row 0: neither {dataset} as its authors distribute it nor in the hub's columns: {message}"
+    assert not (tmp_path / "DATA").exists()
+
+
+@pytest.mark.parametrize("name", ["axb", "multirc", "record"])
+def test_nested_rows_under_the_public_prompts(name, promptsource_folder, tmp_path):
+    (raw, text), *_ = FORMS[f"super_glue/{name}"][0].items()
+    rows = read_rows(made(tmp_path, raw, text), f"super_glue/{name}")
+    prompts = t0.PromptCollection.load(promptsource_folder)["super_glue", name]
+    for prompt in prompts.values():
+        rendered = prompt.render(rows[0])
+        assert rendered.target in (rendered.choices or [rendered.target]) and rendered.target != "<NO LABEL>"
+
+
+def test_rows_that_become_several_have_no_numbers_on_the_disk(monkeypatch, tmp_path):
+    raw = made(tmp_path, "train.jsonl", lines(PASSAGE, PASSAGE))
+    monkeypatch.setattr(diskrows, "BIG", 0)
+    assert len(diskrows.rows_at(raw, "super_glue/multirc")) == 6
+    with pytest.raises(t0.DataError, match="convert the file first: t0native data convert super_glue/multirc"):
+        diskrows.open_rows(raw, "super_glue/multirc")[1]
+    hub = t0.convert_data("super_glue/multirc", raw, tmp_path)
+    assert isinstance(diskrows.rows_at(hub, "super_glue/multirc"), diskrows.DiskRows)
+
+
+def test_a_file_without_labels_is_told(caplog, tmp_path):
+    place = t0.convert_data("super_glue/rte", made(tmp_path, "test.jsonl", lines(PAIR, PAIR)), tmp_path, split="test")
+    assert [row["label"] for row in read_jsonl(place)] == [-1, -1]
+    assert "test.jsonl: no row has a label; -1 is written" in caplog.text
 
 
 @pytest.mark.parametrize(

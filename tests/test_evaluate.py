@@ -46,7 +46,7 @@ def test_dropped_rows_are_counted_with_their_reason():
     assert (cell["n"], cell["dropped"], cell["value"], cell["status"]) == (7, 3, 1.0, "ok")
     assert cell["reason"] == (
         "2 rows dropped: the template gives an empty input (first row 0); 1 row dropped: the target is not among the choices "
-        "(first row 5: target 'maybe', choices ['yes', 'no'])"
+        "(first row 5: target 'maybe', choices ['yes', 'no']; label is 0 (int))"
     )
     assert np.isnan(report.correct[0][[0, 1, 5]]).all() and np.nansum(report.correct[0]) == 7
 
@@ -95,17 +95,17 @@ def test_generation_goes_a_little_further_than_the_targets():
 
 def test_a_failing_cell_does_not_stop_the_others():
     def breaks(row):
-        if row["text"] == "row 3":
-            raise t0.TemplateError("line 1, column 9: no such filter")
-        return row["text"], "yes", ["yes"]
+        raise t0.TemplateError("line 1, column 9: no such filter")
 
     prompts = {"bad": FakePrompt("bad", breaks), "none": FakePrompt("none", lambda row: None), "good": yes_no("good")}
     report = t0.evaluate(FakeModel(), t0.Task("t", rows_of(5), prompts), progress=False)
     assert [cell["status"] for cell in report.cells] == ["failed", "failed", "ok"]
-    assert report.cells[0]["reason"] == "TemplateError: task 't', prompt 'bad', row 3: line 1, column 9: no such filter"
+    assert report.cells[0]["reason"] == (
+        "DataError: no row is left of 5 (5 rows dropped: it cannot be rendered (first row 0: line 1, column 9: no such filter))"
+    )
     assert report.cells[1]["reason"].startswith("DataError: no row is left of 5 (5 rows dropped")
     assert report.cells[0]["value"] is None and report.summary[0]["prompts"] == 1
-    assert "FAILED fake, t, bad: TemplateError" in str(report)
+    assert "FAILED fake, t, bad: DataError" in str(report)
 
 
 def test_a_model_that_fails_is_a_failed_cell():

@@ -11,7 +11,7 @@ from conftest import needed
 from fakes import FakeModel, FakePrompt
 
 import t0native as t0
-from t0native.prompts.collection import METRICS as PROMPTSOURCE_NAMES
+from t0native.prompts.promptfile import METRICS as PROMPTSOURCE_NAMES
 from t0native.reports.bootstrap import bootstrap, corpus_draws, row_counts
 from t0native.tasks.metrics import METRICS, Metric, find_metric
 
@@ -179,8 +179,8 @@ def test_multirc_is_judged_by_question():
     assert (cell["value"], cell["n"], cell["dropped"]) == (pytest.approx(2 / 3), 3, 0)
     np.testing.assert_array_equal(report.correct[0], [1, np.nan, 0, 1, np.nan])
     del rows[3]["idx"]["question"]
-    failed = scored(rows, "multirc_em").cells[0]
-    assert failed["reason"].startswith("DataError: metric 'multirc_em', row 3: no field 'question' of 'idx.question'; the row has: scores")
+    cell = scored(rows, "multirc_em").cells[0]
+    assert (cell["n"], cell["dropped"]) == (2, 1) and "metric 'multirc_em', row 3: no field 'question' of 'idx.question'" in cell["reason"]
 
 
 def test_a_metric_of_all_rows_has_replicates_and_is_saved(tmp_path):
@@ -255,15 +255,23 @@ def test_a_field_of_the_row_may_say_what_is_right(metric, right, expected):
 @pytest.mark.parametrize(
     "metric, right, reason",
     [
-        ("accuracy:ok", "perhaps", "DataError: metric 'accuracy:ok', row 0: 'perhaps' names no right one of the choices ['no', 'yes']"),
-        ("accuracy:ok", [1.0], "DataError: metric 'accuracy:ok', row 0: [1.0] names no right one of the choices ['no', 'yes']"),
-        ("accuracy:ok", 3, "DataError: metric 'accuracy:ok', row 0: its target is 3, must be a text or a list of texts"),
-        ("accuracy:other", 3, "DataError: metric 'accuracy:other', row 0: no field 'other' of 'other'; the row has: scores, label, ok"),
-        (Metric("much", "choices", of_row=lambda index, targets: 3.0), 0, "DataError: metric 'much' gives 3.0: must be a fraction of 1 (a correlation from -1)"),
+        ("accuracy:ok", "perhaps", "metric 'accuracy:ok', row {}: 'perhaps' names no right one of the choices ['no', 'yes']"),
+        ("accuracy:ok", [1.0], "metric 'accuracy:ok', row {}: [1.0] names no right one of the choices ['no', 'yes']"),
+        ("accuracy:ok", 3, "metric 'accuracy:ok', row {}: its target is 3, must be a text or a list of texts"),
+        ("accuracy:other", 3, "metric 'accuracy:other', row {}: no field 'other' of 'other'; the row has: scores, label, ok"),
+        (Metric("much", "choices", of_row=lambda index, targets: 3.0), 0, "metric 'much' gives 3.0: must be a fraction of 1"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_judged_is_a_failed_cell(metric, right, reason):
-    assert scored([{"scores": "0 1", "label": 0, "ok": right}], metric).cells[0]["reason"] == reason
+def test_what_cannot_be_judged_is_dropped_and_where_nothing_is_left_the_cell_fails(metric, right, reason):
+    bad = {"scores": "0 1", "label": 0, "ok": right}
+    assert reason.format(0) in scored([bad], metric).cells[0]["reason"]
+    sound = {"scores": "0 1", "label": 0, "ok": "no", "other": ["no"]}
+    cell = scored([sound, bad], metric).cells[0]
+    if isinstance(metric, Metric):  # which judges no row
+        assert (cell["status"], cell["n"], cell["dropped"]) == ("failed", 0, 2)
+    else:
+        assert (cell["status"], cell["n"], cell["dropped"], cell["value"]) == ("ok", 1, 1, 0)
+    assert reason.format(1 if cell["dropped"] == 1 else 0) in cell["reason"]
 
 
 def test_metrics_of_ones_own():

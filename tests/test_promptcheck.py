@@ -42,7 +42,9 @@ def test_sound_files_have_no_problems(tmp_path):
     (entry(jinja="{{ text } ||| a"), ("two", "does not compile: line 1, column 9: unexpected '}': nothing is open")),
     (entry(choices="'{{ a.b( }}'"), ("two", "does not compile: answer_choices of prompt 'two', line 1, column 9: unexpected '}', expected ')'")),
     (entry(jinja="{{ answer_choices[0] }} ||| a"), ("two", "reads answer_choices and has none")),
-    (entry(tag=""), (None, f"entry '{SECOND}' is not tagged !Template")),
+    (entry(tag=""), ("two", f"not tagged: promptsource reads it as `{SECOND}: !Template`")),
+    (f"  {SECOND}: text\n", (None, f"entry '{SECOND}' is str, must be a mapping tagged !Template")),
+    (entry(FIRST, name="three"), (None, f"line 8: entry '{FIRST}' stands twice, first in line 3; the last one counts")),
     (entry() + "    name: again\n", (None, "line 13: 'name' stands twice, first in line 10")),
 ])  # fmt: skip
 def test_each_problem_is_told(tmp_path, second, problem):

@@ -137,10 +137,17 @@ def test_a_table_is_rows_and_a_prompt_is_prompts():
 
 
 def test_a_row_without_a_field_is_named():
-    rows = [*rows_of(3), {"texts": "x", "label": 0}]
+    odd = {"texts": "x", "label": 0}
+    message = "task 'rte', prompt 'is it', row {}: no field 'text'; nearest is 'texts' (the row has: texts, label)"
     with pytest.raises(t0.DataError) as error:
-        t0.Task("rte", rows, {"is it": yes_no()})
-    assert str(error.value) == "task 'rte', prompt 'is it', row 3: no field 'text'; nearest is 'texts' (the row has: texts, label)"
+        t0.Task("rte", [odd] * 3, {"is it": yes_no()})
+    assert str(error.value) == message.format(0)
+    for rows in ([*rows_of(3), odd], [odd, *rows_of(3)], [odd] * 98 + rows_of(2)):  # one row that serves is enough
+        task = t0.Task("rte", rows, {"is it": yes_no()})
+        task.check()
+        with pytest.raises(t0.DataError) as error:
+            task.render("is it", index := rows.index(odd))
+        assert str(error.value) == message.format(index)
 
 
 def test_columns_with_hyphens_serve_as_underscores():
@@ -177,11 +184,7 @@ def test_columns_with_hyphens_serve_as_underscores():
         ),
         ((rows_of(1), "*"), t0.ConfigError, "task 't': prompts '*' needs dataset=\"dataset/subset\""),
         (([["no mapping"]], {"p": yes_no()}), t0.DataError, "task 't', row 0: a row must be a mapping of fields, is list"),
-        (
-            ([*rows_of(2), rows_of(1)[0] | {3: "x"}], {"p": yes_no()}),
-            t0.DataError,
-            "task 't', row 2: the field name 3 is int, must be text",
-        ),
+        (([rows_of(1)[0] | {3: "x"}], {"p": yes_no()}), t0.DataError, "task 't', row 0: the field name 3 is int, must be text"),
     ],
 )
 def test_tasks_that_cannot_be(arguments, error, message):
@@ -291,8 +294,8 @@ def test_a_prompt_that_cannot_be_used_is_kept_as_a_problem_where_others_can():
         t0.Prompt("other", "{{ label }} ||| a"),
     ]
     prompts.append(t0.Prompt("plain", "a? ||| yes"))
-    task = t0.Task("t", [{"text": "a"}, {"texts": "b", "label": 1}], prompts)
-    assert list(task.problems) == ["bad", "other", "good"]  # templates first, then rows in their order
+    task = t0.Task("t", [{"text": "a"}, {"texts": "b"}], prompts)
+    assert list(task.problems) == ["bad", "other"]  # templates first, then fields that no row has
     with pytest.raises(t0.TemplateError, match="task 't', prompt 'bad', line 1"):
         task.render("bad", 0)
     with pytest.raises(t0.TemplateError, match="task 't', prompt 'bad', line 1"):

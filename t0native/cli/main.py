@@ -15,6 +15,7 @@ from t0native.base.threads import set_num_threads
 from t0native.base.version import __version__
 from t0native.cli.bench import add_bench
 from t0native.cli.checkpoints import add_convert, add_info
+from t0native.cli.data import add_data
 from t0native.cli.evaluate import add_evaluate
 from t0native.cli.report import add_report
 from t0native.cli.studio import add_studio
@@ -91,6 +92,7 @@ def _parser():
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
     for add in (
         _add_demo,
+        add_data,
         _add_prompt,
         _add_rank,
         _add_generate,

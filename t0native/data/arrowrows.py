@@ -20,7 +20,7 @@ from t0native.base.errors import ConfigError, DataError
 from t0native.base.files import make_folder, replacing
 from t0native.base.placeholders import stand_in
 from t0native.data.arrowcolumns import ArrowColumns
-from t0native.data.distributed import convert_rows
+from t0native.data.distributed import convert_row
 from t0native.data.layouts import name_of
 from t0native.data.lines import require_distinct, require_rows
 from t0native.data.types import types_of_rows
@@ -89,7 +89,7 @@ class ParquetRows:
                 self._last = number, self._batch(number)
             batch = self._last[1]
         row = _converted(batch.slice(place, 1).to_pylist()[0], self._functions)
-        return convert_rows(self.dataset, [row], self.path)[0]
+        return convert_row(self.dataset, row, self.path)
 
     def _batch(self, number):
         try:

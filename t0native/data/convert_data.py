@@ -1,6 +1,7 @@
 """Files of datasets as their authors distribute them, written where a folder of data has them (datafolder.py)."""
 
 import json
+import logging
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -8,14 +9,15 @@ from xml.etree import ElementTree
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.files import make_folder, write_text
-from t0native.data.distributed import BESIDE, ROW_FORMS, convert_one
+from t0native.data.distributed import COLUMNS, HIDDEN, check_columns, convert_one
 from t0native.data.lines import lines_of
 from t0native.data.rows import read_csv, read_rows
 
 __all__ = ["convert_data", "winogender_rows"]
 
 PRONOUNS = {"$NOM_PRONOUN": ("he", "she"), "$POSS_PRONOUN": ("his", "her"), "$ACC_PRONOUN": ("him", "her")}
-HE_OR_SHE = {"he", "she", "him", "her", "his", "hers"}
+HE_OR_SHE = {"he", "she", "him", "her", "his", "hers", "himself", "herself"}
+_log = logging.getLogger("t0native")
 
 
 def _copa_xml(path):
@@ -68,7 +70,7 @@ def _rows_of_template(row):
     place = next((place for place in PRONOUNS if place in text), None)
     if place is None:
         raise ValueError(f"no {' or '.join(PRONOUNS)} in the sentence")
-    right = {0: 0, 1: 1}[row["answer"]]
+    right = {"0": 0, "1": 1}[str(row["answer"])]
     rows = []
     for pronoun in PRONOUNS[place]:
         for i, person in enumerate(people):
@@ -81,23 +83,31 @@ def _rows_of_template(row):
 
 
 def _wino_bias(path):
-    """Sentences with the person and the pronoun that stands for it in brackets: "12 [The cook] asked ... if [he] ..."."""
+    """Sentences with the person and the pronouns that stand for it in brackets: "12 [The cook] asked ... if [he] ... [his] ...". The
+    cluster has the person first, then the pronouns in their order; the public prompts read the first two."""
     rows = []
     for number, line in lines_of(path):
         if not line.strip():
             continue
         pieces = re.split(r"\[([^\[\]]*)\]", re.sub(r"^\s*\d+\s+", "", line.strip()))
-        if len(pieces) != 5 or line.count("[") != 2 or line.count("]") != 2:
+        marked = pieces[1::2]
+        people = [text for text in marked if text.lower() not in HE_OR_SHE]
+        if any(mark in piece for piece in pieces for mark in "[]") or len(marked) < 2 or (len(people) != 1 and len(marked) != 2):
             raise DataError(f"{path}, line {number}: must have a person and a pronoun in brackets, as 1 [The cook] asked if [he] ...")
-        tokens, clusters = [], []
+        tokens, people, pronouns = [], [], []
         for i, piece in enumerate(pieces):
             words = re.findall(r"\w+(?:[-’']\w+)*|[^\w\s]", piece)
             if i % 2:
-                span = [str(len(tokens)), str(len(tokens) + len(words) - 1)]
-                clusters = span + clusters if clusters and pieces[1].lower() in HE_OR_SHE else clusters + span
+                (pronouns if piece.lower() in HE_OR_SHE else people).extend([str(len(tokens)), str(len(tokens) + len(words) - 1)])
             tokens += words
-        rows.append({"document_id": f"{Path(path).name}/{number}", "tokens": tokens, "coreference_clusters": clusters})
+        rows.append({"document_id": f"{Path(path).name}/{number}", "tokens": tokens, "coreference_clusters": people + pronouns})
     return rows
+
+
+def _axg(path):
+    """WinoGender's templates, or a table in the hub's columns."""
+    rows = read_csv(path, "\t")
+    return winogender_rows(path) if "occupation(0)" in rows[0] else rows
 
 
 def _reader(dataset, path):
@@ -106,7 +116,7 @@ def _reader(dataset, path):
     if dataset == "super_glue/copa" and suffix == ".xml":
         return _copa_xml
     if dataset == "super_glue/axg" and suffix == ".tsv":
-        return winogender_rows
+        return _axg
     return _wino_bias if dataset.startswith("wino_bias/") and ".txt" in path.suffixes else None
 
 
@@ -116,8 +126,9 @@ def convert_data(dataset, raw, data, split=None):
     dataset: "super_glue/wsc.fixed", ...: the table at the head of distributed.py.  raw: the file.  data: the folder of data.
     split: unless given, that on which T0 is evaluated: "test" for crows_pairs and super_glue/axg, "dev_r1" and so on for the
         rounds of anli, from the names of file and folder (R1/dev.jsonl), "validation" for the others.
-    ConfigError for a dataset that has no known raw form, DataError for a file in neither form, OSError where one cannot be read
-    or written.
+    A file in the hub's columns is written as it is; labels that a test split hides are -1, as the hub's. ConfigError for a dataset that
+    has no known raw form, DataError with file and row for a file in neither form, and then nothing is written; OSError where one cannot
+    be read or written.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -127,20 +138,17 @@ def convert_data(dataset, raw, data, split=None):
     ...     made.relative_to(folder).as_posix(), t0.read_jsonl(made)[0]["coreference_clusters"]
     ('wino_bias/type1_pro/validation.jsonl', ['0', '1', '6', '6'])
     """
-    if dataset not in (known := _known_datasets()):
-        raise ConfigError(f"dataset {shown(dataset)}: no raw form is known; {suggest(str(dataset), known)}")
+    if dataset not in COLUMNS:
+        raise ConfigError(f"dataset {shown(dataset)}: no raw form is known; {suggest(str(dataset), COLUMNS)}")
     raw = Path(raw)
     reader = _reader(dataset, raw)
-    rows = reader(raw) if reader else read_rows(raw, dataset)
     place = Path(data, dataset, f"{split or _usual_split(dataset, raw)}.jsonl")
+    rows = check_columns(dataset, reader(raw) if reader else read_rows(raw, dataset), raw)
+    if all(row.get("label") == HIDDEN for row in rows):
+        _log.warning("%s: no row has a label; -1 is written, as the hub does, and such rows can be neither trained on nor judged", raw)
     make_folder(place.parent)
     write_text(place, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return place
-
-
-def _known_datasets():
-    types = [f"wino_bias/type{n}_{kind}" for n in (1, 2) for kind in ("pro", "anti")]
-    return [*ROW_FORMS, *BESIDE, "super_glue/copa", *types]
 
 
 def _usual_split(dataset, raw):

@@ -35,7 +35,7 @@ def find_rows(data, dataset, subset=None, split="train", types=None):
     """
     names = _names(dataset, subset)
     if isinstance(data, Mapping):
-        return _find_in_mapping(data, names, dataset, subset, split, types)
+        return _find_in_mapping(data, names, split, types)
     if not isinstance(data, (str, Path)):
         raise ConfigError(f"data {shown(data)}: must be a folder, or a mapping of dataset names to rows")
     if not Path(data).is_dir():
@@ -59,9 +59,9 @@ def _folders(data, names, subset):
             yield Path(data, name, inner)
 
 
-def _find_in_mapping(data, names, dataset, subset, split, types):
-    keys = [*names, (dataset, subset)]
-    rows = next((data[key] for key in keys if key in data), None)
+def _find_in_mapping(data, names, split, types):
+    keys = {"/".join(filter(None, key)) if isinstance(key, tuple) else key: key for key in data}
+    rows = next((data[keys[name]] for name in names if name in keys), None)
     if isinstance(rows, Mapping) and (split in rows or not are_columns(rows)):
         rows = rows.get(split)
     return None if rows is None else lambda: convert_rows(names[0], sequence_of(rows, names[0], names[0], types))

@@ -32,7 +32,7 @@ from t0native.base.files import make_folder, replacing
 from t0native.data.arrowrows import ParquetRows, parquet_bytes
 from t0native.data.columns import Columns
 from t0native.data.csvrows import blocks_of, csv_cells, csv_records, is_quoted, long_cells
-from t0native.data.distributed import BESIDE, convert_rows
+from t0native.data.distributed import BESIDE, convert_row, holds_many
 from t0native.data.lines import parse_object, text_lines
 from t0native.data.rows import DELIMITERS, files_at, read_files
 from t0native.data.types import read_types, types_of_rows
@@ -180,7 +180,7 @@ class DiskRows:
             row = self._form.row(data)
         except DataError:
             row = self._form.row(data, self._line_at(start))  # which tells it with the line, that is counted only now
-        return convert_rows(self.dataset, [row], self.path)[0]
+        return convert_row(self.dataset, row, self.path)
 
     def _facts_now(self):
         """[bytes, time of the last change in ns] of the open file."""
@@ -243,8 +243,8 @@ def open_rows(path, dataset=None, index=None, types=None):
 
 def rows_at(path, dataset=None, types=None, split=None):
     """The rows of a file, of a folder or of the files of one table, as `read_rows` gives them; those of a large file stay on the disk:
-    above 64 MiB, of Parquet unfolded. CSV in shards, whose columns all of them decide, and packed files do not.
-    split: of a folder with several tables that one."""
+    above 64 MiB, of Parquet unfolded. CSV in shards, whose columns all of them decide, and packed files do not, nor files each of whose
+    rows becomes several.  split: of a folder with several tables that one."""
     files = list(map(Path, path)) if isinstance(path, (list, tuple)) else files_at(path, split)
     endings = {ending_of(file) for file in files}
     ending, packing = endings.pop()
@@ -252,7 +252,7 @@ def rows_at(path, dataset=None, types=None, split=None):
     if dataset in BESIDE or not on_disk or not all(file.is_file() for file in files):
         return read_files(files, dataset, types)
     size = sum(parquet_bytes(file) if ending == ".parquet" else file.stat().st_size for file in files)
-    if size <= BIG:
+    if size <= BIG or holds_many(dataset, open_rows(files[0])[0]):
         return read_files(files, dataset, types)
     parts = [open_rows(file, dataset, types=types) for file in files]
     return parts[0] if len(parts) == 1 else JoinedRows(parts)

@@ -10,16 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from t0native.base.arguments import shown
-from t0native.base.errors import ConfigError, DataError, Error
-from t0native.evaluation.judging import Answers, judge
+from t0native.base.errors import ConfigError, DataError
+from t0native.evaluation.judging import FAILURES, Answers, judge, judge_or_find, unjudgeable, unsound
 from t0native.evaluation.t0_2021 import choices_ranked_in_2021
 from t0native.models.scoring import usual_batch_tokens
 from t0native.reports.cell import CellRecord
 from t0native.tasks.metrics import METRICS
+from t0native.tasks.sifting import sift
 
 __all__ = ["FAILURES", "NO_TOKENIZER", "Cell", "RenderedRow", "RenderedRows", "answer", "group_cells", "plan"]
 
-FAILURES = (Error, ValueError, ArithmeticError)  # what makes a cell fail; the others go on
 ROWS_AT_ONCE = 128
 LONGEST = 256  # tokens generated where a whole answer is judged: T0's longest target
 SLACK = 4  # tokens generated beyond a target
@@ -44,17 +44,31 @@ class RenderedRow:
 
 @dataclass
 class RenderedRows:
-    """What a prompt made of a task's first n rows: those kept, in order, and why the others were dropped."""
+    """What a prompt made of a task's first n rows: those kept, in order, and why the others were dropped. told: the reasons that are worth
+    a warning.  later: (row, reason, detail) of those that were kept at first."""
 
     n: int
     kept: list = field(default_factory=list)  # of RenderedRow
     truncate: object = True  # as Model.rank's
     cut: int = 0  # of those kept, rows with a value that was cut at 2,048 characters
     dropped: dict = field(default_factory=dict)  # reason -> [rows, the first of them in words]
+    told: set = field(default_factory=set)
+    later: list = field(default_factory=list)
 
-    def drop(self, index, reason, first=""):
+    def drop(self, index, reason, detail="", told=True):
         """Counts a row that is left out."""
-        self.dropped.setdefault(reason, [0, f"first row {index}{first}"])[0] += 1
+        self.dropped.setdefault(reason, [0, f"first row {index}" + (f": {detail}" if detail else "")])[0] += 1
+        if told:
+            self.told.add(reason)
+
+    def leave_out(self, later, answers=None):
+        """Drops rows that were kept, [(row, reason, detail)]; the Answers of the others."""
+        rows, gone = self.kept, {index for index, _, _ in later}
+        self.kept = [row for row in rows if row.index not in gone]
+        self.later += later
+        for index, reason, detail in later:
+            self.drop(index, reason, detail)
+        return None if answers is None else answers.of_rows([i for i, row in enumerate(rows) if row.index not in gone])
 
     @property
     def inputs(self):
@@ -67,8 +81,16 @@ class RenderedRows:
     @property
     def reason(self):
         """Why rows were dropped, in words, or None."""
-        sentences = (f"{n} row{'s' * (n != 1)} dropped: {reason} ({first})" for reason, (n, first) in self.dropped.items())
-        return "; ".join(sentences) or None
+        return self._tell(self.dropped)
+
+    @property
+    def warning(self):
+        """Those of the reasons that are worth a warning, or None."""
+        return self._tell(reason for reason in self.dropped if reason in self.told)
+
+    def _tell(self, reasons):
+        counts = ((reason, *self.dropped[reason]) for reason in reasons)
+        return "; ".join(f"{n} row{'s' * (n != 1)} dropped: {reason} ({first})" for reason, n, first in counts) or None
 
 
 @dataclass
@@ -77,13 +99,14 @@ class Cell:
     it is judged.
 
     task: the Task.  rows, metrics: as `plan` finds them; rows are let go once the cell is judged.  key: in the journal, where there is
-    one."""
+    one.  warning: what is to be said of rows that are dropped, or None."""
 
     task: object
     record: CellRecord
     rows: RenderedRows | None = None
     metrics: tuple = ()
     key: str | None = None
+    warning: str | None = None
 
     @property
     def prompt(self):
@@ -107,15 +130,36 @@ class Cell:
         self.record.fail(f"{type(error).__name__}: {error}")
 
     def judge(self, answers, seed):
-        """Fills in what the answers are worth; the cell fails where they cannot be judged."""
+        """Fills in what the answers are worth, and gives the Answers that count: rows that cannot be scored are dropped. The cell fails
+        where none is left, or where they cannot be judged together; then None."""
+        rows, source = self.rows, self.task.rows
         try:
-            judged = judge(self.metrics, self.task.rows, self.rows, answers, seed)
+            rows.leave_out(answers.dropped)
+            answers = rows.leave_out(unsound(rows.kept, answers), answers)
+            self.require_rows()
+            judged, bad = judge_or_find(self.metrics, source, rows, answers, seed)
+            if bad:
+                answers = rows.leave_out(bad, answers)
+                self.require_rows()
+                judged = judge(self.metrics, source, rows, answers, seed)
         except FAILURES as error:
             self.fail(error)
-            return
+            return None
         record = self.record
         record.metrics, record.normalized = judged.metrics, judged.normalized
         record.correct, record.chance, record.draws = judged.values, judged.chance, judged.draws
+        return answers
+
+    def count(self):
+        """Tells the record which rows are dropped, and why."""
+        record, rows = self.record, self.rows
+        record.dropped, record.cut, record.reason, self.warning = rows.n_dropped, rows.cut, rows.reason, rows.warning
+
+    def require_rows(self):
+        """Counts rows; DataError where none is left."""
+        self.count()
+        if not self.rows.kept:
+            raise DataError(f"no row is left of {self.rows.n}" + (f" ({self.rows.reason})" if self.rows.reason else ""))
 
 
 def plan(task, prompt, label, seed, n, compat):
@@ -136,33 +180,31 @@ def plan(task, prompt, label, seed, n, compat):
     try:
         if prompt in task.problems:
             raise task.problems[prompt]
-        cell.rows = rows = _render_rows(task, prompt, seed, n)
-        record.dropped, record.cut, record.reason = rows.n_dropped, rows.cut, rows.reason
+        cell.rows = rows = _render_rows(task, prompt, seed, n, compat)
+        cell.count()
         if compat is not None:
             for row, choices in zip(rows.kept, choices_ranked_in_2021(rows)):
                 row.ranked = choices
         cell.metrics = _choose_metrics(task, rows)
         record.metric = cell.metrics[0].name
-        _check_judgeable(cell.metrics, rows)
+        _keep_judgeable(cell.metrics, task.rows, rows)
+        cell.require_rows()
     except FAILURES as error:
         cell.fail(error)
     return cell
 
 
-def _render_rows(task, prompt, seed, n):
+def _render_rows(task, prompt, seed, n, compat):
     rows = RenderedRows(n, truncate=getattr(task.prompts[prompt], "truncate", True))
+    own_targets = bool(task.metrics) and all(metric.targets is not None for metric in task.metrics)  # then the prompt's is not asked for
     for index in range(n):
-        rendering = task.render_noted(prompt, index, seed=seed)
-        example = rendering.example
-        if example is None:
-            rows.drop(index, task.why_dropped(prompt, index, seed))
+        sifted = sift(task, prompt, index, seed, answers=compat is None and not own_targets, choices=True)
+        if sifted.reason is not None:
+            rows.drop(index, sifted.reason, sifted.detail, sifted.told)
             continue
-        text, target, choices = example
-        if choices is not None and target not in choices:
-            rows.drop(index, "the target is not among the choices", f": target {shown(target)}, choices {shown(choices)}")
-            continue
+        text, target, choices = sifted.rendering.example
         rows.kept.append(RenderedRow(index, text, target, choices, choices))
-        rows.cut += rendering.cut
+        rows.cut += sifted.rendering.cut
     return rows
 
 
@@ -175,14 +217,17 @@ def _choose_metrics(task, rows):
     return task.metrics or (METRICS["accuracy" if _have_choices(rows) else "exact_match"],)
 
 
-def _check_judgeable(metrics, rows):
-    """DataError where a metric asks for choices that rows have not, and where no row is left."""
-    if not _have_choices(rows):
-        for metric in metrics:
-            if metric.by_choices:
-                raise DataError(f"{metric.name} needs answer choices, and this prompt has none; use metric='exact_match'")
-    if not rows.kept:
-        raise DataError(f"no row is left of {rows.n}" + (f" ({rows.reason})" if rows.reason else ""))
+def _keep_judgeable(metrics, source, rows):
+    """Drops the rows that a metric cannot judge: they have no choices, where others have, or name nothing that is right. DataError where
+    none has choices and a metric asks for them."""
+    by_choices = next((metric for metric in metrics if metric.by_choices), None)
+    bare = [row for row in rows.kept if row.choices is None]
+    if by_choices and bare:
+        if len(bare) == len(rows.kept):
+            raise DataError(f"{by_choices.name} needs answer choices, and this prompt has none; use metric='exact_match'")
+        rows.leave_out([(row.index, "it has no answer choices", "") for row in bare])
+    rows.leave_out(unjudgeable(metrics, source, rows.kept))
+    rows.later.clear()  # these are found again, where answers come from a journal
 
 
 # ---- answering ------------------------------------------------------------------------------------------------------

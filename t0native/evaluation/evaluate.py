@@ -11,6 +11,7 @@ they were stands beside, as `normalized`."""
 import logging
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,13 @@ from t0native.base.progress import Progress
 from t0native.base.version import __version__
 from t0native.evaluation.asked import AskedModel
 from t0native.evaluation.cells import FAILURES, NO_TOKENIZER, answer, group_cells, plan
+from t0native.evaluation.isolation import answer_apart
 from t0native.evaluation.journal import Journal, cell_keys, model_fingerprints
 from t0native.evaluation.t0_2021 import COMPAT
 from t0native.reports.report import Report
 from t0native.suites.suite import suite
 from t0native.tasks.objectives import Objective
+from t0native.tasks.sifting import warn_once
 from t0native.tasks.task import Task, cut_sentence
 
 __all__ = ["check_out", "check_scorable", "evaluate"]
@@ -74,8 +77,10 @@ def evaluate(
     seed (0 to 2**64 - 1): of randomness inside templates and of the bootstrap.  limit: rows a task at most.
     batch_tokens: tokens of one call of the core (None: about a second's work).  label: the model's name in the report (else
         model.name, or "model"). Neither batches nor threads nor the order of tasks change a cell.
-    A cell that fails (a template error, a row without a field, a number that is not finite, no row left) has status "failed" and
-    the reason; the others go on. Rows that a prompt drops, and rows whose target is not among the choices, are counted as `dropped`.
+    A cell that fails (a template that does not compile, a field that no row has, a model that answers nothing, no row left) has status
+    "failed" and the reason; the others go on. One row never fails a cell: a row that a prompt drops, whose target is no answer (a label
+    out of range, -1, None or nan) or not among the choices, or that cannot be rendered, tokenized or scored is counted as `dropped`, and
+    its reason stands in the cell and, once a task, in a warning.
     ConfigError for no tasks, two of one name, an objective in a prompt's place, a model without tokenizer, an argument out of
     range, or a folder that another process evaluates into; OSError where `out` cannot be written, with what is finished kept.
     Method: Sanh et al. 2022, section 4.
@@ -153,6 +158,7 @@ class _Run:
         for group in group_cells(waiting, self.model):
             self._answer(group, journal, lambda rows: bar.update(self.done + rows, task.name))
             self.done += n * len(group)
+        _warn_of_drops(task, cells)
         return cells
 
     def _keys(self, cell, rows, asked):
@@ -174,17 +180,33 @@ class _Run:
         try:
             answers_of_cells = answer(self.model, group, self.batch_tokens, show_progress)
         except FAILURES as error:
-            if len(group) == 1:
+            if len(group) > 1:
+                for cell in group:
+                    self._answer([cell], journal, show_progress)
+                return
+            try:
+                answers_of_cells = [answer_apart(lambda rows: self._ask_part(group[0], rows), group[0].rows.kept, error)]
+            except FAILURES:
                 group[0].fail(error)
                 return
-            for cell in group:
-                self._answer([cell], journal, show_progress)
-            return
         for cell, answers in zip(group, answers_of_cells):
-            cell.judge(answers, self.settings["seed"])
+            answers = cell.judge(answers, self.settings["seed"])
             if not cell.failed:
                 cell.record.examples = journal.finish(cell, answers, (time.monotonic() - started) / len(group))
             cell.rows = None
+
+    def _ask_part(self, cell, rows):
+        """The Answers to some rows of a cell."""
+        part = replace(cell, rows=replace(cell.rows, kept=rows))
+        return answer(self.model, [part], self.batch_tokens, lambda done: None)[0]
+
+
+def _warn_of_drops(task, cells):
+    """One warning of a task: rows that are left out, under the first prompt that has such, and how many more have."""
+    told = [cell for cell in cells if cell.warning and not cell.failed]
+    if told:
+        more = f"; so it is under {len(told) - 1} more of its prompts, see report.cells" if len(told) > 1 else ""
+        warn_once(task, f"prompt {told[0].prompt!r}: {told[0].warning}{more}")
 
 
 def _check_model(model):

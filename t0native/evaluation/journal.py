@@ -2,7 +2,8 @@
 
     RUN/journal.sqlite       a row a finished cell:  key, task, prompt, model, file, sha256, rows, seconds, finished, runs
     RUN/examples/KEY.jsonl   a line a row that the prompt kept: {"row", "input_sha256", "target", "choices", "scores", "lengths",
-                             "prediction", "value"}, and "text" where a cell is judged both by choices and by what is generated
+                             "prediction", "value"}, and "text" where a cell is judged both by choices and by what is generated;
+                             and a line a row that the model could not answer, or that cannot be scored: {"row", "dropped", "detail"}
 
     key = SHA-256(format, version of the answers, model, number type, kernels, settings, prompt text, metrics, rows as rendered, rows)
 
@@ -162,6 +163,8 @@ def _make_records(cell, answers):
             if text is not None:
                 record["text"] = text
         yield record | {"value": None if np.isnan(value) else float(value)}
+    for index, reason, detail in cell.rows.later:
+        yield {"row": index, "dropped": reason, "detail": detail}
 
 
 def _numbers(ranking):
@@ -172,6 +175,9 @@ def _read_answers(records):
     """The Answers that records were written of, with the same bits."""
     answers = Answers()
     for record in records:
+        if "dropped" in record:
+            answers.dropped.append((record["row"], record["dropped"], record["detail"]))
+            continue
         if record["choices"] is not None:
             numbers = {name: np.array(record[name]) for name in ("scores", "lengths") if record[name] is not None}
             answers.rankings = (answers.rankings or []) + [SimpleNamespace(index=record["prediction"], **numbers)]

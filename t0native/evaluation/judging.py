@@ -6,27 +6,38 @@ The first metric is the cell's own. Its rows hold the values whose mean the cell
 MultiRC), the group's value at its first row. A metric that is no mean has draws, its values in the replicates of bootstrap.py,
 and its rows tell which answers are right (choices), or equal to a target (text)."""
 
-from dataclasses import dataclass
+import operator
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from t0native.base.arguments import shown
-from t0native.base.errors import DataError
+from t0native.base.errors import DataError, Error
 from t0native.reports.bootstrap import corpus_draws
 from t0native.tasks.metrics import METRICS
+from t0native.tasks.sifting import NO_LABEL
 
-__all__ = ["Answers", "Judged", "judge"]
+__all__ = ["FAILURES", "Answers", "Judged", "judge", "judge_or_find", "unjudgeable", "unsound"]
+
+FAILURES = (Error, ValueError, ArithmeticError)  # what makes a row, or a cell, fail; the others go on
 
 
 @dataclass
 class Answers:
     """What a model said to the n rows that a prompt kept; None where no metric asks for it.
 
-    rankings: [n], each with index (and scores and lengths, which only some metrics need).  texts: [n] of str."""
+    rankings: [n], each with index (and scores and lengths, which only some metrics need).  texts: [n] of str.
+    dropped: (row, reason, detail) of rows that the prompt kept and that have no answer here."""
 
     rankings: list | None = None
     texts: list | None = None
+    dropped: list = field(default_factory=list)
+
+    def of_rows(self, places):
+        """Those of some rows alone, by their places here."""
+        rankings, texts = (None if them is None else [them[i] for i in places] for them in (self.rankings, self.texts))
+        return Answers(rankings, texts, self.dropped)
 
 
 @dataclass
@@ -61,16 +72,84 @@ def judge(metrics, source, rows, answers, seed):
     )
 
 
+# ---- rows that cannot be judged: lists of (row, reason, detail) -------------------------------------------------------
+
+
+def unjudgeable(metrics, source, kept):
+    """Rows of which a metric cannot say what is right, whatever the model says. kept: of cells.RenderedRow."""
+    found = []
+    for row in kept:
+        try:
+            for metric in metrics:
+                _read_target(metric, source, row)
+                for path in metric.group:
+                    _read_field(metric, source[row.index], row.index, path)
+        except FAILURES as error:
+            found.append((row.index, "what is right cannot be told", str(error)))
+    return found
+
+
+def unsound(kept, answers):
+    """Rows whose ranking is none: scores that are not finite, or a number that is no choice's."""
+    found = []
+    for row, ranking in zip(kept, answers.rankings or ()):
+        scores = getattr(ranking, "scores", None)
+        if scores is not None and not np.isfinite(np.asarray(scores, np.float64)).all():
+            found.append((row.index, "the model's scores are not finite", f"{shown(np.asarray(scores).tolist())} of {shown(row.ranked)}"))
+        elif not 0 <= operator.index(ranking.index) < len(row.ranked):
+            found.append((row.index, "the model takes none of the choices", f"number {ranking.index} of {len(row.ranked)}"))
+    return found
+
+
+def judge_or_find(metrics, source, rows, answers, seed):
+    """(Judged, []), or (None, the rows to which a metric gives no number, or one that is no fraction of 1). Errors as judge's, where it
+    is no row's fault."""
+    try:
+        judged = judge(metrics, source, rows, answers, seed)
+    except FAILURES:
+        bad = _unscored(metrics, source, rows.kept, answers)
+        if not bad:
+            raise
+        return None, bad
+    if metrics[0].mean_over == "rows" and np.isnan(judged.values[[row.index for row in rows.kept]]).any():
+        return None, _unscored(metrics, source, rows.kept, answers)
+    return judged, []
+
+
+def _unscored(metrics, source, kept, answers):
+    found = {}
+    for metric in metrics:
+        if metric.of_row is None:
+            continue
+        predictions = _predictions(metric, answers)
+        for row, prediction in zip(kept, predictions):
+            try:
+                value = float(metric.of_row(prediction, _read_target(metric, source, row)))
+                problem = None if -1 <= value <= 1 else f"metric {metric.name!r} gives {value}: must be a fraction of 1"
+            except FAILURES as error:
+                problem = f"metric {metric.name!r}: {type(error).__name__}: {error}"
+            if problem:
+                found.setdefault(row.index, (row.index, "it cannot be scored", problem))
+    return list(found.values())
+
+
+def _predictions(metric, answers):
+    """What the metric's functions get of each row."""
+    if metric.by_choices:
+        return [ranking.scores if metric.needs == "scores" else ranking.index for ranking in answers.rankings]
+    return answers.texts
+
+
+# ---- one metric -------------------------------------------------------------------------------------------------------
+
+
 class _Judgement:
     """One metric of one cell."""
 
     def __init__(self, metric, source, rows, answers):
         self.metric, self.n, self.indices = metric, rows.n, [row.index for row in rows.kept]
         self.targets = [_read_target(metric, source, row) for row in rows.kept]
-        if metric.by_choices:
-            self.predictions = [ranking.scores if metric.needs == "scores" else ranking.index for ranking in answers.rankings]
-        else:
-            self.predictions = answers.texts
+        self.predictions = _predictions(metric, answers)
         self.groups = _group(metric, source, self.indices)
         self.weigh = metric.weigh(self.predictions, self.targets) if metric.weigh else None
         self.plain = metric if metric.mean_over else METRICS["accuracy" if metric.by_choices else "exact_match"]
@@ -139,7 +218,12 @@ def _read_target(metric, source, row):
     index, choices = row.index, row.choices
     right = row.target if metric.targets is None else _read_field(metric, source[index], index, metric.targets)
     if not metric.by_choices:
-        return _check_texts(metric, index, right)
+        if metric.no_answer and isinstance(right, (list, tuple, np.ndarray)) and len(right) == 0:
+            return ["", row.target] if row.target != NO_LABEL else [""]  # SQuAD 2.0: nothing is right, or the prompt's words for it
+        texts = _check_texts(metric, index, right)
+        if metric.check_target is not None:
+            metric.check_target(texts[0])
+        return texts
     if isinstance(right, dict):
         worth = [right.get(choice, 0) for choice in choices]
     elif isinstance(right, (list, tuple, np.ndarray)) and len(right) and not isinstance(right[0], str):
@@ -153,6 +237,8 @@ def _read_target(metric, source, row):
         worth = np.full(0, np.nan)
     if worth.shape != (len(choices),) or not worth.max() > 0:
         raise DataError(f"metric {metric.name!r}, row {index}: {shown(right)} names no right one of the choices {shown(choices)}")
+    if metric.check_target is not None:
+        metric.check_target(worth)
     return worth
 
 

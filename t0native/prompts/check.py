@@ -1,8 +1,8 @@
 """What is wrong with files of prompts: promptsource's own repository test, and whether a target ever comes out.
 
-file     can be read; every entry is a template
-entry    its key is its id, a UUID that no other has; a name, and one that no other of the file has; a text that no
-         other of the file has
+file     can be read; every entry is a template; no key stands twice
+entry    tagged !Template; its key is its id, a UUID that no other has; a name, and one that no other of the file has; a
+         text that no other of the file has
 text     compiles, and so do its answer choices; has the separator ||| and something behind it; has answer choices
          where it reads them
 rows     (where they are given) have every field that the prompt reads; one of them at least gives a target"""
@@ -11,8 +11,8 @@ import uuid
 from typing import NamedTuple
 
 from t0native.base.errors import DataError, FormatError, TemplateError
-from t0native.prompts.collection import TemplateTag, read_file
 from t0native.prompts.prompt import NO_LABEL, Prompt
+from t0native.prompts.promptfile import TemplateTag, read_file
 
 __all__ = ["Problem", "check_collection", "check_file", "text_problems"]
 
@@ -51,23 +51,40 @@ def check_file(path, rows=None, ids=None):
     """
     ids = {} if ids is None else ids
     try:
-        entries = read_file(path)["templates"]
+        content, remarks = read_file(path)
     except FormatError as error:
         return [Problem(str(path), None, str(error).removeprefix(f"{path}: "))]
-    problems, names, texts = [], {}, {}
+    entries, names, texts = content["templates"], {}, {}
+    problems = [Problem(str(path), None, what) for what in remarks.twice]
+    if remarks.listed:
+        problems.append(Problem(str(path), None, "templates is a list; promptsource wants a mapping, id: !Template"))
     for key, prompt in entries.items():
         if not isinstance(prompt, Prompt):
-            problems.append(Problem(str(path), None, f"entry {key!r} is not tagged {TemplateTag.name}"))
+            problems.append(
+                Problem(str(path), None, f"entry {key!r} is {type(prompt).__name__}, must be a mapping tagged {TemplateTag.name}")
+            )
             continue
-        sentences = [*_identity(path, key, prompt, ids), *_twins(prompt, names, texts), *text_problems(prompt)]
+        sentences = [
+            *_form(key, prompt, remarks),
+            *_identity(path, key, prompt, ids, remarks),
+            *_twins(prompt, names, texts),
+            *text_problems(prompt),
+        ]
         if rows is not None and not any(what.startswith("does not compile") for what in sentences):
             sentences += _rows(prompt, rows)
         problems += [Problem(str(path), prompt.name, what) for what in sentences]
     return problems
 
 
-def _identity(path, key, prompt, ids):
-    if str(key) != prompt.id:
+def _form(key, prompt, remarks):
+    if str(key) in remarks.untagged:
+        yield f"not tagged: promptsource reads it as `{prompt.id}: {TemplateTag.name}`"
+
+
+def _identity(path, key, prompt, ids, remarks):
+    if str(key) in remarks.without_id:
+        yield f"no id: write a UUID that stays, such as `id: {prompt.id}`, and the same as the entry's key"
+    elif str(key) != prompt.id and not remarks.listed:
         yield f"its key is {key!r}, its id {prompt.id!r}: they must be the same"
     try:
         uuid.UUID(prompt.id)

@@ -87,7 +87,7 @@ class Rendering(NamedTuple):
         The target prints what is undefined, out of range, None or nan; answer_choices are indexed from their end; the target is empty."""
         if self.example is None:
             return None
-        target = self.example.target
+        target = self.example[1]  # a prompt of one's own may give a plain tuple
         for note in self.notes:
             if _spoils(note, target):
                 return str(note)

@@ -20,4 +20,5 @@ def read_examples(folder, cell):
     path = Path(folder) / cell["examples"]
     if path.parent != Path(folder) / EXAMPLES or not path.is_file():
         return None
-    return [parse_json(f"{path}, line {i + 1}", line) for i, line in enumerate(path.read_bytes().splitlines())]
+    records = [parse_json(f"{path}, line {i + 1}", line) for i, line in enumerate(path.read_bytes().splitlines())]
+    return [record for record in records if "dropped" not in record]

@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 from t0native.base.errors import Error
 from t0native.base.files import write_bytes
 from t0native.base.version import __version__
-from t0native.prompts.collection import METRICS
+from t0native.prompts.promptfile import METRICS
 from t0native.studio import pages_account, pages_data, pages_exchange, pages_overview, pages_review, pages_write
 from t0native.studio.accounts import Accounts, Attempts
 from t0native.studio.answers import Answers

@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 
 from t0native.base.errors import DataError, FormatError
 from t0native.base.files import write_text
-from t0native.prompts.collection import FILE, find_files
+from t0native.prompts.collection import find_files
+from t0native.prompts.promptfile import FILE
 from t0native.promptsource import Template, read_content, yaml_text
 
 __all__ = ["check_dataset_name", "export_folder", "export_text", "export_zip", "import_folder", "import_zip"]

@@ -6,7 +6,7 @@ as it was, so that saving an unchanged form changes no byte."""
 import difflib
 import re
 
-from t0native.prompts.collection import LANGUAGES, METRICS
+from t0native.prompts.promptfile import LANGUAGES, METRICS
 
 __all__ = ["FIELDS", "blank", "content_of", "differences", "form_of", "merge", "read_form"]
 

@@ -17,7 +17,7 @@ import numpy as np
 from t0native.base.errors import DataError
 from t0native.tasks.textmetrics import number_in, number_of_target
 
-__all__ = ["auc", "bleu", "ece", "f1", "macro_f1", "pearson", "spearman"]
+__all__ = ["auc", "bleu", "check_pair", "ece", "f1", "macro_f1", "pearson", "spearman"]
 
 
 def _weigh_f1(predicted, true, classes):
@@ -46,6 +46,12 @@ def macro_f1(predictions, targets):
         return scores.sum(axis=1) / occurs.sum(axis=1)
 
     return mean
+
+
+def check_pair(worth):
+    """DataError for a row that has not two choices."""
+    if len(worth) != 2:
+        raise DataError("auc needs exactly two answer choices a row")
 
 
 def auc(predictions, targets):

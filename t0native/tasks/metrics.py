@@ -58,6 +58,8 @@ class Metric:
         weightings of the rows at once; without it, of_rows is called once a replicate of the bootstrap.
     targets: the row's field that says what is right, "field.inner"; None is the prompt's target.
     library: whose code computes it.  short: an answer longer than every target is wrong anyway, and need not be generated whole.
+    no_answer: where `targets` is an empty list the row has no answer, as in SQuAD 2.0: what is empty is right, and the prompt's target.
+    check_target: called with a row's first target, or the worth of its choices; the row is left out where it raises a DataError.
 
     >>> Metric("contains", "text", of_row=lambda text, targets: float(any(target in text for target in targets))).mean_over
     'rows'
@@ -73,6 +75,8 @@ class Metric:
     group: tuple[str, ...] = ()
     library: str = "ours"
     short: bool = False
+    no_answer: bool = False
+    check_target: Callable | None = None
 
     def __post_init__(self):
         ways = [self.of_row, self.of_group, self.weigh or self.of_rows]
@@ -136,8 +140,8 @@ def _make_table():
     def rows(name, needs, of_row, **more):
         return Metric(name, needs, of_row=of_row, **more)
 
-    def corpus(name, needs, weigh, library="numpy"):
-        return Metric(name, needs, weigh=weigh, library=library)
+    def corpus(name, needs, weigh, library="numpy", **more):
+        return Metric(name, needs, weigh=weigh, library=library, **more)
 
     text, question = textmetrics, ("idx.paragraph", "idx.question")
     return [
@@ -147,12 +151,12 @@ def _make_table():
         corpus("f1_macro", "choices", corpusmetrics.macro_f1),
         corpus("multirc_f1", "choices", corpusmetrics.f1),
         Metric("multirc_em", "choices", of_group=_all_right, group=question, library="numpy"),
-        corpus("auc", "scores", corpusmetrics.auc),
+        corpus("auc", "scores", corpusmetrics.auc, check_target=corpusmetrics.check_pair),
         corpus("ece", "scores", corpusmetrics.ece),
         rows("mean_reciprocal_rank", "scores", _reciprocal_rank, library="numpy"),
         rows("exact_match", "text", text.exact_match, short=True),
-        rows("squad_em", "text", text.squad_em),
-        rows("squad_f1", "text", text.squad_f1),
+        rows("squad_em", "text", text.squad_em, no_answer=True),
+        rows("squad_f1", "text", text.squad_f1, no_answer=True),
         rows("trivia_qa_em", "text", text.trivia_qa_em),
         rows("trivia_qa_f1", "text", text.trivia_qa_f1),
         rows("record_em", "text", text.squad_em, targets="answers"),
@@ -162,8 +166,8 @@ def _make_table():
         rows("edit_distance", "text", text.edit_distance),
         *(rows(kind, "text", partial(text.rouge, kind), library="rouge-score") for kind in ("rouge1", "rouge2", "rougeL", "rougeLsum")),
         corpus("bleu", "text", corpusmetrics.bleu, "sacrebleu"),
-        corpus("pearson", "text", corpusmetrics.pearson),
-        corpus("spearman", "text", corpusmetrics.spearman),
+        corpus("pearson", "text", corpusmetrics.pearson, check_target=text.number_of_target),
+        corpus("spearman", "text", corpusmetrics.spearman, check_target=text.number_of_target),
     ]
 
 

@@ -6,7 +6,6 @@ Every prompt of a task is used; none is selected (Sanh et al. 2022, section 4)."
 
 import copy
 from collections.abc import Iterable, Mapping
-from itertools import chain
 
 from t0native.base.arguments import FLAG, check, shown
 from t0native.base.errors import ConfigError, DataError, TemplateError, nearest, with_place
@@ -17,6 +16,7 @@ from t0native.tasks.metrics import find_metric
 
 __all__ = ["Task", "cut_sentence"]
 
+LOOKED_AT = 100  # rows of a sequence that is no list, before any is rendered
 _PROMPTS = "a PromptSet, a Prompt, prompts of different names, a mapping or '*'"
 
 
@@ -33,8 +33,9 @@ class Task:
         generated for the others.  metrics: those found, a tuple; metric: the first one's name, or None.
     dataset: "dataset" or "dataset/subset"; taken from a PromptSet when not given.  split: shown in reports.
     problems: {prompt: why it cannot be used}, a TemplateError for a template that cannot be compiled or that reads answer_choices
-        and has none, a DataError for a row without a field that the prompt reads: it names task, prompt, row, field and the
-        nearest field. In an evaluation these cells fail and the others go on; training refuses the task.
+        and has none, a DataError where no row has the fields that the prompt reads: it names task, prompt, row, field and the
+        nearest field. In an evaluation these cells fail and the others go on; training refuses the task. Rows that lack a field
+        which others have are left out and counted (sifting.py).
     truncate: values that prompts print are cut at 2,048 characters, as promptsource and T0 have it.
     types: what the fields are, as t0native.read_rows' (docs/rows.md); unless given, the types of `dataset`'s features where that is one of
         T0's, of data frames and tables.
@@ -212,24 +213,27 @@ class Task:
         return fields
 
     def _check_fields(self):
-        """All rows of a list are looked at; of other sequences, the common columns, else the first row (the others when
-        they are rendered)."""
+        """All rows of a list are looked at; of other sequences, the common columns, else the first ones. A prompt has a problem where
+        none of them will do."""
         columns = columns_of(self.rows)
         if columns is not None:
             rows = [dict.fromkeys(columns)]
         else:
-            rows = self.rows if isinstance(self.rows, (list, tuple)) else [self.rows[0]]
-        needed = {field for fields in self._fields.values() for field in fields}
+            rows = self.rows if isinstance(self.rows, (list, tuple)) else [self.rows[i] for i in range(min(len(self.rows), LOOKED_AT))]
+        waiting = {name: None for name in self._fields if name not in self.problems}  # prompts that no row has served yet: the first error
         for index, row in enumerate(rows):
-            if not isinstance(row, dict) or not needed <= row.keys():
-                for name in [name for name in self._fields if name not in self.problems]:
-                    try:
-                        self._check_row(name, row, index)
-                    except DataError as error:
-                        self.problems[name] = error
-        if not all(isinstance(field, str) for field in set(chain.from_iterable(row for row in rows if isinstance(row, Mapping)))):
-            index, field = next((i, field) for i, row in enumerate(rows) for field in row if not isinstance(field, str))
-            message = f"task {self.name!r}, row {index}: the field name {shown(field)} is {type(field).__name__}, must be text"
+            for name in list(waiting):
+                try:
+                    self._check_row(name, row, index)
+                    del waiting[name]
+                except DataError as error:
+                    waiting[name] = waiting[name] or error
+            if not waiting:
+                break
+        self.problems |= waiting
+        odd = [next((field for field in row if not isinstance(field, str)), None) for row in rows if isinstance(row, Mapping)]
+        if odd and None not in odd:
+            message = f"task {self.name!r}, row 0: the field name {shown(odd[0])} is {type(odd[0]).__name__}, must be text"
             self.problems = {name: DataError(message) for name in self._fields} | self.problems
 
     def _check_row(self, name, row, index):

@@ -1,0 +1,229 @@
+"""One file of prompts in promptsource's layout (P3), read by PyYAML's safe C loader, which knows its two tags and no others.
+
+    dataset: super_glue
+    subset: rte                          absent where the dataset has none
+    templates:
+      <uuid>: !Template
+        name, jinja, answer_choices, reference, id
+        metadata: !TemplateMetadata      original_task, choices_in_prompt, metrics, languages
+
+As in the reference, an entry whose key stands twice counts as it stands last, in the first one's place. A file written by hand may leave
+out tags, ids and names (then its key is its name), and templates may be a list; `Remarks` say where one did, for `prompt check`.
+An alias costs nothing here: fields must be text, so that nothing is ever expanded."""
+
+import logging
+from dataclasses import dataclass, field
+
+import yaml
+
+from t0native.base.errors import FormatError, nearest
+from t0native.base.yamltext import SafeLoader
+from t0native.prompts.prompt import Prompt, PromptMetadata
+
+__all__ = ["FILE", "FORM", "LANGUAGES", "METRICS", "MetadataTag", "PromptLoader", "Remarks", "TemplateTag", "read_file", "warn_once"]
+
+FILE = "templates.yaml"
+MAX_BYTES = 32_000_000
+TEMPLATE_FIELDS = ("name", "jinja", "answer_choices", "reference", "id", "metadata")
+FORM = (
+    "as in templates: {1b0f5d4c-5f56-4d9c-8f3c-7d5d6f1c2a3b: !Template {id: 1b0f5d4c-5f56-4d9c-8f3c-7d5d6f1c2a3b, name: mood, "
+    "jinja: '{{ text }} Good or bad? ||| {{ answer_choices[label] }}', answer_choices: bad ||| good}}"
+)
+METRICS = frozenset(
+    "BLEU,ROUGE,Squad,Trivia QA,Accuracy,Pearson Correlation,Spearman Correlation,MultiRC,AUC,COQA F1,Edit Distance,"
+    "Mean Reciprocal Rank,Other".split(",")
+)
+LANGUAGES = frozenset(  # ISO 639-1
+    "ab aa af ak sq am ar an hy as av ae ay az bm ba eu be bn bi bs br bg my ca ch ce ny zh cu cv kw co cr hr cs da dv nl dz en "
+    "eo et ee fo fj fi fr fy ff gd gl lg ka de el kl gn gu ht ha he hz hi ho hu is io ig id ia ie iu ik ga it ja jv kn kr ks kk "
+    "km ki rw ky kv kg ko kj ku lo la lv li ln lt lu lb mk mg ms ml mt gv mi mr mh mn na nv nd nr ng ne no nb nn ii oc oj or om "
+    "os pi ps fa pl pt pa qu ro rm rn ru se sm sg sa sc sr sn sd si sk sl so st es su sw ss sv tl ty tg ta tt te th bo ti to ts "
+    "tn tr tk tw ug uk ur uz ve vi vo wa cy wo xh yi yo za zu bh sh".split()
+)
+_MAP, _TEXT = "tag:yaml.org,2002:map", "tag:yaml.org,2002:str"
+_log = logging.getLogger("t0native")
+_warned = set()
+
+
+def warn_once(what, place):
+    """Logs `PLACE: WHAT`, for each `what` once."""
+    if what not in _warned:
+        _warned.add(what)
+        _log.warning("%s: %s", place, what)
+
+
+@dataclass
+class Remarks:
+    """What was read though promptsource wants it otherwise. twice: sentences, of keys that stand twice.  untagged, without_id: keys of
+    entries.  listed: templates is a list; keys are
+    the numbers of its entries, from 1."""
+
+    twice: list = field(default_factory=list)
+    untagged: set = field(default_factory=set)
+    without_id: set = field(default_factory=set)
+    listed: bool = False
+
+
+class PromptLoader(SafeLoader):
+    """The safe loader of prompt files; what its two tags become, a subclass says. quiet: nothing is logged.  lenient: whether entries
+    may lack tags and names."""
+
+    lenient = False
+
+    def __init__(self, stream, name="", quiet=False):
+        super().__init__(stream)
+        self.name, self.quiet, self.remarks = name, quiet, Remarks()
+
+    def get_single_node(self):
+        root = super().get_single_node()
+        for i, (key, templates) in enumerate(root.value if isinstance(root, yaml.MappingNode) else ()):
+            if key.value != "templates":
+                continue
+            if self.lenient and isinstance(templates, yaml.SequenceNode):
+                self.remarks.listed = True
+                root.value[i] = key, templates = key, _numbered(templates)
+            if isinstance(templates, yaml.MappingNode):
+                self._drop_repeated(templates)
+                for entry in templates.value if self.lenient else ():
+                    self._complete(*entry)
+        return root
+
+    def warn(self, kind, value, place, near=None):
+        """Tells once of a value that is not known."""
+        if not self.quiet:
+            warn_once(f"unknown {kind} {value!r}" + (f"; did you mean {near!r}?" if near else ""), place)
+
+    def _drop_repeated(self, templates):
+        entries = {}
+        for key, value in templates.value:
+            if key.value in entries and isinstance(key, yaml.ScalarNode):
+                line, last = entries[key.value][0].start_mark.line + 1, key.start_mark.line + 1
+                self.remarks.twice.append(f"line {last}: entry {key.value!r} stands twice, first in line {line}; the last one counts")
+            entries[key.value if isinstance(key, yaml.ScalarNode) else id(key)] = key, value
+        templates.value = list(entries.values())
+
+    def _complete(self, key, entry):
+        """Gives an entry the tags and the name that it lacks."""
+        if not isinstance(entry, yaml.MappingNode):
+            return
+        fields = {name.value: value for name, value in entry.value if isinstance(name, yaml.ScalarNode)}
+        if entry.tag == _MAP:
+            entry.tag = TemplateTag.name
+            self.remarks.untagged.add(key.value)
+        if "id" not in fields:
+            self.remarks.without_id.add(key.value)
+        if "name" not in fields and not self.remarks.listed:
+            entry.value.insert(0, (_text("name", entry), _text(key.value, key)))
+        metadata = fields.get("metadata")
+        if isinstance(metadata, yaml.MappingNode) and metadata.tag == _MAP:
+            metadata.tag = MetadataTag.name
+
+
+def _text(value, node):
+    """A node that is this text, at the place of another."""
+    return yaml.ScalarNode(_TEXT, value, node.start_mark, node.end_mark)
+
+
+def _numbered(entries):
+    """A list of entries as a mapping from their numbers, from 1."""
+    pairs = [(_text(str(number), entry), entry) for number, entry in enumerate(entries.value, 1)]
+    return yaml.MappingNode(_MAP, pairs, entries.start_mark, entries.end_mark)
+
+
+class MetadataTag:
+    """!TemplateMetadata: what is known of its fields, and what must hold."""
+
+    name = "!TemplateMetadata"
+    known = PromptMetadata._fields
+
+    @classmethod
+    def fields(cls, loader, node):
+        """(A tagged mapping as a dict, its place in words). A field that is not known is told once, and left alone."""
+        place = f"{loader.name}: line {node.start_mark.line + 1}"
+        if not isinstance(node, yaml.MappingNode):
+            raise FormatError(f"{place}: {node.tag} must be a mapping")
+        fields = loader.construct_mapping(node, deep=True)
+        for key in fields:
+            if key not in cls.known:
+                loader.warn("field", key, place, nearest(str(key), cls.known))
+        return fields, place
+
+    @staticmethod
+    def check(loader, fields, place, metadata_type):
+        """FormatError where a field has not the type it must have; unknown metrics and languages are told once."""
+        for key in ("metrics", "languages"):
+            values = fields.get(key)
+            if values is None:
+                continue
+            if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+                raise FormatError(f"{place}: {key} must be a list of text")
+            known = METRICS if key == "metrics" else LANGUAGES
+            for value in values:
+                if value not in known:
+                    loader.warn(key[:-1], value, place)
+
+
+class TemplateTag(MetadataTag):
+    """!Template, the same."""
+
+    name = "!Template"
+    known = TEMPLATE_FIELDS
+
+    @staticmethod
+    def check(loader, fields, place, metadata_type):
+        """FormatError where a field has not the type it must have."""
+        for key in ("name", "jinja"):
+            if not isinstance(fields.get(key), str):
+                raise FormatError(f"{place}: a template's {key} must be text, is {type(fields.get(key)).__name__}; {FORM}")
+        choices, metadata = fields.get("answer_choices"), fields.get("metadata")
+        if not isinstance(choices, (str, type(None))):
+            raise FormatError(f"{place}: template {fields['name']!r}: answer_choices must be text or null, is {type(choices).__name__}")
+        if not isinstance(metadata, (metadata_type, type(None))):
+            raise FormatError(f"{place}: template {fields['name']!r}: metadata must be tagged {MetadataTag.name}")
+
+
+class _Loader(PromptLoader):
+    """Makes Prompt and PromptMetadata."""
+
+    lenient = True
+
+
+def _construct_metadata(loader, node):
+    fields, place = MetadataTag.fields(loader, node)
+    MetadataTag.check(loader, fields, place, PromptMetadata)
+    return PromptMetadata(**{key: fields.get(key) for key in PromptMetadata._fields})
+
+
+def _construct_template(loader, node):
+    fields, place = TemplateTag.fields(loader, node)
+    TemplateTag.check(loader, fields, place, PromptMetadata)
+    id = fields.get("id")
+    texts = fields["name"], fields["jinja"], fields.get("answer_choices"), fields.get("reference") or ""
+    return Prompt(*texts, fields.get("metadata"), None if id is None else str(id))
+
+
+_Loader.add_constructor(TemplateTag.name, _construct_template)
+_Loader.add_constructor(MetadataTag.name, _construct_metadata)
+
+
+def read_file(path, loader_type=_Loader, quiet=False):
+    """(The content of one file: a dict with dataset, subset and templates, key -> what the loader makes of them; its Remarks).
+    FormatError with file and line where it is broken. quiet: what is not known in it is not told."""
+    try:
+        raw = path.read_bytes()
+        if len(raw) > MAX_BYTES:
+            raise FormatError(f"{path}: {len(raw)} bytes, at most {MAX_BYTES}")
+        loader = loader_type(raw, str(path), quiet)
+        try:
+            content = loader.get_single_data()
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}: " if mark else ""
+        raise FormatError(f"{path}: {place}{getattr(error, 'problem', None) or error}") from error
+    except RecursionError as error:
+        raise FormatError(f"{path}: nested too deeply") from error
+    if not isinstance(content, dict) or not isinstance(content.get("templates"), dict):
+        raise FormatError(f"{path}: must be a mapping with dataset and templates, {FORM}")
+    return content, loader.remarks
