@@ -27,7 +27,7 @@ from t0native.base.arguments import shown
 from t0native.base.errors import DataError
 from t0native.data.lines import lines_of, read_jsonl
 
-__all__ = ["BESIDE", "COLUMNS", "HIDDEN", "check_columns", "convert_one", "convert_row", "convert_rows", "holds_many"]
+__all__ = ["BESIDE", "COLUMNS", "HIDDEN", "ROW_FORMS", "check_columns", "convert_one", "convert_row", "convert_rows", "holds_many"]
 
 ENTAILMENT = {"entailment": 0, "not_entailment": 1}
 COMMITMENT = {"entailment": 0, "contradiction": 1, "neutral": 2}
@@ -118,7 +118,7 @@ class _Form(NamedTuple):
 
 _is_truth, _is_word = (lambda row: isinstance(row.get("label"), bool)), (lambda row: isinstance(row.get("label"), str))
 _is_wsc = lambda row: isinstance(row.get("target"), Mapping)  # noqa: E731
-_FORMS = {
+ROW_FORMS = {
     "super_glue/wsc.fixed": _Form(_is_wsc, _wsc),
     "super_glue/wsc": _Form(_is_wsc, _wsc),
     "super_glue/wic": _Form(_is_truth, _number_truth),
@@ -145,9 +145,9 @@ def convert_rows(dataset, rows, path=None):
     """
     if dataset in BESIDE:
         return BESIDE[dataset](rows, path)
-    if dataset not in _FORMS:
+    if dataset not in ROW_FORMS:
         return rows
-    is_raw, convert, many = _FORMS[dataset]
+    is_raw, convert, many = ROW_FORMS[dataset]
     made = []
     for i, row in enumerate(rows):
         if not (isinstance(row, Mapping) and is_raw(row)):
@@ -175,7 +175,7 @@ def holds_many(dataset, row):
     >>> holds_many("super_glue/multirc", {"passage": {"text": "It rains.", "questions": []}})
     True
     """
-    form = _FORMS.get(dataset)
+    form = ROW_FORMS.get(dataset)
     return form is not None and form.many and isinstance(row, Mapping) and form.is_raw(row)
 
 

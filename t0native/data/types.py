@@ -165,7 +165,7 @@ def types_of_rows(types, dataset, row):
     converter (distributed.py)."""
     types = read_types(types, dataset)
     form = ROW_FORMS.get(dataset)
-    if form is None or not form[0]({name: _number_or_text(types.told.get(name), value) for name, value in row.items()}):
+    if form is None or not form.is_raw({name: _number_or_text(types.told.get(name), value) for name, value in row.items()}):
         return types
     return types.of_raw_form()
 
