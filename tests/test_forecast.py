@@ -133,7 +133,7 @@ def test_the_reference_recipe_is_the_papers():
         {name: value for name, value in given.items() if name not in ("model", "mixture", "data", "prompts", "validate")}
     )
     assert {name: settings[name] for name in facts} == facts
-    assert not {"add_eos_to_inputs", "add_eos_to_targets"} & set(given)  # the defaults are T0's
+    assert given["add_eos_to_inputs"] is False and "add_eos_to_targets" not in given  # of which the default is T0's
 
 
 def test_t0_3b_tells_by_how_much_it_does_not_fit(promptsource_0_1_0, tmp_path, monkeypatch, capsys):

@@ -3,7 +3,8 @@
     batch_size B     the batch of step s is examples s B .. s B + B - 1 of the mixture, a pure function of (mixture, seed, B, s)
     batch_tokens T   batches are cut off the examples in their order, each as many as have at most T tokens together, inputs and
                      targets, and one at least: a pure function of (mixture, seed, T, number of the first example)
-    inputs: no EOS, at most max_source tokens;  targets: EOS appended, then trimmed to max_target (so a longer one loses it);
+    inputs: EOS appended where it is asked for, then trimmed to max_source;  targets: EOS appended, then trimmed to max_target (so a
+    longer one loses it);
     those of an objective (objectives.py) are made of the text's tokens, then trimmed in the same way; a switch for each EOS
 
 Rows whose input or target has no token at all are drawn anew, as rows that the prompt drops are."""
