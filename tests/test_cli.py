@@ -343,7 +343,7 @@ BAD = [
     ),
     (
         ["evaluate", "--model", "bare", "--task", "mine=rows.jsonl", *MINE],
-        "the model has no tokenizer, and tasks are texts: put spiece.model into its folder, or give it one: Model.init(config, tokenizer=...)",
+        "the model has no tokenizer, and tasks are texts: put its spiece.model or tokenizer.json into its folder, or name it: from_pretrained(..., tokenizer=FILE)",
     ),
     (
         ["generate", "--model", "model", "--max-new-tokens", "99999999999", "a"],

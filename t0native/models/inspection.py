@@ -17,12 +17,12 @@ def describe_model(path, config=None):
     memory (bytes, by number type), configuration, tensors (name, dtype, shape).
     FormatError and FileNotFoundError as for loading the model."""
     checkpoint = open_checkpoint(path, config)
-    tokenizer, without = describe_tokenizer(checkpoint.folder, checkpoint.config)
+    tokenizer, for_texts = describe_tokenizer(checkpoint.folder, checkpoint.config)
     loads = _loads(checkpoint)
     return {
         "folder": str(path),
         "files": _files(checkpoint.entries.values()),
-        "loads": f"for ids alone, not for texts: {without}" if loads == "yes" and without else loads,
+        "loads": for_texts if loads == "yes" else loads,
         "tokenizer": tokenizer,
         "head": checkpoint.head,
         "notes": "; ".join(note.text for note in checkpoint.notes) or "none",

@@ -75,12 +75,14 @@ def mismatch(tokenizer, config):
 
 
 def describe_tokenizer(folder, config):
-    """(what a folder's tokenizer is, why texts cannot be given or None)."""
+    """(what a folder's tokenizer is, whether the model loads for texts: "yes", else why not)."""
     try:
         tokenizer = _checked(folder, Tokenizer.from_folder(folder, config.vocab_size), config)
     except FileNotFoundError as error:
-        return "none", str(error)
+        return "none", f"for ids alone, not for texts: {error}"
+    except OtherTokenizer as error:
+        return "none that is read", f"for ids alone, not for texts: {error}"
     except FormatError as error:
-        return "not read", str(error)
+        return "broken", f"no: {error}"
     added = f", {len(tokenizer.added_tokens)} added tokens" if tokenizer.added_tokens else ""
-    return f"{tokenizer_in(folder)}{added}", None
+    return f"{tokenizer_in(folder)}{added}", "yes"

@@ -155,17 +155,20 @@ def _declared(folder, config, added, of_json, settings):
     return found
 
 
-def merged(folder, vocabulary, config, special_map, added, of_json):
+def merged(folder, vocabulary, config, special_map, added, of_json, left_out=frozenset()):
     """The AddedTokens beside the pieces of `vocabulary`, a tokenizer of the core with its sentinels and without added tokens.
 
     folder: for messages.  config, special_map, added: the content of tokenizer_config.json, special_tokens_map.json and
-    added_tokens.json, each a mapping.  of_json: the AddedTokens of tokenizer.json, a list. FormatError as the head says."""
+    added_tokens.json, each a mapping.  of_json: the AddedTokens of tokenizer.json, a list.  left_out: texts that are none. FormatError
+    as the head says."""
     settings = _settings(folder, config, special_map)
     declared = _declared(folder, config, added, of_json, settings)
     end = vocabulary.n_pieces + vocabulary.extra_ids
     silent = {text for role, text in settings.names.items() if role in _SILENT} or {"<pad>", "</s>", "<unk>", "<s>"}
     kept = []
     for token in sorted(declared.values(), key=lambda token: token.id):
+        if token.text in left_out:
+            continue
         own = _own_id(vocabulary, token.text)
         if token.id != (end if own is None else own):
             raise FormatError(_misplaced(folder, vocabulary, token, own, end))
@@ -178,7 +181,7 @@ def merged(folder, vocabulary, config, special_map, added, of_json):
         if own is None or _counts(vocabulary, own, token):
             kept.append(token)
     for role, text in [*settings.names.items(), *((None, text) for text in settings.lists)]:
-        if text in declared or _own_id(vocabulary, text) is not None:
+        if text in declared or text in left_out or _own_id(vocabulary, text) is not None:
             continue
         token = token_of(folder, {"content": text, **settings.entries.get(text, {}), "special": True}, end)
         if role not in _SILENT:

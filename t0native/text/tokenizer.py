@@ -187,7 +187,11 @@ class Tokenizer(_core.Tokenizer):
 
     @property
     def files(self):
-        """{name: bytes} of the files that were read beside the model, such as tokenizer.json."""
+        """{name: bytes} of the files that were read beside the model, such as tokenizer.json.
+
+        >>> list(Tokenizer.from_folder(Path(t0.__file__).parent / "mini/baselines/all-prompts").files)
+        ['tokenizer_config.json']
+        """
         return dict(getattr(self, "_files", {}))
 
     @property

@@ -145,8 +145,8 @@ def read_folder(folder, rows=None, make=_core.Tokenizer):
     if plain.extra_ids and rows is not None and plain.vocab_size > rows and not _behind(plain, of_json):
         notes.append(f"{folder / name}: its {plain.extra_ids} sentinels have no rows in the embedding, of {rows}: they are left out")
         plain = _plain(folder / name, plain.model_bytes, 0, make)
-    in_json = [] if of_json is None else [token for token in of_json.added if plain.extra_ids or not _is_sentinel(token, of_json)]
-    added = merged(folder, plain, *settings, in_json)
+    left_out = {f"<extra_id_{k}>" for k in range(of_json.extra_ids)} if of_json and not plain.extra_ids else set()
+    added = merged(folder, plain, *settings, of_json.added if of_json else [], left_out)
     return TokenizerParts(plain, added, files, notes)
 
 
@@ -155,12 +155,6 @@ def _mapping(path, data):
     if not isinstance(content, dict):
         raise FormatError(f"{path}: must hold an object {{...}}")
     return content
-
-
-def _is_sentinel(token, of_json):
-    """Whether a token of tokenizer.json is one of the sentinels that it has behind the pieces."""
-    k = len(of_json.pieces) + of_json.extra_ids - 1 - token.id
-    return 0 <= k < of_json.extra_ids and token.text == f"<extra_id_{k}>"
 
 
 def _behind(plain, of_json):
@@ -189,7 +183,8 @@ def _disagreement(folder, name, vocabulary, of_json):
 def _nothing(folder):
     """That no tokenizer lies there, what does, and what would help."""
     told = [f"{name} ({kind})" for name, kind in _FOREIGN.items() if (folder / name).is_file()]
-    lies = f", and {', '.join(told)} is not read" if told else ""
+    told += sorted(path.name for path in folder.glob("*.model") if path.is_file())[:3]
+    lies = f", and what lies there, {', '.join(told)}, is not read" if told else ""
     return (
         f"neither {SPIECE_FILES[0]} nor {JSON_FILE} is here{lies}: put the one that the model was trained with there, or name it with "
         "tokenizer=FILE"
