@@ -180,7 +180,7 @@ def test_a_plan_of_before_a_keyword_was_planned_goes_on_with_its_usual_value(tmp
     since = [name for name, setting in SETTINGS.items() if setting.plan > 1]
     dropped = {}
     change_manifest(tmp_path, lambda manifest: dropped.update((name, manifest["plan"].pop(name)) for name in since))
-    assert dropped == complete_plan({}) and len(dropped) == 7
+    assert dropped == complete_plan({}) | {"unanswered": "drop"} and len(dropped) == 8
     with pytest.raises(t0.ConfigError, match="another plan: accumulate was 1, is 2"):
         run(model, out=tmp_path, steps=20, accumulate=2)
     assert run(model, out=tmp_path, steps=20).losses == run(other).losses
@@ -226,10 +226,18 @@ def test_fewer_steps_than_there_are_are_told(tmp_path, caplog):
     assert caplog.records[0].getMessage() == f"{tmp_path}: the run has 20 steps already, more than the 5 asked for: nothing is done"
 
 
-def test_a_text_that_is_none_is_told_with_task_and_row():
+def test_a_text_that_is_none_is_dropped_and_told_with_task_and_row(caplog):
     rows = [{"text": "a", "label": 1}, {"text": "b\udce9", "label": 1}]
-    with pytest.raises(t0.DataError, match="^a/p, row 1: input: lone surrogate U\\+dce9 at index"):
-        run(mixture=t0.Mixture([t0.Task("a", rows, yes_no("p"))]))
+    done = run(mixture=t0.Mixture([t0.Task("a", rows, yes_no("p"))]))
+    assert done.dropped["a/p"] > 0
+    assert [record.getMessage() for record in caplog.records] == [
+        "task 'a', prompt 'p', row 1: half a character is no text: input: lone surrogate U+dce9 at index 4; repair the row's text; another "
+        "row is drawn for each such, and Run.dropped counts them"
+    ]
+    with pytest.raises(
+        t0.DataError, match="100 rows drawn .* gave no example \\(the last, row 0: half a character is no text: input: lone"
+    ):
+        run(mixture=t0.Mixture([t0.Task("a", rows[1:], yes_no("p"))]))
 
 
 def test_a_name_is_no_model():
@@ -677,6 +685,7 @@ def test_the_plan_has_the_bytes_that_it_always_had(name):
     keywords, text = PLANS[name]
     some, model = mixture(), FakeModel()
     text = text.replace('"M"', f'"{some.digest()}"').replace('"C"', f'"{digest_of_value(model.config)}"')
+    text = text.replace('"schedule"', '"unanswered": "drop", "schedule"')  # planned since 0.1.0, where rows without an answer were kept
     assert json.dumps(plan_of(model, some, Settings(**{"steps": 6, "batch_size": 4} | keywords))) == text
 
 

@@ -5,16 +5,21 @@ entry    tagged !Template; its key is its id, a UUID that no other has; a name, 
          text that no other of the file has
 text     compiles, and so do its answer choices; has the separator ||| and something behind it; has answer choices
          where it reads them
-rows     (where they are given) have every field that the prompt reads; one of them at least gives a target"""
+rows     (where they are given) have every field that the prompt reads; can be rendered; their target is an answer, and
+         one of the choices, where there are some; one of them at least gives a target"""
 
 import uuid
 from typing import NamedTuple
 
 from t0native.base.errors import DataError, FormatError, TemplateError
-from t0native.prompts.prompt import NO_LABEL, Prompt
+from t0native.prompts.prompt import Prompt
 from t0native.prompts.promptfile import TemplateTag, read_file
+from t0native.prompts.targets import half_a_character, tell_choices
 
 __all__ = ["Problem", "check_collection", "check_file", "text_problems"]
+
+
+CANNOT, NO_ANSWER, NO_CHOICE = "it cannot be rendered", "the target is no answer", "the target is not among the choices"
 
 
 class Problem(NamedTuple):
@@ -125,14 +130,34 @@ def _rows(prompt, rows):
     if unknown:
         yield f"reads {', '.join(unknown)}, which no row has; there are {', '.join(sorted(known))}"
         return
-    failures = {}
+    faults, targets = {}, 0  # what is wrong -> [rows, the first, what is particular to it]
     for index, row in enumerate(rows):
-        try:
-            rendered = prompt.render(row, index=index)
-        except (DataError, TemplateError) as error:
-            failures.setdefault(str(error), index)
-            continue
-        if rendered is not None and rendered.target != NO_LABEL:
-            return
-    first = min(failures.items(), key=lambda failure: failure[1], default=None)
-    yield f"none of {len(rows)} rows gives a target" + (f"; row {first[1]}: {first[0]}" if first else "")
+        what, detail = _fault(prompt, row, index)
+        targets += what in (None, NO_CHOICE)
+        faults.setdefault(what, [0, index, detail])[0] += 1
+    if not targets:
+        _, index, detail = min(faults.values(), key=lambda fault: fault[1] if fault[2] else len(rows))
+        yield f"none of {len(rows)} rows gives a target" + (f"; row {index}: {detail}" if detail else "")
+        return
+    for what in (CANNOT, NO_ANSWER, NO_CHOICE):
+        if what in faults:
+            count, index, detail = faults[what]
+            yield f"{count} of {len(rows)} rows: {what}; row {index}: {detail}"
+
+
+def _fault(prompt, row, index):
+    """(What is wrong with a row under the prompt, or None; what is particular to this row, or None)."""
+    try:
+        rendering = prompt.render_noted(row, index=index)
+    except (DataError, TemplateError) as error:
+        return CANNOT, str(error)
+    example = rendering.example
+    if example is None:
+        return "dropped", None
+    if (half := half_a_character(example)) is not None:
+        return CANNOT, half
+    if (why := rendering.no_answer) is not None:
+        return NO_ANSWER, why
+    if example.choices is not None and example.target not in example.choices:
+        return NO_CHOICE, tell_choices(prompt, row, example.target, example.choices)
+    return None, None

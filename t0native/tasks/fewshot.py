@@ -4,8 +4,8 @@
 
 The shots of row i are the first k of a random order of the rows to draw from, which (seed, i) decide: the same under every prompt. Left
 out are
-the row itself (one equal to it, field by field) and rows that the prompt drops, or whose target is not among their choices. Brown et
-al. 2020 (GPT-3) draw so, anew for every row; T0 was trained without shots (Sanh et al. 2022).
+the row itself (one equal to it, field by field) and rows that the prompt drops, or whose target is no answer or not among their choices.
+Brown et al. 2020 (GPT-3) draw so, anew for every row; T0 was trained without shots (Sanh et al. 2022).
 
 Inputs of more than 1024 tokens lose their beginning when they are evaluated, the first shots first."""
 
@@ -18,6 +18,7 @@ from t0native.base.arguments import SEED, check, whole
 from t0native.base.digests import digest_of_rows
 from t0native.base.errors import DataError
 from t0native.prompts.notes import render_noted
+from t0native.tasks.sifting import sift
 from t0native.tasks.task import Task
 
 __all__ = ["SHOTS", "FewShotPrompt", "few_shot"]
@@ -86,9 +87,9 @@ class FewShotPrompt:
             other = source.rows[i]
             if other == row or (kind is not None and other[kind] != row[kind]):
                 continue
-            shot = source.render(self.key, i, seed=seed)
-            if shot is not None and (shot.choices is None or shot.target in shot.choices):
-                shots.append(shot)
+            sifted = sift(source, self.key, i, seed, choices=True)
+            if sifted.reason is None:
+                shots.append(sifted.rendering.example)
         if len(shots) < self.shots_before:
             raise DataError(
                 f"{self.shots_before} shots are asked for, but only {len(shots)} of the {len(source.rows)} rows drawn from serve"

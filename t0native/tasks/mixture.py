@@ -6,7 +6,7 @@
 
 Example k of a run is a pure function of (seed, k), by the counter-based generator of csrc/base/random.h:
     component = the one whose cumulative share holds bits(seed, MIXTURE, k)
-    row       = bits(seed, ROW, k + attempt 2^40) mod rows     drawn with replacement; a row that the prompt drops is drawn anew
+    row       = bits(seed, ROW, k + attempt 2^40) mod rows     drawn with replacement; for a row that serves not, another is drawn
     template  = its choice/random see (seed, k)
 so a run can be resumed, split or repeated anywhere."""
 
@@ -20,6 +20,7 @@ from t0native._core import RANDOM_MIXTURE, RANDOM_ROW, random_bits
 from t0native.base.arguments import SEED, check, number, whole
 from t0native.base.digests import digest_of_value
 from t0native.base.errors import ConfigError, DataError, suggest
+from t0native.tasks.sifting import NO_ANSWER, sift, warn_once
 from t0native.tasks.task import Task
 
 __all__ = ["Component", "Drawn", "Mixture", "sample_of"]
@@ -170,9 +171,10 @@ class Mixture:
         rows = random_bits(seed, RANDOM_ROW, first, n) % sizes
         return which.astype(np.int64), rows.astype(np.int64)
 
-    def example(self, seed, k, attempt=0):
-        """Example k of the run with this seed, a Drawn. Rows that the prompt drops are drawn anew, at most 100 times;
-        then DataError names task and prompt.
+    def example(self, seed, k, attempt=0, *, answers=True):
+        """Example k of the run with this seed, a Drawn. Rows that the prompt drops, or whose target is no answer, or that cannot be
+        rendered (sifting.py), are drawn anew, at most 100 times; then DataError names task, prompt and the last row. A warning tells the
+        first row of a task that is not dropped by its prompt. answers=False: a target that is no answer is taken as promptsource prints it.
 
         >>> task = t0.Task("demo", [{"text": "hey"}], [t0.Prompt("shout", "{{ text }}! ||| yes")])
         >>> drawn = Mixture(task).example(seed=0, k=7)
@@ -180,9 +182,9 @@ class Mixture:
         ('hey!', 'yes')
         """
         which, rows = self.draw(seed, k, 1)
-        return self._render(self.components[which[0]], seed, k, attempt, int(rows[0]))
+        return self._render(self.components[which[0]], seed, k, attempt, int(rows[0]), answers)
 
-    def examples(self, seed, first, n):
+    def examples(self, seed, first, n, *, answers=True):
         """Examples first .. first + n - 1, a list of Drawn; the same as one by one.
 
         >>> mixture = Mixture(t0.mini.training_tasks())
@@ -190,18 +192,26 @@ class Mixture:
         True
         """
         which, rows = self.draw(seed, first, n)
-        return [self._render(self.components[c], seed, first + i, 0, int(rows[i])) for i, c in enumerate(which)]
+        return [self._render(self.components[c], seed, first + i, 0, int(rows[i]), answers) for i, c in enumerate(which)]
 
-    def _render(self, component, seed, k, attempt, row):
+    def _render(self, component, seed, k, attempt, row, answers):
+        task, prompt, why = component.task, component.prompt, "they have no token"
         for attempt in range(attempt, MAX_ATTEMPTS):
             if attempt:
                 row = int(random_bits(int(seed), RANDOM_ROW, k + (attempt << ATTEMPT_SHIFT), 1)[0] % np.uint64(component.size))
-            rendering = component.task.render_noted(component.prompt, row, seed=seed, key=k)
-            if rendering.example is not None:
-                return Drawn(component, row, attempt, *rendering.example[:2], rendering.cut)
+            sifted = sift(task, prompt, row, seed, k, answers=answers)
+            if sifted.reason is None:
+                if not answers and sifted.rendering.no_answer:
+                    warn_once(
+                        task, f"prompt {prompt!r}, row {row}: {NO_ANSWER}, and is trained on: {sifted.rendering.no_answer}", NO_ANSWER
+                    )
+                return Drawn(component, row, attempt, *sifted.rendering.example[:2], sifted.rendering.cut)
+            why = f"row {row}: {sifted.reason}" + (f": {sifted.detail}" if sifted.detail else "")
+            if sifted.told:
+                warn_once(task, f"prompt {prompt!r}, {why}; another row is drawn for each such, and Run.dropped counts them", "drawn")
         raise DataError(
-            f"task {component.task_name!r}, prompt {component.prompt!r}: {MAX_ATTEMPTS} rows drawn one after the other gave no "
-            "example (the prompt drops them, or they have no text); leave this prompt out"
+            f"task {task.name!r}, prompt {prompt!r}: {MAX_ATTEMPTS} rows drawn one after the other gave no example (the last, {why}); "
+            "mend them, or leave this prompt out"
         )
 
     def uncut(self):
@@ -237,8 +247,9 @@ class Mixture:
         return "\n".join(lines)
 
     def dropped(self, sample=None, seed=0):
-        """Rows that the prompts drop (fewer than two parts, or an empty input, as T0's pipeline): a dict component name ->
-        (rows looked at, rows dropped). sample: rows looked at of each component, spread evenly; None is every row.
+        """Rows that are not drawn (the prompt gives fewer than two parts or an empty input, as in T0's pipeline; the target is no answer;
+        they cannot be rendered): a dict component name -> (rows looked at, rows dropped). sample: rows looked at of each component, spread
+        evenly; None is every row.
 
         >>> task = t0.Task("demo", [{"n": i} for i in range(6)], [t0.Prompt("odd", "{% if n % 2 %}{{ n }}?{% endif %} ||| yes")])
         >>> Mixture(task).dropped()
@@ -249,7 +260,7 @@ class Mixture:
         counts = {}
         for c in self.components:
             rows = range(c.size) if sample is None or sample >= c.size else [i * c.size // sample for i in range(sample)]
-            counts[c.name] = len(rows), sum(c.task.render(c.prompt, row, seed=seed) is None for row in rows)
+            counts[c.name] = len(rows), sum(sift(c.task, c.prompt, row, seed).reason is not None for row in rows)
         return counts
 
     def digest(self):

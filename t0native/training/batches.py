@@ -16,7 +16,6 @@ from itertools import chain, count
 
 import numpy as np
 
-from t0native.base.errors import DataError
 from t0native.tasks.objectives import Objective
 from t0native.text.tokenizer import Ragged
 
@@ -93,17 +92,19 @@ def _join(step, parts):
     return Batch(step, parts[0].first, sources, targets, *lists)
 
 
-def make_batch(mixture, tokenizer, step, *, seed, batch_size, max_source, max_target, add_eos_to_inputs=False, add_eos_to_targets=True):
-    """The batch of a step (from 0)."""
+def make_batch(
+    mixture, tokenizer, step, *, seed, batch_size, max_source, max_target,
+    add_eos_to_inputs=False, add_eos_to_targets=True, unanswered="drop",
+):  # fmt: skip
+    """The batch of a step (from 0). unanswered: "drop" or "keep" rows whose target is no answer."""
     first = step * batch_size
-    drawn = mixture.examples(seed, first, batch_size)
-    for what in ("input", "target"):
-        _check_texts(drawn, what)
+    answers = unanswered != "keep"
+    drawn = mixture.examples(seed, first, batch_size, answers=answers)
     rules = {"source": (add_eos_to_inputs, max_source), "target": (add_eos_to_targets, max_target)}
     sources, targets = _encode(drawn, first, tokenizer, seed, **rules)
     while (empty := np.flatnonzero((np.diff(sources.offsets) == 0) | (np.diff(targets.offsets) == 0))).size:
         for i in empty:
-            drawn[i] = mixture.example(seed, first + int(i), drawn[i].attempt + 1)
+            drawn[i] = mixture.example(seed, first + int(i), drawn[i].attempt + 1, answers=answers)
         sources, targets = _encode(drawn, first, tokenizer, seed, **rules)
     return Batch(step, first, sources, targets, [d.component.name for d in drawn], [d.attempt for d in drawn], [d.cut for d in drawn])
 
@@ -123,18 +124,6 @@ def _encode(drawn, first, tokenizer, seed, *, source, target):
             ends = ((*ids, tokenizer.eos_id)[:most] if eos else ids[:most] for ids, (eos, most) in zip(pair or (), (source, target)))
             sources[i], targets[i] = ends if pair else ((), ())
     return Ragged.of(sources), Ragged.of(targets)
-
-
-def _check_texts(drawn, what):
-    """Half of a character pair is no text that can be tokenized: told with the prompt that made it."""
-    for d in drawn:
-        try:
-            getattr(d, what).encode()
-        except UnicodeEncodeError as error:
-            place = f"{d.component.name}, row {d.row}: {what}"
-            raise DataError(
-                f"{place}: lone surrogate U+{ord(error.object[error.start]):04x} at index {error.start}; repair the row's text"
-            ) from None
 
 
 class Batches:

@@ -14,7 +14,7 @@ __all__ = ["complete_plan", "digest_of_weights", "plan_of"]
 
 _PLANNED = sorted((name for name, setting in SETTINGS.items() if setting.plan), key=lambda name: SETTINGS[name].plan)
 _LATER = {name: getattr(Settings, name) for name in _PLANNED if SETTINGS[name].plan > 1}  # with the defaults
-_LATER["add_eos_to_inputs"] = False  # before there was a choice
+_LATER["add_eos_to_inputs"], _LATER["unanswered"] = False, "keep"  # before there was a choice
 
 
 def plan_of(model, mixture, settings):
@@ -22,6 +22,7 @@ def plan_of(model, mixture, settings):
     plan = {name: getattr(settings, name) for name in _PLANNED}
     if plan["add_eos_to_inputs"] is None:
         plan["add_eos_to_inputs"] = getattr(model, "add_eos_to_inputs", False)
+    plan["unanswered"] = settings.unanswered or "drop"
     plan["schedule"] = "a function" if callable(settings.schedule) else settings.schedule
     if settings.schedule != "constant":
         plan["steps"] = settings.steps

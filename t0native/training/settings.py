@@ -120,6 +120,13 @@ class Settings:
         "values that prompts print are cut at 2,048 characters, as T0's were (`--no-truncate`)",
         option={"action": "store_false", "default": None},
     )
+    unanswered: str | None = _setting(
+        None,
+        one_of("drop", "keep").or_none(),
+        "rows whose target is no answer, as of a label -1: `drop`, or `keep` as promptsource prints them; unless given, `drop`",
+        plan=3,
+        option={"choices": ("drop", "keep")},
+    )
     threads: int | None = _setting(None, THREADS.or_none(), "threads of the matrix products", option=INTEGER_OPTION)
     workers: int = _setting(1, COUNT, "threads that prepare batches; any number gives the same batches")
     log_every: int = _setting(10, COUNT, "steps between lines of the log")
@@ -149,7 +156,7 @@ class Settings:
     @property
     def batch_options(self):
         """The keywords of make_batch but for batch_size."""
-        names = ("seed", "max_source", "max_target", "add_eos_to_inputs", "add_eos_to_targets")
+        names = ("seed", "max_source", "max_target", "add_eos_to_inputs", "add_eos_to_targets", "unanswered")
         return {name: getattr(self, name) for name in names}
 
     @property

@@ -53,7 +53,7 @@ class Run:
     """What a training did; see `train`. losses: one a step; stopped: why it ended before `steps`, or None; tokens: sources and targets;
     path: its folder, or None; log: the log's entries; reports: of the validations of this call; best: step and mean of the
     validation whose model is kept in path/best, or None; examples: trained on; dropped: {component: rows drawn in vain, which its
-    prompt drops or which have no token}; cut: examples of which a value was cut at
+    prompt drops, whose target is no answer, which cannot be rendered or have no token}; cut: examples of which a value was cut at
     2,048 characters.
 
     >>> Run(steps=2, losses=[3.5, 3.25], stopped=None, seconds=0.5, tokens=1200)
@@ -107,6 +107,7 @@ def train(
     add_eos_to_inputs: bool | None = None,
     add_eos_to_targets: bool = True,
     truncate: bool = True,
+    unanswered: str | None = None,
     threads: int | None = None,
     workers: int = 1,
     log_every: int = 10,
@@ -144,6 +145,9 @@ def train(
     precision: of matrix products, "float32" or, where the processor multiplies it (AVX-512 BF16), "bfloat16", 1.7 times as fast;
         weights, gradients and everything else stay float32.
     truncate: values that prompts print are cut at 2,048 characters, as T0's were; False: of no task, in validation neither.
+    unanswered: "drop" rows whose target is no answer (a label out of range, -1, None or nan; an empty target), and draw others for them, or
+        "keep" them as promptsource prints them. None: "drop", or as the run in `out` began; those of 0.1.0 kept them. Rows that cannot be
+        rendered or tokenized are dropped either way. A warning tells the first row of each task, and Run.dropped counts them.
     add_eos_to_inputs, add_eos_to_targets: whether the end token is appended, before texts are trimmed. Of inputs, None: as the model has
         it, or where nothing told it, as the run in `out` began; the trained model has it so. Of targets T0's choice is the default.
     checkpoint_every: steps between checkpoints; None: every ten minutes. One is always made at the end and when stopped.
@@ -168,7 +172,8 @@ def train(
         optimizer=optimizer, optimizer_options=optimizer_options, learning_rate=learning_rate, schedule=schedule, warmup=warmup, clip=clip,
         seed=seed, dropout=dropout, broadcast_dropout=broadcast_dropout, freeze=freeze, recompute=recompute, precision=precision,
         max_source=max_source, max_target=max_target, add_eos_to_inputs=add_eos_to_inputs, add_eos_to_targets=add_eos_to_targets,
-        truncate=truncate, threads=threads, workers=workers, log_every=log_every, checkpoint_every=checkpoint_every, keep=keep,
+        truncate=truncate, unanswered=unanswered, threads=threads, workers=workers, log_every=log_every,
+        checkpoint_every=checkpoint_every, keep=keep,
         validate=[validate] if isinstance(validate, Task) else validate, validate_every=validate_every, select=select, stop=stop,
         progress=progress, tensorboard=tensorboard, mixture_at=mixture_at,
     )  # fmt: skip
@@ -180,7 +185,13 @@ def train(
         check_selection(mixture, settings)
     if settings.tensorboard:
         check_tensorboard(settings.out)
+    settings = settings if settings.unanswered else replace(settings, unanswered=_planned(settings, "unanswered") or "drop")
     return _run(model, mixture, _settle_end_token(model, settings))
+
+
+def _planned(settings, name):
+    """What the run that goes on in `out` has of a setting; None where none does."""
+    return planned(settings.out, name) if settings.out is not None and settings.resume != "never" else None
 
 
 def _settle_end_token(model, settings):
@@ -188,7 +199,7 @@ def _settle_end_token(model, settings):
     added = settings.add_eos_to_inputs
     if added is None:
         added = getattr(model, "add_eos_to_inputs", False)
-        began = planned(settings.out, "add_eos_to_inputs") if settings.out is not None and settings.resume != "never" else None
+        began = _planned(settings, "add_eos_to_inputs")
         if began not in (None, added) and getattr(model, "end_token_assumed", False):
             how = "with" if began else "without"
             _log.warning("%s: the run goes on %s the end token behind inputs, as it began; add_eos_to_inputs tells it", settings.out, how)
