@@ -120,7 +120,9 @@ def test_a_model_that_fails_is_a_failed_cell():
 def test_a_model_without_a_tokenizer_is_refused_with_the_remedy():
     model, task = FakeModel(), t0.Task("t", rows_of(5), {"p": yes_no(), "free": FakePrompt("free", lambda row: (row["text"], "yes", None))})
     model.tokenizer = None
-    with pytest.raises(t0.ConfigError, match="the model has no tokenizer, and tasks are texts: put its spiece.model or tokenizer.json into its folder"):
+    with pytest.raises(
+        t0.ConfigError, match="the model has no tokenizer, and tasks are texts: put its spiece.model or tokenizer.json into its folder"
+    ):
         t0.evaluate(model, task, progress=False)
     del model.tokenizer  # what only ranks needs none, what generates does
     report = t0.evaluate(model, task, progress=False)
