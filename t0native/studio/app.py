@@ -16,7 +16,7 @@ from flask import Flask, g, render_template, request, session
 from werkzeug.exceptions import HTTPException
 
 from t0native.base.errors import Error
-from t0native.base.files import write_bytes
+from t0native.base.files import FileSet
 from t0native.base.version import __version__
 from t0native.prompts.promptfile import METRICS
 from t0native.studio import pages_account, pages_data, pages_exchange, pages_overview, pages_review, pages_write
@@ -27,6 +27,7 @@ from t0native.studio.security import guard, secret_key
 from t0native.studio.store import STATES, Store
 from t0native.studio.workers import Busy, Workers
 from t0native.text.tokenizer import Tokenizer
+from t0native.text.tokenizerfiles import TOKENIZER_FILES, tokenizer_in
 
 __all__ = ["Studio", "create_app"]
 
@@ -67,14 +68,18 @@ class Studio:
         self.workers = Workers(workers, self._tokenizer(folder))
 
     def _tokenizer(self, folder):
-        """The path of the vocabulary whose view of a text is shown: the model's, else the folder's spiece.model, else None."""
+        """The folder of the tokenizer whose view of a text is shown: the model's, else the one whose files lie in the folder, else None."""
         if self.answers is not None and self.answers.tokenizer is not None:
-            write_bytes(self.home / "spiece.model", self.answers.tokenizer.model_bytes)
-            return self.home / "spiece.model"
-        here = folder / "spiece.model"
-        if here.is_file():
-            Tokenizer.from_file(here)  # which says what is wrong with it
-            return here.resolve()
+            own = self.home / "tokenizer"
+            for name in TOKENIZER_FILES:  # of another model, perhaps
+                (own / name).unlink(missing_ok=True)
+            with FileSet(own) as files:
+                for name, content in self.answers.tokenizer.files_to_save():
+                    files.add(name, content)
+            return own
+        if tokenizer_in(folder):
+            Tokenizer.from_folder(folder)  # which says what is wrong with it
+            return folder.resolve()
         return None
 
     def close(self):

@@ -18,6 +18,7 @@ import resource
 import signal
 import struct
 import sys
+from pathlib import Path
 
 from t0native.base.errors import DataError, TemplateError
 from t0native.prompts.preview import colour_fields
@@ -40,7 +41,8 @@ def main():
     """Serves frames until the input ends."""
     tokenizer = None
     if len(sys.argv) > 1:
-        tokenizer = Tokenizer.from_file(sys.argv[1])
+        place = Path(sys.argv[1])
+        tokenizer = Tokenizer.from_folder(place) if place.is_dir() else Tokenizer.from_file(place)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the server says when to end
     gc.freeze()
     while (request := read_frame(0)) is not None:

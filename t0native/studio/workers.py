@@ -25,7 +25,7 @@ class Busy(Exception):
 
 
 class Workers:
-    """count: renderers.  tokenizer: path of a SentencePiece model whose view of a text is shown, or None.
+    """count: renderers.  tokenizer: path of a tokenizer's file or folder whose view of a text is shown, or None.
 
     >>> workers = Workers(count=1)
     >>> workers.render("anna", {"content": {"name": "p", "jinja": "{{ a }}? ||| b"}, "rows": [{"a": "x"}]})["warnings"]

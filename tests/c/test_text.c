@@ -3,7 +3,7 @@
 #include "check.h"
 
 #include "base/random.h"
-#include "text/tokenizer.h"
+#include "text/parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -216,6 +216,87 @@ static void every_failing_allocation_is_reported(void) {
     t0_buffer_free(&file);
 }
 
+/* "<s>" takes the white space behind it along, "A" is looked for after the rules, which make "bc" of it, "b" stands alone. */
+static const t0_added_token added[] = {
+    {.text = {(const uint8_t *)"<s>", 3}, .id = 300, .flags = T0_ADDED_RSTRIP | T0_ADDED_SPECIAL},
+    {.text = {(const uint8_t *)"A", 1}, .id = 301, .flags = T0_ADDED_NORMALIZED},
+    {.text = {(const uint8_t *)"b", 1}, .id = 302, .flags = T0_ADDED_SINGLE_WORD},
+    {.text = {(const uint8_t *)"<go>", 4}, .id = 303, .flags = T0_ADDED_CONTROL},
+};
+enum { N_ADDED = sizeof added / sizeof *added };
+
+static bool parts_are(t0_encoder *encoder, const char *text, bool sentinels, const int32_t *expected, size_t size) {
+    t0_buffer ids = {0}, spans = {0}, normal = {0};
+    t0_error err = {0};
+    const t0_bytes in = {(const uint8_t *)text, strlen(text)};
+    bool fine = t0_encode_parts(encoder, in, sentinels, &ids, NULL, &err) == T0_OK && ids.size == size &&
+                (!size || !memcmp(ids.data, expected, size));
+    fine &= t0_encode_parts_spans(encoder, in, sentinels, &spans, &normal, NULL, &err) == T0_OK;
+    const t0_span *span = (const t0_span *)spans.data;
+    for (size_t i = 0; fine && i < spans.size / sizeof *span; i++)
+        fine = span[i].id == expected[i] && span[i].begin <= span[i].end && span[i].end <= normal.size && span[i].origin_end <= in.size;
+    t0_buffer_free(&ids);
+    t0_buffer_free(&spans);
+    t0_buffer_free(&normal);
+    return fine;
+}
+
+static void added_tokens_give_the_ids_worked_out_by_hand(void) {
+    t0_buffer file = small_model();
+    t0_tokenizer *tok = NULL;
+    t0_error err = {0};
+    CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, added, N_ADDED, &err) == T0_OK);
+    if (!tok) return;
+    t0_encoder encoder = {.tokenizer = tok};
+    const int32_t first[] = {4, 300, 301, 4, 302}, second[] = {3, 5, 268, 302}, third[] = {300, 300};
+    CHECK(parts_are(&encoder, "ab <s>  bcab b", false, first, sizeof first));
+    CHECK(parts_are(&encoder, "a<extra_id_1>b", true, second, sizeof second));
+    CHECK(parts_are(&encoder, "<s>\xE3\x80\x80<s> \t", false, third, sizeof third));
+    CHECK(parts_are(&encoder, "", true, first, 0));
+    t0_buffer out = {0};
+    const int32_t ids[] = {4, 300, 301, 302, 303};
+    CHECK(t0_tokenizer_decode(tok, ids, 5, false, &out, &err) == T0_OK && out.size == 5 && !memcmp(out.data, "abbcb", 5));
+    out.size = 0;
+    CHECK(t0_tokenizer_decode(tok, ids, 5, true, &out, &err) == T0_OK && out.size == 12 && !memcmp(out.data, "ab<s>bcb<go>", 12));
+    t0_buffer_free(&out);
+    t0_encoder_free(&encoder);
+    t0_tokenizer_free(tok);
+    t0_buffer_free(&file);
+}
+
+static t0_status run_with_added(t0_bytes file, t0_buffer *ids, t0_error *err) {
+    t0_tokenizer *tok = NULL;
+    t0_buffer spans = {0}, normal = {0};
+    const char text[] = "ab <s> A bcab<extra_id_0> b";
+    const t0_bytes in = {(const uint8_t *)text, strlen(text)};
+    t0_status status = t0_tokenizer_new(&tok, file, 3, added, N_ADDED, err);
+    t0_encoder encoder = {.tokenizer = tok};
+    if (status == T0_OK) status = t0_encode_parts(&encoder, in, true, ids, NULL, err);
+    if (status == T0_OK) status = t0_encode_parts_spans(&encoder, in, true, &spans, &normal, NULL, err);
+    t0_encoder_free(&encoder);
+    t0_buffer_free(&spans);
+    t0_buffer_free(&normal);
+    t0_tokenizer_free(tok);
+    return status;
+}
+
+static void every_failing_allocation_with_added_tokens_is_reported(void) {
+    t0_buffer file = small_model();
+    bool whole = false;
+    for (long n = 0; n < 600 && !whole; n++) {
+        t0_buffer ids = {0};
+        t0_error err = {0};
+        t0_alloc_fail_after(n);
+        const t0_status status = run_with_added((t0_bytes){file.data, file.size}, &ids, &err);
+        t0_alloc_fail_after(-1);
+        CHECK(status == T0_OK || status == T0_ENOMEM);
+        whole = status == T0_OK;
+        t0_buffer_free(&ids);
+    }
+    CHECK(whole);
+    t0_buffer_free(&file);
+}
+
 static double encode_seconds(const t0_tokenizer *tok, const char *unit, size_t size) {
     t0_buffer text = {0}, ids = {0};
     t0_error err = {0};
@@ -266,6 +347,42 @@ static void a_long_call_stops_when_asked(void) {
         t0_buffer_free(&text);
     }
     t0_tokenizer_free(tok);
+    t0_buffer_free(&file);
+}
+
+static void many_added_tokens_stop_when_asked(void) {
+    t0_buffer file = small_model(), text = {0}, ids = {0};
+    t0_tokenizer *tok = NULL;
+    t0_error err = {0};
+    CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, added, N_ADDED, &err) == T0_OK);
+    while (text.size < 1 << 18) t0_buffer_add(&text, "<s>", 3);
+    t0_encoder encoder = {.tokenizer = tok};
+    int asked = 0;
+    const t0_poll poll = {stop_at_third, &asked};
+    CHECK(t0_encode_parts(&encoder, (t0_bytes){text.data, text.size}, false, &ids, &poll, &err) == T0_EINTERRUPT && asked == 3);
+    t0_encoder_free(&encoder);
+    t0_buffer_free(&ids);
+    t0_buffer_free(&text);
+    t0_tokenizer_free(tok);
+    t0_buffer_free(&file);
+}
+
+static void added_tokens_that_clash_are_refused(void) {
+    const t0_added_token twice[][2] = {
+        {{.text = {(const uint8_t *)"x", 1}, .id = 300}, {.text = {(const uint8_t *)"x", 1}, .id = 301}},
+        {{.text = {(const uint8_t *)"x", 1}, .id = 300}, {.text = {(const uint8_t *)"y", 1}, .id = 300}},
+        {{.text = {(const uint8_t *)"x", 1}, .id = -1}, {.text = {(const uint8_t *)"y", 1}, .id = 300}},
+        {{.text = {(const uint8_t *)"x", 0}, .id = 299}, {.text = {(const uint8_t *)"y", 1}, .id = 300}},
+        {{.text = {(const uint8_t *)"\xFF", 1}, .id = 299}, {.text = {(const uint8_t *)"y", 1}, .id = 300}},
+        {{.text = {(const uint8_t *)"A", 1}, .id = 299, .flags = T0_ADDED_NORMALIZED},
+         {.text = {(const uint8_t *)"bc", 2}, .id = 300, .flags = T0_ADDED_NORMALIZED}},
+    };
+    t0_buffer file = small_model();
+    for (size_t i = 0; i < sizeof twice / sizeof *twice; i++) {
+        t0_tokenizer *tok = NULL;
+        t0_error err = {0};
+        CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, twice[i], 2, &err) == T0_EFORMAT && !tok && err.message[0]);
+    }
     t0_buffer_free(&file);
 }
 
@@ -328,6 +445,10 @@ int main(void) {
         T0_RUN(every_flipped_byte_is_refused_or_works);
         T0_RUN(random_damage_is_refused_or_works);
         T0_RUN(every_failing_allocation_is_reported);
+        T0_RUN(added_tokens_give_the_ids_worked_out_by_hand);
+        T0_RUN(every_failing_allocation_with_added_tokens_is_reported);
+        T0_RUN(many_added_tokens_stop_when_asked);
+        T0_RUN(added_tokens_that_clash_are_refused);
         T0_RUN(a_megabyte_of_anything_takes_linear_time);
         T0_RUN(a_long_call_stops_when_asked);
     }
