@@ -181,7 +181,7 @@ def test_a_failed_cell_exits_with_1(run, place):
     folder.mkdir(parents=True)
     (folder / "templates.yaml").write_text(TEMPLATES.replace("{{text}}. True", "{{text.nothing.more}}. True"))
     code, out, _ = run("evaluate", "--model", "model", "--task", "mine=rows.jsonl", "--prompts", "broken")
-    assert code == 1 and "FAILED model, mine, true or false: TemplateError" in out
+    assert code == 1 and "FAILED model, mine, true or false: DataError: no row is left of 12 (12 rows dropped: it cannot be rendered" in out
 
 
 def test_train_from_a_recipe(run, place):
@@ -322,7 +322,7 @@ BAD = [
     ),
     (
         ["evaluate", "--model", "model", "--task", "mine=other.jsonl", *MINE],
-        "task 'mine', prompt 'is it so', row 1: no field 'text'; nearest is 'texts' (the row has: texts, label)",
+        "task 'mine', prompt 'is it so', row 0: no field 'text'; nearest is 'texts' (the row has: texts, label)",
     ),
     (["prompt", "show", "mine", "is it", *MINE], "mine has no prompt 'is it'; did you mean 'is it so'?"),
     (["prompt", "apply", "mine", *MINE], "prompt apply: give a row by --data FILE or by --example JSON"),
@@ -388,7 +388,7 @@ def bad_files(place):
     files = {
         "empty.jsonl": "",
         "broken.jsonl": '{"text": "a", "label": 1}\noops\n',
-        "other.jsonl": '{"text": "a", "label": 1}\n{"texts": "a", "label": 1}\n',
+        "other.jsonl": '{"texts": "b", "label": 1}\n{"texts": "a", "label": 1}\n',
         "unknown.yaml": "stepz: 3\n",
         "task.yaml": "model: model\ntasks: [{dataset: mine, datas: x}]\n",
         "list.yaml": "- a\n",

@@ -45,9 +45,7 @@ class Note(NamedTuple):
     def __str__(self):
         place = f"{self.of or 'a list'}[{self.field or shown(self.key)}]"
         value = f"{self.field or 'the index'} is {shown(self.value)} ({type(self.value).__name__})"
-        if not isinstance(self.value, (int, float, str, type(None))) or shown(self.key) != shown(
-            self.value
-        ):  # by their words: nan is not equal to itself
+        if not isinstance(self.value, (int, float, str, type(None))) or shown(self.key) != shown(self.value):
             value += f", the index {shown(self.key)}"
         if self.kind == "out of range":
             need = f"the {self.size} items need a whole number (int) from 0 to {self.size - 1}" if self.size else "there are no items"
