@@ -262,7 +262,7 @@ def test_info_says_what_would_not_load(run, place):
         in out
     )
     code, out, err = changed("shard", shard)
-    assert (code, out) == (2, "") and "file one.safetensors: not here, expected in shard" in err
+    assert (code, out) == (2, "") and "file one.safetensors: not here, though the index lists it; get this shard again, into shard" in err
     code, out, _ = changed("beside", lambda folder: shutil.copy(folder / "model.safetensors", folder / "other.safetensors"))
     plain = run("info", "model")[1]
     assert code == 0 and "other" not in out and _facts(out) == _facts(plain)
