@@ -536,23 +536,27 @@ def test_places_of_results_are_checked_before_the_work(run, place):
     assert code == 2 and err.startswith("t0native: error: boxes.foo: unknown kind of picture '.foo'; known are ")
 
 
-def test_ctrl_c_exits_with_130(place):
+@pytest.mark.parametrize("number, code, told", [
+    (signal.SIGINT, 130, "stopped"), (signal.SIGTERM, 143, "ended by SIGTERM"), (signal.SIGHUP, 129, "ended by SIGHUP"),
+])  # fmt: skip
+def test_a_run_that_a_signal_ends_is_saved(place, number, code, told):
+    name = f"long{code}"
     (place / "long.yaml").write_text(
-        "model: model\ntasks:\n  - {dataset: mine, data: rows.jsonl, prompts: templates}\nsteps: 1000000\nlog_every: 1\nout: long\n"
+        "model: model\ntasks:\n  - {dataset: mine, data: rows.jsonl, prompts: templates}\nsteps: 1000000\nlog_every: 1\nout: " + name + "\n"
     )
     command = [sys.executable, "-P", "-m", "t0native", "train", "long.yaml"]
     environment = os.environ | {"PYTHONPATH": str(Path(t0.__file__).parent.parent)}
     process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    log = place / "long/log.jsonl"
+    log = place / name / "log.jsonl"
     deadline = time.monotonic() + 120  # met by a hang alone
     while not (log.exists() and log.read_text().count("\n") > 3) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=120)
-    assert (process.returncode, out, err.splitlines()[-1]) == (130, "", "t0native: stopped")
-    (step,) = (place / "long/checkpoints").iterdir()
+    assert (process.returncode, out, err.splitlines()[-1]) == (code, "", f"t0native: {told}")
+    (step,) = (place / name / "checkpoints").iterdir()
     assert int(step.name.removeprefix("step-")) > 3
-    kept, saved = (t0.Model.from_pretrained(folder).core.tensor("shared.weight") for folder in (step, place / "long"))
+    kept, saved = (t0.Model.from_pretrained(folder).core.tensor("shared.weight") for folder in (step, place / name))
     assert np.array_equal(kept, saved)
 
 

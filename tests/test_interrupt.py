@@ -3,6 +3,7 @@
 Soon is counted in the processor time that the call still takes, which other programs on the machine do not lengthen."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,43 @@ sys.exit(cli.main())
     environment = {**os.environ, "PYTHONPATH": str(Path(t0.__file__).parent.parent)}
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "t0native: stopped\n")
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_other_verbs_end_by_signals_in_order(number, code):
+    """What a verb has under way is left by an exception, which removes temporary files; another signal changes nothing any more."""
+    source = f"""
+import os, signal, atexit, sys, t0native.cli.main as cli, t0native.cli.report as cli_report
+def report(args):
+    try:
+        os.kill(os.getpid(), {int(number)})
+    finally:
+        print("left", flush=True)
+cli_report._run_report = report
+atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+sys.argv = ["t0native", "report", "x"]
+sys.exit(cli.main())
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(t0.__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-P", "-c", source], capture_output=True, text=True, env=environment, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "left\n", f"t0native: ended by {number.name}\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_a_call_of_the_core(number):
+    """Under the handlers of the command line."""
+    source = (
+        INTERRUPTED.replace("signal.SIGINT", f"signal.{number.name}")
+        .replace("KeyboardInterrupt", "Terminated")
+        .replace("    call()", "    with ended_by_signals(): call()")
+    )
+    source = "from t0native.base.interrupts import Terminated, ended_by_signals" + source
+    environment = {**os.environ, "PYTHONPATH": str(Path(t0.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", source, "score", "float32"], capture_output=True, text=True, env=environment, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 0.1
 
 
 CALLS = [(call, "float32") for call in ("encode", "score", "generate", "beams", "gradients")] + [

@@ -21,6 +21,7 @@ from fakes import FakeModel, FakePrompt, FakeTokenizer, FakeTrainer, Terminal, c
 import t0native as t0
 from t0native.base import files
 from t0native.base.digests import digest_of_value
+from t0native.base.interrupts import Interrupts, ended_by_signals
 from t0native.checkpoints.safetensorfiles import header_of
 from t0native.training.batches import make_batch
 from t0native.training.plan import complete_plan, plan_of
@@ -480,22 +481,72 @@ run(FakeModel(delay=0.02), steps=10_000, out={out!r})
 """
 
 
-@pytest.mark.parametrize("step", [1, 2, 15])
-def test_ctrl_c_saves_the_run(tmp_path, step):
+@pytest.mark.parametrize("step, number, ends, told", [
+    (1, signal.SIGINT, -signal.SIGINT, "KeyboardInterrupt"), (2, signal.SIGINT, -signal.SIGINT, "KeyboardInterrupt"),
+    (15, signal.SIGINT, -signal.SIGINT, "KeyboardInterrupt"), (2, signal.SIGTERM, 143, ""), (15, signal.SIGHUP, 129, ""),
+])  # fmt: skip
+def test_a_signal_saves_the_run(tmp_path, step, number, ends, told):
     code = SCRIPT.format(tests=str(Path(__file__).parent), out=str(tmp_path), step=step)
     environment = os.environ | {"PYTHONPATH": str(Path(t0.__file__).parent.parent)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen([sys.executable, "-P", "-c", code], env=environment, **pipes)
     assert process.stdout.readline() == "reached\n"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, stderr = process.communicate(timeout=120)  # met by a hang alone
-    assert "KeyboardInterrupt" in stderr and process.returncode != 0
+    assert told in stderr and process.returncode == ends
     (reached,) = steps_in(tmp_path)
     assert reached >= step - 1
     model = FakeModel()
     done = run(model, out=tmp_path, steps=reached + 5)
     fresh = FakeModel()
     assert done.losses == run(fresh, steps=reached + 5).losses and model.w.tobytes() == fresh.w.tobytes()
+
+
+class Signalling(FakeTrainer):
+    """Sends signals after a step's bookkeeping has begun."""
+
+    numbers = ()
+
+    def apply(self, rate, step):
+        if step == 7:
+            for number in self.numbers:
+                os.kill(os.getpid(), number)
+        return super().apply(rate, step)
+
+
+@pytest.mark.parametrize("numbers, error, told, kept", [
+    ([signal.SIGINT], KeyboardInterrupt, "SIGINT", 7),
+    ([signal.SIGTERM], SystemExit, "SIGTERM", 7),
+    ([signal.SIGTERM, signal.SIGTERM, signal.SIGHUP], SystemExit, "SIGTERM", 7),  # as a batch system repeats it
+    ([signal.SIGINT, signal.SIGINT], KeyboardInterrupt, "SIGINT", 5),
+    ([signal.SIGTERM, signal.SIGINT], KeyboardInterrupt, "SIGTERM", 5),
+])  # fmt: skip
+def test_a_second_ctrl_c_ends_at_once_with_the_last_checkpoint(tmp_path, monkeypatch, capsys, numbers, error, told, kept):
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    with monkeypatch.context() as patch, pytest.raises(error) as caught:
+        patch.setattr("t0native.training.train.Trainer", Signalling)
+        patch.setattr(Signalling, "numbers", numbers)
+        run(FakeModel(), out=tmp_path, checkpoint_every=5)
+    assert getattr(caught.value, "code", None) == (143 if error is SystemExit else None)
+    assert steps_in(tmp_path)[-1] == kept
+    line = f"{told}: the step is finished and the run saved first; Ctrl-C once more ends at once"
+    assert capsys.readouterr().err.splitlines().count(line) == 1
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == handlers
+    model, fresh = FakeModel(), FakeModel()
+    assert run(model, out=tmp_path).losses == run(fresh).losses and model.w.tobytes() == fresh.w.tobytes()
+
+
+def test_signals_that_somebody_else_handles_are_left_alone(tmp_path):
+    seen, before = [], signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
+    try:
+        with Interrupts(), ended_by_signals():
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert seen == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGHUP, ignored)
 
 
 def test_ctrl_c_while_a_run_is_restored_finds_a_whole_model(tmp_path, monkeypatch):

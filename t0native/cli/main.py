@@ -1,16 +1,19 @@
 """The command `t0native`: one verb a stage, each a few lines over the library.
 
 Exit codes: 0 fine; 1 a result that failed (the demo's claim was not shown, cells failed); 2 bad usage or bad input, told
-in one line without a traceback; 130 after Ctrl-C. Results go to stdout, progress and errors to stderr."""
+in one line without a traceback; 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP. Results go to stdout, progress and errors
+to stderr."""
 
 import argparse
 import io
 import os
 import signal
 import sys
+from contextlib import nullcontext
 
 from t0native.base.arguments import SEED, check
 from t0native.base.errors import ConfigError, DataError, Error, suggest
+from t0native.base.interrupts import Terminated, ended_by_signals
 from t0native.base.threads import set_num_threads
 from t0native.base.version import __version__
 from t0native.cli.bench import add_bench
@@ -24,6 +27,8 @@ from t0native.cli.verbs import BAD_INPUT, FAILED, FINE, INTERRUPTED, json_option
 
 __all__ = ["main"]
 
+DEAF = ("vocab",)  # another library's call, which looks for no signal: there they end the process as they always do
+
 
 def main(argv=None):
     """Runs one command; returns its exit code."""
@@ -31,13 +36,15 @@ def main(argv=None):
         _check_streams()
         args = _parser().parse_args(argv)
         _check_common(args)
-        code = args.run(args)
+        with nullcontext() if args.verb in DEAF else ended_by_signals():
+            code = args.run(args)
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
-        if argv is None:  # the process ends now, and another Ctrl-C shall not change how
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        return _tell("stopped", INTERRUPTED)
+    except (KeyboardInterrupt, Terminated) as error:
+        if argv is None:  # the process ends now, and another signal shall not change how
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+        return _tell("stopped", INTERRUPTED) if isinstance(error, KeyboardInterrupt) else _tell(error, error.code)
     except BrokenPipeError:  # the reader of a pipe has gone, as in `t0native ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
@@ -86,7 +93,8 @@ def _parser():
     parser = _Parser(
         prog="t0native",
         description="T0 on ordinary CPUs: prompts, multitask training, zero-shot evaluation over many wordings.",
-        epilog="`t0native VERB --help` has examples. Exit codes: 0 fine, 1 a result failed, 2 bad input, 130 after Ctrl-C.",
+        epilog="`t0native VERB --help` has examples. Exit codes: 0 fine, 1 a result failed, 2 bad input, 130 after Ctrl-C, 143 after "
+        "SIGTERM, 129 after SIGHUP.",
     )
     parser.add_argument("--version", action="version", version=f"t0native {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)

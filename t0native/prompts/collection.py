@@ -44,9 +44,9 @@ class PromptSet(Mapping):
         path = Path(path)
         content, remarks = read_file(path, quiet=quiet)
         templates = content["templates"].values()
-        wrong = next((value for value in templates if not isinstance(value, Prompt)), None)
-        if wrong is not None:
-            raise FormatError(f"{path}: an entry of templates is {type(wrong).__name__}, must be a mapping tagged !Template, {FORM}")
+        wrong = [type(value).__name__ for value in templates if not isinstance(value, Prompt)]
+        if wrong:
+            raise FormatError(f"{path}: an entry of templates is {wrong[0]}, must be a mapping tagged !Template, {FORM}")
         prompts = {prompt.name: prompt for prompt in templates}
         twice = [f"prompt {name!r} stands twice; the last one counts" for name in _repeated(prompt.name for prompt in templates)]
         for what in () if quiet else (*remarks.twice, *twice):

@@ -9,7 +9,7 @@
 
 As in the reference, an entry whose key stands twice counts as it stands last, in the first one's place. A file written by hand may leave
 out tags, ids and names (then its key is its name), and templates may be a list; `Remarks` say where one did, for `prompt check`.
-An alias costs nothing here: fields must be text, so that nothing is ever expanded."""
+What aliases may repeat, and how much a file may hold, says base/yamltext.py."""
 
 import logging
 from dataclasses import dataclass, field
@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 import yaml
 
 from t0native.base.errors import FormatError, nearest
-from t0native.base.yamltext import SafeLoader
+from t0native.base.yamltext import MAX_BYTES, SafeLoader, load_document
 from t0native.prompts.prompt import Prompt, PromptMetadata
 
 __all__ = ["FILE", "FORM", "LANGUAGES", "METRICS", "MetadataTag", "PromptLoader", "Remarks", "TemplateTag", "read_file", "warn_once"]
 
 FILE = "templates.yaml"
-MAX_BYTES = 32_000_000
 TEMPLATE_FIELDS = ("name", "jinja", "answer_choices", "reference", "id", "metadata")
 FORM = (
     "as in templates: {1b0f5d4c-5f56-4d9c-8f3c-7d5d6f1c2a3b: !Template {id: 1b0f5d4c-5f56-4d9c-8f3c-7d5d6f1c2a3b, name: mood, "
@@ -70,9 +69,9 @@ class PromptLoader(SafeLoader):
 
     lenient = False
 
-    def __init__(self, stream, name="", quiet=False):
+    def __init__(self, stream, name="", quiet=False, remarks=None):
         super().__init__(stream)
-        self.name, self.quiet, self.remarks = name, quiet, Remarks()
+        self.name, self.quiet, self.remarks = name, quiet, Remarks() if remarks is None else remarks
 
     def get_single_node(self):
         root = super().get_single_node()
@@ -96,7 +95,7 @@ class PromptLoader(SafeLoader):
     def _drop_repeated(self, templates):
         entries = {}
         for key, value in templates.value:
-            if key.value in entries and isinstance(key, yaml.ScalarNode):
+            if isinstance(key, yaml.ScalarNode) and key.value in entries:
                 line, last = entries[key.value][0].start_mark.line + 1, key.start_mark.line + 1
                 self.remarks.twice.append(f"line {last}: entry {key.value!r} stands twice, first in line {line}; the last one counts")
             entries[key.value if isinstance(key, yaml.ScalarNode) else id(key)] = key, value
@@ -175,11 +174,19 @@ class TemplateTag(MetadataTag):
         for key in ("name", "jinja"):
             if not isinstance(fields.get(key), str):
                 raise FormatError(f"{place}: a template's {key} must be text, is {type(fields.get(key)).__name__}; {FORM}")
+        for key in ("id", "reference"):
+            check_plain(fields.get(key), f"{place}: template {fields['name']!r}: {key}")
         choices, metadata = fields.get("answer_choices"), fields.get("metadata")
         if not isinstance(choices, (str, type(None))):
             raise FormatError(f"{place}: template {fields['name']!r}: answer_choices must be text or null, is {type(choices).__name__}")
         if not isinstance(metadata, (metadata_type, type(None))):
             raise FormatError(f"{place}: template {fields['name']!r}: metadata must be tagged {MetadataTag.name}")
+
+
+def check_plain(value, what):
+    """FormatError where a value is no text, number, truth value or null: of others, a message or a file can be of any size."""
+    if not isinstance(value, (str, int, float, type(None))):
+        raise FormatError(f"{what} must be text or a number, is {type(value).__name__}: write it in quotes where it is text")
 
 
 class _Loader(PromptLoader):
@@ -209,21 +216,16 @@ _Loader.add_constructor(MetadataTag.name, _construct_metadata)
 def read_file(path, loader_type=_Loader, quiet=False):
     """(The content of one file: a dict with dataset, subset and templates, key -> what the loader makes of them; its Remarks).
     FormatError with file and line where it is broken. quiet: what is not known in it is not told."""
+    remarks = Remarks()
     try:
-        raw = path.read_bytes()
-        if len(raw) > MAX_BYTES:
-            raise FormatError(f"{path}: {len(raw)} bytes, at most {MAX_BYTES}")
-        loader = loader_type(raw, str(path), quiet)
-        try:
-            content = loader.get_single_data()
-        finally:
-            loader.dispose()
+        with open(path, "rb") as file:
+            content = load_document(path, file.read(MAX_BYTES + 1), lambda raw: loader_type(raw, str(path), quiet, remarks))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}: " if mark else ""
         raise FormatError(f"{path}: {place}{getattr(error, 'problem', None) or error}") from error
-    except RecursionError as error:
-        raise FormatError(f"{path}: nested too deeply") from error
     if not isinstance(content, dict) or not isinstance(content.get("templates"), dict):
         raise FormatError(f"{path}: must be a mapping with dataset and templates, {FORM}")
-    return content, loader.remarks
+    for key in ("dataset", "subset"):
+        check_plain(content.get(key), f"{path}: {key}")
+    return content, remarks

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, NumericError
-from t0native.base.interrupts import Interrupts
+from t0native.base.interrupts import Interrupts, Terminated
 from t0native.base.progress import Progress
 from t0native.evaluation.evaluate import NO_TOKENIZER, check_scorable, evaluate
 from t0native.tasks.mixture import Mixture
@@ -159,7 +159,8 @@ def train(
         and so are the rows that it trains on.
     tensorboard: write the log to out/tensorboard too, by tensorboardX (the extra [tensorboard]).
     seed: from 0 to 2**64 - 1.  workers: threads that prepare batches ahead; the batches are the same with any number.
-    Ctrl-C: the step under way is abandoned, the run is saved, KeyboardInterrupt goes on. NumericError names step and
+    Ctrl-C: the step under way is abandoned, the run is saved, KeyboardInterrupt goes on; a second one ends at once, and the last
+    checkpoint is whole. SIGTERM and SIGHUP do the same with SystemExit(143) and (129). NumericError names step and
     components, after saving the state before that step. ConfigError for an argument or a changed plan, MemoryError where
     gradients and optimiser state do not fit.
 
@@ -236,7 +237,7 @@ class _Loop:
         self.trainer, self.folder, self.state = trainer, folder, state
         self.validate_every = settings.validate_every or max(1, settings.steps // 10)
         self.reports = []
-        self.interrupts = Interrupts()
+        self.interrupts = Interrupts("the step is finished and the run saved first")
         self.saved_at = time.monotonic()
         self.seconds_before, self.began = state.seconds, time.monotonic()
         self.tokens_before = state.tokens
@@ -294,8 +295,9 @@ class _Loop:
                     bar.update(state.step, *self._speed())
                     self._validate_if_due()
                     self._save_if_due()
-            except (KeyboardInterrupt, NumericError) as error:
-                self._save(with_model=not isinstance(error, NumericError))
+            except (KeyboardInterrupt, Terminated, NumericError) as error:
+                if not self.interrupts.at_once:
+                    self._save(with_model=not isinstance(error, NumericError))
                 raise
             self._save(with_model=True)
 
