@@ -62,6 +62,8 @@ class Template:
         cls,
         source: str,
         *,
+        truncate: bool = False,
+        highlight: bool = False,
         max_steps: int = 1000000,
         max_output: int = 4000000,
         max_memory: int = 64000000,
@@ -81,6 +83,9 @@ class Template:
     def parts(
         self, example: dict[str, object], answer_choices: list[str] | None = None, seed: int = 0, index: int = 0, pick: int = 0, /
     ) -> list[str]: ...
+    def noted_parts(
+        self, example: dict[str, object], answer_choices: list[str] | None = None, seed: int = 0, index: int = 0, pick: int = 0, /
+    ) -> tuple[list[str], tuple[object, ...]]: ...
     def own_parts(
         self, example: dict[str, object], answer_choices: list[str] | None = None, seed: int = 0, index: int = 0, pick: int = 0, /
     ) -> list[str]: ...

@@ -26,7 +26,7 @@ def test_import_brings_only_what_is_needed():
     code = "import sys, numpy; before = set(sys.modules); import t0native; print(*sorted(set(sys.modules) - before))"
     done = python(code, PACKAGE.parent)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["t0native", "t0native._core"]
+    assert set(done.stdout.split()) - {"copy"} == {"t0native", "t0native._core"}  # templates copy containers by copy.copy
 
 
 def test_every_public_name_is_there():

@@ -166,7 +166,7 @@ def note_of(made, gaps, notes, what="blank cell"):
     """The sentence about what became of columns, or "".
 
     >>> note_of(["label int", "score float"], 3, ["zip stays text ('01234')"])
-    'label int, score float; 3 blank cells are None; zip stays text (\\'01234\\')'
+    "label int, score float; 3 blank cells are None; zip stays text ('01234')"
     """
     first = ", ".join(made[:SHOWN]) + (f" and {len(made) - SHOWN} more" if len(made) > SHOWN else "")
     blank = f"{gaps} {what}{'s are' if gaps != 1 else ' is'} None" if gaps else ""
