@@ -56,7 +56,9 @@ def test_the_bomb_takes_no_memory(tmp_path):
     limits = lambda: [
         resource.setrlimit(limit, (most,) * 2) for limit, most in ((resource.RLIMIT_DATA, 400 << 20), (resource.RLIMIT_CPU, 20))
     ]  # noqa: E731
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "templates.yaml")], preexec_fn=limits, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, str(tmp_path / "templates.yaml")], preexec_fn=limits, capture_output=True, text=True
+    )
     assert done.stdout == "refused\n", done.stderr[-500:]
 
 
