@@ -172,14 +172,14 @@ def _typed_dataset(what, rows, types):
 
 
 def _rows_of_arrow(what, rows, types):
+    if not hasattr(rows, "__arrow_c_stream__"):
+        return rows.to_pylist()
     try:
         import pyarrow
     except ImportError:
         if hasattr(rows, "get_columns") and hasattr(rows, "to_dict"):  # polars can without
             return _rows_of_columns(what, rows.to_dict(as_series=False), types)
         raise ConfigError(f"{what}: {type(rows).__name__} needs pyarrow: pip install 't0native[data]'") from None
-    if not hasattr(rows, "__arrow_c_stream__"):
-        return rows.to_pylist()
     table = pyarrow.table(rows)
     if not table.column_names:
         raise DataError(f"{what}: a table without columns")
