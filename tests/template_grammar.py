@@ -19,7 +19,27 @@ UNTYPED = ["lower", "title", "trim", "string", "length", "list", "first", "last"
            "replace('a', 'z')", "default('d', true)", "choice", "map('upper')|list", "map(attribute='a')|list", "select|list", "reject('none')|list", "truncate(8)", "most_frequent",
            "wordcount", "center(9)", "items|list", "groupby('a')", "batch(2)|list", "slice(2)|list", "indent", "wordwrap(5)", "tojson", "dictsort", "filesizeformat", "urlencode", "striptags", "attr('a')"]  # fmt: skip
 TEXTS = ["s", "title", "text", "u", "empty"]
-WORDS = ["a", "It's", "the", "", " ", "-", "two", "日本", "😀", "İ", "X y", "a|||b", "\\n", "<b>", "3", "__class__"]
+WORDS = [
+    "a",
+    "It's",
+    "the",
+    "",
+    " ",
+    "-",
+    "two",
+    "日本",
+    "😀",
+    "İ",
+    "X y",
+    "a|||b",
+    "\\n",
+    "<b>",
+    "3",
+    "__class__",
+    "}}",
+    "{{ a }}",
+    "%} {%",
+]
 
 
 def example(rng, wild):
@@ -75,6 +95,12 @@ class Grammar:
             self.used.add(name)
             return text() if callable(text) else text
         return otherwise
+
+    def maybe_rarely(self, name, text):
+        if self.flip(0.03):
+            self.used.add(name)
+            return text
+        return ""
 
     def word(self):
         self.used.add("literal:str")
@@ -348,6 +374,7 @@ class Grammar:
         return self.of("mapping", lambda: self.rng.choice(["d", "rows[0]", "rows|first"]),
             ("literal:dict", lambda: f"{{{self.word()}: {self.text()}, 'n': {self.number()}}}"), ("literal:dict", lambda: "{1: 'i', 2.5: [1], true: 'T'}"),
             ("function:dict keyword", lambda: f"dict(a={self.text()}, b={self.number()})"), ("function:dict", lambda: "dict([['p', 1]], q=2)"),
+            ("literal:braces", lambda: f"{{'k': {{'z': {self.text()}}}}}['k']"), ("literal:braces", lambda: f"{{'k': {{}}, 'z': {{1: {{{self.word()}: {self.number()}}}}}}}"),
             ("methods", lambda: self.method("d", ("copy", ""))), ("item", lambda: f"rows[{self.rng.choice(['0', '-1', 'n % 2'])}]"),
         )  # fmt: skip
 
@@ -377,7 +404,8 @@ class Grammar:
     def show(self, value=None):
         begin, end = self.rng.choice(["{{"] * 8 + ["{{-", "{{+"]), self.rng.choice(["}}"] * 8 + ["-}}"])
         self.used.update(f"space:{sign}" for sign in (begin, end) if len(sign) == 3)
-        return f"{begin} {value or self.any()} {end}"
+        comma = self.maybe_rarely("print:comma", ",")
+        return f"{begin} {value or self.any()}{comma}{self.rng.choice([' ', ' ', ''])}{end}"
 
     def body(self):
         outer = {kind: list(names) for kind, names in self.known.items()}
@@ -390,7 +418,7 @@ class Grammar:
 
     def statement(self):
         if self.depth > 2 or self.flip(0.4):
-            return self.rng.choice(["", " ", "\n", "a ", "|||", " <p>\n"]) + self.show()
+            return self.rng.choice(["", " ", "\n", "a ", "|||", " <p>\n", "}} "]) + self.show()
         return self.pick(
             ("if", lambda: f"{self.tag('if ' + self.boolean())}{self.body()}{self.maybe('elif', self.elif_part)}{self.maybe('else', self.else_part)}{self.tag('endif')}"),
             ("for", self.for_statement), ("for", self.for_statement), ("for", self.for_rows), ("for-recursive", self.for_tree),

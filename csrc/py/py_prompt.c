@@ -3,7 +3,8 @@
  *     apply(example [, seed=, index=])     example a dict, printed values cut, choices drawn at random, every ||| splits
  *         choices  = answer_choices rendered and split, or those that never vary
  *         parts    = template rendered with them and split
- *     anything else, and every error       handed to the subclass in t0native/prompts/prompt.py: _apply, _choices, _explained
+ *     _noted(example, seed, index, truncate)      the same with notes: (parts, choices or None, notes of choices, notes of parts)
+ *     anything else, and every error       handed to the subclass in t0native/prompts/prompt.py: _apply, _choices, _note, _explained
  *
  * The subclass compiles, and says so once with _prepare; until then every call is handed on. */
 #include "py/py_template.h"
@@ -81,10 +82,25 @@ static PyObject *explain(PyObject *object, bool of_choices) {
     return NULL;
 }
 
-static PyObject *varying_choices(prompt_object *self, PyObject *example) {
+/* shape: T0PY_PARTS, or T0PY_NOTED_PARTS. */
+static PyObject *varying_choices(prompt_object *self, PyObject *example, t0py_shape shape) {
     const t0_render_options options = {.pick = T0_PICK_RANDOM};
-    PyObject *choices = t0py_template_render(self->choices, &options, example, NULL, T0PY_PARTS);
+    PyObject *choices = t0py_template_render(self->choices, &options, example, NULL, shape);
     return choices ? choices : explain((PyObject *)self, true);
+}
+
+/* The choices that never vary, a new reference: a list of its own where the template may change it. */
+static PyObject *fixed_choices(const prompt_object *self) {
+    return self->cut->compiled.mutates ? PyList_GetSlice(self->fixed, 0, PyList_GET_SIZE(self->fixed)) : Py_NewRef(self->fixed);
+}
+
+/* A number of 64 bits. HANDED_ON where it is none. */
+static int read_number(PyObject *value, uint64_t *out) {
+    if (!PyLong_CheckExact(value)) return HANDED_ON;
+    *out = PyLong_AsUnsignedLongLong(value);
+    if (!PyErr_Occurred()) return 0;
+    PyErr_Clear();
+    return HANDED_ON;
 }
 
 /* The arguments behind the example: 0; HANDED_ON where they ask for more than the quick path does. */
@@ -93,13 +109,8 @@ static int read_numbers(PyObject *const *args, Py_ssize_t n, PyObject *names, t0
     for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); i++) {
         PyObject *name = PyTuple_GET_ITEM(names, i), *value = args[n + i];
         const bool seed = PyUnicode_CompareWithASCIIString(name, "seed") == 0;
-        if (!PyLong_CheckExact(value) || (!seed && PyUnicode_CompareWithASCIIString(name, "index") != 0)) return HANDED_ON;
-        const uint64_t number = PyLong_AsUnsignedLongLong(value);
-        if (PyErr_Occurred()) {
-            PyErr_Clear();
-            return HANDED_ON;
-        }
-        *(seed ? &out->seed : &out->index) = number;
+        if (!seed && PyUnicode_CompareWithASCIIString(name, "index") != 0) return HANDED_ON;
+        if (read_number(value, seed ? &out->seed : &out->index) != 0) return HANDED_ON;
     }
     return 0;
 }
@@ -111,11 +122,11 @@ static PyObject *hand_on(PyObject *object, const char *method, PyObject *const *
     return out;
 }
 
+/* Whether all keys of a dict are texts, as those of keyword arguments must be. */
 static bool names_are_text(PyObject *example) {
-    PyObject *name, *value;
-    for (Py_ssize_t at = 0; PyDict_Next(example, &at, &name, &value);)
-        if (!PyUnicode_Check(name)) return false;
-    return true;
+    if (PyArg_ValidateKeywordArguments(example)) return true;
+    PyErr_Clear();
+    return false;
 }
 
 PyDoc_STRVAR(
@@ -140,9 +151,8 @@ static PyObject *prompt_apply(PyObject *object, PyObject *const *args, Py_ssize_
     if (reserved < 0) return NULL;
     if (reserved || !names_are_text(args[0])) return hand_on(object, "_apply", args, n, names);
     PyObject *choices = NULL;
-    if (self->fixed)
-        choices = self->cut->compiled.mutates ? PyList_GetSlice(self->fixed, 0, PyList_GET_SIZE(self->fixed)) : Py_NewRef(self->fixed);
-    else if (self->choices) choices = varying_choices(self, args[0]);
+    if (self->fixed) choices = fixed_choices(self);
+    else if (self->choices) choices = varying_choices(self, args[0], T0PY_PARTS);
     if (!choices && self->choices) return NULL;
     options.seed ^= self->key;
     PyObject *parts = t0py_template_render(self->cut, &options, args[0], choices ? choices : Py_None, T0PY_PARTS);
@@ -159,12 +169,42 @@ static PyObject *prompt_choices(PyObject *object, PyObject *example) {
     prompt_object *self = (prompt_object *)object;
     if (!self->cut || !PyDict_CheckExact(example)) return hand_on(object, "_choices", &example, 1, NULL);
     if (self->fixed) return PyList_GetSlice(self->fixed, 0, PyList_GET_SIZE(self->fixed));
-    return self->choices ? varying_choices(self, example) : Py_NewRef(Py_None);
+    return self->choices ? varying_choices(self, example, T0PY_PARTS) : Py_NewRef(Py_None);
+}
+
+/* (choices or None, their notes), of varying choices or of none. */
+static PyObject *noted_choices(prompt_object *self, PyObject *example) {
+    if (self->choices && !self->fixed) return varying_choices(self, example, T0PY_NOTED_PARTS);
+    return Py_BuildValue("(N())", self->fixed ? fixed_choices(self) : Py_NewRef(Py_None));
+}
+
+PyDoc_STRVAR(noted_doc, "_noted($self, example, seed, index, truncate, /)\n--\n\n"
+                        "(parts, choices or None, notes of the choices, notes of the parts); notes as Template.noted_parts gives them.");
+static PyObject *prompt_noted(PyObject *object, PyObject *const *args, Py_ssize_t n) {
+    prompt_object *self = (prompt_object *)object;
+    t0_render_options options = {.pick = T0_PICK_RANDOM};
+    if (n != 4) return PyErr_Format(PyExc_TypeError, "expected 4 arguments, got %zd", n);
+    if (!self->cut || args[3] != Py_True || read_number(args[1], &options.seed) != 0 || read_number(args[2], &options.index) != 0 ||
+        !PyDict_CheckExact(args[0]) || !names_are_text(args[0]))
+        return hand_on(object, "_note", args, n, NULL);
+    const int reserved = PyDict_Contains(args[0], self->state->answer_choices);
+    if (reserved != 0) return reserved < 0 ? NULL : hand_on(object, "_note", args, n, NULL);
+    PyObject *choices = noted_choices(self, args[0]), *parts = NULL, *out = NULL;
+    PyObject *given = choices ? PyTuple_GET_ITEM(choices, 0) : NULL; /* which the template may change */
+    PyObject *kept = !given || given == Py_None ? Py_XNewRef(given) : PyList_GetSlice(given, 0, PyList_GET_SIZE(given));
+    options.seed ^= self->key;
+    if (kept && !(parts = t0py_template_render(self->cut, &options, args[0], given, T0PY_NOTED_PARTS))) explain(object, false);
+    if (parts) out = PyTuple_Pack(4, PyTuple_GET_ITEM(parts, 0), kept, PyTuple_GET_ITEM(choices, 1), PyTuple_GET_ITEM(parts, 1));
+    Py_XDECREF(parts);
+    Py_XDECREF(kept);
+    Py_XDECREF(choices);
+    return out;
 }
 
 static PyMethodDef prompt_methods[] = {
     {"apply", T0PY_METHOD(prompt_apply), METH_FASTCALL | METH_KEYWORDS, apply_doc},
     {"choices", prompt_choices, METH_O, choices_doc},
+    {"_noted", T0PY_METHOD(prompt_noted), METH_FASTCALL, noted_doc},
     {"_prepare", prompt_prepare, METH_VARARGS, prepare_doc},
     {0},
 };

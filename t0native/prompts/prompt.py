@@ -86,11 +86,19 @@ def _as_dict(example):
     raise DataError(f"example: {type(example).__name__}, must be a mapping of field names to values")
 
 
+def _join_names(example):
+    """The names of an example's fields one after the other. DataError for one that is no text."""
+    try:
+        return "".join(example)
+    except TypeError:
+        key = next(key for key in example if not isinstance(key, str))
+        raise DataError(f"example: the field name {shown(key)} is {type(key).__name__}, must be text") from None
+
+
 def _with_underscores(example):
-    """The example under names that a template can write: hyphens become underscores. `apply` judges keys that are no text."""
-    if not any(isinstance(key, str) and "-" in key for key in example):
-        return example
-    return {key.replace("-", "_") if isinstance(key, str) else key: value for key, value in example.items()}
+    """The example under names that a template can write: hyphens become underscores. DataError for a name that is no text."""
+    example = _as_dict(example)
+    return {key.replace("-", "_"): value for key, value in example.items()} if "-" in _join_names(example) else example
 
 
 class Prompt(_core.Prompt):
@@ -198,7 +206,7 @@ class Prompt(_core.Prompt):
             return None
         return self._render_fixed()
 
-    # Rendering: `apply` and `choices` are in C (csrc/py/py_prompt.c), which calls the three methods below
+    # Rendering: `apply`, `choices` and `_noted` are in C (csrc/py/py_prompt.c), which calls methods below
 
     def _choices(self, example):
         """choices, before the prompt is compiled or for a mapping that is no dict."""
@@ -220,9 +228,7 @@ class Prompt(_core.Prompt):
 
     def _check_example(self, example):
         example = _as_dict(example)
-        for key in example:
-            if not isinstance(key, str):
-                raise DataError(f"example: the field name {shown(key)} is {type(key).__name__}, must be text")
+        _join_names(example)
         if "answer_choices" in example:
             raise DataError(f"prompt {self.name!r}: the example has the reserved key 'answer_choices': rename the field")
         return example
@@ -251,7 +257,7 @@ class Prompt(_core.Prompt):
         return PromptedExample(parts[0], parts[1] or NO_LABEL, self.choices(example) or None)
 
     def render_noted(self, example, seed=0, index=0, truncate=True):
-        """`render`, and what its text does not show: a Rendering. It costs a little more than `render`. Errors as `apply`'s.
+        """`render` with what its text does not show: a Rendering (notes.py). Errors as `apply`'s.
 
         >>> prompt = Prompt("sentiment", "{{ text }} Good or bad? ||| {{ answer_choices[label] }}", "bad ||| good")
         >>> prompt.render_noted({"text": "I loved it.", "label": 1}).notes
@@ -262,26 +268,35 @@ class Prompt(_core.Prompt):
         >>> gap.no_answer
         'answer_choices[label] is undefined: label is None (NoneType), the 2 items need a whole number (int) from 0 to 1'
         """
-        example = self._check_example(_with_underscores(_as_dict(example)))
-        seed = check(SEED, "seed", seed) ^ _fnv(self.id)
-        self._compile_all()
-        choices, raw = self._compiled["fixed"], ()
-        try:
-            if choices is not None:
-                choices = list(choices)  # a template may change it
-            elif self.answer_choices is not None:
-                choices, raw = self._choices_template.noted_parts(example)
-        except TemplateError as error:
-            raise self._name_error(error, "answer_choices of ") from error.__cause__
-        raw = [(kind, CHOICES, *rest) for kind, _, *rest in raw]
-        try:
-            parts, more = self._template(truncate, False).noted_parts(example, choices, seed, _number(index))
-        except TemplateError as error:
-            raise self._name_error(error) from error.__cause__
-        notes = tuple(Note(*note, example.get(note[-1], note[-2])) for note in (*raw, *more))
+        example = _with_underscores(example)
+        parts, choices, of_choices, of_parts = self._noted(example, seed, index, truncate)
+        notes = ()
+        if of_choices or of_parts:
+            raw = [(kind, CHOICES, *rest) for kind, _, *rest in of_choices] + list(of_parts)
+            notes = tuple(Note(*note, example.get(note[-1], note[-2])) for note in raw)
         dropped = _find_problem(parts)
         rendered = None if dropped else PromptedExample(parts[0], parts[1] or NO_LABEL, choices or None)
         return Rendering(rendered, dropped, notes)
+
+    def _note(self, example, seed, index, truncate):
+        """_noted (csrc/py/py_prompt.c), where it is asked for more than the quick path does."""
+        example = self._check_example(example)
+        self._compile_all()
+        seed = check(SEED, "seed", seed) ^ self._compiled["key"]
+        choices, of_choices = self._compiled["fixed"], ()
+        try:
+            if choices is not None:
+                choices = list(choices)
+            elif self.answer_choices is not None:
+                choices, of_choices = self._choices_template.noted_parts(example)
+        except TemplateError as error:
+            raise self._name_error(error, "answer_choices of ") from error.__cause__
+        try:
+            given = choices and list(choices)  # which the template may change
+            parts, of_parts = self._template(truncate, False).noted_parts(example, given, seed, _number(index))
+        except TemplateError as error:
+            raise self._name_error(error) from error.__cause__
+        return parts, choices, of_choices, of_parts
 
     def why_dropped(self, example, seed=0, index=0):
         """Why `render` gives None for an example, in words; None where it does not.
@@ -289,7 +304,7 @@ class Prompt(_core.Prompt):
         >>> Prompt("who", "{{ text }} Who?").why_dropped({"text": "Anna drinks tea."})
         'the template gives 1 part; 2, separated by |||, are needed'
         """
-        return _find_problem(self._render_parts(example, seed, index)[1])
+        return self.render_noted(example, seed, index).dropped
 
     def preview(self, example, seed=0, index=0):
         """The example for the eyes: input, target and choices, with what comes from the row's fields in colour in a notebook.
@@ -302,7 +317,7 @@ class Prompt(_core.Prompt):
         return preview(self, example, seed, index)
 
     def _render_parts(self, example, seed, index, truncate=True):
-        example = _with_underscores(_as_dict(example))
+        example = _with_underscores(example)
         if truncate:
             return example, self.apply(example, seed=seed, index=index)
         return example, self.apply(example, False, seed=seed, index=index)
