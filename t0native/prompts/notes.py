@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from t0native.base.arguments import shown
 
-__all__ = ["NO_LABEL", "Note", "Rendering", "render_noted"]
+__all__ = ["NO_LABEL", "Note", "Rendering", "cut_sentence", "render_noted"]
 
 NO_LABEL = "<NO LABEL>"
 CHOICES, INPUT, TARGET = -1, 0, 1  # Note.part
@@ -104,6 +104,15 @@ def render_noted(prompt, row, seed=0, index=0, truncate=True):
         return prompt.render_noted(row, seed=seed, index=index, truncate=truncate)
     example = prompt.render(row, seed=seed, index=index)
     return Rendering(example, None if example is not None else prompt.why_dropped(row, seed=seed, index=index), ())
+
+
+def cut_sentence(cut, rows):
+    """What is said once of rows that were cut.
+
+    >>> cut_sentence(2, 100)
+    '2 of 100 rows were cut at 2,048 characters; truncate=False (--no-truncate) keeps them whole'
+    """
+    return f"{cut:,} of {rows:,} rows were cut at 2,048 characters; truncate=False (--no-truncate) keeps them whole"
 
 
 def _spoils(note, target):

@@ -9,6 +9,7 @@
 does not split. Values are cut at 2,048 characters while they are printed: the compiler adds what promptsource writes into
 the text. Random choices inside a template depend on (prompt id, seed, index, draw) alone."""
 
+import logging
 import operator
 import uuid
 from collections.abc import Mapping
@@ -19,11 +20,12 @@ from t0native._core import Template
 from t0native.base.arguments import SEED, check, number, one_of, shown, whole
 from t0native.base.errors import ConfigError, DataError, TemplateError, with_place
 from t0native.data.rows import rows_of
-from t0native.prompts.notes import CHOICES, NO_LABEL, Note, Rendering
+from t0native.prompts.notes import CHOICES, NO_LABEL, Note, Rendering, cut_sentence
 from t0native.prompts.preview import example_html, preview, prompt_html
 
 __all__ = ["Prompt", "PromptMetadata", "PromptedExample"]
 
+_log = logging.getLogger("t0native")
 _PICKS = {None: 0, "first": 1, "last": 2}
 _PICK, _SEPARATOR = one_of("first", "last").or_none(), one_of("rendered", "template")
 _BUDGETS = {
@@ -322,16 +324,20 @@ class Prompt(_core.Prompt):
             return example, self.apply(example, seed=seed, index=index)
         return example, self.apply(example, False, seed=seed, index=index)
 
-    def render_all(self, rows, seed=0):
+    def render_all(self, rows, seed=0, truncate=True):
         """Every row rendered, row number = index: a list of PromptedExample or None.
 
-        rows: a sequence of mappings, a table of pyarrow or pandas, or columns (a mapping of equally long lists). Errors as
-        `apply`'s, with the number of the row.
+        rows: a sequence of mappings, a table of pyarrow or pandas, or columns (a mapping of equally long lists). truncate: as
+        `render`'s; one warning tells how many rows were cut. Errors as `apply`'s, with the number of the row.
 
         >>> Prompt("p", "{{ a }} ||| b").render_all({"a": ["x", ""]})
         [PromptedExample(input='x', target='b', choices=None), None]
         """
-        return self._map_rows(rows, lambda row, index: self.render(row, seed, index))
+        renderings = self._map_rows(rows, lambda row, index: self.render_noted(row, seed, index, truncate))
+        cut = sum(rendering.cut for rendering in renderings)
+        if cut:
+            _log.warning("%s", cut_sentence(cut, len(renderings)))
+        return [rendering.example for rendering in renderings]
 
     def apply_all(self, rows, **options):
         """`apply` of every row, row number = index: a list of lists of parts. rows: as for `render_all`. options: as `apply`'s.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from t0native.base.arguments import FLAG, check, shown
 from t0native.base.errors import ConfigError, DataError, TemplateError, nearest, with_place
 from t0native.data.rows import columns_of, sequence_of
-from t0native.prompts.notes import render_noted
+from t0native.prompts.notes import cut_sentence, render_noted
 from t0native.prompts.preview import task_html
 from t0native.tasks.metrics import find_metric
 
@@ -261,12 +261,3 @@ def _split_dataset(dataset, prompts):
         return first, rest or None
     first, rest = dataset
     return first, rest or None
-
-
-def cut_sentence(cut, rows):
-    """What is said once of rows that were cut.
-
-    >>> cut_sentence(2, 100)
-    '2 of 100 rows were cut at 2,048 characters; truncate=False (--no-truncate) keeps them whole'
-    """
-    return f"{cut:,} of {rows:,} rows were cut at 2,048 characters; truncate=False (--no-truncate) keeps them whole"
