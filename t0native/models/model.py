@@ -9,7 +9,6 @@ Wherever a text is taken, ids can be given too (a list of integers or an array):
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from t0native.base import kernels as kernel_sets
 from t0native.base.arguments import FLAG, SEED, Kind, check, one_of, shown
 from t0native.base.errors import ConfigError, FormatError, suggest
 from t0native.base.files import FileSet
-from t0native.base.jsontext import parse_json
+from t0native.base.jsontext import json_text, parse_json
 from t0native.base.memory import check_room
 from t0native.base.threads import THREADS, get_num_threads
 from t0native.checkpoints.checkpoint import add_files, check_place_of_weights, open_checkpoint
@@ -499,7 +498,7 @@ def _read_object(file):
 
 
 def _json(value):
-    return (json.dumps(value, indent=2) + "\n").encode()
+    return (json_text(value, "keep", indent=2) + "\n").encode()
 
 
 def _check_choices(inputs, choices):

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from t0native.base.errors import DataError, FormatError
 from t0native.base.files import write_text
+from t0native.base.jsontext import json_text
 from t0native.prompts.collection import find_files
 from t0native.prompts.promptfile import FILE
 from t0native.promptsource import Template, read_content, yaml_text
@@ -55,7 +56,7 @@ def import_folder(store, folder, author):
         for (dataset, subset), content in read.items():
             check_dataset_name(f"{dataset}/{subset}" if subset else dataset)
             _import_file(store, db, files[dataset, subset].relative_to(folder), dataset, subset, content, author, counts)
-        store.add_log(db, author, "import", None, None, json.dumps(counts))
+        store.add_log(db, author, "import", None, None, json_text(counts))
     return counts
 
 
@@ -160,7 +161,7 @@ def export_text(store, dataset, accepted=False, db=None):
         fields = json.loads(row["content"])
         if isinstance(fields.get("metadata"), dict):
             metadata = _make(Template.Metadata, fields["metadata"])
-            key = (row["shared"], json.dumps(fields["metadata"], sort_keys=True)) if row["shared"] is not None else fields["id"]
+            key = (row["shared"], json_text(fields["metadata"], sort_keys=True)) if row["shared"] is not None else fields["id"]
             fields["metadata"] = groups.setdefault(key, metadata)
         templates[fields["id"]] = _make(Template, fields)
     return yaml_text({**json.loads(home["header"]), "templates": templates})

@@ -3,11 +3,11 @@
 What was uploaded (jsonl, json, csv, tsv, parquet) becomes JSON Lines, or a sentence on standard output and exit code 2. A
 reader that the file misleads can do no more than end this process: its memory, time and output are limited."""
 
-import json
 import math
 import resource
 import sys
 
+from t0native.base.jsontext import json_text
 from t0native.data.lines import read_jsonl
 from t0native.data.rows import read_csv, read_json
 from t0native.data.types import read_types
@@ -33,7 +33,7 @@ def main(kind, source, target, most, dataset=None):
                 count += 1
                 if count > int(most):
                     raise ValueError(f"more than {int(most):,} rows: upload fewer")
-                file.write(json.dumps(plain(row)) + "\n")
+                file.write(json_text(plain(row)) + "\n")
         if not count:
             raise ValueError("no rows in it")
     except MemoryError:

@@ -6,7 +6,6 @@
 
 A page knows a file by its number in the store's table; no name in a request ever becomes a path."""
 
-import json
 import os
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from t0native.base.errors import DataError
+from t0native.base.jsontext import json_text
 from t0native.data.lines import parse_example
 from t0native.data.rows import read_rows
 from t0native.data.types import read_types
@@ -255,4 +255,4 @@ def _kind(value, depth=0):
         inside = ", ".join(f"{key}: {_kind(inner, depth + 1)}" for key, inner in list(value.items())[:20]) if depth < 3 else ""
         return "{" + inside + "}"
     names = {str: "text", bool: "true or false", int: "whole number", float: "number", type(None): "nothing"}
-    return names.get(type(value), json.dumps(type(value).__name__))
+    return names.get(type(value), json_text(type(value).__name__))

@@ -18,6 +18,7 @@ import uuid
 from contextlib import contextmanager
 
 from t0native.base.errors import DataError, FormatError
+from t0native.base.jsontext import json_text
 
 __all__ = ["STATES", "Stale", "Store"]
 
@@ -151,7 +152,7 @@ class Store:
     def find_or_add_dataset(self, db, dataset, subset=None, header=None):
         """As `dataset_named`, within a transaction, as are all methods that take `db`: what `writing` gives."""
         full = f"{dataset}/{subset}" if subset else dataset
-        values = [dataset, subset, json.dumps(header or {"dataset": dataset} | ({"subset": subset} if subset else {}))]
+        values = [dataset, subset, json_text(header or {"dataset": dataset} | ({"subset": subset} if subset else {}))]
         row = db.execute("SELECT * FROM dataset WHERE full = ?", [full]).fetchone()
         if row is None:
             db.execute("INSERT INTO dataset (dataset, subset, header, full) VALUES (?, ?, ?, ?)", [*values, full])
@@ -248,7 +249,7 @@ class Store:
     def add_revision(self, db, author, number, revision, content, action):
         """Writes the content as the newest revision of a prompt, which is a draft again; its number."""
         at, deleted = _now(), action == "delete"
-        text = json.dumps(content, ensure_ascii=False)
+        text = json_text(content, ensure_ascii=False)
         db.execute("INSERT INTO revision VALUES (?, ?, ?, ?, ?, ?)", [number, revision, at, author, action, text])
         original = (content.get("metadata") or {}).get("original_task")
         original_task = original if isinstance(original, bool) else None

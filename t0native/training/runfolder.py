@@ -20,6 +20,7 @@ from pathlib import Path
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.files import append_line, make_folder, remove_folder, remove_leftovers, sync_log, write_text
+from t0native.base.jsontext import json_text
 from t0native.training.plan import complete_plan
 from t0native.training.stepfolders import FOLDER, change_state, load_step, read_manifest, same_weights, step_folder, steps_in, write_step
 
@@ -122,7 +123,7 @@ class RunFolder:
         if self.scalars is not None:
             self.scalars.add(entry)
         if self._file is not None:
-            append_line(self._file, json.dumps(entry, ensure_ascii=False))
+            append_line(self._file, json_text(entry, "null", ensure_ascii=False))
 
     def best(self):
         """(step, mean) of the first of the best validations that the log tells of, or None."""
@@ -212,7 +213,7 @@ class RunFolder:
                 if entry is not None and entry["step"] <= (state.validated if "validation" in entry else state.step):
                     entries.append(entry)
         self.log = entries
-        write_text(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))
+        write_text(path, "".join(json_text(entry, "null", ensure_ascii=False) + "\n" for entry in entries))
         self._file = open(path, "ab", buffering=0)
 
 
