@@ -17,7 +17,7 @@ import numpy as np
 
 from t0native import _core
 from t0native.base import kernels as kernel_sets
-from t0native.base.arguments import FLAG, SEED, Kind, check, one_of, shown
+from t0native.base.arguments import FLAG, FOLDER, SEED, Kind, check, one_of, shown
 from t0native.base.errors import ConfigError, FormatError, suggest
 from t0native.base.files import FileSet
 from t0native.base.jsontext import json_text, parse_json
@@ -215,7 +215,7 @@ class Model:
         ...     sorted(path.name for path in Path(folder).iterdir())[:2]
         ['config.json', 'generation_config.json']
         """
-        check_place_of_weights(folder, self.dtype)
+        check_place_of_weights(check(FOLDER, "folder", folder), self.dtype)
         with FileSet(folder) as files:
             self.add_to(files)
 
