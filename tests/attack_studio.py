@@ -1,17 +1,26 @@
-"""Attacks on the studio at full size: `python tests/attack_studio.py [names uploads scripts]`; the suite does them in small.
+"""Attacks on the studio at full size: `python tests/attack_studio.py [names uploads imports logout half scripts]`; the suite does them in
+small.
 
 names     300 hostile names as datasets, splits, files and zip members: an answer of 302, 400 or 404, and no file outside .studio/
 uploads   300 broken files of rows and of prompts: 302 or 400, no 5xx
+imports   prompts whose YAML stands for 10^9 values, has what no JSON has, or cannot be made: 400 within seconds, the search answers
+          as before, and the server's memory does not grow
+logout    a cookie that was copied before its owner logged out: it opens nothing
+half      540 requests that are half sent and renewed when they are closed: pages are served all the while
 scripts   500 payloads in 12 fields, in Chromium: no dialog, no error in the console, no violation of the policy"""
 
+import html
 import io
 import itertools
 import json
 import random
 import re
 import shutil
+import socket
 import sys
 import tempfile
+import threading
+import time
 import zipfile
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +28,8 @@ from urllib.parse import quote
 sys.path.insert(0, str(Path(__file__).parent))
 from load_studio import Client, server  # noqa: E402
 from studio_client import make_folder  # noqa: E402
+
+from t0native.studio.accounts import Accounts  # noqa: E402
 
 WATCH = """addEventListener("securitypolicyviolation", (event) => console.error("policy: " + event.violatedDirective + " " + event.blockedURI));"""
 
@@ -164,6 +175,171 @@ def attack_uploads(folder, count=300):
     return told
 
 
+PROMPT = "dataset: d\ntemplates:\n  {}: !Template {{id: {}, name: n{}, jinja: 'y ||| z', answer_choices: null, metadata: null, {}}}\n"
+
+
+def yaml_attacks(width=20, levels=7):
+    """name -> (a templates.yaml, what must be told of it, or None where it is fine)."""
+    lines = [f"x0: &x0 [{','.join('x' * width)}]\n"]
+    lines += [f"x{i}: &x{i} [{','.join([f'*x{i - 1}'] * width)}]\n" for i in range(1, levels)]
+    bomb, quotes = "".join(lines), "write it in quotes"
+    merged = "m0: &m0 {k: v}\n" + "".join(f"m{i}: &m{i} {{<<: [{','.join([f'*m{i - 1}'] * width)}]}}\n" for i in range(1, levels))
+    values = {"nan": (".nan", "must be a finite number"), "infinity": ("-.inf", "must be a finite number")}
+    values |= {
+        "month": ("2024-13-45", quotes),
+        "digits": ("9" * 5000, quotes),
+        "number": ("!!int abc", quotes),
+        "truth": ("!!bool x", quotes),
+    }
+    values |= {
+        "date": ("2024-01-31", "write it as text, in quotes"),
+        "key": ("{? [a] : 1}", "unhashable"),
+        "deep": ("[" * 200, "nested too"),
+    }
+    files = {
+        "bomb": (bomb + PROMPT.format("a", "a", 1, f"extra: *x{levels - 1}"), "aliases repeat more than"),
+        "bomb as id": (bomb + PROMPT.format("a", f"*x{levels - 1}", 1, "reference: ''"), "aliases repeat more than"),
+        "merged": (merged + PROMPT.format("a", "a", 1, "reference: ''"), "aliases repeat more than"),
+        "null": ("dataset: d\ntemplates: {a: null}\n", "must be tagged !Template"),
+        "plain": (PROMPT.format("p", "p", "plain", "extra: 1.5"), None),
+    }
+    return files | {name: (PROMPT.format(name, name, name, f"extra: {value}"), told) for name, (value, told) in values.items()}
+
+
+def memory_of(process):
+    """Bytes of a process that are, or were, in memory at most."""
+    text = Path(f"/proc/{process}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", text).group(1)) << 10
+
+
+def attack_imports(folder, rounds=1):
+    """{name: seconds} of each; the search is asked after each."""
+    seconds = {}
+    with server(folder) as running:
+        client = Client(running.port)
+        client.new_prompts(1)
+        before = memory_of(running.process.pid)
+        for _ in range(rounds):
+            for name, (text, told) in yaml_attacks().items():
+                began = time.monotonic()
+                status, page, _ = send_zip(client, f"{name.replace(' ', '_')}/templates.yaml", text.encode())
+                seconds[name] = round(time.monotonic() - began, 2)
+                assert status == (302 if told is None else 400) and (told is None or told in html.unescape(page)), (
+                    name,
+                    status,
+                    page[-600:],
+                )
+                status, page, _ = client.get("/search?q=prompt")
+                assert status == 200 and "prompt 0" in page, (name, status, page[-600:])
+        grown = memory_of(running.process.pid) - before
+        assert grown < 50 << 20, f"the server's process took {grown >> 20} MB"
+        client.close()
+    return seconds
+
+
+def send_zip(client, name, data):
+    status, page = send_file(client, "/import", "zip", "p.zip", zip_of(name, data))
+    return status, page, None
+
+
+def attack_logout(folder, count=20):
+    """How many copied cookies opened a page before, and after, their owners logged out."""
+    users = folder.parent / "users.json"
+    Accounts(users).add("anna", "a good long one", "reviewer")
+    with server(folder, "--users", str(users)) as running:
+        copies, owners, opened = [], [], []
+        for _ in range(count):
+            owner = Client.__new__(Client)
+            owner.connection, owner.cookie, owner.token = Client.connect(running.port), "", ""
+            owner.token = token_of(owner.get("/login")[1])
+            assert owner.post("/login", name="anna", password="a good long one")[0] == 302
+            owner.token = token_of(owner.get("/")[1])
+            copies.append((owner.cookie, owner.token))
+            owners.append(owner)
+        for turn in ("before", "after"):
+            opened.append(sum(opens(running.port, *copy) for copy in copies[: count // 2]))
+            if turn == "before":
+                for owner in owners[: count // 2]:
+                    assert owner.post("/logout")[0] == 302
+        assert all(opens(running.port, *copy) for copy in copies[count // 2 :]), "others were logged out too"
+        for owner in owners:
+            owner.close()
+    return opened
+
+
+def token_of(page):
+    return re.search(r'name="token" value="([^"]+)"', page).group(1)
+
+
+def opens(port, cookie, token):
+    """Whether a cookie reads a page, or writes."""
+    client = Client.__new__(Client)
+    client.connection, client.cookie, client.token = Client.connect(port), cookie, token
+    read, client.cookie = client.get("/log")[0], cookie
+    written = client.post("/datasets", name="mine/copied")[0]
+    client.close()
+    assert (read, written) in ((200, 302), (302, 401)), (read, written)
+    return read == 200
+
+
+HALF = (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ", b"POST /preview HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\na=")
+
+
+def attack_half_open(folder, count=540, seconds=20.0):
+    """Seconds that each of the pages took that another asked for meanwhile."""
+    took, over = [], threading.Event()
+    with server(folder) as running:
+
+        def hold():
+            """Some of the half sent requests: each gets a byte more now and then, and is opened anew when it is closed."""
+            held = []
+            while not over.is_set():
+                while len(held) < count // 4:
+                    try:
+                        held.append(socket.create_connection(("127.0.0.1", running.port), timeout=2))
+                        held[-1].sendall(HALF[len(held) % 2])
+                    except OSError:
+                        break
+                time.sleep(0.05)
+                held = [one for one in held if still_open(one)]
+            for one in held:
+                one.close()
+
+        holders = [threading.Thread(target=hold) for _ in range(4)]
+        for holder in holders:
+            holder.start()
+        time.sleep(min(3.0, seconds / 4))
+        try:
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                began = time.monotonic()
+                client = Client(running.port)
+                assert client.get("/search?q=x")[0] == 200
+                client.close()
+                took.append(time.monotonic() - began)
+        finally:
+            over.set()
+            for holder in holders:
+                holder.join()
+    return took
+
+
+def still_open(one):
+    """Whether the other side has not closed a socket, to which one byte more is sent; a closed one is closed here too."""
+    try:
+        one.sendall(b"b")
+        one.setblocking(False)
+        if one.recv(1):
+            return True
+    except BlockingIOError:
+        one.settimeout(2)
+        return True
+    except OSError:
+        pass
+    one.close()
+    return False
+
+
 def attack_scripts(folder, chromium, count=500):
     """What ran, a list of sentences: it must be empty. chromium: a browser of playwright."""
     tries, wrong = payloads(count), []
@@ -245,11 +421,18 @@ def submit(page, path, fields):
 
 def main():
     with tempfile.TemporaryDirectory() as home:
-        for what in sys.argv[1:] or ["names", "uploads", "scripts"]:
+        for what in sys.argv[1:] or ["names", "uploads", "imports", "logout", "half", "scripts"]:
             Path(home, what).mkdir()
             folder = make_folder(Path(home, what, "data"))
             if what == "names":
                 print("300 hostile names in three places, answers:", attack_names(folder))
+            elif what == "imports":
+                print("hostile prompts, seconds to the answer:", attack_imports(folder))
+            elif what == "logout":
+                print("20 copied cookies, of which 10 owners log out; of these opened before and after:", attack_logout(folder))
+            elif what == "half":
+                took = sorted(attack_half_open(folder))
+                print(f"540 half sent requests: {len(took)} pairs of pages, median {took[len(took) // 2]:.2f} s, longest {took[-1]:.2f} s")
             elif what == "uploads":
                 print("300 broken uploads, answers:", attack_uploads(folder))
             else:

@@ -15,6 +15,7 @@ from conftest import needed
 
 import t0native as t0
 from t0native.cli.main import main
+from t0native.experiments.demo import run as run_demo
 
 TEMPLATES = """\
 dataset: mine
@@ -622,3 +623,16 @@ def test_shots_and_the_end_token_reach_an_evaluation(run, place):
         told[name] = report.about["add_eos_to_inputs"], report.examples(report.cells[0])[0]["input_sha256"]
     assert [ended for ended, _ in told.values()] == [False, False, True]
     assert told["plain"][1] == told["ended"][1] != told["shots"][1]
+
+
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_a_folder_without_a_name_is_refused_before_any_work(name):
+    """An unset variable of a shell would have meant the current folder."""
+    task, model = t0.Task("d", [{"text": "x"}], [t0.Prompt("p", "{{ text }} ||| a", "a ||| b")]), t0.mini.new_model(0)
+    told = re.escape(f"{name!r}: must be the name of a folder")
+    with pytest.raises(t0.ConfigError, match=f"^out {told}"):
+        t0.evaluate(model, [task], out=name, progress=False)
+    with pytest.raises(t0.ConfigError, match=f"^folder {told}"):
+        model.save(name)
+    with pytest.raises(t0.ConfigError, match=f"^out {told}"):
+        run_demo(out=name)

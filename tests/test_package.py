@@ -81,7 +81,7 @@ def test_files_are_old_or_new_never_half(tmp_path, monkeypatch):
         with files.replacing(path) as file:
             file.write("half")
             1 / 0
-    with pytest.raises(ValueError):
+    with pytest.raises(t0.NumericError):
         files.write_json(path, float("nan"))
     for call in ("fsync", "replace"):
         with pytest.MonkeyPatch.context() as patch:

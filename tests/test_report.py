@@ -155,6 +155,24 @@ def test_values_of_the_wrong_kind_name_file_and_place(tmp_path, place, value, me
     assert str(error.value).startswith(f"{path}: {message}")
 
 
+@pytest.mark.parametrize("part, told", [
+    ("summary", "cells[6] is of 'a' on 'wic', and no entry of 'summary' is"),
+    ("cells", "summary[1] is of 'a' on 'wic', and no cell is"),
+])  # fmt: skip
+def test_a_report_whose_summary_and_cells_are_of_different_tasks(tmp_path, part, told):
+    """Its statistics had no summary to begin with."""
+    path = report_of(models=("a",), tasks=("copa", "wic")).save(tmp_path)
+    data = json.loads(path.read_text())
+    if part == "cells":
+        data["rows"] = [rows for rows, cell in zip(data["rows"], data["cells"]) if cell["task"] != "wic"]
+        data["summary"][1] |= dict.fromkeys(("median", "q1", "q3", "low", "high", "mean", "min", "max"))  # as of cells that all failed
+    data[part] = [entry for entry in data[part] if entry["task"] != "wic"]
+    path.write_text(json.dumps(data))
+    with pytest.raises(t0.FormatError) as error:
+        t0.Report.load(path)
+    assert str(error.value).startswith(f"{path}: {told}")
+
+
 def test_prompts_of_one_task_from_several_reports_are_summarised_together():
     """As one evaluation of all of them would be."""
     whole = report_of(models=("a",), tasks=("copa", "wic"))

@@ -248,6 +248,19 @@ def test_python_executes_nothing_from_data(file):
     assert not re.findall(banned, file.read_text()), file.name
 
 
+@pytest.mark.parametrize("file", PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_json_is_written_in_one_place(file):
+    """By json_text, which says what becomes of numbers that JSON does not have."""
+    if file == ROOT / "t0native/base/jsontext.py":
+        return
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    names = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names |= {
+        f"json.{name.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "json" for name in node.names
+    }
+    assert not names & {"json.dump", "json.dumps", "json.JSONEncoder"}, "write it by base/jsontext.py's json_text"
+
+
 def test_nothing_is_left_unfinished():
     marks = re.compile(r"\b(?:TODO|FIXME|XXX|HACK|NotImplementedError)\b")
     for file in C_FILES + PYTHON_FILES:

@@ -7,6 +7,7 @@ import pytest
 from jinja_oracle import ENV
 from jinja_oracle import render as jinja
 
+import t0native as t0
 from t0native._core import Template
 from t0native.base.errors import TemplateError
 
@@ -85,3 +86,9 @@ def test_differences_are_as_the_table_says(what, theirs, ours, why):
 
 def test_the_table_is_short():
     assert 15 <= len(ROWS) <= 25 and all(len(row) == 4 for row in ROWS)
+
+
+def test_an_object_of_a_row_prints_what_its_class_says():
+    thing = object()
+    assert t0.Prompt("p", "{{ f }} {{ [f] }} ||| x").apply({"f": thing}) == [f"{thing} [{thing}]", "x"]
+    assert t0.Prompt("p", "{{ f }} {{ [f] }} ||| x").apply({"f": open})[0] == "<built-in function open> [<built-in function open>]"

@@ -422,6 +422,8 @@ def test_wrong_arguments(tiny):
     ):
         with pytest.raises((TypeError, ValueError)):
             call()
+    for beyond in (2**63, 2**200):
+        assert tiny.encode_batch(["the cat"], max_length=beyond)[0].tolist() == tiny.encode("the cat")
     for wrong in ({"threads": 0}, {"threads": 10**6}, {"max_length": -1}):
         with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
             tiny.encode_batch(["a"], **wrong)

@@ -600,6 +600,8 @@ def test_curricula_choose_the_mixture_by_step():
         ({"dropout": "x"}, "dropout 'x': must be a number, or None"),
         ({"threads": "two"}, "threads 'two': must be a whole number from 1 to 256, or None"),
         ({"out": [1]}, "out [1]: must be the name of a folder, or None"),
+        ({"out": ""}, "out '': must be the name of a folder, or None"),  # an unset variable of a shell
+        ({"out": "a\0b"}, "out 'a\\x00b': must be the name of a folder, or None"),
         ({"optimizer": "adamv"}, "optimizer 'adamv': must be 'adafactor', 'adamw' or 'sgd'"),
         ({"freeze": "shared.*"}, "freeze 'shared.*': must be a list of names, or None"),
         ({"optimizer_options": 3}, "optimizer_options 3: must be a mapping of names to values, or None"),

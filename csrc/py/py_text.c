@@ -171,7 +171,7 @@ static PyObject *tokenizer_encode_arrays(PyObject *object, PyObject *args, PyObj
         return NULL;
     if (t0py_parse_errors(errors, &replace) < 0) return NULL;
     if (limit != Py_None) {
-        max_length = PyNumber_AsSsize_t(limit, PyExc_OverflowError);
+        max_length = PyNumber_AsSsize_t(limit, NULL); // a number beyond any text's length is that of no text
         if (max_length == -1 && PyErr_Occurred()) return NULL;
         if (max_length < 0) return PyErr_Format(PyExc_ValueError, "max_length %zd: at least 0", max_length);
     }

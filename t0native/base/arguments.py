@@ -5,6 +5,7 @@
 NumPy's numbers are numbers; true and false are not. Values are shown short, however large or deep they are."""
 
 import numbers
+import os
 import reprlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from t0native.base.errors import ConfigError, suggest
 
 __all__ = [
     "FLAG",
+    "FOLDER",
     "MAPPING",
     "NAMES",
     "NUMBER",
@@ -118,5 +120,6 @@ FLAG = Kind(lambda value: isinstance(value, bool), "true or false")
 NUMBER = number(lambda value: True, "a number")
 WHOLE = Kind(lambda value: _is_number(value, numbers.Integral), "a whole number")
 NAMES = Kind(lambda value: isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value), "a list of names")
+FOLDER = Kind(lambda value: isinstance(value, (str, os.PathLike)) and str(value) and "\0" not in str(value), "the name of a folder")
 MAPPING = Kind(lambda value: isinstance(value, dict), "a mapping of names to values")
 SEED = whole(0, 2**64 - 1)  # what the counter-based generator takes

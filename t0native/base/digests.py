@@ -5,7 +5,8 @@
 Arrays count with all their elements and mappings with all their keys; what JSON does not know counts as its text."""
 
 import hashlib
-import json
+
+from t0native.base.jsontext import json_text
 
 __all__ = ["digest_of_rows", "digest_of_value"]
 
@@ -32,7 +33,7 @@ def digest_of_rows(rows, n=None):
 
 
 def _bytes(value):
-    return json.dumps(value, sort_keys=True, default=_plain).encode()
+    return json_text(value, "keep", sort_keys=True, default=_plain).encode()
 
 
 def _plain(value):

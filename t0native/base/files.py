@@ -6,10 +6,11 @@ A failed write removes its temporary files and raises OSError with the path, the
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
+
+from t0native.base.jsontext import json_text
 
 __all__ = [
     "FileSet", "append_line", "check_place", "make_folder", "new_folder", "remove_folder", "remove_leftovers", "replacing", "sync_log",
@@ -189,7 +190,7 @@ def write_text(path, text):
 
 def write_json(path, value, indent=1):
     """Strict JSON (no NaN), UTF-8, one final newline."""
-    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(value, indent=indent, ensure_ascii=False) + "\n")
 
 
 def append_line(file, text):

@@ -1,11 +1,13 @@
-"""JSON read strictly: UTF-8, and no name twice in one object. Rows of users, which may be lines, are read in rows.py."""
+"""JSON read strictly: UTF-8, and no name twice in one object; rows of users, which may be lines, are read in data/lines.py.
+JSON written strictly: JSON has no NaN and no Infinity, and programs other than Python refuse a file that has them."""
 
 import json
+import math
 
-from t0native.base.errors import FormatError
+from t0native.base.errors import FormatError, NumericError
 from t0native.base.placeholders import stand_in
 
-__all__ = ["no_duplicates", "parse_json"]
+__all__ = ["json_text", "no_duplicates", "parse_json"]
 
 
 def parse_json(path, content):
@@ -29,3 +31,33 @@ def no_duplicates(pairs):
         twice = next(name for name, _ in pairs if name in names or names.add(name))
         raise ValueError(f"the name {twice!r} stands twice")
     return seen
+
+
+def json_text(value, nonfinite="refuse", **options):
+    """A value as JSON text. nonfinite: what becomes of numbers that are not finite: "refuse" (NumericError), "null", or "keep", as Python
+    writes them, for texts that are hashed or looked at, and for what a file of others had.  options: those of json.dumps.
+
+    >>> json_text({"loss": float("nan")}, nonfinite="null")
+    '{"loss": null}'
+    >>> json_text({"loss": float("nan")})
+    Traceback (most recent call last):
+    t0native.NumericError: a number that is not finite cannot be written as JSON
+    """
+    if nonfinite == "keep":
+        return json.dumps(value, **options)
+    try:
+        return json.dumps(value, allow_nan=False, **options)
+    except ValueError as error:
+        if "JSON compliant" not in str(error):  # a circle, or a number of thousands of digits
+            raise
+        if nonfinite == "refuse":
+            raise NumericError("a number that is not finite cannot be written as JSON") from None
+    return json.dumps(_without_nonfinite(value), allow_nan=False, **options)
+
+
+def _without_nonfinite(value):
+    if isinstance(value, dict):
+        return {_without_nonfinite(key): _without_nonfinite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nonfinite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

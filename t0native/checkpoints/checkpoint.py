@@ -7,7 +7,6 @@ before memory for weights is asked for, and weights go into the core chunk by ch
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import deque
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ import numpy as np
 
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, FormatError, NumericError
-from t0native.base.jsontext import parse_json
+from t0native.base.jsontext import json_text, parse_json
 from t0native.base.progress import BAR_DELAY, Progress
 from t0native.checkpoints.config import Config, read_keys, stays_float32
 from t0native.checkpoints.foreign import ADAPTER, describe_adapter, describe_file, describe_folder
@@ -349,7 +348,7 @@ def config_json(config, dtype):
     keys = portable_head(config.to_dict() | dtypes, config.tie_word_embeddings, config.scaled)
     if config.scaled and not config.tie_word_embeddings:
         _log.warning("a scaled head of its own is saved: transformers 5 computes it so, transformers 4 has none and leaves the scale away")
-    return (json.dumps(keys, indent=2, sort_keys=True) + "\n").encode()
+    return (json_text(keys, "keep", indent=2, sort_keys=True) + "\n").encode()
 
 
 def add_weights(files, config, dtype, chunks_of):

@@ -6,7 +6,6 @@ kept and written back. Facts: Raffel et al. 2020; T5 1.1 and T0 as Sanh et al. 2
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -16,7 +15,7 @@ from types import MappingProxyType
 from t0native import _core
 from t0native.base.arguments import FLAG, NUMBER, TEXT, WHOLE, check, one_of, shown
 from t0native.base.errors import ConfigError, FormatError
-from t0native.base.jsontext import parse_json
+from t0native.base.jsontext import json_text, parse_json
 from t0native.checkpoints.head import decide_head, keep_head
 
 __all__ = ["Config", "read_keys", "stays_float32"]
@@ -263,7 +262,7 @@ def _refuse_what_matters(data):
     _refuse_architectures(data)
     for key, allowed in _ONLY.items():
         if key in data and data[key] not in allowed:
-            wanted = " or ".join(json.dumps(value) for value in allowed)
+            wanted = " or ".join(json_text(value) for value in allowed)
             raise ConfigError(f"configuration: {key} {shown(data[key])} is not supported; it must be {wanted}")
     for alias, key in _ALIASES.items():
         if alias in data and data[alias] != data[key]:

@@ -12,7 +12,6 @@ the pages are the file's own, and the system ends a process that reads where the
 from __future__ import annotations
 
 import hashlib
-import json
 import mmap
 import os
 import struct
@@ -23,7 +22,7 @@ import numpy as np
 
 from t0native import _core
 from t0native.base.errors import FormatError, NumericError
-from t0native.base.jsontext import parse_json
+from t0native.base.jsontext import json_text, parse_json
 from t0native.checkpoints.config import Config, stays_float32
 from t0native.checkpoints.head import describe_head
 from t0native.checkpoints.tensorfiles import Entry
@@ -128,7 +127,7 @@ def add_packed(files, core, config):
     """Adds the file of an int8 core model, of which every tensor was put, to a FileSet."""
     block = memoryview(core.panels())
     about = {"version": _VERSION, "dtype": core.dtype, "config": config.to_dict(), "bytes": len(block), "sha256": _digest(block)}
-    header = json.dumps(about).encode()
+    header = json_text(about, "keep").encode()
     padding = bytes(_begin(len(header)) - 16 - len(header))
     files.add(PACKED, _MAGIC, struct.pack("<Q", len(header)), header, padding, block)
 

@@ -4,14 +4,13 @@
 
 What the format's own library refuses is refused here, with every problem of a file at once."""
 
-import json
 import math
 import os
 import struct
 from pathlib import Path
 
 from t0native.base.errors import FormatError
-from t0native.base.jsontext import parse_json
+from t0native.base.jsontext import json_text, parse_json
 from t0native.base.placeholders import stand_in
 from t0native.checkpoints.tensorfiles import DTYPE_BYTES, Entry, Problems, is_count
 
@@ -93,6 +92,6 @@ def header_of(tensors):
         size = DTYPE_BYTES[dtype] * math.prod(shape)
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + size]}
         at += size
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = json_text(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text

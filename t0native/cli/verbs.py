@@ -3,7 +3,8 @@
 A verb's function imports the stages that it runs: whoever asks for --help, or for another verb, waits for none of them."""
 
 import argparse
-import json
+
+from t0native.base.jsontext import json_text
 
 __all__ = [
     "BAD_INPUT",
@@ -45,7 +46,7 @@ def types_option(parser):
 
 
 def print_json(value):
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    print(json_text(value, "null", indent=1, ensure_ascii=False))
 
 
 def model_options(parser):

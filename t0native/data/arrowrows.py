@@ -18,6 +18,7 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError, DataError
 from t0native.base.files import make_folder, replacing
+from t0native.base.jsontext import json_text
 from t0native.base.placeholders import stand_in
 from t0native.data.arrowcolumns import ArrowColumns
 from t0native.data.distributed import convert_row
@@ -197,7 +198,7 @@ def _open_or_copy(path, place, types, dataset):
         about = ArrowColumns.of_schema(pyarrow, path, source.schema_arrow, types)
         with contextlib.suppress(*_BROKEN):
             return n, *_open_copy(pyarrow, ipc, place, facts, about, types)
-        metadata = {FACTS: facts, TYPES: json.dumps([types.key, _decide(pyarrow, source, path, about)]).encode()}
+        metadata = {FACTS: facts, TYPES: json_text([types.key, _decide(pyarrow, source, path, about)], "keep").encode()}
         try:
             make_folder(place.parent)
             with replacing(place, "wb") as out:
@@ -230,7 +231,7 @@ def _open_copy(pyarrow, ipc, place, facts, about, types):
     if metadata.get(FACTS) != facts or every < 1:
         raise ValueError(place)
     key, decided = json.loads(metadata.get(TYPES, b"[null, null]"))
-    if key != json.loads(json.dumps(types.key)):
+    if key != json.loads(json_text(types.key, "keep")):
         raise ValueError(place)
     return reader, every, about.functions(decided)
 

@@ -1,6 +1,5 @@
 """Files of datasets as their authors distribute them, written where a folder of data has them (datafolder.py)."""
 
-import json
 import logging
 import re
 from pathlib import Path
@@ -9,6 +8,7 @@ from xml.etree import ElementTree
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.files import make_folder, write_text
+from t0native.base.jsontext import json_text
 from t0native.data.distributed import COLUMNS, HIDDEN, check_columns, convert_one
 from t0native.data.lines import lines_of
 from t0native.data.rows import read_csv, read_rows
@@ -147,7 +147,7 @@ def convert_data(dataset, raw, data, split=None):
     if all(row.get("label") == HIDDEN for row in rows):
         _log.warning("%s: no row has a label; -1 is written, as the hub does, and such rows can be neither trained on nor judged", raw)
     make_folder(place.parent)
-    write_text(place, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_text(place, "".join(json_text(row, "null", ensure_ascii=False) + "\n" for row in rows))
     return place
 
 

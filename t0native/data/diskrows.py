@@ -29,6 +29,7 @@ import numpy as np
 from t0native.base.arguments import shown
 from t0native.base.errors import DataError
 from t0native.base.files import make_folder, replacing
+from t0native.base.jsontext import json_text
 from t0native.data.arrowrows import ParquetRows, parquet_bytes
 from t0native.data.columns import Columns
 from t0native.data.csvrows import blocks_of, csv_cells, csv_records, is_quoted, long_cells
@@ -267,7 +268,7 @@ def _index_of(file, form, facts, folder):
     if len(offsets) == 1:
         raise DataError(f"{file.name}: no rows")
     made = np.frombuffer(offsets, np.int64).astype("<i8", copy=False)
-    text = b"" if about is None else json.dumps(about).encode()
+    text = b"" if about is None else json_text(about, "keep").encode()
     text += b" " * (-len(text) % 8)
     with contextlib.suppress(OSError, ValueError):
         make_folder(folder)
@@ -291,6 +292,6 @@ def _map_index(place, facts, key):
     if len(values) != k + n + 1 or zlib.crc32(values) != crc:
         raise ValueError(place)
     about = json.loads(values[:k].tobytes()) if k else None
-    if (about["types"] if about else None) != json.loads(json.dumps(key)):
+    if (about["types"] if about else None) != json.loads(json_text(key, "keep")):
         raise ValueError(place)
     return values[k:], about

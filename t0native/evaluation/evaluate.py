@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from t0native.base.arguments import FLAG, SEED, check, shown, whole
+from t0native.base.arguments import FLAG, FOLDER, SEED, check, shown, whole
 from t0native.base.digests import digest_of_rows
 from t0native.base.errors import ConfigError
 from t0native.base.files import check_place, write_json, write_text
@@ -123,7 +123,8 @@ def _warn_of_cuts(cells, rows):
 
 
 def check_out(out):
-    """OSError where an evaluation could not write its results into the folder, asked before the work."""
+    """ConfigError where `out` names no folder, OSError where an evaluation could not write into it: asked before the work."""
+    check(FOLDER, "out", out)
     for name in (REPORT, TABLES, TIMES):
         check_place(Path(out) / name)
 

@@ -26,6 +26,7 @@ import numpy as np
 from t0native.base.digests import digest_of_value
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.files import make_folder, remove_leftovers, write_text
+from t0native.base.jsontext import json_text
 from t0native.evaluation.judging import Answers
 from t0native.generation.options import IDS, is_greedy
 from t0native.reports.examples import EXAMPLES
@@ -123,7 +124,7 @@ class Journal:
         if self._database is None:
             return None
         name = self.file_of(cell)
-        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in _make_records(cell, answers))
+        text = "".join(json_text(record, ensure_ascii=False) + "\n" for record in _make_records(cell, answers))
         write_text(self.path / name, text)
         row = (cell.key, cell.task.name, cell.prompt, cell.record.model, name, _sha256(text), len(cell.rows.kept))
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -17,6 +17,7 @@ import sys
 import time
 from pathlib import Path
 
+from t0native.base.arguments import FOLDER, check
 from t0native.base.errors import ConfigError
 from t0native.base.files import write_text
 from t0native.base.threads import set_num_threads
@@ -72,7 +73,7 @@ def run(out=None, seed=SEED, threads=None, quick=False, full=False, wordings=Non
     if threads is not None:
         set_num_threads(threads)
     say = _make_say(sys.stderr if json else sys.stdout)
-    folder = None if out is None else _make_folder(Path(out))
+    folder = None if out is None else _make_folder(Path(check(FOLDER, "out", out)))
     if full:
         return run_study(folder, seed, wordings, say, json=json)
     return _run_demo(folder, seed, quick, wordings, json, say)

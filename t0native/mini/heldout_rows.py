@@ -7,10 +7,10 @@ holds their hash: this file says how they came about. The development group is f
 Labels and the places of right answers are balanced exactly; no row occurs twice.
 """
 
-import json
 from pathlib import Path
 from random import Random
 
+from t0native.base.jsontext import json_text
 from t0native.mini.world import AMBIGUOUS, NAMES, Passage, falsify, other, passage, people, pick, retell, says, stream, topic_sentence
 
 FOLDER = Path(__file__).parent
@@ -146,7 +146,7 @@ def rows(task: str, make, count: int) -> list[dict]:
         index += 1
         row = make(rng, int(rng.random() * 2))
         stratum = (row.get("label"), row.get("answer"))
-        if seen.get(stratum, 0) < count // strata and distinct.setdefault(json.dumps(row), row) is row:
+        if seen.get(stratum, 0) < count // strata and distinct.setdefault(json_text(row), row) is row:
             seen[stratum] = seen.get(stratum, 0) + 1
     return list(distinct.values())
 
@@ -156,7 +156,7 @@ def write() -> None:
         for task, make in tasks.items():
             path = FOLDER / group / "rows" / f"{task}.jsonl"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(json.dumps(row) + "\n" for row in rows(task, make, count)), encoding="utf-8")
+            path.write_text("".join(json_text(row) + "\n" for row in rows(task, make, count)), encoding="utf-8")
 
 
 if __name__ == "__main__":

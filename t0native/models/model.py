@@ -9,7 +9,6 @@ Wherever a text is taken, ids can be given too (a list of integers or an array):
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,10 @@ import numpy as np
 
 from t0native import _core
 from t0native.base import kernels as kernel_sets
-from t0native.base.arguments import FLAG, SEED, Kind, check, one_of, shown
+from t0native.base.arguments import FLAG, FOLDER, SEED, Kind, check, one_of, shown
 from t0native.base.errors import ConfigError, FormatError, suggest
 from t0native.base.files import FileSet
-from t0native.base.jsontext import parse_json
+from t0native.base.jsontext import json_text, parse_json
 from t0native.base.memory import check_room
 from t0native.base.threads import THREADS, get_num_threads
 from t0native.checkpoints.checkpoint import add_files, check_place_of_weights, open_checkpoint
@@ -216,7 +215,7 @@ class Model:
         ...     sorted(path.name for path in Path(folder).iterdir())[:2]
         ['config.json', 'generation_config.json']
         """
-        check_place_of_weights(folder, self.dtype)
+        check_place_of_weights(check(FOLDER, "folder", folder), self.dtype)
         with FileSet(folder) as files:
             self.add_to(files)
 
@@ -499,7 +498,7 @@ def _read_object(file):
 
 
 def _json(value):
-    return (json.dumps(value, indent=2) + "\n").encode()
+    return (json_text(value, "keep", indent=2) + "\n").encode()
 
 
 def _check_choices(inputs, choices):

@@ -6,10 +6,10 @@ Pictures are SVG by matplotlib where it is installed, else text. The page is the
 
 import base64
 import io
-import json
 from html import escape
 
 from t0native.base.errors import ConfigError
+from t0native.base.jsontext import json_text
 from t0native.reports.figures import figure4, heatmap
 from t0native.reports.published import beside_text
 from t0native.reports.tables import cell_rows, html_rows, html_table
@@ -108,4 +108,4 @@ def _wrap_table(table):
 
 
 def _format_value(value):
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return value if isinstance(value, str) else json_text(value, "keep", ensure_ascii=False, default=str)

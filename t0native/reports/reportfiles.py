@@ -11,7 +11,7 @@ import binascii
 
 import numpy as np
 
-from t0native.base.arguments import MAPPING, NUMBER, TEXT, Kind
+from t0native.base.arguments import MAPPING, NUMBER, TEXT, Kind, shown
 from t0native.base.errors import FormatError
 from t0native.base.files import write_json
 from t0native.base.jsontext import parse_json
@@ -84,6 +84,12 @@ def _check_together(path, cells, summary):
             raise FormatError(f"{path}: summary[{i}]: some of {', '.join(DISTRIBUTION)} are null, others not")
         if known and (entry["model"], entry["task"]) not in judged:
             raise FormatError(f"{path}: summary[{i}] has a median, but no cell of its model and task is ok")
+    told, summed = ({(entry["model"], entry["task"]) for entry in entries} for entries in (cells, summary))
+    for part, entries, others in (("cells", cells, summed), ("summary", summary, told)):
+        for i, entry in enumerate(entries):
+            if (entry["model"], entry["task"]) not in others:
+                of, other = f"{shown(entry['model'])} on {shown(entry['task'])}", "entry of 'summary'" if part == "cells" else "cell"
+                raise FormatError(f"{path}: {part}[{i}] is of {of}, and no {other} is")
 
 
 def _pack_rows(values, draws):

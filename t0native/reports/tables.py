@@ -2,9 +2,9 @@
 
 import csv
 import io
-import json
 from html import escape
 
+from t0native.base.jsontext import json_text
 from t0native.reports.cell import CELL
 from t0native.reports.winobias import gap_lines
 from t0native.tasks.metrics import METRICS
@@ -133,7 +133,7 @@ def csv_text(report):
         writer.writerow(CELL)
         for cell in report.cells:
             values = (cell.get(name) for name in CELL)
-            writer.writerow([json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value for value in values])
+            writer.writerow([json_text(value, "null", ensure_ascii=False) if isinstance(value, dict) else value for value in values])
         return text.getvalue()
 
 

@@ -138,6 +138,12 @@ class Attempts:
     def __init__(self, window=300, clock=time.monotonic):
         self._window, self._clock = window, clock
         self._failed, self._lock = {}, threading.Lock()
+        self._turns = [threading.Lock() for _ in range(16)]
+
+    def turn(self, name):
+        """A lock to hold from `wait` to `record` or `forget`: logins of one name come one after the other, so that one which is right does
+        not count for one that comes at the same time."""
+        return self._turns[hash(name) % len(self._turns)]
 
     def wait(self, keys):
         """Seconds until the next attempt; 0 where it may come now."""

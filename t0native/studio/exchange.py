@@ -6,19 +6,23 @@ revision of it; nothing is lost."""
 
 import io
 import json
+import math
 import re
 import tempfile
 import zipfile
 from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
+from t0native.base.arguments import shown
 from t0native.base.errors import DataError, FormatError
 from t0native.base.files import write_text
+from t0native.base.jsontext import json_text
 from t0native.prompts.collection import find_files
 from t0native.prompts.promptfile import FILE
 from t0native.promptsource import Template, read_content, yaml_text
+from t0native.studio.confined import read_confined
 
-__all__ = ["check_dataset_name", "export_folder", "export_text", "export_zip", "import_folder", "import_zip"]
+__all__ = ["check_dataset_name", "export_folder", "export_text", "export_zip", "import_folder", "import_zip", "read_folder", "read_zip"]
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}){0,2}")
 MAX_ZIP_FILES, MAX_ZIP_BYTES = 5_000, 16_000_000
@@ -45,41 +49,52 @@ def check_dataset_name(name):
 def import_folder(store, folder, author):
     """All prompt files below a folder: {"files", "new", "changed", "unchanged"}. DataError, FormatError with the file; then
     nothing has been imported."""
+    return _import(store, read_folder(folder), author)
+
+
+def import_zip(store, data, author):
+    """The same from the bytes of a zip file, which a confined process reads (read_zip); Busy where too many files are being read."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "in"), Path(folder, "out")
+        source.write_bytes(data)
+        read_confined("prompts", source, target, MAX_ZIP_FILES)
+        files = json.loads(target.read_bytes())
+    return _import(store, files, author)
+
+
+def read_folder(folder):
+    """What the prompt files below a folder hold, as JSON has it: a list of {"place", "dataset", "subset", "header", "templates"}.
+
+    header: what a file holds besides templates.  templates: a list of [fields, shared], shared: the number of the metadata among those of
+    the file that several templates share, or None."""
     folder = Path(folder)
     files = find_files(folder) if folder.is_dir() else {}
     if not files:
         raise DataError(f"{folder}: no {FILE} below it; expected <dataset>/{FILE} or <dataset>/<subset>/{FILE}")
-    read = {key: read_content(path) for key, path in files.items()}
-    counts = {"files": len(files), "new": 0, "changed": 0, "unchanged": 0}
-    with store.writing() as db:
-        for (dataset, subset), content in read.items():
-            check_dataset_name(f"{dataset}/{subset}" if subset else dataset)
-            _import_file(store, db, files[dataset, subset].relative_to(folder), dataset, subset, content, author, counts)
-        store.add_log(db, author, "import", None, None, json.dumps(counts))
-    return counts
+    return [_read_file(path, path.relative_to(folder), *key) for key, path in files.items()]
 
 
-def import_zip(store, data, author):
-    """The same from the bytes of a zip file; paths in it are read as names, never followed."""
-    with tempfile.TemporaryDirectory() as folder:
+def read_zip(path, most=MAX_ZIP_FILES):
+    """The same of a zip file, which is unpacked beside it; paths in it are read as names, never followed."""
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
         try:
-            _unpack(data, folder)
-        except DataError:
+            _unpack(path, folder, most)
+        except (DataError, MemoryError):
             raise
         except Exception as error:  # whatever zipfile raises is about the file
             raise DataError(f"no zip file that can be read ({error}): make one of a folder of prompts") from None
         try:
-            return import_folder(store, folder, author)
+            return read_folder(folder)
         except (DataError, FormatError) as error:
             raise type(error)(str(error).replace(f"{folder}/", "").replace(folder, "the zip")) from None
 
 
-def _unpack(data, folder):
+def _unpack(path, folder, most):
     """The prompt files of a zip, below a folder. A folder templates/ or prompts/ around them all is left out."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    with zipfile.ZipFile(path) as archive:
         members = [member for member in archive.infolist() if PurePosixPath(member.filename).name == FILE]
-        if len(members) > MAX_ZIP_FILES or sum(member.file_size for member in members) > MAX_ZIP_BYTES:
-            raise DataError(f"the zip holds more than {MAX_ZIP_FILES} prompt files or {MAX_ZIP_BYTES:,} bytes: import it in parts")
+        if len(members) > most or sum(member.file_size for member in members) > MAX_ZIP_BYTES:
+            raise DataError(f"the zip holds more than {most} prompt files or {MAX_ZIP_BYTES:,} bytes: import it in parts")
         places = [PurePosixPath(member.filename).parts for member in members]
         top = 1 if places and all(len(place) > 2 and place[0] in ("templates", "prompts") for place in places) else 0
         for member, place in zip(members, places):
@@ -90,22 +105,55 @@ def _unpack(data, folder):
                 target.write_bytes(source.read(member.file_size))
 
 
-def _import_file(store, db, place, dataset, subset, content, author, counts):
-    templates = content.pop("templates")
-    _check_plain(content, place)
-    home = store.find_or_add_dataset(db, dataset, subset, content)
+def _read_file(path, place, dataset, subset):
+    check_dataset_name(f"{dataset}/{subset}" if subset else dataset)
+    header = read_content(path)
+    templates = header.pop("templates")
+    _check_plain(header, place)
     uses = {}
     for template in templates.values():
         uses.setdefault(id(template.__dict__.get("metadata")), []).append(template)
     shared = {key: str(number) for number, (key, users) in enumerate(uses.items()) if len(users) > 1}
+    read = []
     for key, template in templates.items():
         fields = dict(template.__dict__)
         metadata = fields.get("metadata")
         fields["metadata"] = None if metadata is None else dict(metadata.__dict__)
         if str(key) != fields.get("id"):
-            raise FormatError(f"{place}: the key {key!r} and its template's id {fields.get('id')!r} must be the same")
-        _check_plain(fields, f"{place}: template {template.name!r}")
-        _import_template(store, db, home["id"], fields, shared.get(id(metadata)), author, counts)
+            raise FormatError(f"{place}: the key {shown(key)} and its template's id {shown(fields.get('id'))} must be the same")
+        _check_plain(fields, f"{place}: template {shown(template.name)}")
+        read.append([fields, shared.get(id(metadata))])
+    return {"place": str(place), "dataset": dataset, "subset": subset, "header": header, "templates": read}
+
+
+def _check_plain(value, place, depth=0):
+    """JSON keeps texts, finite numbers, truth values, lists and mappings of them; YAML has more kinds."""
+    if depth > 8:
+        raise FormatError(f"{place}: nested too deeply")
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise FormatError(f"{place}: field names must be text")
+        for key, inner in value.items():
+            _check_plain(inner, f"{place}: {shown(key)[1:-1]}", depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_plain(inner, place, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise FormatError(f"{place} is {value}: must be a finite number, or text, in quotes")
+    elif not isinstance(value, (str, int, float, bool, type(None))):
+        raise FormatError(f"{place} is a {type(value).__name__}: write it as text, in quotes")
+
+
+def _import(store, files, author):
+    """What `read_folder` has read, into a store, in one transaction."""
+    counts = {"files": len(files), "new": 0, "changed": 0, "unchanged": 0}
+    with store.writing() as db:
+        for file in files:
+            home = store.find_or_add_dataset(db, file["dataset"], file["subset"], file["header"])
+            for fields, shared in file["templates"]:
+                _import_template(store, db, home["id"], fields, shared, author, counts)
+        store.add_log(db, author, "import", None, None, json_text(counts))
+    return counts
 
 
 def _import_template(store, db, dataset, fields, shared, author, counts):
@@ -123,22 +171,6 @@ def _import_template(store, db, dataset, fields, shared, author, counts):
     store.check_name(db, dataset, fields["name"], now["id"])
     store.add_revision(db, author, now["id"], now["revision"] + 1, fields, "import")
     counts["changed"] += 1
-
-
-def _check_plain(value, place, depth=0):
-    """JSON keeps texts, numbers, truth values, lists and mappings of them; YAML has more kinds."""
-    if depth > 8:
-        raise FormatError(f"{place}: nested too deeply")
-    if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            raise FormatError(f"{place}: field names must be text")
-        for key, inner in value.items():
-            _check_plain(inner, f"{place}: {key}", depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_plain(inner, place, depth + 1)
-    elif not isinstance(value, (str, int, float, bool, type(None))):
-        raise FormatError(f"{place} is a {type(value).__name__}: write it as text, in quotes")
 
 
 # ---- out ------------------------------------------------------------------------------------------------------------
@@ -160,7 +192,7 @@ def export_text(store, dataset, accepted=False, db=None):
         fields = json.loads(row["content"])
         if isinstance(fields.get("metadata"), dict):
             metadata = _make(Template.Metadata, fields["metadata"])
-            key = (row["shared"], json.dumps(fields["metadata"], sort_keys=True)) if row["shared"] is not None else fields["id"]
+            key = (row["shared"], json_text(fields["metadata"], sort_keys=True)) if row["shared"] is not None else fields["id"]
             fields["metadata"] = groups.setdefault(key, metadata)
         templates[fields["id"]] = _make(Template, fields)
     return yaml_text({**json.loads(home["header"]), "templates": templates})

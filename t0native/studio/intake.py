@@ -1,13 +1,15 @@
-"""The process that reads an uploaded file of rows: python -m t0native.studio.intake KIND IN OUT MAX_ROWS DATASET.
+"""The process that reads a file that somebody sent: python -m t0native.studio.intake KIND IN OUT MOST [DATASET].
 
-What was uploaded (jsonl, json, csv, tsv, parquet) becomes JSON Lines, or a sentence on standard output and exit code 2. A
-reader that the file misleads can do no more than end this process: its memory, time and output are limited."""
+Rows (jsonl, json, csv, tsv, parquet; MOST of them) become JSON Lines; a zip of prompts (prompts; MOST files) becomes JSON, as
+exchange.py reads a folder. What is wrong is a sentence on standard output and exit code 2. A reader that the file misleads can do
+no more than end this process: its memory, time and output are limited."""
 
-import json
+import errno
 import math
 import resource
 import sys
 
+from t0native.base.jsontext import json_text
 from t0native.data.lines import read_jsonl
 from t0native.data.rows import read_csv, read_json
 from t0native.data.types import read_types
@@ -15,33 +17,54 @@ from t0native.data.types import read_types
 __all__ = ["main", "plain"]
 
 CPU, MEMORY, OUTPUT, MAX_DEPTH = 60, 3 << 30, 512 << 20, 32
+OF_PROMPTS = {"cpu": 20, "memory": 1 << 30, "output": 64 << 20}
 
 
 def main(kind, source, target, most, dataset=None):
     """Returns the exit code. dataset: whose rows they are; a CSV file of one of T0's has the types of its features."""
-    for limit, value in (
-        (resource.RLIMIT_CPU, CPU),
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_FSIZE, OUTPUT),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(limit, (value, value))
+    _confine(**(OF_PROMPTS if kind == "prompts" else {"cpu": CPU, "memory": MEMORY, "output": OUTPUT}))
     try:
-        count = 0
-        with open(target, "w", encoding="utf-8", newline="\n") as file:
-            for row in _rows(kind, source, read_types(None, dataset)):
-                count += 1
-                if count > int(most):
-                    raise ValueError(f"more than {int(most):,} rows: upload fewer")
-                file.write(json.dumps(plain(row)) + "\n")
-        if not count:
-            raise ValueError("no rows in it")
+        count = (_write_prompts if kind == "prompts" else _write_rows)(kind, source, target, int(most), dataset)
     except MemoryError:
         return _fail("it needs too much memory: upload it in parts")
+    except OSError as error:
+        return _fail("too much comes out of it: send it in parts" if error.errno == errno.EFBIG else str(error))
     except Exception as error:  # whatever a reader raises is about the file
         return _fail(str(error) or type(error).__name__)
     print(count)
     return 0
+
+
+def _confine(cpu, memory, output):
+    for limit, value in (
+        (resource.RLIMIT_CPU, cpu),
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, output),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(limit, (value, value))
+
+
+def _write_rows(kind, source, target, most, dataset):
+    count = 0
+    with open(target, "w", encoding="utf-8", newline="\n") as file:
+        for row in _rows(kind, source, read_types(None, dataset)):
+            count += 1
+            if count > most:
+                raise ValueError(f"more than {most:,} rows: upload fewer")
+            file.write(json_text(plain(row)) + "\n")
+    if not count:
+        raise ValueError("no rows in it")
+    return count
+
+
+def _write_prompts(kind, source, target, most, dataset):
+    from t0native.studio.exchange import read_zip  # here: rows need none of it
+
+    files = read_zip(source, most)
+    with open(target, "w", encoding="utf-8") as file:
+        file.write(json_text(files))
+    return len(files)
 
 
 def _rows(kind, source, types):

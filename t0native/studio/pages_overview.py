@@ -10,9 +10,10 @@ from t0native.studio.store import STATES
 __all__ = ["add"]
 
 FOUND, LOGGED = 100, 200
+CONTENT = "CASE WHEN json_valid(content) THEN content ELSE '{}' END"  # 0.1.0 could write NaN, for which sqlite refuses the search
 SEARCHED = (
     "(full || ' ' || "
-    + " || ' ' || ".join(f"ifnull(json_extract(content, '$.{name}'), '')" for name in ("name", "jinja", "answer_choices", "reference"))
+    + " || ' ' || ".join(f"ifnull(json_extract({CONTENT}, '$.{name}'), '')" for name in ("name", "jinja", "answer_choices", "reference"))
     + ")"
 )
 BARS, BAR_WIDTH, BAR_HEIGHT = 280, 3, 90
@@ -53,7 +54,8 @@ def add(app, studio):
             where.append("prompt.author = ?")
             values.append(author)
         rows = store.ask(
-            "SELECT prompt.*, full, json_extract(content, '$.jinja') AS jinja FROM prompt JOIN dataset ON dataset.id = dataset_id "
+            f"SELECT prompt.*, full, ifnull(json_extract({CONTENT}, '$.jinja'), '') AS jinja "
+            "FROM prompt JOIN dataset ON dataset.id = dataset_id "
             "JOIN revision "
             f"ON prompt_id = prompt.id AND number = prompt.revision WHERE {' AND '.join(where)} ORDER BY full, prompt.name LIMIT ? "
             "OFFSET ?",

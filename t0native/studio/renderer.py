@@ -21,6 +21,7 @@ import sys
 from pathlib import Path
 
 from t0native.base.errors import DataError, TemplateError
+from t0native.base.jsontext import json_text
 from t0native.prompts.preview import colour_fields
 from t0native.prompts.prompt import Prompt
 from t0native.studio.checks import row_warnings
@@ -79,7 +80,7 @@ def _in_child(request, tokenizer):
     if child == 0:
         try:
             _confine(writing, size)
-            write_frame(1, json.dumps(work(request, tokenizer)).encode())
+            write_frame(1, json_text(work(request, tokenizer), "null").encode())
         except MemoryError:
             write_frame(1, b'{"limit": "used up its memory: make the template simpler"}')
         finally:
@@ -90,7 +91,7 @@ def _in_child(request, tokenizer):
     _, status = os.waitpid(child, 0)
     if answer is None:
         ending = ENDS.get(os.WTERMSIG(status) if os.WIFSIGNALED(status) else None, "ended without an answer: make the template simpler")
-        return json.dumps({"limit": ending}).encode()
+        return json_text({"limit": ending}).encode()
     return answer
 
 

@@ -6,10 +6,7 @@
 
 A page knows a file by its number in the store's table; no name in a request ever becomes a path."""
 
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import threading
 from array import array
@@ -17,9 +14,11 @@ from collections import OrderedDict
 from pathlib import Path
 
 from t0native.base.errors import DataError
+from t0native.base.jsontext import json_text
 from t0native.data.lines import parse_example
 from t0native.data.rows import read_rows
 from t0native.data.types import read_types
+from t0native.studio.confined import read_confined
 from t0native.studio.exchange import check_dataset_name
 from t0native.studio.intake import plain
 
@@ -131,7 +130,7 @@ class DataFolder:
             source, target = Path(inside, "in"), Path(inside, "out")
             source.write_bytes(data)
             full = self.store.one("SELECT full FROM dataset WHERE id = ?", dataset)["full"]
-            count = _run_intake(kind.strip(".").replace("ndjson", "jsonl"), source, target, full)
+            count = read_confined(kind.strip(".").replace("ndjson", "jsonl"), source, target, MAX_UPLOAD_ROWS, full)
             with self.store.writing() as db:
                 values = [dataset, split, target.stat().st_size, count]
                 number = db.execute(
@@ -144,27 +143,6 @@ class DataFolder:
                 db.execute("UPDATE file SET place = ? WHERE id = ?", [f"upload:{number}.jsonl", number])
                 self.store.add_log(db, author, "upload", None, dataset, f"{split}: {count} rows")
         return number
-
-
-def _run_intake(kind, source, target, dataset):
-    """The number of rows that intake.py has written to `target`."""
-    command = [sys.executable, "-P", "-m", "t0native.studio.intake", kind, str(source), str(target), str(MAX_UPLOAD_ROWS), dataset]
-    here = str(Path(__file__).parents[2])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd="/", timeout=120)
-    except subprocess.TimeoutExpired:
-        raise DataError("the file took more than 120 s to read: upload it in parts") from None
-    output = done.stdout.strip().replace(f"{source}, ", "").replace(f"{source}: ", "").replace(str(source), "the file")
-    if done.returncode == 0:
-        return int(output)
-    raise DataError(
-        output if done.returncode == 2 and output else "the file cannot be read: it needs too much time or memory, or is broken"
-    )
 
 
 class _LinesFile:
@@ -255,4 +233,4 @@ def _kind(value, depth=0):
         inside = ", ".join(f"{key}: {_kind(inner, depth + 1)}" for key, inner in list(value.items())[:20]) if depth < 3 else ""
         return "{" + inside + "}"
     names = {str: "text", bool: "true or false", int: "whole number", float: "number", type(None): "nothing"}
-    return names.get(type(value), json.dumps(type(value).__name__))
+    return names.get(type(value), json_text(type(value).__name__))

@@ -1,8 +1,9 @@
 """What every request must bring, and what every answer says.
 
 Host          a name that the studio was told to trust (DNS rebinding)
-session       a signed cookie, HttpOnly, SameSite=Strict: user, mark of the password, token, when it ends
-POST          the session's token in the form, and no other site as its origin
+session       a signed cookie, HttpOnly, SameSite=Strict: user, mark of the password, token, when it ends; logging out ends it, and
+              every copy of the cookie with it
+POST          the session's token in the form, and no other site as its origin (Origin, Sec-Fetch-Site)
 role          readers look; read-only mode takes no change from anybody
 answers       Content-Security-Policy without inline script or style, no framing, no sniffing, nothing cached"""
 
@@ -17,7 +18,7 @@ from t0native.base.files import write_bytes
 from t0native.studio.accounts import LOCAL, for_owner
 from t0native.studio.rowfiles import MAX_UPLOAD_BYTES
 
-__all__ = ["guard", "log_in", "needs", "secret_key"]
+__all__ = ["guard", "log_in", "log_out", "needs", "secret_key"]
 
 SESSION_SECONDS = 12 * 3600
 POLICY = (
@@ -112,16 +113,26 @@ def _who(studio):
     if session.get("until", 0) < time.time():
         session.pop("name", None)
     name = session.get("name")
-    return studio.accounts.user(name, session.get("mark")) if name else None
+    user = studio.accounts.user(name, session.get("mark")) if name else None
+    return None if user is None or studio.store.has_ended(session.get("token", "")) else user
 
 
 def _check_post(studio):
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+    origin = request.headers.get("Origin")
+    elsewhere = origin is not None and host_name(origin.partition("://")[2]) not in studio.hosts
+    if elsewhere or request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         abort(403, "This form was sent from another site. Open the page here and send it again.")
     if not hmac.compare_digest(request.form.get("token", "").encode(), session["token"].encode()):
         abort(403, "This form is too old, or from elsewhere: go back, load the page anew and send it again.")
     if studio.read_only and request.endpoint not in HARMLESS:
         abort(403, "This studio is read-only: nothing can be changed here.")
+
+
+def log_out(studio):
+    """Ends this session; a copy of its cookie opens nothing any more."""
+    if session.get("name"):
+        studio.store.end_session(session["token"], session["until"])
+    session.clear()
 
 
 def log_in(studio, user):

@@ -9,6 +9,7 @@ import waitress
 
 from t0native.base.errors import ConfigError
 from t0native.studio.app import Studio, create_app
+from t0native.studio.connections import Connection
 from t0native.studio.rowfiles import MAX_UPLOAD_BYTES
 
 __all__ = ["serve"]
@@ -38,6 +39,7 @@ def serve(
             app, sockets=[bound], threads=THREADS, url_prefix=base_path, ident=None, max_request_body_size=MAX_UPLOAD_BYTES + (1 << 20),
             connection_limit=500, channel_timeout=60, clear_untrusted_proxy_headers=True,
         )  # fmt: skip
+        server.channel_class = Connection
         shown = "127.0.0.1" if listen == "0.0.0.0" else f"[{listen}]" if ":" in listen else listen
         print(f"prompt studio: http://{shown}:{bound.getsockname()[1]}{base_path}/   (Ctrl-C ends it)", flush=True)
         for sentence in studio.left_out[:5]:

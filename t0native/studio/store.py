@@ -6,10 +6,12 @@
     comment    what was said in review, and of which revision
     audit      who did what
     file       rows: their dataset, split and place
+    ended      sessions that logged out before their time was over: SHA-256 of a session's token, and when that time is
 
 A content is the fields of a template as P3's file has them, metadata as a mapping in it. States: draft -> in review ->
 accepted; an edit makes a draft again. Whoever saves says which revision they saw; Stale where it is not the newest any more."""
 
+import hashlib
 import json
 import sqlite3
 import threading
@@ -18,6 +20,7 @@ import uuid
 from contextlib import contextmanager
 
 from t0native.base.errors import DataError, FormatError
+from t0native.base.jsontext import json_text
 
 __all__ = ["STATES", "Stale", "Store"]
 
@@ -45,6 +48,7 @@ CREATE TABLE file (
   NOT NULL,
   changed INTEGER NOT NULL, n_rows INTEGER, card TEXT);
 """
+ENDED = "CREATE TABLE IF NOT EXISTS ended (token TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID"
 
 
 class Stale(Exception):
@@ -84,6 +88,8 @@ class Store:
                     for statement in filter(str.strip, SCHEMA.split(";")):
                         db.execute(statement)
                     db.execute(f"PRAGMA user_version = {VERSION}")
+                if version <= VERSION:
+                    db.execute(ENDED)  # which stores of 0.1.0 lack, and programs of 0.1.0 pass over
         except sqlite3.DatabaseError as error:
             self.close()
             raise FormatError(f"{path}: no store of a studio ({error})") from None
@@ -151,7 +157,7 @@ class Store:
     def find_or_add_dataset(self, db, dataset, subset=None, header=None):
         """As `dataset_named`, within a transaction, as are all methods that take `db`: what `writing` gives."""
         full = f"{dataset}/{subset}" if subset else dataset
-        values = [dataset, subset, json.dumps(header or {"dataset": dataset} | ({"subset": subset} if subset else {}))]
+        values = [dataset, subset, json_text(header or {"dataset": dataset} | ({"subset": subset} if subset else {}))]
         row = db.execute("SELECT * FROM dataset WHERE full = ?", [full]).fetchone()
         if row is None:
             db.execute("INSERT INTO dataset (dataset, subset, header, full) VALUES (?, ?, ?, ?)", [*values, full])
@@ -248,7 +254,7 @@ class Store:
     def add_revision(self, db, author, number, revision, content, action):
         """Writes the content as the newest revision of a prompt, which is a draft again; its number."""
         at, deleted = _now(), action == "delete"
-        text = json.dumps(content, ensure_ascii=False)
+        text = json_text(content, ensure_ascii=False)
         db.execute("INSERT INTO revision VALUES (?, ?, ?, ?, ?, ?)", [number, revision, at, author, action, text])
         original = (content.get("metadata") or {}).get("original_task")
         original_task = original if isinstance(original, bool) else None
@@ -286,6 +292,18 @@ class Store:
     def comments(self, number):
         return self.ask("SELECT * FROM comment WHERE prompt_id = ? ORDER BY id", number)
 
+    # Sessions
+
+    def end_session(self, token, until):
+        """A session, by its token, is over, though its cookie says that it lasts until then (seconds since 1970)."""
+        with self.writing() as db:
+            db.execute("DELETE FROM ended WHERE until < ?", [int(time.time())])
+            db.execute("INSERT OR REPLACE INTO ended VALUES (?, ?)", [_digest(token), int(until) + 1])
+
+    def has_ended(self, token):
+        """Whether the session of this token was ended."""
+        return self.one("SELECT 1 FROM ended WHERE token = ?", _digest(token)) is not None
+
     # Log
 
     def log(self, author, action, detail="", dataset=None):
@@ -296,6 +314,10 @@ class Store:
         """As `log`, about a prompt or a dataset, or None."""
         values = [_now(), author, action, prompt, dataset, detail]
         db.execute("INSERT INTO audit (at, author, action, prompt_id, dataset_id, detail) VALUES (?, ?, ?, ?, ?, ?)", values)
+
+
+def _digest(token):
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 def _require_row(row, what, number):

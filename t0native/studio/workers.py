@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+from t0native.base.jsontext import json_text
 from t0native.studio.renderer import MAX_ANSWER, read_frame, write_frame
 
 __all__ = ["Busy", "Workers"]
@@ -46,7 +47,7 @@ class Workers:
 
     def render(self, author, request):
         """The renderer's answer to a request (renderer.work), or {"limit": sentence}. Busy where too many wait."""
-        data = json.dumps(request).encode()
+        data = json_text(request, "null").encode()
         if len(data) > MAX_REQUEST:
             return {"limit": f"the rows are {len(data):,} bytes, at most {MAX_REQUEST:,} are tried at once: choose other rows"}
         with self._turn(author):

@@ -16,7 +16,6 @@ What a file leaves out has BIG-bench's own default. Examples that stand twice co
 Rows are dicts: input, choices and worth (a mapping of choices to their values), both None where answers are written, answers (those
 that are right, or best) and subtask."""
 
-import json
 import re
 import uuid
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ import numpy as np
 from t0native._core import RANDOM_ROW, random_bits
 from t0native.base.arguments import FLAG, NAMES, TEXT, Kind, shown
 from t0native.base.errors import DataError, suggest
+from t0native.base.jsontext import json_text
 from t0native.data.datafolder import ARROW_ENDINGS, TEXT_ENDINGS, find_rows
 from t0native.data.lines import lines_of, parse_example
 from t0native.data.rows import read_rows
@@ -91,7 +91,7 @@ class BigBenchPrompt:
         >>> BigBenchPrompt("sums", {"": Form()}).jinja[:20]
         '{"": {"task_prefix":'
         """
-        return json.dumps({subtask: form._asdict() for subtask, form in self.forms.items()})
+        return json_text({subtask: form._asdict() for subtask, form in self.forms.items()})
 
     @property
     def id(self):
@@ -206,7 +206,7 @@ def read_task(path):
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder, "task.json")
     ...     example = {"input": "2 + 2", "target_scores": {"4": 1, "5": 0}}
-    ...     _ = path.write_text(json.dumps({"examples": [example, example], "example_input_prefix": "Sum: "}))
+    ...     _ = path.write_text(json_text({"examples": [example, example], "example_input_prefix": "Sum: "}))
     ...     rows, form, metric = read_task(path)
     >>> len(rows), form.example_input_prefix, form.example_output_prefix, metric
     (1, 'Sum: ', '\\nA: ', 'multiple_choice_grade')
@@ -331,4 +331,4 @@ def _is_number(value):
 def _drop_repeated(examples):
     """Without those that stood before."""
     seen = set()
-    return [example for example in examples if (text := json.dumps(example)) not in seen and not seen.add(text)]
+    return [example for example in examples if (text := json_text(example, "keep")) not in seen and not seen.add(text)]

@@ -16,10 +16,10 @@ promptsource 0.1.0 has them. The facts are data/t0_datasets.json, made by tests/
 "t0_train_one_og_prompt" and the other names of t-zero work too."""
 
 import hashlib
-import json
 from importlib.metadata import PackageNotFoundError, version
 
 from t0native.base.errors import ConfigError, DataError, suggest
+from t0native.base.jsontext import json_text
 from t0native.data.datafolder import dataset_facts, find_rows, missing_text
 from t0native.prompts.collection import PromptCollection
 from t0native.tasks.task import Task
@@ -97,7 +97,7 @@ def prompts_hash(prompts):
     texts = sorted(
         [name, prompt.jinja, prompt.answer_choices or "", bool(prompt.metadata.original_task)] for name, prompt in prompts.items()
     )
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
+    return hashlib.sha256(json_text(texts).encode()).hexdigest()[:16]
 
 
 def _key(fact):

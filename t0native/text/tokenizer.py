@@ -26,6 +26,7 @@ import numpy as np
 
 from t0native import _core
 from t0native.base.errors import FormatError
+from t0native.base.jsontext import json_text
 from t0native.text.addedtokens import AddedToken
 from t0native.text.tokenizerfiles import CONFIG_FILE, SPIECE_FILES, USUAL_EXTRA_IDS, read_file, read_folder
 
@@ -200,7 +201,7 @@ class Tokenizer(_core.Tokenizer):
         digest = hashlib.sha256(self.model_bytes)
         found = [token for token in self.added_tokens if not token.control and not (token.sentinel and token.id < self._end)]
         if found:
-            digest.update(json.dumps(found, ensure_ascii=False).encode())
+            digest.update(json_text(found, "keep", ensure_ascii=False).encode())
         return digest.hexdigest()
 
     @property
@@ -216,7 +217,7 @@ class Tokenizer(_core.Tokenizer):
         files = self.files
         config = json.loads(files[CONFIG_FILE].decode("utf-8-sig")) if CONFIG_FILE in files else self._usual_config()
         if CONFIG_FILE not in files or config.get("extra_ids", USUAL_EXTRA_IDS) != self.extra_ids:
-            files[CONFIG_FILE] = (json.dumps(config | {"extra_ids": self.extra_ids}, indent=2, ensure_ascii=False) + "\n").encode()
+            files[CONFIG_FILE] = (json_text(config | {"extra_ids": self.extra_ids}, "keep", indent=2, ensure_ascii=False) + "\n").encode()
         return [(SPIECE_FILES[0], self.model_bytes), *files.items()]
 
     def _usual_config(self):

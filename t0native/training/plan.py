@@ -8,6 +8,7 @@ import hashlib
 import json
 
 from t0native.base.digests import digest_of_value
+from t0native.base.jsontext import json_text
 from t0native.training.settings import SETTINGS, Settings
 
 __all__ = ["complete_plan", "digest_of_weights", "plan_of"]
@@ -30,7 +31,7 @@ def plan_of(model, mixture, settings):
     plan["curriculum"] = settings.mixture_at is not None
     plan["model"] = _digest_of_config(model.config)
     plan["tokenizer"] = model.tokenizer.fingerprint
-    return json.loads(json.dumps(plan))
+    return json.loads(json_text(plan))
 
 
 def complete_plan(plan):

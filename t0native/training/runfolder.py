@@ -8,10 +8,11 @@
     config.json, model.safetensors, spiece.model ...   the model in the hub's layout, written when the run ends and when it is
                      stopped, by `stop` or by Ctrl-C; after kill -9 they are an older state or absent, until it has gone on
 
+    .lock            while a run goes on, where the file system has no locks: who writes there (base/locks.py)
+
 A checkpoint that is damaged is told and left out, and the one before it is taken. One that is refused changes nothing."""
 
 import errno
-import fcntl
 import json
 import logging
 import os
@@ -20,6 +21,8 @@ from pathlib import Path
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.files import append_line, make_folder, remove_folder, remove_leftovers, sync_log, write_text
+from t0native.base.jsontext import json_text
+from t0native.base.locks import FolderLock
 from t0native.training.plan import complete_plan
 from t0native.training.stepfolders import FOLDER, change_state, load_step, read_manifest, same_weights, step_folder, steps_in, write_step
 
@@ -59,7 +62,7 @@ class RunFolder:
         self.plan, self.keep = plan, keep
         self.log = []
         self._steps = []  # of the checkpoints that are this run's, ascending
-        self._file = self._lock_descriptor = None
+        self._file = self._held = None
         self.scalars = None  # scalars.Scalars: who else is told of every line of the log
 
     def open(self, resume, trainer):
@@ -96,22 +99,15 @@ class RunFolder:
     def _lock(self):
         """Holds the folder until `close`, or until the process ends in whatever way."""
         make_folder(self.path)
-        self._lock_descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            raise ConfigError(f"{self.path}: another process is training there; wait for it, stop it, or name another folder") from None
-        except OSError:
-            pass  # a file system without locks
+        self._held = FolderLock(self.path, "is training")
 
     def close(self):
         if self.scalars is not None:
             self.scalars.close()
             self.scalars = None
-        if self._lock_descriptor is not None:
-            os.close(self._lock_descriptor)
-            self._lock_descriptor = None
+        if self._held is not None:
+            self._held.release()
+            self._held = None
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -122,7 +118,7 @@ class RunFolder:
         if self.scalars is not None:
             self.scalars.add(entry)
         if self._file is not None:
-            append_line(self._file, json.dumps(entry, ensure_ascii=False))
+            append_line(self._file, json_text(entry, "null", ensure_ascii=False))
 
     def best(self):
         """(step, mean) of the first of the best validations that the log tells of, or None."""
@@ -212,7 +208,7 @@ class RunFolder:
                 if entry is not None and entry["step"] <= (state.validated if "validation" in entry else state.step):
                     entries.append(entry)
         self.log = entries
-        write_text(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))
+        write_text(path, "".join(json_text(entry, "null", ensure_ascii=False) + "\n" for entry in entries))
         self._file = open(path, "ab", buffering=0)
 
 

@@ -14,7 +14,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from t0native import _core
-from t0native.base.arguments import FLAG, MAPPING, NAMES, NUMBER, SEED, TEXT, WHOLE, Kind, check, number, one_of, whole
+from t0native.base.arguments import FLAG, FOLDER, MAPPING, NAMES, NUMBER, SEED, TEXT, WHOLE, Kind, check, number, one_of, whole
 from t0native.base.errors import ConfigError, suggest
 from t0native.base.threads import THREADS
 from t0native.training.schedules import SCHEDULE
@@ -29,7 +29,6 @@ if TYPE_CHECKING:  # of annotations alone: the command line reads this module be
 __all__ = ["KINDS", "OPTIMIZER_OPTIONS", "SETTINGS", "Settings", "check_settings"]
 
 COUNT = whole(1)
-FOLDER = Kind(lambda value: isinstance(value, (str, os.PathLike)), "the name of a folder")
 RESUME = ("auto", "must", "never")
 RESUME_KIND = Kind(one_of(*RESUME, True, False).fits, one_of(*RESUME).wanted)  # true is "must", false "never"
 BATCH_SIZE = 64  # where neither batch_size nor batch_tokens is given

@@ -9,7 +9,6 @@ Written as .step-000200.PID.tmp, every file synced, then the folder, which is re
 serves where its manifest fits every byte of it; FormatError says what does not."""
 
 import hashlib
-import json
 import os
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from t0native.base.digests import digest_of_value
 from t0native.base.errors import FormatError
 from t0native.base.files import new_folder, write_bytes
 from t0native.base.interrupts import Interrupts
-from t0native.base.jsontext import parse_json
+from t0native.base.jsontext import json_text, parse_json
 from t0native.checkpoints.checkpoint import WEIGHTS
 from t0native.checkpoints.safetensorfiles import header_of, read_header
 from t0native.checkpoints.tensorfiles import read_exactly
@@ -77,7 +76,7 @@ def change_state(path, plan, state):
 
 def _manifest(plan, state, files):
     content = {"plan": plan, "state": state, "files": files}
-    return (json.dumps(content | {"sha256": digest_of_value(content)}, indent=1) + "\n").encode()
+    return (json_text(content | {"sha256": digest_of_value(content)}, indent=1) + "\n").encode()
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------

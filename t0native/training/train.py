@@ -121,7 +121,8 @@ def train(
     tensorboard: bool = False,
     mixture_at: Callable[[int], Mixture] | None = None,
 ) -> Run:
-    """Train a float32 model in place on a mixture; returns a Run.
+    """Train a float32 model in place on a mixture; returns a Run. Until then no other thread may use the model: it would see half
+    of a step.
 
     mixture: a Mixture, a Task or a list of tasks.  mixture_at: callable step -> Mixture, for curricula (else `mixture`).
     out: folder of the run: checkpoints/step-NNNNNN, log.jsonl and, when it ends or is stopped, the model in the hub's layout.
