@@ -59,7 +59,7 @@ def test_a_label_that_is_one_has_no_note(label):
     ("{{ text }} ||| {{ answers|join(', ') }}", {"answers": ["a", None]}, [("none", 1, None, None, None, "answers")]),
     ("{{ text }} ||| {{ answer }}", {"answer": math.nan}, [("nan", 1, None, None, None, "answer")]),
     ("{{ text }} ||| {{ answer|lower }}", {"answer": np.float32("nan")}, [("nan", 1, None, None, None, "answer")]),
-    ("{{ text }} ||| {{ answer }}", {"answer": np.datetime64("NaT")}, [("nan", 1, None, None, None, "answer")]),
+    ("{{ text }} ||| {{ answer }}", {"answer": np.datetime64("NaT", "s")}, [("nan", 1, None, None, None, "answer")]),
 ])  # fmt: skip
 def test_each_kind_in_a_target(template, row, kinds):
     for prompt in (t0.Prompt("p", template, "bad ||| good"), t0.Prompt("p", template, "{{ 'bad' }} ||| good{{ text[:0] }}")):
