@@ -27,10 +27,10 @@ from pathlib import Path
 import jinja2
 from jinja2.loaders import BaseLoader
 
+import t0native
 from t0native._core import Template
 from t0native.base.errors import TemplateError
 
-ROOT = Path(__file__).resolve().parent.parent
 REASONS = {  # what the refusal says: the reason, in the words of docs/templates.md
     "is not supported in a prompt": "a prompt is one template",
     "filter 'pprint' is not supported here": "a help for debugging",
@@ -148,7 +148,8 @@ def run_suite(folder):
     """What came of every rendering: a list of dicts with outcome, reason, test, source, fields, expected, got; and pytest's words."""
     with tempfile.TemporaryDirectory() as place:
         found = Path(place, "found.json")
-        environment = {**os.environ, "JINJA_SUITE_FOUND": str(found), "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+        places = [str(Path(t0native.__file__).parent.parent), str(Path(__file__).resolve().parent)]
+        environment = {**os.environ, "JINJA_SUITE_FOUND": str(found), "PYTHONPATH": os.pathsep.join(places)}
         environment.pop("PYTEST_ADDOPTS", None)
         code = f"import sys, jinja_suite; sys.exit(jinja_suite.run_bridged({str(folder)!r}))"
         child = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
