@@ -225,8 +225,35 @@ def test_a_gated_model(hub, run, models):
 def test_a_model_without_weights_that_are_read(hub, run, models):
     hub.add("acme/small", BESIDE | {"gpt.gguf": b"GGUF"})
     told = load(run)
-    assert "acme/small: this model of the hub has neither model.safetensors nor pytorch_model.bin; it has README.md, flax_model" in told
+    assert (
+        "acme/small: this model of the hub has neither model.safetensors nor pytorch_model.bin; it has flax_model.msgpack: weights of Flax"
+        in told
+    )
     assert not hub.asked
+    hub.add("acme/none", {"README.md": b"# none", "vocab.txt": b"a"})
+    assert load(run, "'acme/none'").endswith("neither model.safetensors nor pytorch_model.bin; it has README.md, vocab.txt")
+
+
+@pytest.mark.parametrize("name", ["t5-small", "t5-11b"])
+def test_names_of_old_that_have_no_owner(hub, run, models, name):
+    hub.add(f"google-t5/{name}", models[0][1])
+    assert load(run, repr(name)) == expected(models[0][0], name)
+
+
+@pytest.mark.parametrize(
+    "name, whole",
+    [
+        ("flan-t5-xl", "google/flan-t5-xl"),
+        ("T0_3B", "bigscience/T0_3B"),
+        ("mt0-small", "bigscience/mt0-small"),
+        ("t5-tiny", "google-t5/t5-tiny"),
+    ],
+)
+def test_a_name_without_its_owner(monkeypatch, tmp_path, name, whole):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError) as error:
+        t0.Model.from_pretrained(name)
+    assert str(error.value).endswith(f"model.safetensors and spiece.model; a model of the hub has an owner: {whole}?")
 
 
 @pytest.mark.parametrize("name", ["ac--me/small", "acme/small.git", "acme/sm..all"])

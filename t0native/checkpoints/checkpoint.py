@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 WEIGHTS, PICKLED, TOKENIZER = "model.safetensors", "pytorch_model.bin", "spiece.model"
-_MAY_BE_LOST = (SHARED, *COPIES)  # names of one tensor, of which a conversion may have left one
+_MAY_BE_LOST = (SHARED, *COPIES, HEAD)  # names of one tensor, of which a conversion may have left one
 READERS = {WEIGHTS: read_header, PICKLED: read_torch}  # the first that is there is read; NAME.index.json stands for shards
 MEGA = 10**6
 _MOST_PACKERS = 16  # each may have two chunks waiting
@@ -62,7 +62,7 @@ class Checkpoint:
     folder: Path
     config: Config
     entries: dict[str, Entry]
-    why: str = "the configuration that was given"
+    why: str = "as the configuration says that was given"
     notes: tuple[Note, ...] = ()
 
     @property
@@ -196,30 +196,34 @@ def open_checkpoint(path, config=None, packed=None):
             message = f"{path}: holds int8 weights, from which no others can be made"
             raise ConfigError(f'{message}; load it with dtype="int8", or take the model that it was made from')
         return _with_config(read_packed(file), config)
-    t5x = None if of_hub else find_t5x(path)
-    entries, notes = read_t5x(t5x) if t5x else None, []
+    checkpoint = _open_files(path, config, None if of_hub else find_t5x(path))
+    if (path / ADAPTER).is_file():
+        without = Note(f"the weights beside it are loaded without {describe_adapter(path)}", loud=True)
+        return replace(checkpoint, notes=(*checkpoint.notes, without))
+    return checkpoint
+
+
+def _open_files(path, config, t5x):
+    """The Checkpoint of a folder in the hub's layout, or, t5x being its msgpack file, of T5X."""
+    entries, notes, lost = (read_t5x(t5x) if t5x else None), [], []
     folders = [path] if t5x is None else [t5x.parent, t5x.parent.parent] if t5x.name == TREE else [t5x.parent]
     file = next((folder / "config.json" for folder in folders if (folder / "config.json").is_file()), None)
-    why = "the configuration that was given"
+    changes = {} if config is None else config
     if isinstance(config, Config):
-        resolved = config
+        resolved, why = config, "as the configuration says that was given"
     elif file is not None:
-        resolved = Config.from_file(file, config or {})
+        resolved = Config.from_file(file, changes)
     elif t5x is not None:
-        resolved = derive_config(t5x, entries, folders, config or {})
-        why = "what T5X's tensors are"
+        resolved, why = derive_config(t5x, entries, folders, changes), "as T5X's tensors are"
     else:
         raise FileNotFoundError(f"{path}: no config.json here; {_describe_instead(path)}")
     if entries is None:
-        entries, notes = entries_of(path)
+        entries, notes, lost = entries_of(path)
     if file is not None and not isinstance(config, Config):
-        head = _head_of(read_keys(file, config or {}), config or (), entries)
+        head = _head_of(read_keys(file, changes), changes, entries, lost)
         resolved, why = replace(resolved, **head.keys), head.why
-        notes += (
-            [Note(f"the head is {describe_head(head.tied, head.scaled)}: {head.why}; {head.against}", loud=True)] if head.against else []
-        )
-    if (path / ADAPTER).is_file():
-        notes.append(Note(f"the weights beside it are loaded without {describe_adapter(path)}", loud=True))
+        if head.against:
+            notes.append(Note(f"the head is {describe_head(head.tied, head.scaled)}: {why}; {head.against}", loud=True))
     home = next((folder for folder in folders if tokenizer_in(folder)), folders[0])
     return Checkpoint(home, resolved, entries, why, tuple(notes))
 
@@ -232,12 +236,14 @@ def _describe_instead(path):
     return describe_folder(path) or f"a model folder has config.json, {WEIGHTS} and {TOKENIZER}"
 
 
-def _head_of(data, given, entries):
-    """The Head of a configuration beside these tensors, whose values are compared only where no key decides."""
+def _head_of(data, given, entries, lost):
+    """The Head of a configuration beside these tensors, whose values are compared only where no key decides. lost: names of tensors
+    that should be there."""
     own, shared, head = None, entries.get(SHARED), entries.get(HEAD)
     if is_unclear(data, given):
         comparable = shared is not None and head is not None and shared.shape == head.shape and {shared.dtype, head.dtype} <= set(FLOATS)
-        own = not _same_values(shared, head) if comparable else head is not None or data.get("tie_word_embeddings") is False
+        there = head is not None or HEAD in lost or data.get("tie_word_embeddings") is False
+        own = not _same_values(shared, head) if comparable else there
     return decide_head(data, given, own)
 
 
@@ -245,7 +251,7 @@ def _with_config(packed, config):
     """A packed file with another configuration of the same shapes."""
     if config is None:
         return packed
-    changed = config if isinstance(config, Config) else Config.from_dict({**packed.config.to_dict(), **config})
+    changed = config if isinstance(config, Config) else Config.from_dict({**packed.config.to_dict(), **config}, config)
     if changed.tensors() != packed.config.tensors():
         raise ConfigError(f"{packed.path}: config asks for tensors of other shapes than the packed ones")
     return replace(packed, config=changed)
@@ -258,16 +264,17 @@ def weights_in(folder):
 
 
 def entries_of(folder):
-    """({tensor name: Entry} of all files of the folder, Notes of what was decided about them)."""
+    """({tensor name: Entry} of all files of the folder, Notes of what was decided about them, names of what no shard holds, though
+    the index says so: of the embedding's copies)."""
     for name, read in READERS.items():
         if (folder / name).is_file():
-            return set_names_right(folder / name, {entry.name: entry for entry in read(folder / name)})
+            return (*set_names_right(folder / name, {entry.name: entry for entry in read(folder / name)}), [])
         if (index := folder / f"{name}.index.json").is_file():
             entries, lost = _entries_of_shards(index, read)
             entries, notes = set_names_right(index, entries)
             if lost:
                 notes.append(Note(f"{index.name} promises {' and '.join(lost)}, which no shard holds; they would be copies", loud=False))
-            return entries, notes
+            return entries, notes, [name for name in (SHARED, *COPIES, HEAD) if any(told.endswith(name) for told in lost)]
     instead = describe_folder(folder)
     message = f"{folder}: neither {WEIGHTS} nor {PICKLED} nor the index of their shards is here"
     raise FileNotFoundError(f"{message}; {instead}" if instead else message)

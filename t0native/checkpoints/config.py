@@ -138,24 +138,20 @@ class Config:
         FileNotFoundError: [Errno 2] No such file or directory: 'nowhere/config.json'
         """
         try:
-            return cls._of(read_keys(path, changes), changes)
+            return cls.from_dict(read_keys(path, changes), changes)
         except ConfigError as error:
             raise FormatError(f"{path}: {error}") from None
 
     @classmethod
-    def from_dict(cls, data):
-        """From the content of a hub config.json. Absent keys take the hub's defaults, but never a shape. ConfigError for
-        what is missing, out of range, or would change the numbers and is not supported.
+    def from_dict(cls, data, given=()):
+        """From the content of a hub config.json. Absent keys take the hub's defaults, but never a shape; what stands at the end is
+        decided as docs/checkpoints.md says, and of `given`, names of keys, it is taken as they say. ConfigError for what is missing,
+        out of range, or would change the numbers and is not supported.
 
         >>> Config.from_dict({"vocab_size": 100, "d_model": 8})
         Traceback (most recent call last):
         t0native.ConfigError: configuration: missing d_kv, d_ff, num_layers, num_heads
         """
-        return cls._of(data, ())
-
-    @classmethod
-    def _of(cls, data, given):
-        """given: keys that a user gave, which count as they are."""
         if not isinstance(data, Mapping):
             raise ConfigError(f"configuration: an object with keys is needed, not {type(data).__name__}")
         missing = [name for name in _REQUIRED if name not in data]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from t0native.base.placeholders import stand_in
 
-__all__ = ["ADAPTER", "describe_adapter", "describe_file", "describe_folder"]
+__all__ = ["ADAPTER", "describe_adapter", "describe_file", "describe_folder", "describe_names"]
 
 ADAPTER = "adapter_config.json"
 _LARGEST_FILE = 1 << 20
@@ -109,11 +109,16 @@ def describe_folder(folder):
     if adapter := describe_adapter(folder):
         return adapter
     names = sorted(path.name for path in folder.iterdir())
+    return describe_names(names) or _describe_below(folder, names)
+
+
+def describe_names(names):
+    """What files of these names are whose weights are not read, and what to do; None where nothing is known."""
     for pattern, what, remedy in _PROGRAMS:
         if found := [name for name in names if re.fullmatch(pattern, name)]:
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""
             return f"{found[0]}{more}: {what}, not read here; {remedy}"
-    return _describe_below(folder, names)
+    return None
 
 
 def _describe_below(folder, names):

@@ -12,16 +12,28 @@ from pathlib import Path
 from t0native.base.errors import ConfigError
 from t0native.base.jsontext import parse_json
 from t0native.checkpoints.checkpoint import READERS, TOKENIZER, weights_in
+from t0native.checkpoints.foreign import describe_names
 from t0native.text.tokenizerfiles import TOKENIZER_FILES
 
 __all__ = ["locate"]
 
 _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+_OF_OLD = {name: f"google-t5/{name}" for name in ("t5-small", "t5-base", "t5-large", "t5-3b", "t5-11b")}  # names without an owner
+_OWNERS = {
+    "t5": "google-t5",
+    "flan": "google",
+    "mt5": "google",
+    "t0": "bigscience",
+    "t0p": "bigscience",
+    "t0pp": "bigscience",
+    "mt0": "bigscience",
+}
 _SMALL = ("config.json", "generation_config.json", *TOKENIZER_FILES)
 
 
 def locate(path, revision=None, offline=None):
-    """The folder or file that `path` names: one that is here, or else a model of the hub ("owner/name"), fetched.
+    """The folder or file that `path` names: one that is here, or else a model of the hub ("owner/name", or "t5-small" and its like,
+    which the hub has without an owner), fetched.
 
     revision: of the hub's model, a branch, tag or commit.  offline: why nothing may be fetched, or None. FileNotFoundError says what
     would help; ConnectionError where the network fails half-way."""
@@ -30,17 +42,27 @@ def locate(path, revision=None, offline=None):
         if revision is not None:
             raise ConfigError(f"revision {revision!r}: {path} is a place on this disk; only models of the hub have revisions")
         return here
-    if not isinstance(path, str) or not _ID.fullmatch(path):
-        raise FileNotFoundError(f"{path}: no such folder; a model is a folder with config.json, {next(iter(READERS))} and {TOKENIZER}")
+    name = _OF_OLD.get(path, path) if isinstance(path, str) else path
+    if not isinstance(name, str) or not _ID.fullmatch(name):
+        message = f"{path}: no such folder; a model is a folder with config.json, {next(iter(READERS))} and {TOKENIZER}"
+        raise FileNotFoundError(message + _suggest_owner(path))
     try:
         from huggingface_hub import constants
     except ImportError:
         raise FileNotFoundError(
             f"{path}: no such folder. If it is a model of the Hugging Face hub, `pip install 't0native[hub]'` lets it be fetched by "
             "this name; "
-            f"or download it, `hf download {path} --local-dir {here.name}`, and give that folder"
+            f"or download it, `hf download {name} --local-dir {here.name}`, and give that folder"
         ) from None
-    return Path(_fetch(path, revision, offline or ("HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else None)))
+    return Path(_fetch(name, revision, offline or ("HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else None)))
+
+
+def _suggest_owner(path):
+    """What a model's name on the hub may be of which only the last part was given."""
+    family = re.match(r"(mt5|mt0|t5|flan|t0(?:pp|p)?)(?=[-_]|$)", str(path).lower())
+    if family is None or not _ID.fullmatch(f"owner/{path}"):
+        return ""
+    return f"; a model of the hub has an owner: {_OWNERS[family[1]]}/{path}?"
 
 
 def _fetch(name, revision, offline):
@@ -73,7 +95,8 @@ def _choose(name, names):
         for chosen in (weights, f"{weights}.index.json"):
             if chosen in names:
                 return [file for file in _SMALL if file in names], chosen
-    raise FileNotFoundError(f"{name}: this model of the hub has neither {' nor '.join(READERS)}; it has {', '.join(sorted(names)[:12])}")
+    has = describe_names(sorted(names)) or ", ".join(sorted(names)[:12])
+    raise FileNotFoundError(f"{name}: this model of the hub has neither {' nor '.join(READERS)}; it has {has}")
 
 
 def _download(name, revision, small, weights):
