@@ -14,6 +14,7 @@ from table_models import ASKED, small_t5
 import t0native as t0
 from t0native.checkpoints.checkpoint import open_checkpoint
 from t0native.checkpoints.conversion import convert
+from t0native.models.inspection import describe_model
 from t0native.training.stepfolders import MANIFEST, _manifest, read_manifest, step_folder, steps_in
 
 OLD = json.loads((Path(__file__).parent / "golden/journals_0_1.json").read_text())
@@ -58,6 +59,19 @@ def test_the_folders_key_counts_before_where_it_is_from(key, small, tmp_path, to
         assert (model.add_eos_to_inputs, model.end_token_assumed) == (key, False)
         turned = t0.Model.from_pretrained(tmp_path / str(i) / place, add_eos_to_inputs=not key)
         assert (turned.add_eos_to_inputs, turned.end_token_assumed) == (not key, False)
+    assert told() == []
+
+
+def test_info_tells_what_counts_and_why_and_warns_of_nothing(small, tmp_path, told):
+    cases = [
+        ("keyed", OF_0_1, {"add_eos_to_inputs": True}, "with it (add_eos_to_inputs in config.json)"),
+        ("keyless", OF_0_1, {}, "without it (written by version 0.1 of this program, which trained without)"),
+        (T0_PLACES[0], OF_THE_HUB, {}, "without it (T0 was trained without)"),
+        ("other", OF_THE_HUB, {}, "with it (no key tells how it was trained, and transformers adds it)"),
+    ]
+    for place, config, keys, expected in cases:
+        folder = folder_of(tmp_path / place, small, config, **keys)
+        assert describe_model(folder)["end_token"] == "inputs are read " + expected
     assert told() == []
 
 

@@ -20,7 +20,7 @@ from t0native.base.arguments import FLAG
 from t0native.base.errors import FormatError
 from t0native.base.jsontext import parse_json
 
-__all__ = ["END_TOKEN", "EndToken", "decide_end_token", "with_end_token", "without_end_token"]
+__all__ = ["END_TOKEN", "EndToken", "decide_end_token", "describe_end_token", "with_end_token", "without_end_token"]
 _log = logging.getLogger("t0native")
 
 END_TOKEN = "add_eos_to_inputs"
@@ -49,22 +49,41 @@ def decide_end_token(name, folder, config, keyword=None, tell=True):
     """
     if keyword is not None:
         return EndToken(keyword)
+    found, why, by_key = _by_files(name, folder, config)
+    if not by_key:
+        _log.log(
+            logging.WARNING if tell else logging.DEBUG,
+            "%s: %s, so inputs are read %s the end token; add_eos_to_inputs=%s is the other way, and save and convert keep the choice",
+            name,
+            why,
+            _word(found),
+            not found.added,
+        )
+    return found
+
+
+def describe_end_token(name, folder, config):
+    """What decide_end_token finds without a keyword, and why, in words; FormatError alike.
+
+    >>> describe_end_token("bigscience/T0_3B", Path("anywhere"), t0.Config.t5_v1_1("small"))
+    'inputs are read without it (T0 was trained without)'
+    """
+    found, why, _ = _by_files(name, folder, config)
+    return f"inputs are read {_word(found)} it ({why})"
+
+
+def _word(end):
+    return "with" if end.added else "without"
+
+
+def _by_files(name, folder, config):
+    """(EndToken, why, whether the folder's own key told it)."""
     key = config.extra.get(END_TOKEN)
     if problem := FLAG.or_none().problem(END_TOKEN, key):
         raise FormatError(f"{folder}/config.json: {problem}")
     if key is not None:
-        return EndToken(key)
-    found, why = _by_origin(name, folder)
-    level = logging.WARNING if tell else logging.DEBUG
-    _log.log(
-        level,
-        "%s: %s, so inputs are read %s the end token; add_eos_to_inputs=%s is the other way, and save and convert keep the choice",
-        name,
-        why,
-        "with" if found.added else "without",
-        not found.added,
-    )
-    return found
+        return EndToken(key), f"{END_TOKEN} in config.json", True
+    return *_by_origin(name, folder), False
 
 
 def _by_origin(name, folder):

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from t0native.base.errors import FormatError
 from t0native.base.memory import available_memory
 from t0native.checkpoints.checkpoint import open_checkpoint
+from t0native.checkpoints.endtoken import describe_end_token
 from t0native.checkpoints.sizes import DTYPES, scoring_bytes, training_bytes, weights_bytes
 from t0native.models.scoring import usual_batch_tokens
 from t0native.models.tokenizing import describe_tokenizer
@@ -13,8 +14,8 @@ __all__ = ["describe_model", "memory_lines"]
 
 
 def describe_model(path, config=None):
-    """Facts of a checkpoint (docs/checkpoints.md) as a dict: files, whether it loads, what its head is and why, number of weights,
-    memory (bytes, by number type), configuration, tensors (name, dtype, shape).
+    """Facts of a checkpoint (docs/checkpoints.md) as a dict: files, whether it loads, what its head is and why, whether inputs are read
+    with the end token and why, number of weights, memory (bytes, by number type), configuration, tensors (name, dtype, shape).
     FormatError and FileNotFoundError as for loading the model."""
     checkpoint = open_checkpoint(path, config)
     tokenizer, for_texts = describe_tokenizer(checkpoint.folder, checkpoint.config)
@@ -25,6 +26,7 @@ def describe_model(path, config=None):
         "loads": for_texts if loads == "yes" else loads,
         "tokenizer": tokenizer,
         "head": checkpoint.head,
+        "end_token": describe_end_token(path, checkpoint.folder, checkpoint.config),
         "notes": "; ".join(note.text for note in checkpoint.notes) or "none",
         "parameters": checkpoint.config.parameters,
         "memory": _memory(checkpoint.config),
