@@ -14,8 +14,10 @@ HOW_TO_GET = (
 
 
 def pytest_configure(config):
-    # A shell's background job begins with SIGINT ignored, and so would its children; the tests send it.
+    # A shell's background job begins with SIGINT ignored, one of nohup with SIGHUP, and so would their children; the tests send both.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)  # children have the default again; this process lives on as before
     config.addinivalue_line("markers", "parity: compares with torch and transformers (pip install '.[parity]')")
     config.addinivalue_line("markers", "slow: takes seconds")
 

@@ -547,13 +547,17 @@ def test_a_run_that_a_signal_ends_is_saved(place, number, code, told):
     )
     command = [sys.executable, "-P", "-m", "t0native", "train", "long.yaml"]
     environment = os.environ | {"PYTHONPATH": str(Path(t0.__file__).parent.parent)}
-    process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    log = place / name / "log.jsonl"
-    deadline = time.monotonic() + 120  # met by a hang alone
-    while not (log.exists() and log.read_text().count("\n") > 3) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=120)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=place, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            log = place / name / "log.jsonl"
+            deadline = time.monotonic() + 120  # met by a hang alone
+            while not (log.exists() and log.read_text().count("\n") > 3) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert (process.returncode, out, err.splitlines()[-1]) == (code, "", f"t0native: {told}")
     (step,) = (place / name / "checkpoints").iterdir()
     assert int(step.name.removeprefix("step-")) > 3
