@@ -163,7 +163,8 @@ def train(
     Ctrl-C: the step under way is abandoned (or finished, once the optimiser has begun), the run is saved, KeyboardInterrupt goes on;
     a line on stderr says so at once. A second one ends the run where it is: the last checkpoint is whole, and the model in memory may be
     that of no step. SIGTERM and SIGHUP do the same with SystemExit(143) and (129). NumericError names step and
-    components, after saving the state before that step. ConfigError for an argument or a changed plan, MemoryError where
+    components, after saving the state before that step. OSError where the folder cannot be written, or was renamed meanwhile: the last
+    checkpoint is whole. ConfigError for an argument or a changed plan, MemoryError where
     gradients and optimiser state do not fit.
 
     >>> run = train(t0.mini.new_model(0), t0.mini.training_tasks(["values"]), steps=2, batch_size=4, progress=False)
@@ -375,7 +376,7 @@ class _Loop:
         mean = sum(entry["mean"] for entry in report.summary) / len(report.summary)
         best = self.folder.best()
         if best is None or mean > best[1]:
-            self.model.save(self.folder.path / BEST)
+            self.folder.save_model(self.model, BEST)
         return {"mean": mean}
 
     def _stop_if_asked(self, report):
@@ -393,8 +394,8 @@ class _Loop:
     def _save(self, with_model):
         """The checkpoint, from which the run goes on, and, with_model, the model as other programs read it."""
         self.folder.save(self.state, self.model, self.trainer)
-        if with_model and self.folder.path is not None:
-            self.model.save(self.folder.path)
+        if with_model:
+            self.folder.save_model(self.model)
 
 
 def _check_model(model):
