@@ -172,6 +172,8 @@ def one_moment(args, begun, phase, watched, times):
         out = Path(folder) / "run"
         ended = interrupted(trained, out, options, watched)
         times.setdefault((watched.hit, "told"), []).append(watched.told - watched.sent)
+        if args.size == "base":
+            print(f"{watched.hit}: told after {1000 * (watched.told - watched.sent):,.0f} ms", flush=True)
         if watched.sent_again is not None:
             times.setdefault((watched.hit, "again"), []).append(ended - watched.sent_again)
             for kept in map(lambda step: step_folder(out, step), steps_in(out)):
