@@ -1,15 +1,18 @@
 """Ctrl-C at a random moment of a training run, again and again: how soon the step is abandoned, and what is kept.
 
     python tests/fuzz_interrupts.py [--size tiny|base] [--moments 50] [--phases gradients,apply,batch,validate,save] [--seed 0] [--threads 1]
+        [--optimizer adafactor] [--batch 8] [--signal SIGINT] [--twice]
 
     phases   what goes on around the moment: gradients, the optimiser's step, waiting for batches (of slow rows, two workers), validation,
              a checkpoint
+    told     processor time from the signal until the line on stderr
     late     processor time from the signal until the run begins to save, or, where it is saving already, until it has saved; by what was
              really going on
     ended    processor time of the whole rest: the checkpoint, the model and the exception
 
-Each time the run must end with KeyboardInterrupt, and its checkpoint must hold the model in memory, which must be that of a run
-of so many steps. Exit code 1 where it is not so; the times are told, not judged."""
+Each time the run must end with the signal's exception, and its checkpoint must hold the model in memory, which must be that of a run
+of so many steps. With --twice a second signal follows the line by up to 0.15 s (tiny: 0.01 s): `again` is the processor time from it until the run has
+ended, and the last checkpoint, if there is one, must be whole. Exit code 1 where it is not so; the times are told, not judged."""
 
 import argparse
 import logging
@@ -26,8 +29,9 @@ from fakes import FakePrompt, rows_of, yes_no
 from test_runs import bytes_of, model
 
 import t0native as t0
+from t0native.base import interrupts
 from t0native.training import batches, runfolder, train
-from t0native.training.stepfolders import step_folder, steps_in
+from t0native.training.stepfolders import check_files, read_manifest, step_folder, steps_in
 from t0native.training.trainer import Trainer
 
 PHASES = ("gradients", "apply", "batch", "validate", "save")
@@ -35,11 +39,12 @@ BASE = {"vocab_size": 32128, "d_model": 768, "d_kv": 64, "d_ff": 2048, "num_laye
 
 
 class Watched:
-    """Knows which phase the run is in, and sends one SIGINT so many seconds after the k-th beginning of the phase `name`."""
+    """Knows which phase the run is in, and sends a signal so many seconds after the k-th beginning of the phase `name`, and, where
+    `again` is no None, another so many seconds after it was told."""
 
-    def __init__(self, name, k, after):
-        self.name, self.left, self.after = name, k, after
-        self.sent = self.left_phase = self.hit = None
+    def __init__(self, name, k, after, number, again):
+        self.name, self.left, self.after, self.number, self.again = name, k, after, number, again
+        self.sent = self.told = self.left_phase = self.hit = self.sent_again = self.timer = None
         self.within = ["between"]
 
     @contextmanager
@@ -61,7 +66,18 @@ class Watched:
     def send(self):
         self.hit = self.within[-1]
         self.sent = time.process_time()
+        os.kill(os.getpid(), self.number)
+
+    def send_again(self):
+        self.sent_again = time.process_time()
         os.kill(os.getpid(), signal.SIGINT)
+
+    def tell(self, number):
+        """In the place of Interrupts._tell."""
+        self.told = time.process_time()
+        if self.again is not None:
+            self.timer = threading.Timer(self.again, self.send_again)
+            self.timer.start()
 
     def wrap(self, owner, attribute, name):
         inner = getattr(owner, attribute)
@@ -79,9 +95,8 @@ def slowly(row):
     return f"is it: {row['text']}", ("no", "yes")[row["label"]], ["no", "yes"]
 
 
-def interrupted(begun, out, phase, k, after, options):
-    """(phase that it hit, seconds late, seconds until the end, steps done) of a run that a SIGINT ended."""
-    watched = Watched(phase, k, after)
+def interrupted(begun, out, options, watched):
+    """When a run that a signal ended had ended, in processor time."""
     places = (
         (Trainer, "gradients", "gradients"),
         (Trainer, "apply", "apply"),
@@ -89,22 +104,32 @@ def interrupted(begun, out, phase, k, after, options):
         (train, "evaluate", "validate"),
     )
     undone = [watched.wrap(*place) for place in (*places, (runfolder.RunFolder, "save", "save"))]
+    undone.append((interrupts.Interrupts, "_tell", interrupts.Interrupts._tell))
+    interrupts.Interrupts._tell = lambda self, number: watched.tell(number)
     try:
         t0.train(begun, out=out, steps=100_000, progress=False, **options)
         raise AssertionError("the run ended by itself")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, interrupts.Terminated):
         ended = time.process_time()
+        if watched.timer is not None:
+            watched.timer.cancel()
+        return ended
     finally:
         for owner, attribute, inner in undone:
             setattr(owner, attribute, inner)
-    (step,) = steps_in(out)[-1:]
-    return watched.hit, watched.left_phase - watched.sent, ended - watched.sent, step
 
 
-def options_for(phase, size, threads):
+def options_for(phase, size, threads, batch, optimizer):
     slow = t0.Task("a", rows_of(60), {"p": FakePrompt("p", slowly) if phase == "batch" else yes_no("is it")})
     held = t0.Task("a", rows_of(40 if size == "base" else 400), {"p": yes_no("is it")})
-    options = {"mixture": slow, "batch_size": 8, "threads": threads, "workers": 2 if phase == "batch" else 1, "seed": 3}
+    options = {
+        "mixture": slow,
+        "batch_size": batch,
+        "optimizer": optimizer,
+        "threads": threads,
+        "workers": 2 if phase == "batch" else 1,
+        "seed": 3,
+    }
     if phase == "validate":
         options |= {"validate": held, "validate_every": 1}
     return options | ({"checkpoint_every": 1} if phase == "save" else {})
@@ -117,29 +142,47 @@ def new_model(size):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--size", choices=("tiny", "base"), default="tiny")
-    for name, default in (("moments", 50), ("seed", 0), ("threads", 1)):
+    for name, default in (("moments", 50), ("seed", 0), ("threads", 1), ("batch", 8)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--phases", default=",".join(PHASES))
+    parser.add_argument("--optimizer", default="adafactor")
+    parser.add_argument("--signal", default="SIGINT")
+    parser.add_argument("--twice", action="store_true")
     args = parser.parse_args()
     logging.getLogger("t0native").setLevel(logging.ERROR)  # the tokenizer is smaller than T5-base's vocabulary
     random, begun, times = np.random.default_rng(args.seed), new_model(args.size), {}
     for phase in args.phases.split(","):
         for _ in range(args.moments):
             after = random.uniform(0, 0.02 if args.size == "tiny" else {"gradients": 1, "save": 4, "validate": 4}.get(phase, 0.3))
-            one_moment(args, begun, phase, int(random.integers(1, 3)), after, times)
-    for phase, found in sorted(times.items()):
-        late, ended = (f"{1000 * np.median(column):,.0f} ms (at most {1000 * max(column):,.0f})" for column in zip(*found))
-        print(f"{args.size}, {phase}: {len(found)} signals, late {late}, ended after {ended}", flush=True)
+            again = random.uniform(0, 0.15 if args.size == "base" else 0.01) if args.twice else None
+            watched = Watched(phase, int(random.integers(1, 3)), after, signal.Signals[args.signal], again)
+            one_moment(args, begun, phase, watched, times)
+    for (phase, what), found in sorted(times.items()):
+        print(
+            f"{args.size}, {phase}: {len(found)} signals, {what} {1000 * np.median(found):,.0f} ms (at most {1000 * max(found):,.0f})",
+            flush=True,
+        )
 
 
-def one_moment(args, begun, phase, k, after, times):
-    """Adds (late, ended) to times[phase that was hit]; AssertionError where another model is kept."""
-    options = options_for(phase, args.size, args.threads)
+def one_moment(args, begun, phase, watched, times):
+    """Adds times to those of the phase that was hit; AssertionError where another model is kept."""
+    options = options_for(phase, args.size, args.threads, args.batch, args.optimizer)
     trained = begun if args.size == "base" else new_model("tiny")
     with tempfile.TemporaryDirectory() as folder:
-        hit, late, ended, step = interrupted(trained, Path(folder) / "run", phase, k, after, options)
-        kept = t0.Model.from_pretrained(step_folder(Path(folder) / "run", step))
-    times.setdefault(hit, []).append((late, ended))
+        out = Path(folder) / "run"
+        ended = interrupted(trained, out, options, watched)
+        times.setdefault((watched.hit, "told"), []).append(watched.told - watched.sent)
+        if args.size == "base":
+            print(f"{watched.hit}: told after {1000 * (watched.told - watched.sent):,.0f} ms", flush=True)
+        if watched.sent_again is not None:
+            times.setdefault((watched.hit, "again"), []).append(ended - watched.sent_again)
+            for kept in map(lambda step: step_folder(out, step), steps_in(out)):
+                check_files(kept, read_manifest(kept)["files"])
+            return
+        times.setdefault((watched.hit, "late"), []).append(watched.left_phase - watched.sent)
+        times.setdefault((watched.hit, "ended"), []).append(ended - watched.sent)
+        (step,) = steps_in(out)[-1:]
+        kept = t0.Model.from_pretrained(step_folder(out, step))
     assert bytes_of(kept) == bytes_of(trained), "another model"
     if args.size == "tiny":
         fresh = model()

@@ -216,6 +216,25 @@ def test_a_full_disk_is_told_and_the_journal_stays(tmp_path, monkeypatch, asked)
     assert len(t0.evaluate(tiny(), suite(), progress=False, out=tmp_path).cells) == 6 and len(asked) == 6 - kept
 
 
+def test_a_folder_that_is_renamed_while_an_evaluation_writes_there_is_told(tmp_path, monkeypatch):
+    answer, calls, out, moved = cells_of_a_run.answer, [], tmp_path / "run", tmp_path / "moved"
+
+    def renaming(*arguments):
+        calls.append(len(calls))
+        if len(calls) == 2:
+            out.rename(moved)
+        return answer(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(evaluation, "answer", renaming)
+        with pytest.raises(FileNotFoundError, match=f"cannot write: the folder was renamed .* evaluating there: it is {moved} now"):
+            t0.evaluate(tiny(), suite(), progress=False, out=out, batch_tokens=1)
+    assert not out.exists()
+    kept = len(runs_of(moved))
+    assert 0 < kept < 6 and len(t0.evaluate(tiny(), suite(), progress=False, out=moved).cells) == 6
+    assert set(runs_of(moved).values()) == {1}
+
+
 def test_a_full_database_is_told(tmp_path):
     with journal.Journal(tmp_path) as opened:
         (pages,) = opened._database.execute("PRAGMA page_count").fetchone()

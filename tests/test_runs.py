@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,28 @@ def test_each_checkpoint_loads_in_transformers(tmp_path):
         loaded, told = transformers.T5ForConditionalGeneration.from_pretrained(step_folder(tmp_path, step), output_loading_info=True)
         assert not told["missing_keys"] and not told["unexpected_keys"] and not told["mismatched_keys"]
     assert steps_in(tmp_path) == [7, 9] and np.array_equal(loaded.shared.weight.detach().numpy(), trained.core.tensor("shared.weight"))
+
+
+@pytest.mark.parametrize("what", ["renamed", "removed", "replaced"])
+def test_a_folder_that_is_renamed_while_a_run_writes_there_is_told(tmp_path, what):
+    out, moved = tmp_path / "run", tmp_path / "moved"
+
+    def stop(report, log):
+        if log[-1]["step"] == 8:
+            out.rename(moved)
+            if what == "removed":
+                shutil.rmtree(moved)
+            if what == "replaced":
+                out.mkdir()
+
+    options = {"steps": 14, "checkpoint_every": 5, "log_every": 1}
+    with pytest.raises(FileNotFoundError, match="cannot write: the folder was renamed while this process is training there: it ") as caught:
+        run(model(), out, stop=stop, **options)
+    assert caught.value.filename == str(out)
+    assert (f"it is {moved} now" in str(caught.value)) == (what != "removed")
+    assert not out.exists() or what == "replaced" and not list(out.iterdir())
+    if what != "removed":
+        assert run(model(), moved, **options).losses == run(model(), None, **options).losses
 
 
 def test_a_log_that_cannot_be_synced_is_told(tmp_path):

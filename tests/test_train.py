@@ -517,7 +517,7 @@ class Signalling(FakeTrainer):
 @pytest.mark.parametrize("numbers, error, told, kept", [
     ([signal.SIGINT], KeyboardInterrupt, "SIGINT", 7),
     ([signal.SIGTERM], SystemExit, "SIGTERM", 7),
-    ([signal.SIGTERM, signal.SIGTERM, signal.SIGHUP], SystemExit, "SIGTERM", 7),  # as a batch system repeats it
+    ([signal.SIGHUP, signal.SIGHUP, signal.SIGTERM], SystemExit, "SIGHUP", 7),  # a terminal and its shell both tell
     ([signal.SIGINT, signal.SIGINT], KeyboardInterrupt, "SIGINT", 5),
     ([signal.SIGTERM, signal.SIGINT], KeyboardInterrupt, "SIGTERM", 5),
 ])  # fmt: skip
@@ -527,13 +527,37 @@ def test_a_second_ctrl_c_ends_at_once_with_the_last_checkpoint(tmp_path, monkeyp
         patch.setattr("t0native.training.train.Trainer", Signalling)
         patch.setattr(Signalling, "numbers", numbers)
         run(FakeModel(), out=tmp_path, checkpoint_every=5)
-    assert getattr(caught.value, "code", None) == (143 if error is SystemExit else None)
+    assert getattr(caught.value, "code", None) == ({"SIGTERM": 143, "SIGHUP": 129}[told] if error is SystemExit else None)
     assert steps_in(tmp_path)[-1] == kept
-    line = f"{told}: the step is finished and the run saved first; Ctrl-C once more ends at once"
+    line = f"{told}: the run is saved first; once more ends at once"
     assert capsys.readouterr().err.splitlines().count(line) == 1
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == handlers
     model, fresh = FakeModel(), FakeModel()
     assert run(model, out=tmp_path).losses == run(fresh).losses and model.w.tobytes() == fresh.w.tobytes()
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_another_signal_a_while_later_ends_at_once(tmp_path, monkeypatch, number, code):
+    monkeypatch.setattr("t0native.base.interrupts.REPEATED", 0.0)
+    monkeypatch.setattr("t0native.training.train.Trainer", Signalling)
+    monkeypatch.setattr(Signalling, "numbers", [signal.SIGTERM, number])
+    with pytest.raises(SystemExit) as caught:
+        run(FakeModel(), out=tmp_path, checkpoint_every=5)
+    assert caught.value.code == code and steps_in(tmp_path)[-1] == 5
+
+
+def test_a_step_torn_by_a_handler_of_somebody_else_is_not_saved(tmp_path, monkeypatch):
+    class Torn(FakeTrainer):
+        def apply(self, rate, step):
+            if step == 7:
+                self.model.w[:5] += 1
+                raise KeyboardInterrupt
+            return super().apply(rate, step)
+
+    monkeypatch.setattr("t0native.training.train.Trainer", Torn)
+    with pytest.raises(KeyboardInterrupt):
+        run(FakeModel(), out=tmp_path, checkpoint_every=5)
+    assert steps_in(tmp_path)[-1] == 5
 
 
 def test_signals_that_somebody_else_handles_are_left_alone(tmp_path):

@@ -312,7 +312,7 @@ def test_a_resumed_run_continues_bit_for_bit():
 def test_gradients_that_are_not_finite_change_nothing():
     core = build(*golden.MODELS["gated-untied"][:2])
     trainer = _core.Trainer(core)
-    before, state = core.tensor("shared.weight").copy(), trainer.state()
+    before, state = core.tensor("shared.weight").copy(), trainer.state().copy()
     for name, _ in core.tensors():
         trainer._writable_gradient(name)[...] = 0.1
     trainer._writable_gradient("encoder.final_layer_norm.weight")[2] = np.nan

@@ -12,8 +12,10 @@
 #include <string.h>
 
 enum { PARTS = 64, COLUMNS = 4096 /* at a time: rows are read in long runs */, RUN = 512 /* kept in the first cache */ };
+enum { WATCHED_ROWS = 256 /* summed between two questions whether to stop */ };
 
 typedef struct adafactor {
+    t0_exec *exec;
     const t0_kernels *kernels;
     float *w, *row, *column, *v;
     const float *g;
@@ -32,8 +34,8 @@ size_t t0_adafactor_state_size(const t0_adafactor *s, size_t rows, size_t column
 }
 
 static void update_rows(void *context, size_t index, size_t worker) {
-    (void)worker;
     adafactor *s = context;
+    if (t0_exec_stops(s->exec, worker)) return;
     const t0_range rows = t0_range_of(s->rows, s->parts, index);
     for (size_t i = rows.begin; i < rows.end; i++) {
         const double mean = s->kernels->sum_squares_double(s->g + i * s->columns, s->columns) / (double)s->columns + s->epsilon1;
@@ -42,12 +44,14 @@ static void update_rows(void *context, size_t index, size_t worker) {
 }
 
 static void update_columns(void *context, size_t index, size_t worker) {
-    (void)worker;
     adafactor *s = context;
     const size_t begin = index * s->width, n = s->columns - begin < s->width ? s->columns - begin : s->width;
     double sum[COLUMNS];
     for (size_t j = 0; j < n; j++) sum[j] = 0.0;
-    for (size_t i = 0; i < s->rows; i++) s->kernels->add_squares(sum, s->g + i * s->columns + begin, n);
+    for (size_t i = 0; i < s->rows; i++) {
+        if (i % WATCHED_ROWS == 0 && t0_exec_stops(s->exec, worker)) return;
+        s->kernels->add_squares(sum, s->g + i * s->columns + begin, n);
+    }
     for (size_t j = 0; j < n; j++) {
         const double mean = sum[j] / (double)s->rows + s->epsilon1;
         s->column[begin + j] = s->b * s->column[begin + j] + (1.0f - s->b) * (float)mean;
@@ -70,8 +74,8 @@ static size_t take_run(float *u, const adafactor *s, const float *inverse, size_
 
 /* Factored: sums of u^2 and w^2 of some rows. */
 static void measure_rows(void *context, size_t index, size_t worker) {
-    (void)worker;
     adafactor *s = context;
+    if (t0_exec_stops(s->exec, worker)) return;
     const t0_range rows = t0_range_of(s->rows, s->parts, index);
     double sum_u = 0.0, sum_w = 0.0;
     float inverse[COLUMNS], u[RUN];
@@ -92,8 +96,8 @@ static void measure_rows(void *context, size_t index, size_t worker) {
 }
 
 static void apply_rows(void *context, size_t index, size_t worker) {
-    (void)worker;
     adafactor *s = context;
+    if (t0_exec_stops(s->exec, worker)) return;
     const t0_range rows = t0_range_of(s->rows, s->parts, index);
     float inverse[COLUMNS], u[RUN];
     for (size_t begin = 0; begin < s->columns; begin += COLUMNS) {
@@ -111,8 +115,8 @@ static void apply_rows(void *context, size_t index, size_t worker) {
 
 /* Not factored: the moments, and sums of u^2 and w^2 of a run of elements. */
 static void update_elements(void *context, size_t index, size_t worker) {
-    (void)worker;
     adafactor *s = context;
+    if (t0_exec_stops(s->exec, worker)) return;
     const t0_range part = t0_range_of(s->n, s->parts, index);
     const size_t n = part.end - part.begin;
     s->sum_u[index] = s->kernels->adafactor_moment(s->v + part.begin, s->g + part.begin, n, s->b, s->epsilon1);
@@ -120,8 +124,8 @@ static void update_elements(void *context, size_t index, size_t worker) {
 }
 
 static void apply_elements(void *context, size_t index, size_t worker) {
-    (void)worker;
     adafactor *s = context;
+    if (t0_exec_stops(s->exec, worker)) return;
     const t0_range part = t0_range_of(s->n, s->parts, index);
     s->kernels->adafactor_apply(s->w + part.begin, s->v + part.begin, s->g + part.begin, part.end - part.begin, s->factor);
 }
@@ -141,7 +145,7 @@ static float step_factor(const adafactor *a, const t0_adafactor *s) {
 void t0_adafactor_step(t0_exec *exec, const t0_adafactor *s, float *w, float *state, const float *g, size_t rows, size_t columns,
                        uint64_t step) {
     const bool factored = is_factored(s, rows, columns);
-    adafactor a = {.kernels = t0_exec_kernels(exec), .w = w, .g = g, .rows = rows, .columns = columns, .n = rows * columns};
+    adafactor a = {.exec = exec, .kernels = t0_exec_kernels(exec), .w = w, .g = g, .rows = rows, .columns = columns, .n = rows * columns};
     assert(step >= 1);
     if (a.n == 0) return;
     a.b = (float)(1.0 - pow((double)step, -(double)s->decay));

@@ -1,4 +1,5 @@
-/* Optimisers on one tensor at a time. States are caller's blocks, cleared before step 1.
+/* Optimisers on one tensor at a time. States are caller's blocks, cleared before step 1. Where the exec is watched and stops, they
+ * leave weights and states unfinished.
  *
  * Adafactor as T5 ran it (Shazeer & Stern 2018; Mesh TensorFlow's defaults for T5):
  *     g2 = g^2 + 1e-30;  b = 1 - t^-0.8 (t = step + offset, from 1)

@@ -23,6 +23,9 @@ PyObject *t0py_model_decoder(PyObject *object, PyObject *args, PyObject *kwargs)
 extern const char t0py_tensors_doc[], t0py_tensor_doc[], t0py_writable_doc[], t0py_put_doc[], t0py_panels_doc[], t0py_init_doc[],
     t0py_find_nonfinite_doc[], t0py_decoder_doc[];
 
+/* A NumPy view [shape] of floats that live in `owner`, which it keeps alive. */
+PyObject *t0py_float_view(PyObject *owner, float *data, int ndim, const npy_intp *shape, bool writable);
+
 /* The tensor `name` of the table, at block + its offset; KeyError if there is none. */
 PyObject *t0py_tensor_view(PyObject *owner, const t0_model *model, float *block, PyObject *name, bool writable);
 

@@ -134,7 +134,7 @@ static PyObject *run_step(t0py_trainer *self, const t0py_ragged *sources, const 
     t0_status status;
     Py_BEGIN_ALLOW_THREADS
     status = t0_trainer_gradients(self->trainer, &result, &sources->batch, &targets->batch, step, &poll, &err);
-    if (status == T0_OK && learning_rate) status = t0_trainer_apply(self->trainer, &result, *learning_rate, step, &err);
+    if (status == T0_OK && learning_rate) status = t0_trainer_apply(self->trainer, &result, *learning_rate, step, NULL, &err);
     Py_END_ALLOW_THREADS
     PyThread_release_lock(self->lock);
     if (status != T0_OK) return t0py_raise(state_of(self), &err);
@@ -184,19 +184,25 @@ static PyObject *trainer_step(PyObject *object, PyObject *args, PyObject *kwargs
     return take_and_run((t0py_trainer *)object, arrays, step, &learning_rate);
 }
 
-PyDoc_STRVAR(apply_doc, "apply($self, learning_rate, step)\n--\n\nClips and applies the gradients; returns their norm before clipping.");
+PyDoc_STRVAR(apply_doc,
+             "apply($self, learning_rate, step, abandon=False)\n--\n\n"
+             "Clips and applies the gradients; returns their norm before clipping. abandon: what a signal's handler raises ends it "
+             "in the midst, and weights and state are those of no step; without, signals wait until the end.");
 static PyObject *trainer_apply(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"learning_rate", "step", NULL};
+    static char *names[] = {"learning_rate", "step", "abandon", NULL};
     t0py_trainer *self = (t0py_trainer *)object;
     float learning_rate;
     unsigned long long step;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "fK:apply", names, &learning_rate, &step)) return NULL;
+    int abandon = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "fK|p:apply", names, &learning_rate, &step, &abandon)) return NULL;
     if (!step_number_valid(step) || !lock_take(self)) return NULL;
     t0_step_result result = {0};
     t0_error err;
+    t0py_interrupt stop;
+    const t0_poll poll = t0py_poll(&stop);
     t0_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = t0_trainer_apply(self->trainer, &result, learning_rate, step, &err);
+    status = t0_trainer_apply(self->trainer, &result, learning_rate, step, abandon ? &poll : NULL, &err);
     Py_END_ALLOW_THREADS
     PyThread_release_lock(self->lock);
     return status == T0_OK ? PyFloat_FromDouble(result.grad_norm) : t0py_raise(state_of(self), &err);
@@ -217,18 +223,15 @@ static PyObject *trainer_gradient_writable(PyObject *object, PyObject *name) {
 }
 
 PyDoc_STRVAR(state_doc, "state($self)\n--\n\n"
-                        "Copy of the optimiser's state, float32 [n]: with the weights and the step number, all that resuming needs.");
+                        "Read-only view of the optimiser's state, float32 [n], which the next step changes: with the weights and the step "
+                        "number, all that resuming needs.");
 static PyObject *trainer_state(PyObject *object, PyObject *unused) {
     (void)unused;
     t0py_trainer *self = (t0py_trainer *)object;
     size_t n;
-    if (!lock_take(self)) return NULL;
-    const float *block = t0_trainer_state_block(self->trainer, &n);
+    float *block = t0_trainer_state_block(self->trainer, &n);
     const npy_intp shape[1] = {(npy_intp)n};
-    PyObject *out = PyArray_SimpleNew(1, shape, NPY_FLOAT32);
-    if (out && n > 0) memcpy(PyArray_DATA((PyArrayObject *)out), block, n * sizeof(float));
-    PyThread_release_lock(self->lock);
-    return out;
+    return t0py_float_view(object, block, 1, shape, false);
 }
 
 PyDoc_STRVAR(load_state_doc, "load_state($self, state, /)\n--\n\nTakes what state() gave, as a float32 array or its bytes.");

@@ -4,8 +4,7 @@
 #include <assert.h>
 #include <math.h>
 
-/* A NumPy view of floats that live in `owner`, which it keeps alive. */
-static PyObject *float_view(PyObject *owner, float *data, int ndim, const npy_intp *shape, bool writable) {
+PyObject *t0py_float_view(PyObject *owner, float *data, int ndim, const npy_intp *shape, bool writable) {
     const int flags = writable ? NPY_ARRAY_CARRAY : NPY_ARRAY_CARRAY_RO;
     PyObject *view = PyArray_New(&PyArray_Type, ndim, shape, NPY_FLOAT32, NULL, data, 0, flags, NULL);
     if (!view) return NULL;
@@ -28,7 +27,7 @@ PyObject *t0py_tensor_view(PyObject *owner, const t0_model *model, float *block,
     assert(!model->packed && tensor->offset + tensor->rows * tensor->columns <= model->n_weights);
     const npy_intp shape[2] = {(npy_intp)tensor->rows, (npy_intp)tensor->columns};
     const int skip = tensor->is_vector ? 1 : 0;
-    return float_view(owner, block + tensor->offset, 2 - skip, shape + skip, writable);
+    return t0py_float_view(owner, block + tensor->offset, 2 - skip, shape + skip, writable);
 }
 
 const char t0py_tensors_doc[] = "tensors($self)\n--\n\nList of (name, shape), in the order of memory. Names are the hub's.";

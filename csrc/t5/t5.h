@@ -83,8 +83,10 @@ void t0_trainer_free(t0_trainer *trainer);
 t0_status t0_trainer_gradients(t0_trainer *trainer, t0_step_result *result, const t0_ragged *sources, const t0_ragged *targets,
                                uint64_t step, const t0_poll *poll, t0_error *err);
 /* Clips and applies the gradients in place. Does nothing and returns T0_ENUMERIC when their norm is not finite (the
- * tensor is named). Never interrupted halfway. Steps count from 1. */
-t0_status t0_trainer_apply(t0_trainer *trainer, t0_step_result *result, float learning_rate, uint64_t step, t0_error *err);
+ * tensor is named). Steps count from 1. poll: NULL, and it runs to its end; or what may end it in the midst with T0_EINTERRUPT:
+ * weights, states and gradients are then those of no step. */
+t0_status t0_trainer_apply(t0_trainer *trainer, t0_step_result *result, float learning_rate, uint64_t step, const t0_poll *poll,
+                           t0_error *err);
 
 /* Bytes that such a trainer of this model, of which nothing but the tables is read (t0_model_outline), holds beside the weights and
  * what its threads need; activations: for this batch, of which offsets alone are read; 0 for an empty one. */

@@ -288,6 +288,15 @@ static void run_tasks(t0_trainer *trainer, t0_task task, size_t n) {
     else t0_exec_run(trainer->exec, task, trainer, n);
 }
 
+/* Passes over all gradients or weights ask `poll` until watch_ends; of a model that is cut into shards they take a moment. */
+static void watch_begins(t0_trainer *trainer, const t0_poll *poll) {
+    for (size_t i = 0; i < trainer->n_shards; i++) t0_exec_watch(trainer->shards[i].exec, trainer->n_shards == 1 ? poll : NULL);
+}
+
+static t0_status watch_ends(t0_trainer *trainer, t0_status status, t0_error *err) {
+    return t0_exec_unwatch(trainer->shards[0].exec, status, err);
+}
+
 /* gradients += those of shards 1, 2, ..., in this order; then their squared norms by tensor. */
 static void reduce_tensors(void *context, size_t index, size_t worker) {
     t0_trainer *trainer = context;
@@ -306,14 +315,15 @@ static void measure_tensors(void *context, size_t index, size_t worker) {
     (void)worker;
     for (size_t i = index; i < trainer->model->n_tensors; i += trainer->n_shards) {
         const t0_tensor *tensor = &trainer->model->tensors[i];
-        if (trainer->frozen[i]) continue; /* its norm stays 0 */
+        if (trainer->frozen[i] || t0_exec_stops(task_exec(trainer, index), 0)) continue; /* a frozen one's norm stays 0 */
         trainer->norms[i] = t0_norm_squared(task_exec(trainer, index), trainer->gradients + tensor->offset, tensor->rows * tensor->columns);
     }
 }
 
-/* Norm of all gradients; T0_ENUMERIC with the first tensor whose own is not finite. */
+/* Norm of all gradients; T0_ENUMERIC with the first tensor whose own is not finite. Watched. */
 static t0_status measure(t0_trainer *trainer, double *norm, uint64_t step, t0_error *err) {
     run_tasks(trainer, measure_tensors, trainer->n_shards);
+    T0_TRY(t0_exec_check(trainer->shards[0].exec, err));
     double sum = 0.0;
     for (size_t i = 0; i < trainer->model->n_tensors; i++) {
         if (!isfinite(trainer->norms[i]))
@@ -360,7 +370,9 @@ t0_status t0_trainer_gradients(t0_trainer *trainer, t0_step_result *result, cons
     result->source_tokens = (size_t)sources->offsets[sources->n];
     result->target_tokens = (size_t)targets->offsets[targets->n];
     result->loss = loss / (double)result->target_tokens;
-    return measure(trainer, &result->grad_norm, step, err);
+    watch_begins(trainer, poll);
+    const t0_status status = measure(trainer, &result->grad_norm, step, err);
+    return watch_ends(trainer, status, err);
 }
 
 /* ---- the plan of its memory -------------------------------------------------------------------------------------- */
@@ -432,20 +444,23 @@ static void apply_tensors(void *context, size_t index, size_t worker) {
     t0_trainer *trainer = context;
     (void)worker;
     for (size_t i = index; i < trainer->model->n_tensors; i += trainer->n_shards)
-        if (!trainer->frozen[i]) apply_tensor(trainer, task_exec(trainer, index), i);
+        if (!trainer->frozen[i] && !t0_exec_stops(task_exec(trainer, index), 0)) apply_tensor(trainer, task_exec(trainer, index), i);
 }
 
-t0_status t0_trainer_apply(t0_trainer *trainer, t0_step_result *result, float learning_rate, uint64_t step, t0_error *err) {
+t0_status t0_trainer_apply(t0_trainer *trainer, t0_step_result *result, float learning_rate, uint64_t step, const t0_poll *poll,
+                           t0_error *err) {
     if (step < 1) return t0_fail(err, T0_EVALUE, "step 0: steps count from 1");
     if (!isfinite(learning_rate) || learning_rate < 0.0f)
         return t0_fail(err, T0_EVALUE, "learning rate %g: it must be finite and not below 0", (double)learning_rate);
     double norm = 0.0;
-    T0_TRY(measure(trainer, &norm, step, err));
+    watch_begins(trainer, poll);
+    const t0_status status = measure(trainer, &norm, step, err);
+    if (status != T0_OK) return watch_ends(trainer, status, err);
     result->grad_norm = norm;
     const double limit = trainer->options.clip_norm;
     trainer->clip = limit > 0.0 && norm + 1e-6 > limit ? (float)(limit / (norm + 1e-6)) : 1.0f;
     trainer->learning_rate = learning_rate;
     trainer->step = step;
     run_tasks(trainer, apply_tensors, trainer->n_shards);
-    return T0_OK;
+    return watch_ends(trainer, T0_OK, err);
 }

@@ -328,7 +328,7 @@ static PyObject *evaluate_lookup(t0_context *c, const t0_node *node) {
     c->where = node;
     if (base && node->kind == T_ATTR) out = t0_get_attribute(c, base, node->value, node->attrs);
     else if (key) out = t0_get_item(c, base, key);
-    if (out && key && c->notes) t0_note_lookup(c, node, base, key, out);
+    if (out && key && c->notes && t0_note_lookup(c, node, base, key, out) < 0) Py_CLEAR(out);
     Py_XDECREF(base);
     Py_XDECREF(key);
     return out;

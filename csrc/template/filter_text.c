@@ -8,9 +8,9 @@
 /* A subclass of str that has a method of its own for what a filter does: Jinja would call it. */
 static int refuse_own_method(t0_context *c, PyObject *value, PyObject *method) {
     uint16_t type;
-    return t0_inherits(value, method, &type)
-               ? 0
-               : t0_refuse(c, "%s has a method %U of its own: put |string before the filter", Py_TYPE(value)->tp_name, method);
+    const int inherits = t0_inherits(value, method, &type);
+    if (inherits != 0) return inherits < 0 ? -1 : 0;
+    return t0_refuse(c, "%s has a method %U of its own: put |string before the filter", Py_TYPE(value)->tp_name, method);
 }
 
 static PyObject *call(t0_context *c, PyObject *value, const char *name, PyObject *argument) {
@@ -127,7 +127,7 @@ T0_FILTER(title) {
         const bool kind = starts_word(PyUnicode_READ_CHAR(text, from));
         for (to = from + 1; to < size && starts_word(PyUnicode_READ_CHAR(text, to)) == kind; to++) {}
         PyObject *head = PyUnicode_Substring(text, from, from + 1), *tail = PyUnicode_Substring(text, from + 1, to);
-        PyObject *upper = head ? call(c, head, "upper", NULL) : NULL, *lower = tail ? call(c, tail, "lower", NULL) : NULL;
+        PyObject *upper = head && tail ? call(c, head, "upper", NULL) : NULL, *lower = upper ? call(c, tail, "lower", NULL) : NULL;
         const int failed = !upper || !lower || PyList_Append(pieces, upper) < 0 || PyList_Append(pieces, lower) < 0;
         Py_XDECREF(head);
         Py_XDECREF(tail);

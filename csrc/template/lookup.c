@@ -30,7 +30,20 @@ uint16_t t0_type_of(const t0_context *c, PyObject *value) {
     return type == c->runtime->loop_type ? T0_TYPE_LOOP : T0_TYPE_OTHER;
 }
 
-uint32_t t0_attribute_types(PyObject *name) {
+bool t0_forgive(void) {
+    if (!PyErr_Occurred()) return true;
+    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) return false;
+    PyErr_Clear();
+    return true;
+}
+
+int t0_has_attribute(PyObject *value, PyObject *name) {
+    PyObject *attribute = PyObject_GetAttr(value, name);
+    Py_XDECREF(attribute);
+    return attribute ? 1 : t0_forgive() ? 0 : -1;
+}
+
+int64_t t0_attribute_types(PyObject *name) {
     PyObject *samples[9] = {PyUnicode_New(0, 0),
                             PyDict_New(),
                             PyList_New(0),
@@ -42,11 +55,12 @@ uint32_t t0_attribute_types(PyObject *name) {
                             PyObject_CallFunction((PyObject *)&PyRange_Type, "i", 0)};
     static const uint16_t bits[9] = {T0_TYPE_STR,  T0_TYPE_DICT,  T0_TYPE_LIST, T0_TYPE_INT,  T0_TYPE_FLOAT,
                                      T0_TYPE_BOOL, T0_TYPE_TUPLE, T0_TYPE_NONE, T0_TYPE_RANGE};
-    uint32_t types = 0;
+    int64_t types = 0;
     for (int i = 0; i < 9; i++) {
-        if (samples[i] && PyObject_HasAttr(samples[i], name)) types |= bits[i];
-        Py_XDECREF(samples[i]);
+        const int has = types >= 0 && samples[i] ? t0_has_attribute(samples[i], name) : -1;
+        types = has < 0 ? -1 : has ? types | bits[i] : types;
     }
+    for (int i = 0; i < 9; i++) Py_XDECREF(samples[i]);
     return types;
 }
 
@@ -94,8 +108,8 @@ PyObject *t0_get_attribute(t0_context *c, PyObject *base, PyObject *name, uint32
         PyObject *part = t0_group_attribute(base, name);
         if (part) return part;
     }
-    if (Py_TYPE(base) == c->runtime->macro_type || PyObject_HasAttr(base, name)) return refuse_attribute(c, base, name);
-    return item_or_undefined(c, base, name);
+    const int has = Py_TYPE(base) == c->runtime->macro_type ? 1 : t0_has_attribute(base, name);
+    return has < 0 ? NULL : has ? refuse_attribute(c, base, name) : item_or_undefined(c, base, name);
 }
 
 /* Values whose attributes are their own: none is reached by its name in Python. */
@@ -111,7 +125,8 @@ T0_FILTER(attr) {
     if (!PyUnicode_Check(name)) return PyErr_Format(PyExc_TypeError, "attr needs the name of an attribute, not %s", Py_TYPE(name)->tp_name);
     if (t0_is_undefined(c, value)) return undefined_base(value);
     if (is_ours(c, value)) return t0_get_attribute(c, value, name, 0);
-    return PyObject_HasAttr(value, name) ? refuse_attribute(c, value, name) : t0_undefined(c, name);
+    const int has = t0_has_attribute(value, name);
+    return has < 0 ? NULL : has ? refuse_attribute(c, value, name) : t0_undefined(c, name);
 }
 
 static PyObject *sequence_item(t0_context *c, PyObject *base, PyObject *key, uint16_t type) {
@@ -158,8 +173,8 @@ PyObject *t0_get_item(t0_context *c, PyObject *base, PyObject *key) {
     }
     if (!PyUnicode_Check(key)) return t0_undefined(c, key);
     if (is_ours(c, base)) return t0_get_attribute(c, base, key, 0);
-    if (PyObject_HasAttr(base, key)) return refuse_attribute(c, base, key);
-    return t0_undefined(c, key);
+    const int has = t0_has_attribute(base, key);
+    return has < 0 ? NULL : has ? refuse_attribute(c, base, key) : t0_undefined(c, key);
 }
 
 PyObject *t0_path_parse(t0_context *c, PyObject *attribute) {

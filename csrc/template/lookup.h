@@ -5,7 +5,7 @@
 #include "template/context.h"
 
 uint16_t t0_type_of(const t0_context *c, PyObject *value); /* one of T0_TYPE_... */
-uint32_t t0_attribute_types(PyObject *name);               /* bit set of the built-in types that have it */
+int64_t t0_attribute_types(PyObject *name);                /* bit set of the built-in types that have it, or -1 with an exception */
 PyObject *t0_get_attribute(t0_context *c, PyObject *base, PyObject *name, uint32_t types); /* types: t0_attribute_types(name) */
 PyObject *t0_get_item(t0_context *c, PyObject *base, PyObject *key);
 PyObject *t0_path_parse(t0_context *c, PyObject *attribute); /* str, int or None -> tuple of keys */

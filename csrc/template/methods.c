@@ -190,7 +190,8 @@ PyObject *t0_call_method(t0_context *c, const t0_node *node, PyObject *self, t0_
     const t0_method *method = node->fn;
     if (t0_is_undefined(c, self)) return PyObject_GetItem(self, Py_None);
     uint16_t type = t0_type_of(c, self);
-    if (type == T0_TYPE_OTHER && t0_inherits(self, node->value, &type) && charge_subclass(c, self) < 0) return NULL;
+    const int inherits = type == T0_TYPE_OTHER ? t0_inherits(self, node->value, &type) : 0;
+    if (inherits < 0 || (inherits && charge_subclass(c, self) < 0)) return NULL;
     if (type == T0_TYPE_LOOP && method->types & T0_TYPE_LOOP) return t0_loop_call(c, self, node->value, args);
     if (type == T0_TYPE_HELPER && method->types & T0_TYPE_HELPER && !args->count) return t0_helper_call(self, node->value);
     if (!(method->types & type)) {

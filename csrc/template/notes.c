@@ -58,7 +58,7 @@ void t0_note_cut(t0_context *c) {
         add(c, (t0_note){.kind = T0_NOTE_CUT, .field = Py_XNewRef(root_name(c->where)), .size = -1});
 }
 
-/* A number or None of a type of Python's own that equals the key, or NULL. */
+/* A number or None of a type of Python's own that equals the key; NULL, perhaps with an exception, where there is none. */
 static PyObject *plain_key(PyObject *key) {
     if (key == Py_None || PyBool_Check(key) || PyLong_CheckExact(key) || PyFloat_CheckExact(key) || PyUnicode_CheckExact(key))
         return Py_NewRef(key);
@@ -66,40 +66,37 @@ static PyObject *plain_key(PyObject *key) {
                       : PyFloat_Check(key) ? PyFloat_FromDouble(PyFloat_AS_DOUBLE(key))
                       : PyIndex_Check(key) ? PyNumber_Index(key)
                                            : NULL;
-    PyErr_Clear();
     return plain;
 }
 
-/* The places of a sequence, or -1: a text is none here, a mapping has keys. */
+/* The places of a sequence, or -1, perhaps with an exception: a text is none here, a mapping has keys. */
 static Py_ssize_t places_of(PyObject *base) {
     if (PyList_CheckExact(base)) return PyList_GET_SIZE(base);
     if (PyUnicode_Check(base) || PyDict_Check(base) || !PySequence_Check(base)) return -1;
-    const Py_ssize_t size = PyObject_Size(base);
-    PyErr_Clear();
-    return size;
+    return PyObject_Size(base);
 }
 
 static bool is_written(const t0_node *index) { return index->kind == T_CONST || (index->kind == T_UNARY && index->a->kind == T_CONST); }
 
-static bool is_negative(PyObject *key) {
-    if (!PyIndex_Check(key) || PyBool_Check(key)) return false;
-    const Py_ssize_t place = PyNumber_AsSsize_t(key, NULL);
-    PyErr_Clear();
-    return place < 0;
-}
+/* Also where it raises an exception, which stays. */
+static bool is_negative(PyObject *key) { return PyIndex_Check(key) && !PyBool_Check(key) && PyNumber_AsSsize_t(key, NULL) < 0; }
 
-void t0_note_lookup(t0_context *c, const t0_node *node, PyObject *base, PyObject *key, PyObject *item) {
+int t0_note_lookup(t0_context *c, const t0_node *node, PyObject *base, PyObject *key, PyObject *item) {
     assert(node->kind == T_ITEM);
-    if (!c->notes || is_written(node->b)) return;
+    if (!c->notes || is_written(node->b)) return 0;
     const bool missing = t0_is_undefined(c, item);
-    if (missing ? Py_REFCNT(item) > 1 : !is_negative(key)) return; /* an undefined value that lay in `base` tells its own origin */
+    if (missing && Py_REFCNT(item) > 1) return 0; /* an undefined value that lay in `base` tells its own origin */
+    if (!missing && (!is_negative(key) || PyErr_Occurred())) return t0_forgive() ? 0 : -1;
     const Py_ssize_t size = places_of(base);
-    if (size < 0 && !missing) return;
+    if (!t0_forgive()) return -1;
+    if (size < 0 && !missing) return 0;
+    PyObject *const plain = t0_is_undefined(c, key) ? NULL : plain_key(key);
+    if (!t0_forgive()) return -1;
     PyObject *const of = base == c->answer_choices ? c->runtime->answer_choices : root_name(node->a);
-    const t0_note note = {
-        T0_NOTE_NEGATIVE, 0, Py_XNewRef(of), t0_is_undefined(c, key) ? NULL : plain_key(key), Py_XNewRef(root_name(node->b)), size};
+    const t0_note note = {T0_NOTE_NEGATIVE, 0, Py_XNewRef(of), plain, Py_XNewRef(root_name(node->b)), size};
     if (missing) t0_undefined_remember(item, note.of, note.key, note.field, note.size);
     else add(c, note);
+    return 0;
 }
 
 /* What was made a text: the operand of a print or of the filters over it. */

@@ -33,9 +33,10 @@ typedef struct t0_notes {
 
 void t0_notes_clear(t0_notes *notes);
 
-/* Each does nothing where the rendering keeps no notes; none fails. */
+/* Each does nothing where the rendering keeps no notes. */
 void t0_note_cut(t0_context *c);
-void t0_note_lookup(t0_context *c, const t0_node *node, PyObject *base, PyObject *key, PyObject *item); /* T_ITEM: item = base[key] */
+/* T_ITEM: item = base[key]. -1: memory ran out, or a signal came. */
+int t0_note_lookup(t0_context *c, const t0_node *node, PyObject *base, PyObject *key, PyObject *item);
 void t0_note_printed(t0_context *c, PyObject *value, PyObject *text); /* text = str(value), value no text; at c->where */
 
 #endif

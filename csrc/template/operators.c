@@ -182,8 +182,8 @@ static int check_sum(t0_context *c, PyObject *a, PyObject *b) {
     if (PyUnicode_Check(a) && PyUnicode_Check(b))
         return t0_charge_size(c, (uint64_t)PyUnicode_GET_LENGTH(a) + (uint64_t)PyUnicode_GET_LENGTH(b));
     if (!PySequence_Check(a) || !PySequence_Check(b) || PyDict_Check(a)) return 0;
-    const Py_ssize_t left = PyObject_Size(a), right = PyObject_Size(b);
-    if (left < 0 || right < 0) return PyErr_Clear(), 0;
+    const Py_ssize_t left = PyObject_Size(a), right = left < 0 ? -1 : PyObject_Size(b);
+    if (right < 0) return t0_forgive() ? 0 : -1;
     return t0_charge(c, 1 + (uint64_t)(left + right) / 8);
 }
 

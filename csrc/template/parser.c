@@ -209,7 +209,9 @@ static t0_status parse_dot(t0_parser *p, const t0_token *at, t0_node **out) {
                           PyUnicode_AsUTF8(name.value));
     T0_TRY(make(p, T_ATTR, &name, *out, NULL, NULL, 0, out));
     (*out)->value = name.value;
-    (*out)->attrs = t0_attribute_types(name.value);
+    const int64_t types = t0_attribute_types(name.value);
+    if (types < 0) return t0_fail(p->err, T0_EPYTHON, "attributes");
+    (*out)->attrs = (uint32_t)types;
     return T0_OK;
 }
 

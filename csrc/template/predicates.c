@@ -25,9 +25,8 @@ TEST(string) { return (void)c, (void)args, PyUnicode_Check(value); }
 TEST(mapping) { return (void)c, (void)args, PyDict_Check(value); }
 /* Whether a call on the value came to something; where it did not, its exception is no error of the template. */
 static int answers(PyObject *result) {
-    if (!result) PyErr_Clear();
     Py_XDECREF(result);
-    return result != NULL;
+    return result ? 1 : t0_forgive() ? 0 : -1;
 }
 TEST(iterable) {
     (void)args;
@@ -41,15 +40,19 @@ TEST(sequence) { /* has a length and items */
     const bool items = (type->tp_as_sequence && type->tp_as_sequence->sq_item) ||
                        (type->tp_as_mapping && type->tp_as_mapping->mp_subscript);
     const bool sized = PyObject_Size(value) >= 0;
-    if (!sized) PyErr_Clear();
-    return sized && items;
+    return t0_forgive() ? sized && items : -1;
 }
 TEST(callable) {
     (void)args;
     const PyTypeObject *type = Py_TYPE(value);
     return type == c->runtime->macro_type || type == c->runtime->loop_type || t0_is_joiner(c, value) || PyCallable_Check(value);
 }
-TEST(escaped) { return (void)c, (void)args, PyObject_HasAttrString(value, "__html__"); }
+TEST(escaped) {
+    PyObject *name = ((void)c, (void)args, PyUnicode_InternFromString("__html__"));
+    const int has = name ? t0_has_attribute(value, name) : -1;
+    Py_XDECREF(name);
+    return has;
+}
 /* Is it a name at all? Jinja looks it up in a dict, so that it must hash. */
 static int names(t0_context *c, PyObject *value) {
     if (PyUnicode_Check(value)) return 1;

@@ -15,8 +15,7 @@ static PyObject *describe(const t0_context *c, PyObject *type, PyObject *cause, 
     const char *name = ((PyTypeObject *)type)->tp_name;
     PyObject *message = type == c->runtime->TemplateError ? PyUnicode_FromFormat("line %u, column %u: %S", line, column, cause)
                                                           : PyUnicode_FromFormat("line %u, column %u: %s: %S", line, column, name, cause);
-    if (message || !PyErr_ExceptionMatches(PyExc_Exception)) return message;
-    PyErr_Clear();
+    if (message || !t0_forgive()) return message;
     return PyUnicode_FromFormat("line %u, column %u: %s", line, column, name);
 }
 

@@ -63,10 +63,9 @@ PyObject *t0_runtime_new(PyObject *TemplateError) {
     t0_runtime *r = type ? (t0_runtime *)type->tp_alloc(type, 0) : NULL;
     Py_XDECREF(type);
     if (!r) return NULL;
-    PyObject *builtins = PyEval_GetBuiltins(), *numbers = PyImport_ImportModule("numbers"),
-             *copy = numbers ? PyImport_ImportModule("copy") : NULL;
+    PyObject *numbers = PyImport_ImportModule("numbers"), *copy = numbers ? PyImport_ImportModule("copy") : NULL;
     r->TemplateError = Py_NewRef(TemplateError);
-    r->round = Py_XNewRef(PyDict_GetItemString(builtins, "round"));
+    r->round = copy ? PyMapping_GetItemString(PyEval_GetBuiltins(), "round") : NULL;
     r->number = numbers ? PyObject_GetAttrString(numbers, "Number") : NULL;
     r->copy = copy ? PyObject_GetAttrString(copy, "copy") : NULL;
     Py_XDECREF(numbers);

@@ -7,18 +7,18 @@
 
 #include "template/allowed.h"
 #include "template/budget.h"
+#include "template/values.h"
 
-/* Is `bound` the method that this type of Python's own has by this name? */
+/* Is `bound` the method that this type of Python's own has by this name? Leaves the exception of looking for it. */
 static bool is_method_of(PyTypeObject *type, PyObject *name, PyObject *bound) {
     PyObject *method = PyObject_GetAttr((PyObject *)type, name);
     const bool same = method && Py_IS_TYPE(method, &PyMethodDescr_Type) &&
                       ((PyCFunctionObject *)bound)->m_ml == ((PyMethodDescrObject *)method)->d_method;
     Py_XDECREF(method);
-    PyErr_Clear();
     return same;
 }
 
-bool t0_inherits(PyObject *value, PyObject *name, uint16_t *type) {
+int t0_inherits(PyObject *value, PyObject *name, uint16_t *type) {
     static const struct {
         PyTypeObject *type;
         uint16_t bit;
@@ -27,33 +27,35 @@ bool t0_inherits(PyObject *value, PyObject *name, uint16_t *type) {
     PyObject *bound = PyObject_GetAttr(value, name);
     bool inherits = false;
     const bool whole = bound && PyCFunction_CheckExact(bound) && PyCFunction_GET_SELF(bound) == value;
-    for (size_t i = 0; whole && !inherits && i < sizeof bases / sizeof *bases; i++)
+    for (size_t i = 0; whole && !inherits && i < sizeof bases / sizeof *bases && t0_forgive(); i++)
         if (PyObject_TypeCheck(value, bases[i].type) && (inherits = is_method_of(bases[i].type, name, bound))) *type = bases[i].bit;
     Py_XDECREF(bound);
-    PyErr_Clear();
-    return inherits;
+    return inherits ? 1 : t0_forgive() ? 0 : -1;
 }
 
-/* Does the type of a dict read items by dict's own __getitem__, and make those that are not there by a __missing__? */
-static bool grows(PyObject *value) {
-    if (!PyDict_Check(value) || PyDict_CheckExact(value)) return false;
+/* Does the type of a dict read items by dict's own __getitem__, and make those that are not there by a __missing__? -1: as t0_inherits. */
+static int grows(PyObject *value) {
+    if (!PyDict_Check(value) || PyDict_CheckExact(value)) return 0;
     PyObject *const type = (PyObject *)Py_TYPE(value);
-    if (!PyObject_HasAttrString(type, "__missing__")) return false;
-    PyObject *own = PyObject_GetAttrString(type, "__getitem__"), *of_dict = PyObject_GetAttrString((PyObject *)&PyDict_Type, "__getitem__");
-    const bool same = own && own == of_dict;
+    PyObject *missing = PyObject_GetAttrString(type, "__missing__");
+    PyObject *own = missing ? PyObject_GetAttrString(type, "__getitem__") : NULL;
+    PyObject *of_dict = own ? PyObject_GetAttrString((PyObject *)&PyDict_Type, "__getitem__") : NULL;
+    const int same = own && own == of_dict;
+    Py_XDECREF(missing);
     Py_XDECREF(own);
     Py_XDECREF(of_dict);
-    PyErr_Clear();
-    return same;
+    return t0_forgive() ? same : -1;
 }
 
 PyObject *t0_unchanging(t0_context *c, PyObject *value) {
-    if (!grows(value)) return Py_NewRef(value);
+    const int copied = grows(value);
+    if (copied <= 0) return copied < 0 ? NULL : Py_NewRef(value);
     return t0_charge(c, 1 + (uint64_t)PyDict_GET_SIZE(value) / 4) < 0 ? NULL : PyObject_CallOneArg(c->runtime->copy, value);
 }
 
 PyObject *t0_item_of(t0_context *c, PyObject *base, PyObject *key) {
-    if (!grows(base)) return PyObject_GetItem(base, key);
+    const int copied = grows(base);
+    if (copied <= 0) return copied < 0 ? NULL : PyObject_GetItem(base, key);
     PyObject *item = PyDict_GetItemWithError(base, key);
     if (item || PyErr_Occurred()) return Py_XNewRef(item);
     PyObject *copy = t0_unchanging(c, base);

@@ -5,8 +5,8 @@
 #include "template/context.h"
 
 /* Whether value.name is the method that str, dict, OrderedDict, list, tuple, int or float has; *type: the T0_TYPE_... of which one.
- * Clears any exception that looking it up raises. */
-bool t0_inherits(PyObject *value, PyObject *name, uint16_t *type);
+ * -1: looking it up ran out of memory, or a signal came; any other exception means that it is not. */
+int t0_inherits(PyObject *value, PyObject *name, uint16_t *type);
 
 /* New references; NULL: exception set. */
 PyObject *t0_item_of(t0_context *c, PyObject *base, PyObject *key); /* base[key]; a dict's __missing__ works on a copy of it */

@@ -10,13 +10,16 @@ import os
 import shutil
 from pathlib import Path
 
+from t0native.base.interrupts import answering_signals
 from t0native.base.jsontext import json_text
 
 __all__ = [
-    "FileSet", "append_line", "check_place", "make_folder", "new_folder", "remove_folder", "remove_leftovers", "replacing", "sync_log",
-    "write_bytes", "write_json", "write_text",
+    "PIECE", "FileSet", "append_line", "check_place", "make_folder", "new_folder", "remove_folder", "remove_leftovers", "replacing",
+    "sync_log", "write_bytes", "write_json", "write_text",
 ]  # fmt: skip
 
+PIECE = 1 << 22  # bytes written between two looks for signals
+_LARGE = 1 << 24  # bytes: what takes the system a while
 _NO_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)  # of systems that sync no folder; any other error is one of the disk
 
 
@@ -56,11 +59,11 @@ class FileSet:
         self._written.append((temporary, self.folder / name))
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
         with _naming_errors(self.folder / name), open(temporary, mode, **text) as file:
-            digested = file if self._digests is None else _Digested(file)
-            yield digested
+            written = _Pieces(file, hashlib.sha256() if self._digests is not None else None) if "b" in mode else file
+            yield written
             _sync_file(file)
         if self._digests is not None:
-            self._digests[name] = digested.digest()
+            self._digests[name] = written.digest()
 
     def __exit__(self, kind, error, trace):
         try:
@@ -79,19 +82,28 @@ class FileSet:
                     self.folder.rmdir()  # succeeds only where nothing was written
 
 
-class _Digested:
-    """A file being written in binary, and the SHA-256 of what was written."""
+class _Pieces:
+    """A file being written in binary, piece by piece, so that signals are answered in between; and, where asked for, its SHA-256."""
 
-    def __init__(self, file):
-        self._file, self._bytes, self._sha256 = file, 0, hashlib.sha256()
+    def __init__(self, file, sha256):
+        self._file, self._bytes, self._sha256 = file, 0, sha256
 
     def write(self, data):
-        self._sha256.update(data)
-        self._bytes += memoryview(data).nbytes
-        return self._file.write(data)
+        view = memoryview(data)
+        view = view.cast("B") if view.nbytes else view
+        for at in range(0, view.nbytes, PIECE):
+            piece = view[at : at + PIECE]
+            if self._sha256 is not None:
+                self._sha256.update(piece)
+            self._file.write(piece)
+        self._bytes += view.nbytes
+        return view.nbytes
 
     def digest(self):
         return {"bytes": self._bytes, "sha256": self._sha256.hexdigest()}
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
 
 
 def make_folder(path):
@@ -135,7 +147,7 @@ def remove_folder(path):
     temporary = _temporary(path.with_name(path.name + ".old"))  # not that of a new one
     with _naming_errors(path):
         os.replace(path, temporary)
-    shutil.rmtree(temporary, ignore_errors=True)
+    answering_signals(shutil.rmtree, temporary, True)
 
 
 def _temporary(path):
@@ -210,7 +222,17 @@ def sync_log(file):
 def _sync_file(file):
     """Returns when the system says that the file's bytes are on the disk."""
     file.flush()
-    os.fsync(file.fileno())
+    if os.fstat(file.fileno()).st_size < _LARGE:
+        os.fsync(file.fileno())
+    else:
+        answering_signals(_sync_and_close, os.dup(file.fileno()))
+
+
+def _sync_and_close(descriptor):
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sync_renamed(folder):

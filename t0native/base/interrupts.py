@@ -5,16 +5,20 @@ places where a run may stop, and nowhere else.
     SIGTERM   Terminated              143
     SIGHUP    Terminated              129
 
-Only a signal with which nobody else does anything is handled: a program that ignores SIGHUP (nohup) goes on."""
+Only a signal with which nobody else does anything is handled: a program that ignores SIGHUP (nohup) goes on. Python runs handlers
+between two steps of the main thread's own code: calls of the core ask for them (csrc/py/support.c), and calls of the system that take
+long are made `answering_signals`."""
 
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager
 
-__all__ = ["Interrupts", "Terminated", "ended_by_signals"]
+__all__ = ["Interrupts", "Terminated", "answering_signals", "ended_by_signals"]
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
+REPEATED = 1.0  # seconds within which another SIGTERM or SIGHUP is the same one: a terminal and its shell both tell
 
 
 class Terminated(SystemExit):
@@ -27,6 +31,10 @@ class Terminated(SystemExit):
     def __init__(self, number):
         super().__init__(f"ended by {signal.Signals(number).name}")
         self.number, self.code = number, 128 + number
+
+
+def _meaning(number):
+    return KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
 
 
 def _raise_terminated(number, frame):
@@ -46,19 +54,44 @@ def ended_by_signals():
             signal.signal(number, handler)
 
 
+def answering_signals(call, *arguments):
+    """The result of a call of the system that signals do not interrupt (fsync, the removal of large files): made on another thread, so
+    that the main one runs their handlers meanwhile. What a handler raises leaves it, and the call goes on by itself.
+
+    >>> answering_signals(max, 1, 2)
+    2
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return call(*arguments)
+    outcome, done = {}, threading.Event()
+
+    def run():
+        try:
+            outcome["result"] = call(*arguments)
+        except BaseException as error:
+            outcome["error"] = error
+        done.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    done.wait()
+    if "error" in outcome:
+        raise outcome["error"]
+    return outcome["result"]
+
+
 class Interrupts:
     """The signals act inside `allowed()` and at `check()`; elsewhere they are kept until then, so that a step's bookkeeping and
     the writing of a checkpoint are never torn. Where signals cannot be handled (not the main thread), it does nothing.
 
-    finishing: where that takes long, what is done before the end: a line on stderr tells it, and a second Ctrl-C does not wait:
-    KeyboardInterrupt at once, and `at_once` is true. What is being written then is lost; what was written before is whole."""
+    finishing: where that takes long, what is done before the end: a line on stderr tells it, and a second signal does not wait:
+    KeyboardInterrupt or Terminated at once, and `at_once` is true. What is being written then is lost; what was written before is whole."""
 
     def __init__(self, finishing=None):
         self.finishing, self.pending, self.open, self.at_once = finishing, None, False, False
-        self._old, self._received = {}, False
+        self._old, self._received = {}, None  # when the first one came, on the monotonic clock
 
     def __enter__(self):
-        self.pending, self.open, self.at_once, self._received = None, False, False, False
+        self.pending, self.open, self.at_once, self._received = None, False, False, None
         if threading.current_thread() is threading.main_thread():
             ours = {signal.SIGINT: (signal.default_int_handler,)} | dict.fromkeys(ENDING, (signal.SIG_DFL, _raise_terminated))
             self._old = {number: signal.getsignal(number) for number, handlers in ours.items() if signal.getsignal(number) in handlers}
@@ -74,20 +107,21 @@ class Interrupts:
             self.check()
 
     def _handle(self, number, frame):
-        if self._received and number == signal.SIGINT and self.finishing is not None:
-            self.at_once = True
-            raise KeyboardInterrupt
-        if self._received:  # a batch system may send it again; it has time until it kills
+        if self._received is not None:
+            again = number == signal.SIGINT or time.monotonic() - self._received > REPEATED
+            if again and self.finishing is not None:
+                self.at_once = True
+                raise _meaning(number)
             return
-        self._received, self.pending = True, number
-        if self.open:
-            self.check()
+        self._received, self.pending = time.monotonic(), number
         if self.finishing is not None:
             self._tell(number)
+        if self.open:
+            self.check()
 
     def _tell(self, number):
         try:
-            sys.stderr.write(f"\n{signal.Signals(number).name}: {self.finishing}; Ctrl-C once more ends at once\n")
+            sys.stderr.write(f"\n{signal.Signals(number).name}: {self.finishing}; once more ends at once\n")
             sys.stderr.flush()
         except (AttributeError, OSError, RuntimeError, ValueError):  # no stderr, or a line on it that is half written
             pass
@@ -97,7 +131,7 @@ class Interrupts:
         number, self.pending = self.pending, None
         if number is not None:
             self.open = False
-            raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+            raise _meaning(number)
 
     @contextmanager
     def allowed(self):

@@ -1,4 +1,4 @@
-"""A folder that one process at a time writes into.
+"""A folder that one process at a time writes into, and which stays where it is meanwhile.
 
     flock of the folder       held until the process ends, in whatever way
     FOLDER/.lock              where the file system has no such locks (some that several machines share): made by O_EXCL, with who made it
@@ -6,6 +6,7 @@
 A file outlives a process that is killed: one of this machine whose process has ended is taken over, one of another machine is told."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -14,12 +15,47 @@ from pathlib import Path
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError
 
-__all__ = ["FolderLock"]
+__all__ = ["FolderLock", "HeldFolder"]
 
 FILE, GUARD = ".lock", ".lock.taken"
 
 
-class FolderLock:
+class HeldFolder:
+    """An open folder, until `release`. what: what this process does there, for messages.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     held = HeldFolder(folder, "is training")
+    ...     held.check_place()
+    ...     held.release()
+    """
+
+    _opened = getattr(os, "O_PATH", os.O_RDONLY)  # one that may not be listed too
+
+    def __init__(self, folder, what):
+        self._folder, self._what = Path(folder), what
+        self._descriptor = os.open(folder, self._opened)
+
+    def check_place(self):
+        """FileNotFoundError where the folder is not at its path any more: it was renamed or removed since."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if os.path.samestat(os.fstat(self._descriptor), os.stat(self._folder)):
+                return
+        now = _path_of(self._descriptor)
+        where = f"it is {now} now, with all that was written there" if now else "it was removed, or where it is now cannot be told"
+        raise FileNotFoundError(
+            errno.ENOENT,
+            f"cannot write: the folder was renamed while this process {self._what} there: {where}; nothing is written under the old name",
+            str(self._folder),
+        )
+
+    def release(self):
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class FolderLock(HeldFolder):
     """Held from the call until `release`. ConfigError where another holds the folder; what: what it does there, for the message.
 
     >>> from tempfile import TemporaryDirectory
@@ -28,9 +64,11 @@ class FolderLock:
     ...     lock.release()
     """
 
+    _opened = os.O_RDONLY
+
     def __init__(self, folder, what):
-        self._folder, self._what, self._file = Path(folder), what, None
-        self._descriptor = os.open(folder, os.O_RDONLY)
+        super().__init__(folder, what)
+        self._file = None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -48,9 +86,7 @@ class FolderLock:
             with contextlib.suppress(OSError):
                 self._file.unlink()
             self._file = None
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        super().release()
 
     def _lock_by_file(self):
         path = self._folder / FILE
@@ -75,6 +111,15 @@ class FolderLock:
             f"{self._folder}: another process {self._what} there, which {path} says of {shown(_read(path))}; wait for it, stop it, or "
             f"name another folder; where it has ended without removing that file, remove it and {GUARD}"
         )
+
+
+def _path_of(descriptor):
+    """Where an open folder lies now; None where it is removed, or the system does not tell."""
+    try:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return None
+    return path if os.path.isdir(path) and os.path.samestat(os.stat(path), os.fstat(descriptor)) else None
 
 
 def _made(path):

@@ -111,6 +111,7 @@ def evaluate(
         about = _describe(model, label, run.settings | asked.settings | {"truncate": truncate}, missing, time.monotonic() - started)
         report = Report.of_records([cell.record for cell in cells], seed=seed, about=about)
         if out is not None:
+            journal.check_place()
             _write_files(report, Path(out))
             report.folders = [Path(out).absolute()] * len(cells)
     return report

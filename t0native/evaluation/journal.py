@@ -27,6 +27,7 @@ from t0native.base.digests import digest_of_value
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.files import make_folder, remove_leftovers, write_text
 from t0native.base.jsontext import json_text
+from t0native.base.locks import HeldFolder
 from t0native.evaluation.judging import Answers
 from t0native.generation.options import IDS, is_greedy
 from t0native.reports.examples import EXAMPLES
@@ -54,7 +55,7 @@ class Journal:
 
     def __init__(self, path):
         self.path = None if path is None else Path(path)
-        self._database = None
+        self._database = self._held = None
 
     def __enter__(self):
         if self.path is None:
@@ -62,6 +63,7 @@ class Journal:
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{self.path}: a file; out must name a folder")
         make_folder(self.path / EXAMPLES)
+        self._held = HeldFolder(self.path, "is evaluating")
         try:
             with self._translating_errors():
                 self._database = sqlite3.connect(self.path / FILE, timeout=0, isolation_level=None)
@@ -87,6 +89,14 @@ class Journal:
         if self._database is not None:
             self._database.close()
             self._database = None
+        if self._held is not None:
+            self._held.release()
+            self._held = None
+
+    def check_place(self):
+        """FileNotFoundError where the folder was renamed meanwhile."""
+        if self._held is not None:
+            self._held.check_place()
 
     def _check_format(self):
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
@@ -123,6 +133,7 @@ class Journal:
         """Writes a judged cell's examples, then its row; returns the name of the file in the folder, or None without a journal."""
         if self._database is None:
             return None
+        self.check_place()
         name = self.file_of(cell)
         text = "".join(json_text(record, ensure_ascii=False) + "\n" for record in _make_records(cell, answers))
         write_text(self.path / name, text)

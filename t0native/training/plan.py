@@ -8,6 +8,7 @@ import hashlib
 import json
 
 from t0native.base.digests import digest_of_value
+from t0native.base.files import PIECE
 from t0native.base.jsontext import json_text
 from t0native.training.settings import SETTINGS, Settings
 
@@ -48,7 +49,9 @@ def digest_of_weights(weights):
     digest = hashlib.sha256()
     for name, array in weights.items():
         digest.update(name.encode() + b"\0")
-        digest.update(memoryview(array).cast("B"))
+        view = memoryview(array).cast("B")
+        for at in range(0, len(view), PIECE):
+            digest.update(view[at : at + PIECE])
     return digest.hexdigest()
 
 

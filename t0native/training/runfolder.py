@@ -129,6 +129,7 @@ class RunFolder:
         """Writes a checkpoint, then removes those that are too many."""
         if self.path is None:
             return
+        self._held.check_place()
         if self._file is not None:
             sync_log(self._file)
         facts = {key: value for key, value in vars(state).items() if key != "losses"}
@@ -140,6 +141,13 @@ class RunFolder:
         self._steps.append(state.step)
         while len(self._steps) > self.keep:
             remove_folder(step_folder(self.path, self._steps.pop(0)))
+
+    def save_model(self, model, name="."):
+        """Writes the model in the hub's layout, into the run's folder or one in it."""
+        if self.path is None:
+            return
+        self._held.check_place()
+        model.save(self.path / name)
 
     def _remove_others(self):
         """Damaged ones, and those of a run that this one takes the place of: only now is there something better."""

@@ -160,9 +160,11 @@ def train(
         and so are the rows that it trains on.
     tensorboard: write the log to out/tensorboard too, by tensorboardX (the extra [tensorboard]).
     seed: from 0 to 2**64 - 1.  workers: threads that prepare batches ahead; the batches are the same with any number.
-    Ctrl-C: the step under way is abandoned, the run is saved, KeyboardInterrupt goes on; a second one ends at once, and the last
-    checkpoint is whole. SIGTERM and SIGHUP do the same with SystemExit(143) and (129). NumericError names step and
-    components, after saving the state before that step. ConfigError for an argument or a changed plan, MemoryError where
+    Ctrl-C: the step under way is abandoned (or finished, once the optimiser has begun), the run is saved, KeyboardInterrupt goes on;
+    a line on stderr says so at once. A second one ends the run where it is: the last checkpoint is whole, and the model in memory may be
+    that of no step. SIGTERM and SIGHUP do the same with SystemExit(143) and (129). NumericError names step and
+    components, after saving the state before that step. OSError where the folder cannot be written, or was renamed meanwhile: the last
+    checkpoint is whole. ConfigError for an argument or a changed plan, MemoryError where
     gradients and optimiser state do not fit.
 
     >>> run = train(t0.mini.new_model(0), t0.mini.training_tasks(["values"]), steps=2, batch_size=4, progress=False)
@@ -238,7 +240,8 @@ class _Loop:
         self.trainer, self.folder, self.state = trainer, folder, state
         self.validate_every = settings.validate_every or max(1, settings.steps // 10)
         self.reports = []
-        self.interrupts = Interrupts("the step is finished and the run saved first")
+        self.interrupts = Interrupts("the run is saved first")
+        self.whole = True  # weights and state are those of one step
         self.saved_at = time.monotonic()
         self.seconds_before, self.began = state.seconds, time.monotonic()
         self.tokens_before = state.tokens
@@ -297,20 +300,22 @@ class _Loop:
                     self._validate_if_due()
                     self._save_if_due()
             except (KeyboardInterrupt, Terminated, NumericError) as error:
-                if not self.interrupts.at_once:
+                if self.whole and not self.interrupts.at_once:
                     self._save(with_model=not isinstance(error, NumericError))
                 raise
             self._save(with_model=True)
 
     def _step(self, batch):
-        """One step, or none: gradients may be interrupted, for they change nothing; the rest may not."""
+        """One step, or none: gradients may be interrupted, for they change nothing; the rest only at once, and then it is not saved."""
         number, settings = batch.step + 1, self.settings
         learning_rate = rate_at(batch.step, settings.steps, settings.learning_rate, settings.schedule, settings.warmup)
         try:
             with self.interrupts.allowed():
                 loss = self.trainer.gradients(batch.sources, batch.targets, number)
+            self.whole = False
             grad_norm = self.trainer.apply(learning_rate, number)
         except NumericError as error:
+            self.whole = True  # nothing was changed
             kept = f"; the state after step {batch.step} is kept" + (f" in {self.folder.path}" if self.folder.path else "")
             message = str(error).removeprefix(f"step {number}: ")
             raise NumericError(f"step {number}: {message}; the batch: {batch.composition()}{kept}") from error
@@ -322,6 +327,7 @@ class _Loop:
         add_counts(state.dropped, batch.dropped.items())
         state.cut += sum(batch.cuts)
         state.seconds = self.seconds_before + time.monotonic() - self.began
+        self.whole = True
         self.smooth_loss = loss if self.smooth_loss is None else SMOOTHING * self.smooth_loss + (1 - SMOOTHING) * loss
         if number % settings.log_every == 0 or number == settings.steps:
             self._log_step(loss, grad_norm, learning_rate)
@@ -370,7 +376,7 @@ class _Loop:
         mean = sum(entry["mean"] for entry in report.summary) / len(report.summary)
         best = self.folder.best()
         if best is None or mean > best[1]:
-            self.model.save(self.folder.path / BEST)
+            self.folder.save_model(self.model, BEST)
         return {"mean": mean}
 
     def _stop_if_asked(self, report):
@@ -388,8 +394,8 @@ class _Loop:
     def _save(self, with_model):
         """The checkpoint, from which the run goes on, and, with_model, the model as other programs read it."""
         self.folder.save(self.state, self.model, self.trainer)
-        if with_model and self.folder.path is not None:
-            self.model.save(self.folder.path)
+        if with_model:
+            self.folder.save_model(self.model)
 
 
 def _check_model(model):

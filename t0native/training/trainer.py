@@ -56,15 +56,16 @@ class Trainer:
         return self._core.gradients(sources.ids, sources.offsets, targets.ids, targets.offsets, step)[0]
 
     def apply(self, learning_rate, step):
-        """Norm of the gradients before clipping. The weights change as a whole or, after NumericError, not at all."""
-        return self._core.apply(learning_rate, step)
+        """Norm of the gradients before clipping. The weights change as a whole or, after NumericError, not at all; after what a signal's
+        handler raises they are those of no step."""
+        return self._core.apply(learning_rate, step, abandon=True)
 
     def weights(self):
         """{name: writable float32 array} of the model, in the order of its tensor table."""
         return {name: self._model._writable(name) for name, _ in self._model.tensors()}
 
     def state(self):
-        """The optimiser's state, float32 [n]."""
+        """The optimiser's state, float32 [n]: a view, which the next step changes."""
         return self._core.state()
 
     def load_state(self, state):

@@ -1,0 +1,84 @@
+"""Allocations that fail: a slice of fuzz_allocations.py, which is run by hand."""
+
+import shutil
+import subprocess
+
+import fuzz_allocations
+import pytest
+
+from t0native import _core
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    if shutil.which("cc") is None:
+        pytest.skip("no compiler")
+    try:
+        return fuzz_allocations.build(tmp_path_factory.mktemp("library"))
+    except subprocess.CalledProcessError:
+        pytest.skip("no shared libraries are made here")
+
+
+@pytest.mark.parametrize("name", ["Model.init", "step", "encode_batch"])
+def test_allocations_of_the_core(library, name):
+    calls, failed, _, wrong = fuzz_allocations.run(library, name, "core", "one", 30)
+    assert wrong == [] and calls == 30 and failed > 0
+
+
+@pytest.mark.skipif(fuzz_allocations._testcapi is None, reason="no _testcapi")
+@pytest.mark.parametrize("name", ["render", "check_config"])
+def test_allocations_of_python(name):
+    calls, failed, _, wrong = fuzz_allocations.run(None, name, "python", "one", 60)
+    assert wrong == [] and calls == 60 and failed > 0
+
+
+@pytest.mark.skipif(fuzz_allocations._testcapi is None, reason="no _testcapi")
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ o.x }}",
+        "{{ o['x'] }}",
+        "{{ o | attr('x') }}",
+        "{{ o is sequence }}",
+        "{{ o is iterable }}",
+        "{{ d.k }}{{ d['k'] }}",
+        "{{ s.upper() }}",
+    ],
+)
+def test_asking_an_object_without_memory_is_no_answer(source):
+    """What an attempt on an object raises means no; a MemoryError means nothing."""
+
+    class Object:
+        def __getattr__(self, name):
+            raise MemoryError if Object.full else AttributeError(name)
+
+        def __iter__(self):
+            raise MemoryError if Object.full else TypeError
+
+        def __len__(self):
+            raise MemoryError if Object.full else TypeError
+
+        __getitem__ = __getattr__
+
+    class Growing(dict):
+        def __getattribute__(self, name):
+            if Object.full:
+                raise MemoryError
+            return super().__getattribute__(name)
+
+    class Text(str):
+        def __getattribute__(self, name):
+            if Object.full:
+                raise MemoryError
+            return super().__getattribute__(name)
+
+    row = {"o": Object(), "d": Growing(k="v"), "s": Text("a")}
+    template = _core.Template(source)
+    Object.full = False
+    template.render(row)
+    Object.full = True
+    if source.startswith("{{ d"):
+        assert template.render(row) == "vv"  # an item of a dict is found without asking for attributes
+        return
+    with pytest.raises(MemoryError):
+        template.render(row)
