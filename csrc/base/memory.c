@@ -128,6 +128,18 @@ bool t0_buffer_add(t0_buffer *buffer, const void *data, size_t size) {
     return true;
 }
 
+t0_status t0_buffer_add_long(t0_buffer *buffer, const void *data, size_t size, t0_meter *meter, t0_error *err) {
+    enum { PART = 1 << 20 };
+    if (!t0_buffer_reserve(buffer, size)) return t0_fail_memory(err, size);
+    for (size_t at = 0; at < size; at += PART) {
+        const size_t part = t0_size_min(PART, size - at);
+        memcpy(buffer->data + buffer->size, (const uint8_t *)data + at, part);
+        buffer->size += part;
+        if (t0_meter_stops(meter, part)) return t0_fail_stopped(err);
+    }
+    return T0_OK;
+}
+
 void t0_buffer_free(t0_buffer *buffer) {
     t0_free(buffer->data);
     *buffer = (t0_buffer){0};

@@ -44,6 +44,8 @@ typedef struct t0_buffer {
 
 bool t0_buffer_reserve(t0_buffer *buffer, size_t more); /* false when there is no memory */
 bool t0_buffer_add(t0_buffer *buffer, const void *data, size_t size);
+/* t0_buffer_add of anything large: T0_EINTERRUPT when the meter's poll asks to stop. */
+t0_status t0_buffer_add_long(t0_buffer *buffer, const void *data, size_t size, t0_meter *meter, t0_error *err);
 void t0_buffer_free(t0_buffer *buffer);
 
 #endif

@@ -104,7 +104,9 @@ t0_status t0_pool_new(t0_pool **out, size_t n_threads, t0_error *err) {
 
 size_t t0_pool_size(const t0_pool *pool) { return pool ? pool->size : 1; }
 
-void t0_pool_run(t0_pool *pool, t0_task task, void *context, size_t n_tasks) {
+void t0_pool_run(t0_pool *pool, t0_task task, void *context, size_t n_tasks) { t0_pool_run_polled(pool, task, context, n_tasks, NULL); }
+
+void t0_pool_run_polled(t0_pool *pool, t0_task task, void *context, size_t n_tasks, const t0_poll *poll) {
     const bool has_threads = pool && pool->size > 1 && getpid() == pool->owner;
     if (has_threads) pthread_mutex_lock(&pool->callers);
     if (!has_threads || n_tasks < 2) {
@@ -119,8 +121,12 @@ void t0_pool_run(t0_pool *pool, t0_task task, void *context, size_t n_tasks) {
     next_round(pool);
     run_share(pool, 0);
     for (unsigned spin = 0; atomic_load_explicit(&pool->finished, memory_order_acquire) != pool->size - 1; spin++) {
-        if (spin < SPINS) relax();
-        else usleep(20); /* a worker lost its processor: let it have ours */
+        if (spin < SPINS) {
+            relax();
+            continue;
+        }
+        usleep(20); /* a worker lost its processor, or has more to do: let it have ours */
+        t0_poll_stops(poll);
     }
     pthread_mutex_unlock(&pool->callers);
 }

@@ -19,6 +19,9 @@ t0_status t0_threads_check(int64_t n_threads, t0_error *err); /* from 1 to T0_MA
 t0_status t0_pool_new(t0_pool **out, size_t n_threads, t0_error *err); /* n_threads counts the caller: 1 starts none */
 size_t t0_pool_size(const t0_pool *pool);                             /* 1 for NULL */
 void t0_pool_run(t0_pool *pool, t0_task task, void *context, size_t n_tasks);
+/* t0_pool_run whose caller, while it waits for the others, asks the poll now and then. What the poll answers is between it and the
+ * tasks, which must end soon when it has said stop. */
+void t0_pool_run_polled(t0_pool *pool, t0_task task, void *context, size_t n_tasks, const t0_poll *poll);
 void t0_pool_free(t0_pool *pool);
 
 #endif

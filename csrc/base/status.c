@@ -16,3 +16,5 @@ t0_status t0_fail(t0_error *err, t0_status status, const char *format, ...) {
 }
 
 t0_status t0_fail_memory(t0_error *err, size_t size) { return t0_fail(err, T0_ENOMEM, "no memory for %zu bytes", size); }
+
+t0_status t0_fail_stopped(t0_error *err) { return t0_fail(err, T0_EINTERRUPT, "stopped"); }

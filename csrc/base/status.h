@@ -53,4 +53,23 @@ typedef struct t0_poll {
 
 static inline bool t0_poll_stops(const t0_poll *poll) { return poll && poll->check && poll->check(poll->context); }
 
+/* A poll asked by work done, wherever that is done: for loops whose rounds differ in cost. `work` counts steps of some nanoseconds each
+ * since it was asked last, and goes on from loop to loop and from call to call. */
+typedef struct t0_meter {
+    const t0_poll *poll;
+    size_t work;
+} t0_meter;
+
+enum { T0_METER_STEPS = 1 << 16 }; /* well below a millisecond */
+
+static inline bool t0_meter_stops(t0_meter *meter, size_t work) {
+    meter->work += work;
+    if (__builtin_expect(meter->work < T0_METER_STEPS, 1)) return false;
+    meter->work = 0;
+    return t0_poll_stops(meter->poll);
+}
+
+/* T0_EINTERRUPT with its message. */
+t0_status t0_fail_stopped(t0_error *err);
+
 #endif

@@ -37,16 +37,28 @@ static void give_encoder(tokenizer_object *self, t0_encoder *encoder) {
     else t0_encoder_free(encoder);
 }
 
-static PyObject *ids_to_list(const t0_buffer *ids) {
+/* The number `id`, of which many equal ones are one object where there is a table known[n_known], cleared at first. */
+static PyObject *number_of(int32_t id, PyObject **known, size_t n_known) {
+    if ((size_t)id >= n_known) return PyLong_FromLong(id);
+    if (!known[id]) known[id] = PyLong_FromLong(id);
+    return Py_XNewRef(known[id]);
+}
+
+/* n_pieces: of the vocabulary. */
+static PyObject *ids_to_list(const t0_buffer *ids, size_t n_pieces) {
     assert(ids->size % sizeof(int32_t) == 0);
     const Py_ssize_t n = (Py_ssize_t)(ids->size / sizeof(int32_t));
     const int32_t *id = (const int32_t *)ids->data;
+    PyObject **known = (size_t)n > n_pieces ? PyMem_Calloc(n_pieces, sizeof *known) : NULL; /* a long list is also sooner freed so */
+    const size_t n_known = known ? n_pieces : 0;
     PyObject *list = PyList_New(n);
     for (Py_ssize_t i = 0; list && i < n; i++) {
-        PyObject *number = PyLong_FromLong(id[i]);
+        PyObject *number = t0py_interrupted(i) ? NULL : number_of(id[i], known, n_known);
         if (!number) Py_CLEAR(list);
         else PyList_SET_ITEM(list, i, number);
     }
+    for (size_t i = 0; i < n_known; i++) Py_XDECREF(known[i]);
+    PyMem_Free(known);
     return list;
 }
 
@@ -80,7 +92,7 @@ static PyObject *tokenizer_encode(PyObject *object, PyObject *args, PyObject *kw
     status = t0_encode_batch(&encoder, NULL, &view.bytes, 1, rule, &ids, offsets, &poll, &err);
     Py_END_ALLOW_THREADS
     give_encoder(self, &encoder);
-    PyObject *out = status == T0_OK ? ids_to_list(&ids) : raise_here(self, &err);
+    PyObject *out = status == T0_OK ? ids_to_list(&ids, self->tokenizer->spiece.n_pieces) : raise_here(self, &err);
     t0_buffer_free(&ids);
     Py_XDECREF(view.owner);
     return out;
@@ -190,6 +202,50 @@ static PyObject *tokenizer_encode_arrays(PyObject *object, PyObject *args, PyObj
     return out;
 }
 
+/* An array of the ids of a sequence, as t0py_array makes it, in slices, between which signals are looked at: of a list of millions NumPy's
+ * own conversion takes seconds. */
+static PyArrayObject *ids_of(PyObject *value) {
+    enum { SLICE = 1 << 18 };
+    const bool sliced = PyList_CheckExact(value) || PyTuple_CheckExact(value) ||
+                        (PyArray_CheckExact(value) && PyArray_NDIM((PyArrayObject *)value) == 1);
+    if (!sliced || PyObject_Size(value) <= SLICE) return t0py_array(value, NPY_INT32, 1, "ids");
+    PyObject *source = PyList_CheckExact(value) ? PyList_AsTuple(value) : Py_NewRef(value); /* which no other thread can shorten */
+    npy_intp n = source ? PyObject_Size(source) : -1;
+    PyArrayObject *out = n < 0 ? NULL : (PyArrayObject *)PyArray_SimpleNew(1, &n, NPY_INT32);
+    for (npy_intp at = 0; out && at < n; at += SLICE) {
+        PyObject *slice = PyErr_CheckSignals() < 0 ? NULL : PySequence_GetSlice(source, at, n - at < SLICE ? n : at + SLICE);
+        PyArrayObject *part = slice ? t0py_array(slice, NPY_INT32, 1, "ids") : NULL;
+        assert(!part || PyArray_SIZE(part) == (n - at < SLICE ? n - at : SLICE));
+        if (part) memcpy((int32_t *)PyArray_DATA(out) + at, PyArray_DATA(part), (size_t)PyArray_NBYTES(part));
+        else Py_CLEAR(out);
+        Py_XDECREF(part);
+        Py_XDECREF(slice);
+    }
+    Py_XDECREF(source);
+    return out;
+}
+
+/* The str of UTF-8, in parts, between which signals are looked at. A byte that is no character's becomes U+FFFD. */
+static PyObject *text_of(const t0_buffer *text) {
+    enum { PART = 1 << 22 };
+    if (text->size <= PART) return PyUnicode_DecodeUTF8((const char *)text->data, (Py_ssize_t)text->size, "replace");
+    PyObject *parts = PyList_New(0), *nothing = PyUnicode_New(0, 0), *out = NULL;
+    size_t at = 0;
+    while (parts && nothing && at < text->size && PyErr_CheckSignals() == 0) {
+        size_t end = text->size - at > PART ? at + PART : text->size;
+        while (end < text->size && (text->data[end] & 0xC0) == 0x80) end++; /* not inside a character */
+        PyObject *part = PyUnicode_DecodeUTF8((const char *)text->data + at, (Py_ssize_t)(end - at), "replace");
+        const bool kept = part && PyList_Append(parts, part) == 0;
+        Py_XDECREF(part);
+        if (!kept) break;
+        at = end;
+    }
+    if (parts && nothing && at == text->size) out = PyUnicode_Join(nothing, parts);
+    Py_XDECREF(nothing);
+    Py_XDECREF(parts);
+    return out;
+}
+
 PyDoc_STRVAR(decode_doc, "decode($self, ids, skip_special=True)\n--\n\n"
                          "The text of a sequence of ids.\n\n"
                          "Pad, end of sequence, other control pieces, sentinels and ids beyond the vocabulary (a model's\n"
@@ -204,17 +260,18 @@ static PyObject *tokenizer_decode(PyObject *object, PyObject *args, PyObject *kw
     PyObject *value;
     int skip_special = 1;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|p:decode", names, &value, &skip_special)) return NULL;
-    PyArrayObject *ids = t0py_array(value, NPY_INT32, 1, "ids");
+    PyArrayObject *ids = ids_of(value);
     if (!ids) return NULL;
+    t0py_interrupt interrupt;
+    const t0_poll poll = t0py_poll(&interrupt);
     t0_buffer text = {0};
     t0_error err = {0};
     t0_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = t0_tokenizer_decode(self->tokenizer, PyArray_DATA(ids), (size_t)PyArray_SIZE(ids), !skip_special, &text, &err);
+    status = t0_tokenizer_decode(self->tokenizer, PyArray_DATA(ids), (size_t)PyArray_SIZE(ids), !skip_special, &text, &poll, &err);
     Py_END_ALLOW_THREADS
     Py_DECREF(ids);
-    PyObject *out = status == T0_OK ? PyUnicode_DecodeUTF8((const char *)text.data, (Py_ssize_t)text.size, "replace")
-                                    : raise_here(self, &err);
+    PyObject *out = status == T0_OK ? text_of(&text) : raise_here(self, &err);
     t0_buffer_free(&text);
     return out;
 }
@@ -231,14 +288,14 @@ static PyObject *spans_to_python(tokenizer_object *self, const t0_buffer *normal
     const t0_span *span = (const t0_span *)spans->data;
     PyObject *list = PyList_New(n);
     for (Py_ssize_t i = 0; list && i < n; i++) {
-        PyObject *text = span_text(self, normal, &span[i]);
+        PyObject *text = t0py_interrupted(i) ? NULL : span_text(self, normal, &span[i]);
         PyObject *entry = text ? Py_BuildValue("(NiII)", text, (int)span[i].id, (unsigned)span[i].origin, (unsigned)span[i].origin_end)
                                : NULL;
         if (!entry) Py_CLEAR(list);
         else PyList_SET_ITEM(list, i, entry);
     }
     if (!list) return NULL;
-    PyObject *whole = PyUnicode_DecodeUTF8((const char *)normal->data, (Py_ssize_t)normal->size, "replace");
+    PyObject *whole = text_of(normal);
     PyObject *out = whole ? PyTuple_Pack(2, whole, list) : NULL;
     Py_XDECREF(whole);
     Py_DECREF(list);

@@ -53,9 +53,23 @@ static int view_surrogates(PyObject *text, bool replace, const char *name, t0py_
     return 0;
 }
 
+/* t0_utf8_broken in parts, between which signals are looked at; -1 with an exception. */
+static int find_broken(t0_bytes given, size_t *broken) {
+    enum { PART = 1 << 22, CHARACTER_MAX = 4 };
+    for (*broken = 0; *broken < given.size;) {
+        const size_t left = given.size - *broken, part = left < PART ? left : PART;
+        const size_t sound = t0_utf8_broken((t0_bytes){given.data + *broken, part});
+        *broken += sound;
+        if (sound < part && (part == left || part - sound >= CHARACTER_MAX)) return 0; /* else the part cut a character */
+        if (*broken < given.size && PyErr_CheckSignals() < 0) return -1;
+    }
+    return 0;
+}
+
 /* `given` as it is where it is UTF-8. */
 static int view_bytes(t0_bytes given, bool replace, const char *name, t0py_text *out) {
-    const size_t broken = t0_utf8_broken(given);
+    size_t broken;
+    if (find_broken(given, &broken) < 0) return -1;
     *out = (t0py_text){given, NULL};
     if (broken == given.size) return 0;
     if (!replace) {
@@ -138,6 +152,7 @@ int t0py_sequence_view(t0py_texts *out, PyObject *source, bool replace) {
     if (t0py_texts_reserve(out, (size_t)PyTuple_GET_SIZE(items)) < 0) return -1;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); i++) {
         t0py_text view;
+        if (t0py_interrupted(i)) return -1;
         if (t0py_text_view(PyTuple_GET_ITEM(items, i), replace, i, &view) < 0 || add_view(out, view) < 0) return -1;
     }
     return 0;

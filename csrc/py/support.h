@@ -18,6 +18,9 @@ typedef struct t0py_interrupt {
 } t0py_interrupt;
 t0_poll t0py_poll(t0py_interrupt *interrupt);
 
+/* The same for loops that hold the GIL: true, with an exception set, when round i of them is to be the last. Asks every 65,536 rounds. */
+static inline bool t0py_interrupted(Py_ssize_t i) { return (i & 0xFFFF) == 0xFFFF && PyErr_CheckSignals() < 0; }
+
 /* A C-contiguous, aligned array of this type and number of dimensions, or NULL with TypeError/ValueError naming `name`.
  * New reference; converts lists and other integer types only where no value changes. */
 PyArrayObject *t0py_array(PyObject *value, int npy_type, int ndim, const char *name);

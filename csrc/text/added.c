@@ -63,11 +63,14 @@ static void keys_of(const t0_added *added, bool normalized, t0_trie_key *keys, s
 /* Puts what the rules make of the keys' texts in their place. */
 static t0_status normalize_keys(t0_added *added, const t0_normalizer *rules, t0_trie_key *keys, size_t n, t0_error *err) {
     t0_buffer text = {0};
+    t0_meter unasked = {0};
     t0_status status = T0_OK;
     for (size_t i = 0; i < n && status == T0_OK; i++) {
-        status = t0_normalize(rules, (t0_bytes){keys[i].text, keys[i].size}, &text, NULL, err);
+        status = t0_normalize(rules, (t0_bytes){keys[i].text, keys[i].size}, &text, NULL, &unasked, err);
         if (status != T0_OK) break;
-        if (text.size == 0)
+        if (text.size > T0_ADDED_MAX_BYTES - added->patterns.size)
+            status = t0_fail(err, T0_EFORMAT, "added tokens of more than %d bytes in all after normalisation", T0_ADDED_MAX_BYTES);
+        else if (text.size == 0)
             status = t0_fail(err, T0_EFORMAT, "of the added token %d nothing is left after normalisation", added->tokens[keys[i].value].id);
         else if (!t0_buffer_add(&added->patterns, text.data, text.size)) status = t0_fail_memory(err, added->patterns.size * 2);
         keys[i].size = (uint32_t)text.size;
@@ -132,13 +135,17 @@ const t0_added_token *t0_added_by_id(const t0_added *added, int32_t id) {
     return NULL;
 }
 
-const t0_added_token *t0_added_longest(const t0_added *added, const t0_added_set *set, bool sentinels, t0_bytes text, size_t *size) {
+const t0_added_token *t0_added_longest(const t0_added *added, const t0_added_set *set, bool sentinels, t0_bytes text, size_t *size,
+                                       size_t *walked) {
     const t0_trie_node *nodes = set->trie.nodes;
     const t0_added_token *found = NULL;
     uint32_t node = 0;
+    size_t i = 0;
     assert(text.size);
+    *walked = 0;
     if (!set->begins[text.data[0]]) return NULL;
-    for (size_t i = 0; i < text.size && t0_trie_step(nodes, &node, text.data[i]); i++) {
+    assert(nodes); /* a set in which something begins */
+    for (; i < text.size && t0_trie_step(nodes, &node, text.data[i]); i++) {
         const uint32_t place = t0_trie_value(nodes, node);
         if (place == T0_TRIE_NONE) continue;
         const t0_added_token *token = &added->tokens[place];
@@ -146,6 +153,7 @@ const t0_added_token *t0_added_longest(const t0_added *added, const t0_added_set
         found = token;
         *size = i + 1;
     }
+    *walked = i;
     return found;
 }
 

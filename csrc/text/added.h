@@ -49,8 +49,9 @@ void t0_added_free(t0_added *added);
 
 const t0_added_token *t0_added_by_id(const t0_added *added, int32_t id); /* or NULL */
 
-/* The longest token that `text`, which is not empty, begins with, or NULL; *size: its bytes there. */
-const t0_added_token *t0_added_longest(const t0_added *added, const t0_added_set *set, bool sentinels, t0_bytes text, size_t *size);
+/* The longest token that `text`, which is not empty, begins with, or NULL; *size: its bytes there; *walked: bytes looked at. */
+const t0_added_token *t0_added_longest(const t0_added *added, const t0_added_set *set, bool sentinels, t0_bytes text, size_t *size,
+                                       size_t *walked);
 
 /* Whether text[begin, end) stands apart: no character of a word before it and none behind. */
 bool t0_added_alone(t0_bytes text, size_t begin, size_t end);

@@ -21,6 +21,8 @@ typedef struct decoder {
     bool at_start;   /* a leading U+2581 is still to be dropped */
     bool dropped;    /* the last piece lost one */
     bool special;
+    t0_meter meter;
+    t0_error *err;
 } decoder;
 
 static bool add_marked(t0_buffer *out, t0_bytes piece) {
@@ -70,58 +72,56 @@ static bool add_piece(decoder *d, int32_t id) {
     return add_text(d, (t0_bytes){spiece->pieces[id].text, spiece->pieces[id].size});
 }
 
-/* Replaces the malformed bytes of out[from, end). */
-static bool mend_bytes(t0_buffer *out, size_t from) {
-    const size_t size = out->size - from;
-    if (t0_utf8_valid((t0_bytes){out->data + from, size})) return true;
-    t0_buffer mended = {0};
-    bool fine = true;
-    for (size_t i = 0; fine && i < size;) {
-        const size_t length = t0_utf8_length(out->data + from + i, size - i);
-        fine = length ? t0_buffer_add(&mended, out->data + from + i, length) : t0_buffer_add(&mended, "\xEF\xBF\xBD", 3);
-        i += length ? length : 1;
+enum { CHARACTER_MAX = 4 }; /* bytes */
+
+/* The characters of the byte pieces from ids[*at] on; a byte that belongs to none becomes U+FFFD. */
+static t0_status add_bytes(decoder *d, const int32_t *ids, size_t n, size_t *at) {
+    uint8_t window[CHARACTER_MAX]; /* what comes next: enough to tell what character begins there */
+    size_t have = 0;
+    for (;;) {
+        int byte;
+        while (have < CHARACTER_MAX && *at < n && (byte = t0_tokenizer_byte(d->tok, ids[*at])) >= 0) {
+            window[have++] = (uint8_t)byte;
+            ++*at;
+        }
+        if (have == 0) return T0_OK;
+        const size_t length = t0_utf8_length(window, have), used = length ? length : 1;
+        const bool fine = length ? t0_buffer_add(d->out, window, length) : t0_buffer_add(d->out, "\xEF\xBF\xBD", 3);
+        if (!fine) return t0_fail_memory(d->err, 2 * d->out->size);
+        have -= used;
+        memmove(window, window + used, have);
+        if (t0_meter_stops(&d->meter, used)) return t0_fail_stopped(d->err);
     }
-    out->size = from;
-    fine = fine && t0_buffer_add(out, mended.data, mended.size);
-    t0_buffer_free(&mended);
-    return fine;
 }
 
-static int byte_of(const t0_tokenizer *tok, int32_t id) {
-    if ((size_t)id >= tok->spiece.n_pieces || tok->spiece.pieces[id].type != T0_PIECE_BYTE) return -1;
-    int byte = 0;
-    while (byte < 255 && tok->byte_ids[byte] != id) byte++;
-    return byte;
+static inline bool is_byte(const t0_tokenizer *tok, int32_t id) {
+    return (size_t)id < tok->spiece.n_pieces && tok->spiece.pieces[id].type == T0_PIECE_BYTE;
 }
 
-static bool add_ids(decoder *d, const int32_t *ids, size_t n) {
+static t0_status add_ids(decoder *d, const int32_t *ids, size_t n) {
     for (size_t i = 0; i < n;) {
         const size_t from = d->out->size;
-        int byte;
-        while (i < n && (byte = byte_of(d->tok, ids[i])) >= 0) {
-            const uint8_t value = (uint8_t)byte;
-            if (!t0_buffer_add(d->out, &value, 1)) return false;
-            i++;
-        }
-        if (d->out->size > from && !mend_bytes(d->out, from)) return false;
-        if (i < n && !add_piece(d, ids[i++])) return false;
+        if (ids[i] < 0) return t0_fail(d->err, T0_EVALUE, "ids[%zu] is %d: an id is at least 0", i, ids[i]);
+        if (is_byte(d->tok, ids[i])) T0_TRY(add_bytes(d, ids, n, &i));
+        else if (!add_piece(d, ids[i++])) return t0_fail_memory(d->err, 2 * d->out->size);
+        if (t0_meter_stops(&d->meter, 1 + d->out->size - from)) return t0_fail_stopped(d->err);
     }
-    return true;
+    return T0_OK;
 }
 
-static t0_status denormalize(const t0_tokenizer *tok, t0_buffer *out, size_t begin, t0_error *err) {
-    t0_buffer text = {0};
-    t0_status status = t0_normalize(&tok->denormalizer, (t0_bytes){out->data + begin, out->size - begin}, &text, NULL, err);
-    out->size = begin;
-    if (status == T0_OK && !t0_buffer_add(out, text.data, text.size)) status = t0_fail_memory(err, text.size);
+static t0_status denormalize(decoder *d) {
+    t0_buffer text = {0}, *out = d->out;
+    const t0_bytes raw = {out->data ? out->data + d->begin : NULL, out->size - d->begin};
+    t0_status status = t0_normalize(&d->tok->denormalizer, raw, &text, NULL, &d->meter, d->err);
+    out->size = d->begin;
+    if (status == T0_OK) status = t0_buffer_add_long(out, text.data, text.size, &d->meter, d->err);
     t0_buffer_free(&text);
     return status;
 }
 
-t0_status t0_tokenizer_decode(const t0_tokenizer *tok, const int32_t *ids, size_t n, bool special, t0_buffer *out, t0_error *err) {
-    for (size_t i = 0; i < n; i++)
-        if (ids[i] < 0) return t0_fail(err, T0_EVALUE, "ids[%zu] is %d: an id is at least 0", i, ids[i]);
-    decoder d = {.tok = tok, .out = out, .begin = out->size, .at_start = true, .special = special};
-    if (!add_ids(&d, ids, n)) return t0_fail_memory(err, 2 * out->size);
-    return tok->denormalizer.units ? denormalize(tok, out, d.begin, err) : T0_OK;
+t0_status t0_tokenizer_decode(const t0_tokenizer *tok, const int32_t *ids, size_t n, bool special, t0_buffer *out, const t0_poll *poll,
+                              t0_error *err) {
+    decoder d = {.tok = tok, .out = out, .begin = out->size, .at_start = true, .special = special, .meter = {poll, 0}, .err = err};
+    T0_TRY(add_ids(&d, ids, n));
+    return tok->denormalizer.map.units ? denormalize(&d) : T0_OK;
 }

@@ -17,7 +17,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { POLL_WORDS = 4096 };
+enum { POLL_BYTES = 1 << 16 }; /* between two polls along words that cost about the same a byte */
 
 void t0_encoder_free(t0_encoder *encoder) {
     t0_buffer_free(&encoder->normal);
@@ -51,7 +51,6 @@ static size_t word_end(const uint8_t *text, size_t start, size_t size) {
 typedef struct sink {
     t0_encoder *encoder;
     t0_buffer *ids, *spans; /* one of the two */
-    const t0_poll *poll;
 } sink;
 
 static void put_id(sink *out, int32_t id) {
@@ -88,15 +87,17 @@ static void put(sink *out, int32_t id, size_t begin, size_t end) {
     e->after_unk = unk;
 }
 
-/* Turns the links from the end into links from the beginning, in place: best[s].start becomes the end of the piece at s. */
-static void reverse_path(t0_best *best, size_t size) {
+/* Turns the links from the end into links from the beginning, in place: best[s].start becomes the end of the piece at s.
+ * False when the meter's poll asked to stop. */
+static bool reverse_path(t0_best *best, size_t size, t0_meter *meter) {
     uint32_t end = (uint32_t)size, id = best[size].id, start = best[size].start;
     for (;;) {
         assert(start < end); /* every end is reached, character by character if need be */
         const t0_best before = best[start];
         best[start].start = end;
         best[start].id = id;
-        if (start == 0) return;
+        if (start == 0) return true;
+        if (t0_meter_stops(meter, 1)) return false;
         end = start;
         id = before.id;
         start = before.start;
@@ -112,11 +113,14 @@ static t0_status encode_word(sink *out, size_t begin, size_t end, float *score, 
     const size_t room = size * (out->ids ? sizeof(int32_t) : sizeof(t0_span));
     if (!t0_buffer_reserve(target, room)) return t0_fail_memory(err, target->size + room);
     t0_best *best = (t0_best *)e->best.data;
-    if (!t0_unigram_search(&e->tokenizer->model, (t0_bytes){e->normal.data + begin, size}, *score, best, out->poll))
-        return t0_fail(err, T0_EINTERRUPT, "stopped");
+    if (!t0_unigram_search(&e->tokenizer->model, (t0_bytes){e->normal.data + begin, size}, *score, best, &e->meter))
+        return t0_fail_stopped(err);
     *score = best[size].score;
-    reverse_path(best, size);
-    for (size_t at = 0; at < size; at = best[at].start) put(out, (int32_t)best[at].id, begin + at, begin + best[at].start);
+    if (!reverse_path(best, size, &e->meter)) return t0_fail_stopped(err);
+    for (size_t at = 0; at < size; at = best[at].start) {
+        put(out, (int32_t)best[at].id, begin + at, begin + best[at].start);
+        if (t0_meter_stops(&e->meter, 1)) return t0_fail_stopped(err);
+    }
     return T0_OK;
 }
 
@@ -125,12 +129,10 @@ static t0_status encode_normal(sink *out, t0_error *err) {
     const size_t size = e->normal.size;
     float score = 0.0f;
     e->after_unk = false;
-    size_t words = 0;
     for (size_t begin = 0; begin < size;) {
         const size_t end = e->tokenizer->model.words_apart ? word_end(e->normal.data, begin, size) : size;
         T0_TRY(encode_word(out, begin, end, &score, err));
         begin = end;
-        if (++words % POLL_WORDS == 0 && t0_poll_stops(out->poll)) return t0_fail(err, T0_EINTERRUPT, "stopped");
     }
     return T0_OK;
 }
@@ -177,7 +179,7 @@ static inline waiting wait_for(const t0_encoder *e, const uint8_t *text, size_t 
 
 /* A remembered word that holds <unk>: neighbouring ones melt into one id, so its score is counted at once. */
 static void put_unknown(t0_encoder *e, t0_buffer *ids, const t0_word *word, tally *t) {
-    sink out = {e, ids, NULL, NULL};
+    sink out = {e, ids, NULL};
     settle(t, e, ids);
     for (size_t i = 0; i < word->n_ids; i++) {
         put(&out, word->ids[i], 0, 0);
@@ -228,6 +230,7 @@ static t0_status encode_marked(sink *out, tally *t, t0_error *err) {
             known = put_known(e, out->ids, &w, t);
         }
         if (!known) T0_TRY(encode_counted(out, begin, end, t, err));
+        if (t0_meter_stops(&e->meter, end - begin)) return t0_fail_stopped(err);
         begin = end;
     }
     return T0_OK;
@@ -237,8 +240,8 @@ static t0_status encode_marked(sink *out, tally *t, t0_error *err) {
 static t0_status encode_plain(sink *out, t0_bytes text, size_t begin, size_t end, tally *t, t0_error *err) {
     t0_buffer *normal = &out->encoder->normal;
     normal->size = 0;
-    if (!t0_buffer_add(normal, T0_SPACE_MARK, T0_SPACE_MARK_SIZE) || !t0_buffer_add(normal, text.data + begin, end - begin))
-        return t0_fail_memory(err, end - begin);
+    if (!t0_buffer_add(normal, T0_SPACE_MARK, T0_SPACE_MARK_SIZE)) return t0_fail_memory(err, T0_SPACE_MARK_SIZE);
+    T0_TRY(t0_buffer_add_long(normal, text.data + begin, end - begin, &out->encoder->meter, err));
     return encode_counted(out, 0, normal->size, t, err);
 }
 
@@ -337,7 +340,7 @@ static t0_status encode_by_rules(walk *w, size_t *at, bool *whole, t0_error *err
     t0_encoder *e = w->out.encoder;
     const size_t begin = *at;
     T0_TRY(flush(w, err));
-    T0_TRY(t0_normalize_words(normalizer_of(e), w->text, at, &e->normal, err));
+    T0_TRY(t0_normalize_words(normalizer_of(e), w->text, at, &e->normal, &e->meter, err));
     *whole = has_mark(w->text.data + begin, *at - begin);
     return *whole ? T0_OK : encode_marked(&w->out, &w->tally, err);
 }
@@ -345,8 +348,12 @@ static t0_status encode_by_rules(walk *w, size_t *at, bool *whole, t0_error *err
 static t0_status encode_by_words(walk *w, bool *whole, t0_error *err) {
     const t0_bytes text = w->text;
     const t0_normalizer *nm = normalizer_of(w->out.encoder);
-    size_t words = 0;
+    size_t next_poll = 0;
     for (size_t at = 0; at < text.size && !*whole;) {
+        if (at >= next_poll) {
+            if (t0_poll_stops(w->out.encoder->meter.poll)) return t0_fail_stopped(err);
+            next_poll = at + POLL_BYTES;
+        }
         if (t0_is_gap(nm, text, at)) {
             at++;
             continue;
@@ -364,7 +371,6 @@ static t0_status encode_by_words(walk *w, bool *whole, t0_error *err) {
             T0_TRY(encode_by_rules(w, &end, whole, err));
         }
         at = end;
-        if (++words % POLL_WORDS == 0 && t0_poll_stops(w->out.poll)) return t0_fail(err, T0_EINTERRUPT, "stopped");
     }
     return flush(w, err);
 }
@@ -382,7 +388,8 @@ static t0_status check_normal(const t0_encoder *e, t0_error *err) {
 
 t0_status t0_encode(t0_encoder *e, t0_bytes text, t0_buffer *ids, const t0_poll *poll, t0_error *err) {
     const t0_tokenizer *tok = e->tokenizer;
-    sink out = {e, ids, NULL, poll};
+    sink out = {e, ids, NULL};
+    e->meter.poll = poll;
     T0_TRY(check_size(text, err));
     if (normalizer_of(e)->by_words && tok->model.marks_lead) {
         const size_t before = ids->size;
@@ -396,23 +403,25 @@ t0_status t0_encode(t0_encoder *e, t0_bytes text, t0_buffer *ids, const t0_poll 
         if (!whole) return T0_OK;
         ids->size = before;
     }
-    T0_TRY(t0_normalize(normalizer_of(e), text, &e->normal, NULL, err));
+    T0_TRY(t0_normalize(normalizer_of(e), text, &e->normal, NULL, &e->meter, err));
     T0_TRY(check_normal(e, err));
     return encode_normal(&out, err);
 }
 
 t0_status t0_encode_spans(t0_encoder *e, t0_bytes text, t0_buffer *spans, const t0_poll *poll, t0_error *err) {
+    e->meter.poll = poll;
     T0_TRY(check_size(text, err));
-    T0_TRY(t0_normalize(normalizer_of(e), text, &e->normal, &e->offsets, err));
+    T0_TRY(t0_normalize(normalizer_of(e), text, &e->normal, &e->offsets, &e->meter, err));
     T0_TRY(check_normal(e, err));
     const size_t first = spans->size / sizeof(t0_span);
-    sink out = {e, NULL, spans, poll};
+    sink out = {e, NULL, spans};
     T0_TRY(encode_normal(&out, err));
     const uint32_t *place = (const uint32_t *)e->offsets.data;
     t0_span *span = (t0_span *)spans->data;
     for (size_t i = first; i < spans->size / sizeof(t0_span); i++) {
         span[i].origin = place[span[i].begin];
         span[i].origin_end = place[span[i].end];
+        if (t0_meter_stops(&e->meter, 1)) return t0_fail_stopped(err);
     }
     return T0_OK;
 }

@@ -6,12 +6,8 @@
  *     spaces           removed at both ends and doubled ones merged (remove_extra_whitespaces),
  *                      one put in front, or behind with whitespace_suffix (add_dummy_prefix), written as U+2581 (escape_whitespaces)
  *
- *     charsmap         uint32 size of the array in bytes | the array | results, each ended by NUL           all little endian
- *     unit of a node   bits 0-7 label, 8 has a leaf, 9 offset is shifted by 8, 10-30 offset, 31 is a leaf
- *     unit of a leaf   bits 0-30 value: where the result begins
- *     from node p      child = p ^ offset(p) ^ c, which counts if its label (bits 0-7 and 31) is c; leaf = p ^ offset(p)
- *
- * (darts-clone by Susumu Yata.) The map comes from a file: every index is checked. */
+ * The map: charsmap.c. Its rules begin with any byte, user-defined symbols too, so a place of the text may cost as many steps as the
+ * longest of them has bytes: the meter counts steps, not places. */
 #include "text/normalizer.h"
 
 #include "text/utf8.h"
@@ -24,51 +20,55 @@ enum { GROWTH_MAX = 64, GROWTH_FREE = 1 << 20 };
 
 enum { MAX_RULES = 32 }; /* of the rules that match at one place, SentencePiece looks at so many of the shortest */
 
-static inline uint32_t unit_offset(uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6); }
-static inline uint32_t unit_label(uint32_t unit) { return unit & (1u << 31 | 0xFF); }
-static inline bool unit_has_leaf(uint32_t unit) { return unit >> 8 & 1; }
-
 /* One piece of the text and what becomes of it. */
 typedef struct step {
     size_t consumed;
     t0_bytes result;
+    size_t work; /* bytes looked at */
 } step;
 
-static size_t longest_rule(const t0_normalizer *nm, t0_bytes in, uint32_t *value) {
-    size_t longest = 0, found = 0;
-    if (!nm->units) return 0;
-    uint32_t position = unit_offset(nm->units[0]);
-    for (size_t i = 0; i < in.size && found < MAX_RULES; i++) {
+static size_t longest_rule(const t0_charsmap *map, t0_bytes in, uint32_t *value, size_t *walked) {
+    size_t longest = 0, found = 0, i = 0;
+    const size_t most = in.size < map->longest ? in.size : map->longest;
+    uint32_t position = map->units ? t0_unit_offset(map->units[0]) : 0;
+    for (; i < most && found < MAX_RULES; i++) {
         position ^= in.data[i];
-        if (position >= nm->n_units) break;
-        const uint32_t unit = nm->units[position];
-        if (unit_label(unit) != in.data[i]) break;
-        position ^= unit_offset(unit);
-        if (!unit_has_leaf(unit)) continue;
-        if (position >= nm->n_units) break;
-        *value = nm->units[position] & 0x7FFFFFFF;
+        if (position >= map->n_units) break;
+        const uint32_t unit = map->units[position];
+        if (t0_unit_label(unit) != in.data[i]) break;
+        position ^= t0_unit_offset(unit);
+        assert(position < map->n_units); /* charsmap.c has been everywhere */
+        if (!t0_unit_has_leaf(unit)) continue;
+        *value = t0_unit_value(map->units[position]);
         longest = i + 1;
         found++;
     }
+    *walked = i;
     return longest;
 }
 
-static t0_bytes rule_result(const t0_normalizer *nm, uint32_t value) {
-    if (value >= nm->results.size) return (t0_bytes){nm->results.data, 0};
-    const uint8_t *begin = nm->results.data + value, *end = memchr(begin, 0, nm->results.size - value);
-    assert(end); /* the results end with NUL: read_charsmap */
+static t0_bytes rule_result(const t0_charsmap *map, uint32_t value) {
+    assert(value < map->results.size); /* as charsmap.c has checked, and that the results end with NUL */
+    const uint8_t *begin = map->results.data + value, *end = memchr(begin, 0, map->results.size - value);
+    assert(end);
     return (t0_bytes){begin, (size_t)(end - begin)};
 }
 
 static step next_step(const t0_normalizer *nm, t0_bytes in) {
-    const size_t user = t0_trie_longest(nm->user, in);
-    if (user) return (step){user, {in.data, user}};
+    assert(in.size);
+    size_t along_user, along_rules;
+    const size_t user = t0_trie_longest(nm->user, in, &along_user);
+    if (user) return (step){user, {in.data, user}, along_user};
     uint32_t value = 0;
-    const size_t rule = longest_rule(nm, in, &value);
-    if (rule) return (step){rule, rule_result(nm, value)};
+    const size_t rule = longest_rule(&nm->map, in, &value, &along_rules);
+    const size_t work = 1 + along_user + along_rules;
+    if (rule) {
+        const t0_bytes result = rule_result(&nm->map, value);
+        return (step){rule, result, work + result.size};
+    }
     const size_t length = t0_utf8_length(in.data, in.size);
-    if (length) return (step){length, {in.data, length}};
-    return (step){1, {(const uint8_t *)"\xEF\xBF\xBD", 3}};
+    if (length) return (step){length, {in.data, length}, work};
+    return (step){1, {(const uint8_t *)"\xEF\xBF\xBD", 3}, work};
 }
 
 static bool is_space(t0_bytes text) { return text.size == 1 && text.data[0] == ' '; }
@@ -76,16 +76,24 @@ static bool is_space(t0_bytes text) { return text.size == 1 && text.data[0] == '
 typedef struct writer {
     t0_buffer *out, *offsets;
     bool escape;
-    size_t max;    /* bytes of *out */
-    bool too_long;
+    size_t max; /* bytes of *out */
+    t0_meter *meter;
+    bool too_long, stopped;
 } writer;
 
-static writer writer_of(t0_bytes text, t0_buffer *out, t0_buffer *offsets, bool escape) {
+static writer writer_of(t0_bytes text, t0_buffer *out, t0_buffer *offsets, bool escape, t0_meter *meter) {
     const size_t most = text.size > (INT32_MAX - GROWTH_FREE) / GROWTH_MAX ? INT32_MAX : text.size * GROWTH_MAX + GROWTH_FREE;
-    return (writer){out, offsets, escape, most, false};
+    return (writer){out, offsets, escape, most, meter, false, false};
+}
+
+/* Counts work; false when the call is to stop. */
+static inline bool goes_on(writer *w, size_t work) {
+    w->stopped = t0_meter_stops(w->meter, work);
+    return !w->stopped;
 }
 
 static t0_status failed(const writer *w, t0_bytes text, t0_error *err) {
+    if (w->stopped) return t0_fail_stopped(err);
     if (!w->too_long) return t0_fail_memory(err, 2 * w->out->capacity);
     return t0_fail(err, T0_EVALUE, "a text of %zu bytes becomes more than %zu by the model's rules: encode it in parts", text.size, w->max);
 }
@@ -109,22 +117,27 @@ static bool write(writer *w, t0_bytes text, size_t place) {
     return true;
 }
 
-/* Removes spaces at the end; *consumed becomes the place of the first that went. */
-static void trim_end(writer *w, size_t *consumed) {
+/* Removes spaces at the end; *consumed becomes the place of the first that went. False when the call is to stop. */
+static bool trim_end(writer *w, size_t *consumed) {
     const t0_bytes space = {(const uint8_t *)(w->escape ? T0_SPACE_MARK : " "), w->escape ? T0_SPACE_MARK_SIZE : 1};
     t0_buffer *out = w->out;
     while (out->size >= space.size && memcmp(out->data + out->size - space.size, space.data, space.size) == 0) {
         out->size -= space.size;
+        if (!goes_on(w, 1)) return false;
         if (!w->offsets) continue;
         *consumed = ((uint32_t *)w->offsets->data)[out->size];
         w->offsets->size = out->size * sizeof(uint32_t);
     }
+    return true;
 }
+
+enum { RUN_MAX = 1 << 16 }; /* bytes at once */
 
 /* The length of the run of plain ASCII at the start of `in`, without a last one that something else may combine with. */
 static size_t plain_run(const t0_normalizer *nm, t0_bytes in) {
+    const size_t most = in.size < RUN_MAX ? in.size : RUN_MAX;
     size_t n = 0;
-    while (n < in.size && nm->kind[in.data[n]] == T0_BYTE_PLAIN) n++;
+    while (n < most && nm->kind[in.data[n]] == T0_BYTE_PLAIN) n++;
     if (n > 0 && n < in.size && in.data[n] >= 0x80) n--;
     return n;
 }
@@ -136,7 +149,7 @@ static bool write_body(const t0_normalizer *nm, writer *w, t0_bytes text, size_t
         const t0_bytes rest = {text.data + *consumed, text.size - *consumed};
         const size_t run = w->offsets ? 0 : plain_run(nm, rest);
         if (run) {
-            if (!t0_buffer_add(w->out, rest.data, run)) return false;
+            if (!t0_buffer_add(w->out, rest.data, run) || !goes_on(w, run)) return false;
             *consumed += run;
             after_space = false;
             continue;
@@ -151,6 +164,7 @@ static bool write_body(const t0_normalizer *nm, writer *w, t0_bytes text, size_t
             after_space = nm->remove_extra_whitespaces && s.result.data[s.result.size - 1] == ' ';
         }
         *consumed += s.consumed;
+        if (!goes_on(w, s.work)) return false;
     }
     *ends_in_space = after_space;
     return true;
@@ -163,29 +177,30 @@ static bool normalize(const t0_normalizer *nm, writer *w, t0_bytes text) {
         const step s = next_step(nm, (t0_bytes){text.data + consumed, text.size - consumed});
         if (!is_space(s.result)) break;
         consumed += s.consumed;
+        if (!goes_on(w, s.work)) return false;
     }
     if (consumed < text.size) {
         if (nm->add_dummy_prefix && !nm->whitespace_suffix && !write(w, space, consumed)) return false;
-        bool ends_in_space;
+        bool ends_in_space = false;
         if (!write_body(nm, w, text, &consumed, false, &ends_in_space)) return false;
-        if (nm->remove_extra_whitespaces) trim_end(w, &consumed);
+        if (nm->remove_extra_whitespaces && !trim_end(w, &consumed)) return false;
         if (nm->add_dummy_prefix && nm->whitespace_suffix && !write(w, space, consumed)) return false;
     }
     const uint32_t end = (uint32_t)consumed;
     return !w->offsets || t0_buffer_add(w->offsets, &end, sizeof end);
 }
 
-t0_status t0_normalize(const t0_normalizer *nm, t0_bytes text, t0_buffer *out, t0_buffer *offsets, t0_error *err) {
+t0_status t0_normalize(const t0_normalizer *nm, t0_bytes text, t0_buffer *out, t0_buffer *offsets, t0_meter *meter, t0_error *err) {
     out->size = 0;
     if (offsets) offsets->size = 0;
-    writer w = writer_of(text, out, offsets, nm->escape_whitespaces);
+    writer w = writer_of(text, out, offsets, nm->escape_whitespaces, meter);
     const bool whole = t0_buffer_reserve(out, text.size + text.size / 2 + 16) && normalize(nm, &w, text);
     return whole ? T0_OK : failed(&w, text, err);
 }
 
-t0_status t0_normalize_words(const t0_normalizer *nm, t0_bytes text, size_t *at, t0_buffer *out, t0_error *err) {
-    writer w = writer_of(text, out, NULL, true);
-    bool ends_in_space;
+t0_status t0_normalize_words(const t0_normalizer *nm, t0_bytes text, size_t *at, t0_buffer *out, t0_meter *meter, t0_error *err) {
+    writer w = writer_of(text, out, NULL, true, meter);
+    bool ends_in_space = false;
     assert(nm->by_words && !t0_is_gap(nm, text, *at));
     out->size = 0;
     if (!t0_buffer_add(out, T0_SPACE_MARK, T0_SPACE_MARK_SIZE) || !write_body(nm, &w, text, at, true, &ends_in_space))
@@ -194,29 +209,9 @@ t0_status t0_normalize_words(const t0_normalizer *nm, t0_bytes text, size_t *at,
     return T0_OK;
 }
 
-static uint32_t load32(const uint8_t *at) { return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24; }
-
-static t0_status read_charsmap(t0_normalizer *nm, const t0_normal_spec *spec, t0_error *err) {
-    const t0_bytes map = spec->charsmap;
-    const size_t at = spec->charsmap_offset;
-    if (map.size == 0) return T0_OK;
-    if (map.size <= 4) return t0_fail(err, T0_EFORMAT, "offset %zu: a character map of %zu bytes", at, map.size);
-    const size_t size = load32(map.data);
-    if (size >= map.size || size % 4 != 0 || size == 0)
-        return t0_fail(err, T0_EFORMAT, "offset %zu: a trie of %zu bytes in a character map of %zu", at, size, map.size);
-    if (map.size - 4 <= size || map.data[map.size - 1] != 0)
-        return t0_fail(err, T0_EFORMAT, "offset %zu: the results of the character map do not end with NUL", at + 4 + size);
-    nm->results = (t0_bytes){map.data + 4 + size, map.size - 4 - size};
-    nm->units = t0_alloc(size);
-    if (!nm->units) return t0_fail_memory(err, size);
-    nm->n_units = size / 4;
-    for (size_t i = 0; i < nm->n_units; i++) nm->units[i] = load32(map.data + 4 + 4 * i);
-    return T0_OK;
-}
-
-static bool rule_begins(const t0_normalizer *nm, uint32_t position, uint8_t c) {
+static bool rule_begins(const t0_charsmap *map, uint32_t position, uint8_t c) {
     position ^= c;
-    return position < nm->n_units && unit_label(nm->units[position]) == c;
+    return position < map->n_units && t0_unit_label(map->units[position]) == c;
 }
 
 /* What c becomes, alone and before any ASCII character. */
@@ -227,12 +222,13 @@ static t0_byte_kind kind_of(const t0_normalizer *nm, uint8_t c) {
         uint32_t node = 0;
         if (t0_trie_step(nm->user->nodes, &node, c)) return T0_BYTE_OTHER;
     }
-    if (!nm->units) return itself;
-    const uint32_t root = unit_offset(nm->units[0]);
-    if (!rule_begins(nm, root, c)) return itself;
-    const uint32_t inner = (root ^ c) ^ unit_offset(nm->units[root ^ c]);
+    const t0_charsmap *map = &nm->map;
+    if (!map->units) return itself;
+    const uint32_t root = t0_unit_offset(map->units[0]);
+    if (!rule_begins(map, root, c)) return itself;
+    const uint32_t inner = (root ^ c) ^ t0_unit_offset(map->units[root ^ c]);
     for (uint8_t next = 0; next < 0x80; next++)
-        if (rule_begins(nm, inner, next)) return T0_BYTE_OTHER;
+        if (rule_begins(map, inner, next)) return T0_BYTE_OTHER;
     const step alone = next_step(nm, (t0_bytes){&c, 1});
     if (alone.result.size != 1) return T0_BYTE_OTHER;
     return alone.result.data[0] == ' ' ? T0_BYTE_SPACE : alone.result.data[0] == c ? itself : T0_BYTE_OTHER;
@@ -263,18 +259,18 @@ t0_status t0_normalizer_new(t0_normalizer *out, const t0_normal_spec *spec, bool
                            .remove_extra_whitespaces = spec->remove_extra_whitespaces,
                            .escape_whitespaces = spec->escape_whitespaces,
                            .whitespace_suffix = whitespace_suffix};
-    T0_TRY(read_charsmap(out, spec, err));
+    T0_TRY(t0_charsmap_read(&out->map, spec->charsmap, spec->charsmap_offset, err));
     out->common_kinds = true;
     for (int c = 0; c < 256; c++) {
         out->kind[c] = (uint8_t)kind_of(out, (uint8_t)c);
         out->common_kinds &= (out->kind[c] == T0_BYTE_PLAIN) == (c > ' ' && c <= '~');
     }
     out->by_words = spec->add_dummy_prefix && spec->remove_extra_whitespaces && spec->escape_whitespaces && !whitespace_suffix &&
-                    !user->nodes && !results_blur_words(out->results) && results_are_short(out->results);
+                    !user->nodes && !results_blur_words(out->map.results) && results_are_short(out->map.results);
     return T0_OK;
 }
 
 void t0_normalizer_free(t0_normalizer *normalizer) {
-    t0_free(normalizer->units);
+    t0_charsmap_free(&normalizer->map);
     *normalizer = (t0_normalizer){0};
 }

@@ -2,15 +2,14 @@
 #ifndef T0_TEXT_NORMALIZER_H
 #define T0_TEXT_NORMALIZER_H
 
+#include "text/charsmap.h"
 #include "text/spiece.h"
 #include "text/trie.h"
 
 #include <assert.h>
 
 typedef struct t0_normalizer {
-    uint32_t *units;     /* [n_units] the map's own double array (darts-clone), owned; NULL without rules */
-    size_t n_units;
-    t0_bytes results;    /* NUL-terminated replacements, in the model file */
+    t0_charsmap map;
     const t0_trie *user; /* user-defined symbols pass untouched; borrowed, may be empty */
     bool add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces, whitespace_suffix;
     uint8_t kind[256]; /* t0_byte_kind */
@@ -35,11 +34,12 @@ t0_status t0_normalizer_new(t0_normalizer *out, const t0_normal_spec *spec, bool
 void t0_normalizer_free(t0_normalizer *normalizer);
 
 /* Appends nothing, sets: *out becomes the normalised text.
- * offsets, when not NULL, becomes uint32 [out->size + 1]: the place in `text` that each normalised byte comes from. */
-t0_status t0_normalize(const t0_normalizer *normalizer, t0_bytes text, t0_buffer *out, t0_buffer *offsets, t0_error *err);
+ * offsets, when not NULL, becomes uint32 [out->size + 1]: the place in `text` that each normalised byte comes from.
+ * T0_EVALUE where the rules make too much of the text; T0_EINTERRUPT when the meter's poll asks to stop. */
+t0_status t0_normalize(const t0_normalizer *normalizer, t0_bytes text, t0_buffer *out, t0_buffer *offsets, t0_meter *meter, t0_error *err);
 
 /* With by_words: normalises from *at, which is not a gap, to the next gap or the end, and moves *at there. *out becomes
  * words, each with its U+2581 in front; empty when nothing is left of the text. */
-t0_status t0_normalize_words(const t0_normalizer *normalizer, t0_bytes text, size_t *at, t0_buffer *out, t0_error *err);
+t0_status t0_normalize_words(const t0_normalizer *normalizer, t0_bytes text, size_t *at, t0_buffer *out, t0_meter *meter, t0_error *err);
 
 #endif

@@ -10,7 +10,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { POLL_CUTS = 4096 };
+enum { SEEK = 1 << 16 }; /* bytes between two polls where no token begins */
 
 /* A walk along one form of a text. */
 typedef struct walk {
@@ -20,6 +20,7 @@ typedef struct walk {
     bool sentinels;
     size_t at;   /* where to look on */
     size_t done; /* what lies before belongs to what was found */
+    t0_meter *meter;
 } walk;
 
 typedef struct found {
@@ -27,11 +28,11 @@ typedef struct found {
     int32_t id;
 } found;
 
-/* The longest token at w->at: its bytes, or 0. */
-static size_t token_here(const walk *w, int32_t *id, unsigned *flags) {
+/* The longest token at w->at: its bytes, or 0. *walked: bytes looked at. */
+static size_t token_here(const walk *w, int32_t *id, unsigned *flags, size_t *walked) {
     const t0_bytes rest = {w->text.data + w->at, w->text.size - w->at};
     size_t size = 0;
-    const t0_added_token *token = t0_added_longest(&w->tok->added, w->set, w->sentinels, rest, &size);
+    const t0_added_token *token = t0_added_longest(&w->tok->added, w->set, w->sentinels, rest, &size, walked);
     *flags = token ? token->flags : 0;
     if (token) *id = token->id;
     int32_t sentinel;
@@ -43,23 +44,38 @@ static size_t token_here(const walk *w, int32_t *id, unsigned *flags) {
     return longer;
 }
 
-/* The next token, or false at the end of the text. It may begin in the white space that the last one took along. */
-static bool next_token(walk *w, found *out) {
-    for (; w->at < w->text.size; w->at++) {
-        unsigned flags;
+/* Moves w->at to the next byte that a token may begin with, or by SEEK: whether there is one. */
+static bool seek(walk *w) {
+    const size_t stop = w->text.size - w->at > SEEK ? w->at + SEEK : w->text.size;
+    for (; w->at < stop; w->at++) {
         const uint8_t first = w->text.data[w->at];
-        if (!w->set->begins[first] && !(w->sentinels && first == '<')) continue;
-        const size_t begin = w->at, end = begin + token_here(w, &out->id, &flags);
-        if (end == begin) continue;
-        w->at = end - 1; /* the loop goes on behind it */
+        if (w->set->begins[first] || (w->sentinels && first == '<')) return true;
+    }
+    return false;
+}
+
+/* The next token: *any is false at the end of the text. It may begin in the white space that the last one took along. */
+static t0_status next_token(walk *w, found *out, bool *any, t0_error *err) {
+    *any = false;
+    while (w->at < w->text.size) {
+        unsigned flags = 0;
+        size_t walked = 0;
+        const size_t from = w->at;
+        const bool may_begin = seek(w);
+        const size_t begin = w->at, end = may_begin ? begin + token_here(w, &out->id, &flags, &walked) : begin;
+        if (t0_meter_stops(w->meter, begin - from + 1 + walked)) return t0_fail_stopped(err);
+        if (end == begin) {
+            w->at += may_begin;
+            continue;
+        }
+        w->at = end;
         if (flags & T0_ADDED_SINGLE_WORD && !t0_added_alone(w->text, begin, end)) continue;
         out->begin = flags & T0_ADDED_LSTRIP ? t0_added_space_before(w->text, w->done, begin) : begin;
         out->end = flags & T0_ADDED_RSTRIP ? t0_added_space_behind(w->text, end > w->done ? end : w->done) : end;
-        if (out->begin >= out->end) continue; /* white space that the last one took along */
-        w->at = end;
-        return true;
+        *any = out->begin < out->end; /* else it is white space that the last one took along */
+        if (*any) return T0_OK;
     }
-    return false;
+    return T0_OK;
 }
 
 /* Where the ids of a text go. */
@@ -67,7 +83,6 @@ typedef struct sink {
     t0_encoder *encoder;
     bool sentinels;
     t0_buffer *ids, *spans, *normal; /* ids, or the other two */
-    size_t cuts;
     const t0_poll *poll;
     t0_error *err;
 } sink;
@@ -92,8 +107,9 @@ static t0_status put_spans(sink *out, t0_bytes piece, size_t at, const origin *f
         span->end += (uint32_t)before;
         span->origin = place_of(from, at + span->origin);
         span->origin_end = place_of(from, at + span->origin_end);
+        if (t0_meter_stops(&e->meter, 1)) return t0_fail_stopped(out->err);
     }
-    return t0_buffer_add(out->normal, e->normal.data, e->normal.size) ? T0_OK : t0_fail_memory(out->err, 2 * out->normal->size);
+    return t0_buffer_add_long(out->normal, e->normal.data, e->normal.size, &e->meter, out->err);
 }
 
 /* text[begin, end) of what the walk goes along, between tokens. */
@@ -103,7 +119,6 @@ static t0_status put_piece(sink *out, t0_bytes text, size_t begin, size_t end, c
 }
 
 static t0_status put_token(sink *out, t0_bytes text, const found *token, const origin *from) {
-    if (++out->cuts % POLL_CUTS == 0 && t0_poll_stops(out->poll)) return t0_fail(out->err, T0_EINTERRUPT, "stopped");
     bool fine;
     if (out->ids) fine = t0_buffer_add(out->ids, &token->id, sizeof token->id);
     else {
@@ -118,9 +133,12 @@ static t0_status put_token(sink *out, t0_bytes text, const found *token, const o
 /* A part whose rules are done: text is what they made of it. */
 static t0_status put_normal(sink *out, t0_bytes text, const origin *from) {
     const t0_tokenizer *tok = out->encoder->tokenizer;
-    walk w = {.tok = tok, .set = &tok->added.normal, .text = text, .sentinels = out->sentinels};
+    walk w = {.tok = tok, .set = &tok->added.normal, .text = text, .sentinels = out->sentinels, .meter = &out->encoder->meter};
     found token;
-    while (next_token(&w, &token)) {
+    bool any;
+    for (;;) {
+        T0_TRY(next_token(&w, &token, &any, out->err));
+        if (!any) break;
         if (token.begin > w.done) T0_TRY(put_piece(out, text, w.done, token.begin, from));
         T0_TRY(put_token(out, text, &token, from));
         w.done = token.end;
@@ -135,7 +153,7 @@ static t0_status put_part(sink *out, t0_bytes text, size_t begin, size_t end) {
     if (!tok->added.normal.trie.nodes) return put_piece(out, text, begin, end, &from);
     t0_buffer mapped = {0}, places = {0};
     const t0_bytes part = {text.data + begin, end - begin};
-    t0_status status = t0_normalize(&tok->rules, part, &mapped, out->ids ? NULL : &places, out->err);
+    t0_status status = t0_normalize(&tok->rules, part, &mapped, out->ids ? NULL : &places, &out->encoder->meter, out->err);
     from = (origin){begin, out->ids ? NULL : (const uint32_t *)places.data};
     out->encoder->normalizer = &tok->spaces;
     if (status == T0_OK) status = put_normal(out, (t0_bytes){mapped.data, mapped.size}, &from);
@@ -150,9 +168,13 @@ static t0_status put_text(sink *out, t0_bytes text) {
         return t0_fail(out->err, T0_EVALUE, "a text of %zu bytes: at most %d; encode it in parts", text.size, T0_TEXT_MAX);
     const t0_tokenizer *tok = out->encoder->tokenizer;
     const origin whole = {0, NULL};
-    walk w = {.tok = tok, .set = &tok->added.raw, .text = text, .sentinels = out->sentinels};
+    walk w = {.tok = tok, .set = &tok->added.raw, .text = text, .sentinels = out->sentinels, .meter = &out->encoder->meter};
     found token;
-    while (next_token(&w, &token)) {
+    bool any;
+    out->encoder->meter.poll = out->poll;
+    for (;;) {
+        T0_TRY(next_token(&w, &token, &any, out->err));
+        if (!any) break;
         if (token.begin > w.done) T0_TRY(put_part(out, text, w.done, token.begin));
         T0_TRY(put_token(out, text, &token, &whole));
         w.done = token.end;

@@ -128,7 +128,6 @@ static t0_status piece_score(const reader *in, const field *f, t0_piece *out) {
     T0_TRY(expect(in, f, WIRE_FOUR, "the score of a piece"));
     const uint32_t bits = (uint32_t)f->value;
     memcpy(&out->score, &bits, sizeof bits);
-    if (!isfinite(out->score)) return t0_fail(in->err, T0_EFORMAT, "offset %zu: the score of a piece is not finite", f->offset);
     return T0_OK;
 }
 
@@ -140,7 +139,16 @@ static t0_status piece_type(const reader *in, const field *f, t0_piece *out) {
     return T0_OK;
 }
 
-static t0_status read_piece(reader in, t0_piece *out) {
+static t0_status check_piece(const reader *in, size_t start, size_t number, const t0_piece *piece) {
+    if (piece->size == 0) return t0_fail(in->err, T0_EFORMAT, "offset %zu: piece %zu has no text", start, number);
+    if (fabsf(piece->score) <= T0_SPIECE_MAX_SCORE) return T0_OK;
+    return t0_fail(in->err, T0_EFORMAT, "offset %zu: piece %zu, \"%.*s\", has the score %g; must be a number from %g to %g", start, number,
+                   piece->size < 100 ? (int)piece->size : 100, (const char *)piece->text, (double)piece->score,
+                   -(double)T0_SPIECE_MAX_SCORE, (double)T0_SPIECE_MAX_SCORE);
+}
+
+/* number: its place among the pieces. */
+static t0_status read_piece(reader in, size_t number, t0_piece *out) {
     const size_t start = in.at;
     *out = (t0_piece){.type = T0_PIECE_NORMAL};
     while (in.at < in.end) {
@@ -150,8 +158,7 @@ static t0_status read_piece(reader in, t0_piece *out) {
         if (f.number == 2) T0_TRY(piece_score(&in, &f, out));
         if (f.number == 3) T0_TRY(piece_type(&in, &f, out));
     }
-    if (out->size == 0) return t0_fail(in.err, T0_EFORMAT, "offset %zu: a piece without text", start);
-    return T0_OK;
+    return check_piece(&in, start, number, out);
 }
 
 static t0_status read_trainer(reader in, t0_spiece *out) {
@@ -211,7 +218,7 @@ static t0_status read_model(reader in, t0_spiece *out) {
         switch (f.number) {
         case 1:
             assert(i < out->n_pieces); /* counted by count_pieces */
-            T0_TRY(read_piece(enter(&in, &f), &out->pieces[i]));
+            T0_TRY(read_piece(enter(&in, &f), i, &out->pieces[i]));
             if ((total += out->pieces[i++].size) > PIECES_MAX)
                 return t0_fail(in.err, T0_EFORMAT, "offset %zu: pieces of more than %d bytes in all", f.offset, PIECES_MAX);
             break;

@@ -12,6 +12,10 @@ enum {
     T0_SPIECE_MAX_PIECES = (1 << 23) - 2
 };
 
+/* A search adds scores, and counts them anew as it goes (unigram.c): two ends that it compares lie no further apart than a piece is long,
+ * 65,536 bytes, so that sums stay below 2^18 times this and finite. */
+#define T0_SPIECE_MAX_SCORE 1e30f
+
 typedef enum t0_piece_type {
     T0_PIECE_NORMAL = 1,
     T0_PIECE_UNKNOWN = 2, /* exactly one */
@@ -24,7 +28,7 @@ typedef enum t0_piece_type {
 typedef struct t0_piece {
     const uint8_t *text; /* [size] UTF-8, not empty */
     uint32_t size;
-    float score; /* natural logarithm of the probability; finite */
+    float score; /* natural logarithm of the probability; at most T0_SPIECE_MAX_SCORE either way */
     t0_piece_type type;
 } t0_piece;
 

@@ -3,6 +3,7 @@
 
 #include "text/utf8.h"
 
+#include <assert.h>
 #include <string.h>
 
 static bool is_reserved(const t0_piece *piece) {
@@ -158,6 +159,13 @@ static int32_t reserved_id(const t0_tokenizer *tok, t0_bytes piece) {
         else low = middle + 1;
     }
     return -1;
+}
+
+int t0_tokenizer_byte(const t0_tokenizer *tok, int32_t id) {
+    if (id < 0 || (size_t)id >= tok->spiece.n_pieces || tok->spiece.pieces[id].type != T0_PIECE_BYTE) return -1;
+    const int byte = byte_of_piece(&tok->spiece.pieces[id]);
+    assert(byte >= 0 && tok->byte_ids[byte] == id); /* set_byte */
+    return byte;
 }
 
 int32_t t0_tokenizer_id(const t0_tokenizer *tok, t0_bytes piece) {

@@ -42,7 +42,11 @@ size_t t0_tokenizer_sentinel(const t0_tokenizer *tokenizer, t0_bytes text, int32
 /* Writes the text of ids[n] to the end of `out` (UTF-8 for the models that SentencePiece trains).
  * Control pieces, sentinels, special added tokens and higher ids are left out; with `special` they are written as their names.
  * T0_EVALUE for a negative id. */
-t0_status t0_tokenizer_decode(const t0_tokenizer *tokenizer, const int32_t *ids, size_t n, bool special, t0_buffer *out, t0_error *err);
+t0_status t0_tokenizer_decode(const t0_tokenizer *tokenizer, const int32_t *ids, size_t n, bool special, t0_buffer *out,
+                              const t0_poll *poll, t0_error *err);
+
+/* The byte that a byte piece stands for, or -1 for any other id. */
+int t0_tokenizer_byte(const t0_tokenizer *tokenizer, int32_t id);
 
 /* One piece of an encoded text. */
 typedef struct t0_span {
@@ -57,6 +61,7 @@ typedef struct t0_encoder {
     const t0_normalizer *normalizer; /* in the place of the tokenizer's own: of texts that went through a part of it; NULL: none */
     t0_buffer normal, offsets, best;
     t0_words words;
+    t0_meter meter; /* its poll is the running call's */
     bool after_unk; /* the last id is <unk>: a following one melts into it */
 } t0_encoder;
 

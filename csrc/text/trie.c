@@ -192,11 +192,11 @@ uint32_t t0_trie_find(const t0_trie *trie, t0_bytes text) {
     return t0_trie_value(trie->nodes, node);
 }
 
-size_t t0_trie_longest(const t0_trie *trie, t0_bytes text) {
-    if (!trie->nodes) return 0;
-    size_t longest = 0;
+size_t t0_trie_longest(const t0_trie *trie, t0_bytes text, size_t *walked) {
+    size_t longest = 0, i = 0;
     uint32_t node = 0;
-    for (size_t i = 0; i < text.size && t0_trie_step(trie->nodes, &node, text.data[i]); i++)
+    for (; trie->nodes && i < text.size && t0_trie_step(trie->nodes, &node, text.data[i]); i++)
         if (t0_trie_value(trie->nodes, node) != T0_TRIE_NONE) longest = i + 1;
+    *walked = i;
     return longest;
 }

@@ -49,7 +49,7 @@ static inline uint32_t t0_trie_value(const t0_trie_node *nodes, uint32_t node) {
 
 /* The value of exactly this text, or T0_TRIE_NONE. */
 uint32_t t0_trie_find(const t0_trie *trie, t0_bytes text);
-/* The length of the longest key that `text` begins with, or 0. */
-size_t t0_trie_longest(const t0_trie *trie, t0_bytes text);
+/* The length of the longest key that `text` begins with, or 0. *walked becomes the number of bytes looked at. */
+size_t t0_trie_longest(const t0_trie *trie, t0_bytes text, size_t *walked);
 
 #endif

@@ -16,8 +16,6 @@
 
 #define UNK_PENALTY 10.0f
 
-enum { POLL_BYTES = 1 << 16 };
-
 static bool in_trie(const t0_piece *piece) { return piece->type == T0_PIECE_NORMAL || piece->type == T0_PIECE_USER; }
 
 static void set_scores(t0_unigram *out, const t0_spiece *spiece) {
@@ -100,28 +98,31 @@ static inline void offer(t0_best *best, float score, uint32_t id, uint32_t start
     if (best->start == T0_UNREACHED || score > best->score) *best = (t0_best){score, id, start};
 }
 
-/* Counts the scores of best[start .. reached] from best[start]. */
-static void rebase(t0_best *best, size_t start, size_t reached) {
+/* Counts the scores of best[start .. reached] from best[start]; how many. */
+static size_t rebase(t0_best *best, size_t start, size_t reached) {
     const float base = best[start].score;
     assert(start <= reached && (start == 0 || best[start].start != T0_UNREACHED));
     for (size_t i = start; i <= reached; i++) best[i].score -= base;
+    return reached - start;
 }
 
-bool t0_unigram_search(const t0_unigram *model, t0_bytes text, float score_before, t0_best *best, const t0_poll *poll) {
+bool t0_unigram_search(const t0_unigram *model, t0_bytes text, float score_before, t0_best *best, t0_meter *meter) {
     const t0_trie_node *nodes = model->trie.nodes;
     const size_t size = text.size;
     best[0] = (t0_best){score_before, 0, T0_UNREACHED};
-    size_t reached = 0, cleared = 0, next_poll = POLL_BYTES;
+    size_t reached = 0, cleared = 0;
     for (size_t start = 0; start < size;) {
         const size_t furthest = model->longest < size - start ? start + model->longest : size;
         while (cleared < furthest) best[++cleared] = (t0_best){0.0f, 0, T0_UNREACHED};
-        if (fabsf(best[start].score) > T0_REBASE_SCORE) rebase(best, start, reached);
+        size_t work = 1;
+        if (fabsf(best[start].score) > T0_REBASE_SCORE) work += rebase(best, start, reached);
         const float before = best[start].score;
         const size_t promised = t0_utf8_promised(text.data[start]);
         const size_t next = promised < size - start ? start + promised : size;
         bool covered = false;
         uint32_t node = 0;
-        for (size_t i = start; i < size && nodes && t0_trie_step(nodes, &node, text.data[i]); i++) {
+        size_t i = start;
+        for (; i < size && nodes && t0_trie_step(nodes, &node, text.data[i]); i++) {
             const uint32_t id = t0_trie_value(nodes, node);
             if (id == T0_TRIE_NONE) continue;
             offer(&best[i + 1], before + model->scores[id], id, (uint32_t)start);
@@ -130,10 +131,9 @@ bool t0_unigram_search(const t0_unigram *model, t0_bytes text, float score_befor
         }
         if (!covered) offer(&best[next], before + model->unk_score, model->unk_id, (uint32_t)start);
         if (next > reached) reached = next;
+        work += i - start;
         start = next;
-        if (start < next_poll) continue;
-        if (t0_poll_stops(poll)) return false;
-        next_poll += POLL_BYTES;
+        if (t0_meter_stops(meter, work)) return false;
     }
     return true;
 }

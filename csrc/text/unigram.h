@@ -29,7 +29,7 @@ typedef struct t0_best {
 enum { T0_UNREACHED = 0xFFFFFFFF };
 
 /* Fills best[0 .. text.size] (the caller's, text.size + 1 long); best[0].score is the score of all that came before.
- * False when the poll asked to stop. */
-bool t0_unigram_search(const t0_unigram *model, t0_bytes text, float score_before, t0_best *best, const t0_poll *poll);
+ * False when the meter's poll asked to stop: it counts the steps along pieces, of which a start may have as many as the longest has bytes. */
+bool t0_unigram_search(const t0_unigram *model, t0_bytes text, float score_before, t0_best *best, t0_meter *meter);
 
 #endif

@@ -124,9 +124,9 @@ def _vocabulary(path, vocab):
         scores = np.array([score for _, score in vocab], np.float64)
     except OverflowError:
         scores = np.array([float(score) if abs(score) < 1 << 64 else np.inf for _, score in vocab])
-    if (outside := np.flatnonzero(~(np.abs(scores) < 3e38))).size:
+    if (outside := np.flatnonzero(~(np.abs(scores) <= 1e30))).size:
         i = int(outside[0])
-        raise FormatError(f"{path}: model.vocab[{i}], {vocab[i][0]!r}: the score {shown(vocab[i][1])} is beyond float32")
+        raise FormatError(f"{path}: model.vocab[{i}], {vocab[i][0]!r}: the score {shown(vocab[i][1])}; must be a number from -1e30 to 1e30")
     return [piece for piece, _ in vocab], scores
 
 

@@ -45,7 +45,8 @@ static void add_piece(t0_buffer *out, const char *text, float score, t0_piece_ty
 static void add_charsmap(t0_buffer *out) {
     enum { UNITS = 512 };
     static uint8_t map[4 + 4 * UNITS + 4];
-    uint32_t unit[UNITS] = {0};
+    uint32_t unit[UNITS];
+    for (size_t i = 0; i < UNITS; i++) unit[i] = 1u << 31; /* a label that equals no byte */
     unit[0] = 256u << 10;                                     /* children of the root at 256 ^ c */
     unit[256 ^ 'A'] = (uint32_t)'A' | 1u << 8 | (64u << 10);  /* a leaf at (256 ^ 'A') ^ 64 */
     unit[(256 ^ 'A') ^ 64] = 1u << 31 | 1;                    /* the result begins at 1 */
@@ -102,8 +103,8 @@ static bool exercise(t0_bytes file, t0_error *err) {
         if (t0_encode(&encoder, in, &ids, NULL, err) != T0_OK) break;
         if (t0_encode_spans(&encoder, in, &spans, NULL, err) != T0_OK) break;
     }
-    t0_tokenizer_decode(tok, (const int32_t *)ids.data, ids.size / 4, true, &text, err);
-    for (int32_t id = 0; id < (int32_t)tok->spiece.n_pieces + 4; id++) t0_tokenizer_decode(tok, &id, 1, id % 2, &text, err);
+    t0_tokenizer_decode(tok, (const int32_t *)ids.data, ids.size / 4, true, &text, NULL, err);
+    for (int32_t id = 0; id < (int32_t)tok->spiece.n_pieces + 4; id++) t0_tokenizer_decode(tok, &id, 1, id % 2, &text, NULL, err);
     t0_encoder_free(&encoder);
     t0_buffer_free(&ids);
     t0_buffer_free(&text);
@@ -129,7 +130,7 @@ static void small_model_gives_the_ids_worked_out_by_hand(void) {
     CHECK(t0_tokenizer_id(tok, (t0_bytes){(const uint8_t *)"zz", 2}) == 10);
     CHECK(t0_tokenizer_id(tok, (t0_bytes){(const uint8_t *)"zzz", 3}) == -1);
     t0_buffer out = {0};
-    CHECK(t0_tokenizer_decode(tok, expected, 8, false, &out, &err) == T0_OK);
+    CHECK(t0_tokenizer_decode(tok, expected, 8, false, &out, NULL, &err) == T0_OK);
     CHECK(out.size == 12 && memcmp(out.data, "ab bc[x]\xF0\x9F\x98\x80", 12) == 0);
     t0_buffer_free(&out);
     t0_buffer_free(&ids);
@@ -203,7 +204,7 @@ static void every_failing_allocation_is_reported(void) {
         t0_status status = t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, NULL, 0, &err);
         t0_encoder encoder = {.tokenizer = tok};
         if (status == T0_OK) status = t0_encode(&encoder, (t0_bytes){(const uint8_t *)text, strlen(text)}, &ids, NULL, &err);
-        if (status == T0_OK) status = t0_tokenizer_decode(tok, (const int32_t *)ids.data, ids.size / 4, false, &out, &err);
+        if (status == T0_OK) status = t0_tokenizer_decode(tok, (const int32_t *)ids.data, ids.size / 4, false, &out, NULL, &err);
         t0_alloc_fail_after(-1);
         CHECK(status == T0_OK || status == T0_ENOMEM);
         whole = status == T0_OK;
@@ -255,9 +256,9 @@ static void added_tokens_give_the_ids_worked_out_by_hand(void) {
     CHECK(parts_are(&encoder, "", true, first, 0));
     t0_buffer out = {0};
     const int32_t ids[] = {4, 300, 301, 302, 303};
-    CHECK(t0_tokenizer_decode(tok, ids, 5, false, &out, &err) == T0_OK && out.size == 5 && !memcmp(out.data, "abbcb", 5));
+    CHECK(t0_tokenizer_decode(tok, ids, 5, false, &out, NULL, &err) == T0_OK && out.size == 5 && !memcmp(out.data, "abbcb", 5));
     out.size = 0;
-    CHECK(t0_tokenizer_decode(tok, ids, 5, true, &out, &err) == T0_OK && out.size == 12 && !memcmp(out.data, "ab<s>bcb<go>", 12));
+    CHECK(t0_tokenizer_decode(tok, ids, 5, true, &out, NULL, &err) == T0_OK && out.size == 12 && !memcmp(out.data, "ab<s>bcb<go>", 12));
     t0_buffer_free(&out);
     t0_encoder_free(&encoder);
     t0_tokenizer_free(tok);
