@@ -16,7 +16,7 @@ from t0native.base.errors import ConfigError, DataError
 
 __all__ = ["MappedFile", "check_batch", "check_column", "check_table", "naming_errors", "row_of", "rows_of_batch"]
 
-RELEASE = 64 << 20  # bytes validated of a mapped file before their pages go back to the system
+RELEASE = 16 << 20  # bytes validated of a mapped file before their pages go back to the system
 _CUT = 300  # characters of a library's message
 
 
@@ -89,28 +89,28 @@ class MappedFile:
     """A file whose bytes are mapped into memory, for reading. source: a pyarrow BufferReader of it."""
 
     def __init__(self, pyarrow, path):
-        self.path = path
+        self.path = os.fspath(path)
         with open(path, "rb") as file:
-            self._facts = self._facts_of(os.fstat(file.fileno()))
+            stat = os.fstat(file.fileno())
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # which keeps the file open
+        self._file, self._time, self._size = (stat.st_ino, stat.st_dev), stat.st_mtime_ns, len(self._map)
         self.source = pyarrow.BufferReader(pyarrow.py_buffer(self._map))
 
     def check(self):
         """DataError where the file was cut or written to since it was opened. One that stands in its place by now is another matter."""
-        facts = self._facts
-        with contextlib.suppress(OSError):
-            facts = self._facts_of(os.stat(self.path))
-        if self._map.size() != len(self._map) or (facts[:2] == self._facts[:2] and facts != self._facts):
+        changed = self._map.size() != self._size
+        try:
+            stat = os.stat(self.path)
+            changed = changed or (stat.st_mtime_ns != self._time and (stat.st_ino, stat.st_dev) == self._file)
+        except OSError:  # its name is gone, the file stays
+            pass
+        if changed:
             raise DataError(f"{self.path}: changed since it was opened, so its rows are not those that were promised; open it again")
 
     def release(self):
         """What was read of it may leave the memory; it is read again when it is asked for."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
-
-    @staticmethod
-    def _facts_of(stat):
-        return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 # ---- inside ---------------------------------------------------------------------------------------------------------

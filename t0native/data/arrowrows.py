@@ -64,7 +64,7 @@ class ArrowRows:
 def read_arrow(paths, types=None, dataset=None):
     """The rows of a Parquet or Feather file, of an Arrow file or stream (mapped), or of several that are one table, an ArrowRows.
     types, dataset: as `read_rows`'. ConfigError without pyarrow, DataError for a broken or empty file, OSError where none can be opened.
-    Every value is checked: about 0.2 s of processor time a GB, of a mapped file without keeping it in memory."""
+    Every value is checked: about 0.4 s of processor time a GB, of a mapped file without keeping it in memory."""
     paths = [Path(paths)] if isinstance(paths, (str, os.PathLike)) else list(map(Path, paths))
     pyarrow, ipc, parquet = _pyarrow(paths[0])
     tables, parts = [], []
