@@ -94,7 +94,7 @@ class Input:
     def given(self, tok):
         try:
             return [ids.tolist() for ids in tok.encode_batch(self.column, **self.options)]
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # of another kind than is due, too
             return f"{type(error).__name__}: {error}"
         finally:
             for part in [self.column, *self.parts]:
