@@ -1,14 +1,16 @@
 """What the tokenizer takes beside str: bytes, string arrays in Arrow's memory (made here, so that no package is needed),
 sentinels in texts; and that hostile ones do no harm."""
 
-import ctypes
 import random
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
+from arrow_arrays import FILL, FORMATS, LAST, RELEASE, Chunks, Column, released
 from conftest import needed
+from fuzz_arrow import fuzz
 from spiece_files import BYTES, field, model_file
 
 import t0native as t0
@@ -28,98 +30,9 @@ def equal(batch, want):
 
 # ---------------------------------------------------------------------------------------- Arrow's C data interface
 
-P, I64 = ctypes.c_void_p, ctypes.c_int64
-RELEASE = ctypes.CFUNCTYPE(None, P)
-FILL = ctypes.CFUNCTYPE(ctypes.c_int, P, P)
-LAST = ctypes.CFUNCTYPE(P, P)
-
-
-class Schema(ctypes.Structure):
-    _fields_ = [("format", ctypes.c_char_p), ("name", ctypes.c_char_p), ("metadata", ctypes.c_char_p), ("flags", I64),
-                ("n_children", I64), ("children", P), ("dictionary", P), ("release", RELEASE), ("private", P)]  # fmt: skip
-
-
-class Array(ctypes.Structure):
-    _fields_ = [("length", I64), ("null_count", I64), ("offset", I64), ("n_buffers", I64), ("n_children", I64),
-                ("buffers", ctypes.POINTER(P)), ("children", P), ("dictionary", P), ("release", RELEASE), ("private", P)]  # fmt: skip
-
-
-class Stream(ctypes.Structure):
-    _fields_ = [("get_schema", FILL), ("get_next", FILL), ("get_last_error", LAST), ("release", RELEASE), ("private", P)]
-
-
-@RELEASE
-def release_schema(at):
-    Schema.from_address(at).release = RELEASE()
-
-
-released = []  # one entry an array that was given back
-
-
-@RELEASE
-def release_array(at):
-    released.append(at)
-    Array.from_address(at).release = RELEASE()
-
-
-new_capsule = ctypes.pythonapi.PyCapsule_New
-new_capsule.restype, new_capsule.argtypes = ctypes.py_object, [P, ctypes.c_char_p, P]
-
-
-class Column:
-    """Texts as an Arrow array of this format. offset: entries in front that do not count; None in texts: null."""
-
-    def __init__(self, texts, format="u", offset=0, buffers=None, null_count=-1):
-        rows = [b"?"] * offset + [t if t is None or isinstance(t, bytes) else t.encode() for t in texts]
-        valid = bytes(sum((row is not None) << k for k, row in enumerate(rows[i : i + 8])) for i in range(0, len(rows), 8))
-        rows = [row or b"" for row in rows]
-        body = b"".join(rows)
-        ends = [sum(map(len, rows[:i])) for i in range(len(rows) + 1)]
-        if format in ("vu", "vz"):
-            views = b"".join(
-                struct.pack("<i12s", len(row), row) if len(row) <= 12 else struct.pack("<i4sii", len(row), row[:4], 0, at)
-                for row, at in zip(rows, ends)
-            )
-            made = [valid, views, body, struct.pack("<q", len(body))]
-        else:
-            made = [valid, struct.pack(f"<{len(ends)}{'i' if format in 'uz' else 'q'}", *ends), body]
-        self.kept = [value if value is None else ctypes.create_string_buffer(value, len(value)) for value in buffers or made]
-        self.pointers = (P * len(self.kept))(*[value if value is None else ctypes.addressof(value) for value in self.kept])
-        self.schema = Schema(format.encode(), release=release_schema)
-        self.array = Array(len(texts), null_count, offset, len(self.kept), buffers=self.pointers, release=release_array)
-
-    def __arrow_c_array__(self, requested_schema=None):
-        return (
-            new_capsule(ctypes.addressof(self.schema), b"arrow_schema", None),
-            new_capsule(ctypes.addressof(self.array), b"arrow_array", None),
-        )
-
-
-class Chunks:
-    """Columns as an Arrow stream; fails with `error` at its end when given."""
-
-    def __init__(self, *columns, format=b"u", error=None):
-        self.left, self.error, self.format = list(columns), ctypes.create_string_buffer(error or b""), format
-        self.calls = FILL(self.fill_schema), FILL(self.fill_array), LAST(lambda _: ctypes.addressof(self.error)), RELEASE(lambda _: None)
-        self.stream = Stream(*self.calls)
-
-    def fill_schema(self, _, at):
-        ctypes.memmove(at, ctypes.byref(Schema(self.format, release=release_schema)), ctypes.sizeof(Schema))
-        return 0
-
-    def fill_array(self, _, at):
-        if self.left:
-            self.column = self.left.pop(0)
-            self.seen = [*getattr(self, "seen", []), self.column]
-            ctypes.memmove(at, ctypes.byref(self.column.array), ctypes.sizeof(Array))
-        return 5 if self.error.value and not self.left else 0
-
-    def __arrow_c_stream__(self, requested_schema=None):
-        return new_capsule(ctypes.addressof(self.stream), b"arrow_array_stream", None)
-
 
 @pytest.mark.parametrize("offset", [0, 3, 9])
-@pytest.mark.parametrize("format", ["u", "U", "z", "Z", "vu", "vz"])
+@pytest.mark.parametrize("format", FORMATS)
 def test_arrow_arrays(tok, format, offset):
     want = tok.encode_batch(TEXTS, add_eos=True)
     assert equal(tok.encode_batch(Column(TEXTS, format, offset), add_eos=True), want)
@@ -156,14 +69,98 @@ def test_arrow_packages(tok):
         (Column(["a"], buffers=[None, struct.pack("<2i", 0, 1), None]), r"texts\[0\]: offsets"),
         (Column(["a"], buffers=[None, None, b"ab"]), "no offsets"),
         (Column(["a"], buffers=[None, b""]), "too few buffers"),
+        (Column(["a"], buffers=[None, struct.pack("<2i", 0, 1), b"a", b""]), "too few buffers, or too many"),
         (Column(["a"], "vu", buffers=[None, struct.pack("<i12s", -1, b""), struct.pack("<q", 0)]), "a negative size"),
         (Column(["a"], "vu", buffers=[None, struct.pack("<i4sii", 13, b"", 1, 0), b"a" * 13, struct.pack("<q", 13)]), "beyond its buffer"),
         (Column(["a"], "vu", buffers=[None, struct.pack("<i4sii", 13, b"", 0, 1), b"a" * 13, struct.pack("<q", 13)]), "beyond its buffer"),
+        (
+            Column(["a"], "vu", buffers=[None, struct.pack("<i4sii", 13, b"", 0, 1), b"a" * 13, struct.pack("<q", -(2**63))]),
+            "beyond its buffer",
+        ),
+        (Column(["a"], "vu", buffers=[None, struct.pack("<i4sii", 13, b"aaab", 0, 0), b"a" * 13, struct.pack("<q", 13)]), "does not begin"),
+        (Column(["a"], "vu", buffers=[None, struct.pack("<i4sii", 13, b"aaaa", 0, 0), None, struct.pack("<q", 13)]), "beyond its buffer"),
+        (Column(["a"], "vu", buffers=[None, struct.pack("<i4sii", 13, b"aaaa", 0, 0), b"a" * 13, None]), "no sizes"),
     ],
 )
 def test_arrow_arrays_that_cannot_be_read(tok, column, message):
     with pytest.raises((TypeError, ValueError), match=message):
         tok.encode_batch(column)
+
+
+LIES = [
+    ("array.length", -1, "a negative length or offset"),
+    ("array.offset", -1, "a negative length or offset"),
+    ("array.offset", 2**63 - 1, "beyond what memory can hold"),
+    ("array.offset", 2**61, "beyond what memory can hold"),
+    ("array.length", 2**62, "beyond what memory can hold"),
+    ("array.null_count", -2, "a number of nulls that cannot be"),
+    ("array.null_count", 3, "a number of nulls that cannot be"),
+    ("array.null_count", 1, "a number of nulls, and no text that is null"),
+    ("array.n_buffers", -1, "too few buffers"),
+    ("array.n_buffers", 2**40, "too many"),
+    ("array.buffers", None, "too few buffers"),
+    ("array.n_children", 1, "children or a dictionary"),
+    ("array.dictionary", 8, "children or a dictionary"),
+    ("array.release", RELEASE(), "the Arrow array was consumed already"),
+    ("schema.release", RELEASE(), "the Arrow schema was consumed already"),
+    ("schema.format", None, "has no format"),
+    ("schema.n_children", 1, "an Arrow schema of strings with children"),
+    ("schema.dictionary", 8, "dictionary-encoded"),
+    ("names", (b"arrow_schema", b"array"), "must return two PyCapsules"),
+    ("names", (b"schema", b"arrow_array"), "must return two PyCapsules"),
+    ("names", (b"arrow_array", b"arrow_schema"), "must return two PyCapsules"),
+]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name, value, message", LIES)
+def test_arrow_arrays_that_lie(tok, format, name, value, message):
+    column = Column(["a", "b"], format)
+    *path, last = name.split(".")
+    setattr(getattr(column, path[0]) if path else column, last, value)
+    with pytest.raises((TypeError, ValueError), match=message):
+        tok.encode_batch(column)
+
+
+def test_an_arrow_array_is_taken_once(tok):
+    column = Column(["a", "b"])
+    released.clear()
+    assert len(tok.encode_batch(column)) == 2 and len(released) == 1
+    with pytest.raises(ValueError, match="the Arrow array was consumed already; ask its owner for another"):
+        tok.encode_batch(column)
+    assert len(released) == 1
+
+
+@pytest.mark.parametrize("nothing", ["release", "get_next", "get_schema"])
+def test_arrow_streams_that_lie(tok, nothing):
+    chunks = Chunks(Column(["a"]))
+    setattr(chunks.stream, nothing, {"release": RELEASE, "get_next": FILL, "get_schema": FILL}[nothing]())
+    with pytest.raises(ValueError, match="the Arrow stream was consumed already"):
+        tok.encode_batch(chunks)
+    chunks = Chunks(Column(["a"]))
+    chunks.name = b"arrow_array"
+    with pytest.raises(TypeError, match='must return a PyCapsule "arrow_array_stream"'):
+        tok.encode_batch(chunks)
+    chunks = Chunks(Column(["a"]), error=b"x")
+    chunks.stream.get_last_error = LAST()
+    with pytest.raises(ValueError, match="the Arrow stream failed: "):
+        tok.encode_batch(chunks)
+
+
+def test_many_small_arrow_arrays_take_linear_time(tok):
+    def seconds(n):
+        chunks = Chunks(*(Column(["a"]) for _ in range(n)))
+        began = time.process_time()
+        assert len(tok.encode_batch(chunks)) == n
+        return time.process_time() - began
+
+    seconds(100)
+    assert seconds(8000) < 40 * seconds(1000)
+
+
+def test_arrays_from_the_fuzz():
+    """A slice; python tests/fuzz_arrow.py does a million, under sanitizers."""
+    assert fuzz(0, 4000) == []
 
 
 def test_objects_without_the_package_that_their_arrow_needs(tok):
@@ -184,7 +181,7 @@ def test_objects_without_the_package_that_their_arrow_needs(tok):
     assert equal(tok.encode_batch(Series(ImportError("pyarrow"))), tok.encode_batch(TEXTS))
     with pytest.raises(RuntimeError, match="broken"):
         tok.encode_batch(Series(RuntimeError("broken")))
-    with pytest.raises(ValueError, match="PyCapsule"):
+    with pytest.raises(TypeError, match="must return two PyCapsules"):
         tok.encode_batch(Pair())
 
 

@@ -118,8 +118,11 @@ int t0py_texts_keep(t0py_texts *out, PyObject *owner) {
 }
 
 int t0py_texts_reserve(t0py_texts *out, size_t n) {
-    if (n > SIZE_MAX / sizeof *out->texts - out->n) n = SIZE_MAX / sizeof *out->texts - out->n;
-    t0_bytes *texts = t0_alloc((out->n + n) * sizeof *texts);
+    const size_t most = SIZE_MAX / sizeof *out->texts;
+    if (n <= out->room - out->n) return 0;
+    size_t room = n > most - out->n ? most : out->n + n;
+    if (out->n > 0 && room < 2 * out->room) room = 2 * out->room; /* a stream of many small arrays: each text moves but a few times */
+    t0_bytes *texts = room < most ? t0_alloc(room * sizeof *texts) : NULL;
     if (!texts) {
         PyErr_NoMemory();
         return -1;
@@ -127,7 +130,7 @@ int t0py_texts_reserve(t0py_texts *out, size_t n) {
     if (out->n) memcpy(texts, out->texts, out->n * sizeof *texts);
     t0_free(out->texts);
     out->texts = texts;
-    out->room = out->n + n;
+    out->room = room;
     return 0;
 }
 

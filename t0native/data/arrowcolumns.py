@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from t0native.base.arguments import shown
 from t0native.base.errors import DataError
+from t0native.data.arrowchecks import naming_errors
 from t0native.data.columns import tell
 
 __all__ = ["ArrowColumns", "mend_columns"]
@@ -61,11 +62,12 @@ class _Column:
 
 
 class ArrowColumns:
-    """The columns of a table. place: the file or the argument, for errors.  kinds: {field: its kind as types.KINDS, or None}."""
+    """The columns of a table. place: the file or the argument, for errors.  kinds: {field: its kind as types.KINDS, or None}.  names: its
+    fields."""
 
     def __init__(self, place, kinds, types):
         types.check_fields(place, kinds)
-        self.place, self.gaps = place, 0  # gaps that are None already
+        self.place, self.names, self.gaps = place, list(kinds), 0  # gaps: those that are None already
         self._columns = [_Column(name, kind, types.told.get(name)) for name, kind in kinds.items() if types.mode != "0.1.0"]
 
     @classmethod
@@ -82,7 +84,9 @@ class ArrowColumns:
         get = table.__getitem__ if isinstance(table, Mapping) else lambda name: table.column(name).to_pylist()
         for column in self._columns:
             if column.is_open:
-                column.look(get(column.name), first)
+                with naming_errors(f"{self.place}, rows from {first}: {shown(column.name)}"):
+                    values = get(column.name)
+                column.look(values, first)
                 if column.unfit is not None and column.told.must_fit:
                     row, value = column.unfit
                     raise DataError(f"{self.place}, row {row}: {column.name} is {shown(value)}, must be {column.told}, as types says")

@@ -1,14 +1,16 @@
 """Rows of Parquet, Arrow and Feather files, by pyarrow: the extra [data]. What becomes of their columns, arrowcolumns.py says.
 
-    read_arrow     a Parquet file in memory; an Arrow file, or a stream as `datasets` keeps it, mapped; a packed one in memory
+    read_arrow     a Parquet file in memory; an Arrow file, or a stream as `datasets` keeps it, mapped; a packed or compressed one in memory
     ParquetRows    a Parquet file left on the disk: rows are drawn from anywhere, and a group of rows, of which Parquet's pages are made,
                    is far too much to decode for one. So they are copied once into
     .DATA.parquet.rows   an Arrow file of batches of `every` rows, some 16 KiB each, of which one is read at a time; its schema's
                          metadata have "t0rows": size, time (ns) and rows of DATA.parquet, "t0every", and "t0types": the types
                          that were told, and what the columns become
 
-The copy is made anew when size or time of the file differ or when it is damaged; a temporary one where none can be written."""
+The copy is made anew when size or time of the file differ or when its beginning or end are damaged; a temporary one where none can be
+written. Whatever is read is checked before a value of it is believed (arrowchecks.py)."""
 
+import bisect
 import contextlib
 import json
 import os
@@ -20,6 +22,7 @@ from t0native.base.errors import ConfigError, DataError
 from t0native.base.files import make_folder, replacing
 from t0native.base.jsontext import json_text
 from t0native.base.placeholders import stand_in
+from t0native.data.arrowchecks import RELEASE, MappedFile, check_batch, check_table, naming_errors, row_of
 from t0native.data.arrowcolumns import ArrowColumns
 from t0native.data.distributed import convert_row
 from t0native.data.layouts import name_of
@@ -34,38 +37,50 @@ READ_BYTES = 4 << 20  # decoded at once while it is made
 SAMPLE = 256  # rows whose size is measured
 LOOK = 1 << 16  # rows whose values are looked at together
 FACTS, EVERY, TYPES = b"t0rows", b"t0every", b"t0types"
-_BROKEN = (OSError, ValueError, RuntimeError)  # pyarrow's own errors are such
+ARROW_FILE = b"ARROW1"  # how one begins that is no stream
+_BROKEN = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, MemoryError)  # of a copy that is none
 
 
 class ArrowRows:
-    """Rows of a pyarrow Table by number, made into a dict when asked for. functions: {field: what its values become}.  column_names: its
+    """Rows of a pyarrow Table that was checked, by number, made into a dict when asked for. functions: {field: what its values become}.
+    parts: [(file, number of its first row, its MappedFile or None)] of the files that are one after the other in it.  column_names: its
     fields."""
 
-    def __init__(self, table, functions=()):
+    def __init__(self, table, functions=(), parts=(("rows", 0, None),)):
         self._table, self._functions, self.column_names = table, dict(functions), table.column_names
+        self._parts, self._firsts = list(parts), [first for _, first, _ in parts]
 
     def __len__(self):
         return self._table.num_rows
 
     def __getitem__(self, i):
-        return _converted(self._table.slice(_row_index(i, len(self)), 1).to_pylist()[0], self._functions)
+        i = _row_index(i, len(self))
+        path, first, mapped = self._parts[bisect.bisect_right(self._firsts, i) - 1]
+        if mapped is not None:
+            mapped.check()
+        return _converted(row_of(path, self._table, i, i - first), self._functions)
 
 
 def read_arrow(paths, types=None, dataset=None):
     """The rows of a Parquet or Feather file, of an Arrow file or stream (mapped), or of several that are one table, an ArrowRows.
-    types, dataset: as `read_rows`'. ConfigError without pyarrow, DataError for a broken or empty file, OSError where none can be opened."""
+    types, dataset: as `read_rows`'. ConfigError without pyarrow, DataError for a broken or empty file, OSError where none can be opened.
+    Every value is checked: about 0.4 s of processor time a GB, of a mapped file without keeping it in memory."""
     paths = [Path(paths)] if isinstance(paths, (str, os.PathLike)) else list(map(Path, paths))
     pyarrow, ipc, parquet = _pyarrow(paths[0])
-    tables = [_read_table(pyarrow, ipc, parquet, path) for path in paths]
-    try:
+    tables, parts = [], []
+    for path in paths:
+        table, mapped = _read_table(pyarrow, ipc, parquet, path)
+        if len(table) or len(paths) == 1:
+            parts.append((path, sum(map(len, tables)), mapped))
+        tables.append(table)
+    place = name_of(paths)
+    with naming_errors(place, lambda what: f"not one table ({what})"):
         table = tables[0] if len(tables) == 1 else pyarrow.concat_tables(tables, promote_options="permissive")
-    except pyarrow.ArrowException as error:
-        raise DataError(f"{name_of(paths)}: not one table ({str(error).splitlines()[0]})") from None
     require_rows(paths[0], table)
-    about = _columns_of(pyarrow, name_of(paths), table.schema, types, dataset, table.slice(0, 1).to_pylist()[0])
+    about = _columns_of(pyarrow, place, table.schema, types, dataset, row_of(place, table, 0))
     for first in range(0, len(table) if about.open_names else 0, LOOK):
         about.look(table.slice(first, LOOK).select(about.open_names), first)
-    return ArrowRows(table, about.functions(about.decide()))
+    return ArrowRows(table, about.functions(about.decide()), parts)
 
 
 class ParquetRows:
@@ -89,22 +104,25 @@ class ParquetRows:
             if self._last[0] != number:
                 self._last = number, self._batch(number)
             batch = self._last[1]
-        row = _converted(batch.slice(place, 1).to_pylist()[0], self._functions)
+        row = _converted(row_of(self.path, batch, place, number * self._every + place), self._functions)
         return convert_row(self.dataset, row, self.path)
 
     def _batch(self, number):
-        try:
+        """The batch of this number, checked: it is read anew from a file that others may write to."""
+        first = number * self._every
+        remedy = f"delete it and open {self.path} again, which makes it anew"
+        with naming_errors(self._place, lambda what: f"changed since it was opened (rows from {first}: {what}); {remedy}"):
             batch = self._batches.get_batch(number)
-            batch.validate(full=True)  # what it says of itself is believed by what reads it
+            batch.validate(full=True)
+            if len(batch) != min(self._every, len(self) - first):
+                raise ValueError(f"{len(batch)} rows")
             return batch
-        except _BROKEN:
-            raise DataError(f"{self._place}: changed since it was opened; open {self.path} again") from None
 
 
 def parquet_bytes(path):
     """About what the rows of a Parquet file take in memory. Errors as read_arrow's."""
     pyarrow, _, parquet = _pyarrow(path)
-    with _naming_errors(pyarrow, path):
+    with _naming_file(path):
         return _bytes_of(parquet.read_metadata(path))
 
 
@@ -140,13 +158,13 @@ def _pyarrow(path):
     return pyarrow, ipc, parquet
 
 
-@contextlib.contextmanager
-def _naming_errors(pyarrow, path):
-    try:
-        yield
-    except (pyarrow.ArrowException, OSError) as error:
-        what = stand_in(_first_bytes(path)) or str(error).splitlines()[0]
-        raise DataError(f"{path}: not a {ending_of(path)[0][1:]} file that pyarrow can read ({what})") from None
+def _naming_file(path):
+    """As naming_errors, for a file as a whole."""
+
+    def say(what):
+        return f"not a {ending_of(path)[0][1:]} file that pyarrow can read ({stand_in(_first_bytes(path)) or what})"
+
+    return naming_errors(path, say)
 
 
 def _first_bytes(path):
@@ -155,26 +173,38 @@ def _first_bytes(path):
 
 
 def _read_table(pyarrow, ipc, parquet, path):
+    """(the table of a file, checked; its MappedFile or None)."""
     _first_bytes(path)  # an OSError that names the file
     ending, packing = rows_ending(path), ending_of(path)[1]
-    with _naming_errors(pyarrow, path):
-        if packing:
-            with open_unpacked(path) as file:
-                source = pyarrow.BufferReader(file.read())
-        else:
-            source = pyarrow.memory_map(str(path))
+    mapped, source = None, path
+    if packing:
+        with open_unpacked(path) as file:
+            source = pyarrow.BufferReader(file.read())
+    with _naming_file(path):
         if ending == ".parquet":
             require_distinct(path, parquet.read_schema(source).names)
-            return parquet.read_table(source if packing else path, partitioning=None)
-        return _read_ipc(pyarrow, ipc, source)
+            return check_table(path, parquet.read_table(source, partitioning=None)), None
+        if not packing:
+            mapped = MappedFile(pyarrow, path)
+            source = mapped.source
+        return _read_ipc(pyarrow, ipc, path, source, mapped), mapped
 
 
-def _read_ipc(pyarrow, ipc, source):
-    try:
-        return ipc.open_file(source).read_all()
-    except pyarrow.ArrowInvalid:  # `datasets` caches are streams
-        source.seek(0)
-        return ipc.open_stream(source).read_all()
+def _read_ipc(pyarrow, ipc, path, source, mapped):
+    """The table of an Arrow file, or of a stream, as the caches of `datasets` are, batch by batch."""
+    is_file = source.read(len(ARROW_FILE)) == ARROW_FILE
+    source.seek(0)
+    reader = ipc.open_file(source) if is_file else ipc.open_stream(source)
+    require_distinct(path, reader.schema.names)
+    batches, first, read = [], 0, 0
+    for batch in map(reader.get_batch, range(reader.num_record_batches)) if is_file else reader:
+        batches.append(check_batch(path, batch, first))
+        first += len(batch)
+        read += batch.nbytes
+        if mapped is not None and read >= RELEASE:
+            mapped.release()
+            read = 0
+    return pyarrow.Table.from_batches(batches, reader.schema)
 
 
 def _bytes_of(facts):
@@ -186,19 +216,19 @@ def _open_or_copy(path, place, types, dataset):
     """(rows, reader of the copy's batches, rows of a batch, {field: what its values become})."""
     pyarrow, ipc, parquet = _pyarrow(path)
     stat = os.stat(path)
-    with _naming_errors(pyarrow, path):
+    with _naming_file(path):
         source = parquet.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False)
     with source:
-        n = len(require_rows(path, range(source.metadata.num_rows)))
+        with _naming_file(path):
+            n = len(require_rows(path, range(source.metadata.num_rows)))
+            require_distinct(path, source.schema_arrow.names)
+            row = row_of(path, next(_batches(source, path, 1)), 0)
         facts = f"{stat.st_size} {stat.st_mtime_ns} {n}".encode()
-        require_distinct(path, source.schema_arrow.names)
-        with _naming_errors(pyarrow, path):
-            row = next(source.iter_batches(1)).to_pylist()[0]
         types = types_of_rows(types, dataset, row)
         about = ArrowColumns.of_schema(pyarrow, path, source.schema_arrow, types)
         with contextlib.suppress(*_BROKEN):
             return n, *_open_copy(pyarrow, ipc, place, facts, about, types)
-        metadata = {FACTS: facts, TYPES: json_text([types.key, _decide(pyarrow, source, path, about)], "keep").encode()}
+        metadata = {FACTS: facts, TYPES: json_text([types.key, _decide(source, path, about)], "keep").encode()}
         try:
             make_folder(place.parent)
             with replacing(place, "wb") as out:
@@ -211,19 +241,28 @@ def _open_or_copy(path, place, types, dataset):
         return n, *_open_copy(pyarrow, ipc, place, facts, about, types)
 
 
-def _decide(pyarrow, source, path, about):
+def _batches(source, path, rows, columns=None):
+    """The batches of a Parquet file, checked, all of its rows; at least one."""
+    first, n = 0, source.metadata.num_rows
+    with _naming_file(path):
+        for batch in source.iter_batches(rows, columns=columns):
+            yield check_batch(path, batch, first)
+            first += len(batch)
+        if first != n:
+            raise DataError(f"{path}: {first} rows in it, though it promises {n}; fetch or write it again")
+
+
+def _decide(source, path, about):
     """What the columns become, by one reading of those that their values decide."""
     first = 0
-    if about.open_names:
-        with _naming_errors(pyarrow, path):
-            for batch in source.iter_batches(LOOK, columns=about.open_names):
-                about.look(batch, first)
-                first += len(batch)
+    for batch in _batches(source, path, LOOK, about.open_names) if about.open_names else ():
+        about.look(batch, first)
+        first += len(batch)
     return about.decide()
 
 
 def _open_copy(pyarrow, ipc, place, facts, about, types):
-    """(reader of the batches of a copy, rows of each, functions of the columns); ValueError where it is another file's, one under other
+    """(reader of the batches of a copy, rows of each, functions of the columns); one of _BROKEN where it is another file's, one under other
     types, an older one's, or damaged."""
     reader = ipc.open_file(pyarrow.OSFile(str(place)))
     metadata = reader.schema.metadata or {}
@@ -231,15 +270,15 @@ def _open_copy(pyarrow, ipc, place, facts, about, types):
     if metadata.get(FACTS) != facts or every < 1:
         raise ValueError(place)
     key, decided = json.loads(metadata.get(TYPES, b"[null, null]"))
-    if key != json.loads(json_text(types.key, "keep")):
+    if key != json.loads(json_text(types.key, "keep")) or reader.schema.names != about.names:
         raise ValueError(place)
     return reader, every, about.functions(decided)
 
 
 def _write(pyarrow, ipc, source, path, out, metadata):
-    with _naming_errors(pyarrow, path):
-        sample = _decode_dictionaries(pyarrow, pyarrow.Table.from_batches([next(source.iter_batches(SAMPLE))]))
-    row = max(1, sample.nbytes // len(sample))
+    with _naming_file(path):
+        sample = _decode_dictionaries(pyarrow, pyarrow.Table.from_batches([next(_batches(source, path, SAMPLE))]))
+        row = max(1, sample.nbytes // len(sample))
     every = min(1024, max(1, BATCH_BYTES // row))
     metadata = metadata | {EVERY: str(every).encode()}
     with ipc.new_file(out, sample.schema.with_metadata(metadata)) as sink:
@@ -250,8 +289,8 @@ def _write(pyarrow, ipc, source, path, out, metadata):
 def _tables(pyarrow, source, path, every, at_once):
     """Tables whose rows are the source's, in order, each but the last a multiple of `every` rows long."""
     rest = None
-    with _naming_errors(pyarrow, path):
-        for batch in source.iter_batches(at_once):
+    with _naming_file(path):
+        for batch in _batches(source, path, at_once):
             table = _decode_dictionaries(pyarrow, pyarrow.Table.from_batches([batch]))
             table = table if rest is None else pyarrow.concat_tables([rest, table]).combine_chunks()
             whole = len(table) // every * every

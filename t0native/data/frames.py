@@ -15,6 +15,7 @@ from pathlib import Path
 
 from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, DataError
+from t0native.data.arrowchecks import check_table, naming_errors, rows_of_batch
 from t0native.data.arrowcolumns import ArrowColumns, mend_columns
 from t0native.data.lines import kind_of, require_distinct
 from t0native.data.types import read_types
@@ -152,7 +153,9 @@ def _rows_of_pandas(what, frame, types):
     require_distinct(what, names)
     if not names:
         return [{} for _ in range(len(frame))]
-    return _rows_of_columns(what, {name: frame[name].tolist() for name in names}, types)
+    with naming_errors(what):
+        columns = {name: frame[name].tolist() for name in names}
+    return _rows_of_columns(what, columns, types)
 
 
 def _is_of_datasets(rows):
@@ -165,7 +168,8 @@ def _typed_dataset(what, rows, types):
 
     about = ArrowColumns.of_schema(pyarrow, what, rows.features.arrow_schema, types)
     if about.open_names:
-        table = rows.select_columns(about.open_names).with_format("arrow")[:]
+        with naming_errors(what):
+            table = check_table(what, rows.select_columns(about.open_names).with_format("arrow")[:])
         about.look(table)
     functions = about.functions(about.decide())
     return TypedRows(rows, functions) if functions else rows
@@ -173,19 +177,23 @@ def _typed_dataset(what, rows, types):
 
 def _rows_of_arrow(what, rows, types):
     if not hasattr(rows, "__arrow_c_stream__"):
-        return rows.to_pylist()
+        with naming_errors(what):
+            return rows.to_pylist()
     try:
         import pyarrow
     except ImportError:
         if hasattr(rows, "get_columns") and hasattr(rows, "to_dict"):  # polars can without
-            return _rows_of_columns(what, rows.to_dict(as_series=False), types)
+            with naming_errors(what):
+                columns = rows.to_dict(as_series=False)
+            return _rows_of_columns(what, columns, types)
         raise ConfigError(f"{what}: {type(rows).__name__} needs pyarrow: pip install 't0native[data]'") from None
-    table = pyarrow.table(rows)
+    with naming_errors(what):
+        table = check_table(what, pyarrow.table(rows))  # whoever made it may be wrong about it
+        require_distinct(what, table.column_names)
     if not table.column_names:
         raise DataError(f"{what}: a table without columns")
-    require_distinct(what, table.column_names)
     about = ArrowColumns.of_schema(pyarrow, what, table.schema, types)
-    columns = {name: table.column(name).to_pylist() for name in table.column_names}
+    columns = {name: [row[name] for row in rows_of_batch(what, table.select([name]))] for name in table.column_names}
     about.look(columns)
     for name, function in about.functions(about.decide()).items():
         columns[name] = list(map(function, columns[name]))

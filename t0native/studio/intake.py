@@ -10,6 +10,7 @@ import resource
 import sys
 
 from t0native.base.jsontext import json_text
+from t0native.data.arrowchecks import check_batch, rows_of_batch
 from t0native.data.lines import read_jsonl
 from t0native.data.rows import read_csv, read_json
 from t0native.data.types import read_types
@@ -73,8 +74,10 @@ def _rows(kind, source, types):
             import pyarrow.parquet
         except ImportError:
             raise ValueError("Parquet needs pyarrow on the server: `pip install pyarrow`, or upload .jsonl") from None
+        first = 0
         for batch in pyarrow.parquet.ParquetFile(source).iter_batches(1000):
-            yield from batch.to_pylist()
+            yield from rows_of_batch("the file", check_batch("the file", batch, first), first)
+            first += len(batch)
         return
     if kind in ("csv", "tsv"):
         yield from read_csv(source, "," if kind == "csv" else "\t", types)

@@ -180,14 +180,7 @@ class _WholeFile:
     def __init__(self, path, dataset):
         if path.stat().st_size > MAX_WHOLE:
             raise DataError(f"{path}: more than {MAX_WHOLE:,} bytes: make it .jsonl, which is read page by page")
-        if path.suffix.lower() == ".parquet":
-            try:
-                import pyarrow.parquet
-            except ImportError:
-                raise DataError(f"{path}: Parquet needs pyarrow on the server: `pip install pyarrow`") from None
-            self.rows = pyarrow.parquet.read_table(path).to_pylist()
-        else:
-            self.rows = read_rows(path, types=read_types(None, dataset))
+        self.rows = list(read_rows(path, types=read_types(None, dataset)))
 
     def __len__(self):
         return len(self.rows)

@@ -10,6 +10,7 @@ that are no ids."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Mapping
 
@@ -110,7 +111,12 @@ def _is_column(value):
 def _of_column(what, column):
     """The texts of a column, or the lists of them where it is one of lists."""
     turn = next((getattr(column, name) for name in _LISTS if hasattr(column, name)), None)
-    values = turn() if turn is not None else _of_capsule(what, column)
+    with _naming_column(what, column):
+        if type(column).__module__.partition(".")[0] == "pyarrow" and hasattr(column, "validate"):
+            column.validate(full=True)
+        values = turn() if turn is not None else None
+    if turn is None:
+        values = _of_capsule(what, column)
     if not isinstance(values, list):  # of a scalar, or of a column that is none
         raise ConfigError(f"{what}: {_kind_of(column)}; a text is a str, and several are a list or a column of them")
     for i, value in enumerate(values):
@@ -127,10 +133,21 @@ def _of_capsule(what, column):
         import pyarrow
     except ImportError:
         raise ConfigError(f"{what}: {_kind_of(column)}, which pyarrow would read, and it is not installed; give a list of texts") from None
+    with _naming_column(what, column):
+        read = (pyarrow.array if hasattr(column, "__arrow_c_array__") else pyarrow.chunked_array)(column)
+        read.validate(full=True)  # whoever made it may be wrong about it
+        return read.to_pylist()
+
+
+@contextlib.contextmanager
+def _naming_column(what, column):
     try:
-        return (pyarrow.array if hasattr(column, "__arrow_c_array__") else pyarrow.chunked_array)(column).to_pylist()
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{what}: {_kind_of(column)}: {error}; give a column of texts, or a list") from None
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # of whatever kind: texts that are no UTF-8, dates that Python has not, offsets that lie
+        text = str(error).split("\n")[0][:300]
+        raise ConfigError(f"{what}: {_kind_of(column)}: {text}; give a column of texts, or a list") from None
 
 
 def _refuse(what, value):

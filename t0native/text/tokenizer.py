@@ -235,7 +235,7 @@ class Tokenizer(_core.Tokenizer):
         before this cut, as T0 did, so a cut text has none.  threads: the ids are the same for any number; the GIL is
         released.  sentinels: take <extra_id_k> in a text for the sentinel; otherwise it is text like any other.
         ValueError for a null, a lone surrogate or malformed bytes, naming text and place (errors="replace" takes U+FFFD for
-        the last two).
+        the last two), and for an Arrow array that is broken or was consumed already; TypeError for one of another type.
 
         >>> batch = t0.mini.tokenizer().encode_batch(["Anna keeps a cat.", "tea"], add_eos=True)
         >>> batch, batch.lengths.tolist()
