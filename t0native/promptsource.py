@@ -20,6 +20,7 @@ import yaml
 
 from t0native.base.errors import FormatError
 from t0native.base.files import write_text
+from t0native.base.showing import shown
 from t0native.prompts.collection import find_files, promptsource_folder
 from t0native.prompts.prompt import Prompt
 from t0native.prompts.promptfile import FILE, MetadataTag, PromptLoader, TemplateTag, read_file, warn_once
@@ -260,7 +261,7 @@ class DatasetTemplates:
     def remove_template(self, template_name):
         """Removes a template and writes the file; with the last one the file goes. ValueError for an unknown name."""
         if template_name not in self.all_template_names:
-            raise ValueError(f"{self.yaml_path}: no template is named {template_name!r}")
+            raise ValueError(f"{self.yaml_path}: no template is named {shown(template_name)}")
         self.sync_mapping()
         del self.templates[self.name_to_id_mapping[template_name]]
         if self.templates:

@@ -30,7 +30,7 @@ def test_jsonl_rows_come_as_written(tmp_path):
         ("", "a.jsonl: no rows"),
         ("\n\n", "a.jsonl: no rows"),
         (b'{"a": "\xff"}\n', "a.jsonl, line 1, byte 8: not UTF-8 (0xff)"),
-        ("[" * 100_000, "a.jsonl, line 1: nested too deeply"),
+        ("[" * 100_000, "a.jsonl, line 1: nested too deeply: more than 100 levels"),
         ('{"a": 1}\n{"a": ' + "9" * 5000 + "}\n", "a.jsonl, line 2: a number of more than 4300 digits; write it as a text"),
         ('{"a": 1,\n', "a.jsonl, line 1, column 9: not JSON (Expecting property name enclosed in double quotes): '{\"a\": 1,'"),
     ],
@@ -97,7 +97,7 @@ def test_files_that_are_no_rows(tmp_path):
         read_rows(tmp_path)
     for content, message in (
         ("{}", "a.json: must be a list of objects, is an object"),
-        ("[" * 100_000, "a.json: nested too deeply"),
+        ("[" * 100_000, "a.json: nested too deeply: more than 100 levels"),
         ("[" + "9" * 5000 + "]", "a.json: a number of more than 4300 digits; write it as a text"),
         ('[{"a": 1},\n {"a": }]', "a.json, line 2, column 8: not JSON \\(Expecting value\\): '{\"a\": }\\]'"),
     ):

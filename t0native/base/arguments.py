@@ -6,11 +6,11 @@ NumPy's numbers are numbers; true and false are not. Values are shown short, how
 
 import numbers
 import os
-import reprlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 from t0native.base.errors import ConfigError, suggest
+from t0native.base.showing import named, shown
 
 __all__ = [
     "FLAG",
@@ -26,20 +26,8 @@ __all__ = [
     "check_keys",
     "number",
     "one_of",
-    "shown",
     "whole",
 ]
-
-_short = reprlib.Repr()
-_short.maxlevel, _short.maxstring, _short.maxother, _short.maxlong = 2, 80, 80, 40
-
-
-def shown(value):
-    """
-    >>> shown(2.5), len(shown("long" * 1000)), shown([[[[1]]]])
-    ('2.5', 80, '[[[...]]]')
-    """
-    return repr(value) if isinstance(value, float) else _short.repr(value)
 
 
 class Kind(NamedTuple):
@@ -80,7 +68,7 @@ def check_keys(place, mapping, kinds):
     """
     for key, value in mapping.items():
         if key not in kinds:
-            raise ConfigError(f"unknown key {place}{key}; {suggest(key, kinds)}")
+            raise ConfigError(f"unknown key {place}{named(key)}; {suggest(key, kinds)}")
         check(kinds[key], f"{place}{key}", value)
 
 

@@ -14,8 +14,11 @@ Files that cannot be opened or written raise OSError, as everywhere in Python.
 """
 
 from t0native._core import Error, FormatError, NumericError, TemplateError
+from t0native.base.showing import listed, shown
 
 __all__ = ["ConfigError", "DataError", "Error", "FormatError", "NumericError", "TemplateError", "nearest", "suggest", "with_place"]
+
+_LONGEST = 200  # characters of a name that is compared with others
 
 
 class DataError(Error, ValueError):
@@ -30,21 +33,24 @@ DataError.__module__ = ConfigError.__module__ = "t0native"
 
 
 def nearest(name, names):
-    """The one of `names` that is most like `name`, or None when none is."""
+    """The one of `names` that is most like `name`, or None when none is. Names longer than 200 characters are like none: comparing
+    takes the product of two lengths."""
     import difflib  # here: it takes longer to load than all else of this module, and few errors need it
 
-    matches = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.6)
+    name = str(name)
+    if len(name) > _LONGEST:
+        return None
+    matches = difflib.get_close_matches(name, [text for n in names if len(text := str(n)) <= _LONGEST], n=1, cutoff=0.6)
     return matches[0] if matches else None
 
 
 def suggest(name, names):
     """The end of a message about an unknown name: the nearest one, else all of them (cut at twelve)."""
-    names = [str(n) for n in names]
+    names = [n if isinstance(n, str) else str(n) for n in names]
     near = nearest(name, names)
     if near is not None:
-        return f"did you mean {near!r}?"
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"there are: {shown}" if names else "there are none"
+        return f"did you mean {shown(near)}?"
+    return f"there are: {listed(names)}" if names else "there are none"
 
 
 def with_place(error, text):

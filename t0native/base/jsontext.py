@@ -1,26 +1,57 @@
-"""JSON read strictly: UTF-8, and no name twice in one object; rows of users, which may be lines, are read in data/lines.py.
-JSON written strictly: JSON has no NaN and no Infinity, and programs other than Python refuse a file that has them."""
+"""JSON read strictly: UTF-8, no name twice in one object, at most MAX_DEPTH levels; rows of users, which may be lines, are read in
+data/lines.py. JSON written strictly: JSON has no NaN and no Infinity, and programs other than Python refuse a file that has them.
+
+What is nested deeper is read by Python's decoder as far as its stack reaches, and fails wherever it is compared, written or walked."""
 
 import json
 import math
+import sys
 
 from t0native.base.errors import FormatError, NumericError
 from t0native.base.placeholders import stand_in
+from t0native.base.showing import shown
 
-__all__ = ["json_text", "no_duplicates", "parse_json"]
+__all__ = ["MAX_DEPTH", "is_too_deep", "json_text", "no_duplicates", "parse_json"]
+
+MAX_DEPTH = 100
 
 
-def parse_json(path, content):
-    """The value that bytes from the file `path` hold; FormatError names the file.
+def parse_json(path, content, parse_constant=None):
+    """The value that bytes from the file `path` hold; FormatError names the file.  parse_constant: as json.loads'.
 
     >>> parse_json("config.json", b'{"d_model": 8, "d_model": 16}')
     Traceback (most recent call last):
     t0native.FormatError: config.json: its JSON is broken: the name 'd_model' stands twice
     """
     try:
-        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=no_duplicates)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: {stand_in(content) or f'its JSON is broken: {error}'}") from None
+        text = content.decode("utf-8-sig")
+        value = json.loads(text, object_pairs_hook=no_duplicates, parse_constant=parse_constant)
+        if is_too_deep(text, value):
+            raise RecursionError
+        return value
+    except RecursionError:
+        problem = f"nested deeper than {MAX_DEPTH} levels"
+    except ValueError as error:
+        problem = str(error)
+        if "integer string conversion" in problem:
+            problem = f"a number of more than {sys.get_int_max_str_digits()} digits"
+    raise FormatError(f"{path}: {stand_in(content) or f'its JSON is broken: {problem}'}")
+
+
+def is_too_deep(text, value):
+    """Whether a value of JSON, which this text stands for, is nested deeper than MAX_DEPTH levels. Few texts have so many brackets that
+    the value must be looked at.
+
+    >>> is_too_deep("[[1]]", [[1]]), is_too_deep("[" * 101 + "]" * 101, json.loads("[" * 101 + "]" * 101))
+    (False, True)
+    """
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        outer = [inner.values() if isinstance(inner, dict) else inner for inner in level if isinstance(inner, (dict, list))]
+        level = [inner for values in outer for inner in values]
+    return any(isinstance(inner, (dict, list)) for inner in level)
 
 
 def no_duplicates(pairs):
@@ -29,7 +60,7 @@ def no_duplicates(pairs):
     if len(seen) < len(pairs):
         names = set()
         twice = next(name for name, _ in pairs if name in names or names.add(name))
-        raise ValueError(f"the name {twice!r} stands twice")
+        raise ValueError(f"the name {shown(twice)} stands twice")
     return seen
 
 

@@ -12,8 +12,8 @@ import os
 import socket
 from pathlib import Path
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError
+from t0native.base.showing import shown
 
 __all__ = ["FolderLock", "HeldFolder"]
 

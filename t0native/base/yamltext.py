@@ -13,10 +13,10 @@ import re
 
 import yaml
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, Error
+from t0native.base.showing import named, printable, shown
 
-__all__ = ["SafeLoader", "load_document", "parse_yaml"]
+__all__ = ["SafeLoader", "load_document", "parse_yaml", "problem_of"]
 
 MAX_BYTES, MAX_NODES, MAX_DEPTH, MAX_REPEATED, MAX_NUMBER = 32_000_000, 250_000, 100, 1_000_000, 1_000
 _TEXT = "tag:yaml.org,2002:str"
@@ -64,7 +64,7 @@ class SafeLoader(yaml.CSafeLoader):
             raise
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             what = shown(node.value) if isinstance(node, yaml.ScalarNode) else f"this {node.id}"
-            raise _fault(f"{what} is no {node.tag}: write it in quotes where it is meant as text", node) from None
+            raise _fault(f"{what} is no {named(node.tag)}: write it in quotes where it is meant as text", node) from None
 
     def construct_mapping(self, node, deep=False):
         seen = {}
@@ -129,6 +129,12 @@ def load_document(path, content, loader_type=SafeLoader):
         loader.dispose()
 
 
+def problem_of(error):
+    """(What a YAMLError says, on one line; its mark, or None)."""
+    problem = " ".join(str(getattr(error, "problem", None) or error).split())
+    return printable(problem), getattr(error, "problem_mark", None)
+
+
 class _RecipeLoader(SafeLoader):
     """But for floats and dates."""
 
@@ -151,6 +157,6 @@ def parse_yaml(path, file):
     try:
         return load_document(path, file.read(MAX_BYTES + 1), _RecipeLoader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+        problem, mark = problem_of(error)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{path}{place}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        raise ConfigError(f"{path}{place}: not YAML: {problem}") from None

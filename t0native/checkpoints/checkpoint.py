@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, FormatError, NumericError
 from t0native.base.jsontext import json_text, parse_json
 from t0native.base.progress import BAR_DELAY, Progress
+from t0native.base.showing import named, shown
 from t0native.checkpoints.config import Config, read_keys, stays_float32
 from t0native.checkpoints.foreign import ADAPTER, describe_adapter, describe_file, describe_folder
 from t0native.checkpoints.head import decide_head, describe_head, is_unclear, needs_copy, portable_head
@@ -91,11 +91,11 @@ class Checkpoint:
             wanted = expected.get(name, expected["shared.weight"] if name in copies else None)
             if wanted is None:
                 if not is_ignored(name):
-                    problems.add(f"{entry.path.name}, tensor {name}: unexpected, this configuration has no such tensor")
+                    problems.add(f"{named(entry.path.name)}, tensor {named(name)}: unexpected, this configuration has no such tensor")
             elif entry.shape != wanted:
-                problems.add(f"{entry.path.name}, tensor {name}: expected shape {list(wanted)}, found {list(entry.shape)}")
+                problems.add(f"{named(entry.path.name)}, tensor {named(name)}: expected shape {list(wanted)}, found {list(entry.shape)}")
             elif entry.dtype not in FLOATS:
-                problems.add(f"{entry.path.name}, tensor {name}: expected F32, F16, BF16 or F64, found {entry.dtype}")
+                problems.add(f"{named(entry.path.name)}, tensor {named(name)}: expected F32, F16, BF16 or F64, found {entry.dtype}")
         problems.check()
 
     def chunks(self, name, allow_nonfinite=False):
@@ -273,7 +273,9 @@ def entries_of(folder):
             entries, lost = _entries_of_shards(index, read)
             entries, notes = set_names_right(index, entries)
             if lost:
-                notes.append(Note(f"{index.name} promises {' and '.join(lost)}, which no shard holds; they would be copies", loud=False))
+                notes.append(
+                    Note(f"{index.name} promises {' and '.join(map(named, lost))}, which no shard holds; they would be copies", loud=False)
+                )
             return entries, notes, [name for name in (SHARED, *COPIES, HEAD) if any(told.endswith(name) for told in lost)]
     instead = describe_folder(folder)
     message = f"{folder}: neither {WEIGHTS} nor {PICKLED} nor the index of their shards is here"
@@ -287,22 +289,23 @@ def _entries_of_shards(index, read):
     if not isinstance(weight_map, dict) or not weight_map:
         raise FormatError(f"{index}: no weight_map, which names the file of each tensor")
     problems = Problems(index)
-    check_plain_names(problems, ((f"tensor {name}", shard) for name, shard in weight_map.items()))
+    check_plain_names(problems, ((f"tensor {named(name)}", shard) for name, shard in weight_map.items()))
     entries, missing = {}, []
     for shard in sorted(set(weight_map.values())):
         if not (index.parent / shard).is_file():
             missing.append(shard)
-            problems.add(f"file {shard}: not here, though the index lists it; get this shard again, into {index.parent}")
+            problems.add(f"file {named(shard)}: not here, though the index lists it; get this shard again, into {index.parent}")
             continue
         for entry in read(index.parent / shard):
             if weight_map.get(entry.name) != shard:
-                problems.add(f"file {shard}, tensor {entry.name}: the index places it in {weight_map.get(entry.name, 'no file')}")
+                elsewhere = named(weight_map.get(entry.name, "no file"))
+                problems.add(f"file {named(shard)}, tensor {named(entry.name)}: the index places it in {elsewhere}")
             entries[entry.name] = entry
     lost = [name for name in weight_map if name not in entries and weight_map[name] not in missing]
     copies = [name for name in lost if name.endswith(_MAY_BE_LOST)] if any(name.endswith((SHARED, *COPIES)) for name in entries) else []
     for name in lost:
         if name not in copies:
-            problems.add(f"file {weight_map[name]}, tensor {name}: promised by the index, not found")
+            problems.add(f"file {named(weight_map[name])}, tensor {named(name)}: promised by the index, not found")
     problems.check()
     return entries, copies
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from t0native import _core
-from t0native.base.arguments import FLAG, NUMBER, TEXT, WHOLE, check, one_of, shown
+from t0native.base.arguments import FLAG, NUMBER, TEXT, WHOLE, check, one_of
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.jsontext import json_text, parse_json
+from t0native.base.showing import shown
 from t0native.checkpoints.head import decide_head, keep_head
 
 __all__ = ["Config", "read_keys", "stays_float32"]
@@ -268,10 +269,10 @@ def _refuse_what_matters(data):
 def _refuse_architectures(data):
     architectures = data.get("architectures") or []
     if not isinstance(architectures, list) or not all(isinstance(name, str) for name in architectures):
-        raise ConfigError(f"configuration: architectures {architectures!r}: must be a list of names")
+        raise ConfigError(f"configuration: architectures {shown(architectures)}: must be a list of names")
     for name in architectures:
         if not name.endswith("ForConditionalGeneration") and not name.endswith("WithLMHeadModel"):
-            raise ConfigError(f"configuration: architectures {name!r} is not supported; T5ForConditionalGeneration is")
+            raise ConfigError(f"configuration: architectures {shown(name)} is not supported; T5ForConditionalGeneration is")
 
 
 def _check_derived(data, proj):
@@ -280,4 +281,6 @@ def _check_derived(data, proj):
     wanted = {"is_gated_act": (gated,), "dense_act_fn": ("gelu_new",) if gated else ("relu",)}
     for key, allowed in wanted.items():
         if data.get(key) is not None and data[key] not in allowed and proj in ("relu", "gated-gelu"):
-            raise ConfigError(f"configuration: {key} {data[key]!r} contradicts feed_forward_proj {proj!r}, which means {allowed[0]!r}")
+            raise ConfigError(
+                f"configuration: {key} {shown(data[key])} contradicts feed_forward_proj {shown(proj)}, which means {shown(allowed[0])}"
+            )

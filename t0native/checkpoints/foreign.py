@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from t0native.base.placeholders import stand_in
+from t0native.base.showing import listed, named
 
 __all__ = ["ADAPTER", "describe_adapter", "describe_file", "describe_folder", "describe_names"]
 
@@ -117,7 +118,7 @@ def describe_names(names):
     for pattern, what, remedy in _PROGRAMS:
         if found := [name for name in names if re.fullmatch(pattern, name)]:
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-            return f"{found[0]}{more}: {what}, not read here; {remedy}"
+            return f"{named(found[0])}{more}: {what}, not read here; {remedy}"
     return None
 
 
@@ -129,7 +130,7 @@ def _describe_below(folder, names):
     steps = [name for name in inside if re.fullmatch(r"checkpoint-\d{1,12}", name)]
     if steps:
         return f"the last checkpoint of this training is {folder / max(steps, key=lambda name: int(name.split('-')[1]))}"
-    return f"models lie in folders of it: {', '.join(inside[:5])}{', ...' if len(inside) > 5 else ''}; name one of them"
+    return f"models lie in folders of it: {listed(inside, 5)}; name one of them"
 
 
 def describe_file(path):

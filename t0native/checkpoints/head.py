@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from t0native.base.arguments import shown
+from t0native.base.showing import named, shown
 
 __all__ = ["HEAD_KEYS", "Head", "decide_head", "is_unclear", "keep_head", "describe_head", "needs_copy", "portable_head"]
 
@@ -83,7 +83,7 @@ def _decide_tied(data, given, own):
 def _decide_scaled(data, given, tied):
     """(scaled, why, what it is decided against)"""
     scale, major, by_four = data.get(SCALE), _major(data), tied and data.get(TIE) is not False
-    wrote = f"transformers {data.get(_VERSION)} wrote this"
+    wrote = f"transformers {named(data.get(_VERSION))} wrote this"
     if SCALE in given and scale is not None:
         return scale, f"{SCALE} {_json(scale)}", None
     if _is_mt5(data):
@@ -156,7 +156,7 @@ def _is_of_0_1_0(data):
 
 def _major(data):
     """The first number of transformers_version, or None."""
-    match = re.match(r"\d{1,4}(?=\.)", str(data.get(_VERSION) or ""))
+    match = re.match(r"\d{1,4}(?=\.)", data.get(_VERSION) if isinstance(data.get(_VERSION), str) else "")
     return int(match[0]) if match else None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError
 from t0native.base.jsontext import parse_json
+from t0native.base.showing import shown
 from t0native.checkpoints.checkpoint import READERS, TOKENIZER, weights_in
 from t0native.checkpoints.foreign import describe_names
 from t0native.text.tokenizerfiles import TOKENIZER_FILES
@@ -40,7 +41,7 @@ def locate(path, revision=None, offline=None):
     here = Path(path)
     if here.exists():
         if revision is not None:
-            raise ConfigError(f"revision {revision!r}: {path} is a place on this disk; only models of the hub have revisions")
+            raise ConfigError(f"revision {shown(revision)}: {path} is a place on this disk; only models of the hub have revisions")
         return here
     name = _OF_OLD.get(path, path) if isinstance(path, str) else path
     if not isinstance(name, str) or not _ID.fullmatch(name):
@@ -149,7 +150,7 @@ def _raise_refusal(name, revision, error):
 
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.RevisionNotFoundError):
-        message = f"the hub has no revision {revision!r} of it"
+        message = f"the hub has no revision {shown(revision)} of it"
     elif isinstance(error, errors.GatedRepoError):
         message = f"a gated model of the hub: accept its terms on the page {_page(name)}, then `hf auth login` (or HF_TOKEN) tells who asks"
     elif isinstance(error, errors.RepositoryNotFoundError):

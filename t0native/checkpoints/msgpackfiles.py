@@ -15,11 +15,12 @@ import struct
 from typing import NamedTuple
 
 from t0native.base.errors import FormatError
-from t0native.checkpoints.tensorfiles import DTYPE_BYTES, is_count
+from t0native.base.showing import named, shown
+from t0native.checkpoints.tensorfiles import DTYPE_BYTES, SHAPE, is_shape
 
 __all__ = ["Array", "read_msgpack"]
 
-_DEEPEST, _MOST_VALUES, _LONGEST_TEXT, _MOST_DIMENSIONS = 32, 1_000_000, 4096, 8
+_DEEPEST, _MOST_VALUES, _LONGEST_TEXT = 32, 1_000_000, 4096
 _PIECES = "__msgpack_chunked_array__"
 _DTYPES = {
     "float64": "F64",
@@ -125,7 +126,7 @@ class _Reader:
         for _ in range(length):
             key = self.value(depth + 1, limit)
             if not isinstance(key, str) or key in mapping:
-                self.fail(f"key {key!r} stands twice" if isinstance(key, str) else "a key that is no text")
+                self.fail(f"key {shown(key)} stands twice" if isinstance(key, str) else "a key that is no text")
             mapping[key] = self.value(depth + 1, limit)
         return self.join_pieces(mapping) if _PIECES in mapping else mapping
 
@@ -150,7 +151,7 @@ class _Reader:
         shape, dtype = self.value(_DEEPEST - 1, end), self.value(_DEEPEST, end)
         self.check_shape(shape)
         if not isinstance(dtype, str) or dtype not in _DTYPES:
-            self.fail(f"dtype {dtype if isinstance(dtype, str) else type(dtype).__name__} is unknown")
+            self.fail(f"dtype {named(dtype) if isinstance(dtype, str) else type(dtype).__name__} is unknown")
         kind, size = self.head(end)
         wanted = math.prod(shape) * DTYPE_BYTES[_DTYPES[dtype]]
         if kind != "bytes" or size != wanted or size > end - self.at:
@@ -160,8 +161,8 @@ class _Reader:
         return Array(_DTYPES[dtype], tuple(shape), (place,))
 
     def check_shape(self, shape):
-        if not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS or not all(map(is_count, shape)):
-            self.fail("a shape must be a list of numbers, none negative")
+        if not isinstance(shape, list) or not is_shape(shape):
+            self.fail(f"a shape must be {SHAPE}")
 
     def join_pieces(self, mapping):
         """One array of pieces."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from t0native.base.errors import FormatError
+from t0native.base.showing import named, shown
 
 __all__ = ["COPIES", "HEAD", "SHARED", "Note", "is_ignored", "set_names_right"]
 
@@ -49,19 +50,19 @@ def set_names_right(place, entries):
     adapted = next((name for name in entries if _OF_ADAPTERS.search(name)), None)
     if adapted is not None:
         remedy = "merge it into the model with peft, `model.merge_and_unload().save_pretrained(DIR)`, and load that"
-        raise FormatError(f"{place}: tensor {adapted}: the weights of a model with an adapter of peft beside its own; {remedy}")
+        raise FormatError(f"{place}: tensor {named(adapted)}: the weights of a model with an adapter of peft beside its own; {remedy}")
     notes = []
     prefix = _common_prefix(entries)
     if prefix:
         entries = {name.removeprefix(prefix): replace(entry, name=name.removeprefix(prefix)) for name, entry in entries.items()}
-        notes.append(Note(f"every tensor's name begins with {prefix!r}, which is taken away", loud=True))
+        notes.append(Note(f"every tensor's name begins with {shown(prefix)}, which is taken away", loud=True))
     alias = next((name for name in COPIES if name in entries), None)
     if SHARED not in entries and alias is not None:
         entries = {SHARED if name == alias else name: entry for name, entry in entries.items()}
         notes.append(Note(f"{alias} is taken for {SHARED}, which is not there", loud=False))
     if left_out := sorted(name for name in entries if name.endswith(".bias") and is_ignored(name)):
         more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
-        notes.append(Note(f"{left_out[0]}{more}: left out, for T5's norms have no bias; the hub's T5 leaves it out too", loud=True))
+        notes.append(Note(f"{named(left_out[0])}{more}: left out, for T5's norms have no bias; the hub's T5 leaves it out too", loud=True))
     return entries, notes
 
 

@@ -23,9 +23,10 @@ import numpy as np
 from t0native import _core
 from t0native.base.errors import FormatError, NumericError
 from t0native.base.jsontext import json_text, parse_json
+from t0native.base.showing import shown
 from t0native.checkpoints.config import Config, stays_float32
 from t0native.checkpoints.head import describe_head
-from t0native.checkpoints.tensorfiles import Entry
+from t0native.checkpoints.tensorfiles import Entry, is_count
 
 __all__ = ["PACKED", "PackedFile", "add_packed", "read_packed"]
 
@@ -109,9 +110,10 @@ def read_packed(path):
     if not isinstance(header, dict) or header.get("version") != _VERSION or header.get("dtype") != PackedFile.dtype:
         facts = {key: header.get(key) for key in ("version", "dtype")} if isinstance(header, dict) else header
         raise FormatError(
-            f"{path}: {facts}: only version {_VERSION} with {PackedFile.dtype} is read; convert the model again with this version"
+            f"{path}: {shown(facts)}: only version {_VERSION} with {PackedFile.dtype} is read; convert the model again with this version"
         )
-    if wrong := [key for key, kind in keys.items() if type(header.get(key)) is not kind]:
+    fit = {"bytes": is_count(header.get("bytes"))}
+    if wrong := [key for key, kind in keys.items() if type(header.get(key)) is not kind or not fit.get(key, True)]:
         raise FormatError(f"{path}: its header lacks {', '.join(wrong)}")
     begin = _begin(length)
     if size != begin + header["bytes"]:

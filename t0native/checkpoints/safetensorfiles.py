@@ -12,7 +12,8 @@ from pathlib import Path
 from t0native.base.errors import FormatError
 from t0native.base.jsontext import json_text, parse_json
 from t0native.base.placeholders import stand_in
-from t0native.checkpoints.tensorfiles import DTYPE_BYTES, Entry, Problems, is_count
+from t0native.base.showing import named, shown
+from t0native.checkpoints.tensorfiles import DTYPE_BYTES, SHAPE, Entry, Problems, is_count, is_shape
 
 __all__ = ["header_of", "read_header"]
 
@@ -53,17 +54,17 @@ def _entry(path, name, value, data_start, data_size, problems):
     """One header entry, or None after noting what is wrong with it."""
 
     def wrong(text):
-        problems.add(f"tensor {name}: {text}")
+        problems.add(f"tensor {named(name)}: {text}")
 
     if not isinstance(value, dict) or not {"dtype", "shape", "data_offsets"} <= set(value):
         return wrong("its entry must have dtype, shape and data_offsets")
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
-        return wrong(f"dtype {dtype!r} is unknown")
-    if not isinstance(shape, list) or not all(is_count(size) for size in shape):
-        return wrong(f"shape {shape!r}: must be a list of numbers, none negative")
-    if not isinstance(offsets, list) or len(offsets) != 2 or not all(is_count(place) for place in offsets):
-        return wrong(f"data_offsets {offsets!r}: must be two numbers, none negative")
+        return wrong(f"dtype {shown(dtype)} is unknown")
+    if not isinstance(shape, list) or not is_shape(shape):
+        return wrong(f"shape {shown(shape)}: must be {SHAPE}")
+    if not isinstance(offsets, list) or len(offsets) != 2 or not all(map(is_count, offsets)):
+        return wrong(f"data_offsets {shown(offsets)}: must be two numbers, none negative, below 2**63")
     begin, end = offsets
     size = DTYPE_BYTES[dtype] * math.prod(shape)
     if end - begin != size:
@@ -78,7 +79,7 @@ def _check_no_gap(entries, start, file_size, problems):
     for entry in entries:
         if entry.begin != at:
             kind = "overlaps the one before" if entry.begin < at else "leaves a hole before it"
-            problems.add(f"tensor {entry.name}: begins at offset {entry.begin}, expected {at}: it {kind}")
+            problems.add(f"tensor {named(entry.name)}: begins at offset {entry.begin}, expected {at}: it {kind}")
         at = max(at, entry.begin + entry.size)
     if at != file_size:
         problems.add(f"{file_size - at} bytes behind the last tensor belong to none")

@@ -16,12 +16,12 @@ import struct
 from typing import NamedTuple
 
 from t0native.base.errors import FormatError
-from t0native.checkpoints.tensorfiles import is_count
+from t0native.base.showing import shown
+from t0native.checkpoints.tensorfiles import is_count, is_shape
 
 __all__ = ["LONGEST", "Storage", "Tensor", "read_state_dict"]
 
 LONGEST = 1 << 21  # bytes; a T5 with 11 billion weights has 0.3 million
-_MOST_DIMENSIONS = 8
 _STORAGES = {
     "FloatStorage": "F32",
     "HalfStorage": "F16",
@@ -69,9 +69,9 @@ def read_state_dict(where, program):
         raise FormatError(f"{where}: holds {_kind(state)}, not a state dict of names and tensors")
     for name, value in state.items():
         if type(name) is not str:
-            raise FormatError(f"{where}: key {name}: must be the name of a tensor")
+            raise FormatError(f"{where}: key {shown(name)}: must be the name of a tensor")
         if type(value) is not Tensor:
-            raise FormatError(f"{where}: key {name[:80]!r} holds {_kind(value)}, not a tensor; save the model's state_dict() alone")
+            raise FormatError(f"{where}: key {shown(name)} holds {_kind(value)}, not a tensor; save the model's state_dict() alone")
     return state
 
 
@@ -94,7 +94,7 @@ class _Machine:
                 break
             step = _OPCODES.get(opcode)
             if step is None:
-                self.fail(f"opcode {opcode!r}, which no state dict needs; it was not run")
+                self.fail(f"opcode {shown(opcode)}, which no state dict needs; it was not run")
             step(self)
         if self.marks or len(self.stack) != 1 or self.at != len(self.program):
             self.fail("the pickle does not end with one object")
@@ -162,8 +162,8 @@ class _Machine:
             self.fail("the pickle ends inside an instruction")
         module, name = self.text(self.take(end + 1 - self.at)[:-1]), self.text(self.take(last + 1 - self.at)[:-1])
         if Global(module, name) not in _KNOWN:
-            full_name = f"{module[:80]}.{name[:80]}"
-            self.fail(f"it names {full_name!r}, which is not part of a state dict of tensors and was neither imported nor called")
+            full_name = f"{module}.{name}"
+            self.fail(f"it names {shown(full_name)}, which is not part of a state dict of tensors and was neither imported nor called")
         self.push(Global(module, name))
 
     def put(self, index):
@@ -188,7 +188,7 @@ class _Machine:
             if type(key) not in (str, int):
                 self.fail(f"{_kind(key)} as a key")
             if key in into:
-                self.fail(f"key {key if type(key) is int else key[:80]!r} stands twice")
+                self.fail(f"key {shown(key)} stands twice")
             into[key] = value
 
     def build(self):
@@ -226,10 +226,8 @@ class _Machine:
             self.fail(f"it calls {call.module}.{call.name} with {len(arguments)} arguments that no state dict needs")
 
     def tensor(self, storage, offset, shape, strides):
-        lists = [
-            value for value in (shape, strides) if type(value) is tuple and len(value) <= _MOST_DIMENSIONS and all(map(is_count, value))
-        ]
-        if type(storage) is not Storage or not is_count(offset) or len(lists) != 2 or len(shape) != len(strides):
+        sound = type(shape) is type(strides) is tuple and is_shape(shape) and len(shape) == len(strides) and all(map(is_count, strides))
+        if type(storage) is not Storage or not is_count(offset) or not sound:
             self.fail("a tensor must have a storage, an offset, a shape and strides, none negative")
         last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides))
         if all(shape) and last >= storage.count:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 
 from t0native.base.errors import ConfigError, FormatError
+from t0native.base.showing import named, shown
 from t0native.checkpoints.config import Config
 from t0native.checkpoints.msgpackfiles import Array, read_msgpack
 from t0native.checkpoints.tensorfiles import Entry, Problems
@@ -85,7 +86,7 @@ def read_t5x(file):
         known = {f"target.{name}" for name, _ in _leaves(target)}
         for folder in sorted(file.parent.glob("target.*")):
             if folder.name not in known:
-                problems.add(f"folder {folder.name}: {file.name} does not name it")
+                problems.add(f"folder {named(folder.name)}: {named(file.name)} does not name it")
     problems.check()
     return entries
 
@@ -116,11 +117,11 @@ def _entry(file, name, hub, turned, leaf, problems):
         return Entry(file, hub, leaf.dtype, leaf.shape[::-1] if turned else leaf.shape, leaf.places, strides)
     folder = _folder_of(leaf)
     if folder is None:
-        return problems.add(f"tensor {name}: neither an array nor the place of one")
+        return problems.add(f"tensor {named(name)}: neither an array nor the place of one")
     if folder != f"target.{name}":
-        return problems.add(f"tensor {name}: its place is {folder[:80]!r}, expected 'target.{name}'")
+        return problems.add(f"tensor {named(name)}: its place is {shown(folder)}, expected {shown(f'target.{name}')}")
     if not (file.parent / folder / ".zarray").is_file():
-        return problems.add(f"tensor {name}: folder {folder} with its .zarray is not here")
+        return problems.add(f"tensor {named(name)}: folder {named(folder)} with its .zarray is not here")
     return read_zarr(file.parent / folder, hub, turned)
 
 
@@ -203,14 +204,14 @@ def _from_gin(path, shapes):
     for name in ("vocab_size", "emb_dim", "mlp_dim", "num_heads", "head_dim", "num_encoder_layers", "num_decoder_layers"):
         expected, value = shapes[number.get(name, name)], values.get(name)
         if value is not None and value != expected:
-            problems.add(f"T5Config.{name} = {value!r}: the tensors have {expected}")
+            problems.add(f"T5Config.{name} = {shown(value)}: the tensors have {expected}")
     if values.get("logits_via_embedding", shapes["tie_word_embeddings"]) != shapes["tie_word_embeddings"]:
         there = "not here" if shapes["tie_word_embeddings"] else "here"
-        problems.add(f"T5Config.logits_via_embedding = {values['logits_via_embedding']}, but decoder.logits_dense is {there}")
+        problems.add(f"T5Config.logits_via_embedding = {shown(values['logits_via_embedding'])}, but decoder.logits_dense is {there}")
     activations = values.get("mlp_activations", ("relu",))  # T5X's default
     proj = _ACTIVATIONS.get(tuple(activations) if isinstance(activations, (list, tuple)) else None)
     if proj is None:
-        problems.add(f"T5Config.mlp_activations = {activations!r} are not supported; ('gelu', 'linear') and ('relu',) are")
+        problems.add(f"T5Config.mlp_activations = {shown(activations)} are not supported; ('gelu', 'linear') and ('relu',) are")
     problems.check()
     rate = values.get("dropout_rate")
     dropout = {"dropout_rate": float(rate)} if isinstance(rate, (int, float)) and 0 <= rate < 1 else {}

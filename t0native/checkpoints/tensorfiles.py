@@ -22,16 +22,19 @@ from pathlib import Path
 import numpy as np
 
 from t0native.base.errors import FormatError, NumericError
+from t0native.base.showing import named, shown
 
 __all__ = [
     "CHUNK",
     "DTYPE_BYTES",
     "FLOATS",
+    "SHAPE",
     "Entry",
     "Problems",
     "as_bfloat16",
     "check_plain_names",
     "is_count",
+    "is_shape",
     "read_exactly",
     "as_float32",
 ]
@@ -57,6 +60,8 @@ DTYPE_BYTES = {
     "F8_E5M2": 1,
 }
 FLOATS = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2"), "F64": np.dtype("<f8")}  # what weights may be
+LARGEST_SIZE, MOST_DIMENSIONS = 1 << 63, 8  # of what files say of tensors: nothing beyond is multiplied
+SHAPE = f"a list of at most {MOST_DIMENSIONS} numbers, none negative, of fewer than 2**63 bytes in all"
 _PROBLEMS_SHOWN = 10
 
 
@@ -64,16 +69,18 @@ class Problems:
     """Collects what is wrong, to report it at once."""
 
     def __init__(self, where):
-        self.where, self.problems = where, []
+        self.where, self.count, self.first = where, 0, []
 
     def add(self, text):
-        self.problems.append(text)
+        self.count += 1
+        if self.count <= _PROBLEMS_SHOWN:
+            self.first.append(text)
 
     def check(self):
-        if self.problems:
-            more = len(self.problems) - _PROBLEMS_SHOWN
-            lines = self.problems[:_PROBLEMS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
-            raise FormatError(f"{self.where}: {len(self.problems)} problem(s):\n  " + "\n  ".join(lines))
+        if self.count:
+            more = self.count - _PROBLEMS_SHOWN
+            lines = self.first + ([f"and {more} more"] if more > 0 else [])
+            raise FormatError(f"{self.where}: {self.count} problem(s):\n  " + "\n  ".join(lines))
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class Entry:
     @property
     def what(self):
         """For messages: file and tensor."""
-        return f"{self.path}: tensor {self.name}"
+        return f"{self.path}: tensor {named(self.name)}"
 
     def __iter__(self):
         """Chunks of whole rows; a vector comes whole. Only for the dtypes in FLOATS and one or two dimensions."""
@@ -192,12 +199,29 @@ def read_exactly(file, offset, view, what):
 
 
 def is_count(value):
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    """Whether a value of a file can be a size or an offset.
+
+    >>> [is_count(value) for value in (0, 2**63 - 1, 2**63, -1, True, 1.0)]
+    [True, True, False, False, False, False]
+    """
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST_SIZE
+
+
+def is_shape(value):
+    """Whether a list or tuple of a file can be a shape: at most MOST_DIMENSIONS counts, whose product, sizes of 0 left out, is that
+    of elements whose bytes can be numbered.
+
+    >>> [is_shape(value) for value in ([], [2**59, 1], [2**59, 2], [2**40, 2**40, 0], [1] * 9, [-1])]
+    [True, True, False, False, False, False]
+    """
+    if len(value) > MOST_DIMENSIONS or not all(map(is_count, value)):
+        return False
+    return math.prod(size for size in value if size) * max(DTYPE_BYTES.values()) < LARGEST_SIZE
 
 
 def check_plain_names(problems, named):
     """named: (what for, file name) of files that a checkpoint names; they must lie beside the file that names them."""
     for what, name in named:
         if not isinstance(name, str) or name in ("", ".", "..") or any(c in name for c in "/\\\0"):
-            problems.add(f"{what}: file {name!r}: must be the plain name of a file in the same folder")
+            problems.add(f"{what}: file {shown(name)}: must be the plain name of a file in the same folder")
     problems.check()

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from t0native.base.errors import FormatError
 from t0native.base.placeholders import stand_in
+from t0native.base.showing import named, shown
 from t0native.checkpoints.statedict import LONGEST, read_state_dict
 from t0native.checkpoints.tensorfiles import DTYPE_BYTES, Entry, Problems
 
@@ -42,7 +43,7 @@ def read_torch(path):
         program = _content(path, file, members, "data.pkl", LONGEST)
         order = _content(path, file, members, "byteorder", 16) if "byteorder" in members else b"little"
     if order.strip() != b"little":
-        raise FormatError(f"{path}: byteorder {order!r}: only little-endian files are read")
+        raise FormatError(f"{path}: byteorder {shown(order)}: only little-endian files are read")
     problems = Problems(path)
     tensors = read_state_dict(f"{path}: data.pkl", program)
     entries = [_entry(path, name, tensor, members, problems) for name, tensor in tensors.items()]
@@ -53,17 +54,17 @@ def read_torch(path):
 def _entry(path, name, tensor, members, problems):
     """The entry of a tensor, or None after noting what is wrong with it."""
     storage, bytes_each = tensor.storage, DTYPE_BYTES[tensor.storage.dtype]
-    member = members.get(f"data/{storage.key}")
+    member, key = members.get(f"data/{storage.key}"), named(f"data/{storage.key}")
     if member is None:
-        return problems.add(f"tensor {name}: its storage data/{storage.key[:80]} is not in the file")
+        return problems.add(f"tensor {named(name)}: its storage {key} is not in the file")
     if member.size != storage.count * bytes_each:
         wanted = f"{storage.count} elements of {storage.dtype} take {storage.count * bytes_each}"
-        return problems.add(f"tensor {name}: its storage data/{storage.key[:80]} has {member.size} bytes, but {wanted}")
+        return problems.add(f"tensor {named(name)}: its storage {key} has {member.size} bytes, but {wanted}")
     first = tensor.offset * bytes_each
     strides = _needed_strides(tensor.shape, tensor.strides)
     if strides is not None and not (len(strides) == 2 and 1 in strides):
         layout = f"shape {list(tensor.shape)} and strides {list(tensor.strides)}"
-        return problems.add(f"tensor {name}: {layout}: neither its rows nor its columns lie end to end; save it .contiguous()")
+        return problems.add(f"tensor {named(name)}: {layout}: neither its rows nor its columns lie end to end; save it .contiguous()")
     place = (member.begin + first, member.size - first)
     return Entry(path, name, storage.dtype, tensor.shape, (place,), strides)
 
@@ -93,11 +94,11 @@ def _members(path, file):
             f"{path}: {count} members in a directory of {directory_size} bytes; at most {_MOST_MEMBERS} in {_LARGEST_DIRECTORY} are read"
         )
     file.seek(directory)
-    central, at, members = file.read(directory_size), 0, {}
+    central, at, members = memoryview(file.read(directory_size)), 0, {}
     for _ in range(count):
         name, member, length = _central_header(path, central[at : at + _LONGEST_ENTRY], file, directory)
         if name in members:
-            raise FormatError(f"{path}: member {name!r} stands twice")
+            raise FormatError(f"{path}: member {shown(name)} stands twice")
         members[name], at = member, at + length
     if at != directory_size:
         raise FormatError(f"{path}: {directory_size - at} bytes behind the last entry of the directory belong to none")
@@ -143,17 +144,17 @@ def _central_header(path, data, file, limit):
     length = 46 + n_name + n_extra + n_comment
     if len(data) < length:
         raise FormatError(f"{path}: the directory of the zip ends inside an entry")
-    raw, extra = data[46 : 46 + n_name], data[46 + n_name : 46 + n_name + n_extra]
+    raw, extra = bytes(data[46 : 46 + n_name]), bytes(data[46 + n_name : 46 + n_name + n_extra])
     try:
         name = raw.decode()
     except UnicodeDecodeError:
-        raise FormatError(f"{path}: member {raw[:80]!r}: its name is not UTF-8") from None
+        raise FormatError(f"{path}: member {shown(raw)}: its name is not UTF-8") from None
     size, packed, header = _zip64_values(path, name, extra, size, packed, header)
     if flags & 1 or method or disk:
         obstacle = "encrypted" if flags & 1 else "on another disk" if disk else f"compressed by method {method}"
-        raise FormatError(f"{path}: member {name[:80]!r} is {obstacle}; torch.save stores members as they are: {_AGAIN}")
+        raise FormatError(f"{path}: member {shown(name)} is {obstacle}; torch.save stores members as they are: {_AGAIN}")
     if packed != size:
-        raise FormatError(f"{path}: member {name[:80]!r}: {packed} bytes stored, but {size} of content")
+        raise FormatError(f"{path}: member {shown(name)}: {packed} bytes stored, but {size} of content")
     begin = _local_header(path, name, raw, size, file, header, limit)
     return name, Member(header, begin, size), length
 
@@ -170,7 +171,7 @@ def _zip64_values(path, name, extra, *values):
     for value in values:
         if value == 0xFFFFFFFF:
             if len(wide) < 8:
-                raise FormatError(f"{path}: member {name[:80]!r}: its size is not told")
+                raise FormatError(f"{path}: member {shown(name)}: its size is not told")
             value, wide = int.from_bytes(wide[:8], "little"), wide[8:]
         resolved.append(value)
     return resolved
@@ -184,9 +185,9 @@ def _local_header(path, name, raw, size, file, header, limit):
     sizes_follow = flags & 8 and packed == own == 0  # behind the data, which the directory repeats
     same_sizes = sizes_follow or all(value in (size, 0xFFFFFFFF) for value in (packed, own))
     if signature != b"PK\3\4" or method or flags & 1 or not same_sizes or file.read(n_name) != raw:
-        raise FormatError(f"{path}: member {name[:80]!r}: its header at offset {header} contradicts the directory")
+        raise FormatError(f"{path}: member {shown(name)}: its header at offset {header} contradicts the directory")
     if begin + size > limit:
-        raise FormatError(f"{path}: member {name[:80]!r}: {size} bytes at offset {begin} reach beyond {limit}, where the directory begins")
+        raise FormatError(f"{path}: member {shown(name)}: {size} bytes at offset {begin} reach beyond {limit}, where the directory begins")
     return begin
 
 
@@ -194,7 +195,7 @@ def _check_no_overlap(path, members):
     end = 0
     for name, member in sorted(members.items(), key=lambda item: item[1]):
         if member.header < end:
-            raise FormatError(f"{path}: member {name[:80]!r}: overlaps the one before")
+            raise FormatError(f"{path}: member {shown(name)}: overlaps the one before")
         end = member.begin + member.size
 
 

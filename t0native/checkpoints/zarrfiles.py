@@ -17,7 +17,8 @@ import numpy as np
 
 from t0native.base.errors import FormatError
 from t0native.base.jsontext import parse_json
-from t0native.checkpoints.tensorfiles import FLOATS, Entry, is_count
+from t0native.base.showing import shown
+from t0native.checkpoints.tensorfiles import FLOATS, Entry, is_shape
 
 __all__ = ["ZarrEntry", "read_zarr"]
 
@@ -36,19 +37,19 @@ def read_zarr(folder, name, transposed=False):
     compressor = metadata.get("compressor") if isinstance(metadata, dict) else None
     codec = compressor.get("id") if isinstance(compressor, dict) else compressor
     shape, grid = (metadata.get(key) if isinstance(metadata, dict) else None for key in ("shape", "chunks"))
-    good = all(isinstance(value, list) and 1 <= len(value) <= 2 and all(map(is_count, value)) for value in (shape, grid))
+    good = all(isinstance(value, list) and 1 <= len(value) <= 2 and is_shape(value) for value in (shape, grid))
     if not good or len(shape) != len(grid) or not all(grid) or not all(shape):
         raise FormatError(f"{path}: shape and chunks must be lists of one or two numbers above 0")
     wanted = {"zarr_format": (2,), "order": ("C",), "filters": (None, [])}
     for key, values in wanted.items():
         if metadata.get(key) not in values:
-            raise FormatError(f"{path}: {key} {metadata.get(key)!r}: only {values[0]!r} is read")
+            raise FormatError(f"{path}: {key} {shown(metadata.get(key))}: only {shown(values[0])} is read")
     if not isinstance(metadata.get("dtype"), str) or metadata["dtype"] not in _DTYPES:
-        raise FormatError(f"{path}: dtype {metadata.get('dtype')!r}: must be one of {', '.join(_DTYPES)}")
+        raise FormatError(f"{path}: dtype {shown(metadata.get('dtype'))}: must be one of {', '.join(_DTYPES)}")
     if not (codec is None or isinstance(codec, str)) or codec not in _CODECS:
-        raise FormatError(f"{path}: compressor {codec!r}: only gzip, zlib and none are read")
+        raise FormatError(f"{path}: compressor {shown(codec)}: only gzip, zlib and none are read")
     if metadata.get("dimension_separator", ".") not in (".", "/"):
-        raise FormatError(f"{path}: dimension_separator {metadata['dimension_separator']!r}: must be '.' or '/'")
+        raise FormatError(f"{path}: dimension_separator {shown(metadata['dimension_separator'])}: must be '.' or '/'")
     if math.prod(-(-size // step) for size, step in zip(shape, grid)) > _MOST_CHUNKS:
         raise FormatError(f"{path}: more than {_MOST_CHUNKS} chunks")
     if any(step > size for step, size in zip(grid, shape)):

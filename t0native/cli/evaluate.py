@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from t0native.base.errors import ConfigError, DataError
+from t0native.base.showing import shown
 from t0native.cli.report import show_report
 from t0native.cli.verbs import FAILED, FINE, json_option, load_model, model_options, types_option, verb
 
@@ -93,7 +94,7 @@ def _read_options(texts):
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name or name in options:
-            raise ConfigError(f"--generation {text!r}: must be KEY=VALUE, each key once, as in num_beams=4")
+            raise ConfigError(f"--generation {shown(text)}: must be KEY=VALUE, each key once, as in num_beams=4")
         try:
             options[name] = json.loads(value)
         except ValueError:
@@ -130,7 +131,7 @@ def _make_tasks(args):
     for text in args.task:
         dataset, equals, file = text.partition("=")
         if not equals or not dataset or not file:
-            raise ConfigError(f"--task {text!r}: must be DATASET=FILE or DATASET/SUBSET=FILE, as in super_glue/copa=rows.jsonl")
+            raise ConfigError(f"--task {shown(text)}: must be DATASET=FILE or DATASET/SUBSET=FILE, as in super_glue/copa=rows.jsonl")
         readers.append((dataset, lambda dataset=dataset, file=file: rows_at(file, dataset, types, args.split)))
     if args.data is not None:
         if args.dataset is None:

@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from t0native.base.arguments import SEED, check
 from t0native.base.errors import ConfigError, DataError, Error, suggest
 from t0native.base.interrupts import Terminated, ended_by_signals
+from t0native.base.showing import shown
 from t0native.base.threads import set_num_threads
 from t0native.base.version import __version__
 from t0native.cli.bench import add_bench
@@ -266,7 +267,7 @@ def _apply_prompts(prompts, args):
 
 def _find_prompt(prompts, dataset, name):
     if name not in prompts:
-        raise ConfigError(f"{dataset} has no prompt {name!r}; {suggest(name, prompts)}")
+        raise ConfigError(f"{dataset} has no prompt {shown(name)}; {suggest(name, prompts)}")
     return prompts[name]
 
 

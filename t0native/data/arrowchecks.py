@@ -11,8 +11,8 @@ import contextlib
 import mmap
 import os
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, DataError
+from t0native.base.showing import shown
 
 __all__ = ["MappedFile", "check_batch", "check_column", "check_table", "naming_errors", "row_of", "rows_of_batch"]
 

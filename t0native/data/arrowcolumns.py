@@ -7,8 +7,8 @@ and a type that somebody told (types.py) goes before the table's. Lists and stru
 
 from collections.abc import Mapping
 
-from t0native.base.arguments import shown
 from t0native.base.errors import DataError
+from t0native.base.showing import shown
 from t0native.data.arrowchecks import naming_errors
 from t0native.data.columns import tell
 

@@ -13,8 +13,8 @@ logger "t0native" tells what was converted into what, what looks like numbers an
 import logging
 import re
 
-from t0native.base.arguments import shown
 from t0native.base.errors import DataError
+from t0native.base.showing import named, shown
 
 __all__ = ["Columns", "note_of", "tell"]
 
@@ -107,16 +107,16 @@ class _Column:
     def _find_note(self, kind):
         if self.unfit is not None:
             line, text = self.unfit
-            return f"{self.name} is not {self.told.whose}'s {self.told} (line {line} has {shown(text)})"
+            return f"{named(self.name)} is not {self.told.whose}'s {self.told} (line {line} has {shown(text)})"
         if kind != "text" or self.cells == self.blanks:
             return None
         if self.told is not None:
-            return f"{self.name} stays text, in {self.told.whose} it is no flat value: use JSON Lines or Parquet"
+            return f"{named(self.name)} stays text, in {self.told.whose} it is no flat value: use JSON Lines or Parquet"
         if "truth" in self.may:
-            return f"{self.name} stays text ({shown(self.against['True'])})"
+            return f"{named(self.name)} stays text ({shown(self.against['True'])})"
         if "number" in self.may:  # no number as Python writes it, or whole ones among decimals
             odd = [text for rule in ("int", "float") if not any(RULES[other](text := self.against[rule]) for other in ("int", "float"))]
-            return f"{self.name} stays text ({shown(odd[0]) if odd else 'whole numbers and decimals'})"
+            return f"{named(self.name)} stays text ({shown(odd[0]) if odd else 'whole numbers and decimals'})"
         return None
 
 
@@ -135,7 +135,7 @@ class Columns:
             column.look(cells, lines)
             if column.unfit is not None and column.told.must_fit:
                 line, text = column.unfit
-                raise DataError(f"{self.place}, line {line}: {column.name} is {shown(text)}, must be {column.told}, as types says")
+                raise DataError(f"{self.place}, line {line}: {named(column.name)} is {shown(text)}, must be {column.told}, as types says")
 
     def decide(self):
         """What each column is, a list of dicts that JSON can hold; see _Column.decide."""
@@ -145,14 +145,14 @@ class Columns:
         """[(place in a row, function of a text)] of the columns that are not texts as they stand."""
         functions = []
         for i, (column, about) in enumerate(zip(self._columns, decided)):
-            convert = column.told.convert if about["as"] == "told" else CONVERTERS.get(about["as"])
+            convert = column.told.convert if about["as"] == "told" and column.told else CONVERTERS.get(about["as"])
             if convert is not None or about["blank"] is None:
                 functions.append((i, _with_blank(convert)))
         return functions
 
     def tell(self, decided):
         """Logs the line about what was converted; nothing where nothing was."""
-        made = [f"{column.name} {about['said']}" for column, about in zip(self._columns, decided) if about["said"]]
+        made = [f"{named(column.name)} {about['said']}" for column, about in zip(self._columns, decided) if about["said"]]
         tell(self.place, made, sum(about["blanks"] for about in decided), [about["note"] for about in decided if about["note"]])
 
 

@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.files import make_folder, write_text
 from t0native.base.jsontext import json_text
+from t0native.base.showing import shown
 from t0native.data.distributed import COLUMNS, HIDDEN, check_columns, convert_one
 from t0native.data.lines import lines_of
 from t0native.data.rows import read_csv, read_rows

@@ -17,6 +17,7 @@ import threading
 from contextlib import contextmanager
 
 from t0native.base.errors import DataError
+from t0native.base.showing import listed
 from t0native.data.columns import Columns
 from t0native.data.lines import lines_of, require_distinct, require_rows
 from t0native.data.types import types_of_rows
@@ -74,8 +75,9 @@ def read_csv_files(paths, delimiter=",", types=None, dataset=None):
 
 def _check_names(first, names, path, others):
     if others != names:
-        odd = [name for name in (*names, *others) if (name in names) != (name in others)]
-        raise DataError(f"{path}: its fields are not those of {first}: {', '.join(odd) or 'another order'}")
+        mine, theirs = set(names), set(others)
+        odd = [name for name in (*names, *others) if (name in mine) != (name in theirs)]
+        raise DataError(f"{path}: its fields are not those of {first}: {listed(odd) or 'another order'}")
 
 
 def blocks_of(records):

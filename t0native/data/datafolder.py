@@ -11,8 +11,8 @@ features where it is one of T0's (types.py)."""
 from collections.abc import Mapping
 from pathlib import Path
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, DataError
+from t0native.base.showing import shown
 from t0native.data.datasetfacts import dataset_facts, hub_name
 from t0native.data.diskrows import rows_at
 from t0native.data.distributed import convert_rows

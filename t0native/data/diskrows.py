@@ -26,10 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
-from t0native.base.arguments import shown
 from t0native.base.errors import DataError
 from t0native.base.files import make_folder, replacing
-from t0native.base.jsontext import json_text
+from t0native.base.jsontext import json_text, parse_json
+from t0native.base.showing import named, shown
 from t0native.data.arrowrows import ParquetRows, parquet_bytes
 from t0native.data.columns import Columns
 from t0native.data.csvrows import blocks_of, csv_cells, csv_records, is_quoted, long_cells
@@ -44,6 +44,7 @@ __all__ = ["DiskRows", "JoinedRows", "open_rows", "rows_at"]
 MAGIC = b"T0ROWS3\n"
 HEADER = len(MAGIC) + 5 * 8
 BIG = 64 << 20  # bytes of a file
+_RUN = 1 << 20  # offsets compared at once
 _ON_DISK = (".jsonl", ".ndjson", ".parquet", *DELIMITERS)
 _CHANGED = "{}: changed since it was opened, so its rows are not those that were promised; open it again"
 
@@ -78,9 +79,9 @@ class _JsonLines:
             try:
                 row[name] = told.convert(row[name])
             except KeyError:
-                raise DataError(f"{self.path}, line {number}: no field {name!r}, whose type was told") from None
+                raise DataError(f"{self.path}, line {number}: no field {shown(name)}, whose type was told") from None
             except ValueError:
-                raise DataError(f"{self.path}, line {number}: {name} is {shown(row[name])}, must be {told}, as types says") from None
+                raise DataError(f"{self.path}, line {number}: {named(name)} is {shown(row[name])}, must be {told}, as types says") from None
         return row
 
 
@@ -289,9 +290,31 @@ def _map_index(place, facts, key):
         raise ValueError(place)
     n, k, crc = numbers[2:].tolist()
     values = np.memmap(place, "<i8", mode="r", offset=HEADER)
-    if len(values) != k + n + 1 or zlib.crc32(values) != crc:
+    if k < 0 or n < 1 or len(values) != k + n + 1 or zlib.crc32(values) != crc or not _are_offsets(values[k:], facts[0]):
         raise ValueError(place)
-    about = json.loads(values[:k].tobytes()) if k else None
-    if (about["types"] if about else None) != json.loads(json_text(key, "keep")):
+    about = parse_json(place, values[:k].tobytes()) if k else None
+    if not _is_about(about) or (about["types"] if about else None) != json.loads(json_text(key, "keep")):
         raise ValueError(place)
     return values[k:], about
+
+
+def _are_offsets(offsets, size):
+    """Whether these are places in a file of `size` bytes, each behind the one before: a file that lies beside data may be anybody's."""
+    n = len(offsets) - 1
+    ascending = all((offsets[i : min(i + _RUN, n)] < offsets[i + 1 : i + 1 + _RUN]).all() for i in range(0, n, _RUN))
+    return ascending and 0 <= offsets[0] and offsets[-1] <= size
+
+
+_OF_A_COLUMN = {"as": str, "said": (str, type(None)), "blank": (str, type(None)), "blanks": int, "note": (str, type(None))}
+
+
+def _is_about(about):
+    """Whether a value is such as `scan` gives."""
+    if about is None:
+        return True
+    told = isinstance(about, dict) and all(type(about.get(name)) is bool for name in ("quoted", "raw")) and "types" in about
+    columns = about.get("columns") if told else None
+    return isinstance(columns, list) and all(
+        isinstance(column, dict) and all(isinstance(column.get(name, ...), kinds) for name, kinds in _OF_A_COLUMN.items())
+        for column in columns
+    )

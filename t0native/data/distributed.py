@@ -23,8 +23,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from t0native.base.arguments import shown
 from t0native.base.errors import DataError
+from t0native.base.showing import listed, shown
 from t0native.data.lines import lines_of, read_jsonl
 
 __all__ = ["BESIDE", "COLUMNS", "HIDDEN", "ROW_FORMS", "check_columns", "convert_one", "convert_row", "convert_rows", "holds_many"]
@@ -207,8 +207,8 @@ def check_columns(dataset, rows, path=None):
         whole = row if "label" in row or "label" not in columns else {**row, "label": HIDDEN}
         wrong = next((name for name, (_, fits) in columns.items() if name not in whole or not fits(whole[name])), None)
         if wrong is not None:
-            missing = f"no field {wrong!r} (it has: {', '.join(map(str, row))})"
-            found = f"field {wrong!r} is {shown(row[wrong])}, must be {columns[wrong][0]}" if wrong in row else missing
+            missing = f"no field {shown(wrong)} (it has: {listed(row)})"
+            found = f"field {shown(wrong)} is {shown(row[wrong])}, must be {columns[wrong][0]}" if wrong in row else missing
             place = f"{path}, row {i}" if path else f"row {i}"
             raise DataError(f"{place}: neither {dataset} as its authors distribute it nor in the hub's columns: {found}")
         made.append(whole)
@@ -230,7 +230,7 @@ def _piqa(rows, path):
         raise DataError(f"{labels}: {len(values)} labels for the {len(rows)} rows of {path}")
     bad = next((i for i, value in enumerate(values) if value not in ("0", "1")), None)
     if bad is not None:
-        raise DataError(f"{labels}, line {bad + 1}: {values[bad]!r}: must be 0 or 1")
+        raise DataError(f"{labels}, line {bad + 1}: {shown(values[bad])}: must be 0 or 1")
     return [{**row, "label": int(value)} for row, value in zip(rows, values)]
 
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, DataError
+from t0native.base.showing import listed, named, shown
 from t0native.data.arrowchecks import check_table, naming_errors, rows_of_batch
 from t0native.data.arrowcolumns import ArrowColumns, mend_columns
 from t0native.data.lines import kind_of, require_distinct
@@ -34,11 +34,11 @@ def sequence_of(rows, what="rows", dataset=None, types=None):
     [{'text': 'a', 'label': 1}, {'text': 'b', 'label': None}]
     """
     if isinstance(rows, (str, Path)):
-        raise DataError(f"{what}: {str(rows)!r} is a name; read the file first: t0native.read_rows({str(rows)!r})")
+        raise DataError(f"{what}: {shown(str(rows))} is a name; read the file first: t0native.read_rows({shown(str(rows))})")
     types = read_types(types, dataset)
     if isinstance(rows, Mapping):
         if not are_columns(rows):
-            raise DataError(f"{what}: a mapping, not rows; choose one of its parts: {', '.join(map(str, list(rows)[:8]))}")
+            raise DataError(f"{what}: a mapping, not rows; choose one of its parts: {listed(rows, 8)}")
         return _rows_of_columns(what, _listed(rows), types)
     if hasattr(rows, "to_dict") and hasattr(rows, "iloc"):
         return _rows_of_pandas(what, rows, types)
@@ -130,7 +130,7 @@ def _convert_row(place, row, told):
         try:
             row[name] = told[name].convert(row[name])
         except ValueError:
-            raise DataError(f"{place}: {name} is {shown(row[name])}, must be {told[name]}, as types says") from None
+            raise DataError(f"{place}: {named(name)} is {shown(row[name])}, must be {told[name]}, as types says") from None
     return row
 
 

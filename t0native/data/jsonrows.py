@@ -9,6 +9,7 @@
 {"columns": ["text"], "data": [["a"], ["b"]]}   a data frame that was split"""
 
 from t0native.base.errors import DataError
+from t0native.base.showing import named, shown
 from t0native.data.lines import kind_of, lines_of, parse_example, parse_object, require_distinct, require_rows
 
 __all__ = ["read_json"]
@@ -47,6 +48,8 @@ def _rows_inside(path, content):
         raise DataError(f"{path}: must be a list of objects, is {kind_of(content)}; {_FORMS}")
     names, cells = content.get("columns"), content.get("data")
     if isinstance(names, list) and isinstance(cells, list) and all(isinstance(row, list) and len(row) == len(names) for row in cells):
+        if odd := [name for name in names if not isinstance(name, (str, int, float))]:
+            raise DataError(f"{path}: the column {shown(odd[0])}: must be a text, is {kind_of(odd[0])}")
         require_distinct(path, names)
         return [dict(zip(names, row)) for row in cells]
     inside = [key for key, value in content.items() if key.lower() in INSIDE and _is_list_of(dict, value)]
@@ -61,7 +64,7 @@ def _rows_inside(path, content):
         numbers = list(values[0])
         if numbers and all(key.isdecimal() for key in numbers) and all(list(value) == numbers for value in values):
             return [{name: column[number] for name, column in content.items()} for number in numbers]
-    keys = ", ".join(f"{key} ({kind_of(value)})" for key, value in list(content.items())[:6])
+    keys = ", ".join(f"{named(key)} ({kind_of(value)})" for key, value in list(content.items())[:6])
     raise DataError(f"{path}: must be a list of objects, is an object with {keys or 'nothing in it'}; {_FORMS}")
 
 

@@ -11,9 +11,11 @@ Shards are one table, in the order of their numbers; one that is missing is told
 
 import json
 import re
+from itertools import islice
 from pathlib import Path
 
 from t0native.base.errors import DataError
+from t0native.base.showing import listed, named, shown
 from t0native.data.unpacking import ROW_ENDINGS, ending_of, is_rows
 
 __all__ = ["FORMS", "INNER_FOLDERS", "files_in", "find_split", "name_of", "seen_in"]
@@ -85,7 +87,7 @@ def seen_in(folder):
     folder = Path(folder)
     names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
     more = f" and {len(names) - SEEN} more" if len(names) > SEEN else ""
-    return f" (there are {', '.join(names[:SEEN])}{more})" if names else ""
+    return f" (there are {', '.join(map(named, names[:SEEN]))}{more})" if names else ""
 
 
 # ---- inside ---------------------------------------------------------------------------------------------------------
@@ -122,9 +124,10 @@ def _in_order(paths):
         return sorted(paths)
     n = shards[0][1]
     numbers = sorted(number for number, _ in shards)
+    there = set(numbers)
     if {of for _, of in shards} != {n} or numbers != list(range(n)):
-        missing = [number for number in range(n) if number not in numbers][:SEEN]
-        what = f"shard {', '.join(map(str, missing))} of {n} is missing" if missing else "shards of different sets lie together"
+        missing = list(islice((number for number in range(n) if number not in there), SEEN))
+        what = f"shard {listed(missing)} of {n} is missing" if missing else "shards of different sets lie together"
         raise DataError(f"{paths[0].parent}: {what}{seen_in(paths[0].parent)}")
     return [path for _, path in sorted(zip(shards, paths))]
 
@@ -133,7 +136,7 @@ def _state_of(folder):
     """The content of the state.json of a folder that save_to_disk made, or None."""
     try:
         content = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) and isinstance(content.get("_data_files"), list) else None
 
@@ -147,5 +150,6 @@ def _saved_files(folder, state):
     files = [folder / name for name in names if isinstance(name, str) and Path(name).name == name]
     absent = next((file for file in files if not file.is_file()), None)
     if absent is not None or len(files) != len(names) or not files:
-        raise DataError(f"{folder}: state.json promises {absent.name if absent else names}, which is not there{seen_in(folder)}")
+        promised = named(absent.name) if absent else shown(names)
+        raise DataError(f"{folder}: state.json promises {promised}, which is not there{seen_in(folder)}")
     return files

@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 
 from t0native.base.errors import DataError
+from t0native.base.jsontext import MAX_DEPTH, is_too_deep
+from t0native.base.showing import shown
 from t0native.data.unpacking import open_unpacked
 
 __all__ = ["kind_of", "lines_of", "parse_example", "parse_object", "read_jsonl", "require_distinct", "require_rows", "text_lines"]
@@ -35,14 +37,17 @@ def parse_example(text, path, line=None):
     """
     place = f"{path}, line {line}" if line else path
     try:
-        return _DECODER.decode(text)
+        value = _DECODER.decode(text)
+        if is_too_deep(text, value):
+            raise RecursionError
+        return value
     except _Repeated as error:
         raise DataError(f"{place}: {error}") from None
     except json.JSONDecodeError as error:
         where, line_text = f"line {line or error.lineno}, column {error.colno}", text.split("\n")[error.lineno - 1]
         raise DataError(f"{path}, {where}: not JSON ({error.msg}): {_shorten(line_text)}") from None
     except RecursionError:
-        raise DataError(f"{place}: nested too deeply") from None
+        raise DataError(f"{place}: nested too deeply: more than {MAX_DEPTH} levels") from None
     except ValueError:
         raise DataError(f"{place}: a number of more than {sys.get_int_max_str_digits()} digits; write it as a text") from None
 
@@ -66,7 +71,7 @@ def require_distinct(place, names, error=DataError):
     """An error that names the place, where a name stands twice among the names of fields."""
     if len(set(names)) < len(names):
         name = next(name for name, times in Counter(names).items() if times > 1)
-        raise error(f"{place}{': ' if place else ''}the field {name!r} stands twice")
+        raise error(f"{place}{': ' if place else ''}the field {shown(name)} stands twice")
 
 
 def parse_object(path, number, line):
@@ -104,7 +109,7 @@ def require_rows(path, rows):
 
 def _shorten(text, limit=60):
     text = text.strip()
-    return repr(text if len(text) <= limit else text[:limit] + "...")
+    return shown(text if len(text) <= limit else text[:limit] + "...")
 
 
 def kind_of(value):

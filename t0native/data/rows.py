@@ -10,6 +10,7 @@ Errors are DataError with the file and the line; a file that cannot be opened is
 from pathlib import Path
 
 from t0native.base.errors import DataError
+from t0native.base.showing import shown
 from t0native.data.arrowrows import read_arrow
 from t0native.data.csvrows import read_csv, read_csv_files
 from t0native.data.distributed import convert_rows
@@ -85,5 +86,5 @@ def _ending(path):
     ending = rows_ending(path)
     if ending not in ROW_ENDINGS:
         known = f"known are {', '.join(ROW_ENDINGS)}, and {', '.join(PACKINGS)} behind them"
-        raise DataError(f"{path}: unknown kind of file {path.suffix!r}; {known}")
+        raise DataError(f"{path}: unknown kind of file {shown(path.suffix)}; {known}")
     return ending

@@ -16,8 +16,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from t0native.base.arguments import Kind, shown
+from t0native.base.arguments import Kind
 from t0native.base.errors import ConfigError, DataError, suggest
+from t0native.base.showing import shown
 from t0native.data.datasetfacts import types_of
 from t0native.data.distributed import ROW_FORMS
 
@@ -137,7 +138,7 @@ class Types:
         """DataError where `types` names a field that is not there."""
         for name in self.explicit:
             if name not in fields:
-                raise DataError(f"{place}: types has {name!r}, no field of these rows; {suggest(name, list(fields))}")
+                raise DataError(f"{place}: types has {shown(name)}, no field of these rows; {suggest(name, list(fields))}")
 
 
 def read_types(types, dataset=None):
@@ -204,7 +205,7 @@ def _told_of(name, of):
     if hasattr(of, "feature") or isinstance(of, Mapping) or (isinstance(of, list) and of and hasattr(of[0], "dtype")):
         return None
     near = f"; {suggest(of, KINDS)}" if isinstance(of, str) else ""
-    raise ConfigError(f"types: {name!r} is {shown(of)}, must be 'text', 'int', 'float', 'bool' or a list of different names{near}")
+    raise ConfigError(f"types: {shown(name)} is {shown(of)}, must be 'text', 'int', 'float', 'bool' or a list of different names{near}")
 
 
 def parse_types(text):
@@ -219,9 +220,9 @@ def parse_types(text):
     for part in text.split(","):
         name, equals, of = part.strip().partition("=")
         if not name or not equals or not of:
-            raise ConfigError(f"--types {text!r}: must be FIELD=TYPE,... as in label=int,id=text,mood=bad|good, or text, or 0.1.0")
+            raise ConfigError(f"--types {shown(text)}: must be FIELD=TYPE,... as in label=int,id=text,mood=bad|good, or text, or 0.1.0")
         if name in types:
-            raise ConfigError(f"--types {text!r}: {name!r} stands twice")
+            raise ConfigError(f"--types {shown(text)}: {shown(name)} stands twice")
         types[name] = of.split("|") if "|" in of else of
     read_types(types)
     return types

@@ -16,8 +16,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, DataError
+from t0native.base.showing import listed, printable, shown
 
 __all__ = ["ARROW_ENDINGS", "PACKINGS", "ROW_ENDINGS", "TEXT_ENDINGS", "ending_of", "is_rows", "open_unpacked", "rows_ending"]
 
@@ -88,9 +88,9 @@ def _naming_errors(path, packing):
     except (DataError, ConfigError):
         raise
     except (*_BROKEN, OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError) and error.filename is not None:
             raise
-        what = str(error).splitlines()[0] if str(error) else type(error).__name__
+        what = printable(str(error)) or type(error).__name__
         raise DataError(f"{path}: broken, or no {packing} file ({what}); fetch or pack it again") from None
 
 
@@ -100,7 +100,7 @@ def _member_of_zip(path):
         names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
     rows = [name for name in names if ending_of(name)[0] in ROW_ENDINGS and not ending_of(name)[1]]
     if len(rows) != 1:
-        what = f"{len(rows)} files of rows ({', '.join(rows[:8])})" if rows else f"no file of rows ({', '.join(names[:8]) or 'nothing'})"
+        what = f"{len(rows)} files of rows ({listed(rows, 8)})" if rows else f"no file of rows ({listed(names, 8) or 'nothing'})"
         raise DataError(f"{path}: {what} in it; there must be one, as rows.csv or rows.jsonl: unpack it and name the file")
     return rows[0]
 

@@ -9,8 +9,8 @@ import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, DataError
+from t0native.base.showing import shown
 from t0native.evaluation.judging import FAILURES, Answers, judge, judge_or_find, unjudgeable, unsound
 from t0native.evaluation.t0_2021 import choices_ranked_in_2021
 from t0native.models.scoring import usual_batch_tokens

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from t0native.base.arguments import FLAG, FOLDER, SEED, check, shown, whole
+from t0native.base.arguments import FLAG, FOLDER, SEED, check, whole
 from t0native.base.digests import digest_of_rows
 from t0native.base.errors import ConfigError
 from t0native.base.files import check_place, write_json, write_text
 from t0native.base.progress import Progress
+from t0native.base.showing import shown
 from t0native.base.version import __version__
 from t0native.evaluation.asked import AskedModel
 from t0native.evaluation.cells import FAILURES, NO_TOKENIZER, answer, group_cells, plan
@@ -208,7 +209,7 @@ def _warn_of_drops(task, cells):
     told = [cell for cell in cells if cell.warning and not cell.failed]
     if told:
         more = f"; so it is under {len(told) - 1} more of its prompts, see report.cells" if len(told) > 1 else ""
-        warn_once(task, f"prompt {told[0].prompt!r}: {told[0].warning}{more}")
+        warn_once(task, f"prompt {shown(told[0].prompt)}: {told[0].warning}{more}")
 
 
 def _check_model(model):
@@ -229,7 +230,7 @@ def _resolve_tasks(tasks, data, prompts):
     names = [task.name for task in tasks]
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None or not tasks:
-        raise ConfigError(f"two tasks are called {repeated!r}; give them different names" if tasks else "evaluate: no tasks")
+        raise ConfigError(f"two tasks are called {shown(repeated)}; give them different names" if tasks else "evaluate: no tasks")
     check_scorable(tasks)
     return tasks, missing
 
@@ -240,8 +241,8 @@ def check_scorable(tasks):
         for name, prompt in task.prompts.items():
             if isinstance(prompt, Objective):
                 raise ConfigError(
-                    f"task {task.name!r}: {name!r} is an objective, which can be trained on but not evaluated; give a prompt with answer "
-                    "choices, or one without them and metric='exact_match'"
+                    f"task {shown(task.name)}: {shown(name)} is an objective, which can be trained on but not evaluated; give a prompt "
+                    "with answer choices, or one without them and metric='exact_match'"
                 )
 
 

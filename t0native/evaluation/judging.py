@@ -12,8 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from t0native.base.arguments import shown
 from t0native.base.errors import DataError, Error
+from t0native.base.showing import listed, shown
 from t0native.reports.bootstrap import corpus_draws
 from t0native.tasks.metrics import METRICS
 from t0native.tasks.sifting import NO_LABEL
@@ -60,7 +60,7 @@ def judge(metrics, source, rows, answers, seed):
     judgements = [_Judgement(metric, source, rows, answers) for metric in metrics]
     first = judgements[0]
     values = {metric.name: judgement.value for metric, judgement in zip(metrics, judgements)}
-    wrong = next((f"metric {name!r} gives {value}" for name, value in values.items() if not -1 <= value <= 1), None)
+    wrong = next((f"metric {shown(name)} gives {value}" for name, value in values.items() if not -1 <= value <= 1), None)
     if wrong:
         raise DataError(f"{wrong}: must be a fraction of 1 (a correlation from -1)")
     return Judged(
@@ -125,9 +125,9 @@ def _unscored(metrics, source, kept, answers):
         for row, prediction in zip(kept, predictions):
             try:
                 value = float(metric.of_row(prediction, _read_target(metric, source, row)))
-                problem = None if -1 <= value <= 1 else f"metric {metric.name!r} gives {value}: must be a fraction of 1"
+                problem = None if -1 <= value <= 1 else f"metric {shown(metric.name)} gives {value}: must be a fraction of 1"
             except FAILURES as error:
-                problem = f"metric {metric.name!r}: {type(error).__name__}: {error}"
+                problem = f"metric {shown(metric.name)}: {type(error).__name__}: {error}"
             if problem:
                 found.setdefault(row.index, (row.index, "it cannot be scored", problem))
     return list(found.values())
@@ -236,7 +236,7 @@ def _read_target(metric, source, row):
     except (TypeError, ValueError):
         worth = np.full(0, np.nan)
     if worth.shape != (len(choices),) or not worth.max() > 0:
-        raise DataError(f"metric {metric.name!r}, row {index}: {shown(right)} names no right one of the choices {shown(choices)}")
+        raise DataError(f"metric {shown(metric.name)}, row {index}: {shown(right)} names no right one of the choices {shown(choices)}")
     if metric.check_target is not None:
         metric.check_target(worth)
     return worth
@@ -245,7 +245,7 @@ def _read_target(metric, source, row):
 def _check_texts(metric, index, right):
     texts = [right] if isinstance(right, str) else list(right) if isinstance(right, (list, tuple, np.ndarray)) else []
     if not texts or not all(isinstance(text, str) for text in texts):
-        raise DataError(f"metric {metric.name!r}, row {index}: its target is {shown(right)}, must be a text or a list of texts")
+        raise DataError(f"metric {shown(metric.name)}, row {index}: its target is {shown(right)}, must be a text or a list of texts")
     return texts
 
 
@@ -254,6 +254,8 @@ def _read_field(metric, row, index, path):
     value = row
     for name in path.split("."):
         if not hasattr(value, "keys") or name not in value:
-            raise DataError(f"metric {metric.name!r}, row {index}: no field {name!r} of {path!r}; the row has: {', '.join(map(str, row))}")
+            raise DataError(
+                f"metric {shown(metric.name)}, row {index}: no field {shown(name)} of {shown(path)}; the row has: {listed(row)}"
+            )
         value = value[name]
     return value

@@ -18,8 +18,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from t0native.base.arguments import FLAG, MAPPING, NUMBER, SEED, Kind, check, number, one_of, shown, whole
+from t0native.base.arguments import FLAG, MAPPING, NUMBER, SEED, Kind, check, number, one_of, whole
 from t0native.base.errors import ConfigError, nearest, suggest
+from t0native.base.showing import shown
 
 __all__ = [
     "GENERATION_FILE",
@@ -241,7 +242,7 @@ def options_of(model, keywords):
     for name in keywords:
         if not (name in _KINDS or name in _UNAVAILABLE or name in _IDLE):
             near = nearest(name, [*_KINDS, *_UNAVAILABLE, *_PLACES])
-            raise TypeError(f"generate has no keyword {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+            raise TypeError(f"generate has no keyword {shown(name)}" + (f"; did you mean {shown(near)}?" if near else ""))
     config = model.config
     values = {**_DEFAULTS, "eos_token_id": (config.eos_token_id,), "decoder_start_token_id": config.decoder_start_token_id}
     filed = {name: value for name, value in model.generation.items() if value is not None and name not in keywords}
@@ -278,7 +279,7 @@ def check_options(options):
         if name in _UNAVAILABLE:
             raise ConfigError(f"generation.{name}: not available here; {_UNAVAILABLE[name][1]}")
         if name not in known:
-            raise ConfigError(f"generation: no option {name!r} here; {suggest(str(name), known)}")
+            raise ConfigError(f"generation: no option {shown(name)} here; {suggest(str(name), known)}")
     return {name: check(_KINDS[name], f"generation.{name}", value) for name, value in options.items()}
 
 
@@ -348,7 +349,7 @@ def _plain_value(name, value, config, where):
 
 def _check_id(name, id, config, where):
     if id >= config.vocab_size:
-        raise ConfigError(f"{where}{name}: the id {id} is outside of the vocabulary, which has {config.vocab_size}")
+        raise ConfigError(f"{where}{name}: the id {shown(id)} is outside of the vocabulary, which has {config.vocab_size}")
     return int(id)
 
 

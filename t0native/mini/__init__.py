@@ -47,10 +47,11 @@ def training_tasks(datasets=None, *, level=2, prompts=None, seed=0):
     [Task('yes_no', 1000000 rows, 16 prompts), Task('denoising', 1000000 rows, 1 prompts)]
     """
     from t0native.base.errors import ConfigError
+    from t0native.base.showing import shown
     from t0native.mini import tasks
 
     if level not in (1, 2):
-        raise ConfigError(f"level {level!r}: must be 1 (texts of one fact) or 2 (of two or three)")
+        raise ConfigError(f"level {shown(level)}: must be 1 (texts of one fact) or 2 (of two or three)")
     return tasks.training_tasks(level, prompts, seed, tasks.DATASETS if datasets is None else tuple(datasets))
 
 

@@ -17,11 +17,12 @@ import numpy as np
 
 from t0native import _core
 from t0native.base import kernels as kernel_sets
-from t0native.base.arguments import FLAG, FOLDER, SEED, Kind, check, one_of, shown
+from t0native.base.arguments import FLAG, FOLDER, SEED, Kind, check, one_of
 from t0native.base.errors import ConfigError, FormatError, suggest
 from t0native.base.files import FileSet
 from t0native.base.jsontext import json_text, parse_json
 from t0native.base.memory import check_room
+from t0native.base.showing import shown
 from t0native.base.threads import THREADS, get_num_threads
 from t0native.checkpoints.checkpoint import add_files, check_place_of_weights, open_checkpoint
 from t0native.checkpoints.config import Config
@@ -199,7 +200,7 @@ class Model:
         """
         folders = {path.parent.name.replace("-", " "): path.parent for path in sorted(MINI.glob("*/config.json"))}
         if label not in folders:
-            raise ConfigError(f"Model.mini: no carried model {label!r}; {suggest(label, folders)}")
+            raise ConfigError(f"Model.mini: no carried model {shown(label)}; {suggest(label, folders)}")
         model = cls.from_pretrained(folders[label], kernels=kernels, threads=threads)
         model.name = label
         return model
@@ -509,6 +510,6 @@ def _check_choices(inputs, choices):
     for i, row in enumerate(choices):
         row = row if isinstance(row, str) else as_list(f"choices of input {i}", row)
         if isinstance(row, str) or len(row) == 0:
-            raise ConfigError(f"choices of input {i}: {row!r}; a list of at least one choice is needed")
+            raise ConfigError(f"choices of input {i}: {shown(row)}; a list of at least one choice is needed")
         checked.append(list(row))
     return checked

@@ -6,8 +6,8 @@ import logging
 import os
 from pathlib import Path
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, FormatError
+from t0native.base.showing import shown
 from t0native.text.tokenizer import Tokenizer
 from t0native.text.tokenizerfiles import tokenizer_in
 from t0native.text.tokenizerjson import OtherTokenizer
@@ -66,8 +66,8 @@ def mismatch(tokenizer, config):
             return f"it has {tokenizer.n_pieces + tokenizer.extra_ids} pieces, but vocab_size is {config.vocab_size}"
         last = max(tokenizer.added_tokens, key=lambda token: token.id)
         return (
-            f"its added token {last.text!r} has the id {last.id}, but vocab_size is {config.vocab_size}: the embedding was not resized "
-            "for it; where the model was made, resize_token_embeddings(len(tokenizer)) does that before training"
+            f"its added token {shown(last.text)} has the id {last.id}, but vocab_size is {config.vocab_size}: the embedding was not "
+            "resized for it; where the model was made, resize_token_embeddings(len(tokenizer)) does that before training"
         )
     if tokenizer.eos_id not in (None, config.eos_token_id):
         return f"its end token is {tokenizer.eos_id}, but eos_token_id is {config.eos_token_id}"

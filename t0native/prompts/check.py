@@ -12,6 +12,7 @@ import uuid
 from typing import NamedTuple
 
 from t0native.base.errors import DataError, FormatError, TemplateError
+from t0native.base.showing import shown
 from t0native.prompts.prompt import Prompt
 from t0native.prompts.promptfile import TemplateTag, read_file
 from t0native.prompts.targets import half_a_character, tell_choices
@@ -34,7 +35,7 @@ class Problem(NamedTuple):
     what: str
 
     def __str__(self):
-        return f"{self.file}: {self.what}" if self.prompt is None else f"{self.file}: prompt {self.prompt!r}: {self.what}"
+        return f"{self.file}: {self.what}" if self.prompt is None else f"{self.file}: prompt {shown(self.prompt)}: {self.what}"
 
 
 def check_collection(collection, keys=None, rows=None):
@@ -66,7 +67,7 @@ def check_file(path, rows=None, ids=None):
     for key, prompt in entries.items():
         if not isinstance(prompt, Prompt):
             problems.append(
-                Problem(str(path), None, f"entry {key!r} is {type(prompt).__name__}, must be a mapping tagged {TemplateTag.name}")
+                Problem(str(path), None, f"entry {shown(key)} is {type(prompt).__name__}, must be a mapping tagged {TemplateTag.name}")
             )
             continue
         sentences = [
@@ -90,12 +91,12 @@ def _identity(path, key, prompt, ids, remarks):
     if str(key) in remarks.without_id:
         yield f"no id: write a UUID that stays, such as `id: {prompt.id}`, and the same as the entry's key"
     elif str(key) != prompt.id and not remarks.listed:
-        yield f"its key is {key!r}, its id {prompt.id!r}: they must be the same"
+        yield f"its key is {shown(key)}, its id {shown(prompt.id)}: they must be the same"
     try:
         uuid.UUID(prompt.id)
     except ValueError:
-        yield f"its id {prompt.id!r} is no UUID"
-    place = f"{prompt.name!r} of {path}"
+        yield f"its id {shown(prompt.id)} is no UUID"
+    place = f"{shown(prompt.name)} of {path}"
     if ids.setdefault(prompt.id, place) != place:
         yield f"its id {prompt.id} is also that of {ids[prompt.id]}"
 
@@ -106,7 +107,7 @@ def _twins(prompt, names, texts):
     if names.setdefault(prompt.name, prompt) is not prompt:
         yield "another prompt of the file has its name"
     if texts.setdefault(prompt.jinja, prompt) is not prompt:
-        yield f"its text is that of {texts[prompt.jinja].name!r}"
+        yield f"its text is that of {shown(texts[prompt.jinja].name)}"
 
 
 def text_problems(prompt):
@@ -114,7 +115,7 @@ def text_problems(prompt):
     try:
         prompt.fields  # noqa: B018 - compiles template and choices
     except TemplateError as error:
-        yield f"does not compile: {str(error).removeprefix(f'prompt {prompt.name!r}, ')}"
+        yield f"does not compile: {str(error).removeprefix(f'prompt {shown(prompt.name)}, ')}"
         return
     if "|||" not in prompt.jinja:
         yield "the separator ||| is missing: it has no target"

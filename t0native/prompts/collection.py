@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from t0native.base.errors import ConfigError, DataError, FormatError, suggest
+from t0native.base.showing import shown
 from t0native.prompts.prompt import Prompt
 from t0native.prompts.promptfile import FILE, FORM, read_file, warn_once
 
@@ -29,7 +30,7 @@ class PromptSet(Mapping):
         self._prompts = {}
         for prompt in prompts:
             if prompt.name in self._prompts:
-                raise FormatError(f"{path or dataset}: two prompts are named {prompt.name!r}: names must differ")
+                raise FormatError(f"{path or dataset}: two prompts are named {shown(prompt.name)}: names must differ")
             self._prompts[prompt.name] = prompt
 
     @classmethod
@@ -48,7 +49,7 @@ class PromptSet(Mapping):
         if wrong:
             raise FormatError(f"{path}: an entry of templates is {wrong[0]}, must be a mapping tagged !Template, {FORM}")
         prompts = {prompt.name: prompt for prompt in templates}
-        twice = [f"prompt {name!r} stands twice; the last one counts" for name in _repeated(prompt.name for prompt in templates)]
+        twice = [f"prompt {shown(name)} stands twice; the last one counts" for name in _repeated(prompt.name for prompt in templates)]
         for what in () if quiet else (*remarks.twice, *twice):
             warn_once(f"{what}, as in promptsource", path)
         return cls(dataset or content.get("dataset"), subset if dataset else content.get("subset"), prompts.values(), path)
@@ -57,7 +58,7 @@ class PromptSet(Mapping):
         try:
             return self._prompts[name]
         except KeyError:
-            raise KeyError(f"no prompt {name!r} for {self.full_name}; {suggest(name, self._prompts)}") from None
+            raise KeyError(f"no prompt {shown(name)} for {self.full_name}; {suggest(name, self._prompts)}") from None
 
     def __iter__(self):
         return iter(self._prompts)
@@ -194,7 +195,7 @@ class PromptCollection(Mapping):
         known = self._key(key)
         if known is None:
             name = "/".join(str(part) for part in key if part) if isinstance(key, (tuple, list)) else key
-            raise KeyError(f"no prompts for {name!r}; {suggest(name, self._by_name)}")
+            raise KeyError(f"no prompts for {shown(name)}; {suggest(name, self._by_name)}")
         return known
 
     def __getitem__(self, key):
@@ -226,7 +227,7 @@ def prompts_of(collection, dataset):
     try:
         return collection[dataset]
     except KeyError:
-        raise ConfigError(f"no prompts for {dataset!r}; {suggest(dataset, map(dataset_name, collection))}") from None
+        raise ConfigError(f"no prompts for {shown(dataset)}; {suggest(dataset, map(dataset_name, collection))}") from None
 
 
 def dataset_name(key):

@@ -12,7 +12,7 @@ A rendering whose target such a note spoils has no answer to learn or to judge: 
 
 from typing import NamedTuple
 
-from t0native.base.arguments import shown
+from t0native.base.showing import shown
 
 __all__ = ["NO_LABEL", "Note", "Rendering", "cut_sentence", "render_noted"]
 

@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 from t0native import _core
 from t0native._core import Template
-from t0native.base.arguments import SEED, check, number, one_of, shown, whole
+from t0native.base.arguments import SEED, check, number, one_of, whole
 from t0native.base.errors import ConfigError, DataError, TemplateError, with_place
+from t0native.base.showing import shown
 from t0native.data.rows import rows_of
 from t0native.prompts.notes import CHOICES, NO_LABEL, Note, Rendering, cut_sentence
 from t0native.prompts.preview import example_html, preview, prompt_html
@@ -127,16 +128,16 @@ class Prompt(_core.Prompt):
     ):  # fmt: skip
         for field, value, kinds in (("name", name, str), ("jinja", jinja, str), ("answer_choices", answer_choices, (str, type(None)))):
             if not isinstance(value, kinds):
-                raise DataError(f"prompt {name!r}: {field} is {type(value).__name__}, must be text")
+                raise DataError(f"prompt {shown(name)}: {field} is {type(value).__name__}, must be text")
         id = id if id is not None else str(uuid.uuid5(uuid.NAMESPACE_OID, repr((name, jinja, answer_choices))))
         budgets = {"max_steps": max_steps, "max_output": max_output, "max_memory": max_memory, "max_seconds": max_seconds}
-        budgets = {budget: check(_BUDGETS[budget], f"prompt {name!r}: {budget}", value) for budget, value in budgets.items()}
+        budgets = {budget: check(_BUDGETS[budget], f"prompt {shown(name)}: {budget}", value) for budget, value in budgets.items()}
         values = name, jinja, answer_choices, reference, metadata or PromptMetadata(), id, budgets, {}
         for field, value in zip(_FIELDS, values):
             object.__setattr__(self, field, value)
 
     def __setattr__(self, field, value):
-        raise AttributeError(f"prompt {self.name!r}: {field} cannot be set, a Prompt never changes: make another")
+        raise AttributeError(f"prompt {shown(self.name)}: {field} cannot be set, a Prompt never changes: make another")
 
     def __reduce__(self):
         return _rebuild, (self.name, self.jinja, self.answer_choices, self.reference, self.metadata, self.id, self.budgets)
@@ -232,7 +233,7 @@ class Prompt(_core.Prompt):
         example = _as_dict(example)
         _join_names(example)
         if "answer_choices" in example:
-            raise DataError(f"prompt {self.name!r}: the example has the reserved key 'answer_choices': rename the field")
+            raise DataError(f"prompt {shown(self.name)}: the example has the reserved key 'answer_choices': rename the field")
         return example
 
     _apply.__qualname__, _choices.__qualname__ = "Prompt.apply", "Prompt.choices"  # as Python names them in errors
@@ -397,7 +398,7 @@ class Prompt(_core.Prompt):
 
     def _name_error(self, error, what=""):
         """The error with the prompt's name before its line and column."""
-        named = TemplateError(f"{what}prompt {self.name!r}, {error}")
+        named = TemplateError(f"{what}prompt {shown(self.name)}, {error}")
         named.line, named.column = getattr(error, "line", 0), getattr(error, "column", 0)
         return named
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 import yaml
 
 from t0native.base.errors import FormatError, nearest
-from t0native.base.yamltext import MAX_BYTES, SafeLoader, load_document
+from t0native.base.showing import named, shown
+from t0native.base.yamltext import MAX_BYTES, SafeLoader, load_document, problem_of
 from t0native.prompts.prompt import Prompt, PromptMetadata
 
 __all__ = ["FILE", "FORM", "LANGUAGES", "METRICS", "MetadataTag", "PromptLoader", "Remarks", "TemplateTag", "read_file", "warn_once"]
@@ -90,20 +91,20 @@ class PromptLoader(SafeLoader):
     def warn(self, kind, value, place, near=None):
         """Tells once of a value that is not known."""
         if not self.quiet:
-            warn_once(f"unknown {kind} {value!r}" + (f"; did you mean {near!r}?" if near else ""), place)
+            warn_once(f"unknown {kind} {shown(value)}" + (f"; did you mean {shown(near)}?" if near else ""), place)
 
     def _drop_repeated(self, templates):
         entries = {}
         for key, value in templates.value:
             if isinstance(key, yaml.ScalarNode) and key.value in entries:
                 line, last = entries[key.value][0].start_mark.line + 1, key.start_mark.line + 1
-                self.remarks.twice.append(f"line {last}: entry {key.value!r} stands twice, first in line {line}; the last one counts")
+                self.remarks.twice.append(f"line {last}: entry {shown(key.value)} stands twice, first in line {line}; the last one counts")
             entries[key.value if isinstance(key, yaml.ScalarNode) else id(key)] = key, value
         templates.value = list(entries.values())
 
     def _complete(self, key, entry):
         """Gives an entry the tags and the name that it lacks."""
-        if not isinstance(entry, yaml.MappingNode):
+        if not isinstance(entry, yaml.MappingNode) or not isinstance(key, yaml.ScalarNode):
             return
         fields = {name.value: value for name, value in entry.value if isinstance(name, yaml.ScalarNode)}
         if entry.tag == _MAP:
@@ -140,7 +141,7 @@ class MetadataTag:
         """(A tagged mapping as a dict, its place in words). A field that is not known is told once, and left alone."""
         place = f"{loader.name}: line {node.start_mark.line + 1}"
         if not isinstance(node, yaml.MappingNode):
-            raise FormatError(f"{place}: {node.tag} must be a mapping")
+            raise FormatError(f"{place}: {named(node.tag)} must be a mapping")
         fields = loader.construct_mapping(node, deep=True)
         for key in fields:
             if key not in cls.known:
@@ -175,12 +176,14 @@ class TemplateTag(MetadataTag):
             if not isinstance(fields.get(key), str):
                 raise FormatError(f"{place}: a template's {key} must be text, is {type(fields.get(key)).__name__}; {FORM}")
         for key in ("id", "reference"):
-            check_plain(fields.get(key), f"{place}: template {fields['name']!r}: {key}")
+            check_plain(fields.get(key), f"{place}: template {shown(fields['name'])}: {key}")
         choices, metadata = fields.get("answer_choices"), fields.get("metadata")
         if not isinstance(choices, (str, type(None))):
-            raise FormatError(f"{place}: template {fields['name']!r}: answer_choices must be text or null, is {type(choices).__name__}")
+            raise FormatError(
+                f"{place}: template {shown(fields['name'])}: answer_choices must be text or null, is {type(choices).__name__}"
+            )
         if not isinstance(metadata, (metadata_type, type(None))):
-            raise FormatError(f"{place}: template {fields['name']!r}: metadata must be tagged {MetadataTag.name}")
+            raise FormatError(f"{place}: template {shown(fields['name'])}: metadata must be tagged {MetadataTag.name}")
 
 
 def check_plain(value, what):
@@ -221,9 +224,9 @@ def read_file(path, loader_type=_Loader, quiet=False):
         with open(path, "rb") as file:
             content = load_document(path, file.read(MAX_BYTES + 1), lambda raw: loader_type(raw, str(path), quiet, remarks))
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+        problem, mark = problem_of(error)
         place = f"line {mark.line + 1}: " if mark else ""
-        raise FormatError(f"{path}: {place}{getattr(error, 'problem', None) or error}") from error
+        raise FormatError(f"{path}: {place}{problem}") from error
     if not isinstance(content, dict) or not isinstance(content.get("templates"), dict):
         raise FormatError(f"{path}: must be a mapping with dataset and templates, {FORM}")
     for key in ("dataset", "subset"):

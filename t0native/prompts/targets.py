@@ -1,6 +1,6 @@
 """What is wrong with the texts that a prompt made of a row, in words that say how to mend it."""
 
-from t0native.base.arguments import shown
+from t0native.base.showing import shown
 
 __all__ = ["half_a_character", "tell_choices"]
 

@@ -17,6 +17,7 @@ import numpy as np
 from t0native._core import RANDOM_BOOTSTRAP, random_bits
 from t0native.base.arguments import SEED
 from t0native.base.errors import ConfigError, suggest
+from t0native.base.showing import shown
 from t0native.reports.bootstrap import bootstrap_means, percentile_interval, quartiles, resampled_medians
 from t0native.tasks.metrics import METRICS
 
@@ -148,12 +149,12 @@ def compare(report, model_a, model_b):
     models = list(dict.fromkeys(cell["model"] for cell in report.cells))
     for model in (model_a, model_b):
         if model not in models:
-            raise ConfigError(f"no model {model!r} in the report; {suggest(model, models)}")
+            raise ConfigError(f"no model {shown(model)} in the report; {suggest(model, models)}")
     cells = _group_cells(report, (model_a, model_b))
     tasks = [task for model, task in cells if model == model_a and (model_b, task) in cells]
     compared = [_compare_task(report, task, *_pair_cells(report, task, cells[model_a, task], cells[model_b, task])) for task in tasks]
     if not compared:
-        raise ConfigError(f"models {model_a!r} and {model_b!r} have no task in common that both were judged on")
+        raise ConfigError(f"models {shown(model_a)} and {shown(model_b)} have no task in common that both were judged on")
     return compared
 
 
@@ -162,10 +163,12 @@ def _pair_cells(report, task, cells_a, cells_b):
     by_prompt = {(report.cells[i]["prompt"], report.cells[i]["metric"]): i for i in cells_b}
     pairs = [(i, by_prompt[key]) for i in cells_a if (key := (report.cells[i]["prompt"], report.cells[i]["metric"])) in by_prompt]
     if not pairs:
-        raise ConfigError(f"task {task!r}: the models have no prompt in common under one metric")
+        raise ConfigError(f"task {shown(task)}: the models have no prompt in common under one metric")
     lengths = {len(report.correct[i]) for pair in pairs for i in pair}
     if len(lengths) > 1:
-        raise ConfigError(f"task {task!r}: the models were judged on {' and '.join(map(str, sorted(lengths)))} rows; evaluate them alike")
+        raise ConfigError(
+            f"task {shown(task)}: the models were judged on {' and '.join(map(str, sorted(lengths)))} rows; evaluate them alike"
+        )
     return zip(*pairs)
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, suggest
+from t0native.base.showing import shown
 from t0native.reports.plot import chances, check_picture, draw_boxes, label_of, metric_of, new_axes, save_figure, text_boxes, value_range
 
 __all__ = ["figure4", "figure5", "figure6", "figure7", "heatmap", "pooled"]
@@ -286,7 +286,7 @@ def _select_rows(report, task, model):
         if (cell["task"], cell["model"]) == (task, model) and rows is not None
     ]
     if not named_rows:
-        raise ConfigError(f"heatmap: no cell of task {task!r} and model {model!r} has rows")
+        raise ConfigError(f"heatmap: no cell of task {shown(task)} and model {shown(model)} has rows")
     return [str(prompt) for prompt, _ in named_rows], np.stack([rows for _, rows in named_rows])
 
 

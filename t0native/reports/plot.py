@@ -10,6 +10,7 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError
 from t0native.base.files import check_place, write_bytes
+from t0native.base.showing import shown
 
 __all__ = ["chances", "check_picture", "draw_boxes", "label_of", "metric_of", "new_axes", "save_figure", "text_boxes", "value_range"]
 
@@ -147,7 +148,7 @@ def check_picture(path):
     kind, known = Path(path).suffix[1:].lower(), FigureCanvasBase.get_supported_filetypes()
     if kind not in known:
         names = ", ".join("." + name for name in sorted(known))
-        raise ConfigError(f"{path}: unknown kind of picture {Path(path).suffix!r}; known are {names}")
+        raise ConfigError(f"{path}: unknown kind of picture {shown(Path(path).suffix)}; known are {names}")
     check_place(path)
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from t0native.base.errors import ConfigError, suggest
+from t0native.base.showing import shown
 
 __all__ = ["beside", "beside_text", "published"]
 
@@ -37,7 +38,7 @@ def published(model=None, dataset=None):
     for key, wanted in (("model", model), ("dataset", dataset)):
         names = list(dict.fromkeys(fact[key] for fact in facts))
         if wanted is not None and wanted not in names:
-            raise ConfigError(f"no published figure of {key} {wanted!r}; {suggest(wanted, names)}")
+            raise ConfigError(f"no published figure of {key} {shown(wanted)}; {suggest(wanted, names)}")
     return [dict(fact) for fact in facts if model in (None, fact["model"]) and dataset in (None, fact["dataset"])]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from t0native.base.arguments import SEED, check
 from t0native.base.errors import ConfigError
 from t0native.base.files import write_text
+from t0native.base.showing import shown
 from t0native.reports import analysis, plot, tables
 from t0native.reports.cell import CELL, CellRecord
 from t0native.reports.examples import read_examples
@@ -259,6 +260,7 @@ def _check_different(reports):
         key = (cell["model"], cell["task"], cell["prompt"])
         if key in seen:
             raise ConfigError(
-                f"Report.merge: model {key[0]!r}, task {key[1]!r}, prompt {key[2]!r} stands in two reports; label the models apart"
+                f"Report.merge: model {shown(key[0])}, task {shown(key[1])}, prompt {shown(key[2])} stands in two reports; label the "
+                "models apart"
             )
         seen.add(key)

@@ -11,10 +11,11 @@ import binascii
 
 import numpy as np
 
-from t0native.base.arguments import MAPPING, NUMBER, TEXT, Kind, shown
+from t0native.base.arguments import MAPPING, NUMBER, TEXT, Kind
 from t0native.base.errors import FormatError
 from t0native.base.files import write_json
 from t0native.base.jsontext import parse_json
+from t0native.base.showing import shown
 from t0native.reports.bootstrap import REPLICATES
 from t0native.reports.cell import CELL, COUNT
 from t0native.reports.summary import DISTRIBUTION, ENTRY
@@ -37,7 +38,7 @@ def read_report(path):
     data = parse_json(path, path.read_bytes())
     for part, kinds in (("cells", CELL), ("summary", ENTRY)):
         if not isinstance(data, dict) or not isinstance(data.get(part), list):
-            raise FormatError(f"{path}: no list {part!r}: this is not a saved report")
+            raise FormatError(f"{path}: no list {shown(part)}: this is not a saved report")
         for i, entry in enumerate(data[part]):
             if part == "cells" and isinstance(entry, dict):
                 data[part][i] = entry = dict.fromkeys(LATER) | entry
@@ -56,7 +57,7 @@ def read_report(path):
 def _check_keys(place, kinds, entry):
     for key, kind in kinds.items():
         if not isinstance(entry, dict) or key not in entry:
-            raise FormatError(f"{place} has no {key!r}")
+            raise FormatError(f"{place} has no {shown(key)}")
         _check(place, kind, key, entry[key])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from t0native.base.arguments import SEED, TEXT
 from t0native.base.errors import ConfigError
+from t0native.base.showing import shown
 from t0native.reports.bootstrap import bootstrap_means, intervals, quartiles
 from t0native.reports.cell import COUNT, SHARE, CellRecord
 
@@ -115,6 +116,6 @@ def _check_rows(model, task, rows):
     if len(lengths) > 1 or None in lengths:
         counts = " and ".join("no rows" if n is None else f"{n} rows" for n in lengths)
         raise ConfigError(
-            f"Report.merge: model {model!r}, task {task!r}: its prompts were judged on {counts}, saved in several reports; evaluate "
-            "them alike"
+            f"Report.merge: model {shown(model)}, task {shown(task)}: its prompts were judged on {counts}, saved in several reports; "
+            "evaluate them alike"
         )

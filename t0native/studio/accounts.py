@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from t0native.base.errors import DataError, FormatError
 from t0native.base.files import write_json
+from t0native.base.showing import shown
 
 __all__ = ["LOCAL", "ROLES", "Accounts", "Attempts", "User", "for_owner"]
 
@@ -99,9 +100,9 @@ class Accounts:
     def add(self, name, password, role):
         """Adds a user or changes one. DataError for a name, a password or a role that cannot be."""
         if not NAME.fullmatch(name):
-            raise DataError(f"user name {name[:80]!r}: must be at most 64 letters, digits, _ . @ -")
+            raise DataError(f"user name {shown(name[:80])}: must be at most 64 letters, digits, _ . @ -")
         if role not in ROLES:
-            raise DataError(f"role {role!r}: must be one of {', '.join(ROLES)}")
+            raise DataError(f"role {shown(role)}: must be one of {', '.join(ROLES)}")
         if not SHORTEST <= len(password) <= LONGEST:
             raise DataError(f"the password has {len(password)} characters: must be {SHORTEST} to {LONGEST}")
         salt = os.urandom(16)

@@ -13,10 +13,10 @@ import zipfile
 from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
-from t0native.base.arguments import shown
 from t0native.base.errors import DataError, FormatError
 from t0native.base.files import write_text
 from t0native.base.jsontext import json_text
+from t0native.base.showing import shown
 from t0native.prompts.collection import find_files
 from t0native.prompts.promptfile import FILE
 from t0native.promptsource import Template, read_content, yaml_text
@@ -39,7 +39,9 @@ def check_dataset_name(name):
     t0native.DataError: dataset name '../etc': must be letters, digits, _ . + -, ... as in super_glue/rte
     """
     if not NAME.fullmatch(name) or any(part.split(".")[0].lower() in RESERVED or part.endswith(".") for part in name.split("/")):
-        raise DataError(f"dataset name {name[:80]!r}: must be letters, digits, _ . + -, at most 100 a part and two /, as in super_glue/rte")
+        raise DataError(
+            f"dataset name {shown(name[:80])}: must be letters, digits, _ . + -, at most 100 a part and two /, as in super_glue/rte"
+        )
     return name
 
 

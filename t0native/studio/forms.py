@@ -6,6 +6,7 @@ as it was, so that saving an unchanged form changes no byte."""
 import difflib
 import re
 
+from t0native.base.showing import shown
 from t0native.prompts.promptfile import LANGUAGES, METRICS
 
 __all__ = ["FIELDS", "blank", "content_of", "differences", "form_of", "merge", "read_form"]
@@ -77,10 +78,10 @@ def content_of(form, old=None):
     before = form_of(old) if old is not None else blank()
     known = set(LANGUAGES) | set(re.split(r", ", before["languages"]))
     if unknown := [tag for tag in languages if tag not in known]:
-        errors["languages"] = f"{unknown[0][:20]!r} is no ISO 639-1 tag: write tags as in: en, fr"
+        errors["languages"] = f"{shown(unknown[0][:20])} is no ISO 639-1 tag: write tags as in: en, fr"
     wrong = [metric for metric in form["metrics"] if metric not in METRICS and metric not in before["metrics"]]
     if wrong:
-        errors["metrics"] = f"{wrong[0][:40]!r} is no metric of promptsource's list"
+        errors["metrics"] = f"{shown(wrong[0][:40])} is no metric of promptsource's list"
     for name in ("original_task", "choices_in_prompt"):
         if form[name] not in TRUTH:
             errors[name] = "must be yes, no or not said"

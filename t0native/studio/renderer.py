@@ -22,6 +22,7 @@ from pathlib import Path
 
 from t0native.base.errors import DataError, TemplateError
 from t0native.base.jsontext import json_text
+from t0native.base.showing import shown
 from t0native.prompts.preview import colour_fields
 from t0native.prompts.prompt import Prompt
 from t0native.studio.checks import row_warnings
@@ -136,7 +137,7 @@ def work(request, tokenizer=None):
 
 
 def _error_text(error, prompt):
-    text = str(error).removeprefix("answer_choices of ").removeprefix(f"prompt {prompt.name!r}, ")
+    text = str(error).removeprefix("answer_choices of ").removeprefix(f"prompt {shown(prompt.name)}, ")
     return re.sub(r": raise max_\w+$", ": make the template simpler", text)
 
 

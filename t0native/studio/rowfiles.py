@@ -15,6 +15,7 @@ from pathlib import Path
 
 from t0native.base.errors import DataError
 from t0native.base.jsontext import json_text
+from t0native.base.showing import shown
 from t0native.data.lines import parse_example
 from t0native.data.rows import read_rows
 from t0native.data.types import read_types
@@ -120,7 +121,7 @@ class DataFolder:
         """An uploaded file (its name, for the kind; its bytes) as rows of a dataset. DataError says what is wrong with it."""
         kind = Path(name).suffix.lower()
         if kind not in KINDS:
-            raise DataError(f"kind of file {kind[:20]!r}: must be one of {', '.join(KINDS)}")
+            raise DataError(f"kind of file {shown(kind[:20])}: must be one of {', '.join(KINDS)}")
         if len(data) > MAX_UPLOAD_BYTES:
             raise DataError(f"{len(data):,} bytes, at most {MAX_UPLOAD_BYTES:,}: upload fewer rows, or put the file into the folder")
         check_dataset_name(split)

@@ -8,6 +8,7 @@ import socket
 import waitress
 
 from t0native.base.errors import ConfigError
+from t0native.base.showing import shown
 from t0native.studio.app import Studio, create_app
 from t0native.studio.connections import Connection
 from t0native.studio.rowfiles import MAX_UPLOAD_BYTES
@@ -25,7 +26,7 @@ def serve(
     if not 0 <= port <= 65535:
         raise ConfigError(f"--port {port}: must be a whole number from 0 to 65535")
     if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)*", base_path):
-        raise ConfigError(f"--base-path {base_path!r}: must be as in /studio, without a slash at its end")
+        raise ConfigError(f"--base-path {shown(base_path)}: must be as in /studio, without a slash at its end")
     if users is None and not _is_loopback(listen):
         raise ConfigError(f"--listen {listen}: other machines can reach it, and anybody could write: give --users FILE too")
     studio = Studio(folder, users, read_only, hosts, model, add_eos_to_inputs=add_eos_to_inputs)
@@ -40,8 +41,8 @@ def serve(
             connection_limit=500, channel_timeout=60, clear_untrusted_proxy_headers=True,
         )  # fmt: skip
         server.channel_class = Connection
-        shown = "127.0.0.1" if listen == "0.0.0.0" else f"[{listen}]" if ":" in listen else listen
-        print(f"prompt studio: http://{shown}:{bound.getsockname()[1]}{base_path}/   (Ctrl-C ends it)", flush=True)
+        host = "127.0.0.1" if listen == "0.0.0.0" else f"[{listen}]" if ":" in listen else listen
+        print(f"prompt studio: http://{host}:{bound.getsockname()[1]}{base_path}/   (Ctrl-C ends it)", flush=True)
         for sentence in studio.left_out[:5]:
             print(f"left out: {sentence}", flush=True)
         server.run()

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 
 from t0native.base.errors import DataError, FormatError
 from t0native.base.jsontext import json_text
+from t0native.base.showing import shown
 
 __all__ = ["STATES", "Stale", "Store"]
 
@@ -249,7 +250,7 @@ class Store:
         """DataError where another prompt of the dataset than number `but` has the name."""
         other = db.execute("SELECT id FROM prompt WHERE dataset_id = ? AND name = ? AND NOT deleted", [dataset, name]).fetchone()
         if other and other["id"] != but:
-            raise DataError(f"another prompt of this dataset is named {name!r}: names must differ")
+            raise DataError(f"another prompt of this dataset is named {shown(name)}: names must differ")
 
     def add_revision(self, db, author, number, revision, content, action):
         """Writes the content as the newest revision of a prompt, which is a draft again; its number."""
@@ -270,7 +271,7 @@ class Store:
     def review(self, author, number, base, state, text=""):
         """Moves a prompt to a state, with a comment. Stale where the revision that was read is not the newest."""
         if state not in STATES:
-            raise DataError(f"state {state!r}: must be one of {', '.join(STATES)}")
+            raise DataError(f"state {shown(state)}: must be one of {', '.join(STATES)}")
         with self.writing() as db:
             self._current(db, number, base)
             db.execute("UPDATE prompt SET state = ? WHERE id = ?", [state, number])

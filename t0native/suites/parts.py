@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from t0native.base.errors import DataError
+from t0native.base.showing import shown
 from t0native.data.datafolder import dataset_facts, find_rows, missing_text
 from t0native.prompts.collection import PromptCollection
 from t0native.tasks.bigbench import PLAIN, BigBenchPrompt, find_task
@@ -50,7 +51,7 @@ def make_suite(name, tasks, data):
     absent = [task for task in tasks if isinstance(task, AbsentTask)]
     suite = Suite(name, [task for task in tasks if not isinstance(task, AbsentTask)], absent)
     if absent:
-        message = f"suite {name!r}, {suite.cells} of {suite.all_cells} cells have data: {missing_text(suite.missing, data)}"
+        message = f"suite {shown(name)}, {suite.cells} of {suite.all_cells} cells have data: {missing_text(suite.missing, data)}"
         if not suite.cells:
             raise DataError(message)
         log.warning("%s", message)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from t0native.base.arguments import SEED, check
 from t0native.base.errors import ConfigError, suggest
+from t0native.base.showing import shown
 from t0native.data.datafolder import find_rows
 from t0native.mini import held_out_tasks
 from t0native.suites.parts import SPLIT, bigbench_task, instruction_free_prompts, make_suite, with_shots
@@ -47,7 +48,7 @@ def suite(name, data=None, prompts=None, *, shots=None, seed=None):
     if isinstance(name, Path) or (isinstance(name, str) and name.lower().endswith((".yaml", ".yml"))):
         return make_suite(*read_suite(name, data, prompts, shots, seed))
     if name not in _SUITES:
-        raise ConfigError(f"no suite {name!r}; {suggest(str(name), _SUITES)}")
+        raise ConfigError(f"no suite {shown(name)}; {suggest(str(name), _SUITES)}")
     shots, seed = check(SHOTS, "shots", shots or 0), check(SEED, "seed", seed or 0)
     tasks = [with_shots(task, data, shots, seed) for task in _SUITES[name](name, data, prompts)]
     return make_suite(name, tasks, data)

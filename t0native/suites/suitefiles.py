@@ -29,8 +29,9 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
-from t0native.base.arguments import FLAG, SEED, TEXT, Kind, check_keys, shown
+from t0native.base.arguments import FLAG, SEED, TEXT, Kind, check_keys
 from t0native.base.errors import ConfigError, DataError, suggest
+from t0native.base.showing import shown
 from t0native.base.yamltext import parse_yaml
 from t0native.data.datafolder import find_rows
 from t0native.data.diskrows import rows_at
@@ -94,7 +95,7 @@ class _Reader:
         names = [task.name for task in tasks]
         for i, name in enumerate(names):
             if name in names[:i]:
-                raise ConfigError(f"tasks[{i}]: another task is called {name!r} too; give it a 'name'")
+                raise ConfigError(f"tasks[{i}]: another task is called {shown(name)} too; give it a 'name'")
         return self.settings.get("name", self.path.stem), tasks, self.data
 
     def _read_task(self, place, entry):
@@ -109,7 +110,7 @@ class _Reader:
     def _read_bigbench(self, entry):
         odd = next((key for key in OF_DATASETS if key in entry), None)
         if odd is not None:
-            raise ConfigError(f"{odd!r} beside 'bigbench', whose tasks have one split and their authors' prompt; leave it out")
+            raise ConfigError(f"{shown(odd)} beside 'bigbench', whose tasks have one split and their authors' prompt; leave it out")
         task = bigbench_task(entry["bigbench"], self.data)
         name, prompts = entry.get("name", task.name), task.prompts
         if isinstance(task, AbsentTask):
@@ -135,7 +136,7 @@ class _Reader:
         collection = self._find_collection("instruction-free" if wanted == "instruction-free" else entry.get("templates"))
         if dataset not in collection:
             known = ["/".join(filter(None, key)) for key in collection]
-            raise ConfigError(f"no prompts for {dataset!r} in {collection.folder}; {suggest(dataset, known)}")
+            raise ConfigError(f"no prompts for {shown(dataset)} in {collection.folder}; {suggest(dataset, known)}")
         prompts = collection[dataset]
         if wanted == "original":
             chosen = {name: prompts[name] for name in prompts if prompts[name].metadata.original_task and prompts[name].answer_choices}
@@ -146,7 +147,7 @@ class _Reader:
             return dict(prompts)
         unknown = next((name for name in wanted if name not in prompts), None)
         if unknown is not None:
-            raise ConfigError(f"prompts: {dataset} has no {unknown!r}; {suggest(unknown, prompts)}")
+            raise ConfigError(f"prompts: {dataset} has no {shown(unknown)}; {suggest(unknown, prompts)}")
         return {name: prompts[name] for name in wanted}
 
     def _find_collection(self, where):

@@ -26,9 +26,10 @@ from typing import NamedTuple
 import numpy as np
 
 from t0native._core import RANDOM_ROW, random_bits
-from t0native.base.arguments import FLAG, NAMES, TEXT, Kind, shown
+from t0native.base.arguments import FLAG, NAMES, TEXT, Kind
 from t0native.base.errors import DataError, suggest
 from t0native.base.jsontext import json_text
+from t0native.base.showing import listed, shown
 from t0native.data.datafolder import ARROW_ENDINGS, TEXT_ENDINGS, find_rows
 from t0native.data.lines import lines_of, parse_example
 from t0native.data.rows import read_rows
@@ -167,7 +168,7 @@ def _find_files(folder, in_splits):
     plain = [file for end in TEXT_ENDINGS + ARROW_ENDINGS if (file := folder.with_name(folder.name + end)).is_file()]
     if bool(whole) + len(plain) + in_splits > 1:
         names = [*(file.relative_to(folder.parent).as_posix() for file in whole[:1] + plain), *(["rows in splits"] if in_splits else [])]
-        raise DataError(f"{folder.parent}: {folder.name} is there more than once ({', '.join(names)}); leave one")
+        raise DataError(f"{folder.parent}: {folder.name} is there more than once ({listed(names)}); leave one")
     return whole or plain
 
 
@@ -183,7 +184,7 @@ def _join_parts(parts):
     ways = {subtask: (metric, form.stop_string) if metric == METRICS[1] else (metric,) for subtask, (_, form, metric) in parts.items()}
     if len(set(ways.values())) > 1:
         differences = "; ".join(
-            f"{subtask} by {way[0]}" + "".join(f" until {stop!r}" for stop in way[1:] if stop) for subtask, way in ways.items()
+            f"{subtask} by {way[0]}" + "".join(f" until {shown(stop)}" for stop in way[1:] if stop) for subtask, way in ways.items()
         )
         raise DataError(
             f"the parts of one task are judged differently, by preferred_score and stop_string ({differences}); evaluate them apart"
@@ -276,9 +277,7 @@ def _read_prompted_rows(path, raw_rows):
         elif "inputs" in row:
             rows.append(_read_hub_row(place, row))
         else:
-            raise DataError(
-                f"{place}: neither query, choices, gold nor inputs, targets, multiple_choice_targets; it has: {', '.join(map(str, row))}"
-            )
+            raise DataError(f"{place}: neither query, choices, gold nor inputs, targets, multiple_choice_targets; it has: {listed(row)}")
     return rows, PLAIN, _choose_metric(path, rows, {})
 
 

@@ -38,8 +38,8 @@ from functools import partial
 
 import numpy as np
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, suggest
+from t0native.base.showing import shown
 from t0native.tasks import corpusmetrics, textmetrics
 
 __all__ = ["METRICS", "Metric", "accuracy", "exact_match", "find_metric"]
@@ -82,7 +82,7 @@ class Metric:
         ways = [self.of_row, self.of_group, self.weigh or self.of_rows]
         if self.needs not in _NEEDS or sum(way is not None for way in ways) != 1 or bool(self.of_group) != bool(self.group):
             raise ConfigError(
-                f"metric {self.name!r}: needs {' or '.join(map(repr, _NEEDS))}, and one of of_row, of_group (with group) and of_rows"
+                f"metric {shown(self.name)}: needs {' or '.join(map(repr, _NEEDS))}, and one of of_row, of_group (with group) and of_rows"
             )
         if self.weigh is not None and self.of_rows is None:
             object.__setattr__(self, "of_rows", self._unweighted)
@@ -197,7 +197,7 @@ def find_metric(name):
     plain, _, field = name.partition(":")
     key = _BY_NAME.get(plain.strip().lower().replace(" ", "_"))
     if key is None:
-        raise ConfigError(f"unknown metric {name!r}; {suggest(plain, METRICS)}")
+        raise ConfigError(f"unknown metric {shown(name)}; {suggest(plain, METRICS)}")
     metric = METRICS[key]
     _check_installed(metric)
     return replace(metric, name=f"{key}:{field}", targets=field) if field else metric

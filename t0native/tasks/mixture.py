@@ -20,6 +20,7 @@ from t0native._core import RANDOM_MIXTURE, RANDOM_ROW, random_bits
 from t0native.base.arguments import SEED, check, number, whole
 from t0native.base.digests import digest_of_value
 from t0native.base.errors import ConfigError, DataError, suggest
+from t0native.base.showing import shown
 from t0native.tasks.sifting import NO_ANSWER, sift, warn_once
 from t0native.tasks.task import Task
 
@@ -92,14 +93,14 @@ class Mixture:
         tasks = _as_list(tasks)
         plain = [component for task in tasks for component in _make_components(task, cap, rates)]
         if not plain:
-            raise ConfigError(f"mixture {name!r}: no tasks")
+            raise ConfigError(f"mixture {shown(name)}: no tasks")
         check(_POSITIVE, "temperature", temperature)
         if maximum is not None:
             check(_POSITIVE, "maximum", maximum)
         own = [task.name for task in tasks if isinstance(task, Task)]
         if len(set(own)) < len(own):
             twice = next(name for name in own if own.count(name) > 1)
-            raise ConfigError(f"two tasks are called {twice!r}; give them different names")
+            raise ConfigError(f"two tasks are called {shown(twice)}; give them different names")
         _check_names(rates, weights, plain, [task.name for task in tasks if isinstance(task, Mixture)])
         rated = [_temper(self._set_rate(component, rates, weights, plain), maximum, temperature) for component in plain]
         self._hold(name, rated)
@@ -150,7 +151,9 @@ class Mixture:
             siblings = sum(other.task_name == component.task_name for other in plain)
             rate = weights[component.task_name] / siblings
         if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not 0 < rate < float("inf"):
-            raise ConfigError(f"component {component.name!r}: rate {rate!r}: must be a positive number; leave the task out instead of 0")
+            raise ConfigError(
+                f"component {shown(component.name)}: rate {shown(rate)}: must be a positive number; leave the task out instead of 0"
+            )
         return _replace(component, rate=rate)
 
     # ---- drawing ----------------------------------------------------------------------------------------------------
@@ -203,15 +206,15 @@ class Mixture:
             if sifted.reason is None:
                 if not answers and sifted.rendering.no_answer:
                     warn_once(
-                        task, f"prompt {prompt!r}, row {row}: {NO_ANSWER}, and is trained on: {sifted.rendering.no_answer}", NO_ANSWER
+                        task, f"prompt {shown(prompt)}, row {row}: {NO_ANSWER}, and is trained on: {sifted.rendering.no_answer}", NO_ANSWER
                     )
                 return Drawn(component, row, attempt, *sifted.rendering.example[:2], sifted.rendering.cut)
             why = f"row {row}: {sifted.reason}" + (f": {sifted.detail}" if sifted.detail else "")
             if sifted.told:
-                warn_once(task, f"prompt {prompt!r}, {why}; another row is drawn for each such, and Run.dropped counts them", "drawn")
+                warn_once(task, f"prompt {shown(prompt)}, {why}; another row is drawn for each such, and Run.dropped counts them", "drawn")
         raise DataError(
-            f"task {task.name!r}, prompt {prompt!r}: {MAX_ATTEMPTS} rows drawn one after the other gave no example (the last, {why}); "
-            "mend them, or leave this prompt out"
+            f"task {shown(task.name)}, prompt {shown(prompt)}: {MAX_ATTEMPTS} rows drawn one after the other gave no example (the last, "
+            f"{why}); mend them, or leave this prompt out"
         )
 
     def uncut(self):
@@ -289,7 +292,7 @@ def _make_components(task, cap, rates):
         whole = rates.get(task.name) if isinstance(rates, Mapping) else None
         if whole is None:
             return task.components
-        check(_POSITIVE, f"rate of {task.name!r}", whole)
+        check(_POSITIVE, f"rate of {shown(task.name)}", whole)
         return [_replace(c, rate=whole * c.share) for c in task.components]
     if not isinstance(task, Task):
         raise ConfigError(f"a mixture is made of tasks and mixtures, not of {type(task).__name__}")
@@ -314,9 +317,9 @@ def _check_names(rates, weights, components, mixtures):
     for table in (rates, weights):
         for key in table if isinstance(table, Mapping) else ():
             if key not in names and key not in pairs and not (table is rates and key in mixtures):
-                raise ConfigError(f"rate for unknown task {key!r}; {suggest(key, sorted({*names, *mixtures}))}")
+                raise ConfigError(f"rate for unknown task {shown(key)}; {suggest(key, sorted({*names, *mixtures}))}")
     if weights is not None and (missing := sorted(names - set(weights))):
-        raise ConfigError(f"no weight for task {missing[0]!r}; weights must name every task")
+        raise ConfigError(f"no weight for task {shown(missing[0])}; weights must name every task")
 
 
 def _describe_prompt(prompt):

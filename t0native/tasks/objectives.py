@@ -15,6 +15,7 @@ import numpy as np
 from t0native._core import RANDOM_ROW, random_bits
 from t0native.base.arguments import TEXT, check, number, whole
 from t0native.base.errors import DataError
+from t0native.base.showing import shown
 from t0native.prompts.prompt import PromptedExample
 
 __all__ = ["LM", "Objective", "PrefixLM", "SpanCorruption"]
@@ -61,7 +62,7 @@ class Objective:
         """
         text = row[self.field]
         if not isinstance(text, str):
-            raise DataError(f"field {self.field!r}: {type(text).__name__}, must be text")
+            raise DataError(f"field {shown(self.field)}: {type(text).__name__}, must be text")
         return PromptedExample(text, "", None) if text.strip() else None
 
     def why_dropped(self, row, seed=0, index=0):

@@ -12,6 +12,7 @@ import logging
 from typing import NamedTuple
 
 from t0native.base.errors import DataError, TemplateError
+from t0native.base.showing import shown
 from t0native.prompts.notes import NO_LABEL
 from t0native.prompts.targets import half_a_character, tell_choices
 
@@ -46,7 +47,7 @@ def sift(task, prompt, index, seed=0, key=None, *, answers=True, choices=False):
     try:
         rendering = task.render_noted(prompt, index, seed=seed, key=key)
     except (DataError, TemplateError) as error:
-        of_row = f"task {task.name!r}, prompt {prompt!r}, row {index}: "
+        of_row = f"task {shown(task.name)}, prompt {shown(prompt)}, row {index}: "
         if not str(error).startswith(of_row):  # a file that has changed, rows that are not here
             raise
         return Sifted(None, CANNOT_RENDER, str(error).removeprefix(of_row))

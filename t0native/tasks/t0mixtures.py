@@ -20,6 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.jsontext import json_text
+from t0native.base.showing import shown
 from t0native.data.datafolder import dataset_facts, find_rows, missing_text
 from t0native.prompts.collection import PromptCollection
 from t0native.tasks.task import Task
@@ -54,7 +55,9 @@ class AbsentTask:
 
     def render(self, prompt, index, seed=0, key=None):
         """Raises DataError with the source of the rows; so does render_noted."""
-        raise DataError(f"task {self.name!r}, prompt {prompt!r}: " + missing_text([(self.dataset, self.subset, self.split)], None))
+        raise DataError(
+            f"task {shown(self.name)}, prompt {shown(prompt)}: " + missing_text([(self.dataset, self.subset, self.split)], None)
+        )
 
     render_noted = render
 
@@ -78,7 +81,7 @@ def t0_tasks(name, prompts=None, data=None, partial=False):
     `partial` is set, the tasks without rows are absent."""
     name = _ALIASES.get(name, name)
     if name not in MIXTURES and name != WINO_BIAS:
-        raise ConfigError(f"no T0 mixture {name!r}; {suggest(str(name), MIXTURES)}")
+        raise ConfigError(f"no T0 mixture {shown(name)}; {suggest(str(name), MIXTURES)}")
     collection = _load_collection(prompts)
     parts = [part for fact in dataset_facts().values() if _is_in(name, fact) for part in _list_splits(name, fact)]
     facts = {(fact["dataset"], fact["subset"]): fact for fact, _, _ in parts}
@@ -88,7 +91,7 @@ def t0_tasks(name, prompts=None, data=None, partial=False):
         readers = {(key := (*_key(fact), split)): find_rows(data, *key) for fact, split, _ in parts}
         missing = [key for key, reader in readers.items() if reader is None]
         if missing and not partial:
-            raise DataError(f"mixture {name!r}: " + missing_text(missing, data))
+            raise DataError(f"mixture {shown(name)}: " + missing_text(missing, data))
     return [_make_task(name, fact, split, suffix, sets[_key(fact)], readers) for fact, split, suffix in parts]
 
 
@@ -156,7 +159,7 @@ def _check_prompts(name, collection, facts, installed):
         which = f" (promptsource {_find_version()})" if installed else ""
         examples = ", ".join(other[:4]) + (", ..." if len(other) > 4 else "")
         raise ConfigError(
-            f"mixture {name!r} is made of promptsource 0.1.0's prompts; {collection.folder}{which} has others for "
+            f"mixture {shown(name)} is made of promptsource 0.1.0's prompts; {collection.folder}{which} has others for "
             f"{len(other)} of its {len(facts)} datasets ({examples}); get 0.1.0's: {_REMEDY}"
         )
     return sets

@@ -7,8 +7,9 @@ Every prompt of a task is used; none is selected (Sanh et al. 2022, section 4)."
 import copy
 from collections.abc import Iterable, Mapping
 
-from t0native.base.arguments import FLAG, check, shown
+from t0native.base.arguments import FLAG, check
 from t0native.base.errors import ConfigError, DataError, TemplateError, nearest, with_place
+from t0native.base.showing import listed, shown
 from t0native.data.rows import columns_of, sequence_of
 from t0native.prompts.notes import cut_sentence, render_noted
 from t0native.prompts.preview import task_html
@@ -53,14 +54,14 @@ class Task:
     def __init__(self, name, rows, prompts, metric=None, dataset=None, split=None, *, types=None, truncate=True, strict=True):
         self.name = str(name)
         self.dataset, self.subset = _split_dataset(dataset, prompts)
-        self.rows = sequence_of(rows, f"task {self.name!r}", self.full_dataset, types)
+        self.rows = sequence_of(rows, f"task {shown(self.name)}", self.full_dataset, types)
         self.prompts = self._read_prompts(prompts)
         self.split = split
         self.truncate = check(FLAG, "truncate", truncate)
         self.metrics = self._find_metrics(metric)
         self.metric = self.metrics[0].name if self.metrics else None
         if len(self.rows) == 0:
-            raise DataError(f"task {self.name!r}: no rows")
+            raise DataError(f"task {shown(self.name)}: no rows")
         self._fields, self.problems = {}, {}
         for prompt in self.prompts:
             try:
@@ -146,10 +147,10 @@ class Task:
         try:
             metrics = tuple(map(find_metric, wanted))
         except ConfigError as error:
-            raise ConfigError(f"task {self.name!r}: {error}") from None
+            raise ConfigError(f"task {shown(self.name)}: {error}") from None
         names = [metric.name for metric in metrics]
         if len(set(names)) < len(names):
-            raise ConfigError(f"task {self.name!r}: metric {max(names, key=names.count)!r} stands twice")
+            raise ConfigError(f"task {shown(self.name)}: metric {shown(max(names, key=names.count))} stands twice")
         return metrics
 
     def _call_prompt(self, prompt, index, call):
@@ -157,37 +158,37 @@ class Task:
         try:
             return call(self.prompts[prompt])
         except (TemplateError, DataError) as error:
-            what = str(error).removeprefix(f"prompt {prompt!r}, ").removeprefix(f"prompt {prompt!r}: ")
-            raise with_place(error, f"task {self.name!r}, prompt {prompt!r}, row {index}: {what}") from error
+            what = str(error).removeprefix(f"prompt {shown(prompt)}, ").removeprefix(f"prompt {shown(prompt)}: ")
+            raise with_place(error, f"task {shown(self.name)}, prompt {shown(prompt)}, row {index}: {what}") from error
 
     def _read_prompts(self, prompts):
         if isinstance(prompts, str):
             if prompts != "*":
-                raise ConfigError(f"task {self.name!r}: prompts {shown(prompts)}: must be {_PROMPTS}")
+                raise ConfigError(f"task {shown(self.name)}: prompts {shown(prompts)}: must be {_PROMPTS}")
             if self.dataset is None:
-                raise ConfigError(f"task {self.name!r}: prompts '*' needs dataset=\"dataset/subset\"")
+                raise ConfigError(f"task {shown(self.name)}: prompts '*' needs dataset=\"dataset/subset\"")
             from t0native.prompts.collection import PromptCollection  # which reads YAML; other tasks need none of it
 
             try:
                 prompts = PromptCollection.promptsource()[self.full_dataset]
             except KeyError as error:
-                raise ConfigError(f"task {self.name!r}: {error.args[0]}") from None
+                raise ConfigError(f"task {shown(self.name)}: {error.args[0]}") from None
         if not isinstance(prompts, Mapping) and not (hasattr(prompts, "keys") and hasattr(prompts, "__getitem__")):
             prompts = self._name_prompts([prompts] if hasattr(prompts, "render") else prompts)
         if len(prompts) == 0:
-            raise DataError(f"task {self.name!r}: no prompts")
+            raise DataError(f"task {shown(self.name)}: no prompts")
         for name in prompts:
             self._check_prompt(name, prompts[name])
         return prompts
 
     def _name_prompts(self, prompts):
         if not isinstance(prompts, Iterable):
-            raise ConfigError(f"task {self.name!r}: prompts {shown(prompts)}: must be {_PROMPTS}")
+            raise ConfigError(f"task {shown(self.name)}: prompts {shown(prompts)}: must be {_PROMPTS}")
         named = {}
         for place, prompt in enumerate(prompts):
             self._check_prompt(place, prompt)
             if prompt.name in named:
-                raise ConfigError(f"task {self.name!r}: two prompts are named {prompt.name!r}: names must differ")
+                raise ConfigError(f"task {shown(self.name)}: two prompts are named {shown(prompt.name)}: names must differ")
             named[prompt.name] = prompt
         return named
 
@@ -195,12 +196,12 @@ class Task:
         if not hasattr(prompt, "render"):
             hint = "; a text becomes one by t0native.Prompt(name, text)" if isinstance(prompt, str) else ""
             hint = '; choose one of the collection, as in collection["super_glue", "rte"]' if isinstance(prompt, Mapping) else hint
-            raise ConfigError(f"task {self.name!r}, prompt {name!r}: {type(prompt).__name__}, must be a Prompt{hint}")
+            raise ConfigError(f"task {shown(self.name)}, prompt {shown(name)}: {type(prompt).__name__}, must be a Prompt{hint}")
 
     def _find_fields(self, name):
         """The fields that a prompt needs. TemplateError where it cannot be compiled, or reads choices that it has not."""
         prompt, file = self.prompts[name], getattr(self.prompts, "path", None)
-        place = f"{file}: task {self.name!r}" if file else f"task {self.name!r}"
+        place = f"{file}: task {shown(self.name)}" if file else f"task {shown(self.name)}"
         try:
             optional = set(getattr(prompt, "optional_fields", ()))
             fields = tuple(field for field in getattr(prompt, "fields", ()) if field not in optional)
@@ -208,7 +209,7 @@ class Task:
             raise with_place(error, f"{place}, {error}") from error.__cause__
         if getattr(prompt, "lacks_choices", False):
             raise TemplateError(
-                f"{place}, prompt {name!r}: the template reads answer_choices, but the prompt has none; give it answer_choices"
+                f"{place}, prompt {shown(name)}: the template reads answer_choices, but the prompt has none; give it answer_choices"
             )
         return fields
 
@@ -233,12 +234,12 @@ class Task:
         self.problems |= waiting
         odd = [next((field for field in row if not isinstance(field, str)), None) for row in rows if isinstance(row, Mapping)]
         if odd and None not in odd:
-            message = f"task {self.name!r}, row 0: the field name {shown(odd[0])} is {type(odd[0]).__name__}, must be text"
+            message = f"task {shown(self.name)}, row 0: the field name {shown(odd[0])} is {type(odd[0]).__name__}, must be text"
             self.problems = {name: DataError(message) for name in self._fields} | self.problems
 
     def _check_row(self, name, row, index):
         if not isinstance(row, Mapping):
-            raise DataError(f"task {self.name!r}, row {index}: a row must be a mapping of fields, is {type(row).__name__}")
+            raise DataError(f"task {shown(self.name)}, row {index}: a row must be a mapping of fields, is {type(row).__name__}")
         fields = self._fields[name]
         if all(field in row for field in fields):
             return
@@ -246,9 +247,10 @@ class Task:
         missing = sorted(field for field in fields if field not in present)
         if missing:
             near = nearest(missing[0], row)
-            hint = f"nearest is {near!r} (" if near else "("
+            hint = f"nearest is {shown(near)} (" if near else "("
             raise DataError(
-                f"task {self.name!r}, prompt {name!r}, row {index}: no field {missing[0]!r}; {hint}the row has: {', '.join(map(str, row))})"
+                f"task {shown(self.name)}, prompt {shown(name)}, row {index}: no field {shown(missing[0])}; {hint}"
+                f"the row has: {listed(row)})"
             )
 
 

@@ -16,6 +16,7 @@ from collections import Counter
 from functools import lru_cache
 
 from t0native.base.errors import DataError
+from t0native.base.showing import shown
 
 __all__ = [
     "edit_distance",
@@ -120,5 +121,5 @@ def number_in(text):
 def number_of_target(text):
     value = number_in(text)
     if value == -1.0 and text.strip() not in {"-1", "-1.0"}:
-        raise DataError(f"target {text!r} is no number, and a correlation needs one")
+        raise DataError(f"target {shown(text)} is no number, and a correlation needs one")
     return value

@@ -15,8 +15,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from t0native.base.arguments import shown
 from t0native.base.errors import FormatError
+from t0native.base.showing import named, shown
 
 __all__ = ["AddedToken", "check_tokens", "merged", "token_of"]
 
@@ -82,9 +82,9 @@ def token_of(where, entry, number):
     flags["normalized"] = entry.get("normalized", not flags["special"])  # the hub's default
     for name, flag in flags.items():
         if not isinstance(flag, bool):
-            raise FormatError(f"{where}, {text!r}: {name} {shown(flag)}; must be true or false")
+            raise FormatError(f"{where}, {shown(text)}: {name} {shown(flag)}; must be true or false")
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1 << 30:
-        raise FormatError(f"{where}, {text!r}: id {shown(number)}; must be a whole number from 0 on")
+        raise FormatError(f"{where}, {shown(text)}: id {shown(number)}; must be a whole number from 0 on")
     return AddedToken(text, number, **flags)
 
 
@@ -97,7 +97,7 @@ def check_tokens(where, tokens):
         if not token.text:
             raise FormatError(f"{where}: the added token {token.id} is empty")
         if token.text in texts or token.id in numbers:
-            raise FormatError(f"{where}: {token.text!r}, id {token.id}: this text or this id stands there twice")
+            raise FormatError(f"{where}: {shown(token.text)}, id {token.id}: this text or this id stands there twice")
         texts[token.text] = numbers[token.id] = token
 
 
@@ -126,7 +126,7 @@ def _settings(folder, config, special_map):
         sources.append(("special_tokens_map.json", special_map, unplaced))
     for file, content, listed in sources:
         for key, value in content.items():
-            where = f"{folder / file}: {key}"
+            where = f"{folder / file}: {named(key)}"
             if key.endswith("_token") and (key in _NAMED or isinstance(value, str | Mapping)) and value is not None:
                 names[key] = text_of(where, value)
             elif key in _LISTS and isinstance(value, list | Mapping):
@@ -151,7 +151,7 @@ def _declared(folder, config, added, of_json, settings):
     for other, others in ((folder / "added_tokens.json", in_file), (folder / "tokenizer.json", of_json)):
         for token in others:
             if (known := found.setdefault(token.text, token)).id != token.id:
-                raise FormatError(f"{other}: {token.text!r} has the id {token.id}, but {known.id} in {where}")
+                raise FormatError(f"{other}: {shown(token.text)} has the id {token.id}, but {known.id} in {where}")
     return found
 
 
@@ -190,7 +190,7 @@ def merged(folder, vocabulary, config, special_map, added, of_json, left_out=fro
     for text in settings.unplaced:
         if text not in declared and _own_id(vocabulary, text) is None:
             raise FormatError(
-                f"{folder / 'special_tokens_map.json'}: {text!r} is a special token, but no file gives it an id: name it with its id "
+                f"{folder / 'special_tokens_map.json'}: {shown(text)} is a special token, but no file gives it an id: name it with its id "
                 f"in added_tokens_decoder of tokenizer_config.json, or take it out"
             )
     return kept
@@ -211,9 +211,9 @@ def _counts(vocabulary, own, token):
 
 def _misplaced(folder, vocabulary, token, own, end):
     if own is not None:
-        return f"{folder}: the added token {token.text!r} has the id {token.id}, but the vocabulary has this text at {own}"
-    taken = f", which is {vocabulary.id_to_piece(token.id)!r}" if token.id < vocabulary.n_pieces + vocabulary.extra_ids else ""
+        return f"{folder}: the added token {shown(token.text)} has the id {token.id}, but the vocabulary has this text at {own}"
+    taken = f", which is {shown(vocabulary.id_to_piece(token.id))}" if token.id < vocabulary.n_pieces + vocabulary.extra_ids else ""
     return (
-        f"{folder}: the added token {token.text!r} has the id {token.id}{taken}; the next one behind {vocabulary.n_pieces} pieces and "
+        f"{folder}: the added token {shown(token.text)} has the id {token.id}{taken}; the next one behind {vocabulary.n_pieces} pieces and "
         f"{vocabulary.extra_ids} sentinels is {end}, which transformers would give it: put the id right that the model was trained with"
     )

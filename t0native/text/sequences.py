@@ -16,8 +16,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from t0native.base.arguments import FLAG, check, shown, whole
+from t0native.base.arguments import FLAG, check, whole
 from t0native.base.errors import ConfigError, DataError
+from t0native.base.showing import shown
 from t0native.text.tokenizer import Ragged
 
 __all__ = ["Sequences", "as_list", "check_ids", "inputs_of"]

@@ -16,17 +16,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from t0native.base.arguments import shown
 from t0native.base.errors import FormatError
-from t0native.base.jsontext import no_duplicates
-from t0native.base.placeholders import stand_in
+from t0native.base.jsontext import parse_json
+from t0native.base.showing import named, shown
 from t0native.text.addedtokens import SENTINEL_NAME, AddedToken, check_tokens, token_of
 
 __all__ = ["JsonModel", "OtherTokenizer", "looks_like_json", "read_tokenizer_json"]
@@ -94,10 +92,7 @@ def _parsed(path, data):
     def refuse(name):
         raise ValueError(f"{name} is no number of JSON")
 
-    try:
-        content = json.loads(bytes(data).decode("utf-8-sig"), object_pairs_hook=no_duplicates, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: {stand_in(data) or f'its JSON is broken: {error}'}") from None
+    content = parse_json(path, bytes(data), parse_constant=refuse)
     if not isinstance(content, dict) or "model" not in content:
         raise FormatError(f"{path}: JSON, but no tokenizer.json: that is an object with a `model`")
     return content
@@ -111,7 +106,7 @@ def _object(path, content, key):
 
 def _kind(model):
     kind = model.get("type") or ("BPE" if "merges" in model else "of no type")
-    return kind if isinstance(kind, str) else shown(kind)
+    return named(kind)
 
 
 def _vocabulary(path, vocab):
@@ -126,7 +121,9 @@ def _vocabulary(path, vocab):
         scores = np.array([float(score) if abs(score) < 1 << 64 else np.inf for _, score in vocab])
     if (outside := np.flatnonzero(~(np.abs(scores) <= 1e30))).size:
         i = int(outside[0])
-        raise FormatError(f"{path}: model.vocab[{i}], {vocab[i][0]!r}: the score {shown(vocab[i][1])}; must be a number from -1e30 to 1e30")
+        raise FormatError(
+            f"{path}: model.vocab[{i}], {shown(vocab[i][0])}: the score {shown(vocab[i][1])}; must be a number from -1e30 to 1e30"
+        )
     return [piece for piece, _ in vocab], scores
 
 
@@ -158,7 +155,7 @@ def _types(path, model, pieces, scores, added):
     number = {piece: i for i, piece in enumerate(pieces)}
     if len(number) < len(pieces):
         i = next(i for i, piece in enumerate(pieces) if number[piece] != i)
-        raise FormatError(f"{path}: model.vocab[{i}] and [{number[pieces[i]]}] are both {pieces[i]!r}")
+        raise FormatError(f"{path}: model.vocab[{i}] and [{number[pieces[i]]}] are both {shown(pieces[i])}")
     tokens, notes = {token.text: token for token in added}, []
     types = [_NORMAL] * len(pieces)
     for i in np.flatnonzero(scores[: len(pieces)] == 0).tolist():
@@ -175,7 +172,7 @@ def _types(path, model, pieces, scores, added):
         raise FormatError(f"{path}: model.unk_id {shown(unk)}; must be the number of one of the {len(pieces)} pieces")
     named = number.get("<unk>", unk)
     if named != unk and types[named] == _CONTROL:
-        notes.append(f"unk_id {unk} is {pieces[unk]!r}; what no piece covers is <unk>, {named}")
+        notes.append(f"unk_id {unk} is {shown(pieces[unk])}; what no piece covers is <unk>, {named}")
         unk = named
     types[unk] = _UNKNOWN
     return types, notes
@@ -236,12 +233,14 @@ def _spaces(path, content):
             escaped = True
         elif fate is None:
             raise OtherTokenizer(
-                f"{path}: its normalizer has the step {step['type']}, which no SentencePiece model of T5's kind has: {_REMEDY}"
+                f"{path}: its normalizer has the step {named(step['type'])}, which no SentencePiece model of T5's kind has: {_REMEDY}"
             )
     for step in _steps(content.get("pre_tokenizer"), "pretokenizers"):
         known = step["type"] in ("WhitespaceSplit", "Split") or (step["type"] == "Metaspace" and step.get("replacement") == _MARK)
         if not known:
-            raise OtherTokenizer(f"{path}: its pre_tokenizer has the step {step['type']}, which no SentencePiece model has: {_REMEDY}")
+            raise OtherTokenizer(
+                f"{path}: its pre_tokenizer has the step {named(step['type'])}, which no SentencePiece model has: {_REMEDY}"
+            )
         merged |= step["type"] == "WhitespaceSplit"
     prefix = _prefix(content)
     if prefix not in ("always", "first", "never", None):
@@ -314,7 +313,7 @@ def _spiece(path, pieces, scores, types, spaces, charsmap, end):
         try:
             text = piece.encode()
         except UnicodeEncodeError:
-            raise FormatError(f"{path}: model.vocab[{i}] {piece!r}: half a surrogate pair is no character") from None
+            raise FormatError(f"{path}: model.vocab[{i}] {shown(piece)}: half a surrogate pair is no character") from None
         n = len(text)
         content = b"\n%b%b\x15%b%b" % (lengths[n] if n < 256 else _varint(n), text, floats[4 * i : 4 * i + 4], kinds[kind])
         n = len(content)

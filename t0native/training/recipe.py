@@ -26,6 +26,7 @@ from pathlib import Path
 
 from t0native.base.arguments import SEED, TEXT, Kind, check_keys, number, one_of
 from t0native.base.errors import ConfigError, DataError
+from t0native.base.showing import shown
 from t0native.base.yamltext import parse_yaml
 from t0native.checkpoints.checkpoint import open_checkpoint
 from t0native.checkpoints.config import T5_V1_1_SIZE, Config
@@ -98,7 +99,7 @@ class Recipe:
         if "mixture" not in content:
             alone = next((name for name in ("data", "prompts") if name in content), None)
             if alone is not None and not isinstance(content.get("validate"), str):
-                raise ConfigError(f"{alone!r} without 'mixture'; it belongs to one of T0's mixtures, or into an entry of 'tasks'")
+                raise ConfigError(f"{shown(alone)} without 'mixture'; it belongs to one of T0's mixtures, or into an entry of 'tasks'")
             if "tasks" not in content:
                 raise ConfigError("no 'tasks'; it must name the tasks to train on")
             tasks = self._make_tasks("tasks", content["tasks"])
@@ -134,7 +135,7 @@ class Recipe:
             return list(suite(self.folder / name if Path(name).suffix in (".yaml", ".yml") else name, data, prompts))
         if data is None:
             raise ConfigError(
-                f"validate {name!r} without 'data'; it must name the folder of its rows, DATA/<dataset>/<subset>/<split>.jsonl"
+                f"validate {shown(name)} without 'data'; it must name the folder of its rows, DATA/<dataset>/<subset>/<split>.jsonl"
             )
         return [task for task, _, _ in t0_tasks(name, prompts, data)]
 
@@ -241,7 +242,7 @@ class Recipe:
         check_keys(place + ".", _check_mapping(place, entry), TASK)
         for name in ("dataset", "data"):
             if name not in entry:
-                raise ConfigError(f"{place}: no {name!r}")
+                raise ConfigError(f"{place}: no {shown(name)}")
         dataset, folder = entry["dataset"], entry.get("prompts", "promptsource")
         if "objective" in entry:
             if "prompts" in entry:

@@ -18,11 +18,11 @@ import logging
 import os
 from pathlib import Path
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.files import append_line, make_folder, remove_folder, remove_leftovers, sync_log, write_text
 from t0native.base.jsontext import json_text
 from t0native.base.locks import FolderLock
+from t0native.base.showing import shown
 from t0native.training.plan import complete_plan
 from t0native.training.stepfolders import FOLDER, change_state, load_step, read_manifest, same_weights, step_folder, steps_in, write_step
 

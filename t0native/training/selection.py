@@ -1,6 +1,7 @@
 """Whether a model may be selected by some tasks: by other rows of what the mixture trains on, never by what is held out."""
 
 from t0native.base.errors import ConfigError
+from t0native.base.showing import shown
 from t0native.tasks.mixture import sample_of
 
 __all__ = ["check_selection"]
@@ -17,14 +18,14 @@ def check_selection(mixture, settings):
     for task in settings.validate:
         if _dataset_of(task) not in trained:
             raise ConfigError(
-                f"select: validate {task.name!r}: the mixture does not train on its dataset, and a model chosen by held-out tasks has seen "
-                "them; validate on the trained datasets' validation splits, or leave select out"
+                f"select: validate {shown(task.name)}: the mixture does not train on its dataset, and a model chosen by held-out tasks has "
+                "seen them; validate on the trained datasets' validation splits, or leave select out"
             )
         for other in trained[_dataset_of(task)].values():
             if _have_same_rows(task, other):
                 raise ConfigError(
-                    f"select: validate {task.name!r}: its rows are those that the mixture trains on as {other.name!r}, and by them the "
-                    "model is best that knows them by heart; validate on the dataset's validation split, or leave select out"
+                    f"select: validate {shown(task.name)}: its rows are those that the mixture trains on as {shown(other.name)}, and by "
+                    "them the model is best that knows them by heart; validate on the dataset's validation split, or leave select out"
                 )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from t0native import _core
 from t0native.base.arguments import FLAG, FOLDER, MAPPING, NAMES, NUMBER, SEED, TEXT, WHOLE, Kind, check, number, one_of, whole
 from t0native.base.errors import ConfigError, suggest
+from t0native.base.showing import shown
 from t0native.base.threads import THREADS
 from t0native.training.schedules import SCHEDULE
 
@@ -209,7 +210,7 @@ def _check_optimizer_options(options, optimizer):
     """An option of another optimiser would change nothing: a mistake that is told."""
     for name in options:
         if name not in OPTIMIZER_OPTIONS:
-            raise ConfigError(f"optimizer_options: unknown name {name!r}; {suggest(name, OPTIMIZER_OPTIONS)}")
+            raise ConfigError(f"optimizer_options: unknown name {shown(name)}; {suggest(name, OPTIMIZER_OPTIONS)}")
     values = {name: check(OPTIMIZER_OPTIONS[name].kind, f"optimizer_options.{name}", value) for name, value in options.items()}
     for name in options:
         owners = OPTIMIZER_OPTIONS[name].owners

@@ -20,6 +20,7 @@ from t0native.base.errors import FormatError
 from t0native.base.files import new_folder, write_bytes
 from t0native.base.interrupts import Interrupts
 from t0native.base.jsontext import json_text, parse_json
+from t0native.base.showing import shown
 from t0native.checkpoints.checkpoint import WEIGHTS
 from t0native.checkpoints.safetensorfiles import header_of, read_header
 from t0native.checkpoints.tensorfiles import read_exactly
@@ -93,14 +94,14 @@ def read_manifest(path):
     _check(path, _STATE, {"cut": 0} | content["state"])  # which 0.1.0 did not count
     for name in (WEIGHTS, TRAINER, *content["files"]):
         if os.sep in name or not isinstance(content["files"].get(name), dict):
-            raise FormatError(f"{path / MANIFEST}: file {name!r}: its size and SHA-256 must be there, under a plain name")
+            raise FormatError(f"{path / MANIFEST}: file {shown(name)}: its size and SHA-256 must be there, under a plain name")
         _check(path, _FILE, content["files"][name])
     return content
 
 
 def _check(path, kinds, values):
     for key, kind in kinds.items():
-        problem = kind.problem(key, values[key]) if key in values else f"there is no {key!r}"
+        problem = kind.problem(key, values[key]) if key in values else f"there is no {shown(key)}"
         if problem:
             raise FormatError(f"{path / MANIFEST}: {problem}")
 

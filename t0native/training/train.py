@@ -18,10 +18,10 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from t0native.base.arguments import shown
 from t0native.base.errors import ConfigError, NumericError
 from t0native.base.interrupts import Interrupts, Terminated
 from t0native.base.progress import Progress
+from t0native.base.showing import shown
 from t0native.evaluation.evaluate import NO_TOKENIZER, check_scorable, evaluate
 from t0native.tasks.mixture import Mixture
 from t0native.tasks.task import Task, cut_sentence

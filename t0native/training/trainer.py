@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from t0native import _core
 from t0native.base.errors import ConfigError, suggest
 from t0native.base.memory import check_room
+from t0native.base.showing import shown
 from t0native.checkpoints.sizes import training_bytes
 
 __all__ = ["Trainer", "match_names", "needed_bytes"]
@@ -18,7 +19,7 @@ def match_names(patterns, names):
     """
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise ConfigError(f"freeze: no tensor of this model fits {pattern!r}; {suggest(pattern, names)}")
+            raise ConfigError(f"freeze: no tensor of this model fits {shown(pattern)}; {suggest(pattern, names)}")
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
