@@ -19,7 +19,7 @@ def library(tmp_path_factory):
         pytest.skip("no shared libraries are made here")
 
 
-@pytest.mark.parametrize("name", ["Model.init", "step", "encode_batch"])
+@pytest.mark.parametrize("name", ["Model.init", "Trainer", "encode_batch"])
 def test_allocations_of_the_core(library, name):
     calls, failed, _, wrong = fuzz_allocations.run(library, name, "core", "one", 30)
     assert wrong == [] and calls == 30 and failed > 0
@@ -77,8 +77,5 @@ def test_asking_an_object_without_memory_is_no_answer(source):
     Object.full = False
     template.render(row)
     Object.full = True
-    if source.startswith("{{ d"):
-        assert template.render(row) == "vv"  # an item of a dict is found without asking for attributes
-        return
     with pytest.raises(MemoryError):
         template.render(row)
