@@ -269,7 +269,7 @@ def main():
                     calls, failed, others, wrong = run(library, name, kind, mode, args.first)
                     bad += len(wrong)
                     told = f"{failed - others} with MemoryError, {others} as CPython or NumPy fail, {len(wrong)} wrong"
-                    print(f"{name}, {kind}, {mode}: {calls} calls, {told}", flush=True)
+                    print(f"{name}, {kind}, {mode}: the first {calls}, {told}", flush=True)
                     for line in wrong[:20]:
                         print("   ", line, flush=True)
     sys.exit(bad > 0)

@@ -7,6 +7,7 @@
 #include "template/lookup.h"
 
 #include "template/allowed.h"
+#include "template/attempts.h"
 #include "template/budget.h"
 #include "template/helper.h"
 #include "template/loop.h"
@@ -30,19 +31,6 @@ uint16_t t0_type_of(const t0_context *c, PyObject *value) {
     return type == c->runtime->loop_type ? T0_TYPE_LOOP : T0_TYPE_OTHER;
 }
 
-bool t0_forgive(void) {
-    if (!PyErr_Occurred()) return true;
-    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) return false;
-    PyErr_Clear();
-    return true;
-}
-
-int t0_has_attribute(PyObject *value, PyObject *name) {
-    PyObject *attribute = PyObject_GetAttr(value, name);
-    Py_XDECREF(attribute);
-    return attribute ? 1 : t0_forgive() ? 0 : -1;
-}
-
 int64_t t0_attribute_types(PyObject *name) {
     PyObject *samples[9] = {PyUnicode_New(0, 0),
                             PyDict_New(),
@@ -55,9 +43,9 @@ int64_t t0_attribute_types(PyObject *name) {
                             PyObject_CallFunction((PyObject *)&PyRange_Type, "i", 0)};
     static const uint16_t bits[9] = {T0_TYPE_STR,  T0_TYPE_DICT,  T0_TYPE_LIST, T0_TYPE_INT,  T0_TYPE_FLOAT,
                                      T0_TYPE_BOOL, T0_TYPE_TUPLE, T0_TYPE_NONE, T0_TYPE_RANGE};
-    int64_t types = 0;
-    for (int i = 0; i < 9; i++) {
-        const int has = types >= 0 && samples[i] ? t0_has_attribute(samples[i], name) : -1;
+    int64_t types = PyErr_Occurred() ? -1 : 0; /* nothing is asked while an exception is set */
+    for (int i = 0; i < 9 && types >= 0; i++) {
+        const int has = t0_has_attribute(samples[i], name);
         types = has < 0 ? -1 : has ? types | bits[i] : types;
     }
     for (int i = 0; i < 9; i++) Py_XDECREF(samples[i]);

@@ -8,6 +8,7 @@
  * part, input or target. */
 #include "template/notes.h"
 
+#include "template/attempts.h"
 #include "template/values.h"
 
 #include <assert.h>

@@ -3,6 +3,7 @@
  * INTEGER_BITS_MAX, formats by their widths. */
 #include "template/operators.h"
 
+#include "template/attempts.h"
 #include "template/budget.h"
 #include "template/notes.h"
 #include "template/subclass.h"

@@ -1,5 +1,6 @@
 /* Tests: `x is name(arguments)`, and the named tests of select and reject. */
 #include "template/allowed.h"
+#include "template/attempts.h"
 #include "template/budget.h"
 #include "template/helper.h"
 #include "template/lookup.h"

@@ -1,6 +1,7 @@
 /* One whole rendering: its state, its budgets, and the place that an error gets. */
 #include "template/render.h"
 
+#include "template/attempts.h"
 #include "template/budget.h"
 #include "template/evaluate.h"
 #include "template/execute.h"

@@ -5,9 +5,9 @@
  *     value[key]        of a dict with __missing__, as defaultdict: what that makes is made in a shallow copy, so that no row changes */
 #include "template/subclass.h"
 
+#include "template/attempts.h"
 #include "template/allowed.h"
 #include "template/budget.h"
-#include "template/values.h"
 
 /* Is `bound` the method that this type of Python's own has by this name? Leaves the exception of looking for it. */
 static bool is_method_of(PyTypeObject *type, PyObject *name, PyObject *bound) {
