@@ -426,42 +426,30 @@ static void an_interrupted_step_changes_nothing(void) {
     }
 }
 
-/* What a poll stops leaves the weights of no step; a later step is none the worse. A poll that never stops changes no bit. */
-static void an_optimizer_step_is_abandoned_only_where_asked(void) {
+/* Stopped at the n-th question: nothing, or a part of the weights has changed; the same step, made anew, is none the worse. */
+static void an_abandoned_optimizer_step_harms_no_other(void) {
     static sequences sources, targets;
     draw(&sources, 9, 2, 9, 29, 41);
     draw(&targets, 9, 1, 4, 29, 42);
-    for (t0_optimizer_kind kind = T0_ADAFACTOR; kind <= T0_SGD; kind++) {
-        t0_model *model = make_model(varied(true, false, 3, 2, 2), 12);
-        t0_trainer_options options = {.optimizer = kind, .beta1 = 0.9f, .beta2 = 0.99f, .epsilon = 1e-8f, .n_shards = 1};
-        t0_trainer *trainer = make_trainer(model, options, 2);
-        t0_step_result result = gradients(trainer, &sources, &targets, 1);
-        const size_t size = model->n_weights * sizeof(float);
-        float *before = malloc(size), *after = malloc(size);
-        t0_error err;
-        memcpy(before, model->weights, size);
-        CHECK(t0_trainer_apply(trainer, &result, 0.01f, 1, NULL, &err) == T0_OK);
-        memcpy(after, model->weights, size);
-        bool whole = false;
-        for (int n = 0; !whole; n++) { /* stops at the n-th question, until there are no more */
-            size_t n_states;
-            float *states = t0_trainer_state_block(trainer, &n_states);
-            memcpy(model->weights, before, size);
-            memset(states, 0, n_states * sizeof *states);
-            stop_after left = {n};
-            const t0_poll poll = {stops, &left};
-            const t0_status status = t0_trainer_apply(trainer, &result, 0.01f, 1, &poll, &err);
-            whole = status == T0_OK;
-            CHECK(whole || status == T0_EINTERRUPT);
-            CHECK(whole == same_bits(after, model->weights, model->n_weights));
-            CHECK(n > 0 || same_bits(before, model->weights, model->n_weights));
-            if (n == 3) n = 40;
-            else if (n > 40) n *= 2;
-        }
-        free(before), free(after);
-        t0_trainer_free(trainer);
-        t0_model_free(model);
+    t0_model *model = make_model(varied(true, false, 3, 2, 2), 12);
+    t0_trainer *trainer = make_trainer(model, (t0_trainer_options){.optimizer = T0_SGD, .n_shards = 1}, 2);
+    t0_step_result result = gradients(trainer, &sources, &targets, 1);
+    const size_t size = model->n_weights * sizeof(float);
+    float *before = memcpy(malloc(size), model->weights, size), *after = malloc(size);
+    t0_error err;
+    CHECK(t0_trainer_apply(trainer, &result, 0.01f, 1, NULL, &err) == T0_OK);
+    memcpy(after, model->weights, size);
+    t0_status status = T0_EINTERRUPT;
+    for (int n = 0; status == T0_EINTERRUPT; n = n < 5 ? n + 1 : 2 * n) {
+        const t0_poll poll = {stops, &(stop_after){n}};
+        memcpy(model->weights, before, size);
+        status = t0_trainer_apply(trainer, &result, 0.01f, 1, &poll, &err);
+        CHECK((status == T0_OK) == same_bits(after, model->weights, model->n_weights));
     }
+    CHECK(status == T0_OK);
+    free(before), free(after);
+    t0_trainer_free(trainer);
+    t0_model_free(model);
 }
 
 static void without_memory_a_trainer_stays_usable(void) {
@@ -606,7 +594,7 @@ int main(void) {
     T0_RUN(training_learns_a_small_set_by_heart);
     T0_RUN(frozen_tensors_are_left_out_of_the_step);
     T0_RUN(an_interrupted_step_changes_nothing);
-    T0_RUN(an_optimizer_step_is_abandoned_only_where_asked);
+    T0_RUN(an_abandoned_optimizer_step_harms_no_other);
     T0_RUN(without_memory_a_trainer_stays_usable);
     T0_RUN(the_plan_of_a_training_is_what_it_holds);
     T0_RUN(plans_of_what_cannot_be_are_refused);
