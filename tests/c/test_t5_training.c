@@ -439,14 +439,11 @@ static void an_abandoned_optimizer_step_harms_no_other(void) {
     t0_error err;
     CHECK(t0_trainer_apply(trainer, &result, 0.01f, 1, NULL, &err) == T0_OK);
     memcpy(after, model->weights, size);
-    t0_status status = T0_EINTERRUPT;
-    for (int n = 0; status == T0_EINTERRUPT; n = n < 5 ? n + 1 : 2 * n) {
-        const t0_poll poll = {stops, &(stop_after){n}};
+    for (int n = 0, status = T0_EINTERRUPT; status == T0_EINTERRUPT; n = n < 5 ? n + 1 : 2 * n) {
         memcpy(model->weights, before, size);
-        status = t0_trainer_apply(trainer, &result, 0.01f, 1, &poll, &err);
+        status = t0_trainer_apply(trainer, &result, 0.01f, 1, &(t0_poll){stops, &(stop_after){n}}, &err);
         CHECK((status == T0_OK) == same_bits(after, model->weights, model->n_weights));
     }
-    CHECK(status == T0_OK);
     free(before), free(after);
     t0_trainer_free(trainer);
     t0_model_free(model);
