@@ -13,6 +13,8 @@ from arrow_arrays import Column
 from conftest import needed
 
 import t0native as t0
+from t0native.studio.confined import read_confined
+from t0native.studio.rowfiles import _WholeFile
 from t0native.text.sequences import as_list
 
 pyarrow = needed("pyarrow", "pip install 't0native[data]'", module_level=True)
@@ -110,6 +112,16 @@ def test_texts_of_a_parquet_file_that_are_no_utf8(tmp_path, opener):
     with pytest.raises(t0.DataError, match=r"a.parquet, rows \d+ to \d+: 't': broken \(Invalid UTF8 sequence at string index 150"):
         opener(tmp_path / "a.parquet")
     assert not (tmp_path / ".a.parquet.rows").exists()
+
+
+def test_the_studio_tells_such_a_file(tmp_path):
+    """One that is sent, and one of its folder."""
+    broken_parquet(tmp_path / "sent.parquet")
+    path = write(tmp_path / "data/mine/train.parquet", (tmp_path / "sent.parquet").read_bytes())
+    with pytest.raises(t0.DataError, match=r"'t': broken \(Invalid UTF8 sequence"):
+        read_confined("parquet", tmp_path / "sent.parquet", tmp_path / "out", 1000)
+    with pytest.raises(t0.DataError, match=r"train.parquet, rows 0 to 199: 't': broken \(Invalid UTF8 sequence"):
+        _WholeFile(path, "mine")
 
 
 def test_a_copy_that_is_damaged_where_its_rows_are(tmp_path):

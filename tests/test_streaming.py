@@ -195,6 +195,15 @@ def test_a_changed_file_or_a_damaged_index_is_indexed_anew(tmp_path):
     assert len(t0.open_rows(path)) == 51 and index.read_bytes() != sound
 
 
+def test_an_index_that_is_cut_while_it_is_mapped(tmp_path):
+    path = _file(tmp_path, b"".join(b'{"n": %d}\n' % i for i in range(9)))
+    rows = t0.open_rows(path)
+    os.truncate(tmp_path / ".a.jsonl.rows", 60)
+    with pytest.raises(t0.DataError, match=f"^{path}: its index was cut since it was opened; open it again"):
+        rows[8]
+    assert t0.open_rows(path)[8] == {"n": 8}
+
+
 def test_the_index_has_a_folder_of_its_own_or_stays_in_memory(tmp_path):
     path = _file(tmp_path, _rows(4))
     assert len(t0.open_rows(path, index=tmp_path / "made" / "here")) == 4

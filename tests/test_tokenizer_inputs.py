@@ -63,6 +63,7 @@ def test_arrow_packages(tok):
         (Chunks(Column(["a"]), Column(["b", None])), r"texts\[2\] is null"),
         (Column(["a"], "i"), 'format "i"'),
         (Column(["a"], "+s"), "one of its columns"),
+        (Chunks(Column(["a"]), format=b"i"), 'format "i"'),  # whose producer runs Python while the error is on its way
         (Column(["a", b"b\xff"]), r"texts\[1\]: byte 0xff at offset 1 is not UTF-8"),
         (Column(["a", "b"], buffers=[None, struct.pack("<3i", 0, 2, 1), b"ab"]), r"texts\[1\]: offsets that do not ascend"),
         (Column(["a"], buffers=[None, struct.pack("<2i", -1, 1), b"ab"]), r"texts\[0\]: offsets"),

@@ -12,12 +12,11 @@ import mmap
 import os
 
 from t0native.base.errors import ConfigError, DataError
-from t0native.base.showing import shown
+from t0native.base.showing import printable, shown
 
 __all__ = ["MappedFile", "check_batch", "check_column", "check_table", "naming_errors", "row_of", "rows_of_batch"]
 
 RELEASE = 16 << 20  # bytes validated of a mapped file before their pages go back to the system
-_CUT = 300  # characters of a library's message
 
 
 @contextlib.contextmanager
@@ -117,10 +116,8 @@ class MappedFile:
 
 
 def _words(error):
-    """What an exception says, in one line that a terminal shows as it is: names of a broken file may be in it."""
-    text = next((line for line in str(error).splitlines() if line.strip()), "")
-    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[:_CUT]) + " ..." * (len(text) > _CUT)
-    return text or type(error).__name__
+    """What an exception says, in one line."""
+    return printable(next((line for line in str(error).splitlines() if line.strip()), "")) or type(error).__name__
 
 
 def _fails(column, i):

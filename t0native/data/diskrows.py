@@ -17,6 +17,7 @@ import contextlib
 import csv
 import io
 import json
+import mmap
 import os
 import threading
 import weakref
@@ -158,7 +159,9 @@ class DiskRows:
         weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()
         self._facts = self._facts_now()
-        self._offsets, about = _index_of(self._file, self._form, self._facts, self.path.parent if index is None else Path(index))
+        self._offsets, about, self._index = _index_of(
+            self._file, self._form, self._facts, self.path.parent if index is None else Path(index)
+        )
         self._form.prepare(self._file, about)
 
     def __repr__(self):
@@ -171,6 +174,8 @@ class DiskRows:
         i = int(i)
         if not -len(self) <= i < len(self):
             raise IndexError(f"row {i} of {len(self)}")
+        if self._index is not None and self._index.size() != len(self._index):
+            raise DataError(f"{self.path}: its index was cut since it was opened; open it again")
         start, end = (int(offset) for offset in self._offsets[i % len(self) :][:2])
         with self._lock:
             self._file.seek(start)
@@ -261,7 +266,8 @@ def rows_at(path, dataset=None, types=None, split=None):
 
 
 def _index_of(file, form, facts, folder):
-    """(offsets, int64 [n + 1], mapped from the index file where there is one that fits, else made; what else the form knows)."""
+    """(offsets, int64 [n + 1], mapped from the index file where there is one that fits, else made; what else the form knows; the mapping,
+    or None)."""
     place = folder / f".{Path(file.name).name}.rows"
     with contextlib.suppress(OSError, ValueError):
         return _map_index(place, facts, form.key)
@@ -278,24 +284,25 @@ def _index_of(file, form, facts, folder):
             out.write(text)
             out.write(made)
         return _map_index(place, facts, form.key)
-    return made, about
+    return made, about, None
 
 
 def _map_index(place, facts, key):
     """As _index_of, of an index file; ValueError where it is another file's, one under other types, an older one's, or damaged."""
     with open(place, "rb") as file:
         header = file.read(HEADER)
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     numbers = np.frombuffer(header[len(MAGIC) :], "<i8")
     if header[: len(MAGIC)] != MAGIC or numbers[:2].tolist() != facts:
         raise ValueError(place)
     n, k, crc = numbers[2:].tolist()
-    values = np.memmap(place, "<i8", mode="r", offset=HEADER)
+    values = np.frombuffer(mapped, "<i8", offset=HEADER)
     if k < 0 or n < 1 or len(values) != k + n + 1 or zlib.crc32(values) != crc or not _are_offsets(values[k:], facts[0]):
         raise ValueError(place)
     about = parse_json(place, values[:k].tobytes()) if k else None
     if not _is_about(about) or (about["types"] if about else None) != json.loads(json_text(key, "keep")):
         raise ValueError(place)
-    return values[k:], about
+    return values[k:], about, mapped
 
 
 def _are_offsets(offsets, size):
