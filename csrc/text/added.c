@@ -160,6 +160,7 @@ const t0_added_token *t0_added_longest(const t0_added *added, const t0_added_set
 /* The well-formed character whose first byte is at[0]. */
 static uint32_t code_point(const uint8_t *at, size_t length) {
     static const uint8_t mask[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+    assert(length >= 1 && length < sizeof mask && t0_utf8_length(at, length) == length);
     uint32_t c = at[0] & mask[length];
     for (size_t i = 1; i < length; i++) c = c << 6 | (at[i] & 0x3F);
     return c;
@@ -174,7 +175,9 @@ static uint32_t character_before(t0_bytes text, size_t end, size_t *begin) {
 }
 
 static uint32_t character_at(t0_bytes text, size_t begin, size_t *length) {
+    assert(begin < text.size);
     *length = t0_utf8_promised(text.data[begin]);
+    assert(*length <= text.size - begin); /* well-formed */
     return code_point(text.data + begin, *length);
 }
 

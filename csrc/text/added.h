@@ -53,6 +53,8 @@ const t0_added_token *t0_added_by_id(const t0_added *added, int32_t id); /* or N
 const t0_added_token *t0_added_longest(const t0_added *added, const t0_added_set *set, bool sentinels, t0_bytes text, size_t *size,
                                        size_t *walked);
 
+/* Below, texts are well-formed UTF-8, and their places lie between characters. */
+
 /* Whether text[begin, end) stands apart: no character of a word before it and none behind. */
 bool t0_added_alone(t0_bytes text, size_t begin, size_t end);
 /* Where the white space that ends at text[end] begins, not before `first` even where that is behind it; where that which begins at text[begin] ends. */

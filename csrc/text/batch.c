@@ -143,6 +143,7 @@ t0_status t0_encode_batch(t0_encoder *encoders, t0_pool *pool, const t0_bytes *t
     if (rule.add_eos && encoders[0].tokenizer->eos_id < 0)
         return t0_fail(err, T0_EVALUE, "add_eos: the model has no control piece \"%.*s\"",
                        (int)encoders[0].tokenizer->spiece.eos_piece.size, (const char *)encoders[0].tokenizer->spiece.eos_piece.data);
+    assert(ids->size == 0);
     const size_t threads = t0_pool_size(pool), n_chunks = threads == 1 ? 1 : threads * CHUNKS_PER_THREAD;
     batch b = {.encoders = encoders, .texts = texts, .rule = rule, .lengths = offsets, .poll = poll};
     b.first = (t0_poll){caller_stops, &b};

@@ -10,8 +10,11 @@
  *
  *     longest(b) = max over nodes u with  u ^ label(u) = b  of    1 where u has a leaf,   1 + longest(base(u)) where that is not 0
  *
- * found depth first, each base once, in time and memory linear in the array. A base that is met below itself is a cycle. */
+ * found depth first, each base once, in time and memory linear in the array. A base that is met below itself is a cycle. Results are
+ * UTF-8, so that a normalised text is: what no rule takes stays a character or becomes U+FFFD. */
 #include "text/charsmap.h"
+
+#include "text/utf8.h"
 
 #include <assert.h>
 #include <string.h>
@@ -74,7 +77,9 @@ static t0_status enter(checker *c, uint32_t node) {
 static t0_status check_leaf(const checker *c, uint32_t node) {
     const uint32_t base = base_of(c, node);
     if (base >= c->map->n_units || !t0_unit_is_leaf(c->map->units[base])) return broken(c, node, "claims a result and has none");
-    if (t0_unit_value(c->map->units[base]) >= c->map->results.size) return broken(c, node, "has its result behind the last one");
+    const size_t at = t0_unit_value(c->map->units[base]);
+    if (at >= c->map->results.size) return broken(c, node, "has its result behind the last one");
+    if ((c->map->results.data[at] & 0xC0) == 0x80) return broken(c, node, "has a result that begins inside a character");
     return T0_OK;
 }
 
@@ -133,6 +138,9 @@ t0_status t0_charsmap_read(t0_charsmap *out, t0_bytes map, size_t offset, t0_err
     if (map.size - 4 <= size || map.data[map.size - 1] != 0)
         return t0_fail(err, T0_EFORMAT, "offset %zu: the results of the character map do not end with NUL", offset + 4 + size);
     out->results = (t0_bytes){map.data + 4 + size, map.size - 4 - size};
+    const size_t wrong = t0_utf8_broken(out->results);
+    if (wrong < out->results.size)
+        return t0_fail(err, T0_EFORMAT, "offset %zu: a result of the character map is not UTF-8", offset + 4 + size + wrong);
     out->units = t0_alloc(size);
     if (!out->units) return t0_fail_memory(err, size);
     out->n_units = size / 4;

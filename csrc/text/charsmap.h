@@ -12,7 +12,7 @@ enum {
 typedef struct t0_charsmap {
     uint32_t *units;  /* [n_units], owned; NULL without rules. What can be reached from the root is without cycles and in range. */
     size_t n_units;
-    t0_bytes results; /* NUL-terminated replacements, in the model file */
+    t0_bytes results; /* NUL-terminated replacements, UTF-8, in the model file */
     size_t longest;   /* bytes of the longest rule */
 } t0_charsmap;
 

@@ -81,6 +81,7 @@ static void put(sink *out, int32_t id, size_t begin, size_t end) {
     const bool unk = id == e->tokenizer->unk_id;
     if (unk && e->tokenizer->spiece.byte_fallback) put_bytes(out, begin, end);
     else if (unk && e->after_unk) {
+        assert(!out->spans || out->spans->size >= sizeof(t0_span));
         if (out->spans) ((t0_span *)(out->spans->data + out->spans->size))[-1].end = (uint32_t)end;
     } else if (out->ids) put_id(out, id);
     else put_span(out, id, begin, end);
@@ -146,6 +147,7 @@ typedef struct tally {
 static void settle(tally *t, const t0_encoder *e, const t0_buffer *ids) {
     const float *scores = e->tokenizer->model.scores;
     const int32_t *id = (const int32_t *)ids->data;
+    assert(t->at <= ids->size && t->at % sizeof *id == 0);
     for (size_t i = t->at / sizeof *id; i < ids->size / sizeof *id; i++) t->score += scores[id[i]];
     t->at = ids->size;
     t->bound = fabsf(t->score);

@@ -56,8 +56,8 @@ static t0_bytes rule_result(const t0_charsmap *map, uint32_t value) {
 
 static step next_step(const t0_normalizer *nm, t0_bytes in) {
     assert(in.size);
-    size_t along_user, along_rules;
-    const size_t user = t0_trie_longest(nm->user, in, &along_user);
+    size_t along_user = 0, along_rules;
+    const size_t user = nm->user->nodes ? t0_trie_longest(nm->user, in, &along_user) : 0;
     if (user) return (step){user, {in.data, user}, along_user};
     uint32_t value = 0;
     const size_t rule = longest_rule(&nm->map, in, &value, &along_rules);
@@ -90,6 +90,14 @@ static writer writer_of(t0_bytes text, t0_buffer *out, t0_buffer *offsets, bool 
 static inline bool goes_on(writer *w, size_t work) {
     w->stopped = t0_meter_stops(w->meter, work);
     return !w->stopped;
+}
+
+/* goes_on, once there is enough to tell. */
+static inline bool tell(writer *w, size_t *work) {
+    if (__builtin_expect(*work < T0_METER_STEPS, 1)) return true;
+    const size_t done = *work;
+    *work = 0;
+    return goes_on(w, done);
 }
 
 static t0_status failed(const writer *w, t0_bytes text, t0_error *err) {
@@ -145,13 +153,16 @@ static size_t plain_run(const t0_normalizer *nm, t0_bytes in) {
 /* From *consumed to the end, or with to_gap to the next gap. *ends_in_space: of what was written, or nothing was. */
 static bool write_body(const t0_normalizer *nm, writer *w, t0_bytes text, size_t *consumed, bool to_gap, bool *ends_in_space) {
     bool after_space = nm->remove_extra_whitespaces;
+    size_t work = 0; /* not told yet */
     while (*consumed < text.size && !(to_gap && t0_is_gap(nm, text, *consumed))) {
         const t0_bytes rest = {text.data + *consumed, text.size - *consumed};
         const size_t run = w->offsets ? 0 : plain_run(nm, rest);
         if (run) {
-            if (!t0_buffer_add(w->out, rest.data, run) || !goes_on(w, run)) return false;
+            if (!t0_buffer_add(w->out, rest.data, run)) return false;
+            work += run;
             *consumed += run;
             after_space = false;
+            if (!tell(w, &work)) return false;
             continue;
         }
         step s = next_step(nm, rest);
@@ -164,10 +175,11 @@ static bool write_body(const t0_normalizer *nm, writer *w, t0_bytes text, size_t
             after_space = nm->remove_extra_whitespaces && s.result.data[s.result.size - 1] == ' ';
         }
         *consumed += s.consumed;
-        if (!goes_on(w, s.work)) return false;
+        work += s.work;
+        if (!tell(w, &work)) return false;
     }
     *ends_in_space = after_space;
-    return true;
+    return goes_on(w, work);
 }
 
 static bool normalize(const t0_normalizer *nm, writer *w, t0_bytes text) {

@@ -7,6 +7,8 @@
  * Without normalised tokens a part is encoded at once; else its piece has been through the rules, and spaces alone are left to do. */
 #include "text/parts.h"
 
+#include "text/utf8.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -133,6 +135,7 @@ static t0_status put_token(sink *out, t0_bytes text, const found *token, const o
 /* A part whose rules are done: text is what they made of it. */
 static t0_status put_normal(sink *out, t0_bytes text, const origin *from) {
     const t0_tokenizer *tok = out->encoder->tokenizer;
+    assert(t0_utf8_valid(text)); /* as what the rules make of well-formed text is */
     walk w = {.tok = tok, .set = &tok->added.normal, .text = text, .sentinels = out->sentinels, .meter = &out->encoder->meter};
     found token;
     bool any;
@@ -168,6 +171,7 @@ static t0_status put_text(sink *out, t0_bytes text) {
         return t0_fail(out->err, T0_EVALUE, "a text of %zu bytes: at most %d; encode it in parts", text.size, T0_TEXT_MAX);
     const t0_tokenizer *tok = out->encoder->tokenizer;
     const origin whole = {0, NULL};
+    assert(t0_utf8_valid(text));
     walk w = {.tok = tok, .set = &tok->added.raw, .text = text, .sentinels = out->sentinels, .meter = &out->encoder->meter};
     found token;
     bool any;

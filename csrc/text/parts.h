@@ -4,7 +4,7 @@
 
 #include "text/tokenizer.h"
 
-/* t0_encode of a text with added tokens; with `sentinels`, <extra_id_k> is that sentinel too. */
+/* t0_encode of a well-formed text with added tokens; with `sentinels`, <extra_id_k> is that sentinel too. */
 t0_status t0_encode_parts(t0_encoder *encoder, t0_bytes text, bool sentinels, t0_buffer *ids, const t0_poll *poll, t0_error *err);
 
 /* The same with places: t0_span to the end of `spans`, whose begin and end count in `normal`, empty before, which becomes the normalised

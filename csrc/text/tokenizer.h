@@ -69,13 +69,13 @@ typedef struct t0_encoder {
 void t0_encoder_free(t0_encoder *encoder);
 size_t t0_encoder_size(const t0_encoder *encoder); /* bytes held */
 
-/* Writes the ids of `text` (well-formed UTF-8) to the end of `ids`: int32. Added tokens and sentinels in it are text: see parts.h. */
+/* Writes the ids of `text` (UTF-8; a byte of no character counts as U+FFFD) to the end of `ids`: int32. Added tokens and sentinels in it are text: see parts.h. */
 t0_status t0_encode(t0_encoder *encoder, t0_bytes text, t0_buffer *ids, const t0_poll *poll, t0_error *err);
 
 /* How a batch is encoded. */
 typedef struct t0_batch_rule {
-    bool add_eos;      /* T0_EVALUE where the model has no such piece */
-    bool sentinels;    /* <extra_id_k> in a text is that sentinel, and what lies between is encoded as texts of their own */
+    bool add_eos; /* T0_EVALUE where the model has no such piece */
+    bool sentinels; /* <extra_id_k> in a text is that sentinel, and what lies between is encoded as texts of their own */
     size_t max_length; /* ids kept of a text; the end-of-sequence id is added before the cut */
 } t0_batch_rule;
 

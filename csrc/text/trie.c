@@ -140,7 +140,9 @@ void t0_trie_sort(t0_trie_key *keys, size_t n) { qsort(keys, n, sizeof *keys, co
 t0_status t0_trie_check_distinct(const t0_trie_key *keys, size_t n, t0_error *err) {
     for (size_t i = 1; i < n; i++) {
         const t0_trie_key *a = &keys[i - 1], *b = &keys[i];
-        if (compare_keys(a, b) != 0) continue;
+        const int order = compare_keys(a, b);
+        assert(order <= 0); /* sorted */
+        if (order != 0) continue;
         return t0_fail(err, T0_EFORMAT, "pieces %u and %u are both \"%.*s\"", a->value, b->value, a->size < 100 ? (int)a->size : 100,
                        (const char *)a->text);
     }
@@ -149,14 +151,14 @@ t0_status t0_trie_check_distinct(const t0_trie_key *keys, size_t n, t0_error *er
 
 /* What expand relies on: each key ends below its children's labels, and these rise. */
 static t0_status check_keys(const t0_trie_key *keys, size_t n, t0_error *err) {
-    T0_TRY(t0_trie_check_distinct(keys, n, err));
+    if (n >= T0_TRIE_NONE) return t0_fail(err, T0_EVALUE, "%zu trie keys: at most %d", n, T0_TRIE_NONE - 1);
     for (size_t i = 0; i < n; i++) {
         if (keys[i].size == 0) return t0_fail(err, T0_EVALUE, "trie key %zu is empty", i);
         if (keys[i].value >= T0_TRIE_NONE)
             return t0_fail(err, T0_EVALUE, "trie key %zu: the value %u, at most %d", i, keys[i].value, T0_TRIE_NONE - 1);
         if (i && compare_keys(&keys[i - 1], &keys[i]) > 0) return t0_fail(err, T0_EVALUE, "trie keys %zu and %zu are not sorted", i - 1, i);
     }
-    return T0_OK;
+    return t0_trie_check_distinct(keys, n, err);
 }
 
 t0_status t0_trie_build(t0_trie *out, const t0_trie_key *keys, size_t n, t0_error *err) {

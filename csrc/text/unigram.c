@@ -109,12 +109,12 @@ static size_t rebase(t0_best *best, size_t start, size_t reached) {
 bool t0_unigram_search(const t0_unigram *model, t0_bytes text, float score_before, t0_best *best, t0_meter *meter) {
     const t0_trie_node *nodes = model->trie.nodes;
     const size_t size = text.size;
+    assert(size < T0_UNREACHED);
     best[0] = (t0_best){score_before, 0, T0_UNREACHED};
-    size_t reached = 0, cleared = 0;
+    size_t reached = 0, cleared = 0, work = 0;
     for (size_t start = 0; start < size;) {
         const size_t furthest = model->longest < size - start ? start + model->longest : size;
         while (cleared < furthest) best[++cleared] = (t0_best){0.0f, 0, T0_UNREACHED};
-        size_t work = 1;
         if (fabsf(best[start].score) > T0_REBASE_SCORE) work += rebase(best, start, reached);
         const float before = best[start].score;
         const size_t promised = t0_utf8_promised(text.data[start]);
@@ -131,9 +131,11 @@ bool t0_unigram_search(const t0_unigram *model, t0_bytes text, float score_befor
         }
         if (!covered) offer(&best[next], before + model->unk_score, model->unk_id, (uint32_t)start);
         if (next > reached) reached = next;
-        work += i - start;
+        work += i - start + 1;
         start = next;
+        if (work < T0_METER_STEPS) continue;
         if (t0_meter_stops(meter, work)) return false;
+        work = 0;
     }
-    return true;
+    return !t0_meter_stops(meter, work);
 }
