@@ -113,7 +113,10 @@ class Entry:
         return f"{self.path}: tensor {named(self.name)}"
 
     def __iter__(self):
-        """Chunks of whole rows; a vector comes whole. Only for the dtypes in FLOATS and one or two dimensions."""
+        """Chunks of whole rows; a vector comes whole; none of a tensor without elements. Only for the dtypes in FLOATS and one or two
+        dimensions."""
+        if not self.size:
+            return
         step = self.rows_of_a_chunk()
         with open(self.path, "rb", buffering=0) as file:
             by_columns = self.strides is not None and self.strides[-1] != 1
