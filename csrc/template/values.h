@@ -25,8 +25,6 @@ PyType_Spec *t0_group_spec(void);
 
 /* After an attempt that may come to nothing: clears its exception. False, and it stays, where memory ran out or a signal came. */
 bool t0_forgive(void);
-/* Whether a value has an attribute, of which code of its own may run: 1, 0, or -1 where t0_forgive does not. */
-int t0_has_attribute(PyObject *value, PyObject *name);
 
 t0_life *t0_life_share(t0_context *c);            /* a holder more; NULL: MemoryError is set */
 void t0_life_drop(t0_life *life);                 /* NULL is fine */
