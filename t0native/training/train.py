@@ -26,6 +26,7 @@ from t0native.evaluation.evaluate import NO_TOKENIZER, check_scorable, evaluate
 from t0native.tasks.mixture import Mixture
 from t0native.tasks.task import Task, cut_sentence
 from t0native.training.batches import CHUNK, Batches, TokenBatches, add_counts, make_batch
+from t0native.training.notebook import run_html
 from t0native.training.plan import digest_of_weights, plan_of
 from t0native.training.runfolder import BEST, RunFolder, planned
 from t0native.training.scalars import Scalars, check_tensorboard
@@ -78,6 +79,9 @@ class Run:
         stopped = f", stopped: {self.stopped}" if self.stopped else ""
         dropped = f", {sum(self.dropped.values()):,} rows dropped" if self.dropped else ""
         return f"Run({self.steps} steps{last}, {self.tokens:,} tokens{dropped}, {self.seconds:.1f} s{stopped}, path={str(self.path)!r})"
+
+    def _repr_html_(self):
+        return run_html(self)
 
 
 def train(
@@ -363,6 +367,8 @@ class _Loop:
                 truncate=settings.truncate,
             )
         self.validation_seconds += time.monotonic() - began
+        for earlier in self.reports[-1:]:
+            earlier.answers = [None] * len(earlier.cells)  # memory does not grow with the validations
         self.reports.append(report)
         medians = {entry["task"]: entry["median"] for entry in report.summary}
         state.validated = state.step
