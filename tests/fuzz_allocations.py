@@ -184,10 +184,12 @@ def attempt(call, kind, first, last):
 def is_anothers(error):
     """Whether CPython or NumPy raised it in the place of MemoryError: in code of theirs, which called none of ours."""
     trace = error.__traceback__
+    if trace is None or isinstance(error, MemoryError):
+        return False
     while trace.tb_next is not None:
         trace = trace.tb_next
     ours = Path(trace.tb_frame.f_code.co_filename).is_relative_to(Path(t0.__file__).parent) or trace.tb_frame.f_globals is globals()
-    return not isinstance(error, MemoryError) and (not ours or OTHERS in str(error))
+    return not ours or OTHERS in str(error)
 
 
 def child(name, kind, mode, k, until):
