@@ -127,8 +127,9 @@ def __getattr__(name):
         value = _load(_MODULES[name])
     else:
         from t0native.base.errors import suggest  # here, as all of ours but the core, which a mere import need not load
+        from t0native.base.showing import shown
 
-        raise AttributeError(f"module 't0native' has no attribute {name!r}; {suggest(name, __all__)}")
+        raise AttributeError(f"module 't0native' has no attribute {shown(name)}; {suggest(name, __all__)}")
     globals()[name] = value
     return value
 

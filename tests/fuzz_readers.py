@@ -7,7 +7,7 @@ is the first to reach, and messages that no other gave, put it into the corpus, 
 later a line costs nothing once it was met (sys.monitoring). A corpus folder is gone on from, and written at the end. Faults are
 
     any exception but the documented ones       a message of more than MESSAGE characters, or that a terminal would not only print,
-    more than SECONDS of processor time         or that does not name the file
+    more than SECONDS of processor time         or that names neither the file nor the task
     more than MEMORY more bytes than before     an event by which foreign code could run, a file opened outside of the case's folder
     an end of the process
 
@@ -197,7 +197,8 @@ class Reading:
         self.messages.add((type(error), template))
         if len(told) > MESSAGE or not all(line.isprintable() for line in told.split("\n")):
             return Fault("message", f"{type(error).__name__}, {len(told)} characters: {told[:400]!r} ... {told[-200:]!r}")
-        if not any(name in told for name in (str(self.folder), *(Path(name).name for name in case))):
+        places = (str(self.folder), *(Path(name).name for name in case))
+        if not any(place in told for place in places) and not told.startswith("task '"):
             return Fault("message", f"{type(error).__name__} names no file: {told[:600]!r}")
         return None
 

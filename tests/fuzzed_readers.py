@@ -30,6 +30,7 @@ from t0native.data.diskrows import open_rows
 from t0native.prompts.check import check_file
 from t0native.promptsource import read_content
 from t0native.suites.suitefiles import read_suite
+from t0native.text.tokenizerjson import read_tokenizer_json
 from t0native.training.recipe import read_recipe
 
 CONFIG = t0.Config(vocab_size=5, d_model=3, d_ff=2, num_layers=1, num_heads=1, d_kv=2)
@@ -173,6 +174,8 @@ def make_tokenizer(rng):
         "model": {"type": "Unigram", "unk_id": 2, "vocab": pieces},
     }
     case = {"tokenizer.json": json.dumps(content).encode()}
+    if rng.random() < 0.3:
+        case["spiece.model"] = read_tokenizer_json(Path("tokenizer.json"), case["tokenizer.json"]).spiece
     if rng.random() < 0.7:
         settings = {"eos_token": "</s>", "pad_token": {"content": "<pad>"}, "extra_ids": sentinels, "extra_special_tokens": ["<sep>"]}
         settings |= {"added_tokens_decoder": {str(token["id"]): token for token in special + extra}} if rng.random() < 0.5 else {}

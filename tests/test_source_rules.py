@@ -261,6 +261,22 @@ def test_json_is_written_in_one_place(file):
     assert not names & {"json.dump", "json.dumps", "json.JSONEncoder"}, "write it by base/jsontext.py's json_text"
 
 
+@pytest.mark.parametrize("file", PYTHON_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_values_stand_in_messages_by_shown_alone(file):
+    """Never by {value!r} or by repr, but where a class says what it is: a value may be megabytes long, hold a terminal's escapes, or have
+    more digits than Python turns into text (base/showing.py)."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    own = {
+        id(node) for inner in ast.walk(tree) if isinstance(inner, ast.FunctionDef) and inner.name == "__repr__" for node in ast.walk(inner)
+    }
+    found = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FormattedValue) and node.conversion in (ord("r"), ord("a")) and id(node) not in own
+    ]
+    assert file.name == "showing.py" or found == [], "show it by base/showing.py's shown, or name it by its named"
+
+
 def test_nothing_is_left_unfinished():
     marks = re.compile(r"\b(?:TODO|FIXME|XXX|HACK|NotImplementedError)\b")
     for file in C_FILES + PYTHON_FILES:

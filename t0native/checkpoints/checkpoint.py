@@ -290,10 +290,10 @@ def _entries_of_shards(index, read):
         raise FormatError(f"{index}: no weight_map, which names the file of each tensor")
     problems = Problems(index)
     check_plain_names(problems, ((f"tensor {named(name)}", shard) for name, shard in weight_map.items()))
-    entries, missing = {}, []
+    entries, missing = {}, set()
     for shard in sorted(set(weight_map.values())):
         if not (index.parent / shard).is_file():
-            missing.append(shard)
+            missing.add(shard)
             problems.add(f"file {named(shard)}: not here, though the index lists it; get this shard again, into {index.parent}")
             continue
         for entry in read(index.parent / shard):
@@ -303,8 +303,9 @@ def _entries_of_shards(index, read):
             entries[entry.name] = entry
     lost = [name for name in weight_map if name not in entries and weight_map[name] not in missing]
     copies = [name for name in lost if name.endswith(_MAY_BE_LOST)] if any(name.endswith((SHARED, *COPIES)) for name in entries) else []
+    may_be = set(copies)
     for name in lost:
-        if name not in copies:
+        if name not in may_be:
             problems.add(f"file {named(weight_map[name])}, tensor {named(name)}: promised by the index, not found")
     problems.check()
     return entries, copies

@@ -92,9 +92,9 @@ class _Reader:
 
     def read(self):
         tasks = [self._read_task(f"tasks[{i}]", entry) for i, entry in enumerate(self.settings["tasks"])]
-        names = [task.name for task in tasks]
-        for i, name in enumerate(names):
-            if name in names[:i]:
+        names = set()
+        for i, name in enumerate(task.name for task in tasks):
+            if name in names or names.add(name):
                 raise ConfigError(f"tasks[{i}]: another task is called {shown(name)} too; give it a 'name'")
         return self.settings.get("name", self.path.stem), tasks, self.data
 

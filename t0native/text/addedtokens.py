@@ -78,6 +78,7 @@ def token_of(where, entry, number):
     """An AddedToken of an object of a file; FormatError names `where`."""
     if not isinstance(entry, Mapping) or not isinstance(text := entry.get("content"), str):
         raise FormatError(f"{where}: {shown(entry)}; a token is an object with a text `content`")
+    _check_text(where, text)
     flags = {name: entry.get(name, False) for name in _FLAGS}
     flags["normalized"] = entry.get("normalized", not flags["special"])  # the hub's default
     for name, flag in flags.items():
@@ -86,6 +87,15 @@ def token_of(where, entry, number):
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1 << 30:
         raise FormatError(f"{where}, {shown(text)}: id {shown(number)}; must be a whole number from 0 on")
     return AddedToken(text, number, **flags)
+
+
+def _check_text(where, text):
+    """The text, whose every character is one: JSON can have halves of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise FormatError(f"{where}: the token {shown(text)}: half a surrogate pair is no character") from None
+    return text
 
 
 def check_tokens(where, tokens):
@@ -119,7 +129,7 @@ def _settings(folder, config, special_map):
             return value["content"]
         if not isinstance(value, str):
             raise FormatError(f"{where}: {shown(value)}; a token is a text, or an object with a text `content`")
-        return value
+        return _check_text(where, value)
 
     sources = [("tokenizer_config.json", config, lists)]
     if "added_tokens_decoder" not in config:

@@ -28,7 +28,7 @@ SPIECE_FILES = ("spiece.model", "tokenizer.model", "sentencepiece.model", "sente
 JSON_FILE, CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
 _SMALL = (CONFIG_FILE, "special_tokens_map.json", "added_tokens.json")
 TOKENIZER_FILES = (*SPIECE_FILES, JSON_FILE, *_SMALL)
-USUAL_EXTRA_IDS = 100  # T5's sentinels
+USUAL_EXTRA_IDS, MOST_SENTINELS = 100, 1 << 20  # T5's sentinels; those of any tokenizer
 MAX_FILE = 256 << 20
 _FOREIGN = {  # files of tokenizers that are not read here
     "vocab.json": "byte-pair encoding",
@@ -165,7 +165,7 @@ def _behind(plain, of_json):
 def _extra_ids(path, config, usual, room):
     """How many sentinels stand behind the pieces: what tokenizer_config.json says, else the usual number where they fit."""
     value = config.get("extra_ids", usual if room is None or room >= usual else 0)
-    limit = whole(0) if room is None else whole(0, max(room, 0))
+    limit = whole(0, MOST_SENTINELS if room is None else min(max(room, 0), MOST_SENTINELS))
     if problem := limit.problem("extra_ids", value):
         raise FormatError(f"{path}: {problem}, the rows of the vocabulary behind the pieces")
     return value
