@@ -161,7 +161,7 @@ def test_many_small_arrow_arrays_take_linear_time(tok):
 
 def test_arrays_from_the_fuzz():
     """A slice; python tests/fuzz_arrow.py does a million, under sanitizers."""
-    assert fuzz(0, 4000) == []
+    assert fuzz(0, 2000) == []
 
 
 def test_objects_without_the_package_that_their_arrow_needs(tok):
