@@ -61,6 +61,7 @@ static void sort_pieces(const t0_spiece *spiece, t0_trie_key *keys, size_t *n) {
 static t0_status build_trie(t0_unigram *out, const t0_spiece *spiece, t0_trie_key *keys, t0_error *err) {
     size_t n, kept = 0;
     sort_pieces(spiece, keys, &n);
+    if (n == 0) return t0_fail(err, T0_EFORMAT, "every piece is unknown, control or a byte: no text has ids by this model");
     T0_TRY(t0_trie_check_distinct(keys, n, err));
     for (size_t i = 0; i < n; i++) {
         const t0_piece *piece = &spiece->pieces[keys[i].value];

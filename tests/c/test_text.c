@@ -351,12 +351,94 @@ static void a_long_call_stops_when_asked(void) {
     t0_buffer_free(&file);
 }
 
+/* A piece of `a`, as long as a piece may be, and one `a`. */
+static t0_buffer model_of_a_long_piece(t0_piece_type type) {
+    t0_buffer out = {0};
+    char *text = malloc(T0_SPIECE_MAX_PIECE);
+    memset(text, 'a', T0_SPIECE_MAX_PIECE - 1);
+    text[T0_SPIECE_MAX_PIECE - 1] = 0;
+    add_piece(&out, "<unk>", 0, T0_PIECE_UNKNOWN);
+    add_piece(&out, "\xE2\x96\x81", -1, T0_PIECE_NORMAL);
+    add_piece(&out, "a", -1, T0_PIECE_NORMAL);
+    add_piece(&out, text, -1, type);
+    free(text);
+    return out;
+}
+
+/* Polls come by work: 40,000 places of 40,000 steps are 800 million, of which two polls' worth are done. */
+static void a_long_piece_stops_when_asked(void) {
+    for (int type = T0_PIECE_NORMAL; type <= T0_PIECE_USER; type += T0_PIECE_USER - T0_PIECE_NORMAL) {
+        t0_buffer file = model_of_a_long_piece((t0_piece_type)type), text = {0}, ids = {0};
+        t0_tokenizer *tok = NULL;
+        t0_error err = {0};
+        CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, NULL, 0, &err) == T0_OK);
+        while (text.size < 40000) t0_buffer_add(&text, "a", 1);
+        t0_encoder encoder = {.tokenizer = tok};
+        int asked = 0;
+        const t0_poll poll = {stop_at_third, &asked};
+        const clock_t start = clock();
+        CHECK(t0_encode(&encoder, (t0_bytes){text.data, text.size}, &ids, &poll, &err) == T0_EINTERRUPT && asked == 3);
+        CHECK((double)(clock() - start) / CLOCKS_PER_SEC < 0.1);
+        asked = 0;
+        CHECK(t0_encode_spans(&encoder, (t0_bytes){text.data, text.size}, &ids, &poll, &err) == T0_EINTERRUPT && asked == 3);
+        t0_encoder_free(&encoder);
+        t0_buffer_free(&ids);
+        t0_buffer_free(&text);
+        t0_tokenizer_free(tok);
+        t0_buffer_free(&file);
+    }
+}
+
+static void decoding_stops_when_asked(void) {
+    t0_buffer file = small_model(), ids = {0}, out = {0};
+    t0_tokenizer *tok = NULL;
+    t0_error err = {0};
+    CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, NULL, 0, &err) == T0_OK);
+    for (int32_t id = 5; id < 12; id += 6) { /* a piece; a byte */
+        int asked = 0;
+        const t0_poll poll = {stop_at_third, &asked};
+        ids.size = out.size = 0;
+        while (ids.size < 1 << 21) t0_buffer_add(&ids, &id, sizeof id);
+        CHECK(t0_tokenizer_decode(tok, (const int32_t *)ids.data, ids.size / 4, false, &out, &poll, &err) == T0_EINTERRUPT && asked == 3);
+    }
+    t0_buffer_free(&out);
+    t0_buffer_free(&ids);
+    t0_tokenizer_free(tok);
+    t0_buffer_free(&file);
+}
+
+/* Worker 1 has the long text; the caller, which has none, asks while it waits. */
+static void a_batch_stops_when_the_caller_only_waits(void) {
+    t0_buffer file = model_of_a_long_piece(T0_PIECE_NORMAL), text = {0}, ids = {0};
+    t0_tokenizer *tok = NULL;
+    t0_pool *pool = NULL;
+    t0_error err = {0};
+    CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, NULL, 0, &err) == T0_OK);
+    CHECK(t0_pool_new(&pool, 2, &err) == T0_OK);
+    while (text.size < 65536) t0_buffer_add(&text, "a", 1);
+    const t0_bytes texts[] = {{text.data, 1}, {text.data, text.size}};
+    t0_encoder encoders[] = {{.tokenizer = tok}, {.tokenizer = tok}};
+    int64_t offsets[3];
+    int asked = 0;
+    const t0_poll poll = {stop_at_third, &asked};
+    const t0_batch_rule rule = {.max_length = SIZE_MAX};
+    const clock_t start = clock();
+    CHECK(t0_encode_batch(encoders, pool, texts, 2, rule, &ids, offsets, &poll, &err) == T0_EINTERRUPT && asked == 3);
+    CHECK((double)(clock() - start) / CLOCKS_PER_SEC < 0.5);
+    t0_pool_free(pool);
+    for (int i = 0; i < 2; i++) t0_encoder_free(&encoders[i]);
+    t0_buffer_free(&ids);
+    t0_buffer_free(&text);
+    t0_tokenizer_free(tok);
+    t0_buffer_free(&file);
+}
+
 static void many_added_tokens_stop_when_asked(void) {
     t0_buffer file = small_model(), text = {0}, ids = {0};
     t0_tokenizer *tok = NULL;
     t0_error err = {0};
     CHECK(t0_tokenizer_new(&tok, (t0_bytes){file.data, file.size}, 3, added, N_ADDED, &err) == T0_OK);
-    while (text.size < 1 << 18) t0_buffer_add(&text, "<s>", 3);
+    while (text.size < 1 << 20) t0_buffer_add(&text, "<s>", 3);
     t0_encoder encoder = {.tokenizer = tok};
     int asked = 0;
     const t0_poll poll = {stop_at_third, &asked};
@@ -452,7 +534,10 @@ int main(void) {
         T0_RUN(added_tokens_that_clash_are_refused);
         T0_RUN(a_megabyte_of_anything_takes_linear_time);
         T0_RUN(a_long_call_stops_when_asked);
+        T0_RUN(decoding_stops_when_asked);
     }
+    T0_RUN(a_long_piece_stops_when_asked);
+    T0_RUN(a_batch_stops_when_the_caller_only_waits);
     T0_RUN(the_trie_finds_exactly_its_keys);
     T0_RUN(the_trie_refuses_keys_out_of_order);
     return t0_report();
