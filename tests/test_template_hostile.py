@@ -138,6 +138,94 @@ def test_objects_of_the_example_are_not_called(source):
         Template(source).render({"x": Cycle()})
 
 
+class Watched(type):
+    """A class whose objects note each attribute that is asked for, in any of Python's ways."""
+
+    ran = []
+
+    def __getattribute__(cls, name):
+        Watched.ran.append(("class", name))
+        return super().__getattribute__(name)
+
+
+class Noting(metaclass=Watched):
+    __slots__ = ("__dict__",)
+    p = property(lambda self: Watched.ran.append("property"))
+    __html__ = upper = items = p
+    __class__ = property(lambda self: Watched.ran.append("__class__"))
+
+
+class Asked(dict, metaclass=Watched):
+    def __getattr__(self, name):
+        Watched.ran.append(name)
+        return 1
+
+
+class AskedFirst(str, metaclass=Watched):
+    def __getattribute__(self, name):
+        Watched.ran.append(name)
+        return super().__getattribute__(name)
+
+
+class HidesItsDict(metaclass=Watched):
+    __dict__ = property(lambda self: Watched.ran.append("__dict__"))
+
+
+class OwnText(str, metaclass=Watched):
+    upper = property(lambda self: Watched.ran.append("upper"))
+
+
+def kept():
+    """An object with an attribute of its own, in a dict that its class hides."""
+    out = HidesItsDict()
+    object.__setattr__(out, "p", 1)
+    return out
+
+
+LOOKUPS = ["{{ x.p }}", "{{ x['p'] }}", "{{ x|attr('p') }}", "{{ [x]|map(attribute='p')|list }}", "{{ [x]|selectattr('p')|list|length }}", "{{ [x]|sort(attribute='p')|length }}",
+           "{{ [x]|sum(attribute='p') }}", "{{ [x]|groupby('p')|length }}", "{{ x.p.q }}", "{{ x.upper() }}", "{{ x.items() }}", "{{ x.p() }}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", LOOKUPS)
+@pytest.mark.parametrize("make", [Noting, Asked, lambda: AskedFirst("a"), kept], ids=["property", "getattr", "getattribute", "hidden dict"])
+def test_attributes_are_refused_before_any_code_of_the_object_runs(make, source):
+    value = make()
+    Watched.ran.clear()
+    with pytest.raises(TemplateError):
+        Template(source).render({"x": value})
+    assert Watched.ran == []
+
+
+@pytest.mark.parametrize("source", ["{{ x is number }}{{ x is string }}{{ x is callable }}{{ x is mapping }}", "{{ x is escaped }}", "{{ x.nosuch }}{{ x['nosuch'] }}"])  # fmt: skip
+def test_questions_about_an_object_run_no_code_of_it(source):
+    values = {name: make() for name, make in [("a", Noting), ("b", kept)]}
+    Watched.ran.clear()
+    texts = [Template(source).render({"x": value}) for value in values.values()]
+    assert (
+        Watched.ran == []
+        and texts == {"{{ x is n": ["FalseFalseFalseFalse"] * 2, "{{ x is e": ["True", "False"], "{{ x.nosu": ["", ""]}[source[:9]]
+    )
+
+
+def test_filters_on_texts_with_methods_of_their_own_run_none():
+    text = OwnText("a")
+    Watched.ran.clear()
+    for source in ("{{ x|upper }}", "{{ x.upper() }}"):
+        with pytest.raises(TemplateError, match="upper"):
+            Template(source).render({"x": text})
+    assert Watched.ran == [] and Template("{{ x|lower }}").render({"x": OwnText("A")}) == "a"
+
+
+def test_a_dict_that_grows_is_told_without_asking_its_class():
+    class Grows(dict, metaclass=Watched):
+        def __missing__(self, key):
+            return key
+
+    row = Grows(a=1)
+    Watched.ran.clear()
+    assert Template("{{ x['a'] }}").render({"x": row}) == "1" and Watched.ran == []
+
+
 def test_budgets_name_their_keyword():
     results, _ = outcomes(TABLE["long ranges"][:12] + TABLE["values that grow"][:4])
     assert all("raise max_" in outcome or "bits" in outcome for outcome, _, _ in results), results

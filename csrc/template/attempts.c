@@ -11,9 +11,3 @@ bool t0_forgive(void) {
     PyErr_Clear();
     return true;
 }
-
-int t0_has_attribute(PyObject *value, PyObject *name) {
-    PyObject *attribute = PyObject_GetAttr(value, name);
-    Py_XDECREF(attribute);
-    return attribute ? 1 : t0_forgive() ? 0 : -1;
-}

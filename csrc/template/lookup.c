@@ -3,11 +3,12 @@
  *     a.b      attribute, then item, then undefined          a["b"]   item, then attribute, then undefined
  *
  * Attributes of data are methods only; they exist to be called (methods.c), so a method that is named but not called is
- * refused. Nothing else of an object can be reached: the item lookup of str, list, tuple, dict is their own. */
+ * refused, and before any code of the object runs (attribute.c): nothing else of it can be reached. The item lookup of str, list, tuple,
+ * dict is their own; an object of another kind has its __getitem__ called. */
 #include "template/lookup.h"
 
 #include "template/allowed.h"
-#include "template/attempts.h"
+#include "template/attribute.h"
 #include "template/budget.h"
 #include "template/helper.h"
 #include "template/loop.h"
@@ -53,9 +54,18 @@ int64_t t0_attribute_types(PyObject *name) {
 }
 
 static PyObject *refuse_attribute(t0_context *c, PyObject *base, PyObject *name) {
+    if (t0_is_dynamic(Py_TYPE(base)))
+        return t0_refuse(c, "attribute %R of %s would be looked up by code of its own: rows are plain data", name, Py_TYPE(base)->tp_name),
+               NULL;
     t0_refuse(c, "attribute %R of %s cannot be used like this: a method must be called, and nothing else is reachable", name,
               Py_TYPE(base)->tp_name);
     return NULL;
+}
+
+/* An attribute that the value has is refused; one that it lacks is undefined. */
+static PyObject *refuse_or_undefined(t0_context *c, PyObject *base, PyObject *name) {
+    const int has = t0_has_attribute(base, name);
+    return has < 0 ? NULL : has ? refuse_attribute(c, base, name) : t0_undefined(c, name);
 }
 
 static PyObject *undefined_base(PyObject *base) { return PyObject_GetItem(base, Py_None); /* raises what is undefined */ }
@@ -113,8 +123,7 @@ T0_FILTER(attr) {
     if (!PyUnicode_Check(name)) return PyErr_Format(PyExc_TypeError, "attr needs the name of an attribute, not %s", Py_TYPE(name)->tp_name);
     if (t0_is_undefined(c, value)) return undefined_base(value);
     if (is_ours(c, value)) return t0_get_attribute(c, value, name, 0);
-    const int has = t0_has_attribute(value, name);
-    return has < 0 ? NULL : has ? refuse_attribute(c, value, name) : t0_undefined(c, name);
+    return refuse_or_undefined(c, value, name);
 }
 
 static PyObject *sequence_item(t0_context *c, PyObject *base, PyObject *key, uint16_t type) {
@@ -161,8 +170,7 @@ PyObject *t0_get_item(t0_context *c, PyObject *base, PyObject *key) {
     }
     if (!PyUnicode_Check(key)) return t0_undefined(c, key);
     if (is_ours(c, base)) return t0_get_attribute(c, base, key, 0);
-    const int has = t0_has_attribute(base, key);
-    return has < 0 ? NULL : has ? refuse_attribute(c, base, key) : t0_undefined(c, key);
+    return refuse_or_undefined(c, base, key);
 }
 
 PyObject *t0_path_parse(t0_context *c, PyObject *attribute) {

@@ -1,6 +1,7 @@
 /* Tests: `x is name(arguments)`, and the named tests of select and reject. */
 #include "template/allowed.h"
 #include "template/attempts.h"
+#include "template/attribute.h"
 #include "template/budget.h"
 #include "template/helper.h"
 #include "template/lookup.h"
@@ -20,7 +21,7 @@ TEST(float) { return (void)c, (void)args, PyFloat_Check(value); }
 TEST(number) { /* NumPy's, fractions and decimals too */
     (void)args;
     if (PyLong_Check(value) || PyFloat_Check(value) || PyComplex_Check(value)) return 1;
-    return PyObject_IsInstance(value, c->runtime->number);
+    return PyObject_IsSubclass((PyObject *)Py_TYPE(value), c->runtime->number); /* __class__ of the value could be code */
 }
 TEST(string) { return (void)c, (void)args, PyUnicode_Check(value); }
 TEST(mapping) { return (void)c, (void)args, PyDict_Check(value); }
@@ -48,9 +49,12 @@ TEST(callable) {
     const PyTypeObject *type = Py_TYPE(value);
     return type == c->runtime->macro_type || type == c->runtime->loop_type || t0_is_joiner(c, value) || PyCallable_Check(value);
 }
-TEST(escaped) {
-    PyObject *name = ((void)c, (void)args, PyUnicode_InternFromString("__html__"));
-    const int has = name ? t0_has_attribute(value, name) : -1;
+TEST(escaped) { /* has __html__ */
+    (void)args;
+    PyObject *name = PyUnicode_InternFromString("__html__");
+    int has = name ? t0_has_attribute(value, name) : -1;
+    if (has > 0 && t0_is_dynamic(Py_TYPE(value)))
+        has = t0_refuse(c, "whether a %s is escaped is known to code of its own alone", Py_TYPE(value)->tp_name);
     Py_XDECREF(name);
     return has;
 }

@@ -5,7 +5,7 @@
 #include "template/context.h"
 
 /* Whether value.name is the method that str, dict, OrderedDict, list, tuple, int or float has; *type: the T0_TYPE_... of which one.
- * -1: looking it up ran out of memory, or a signal came; any other exception means that it is not. */
+ * Runs no code of the value. -1: memory ran out. */
 int t0_inherits(PyObject *value, PyObject *name, uint16_t *type);
 
 /* New references; NULL: exception set. */
