@@ -31,6 +31,7 @@ from t0native.checkpoints.hub import locate
 from t0native.checkpoints.packedfile import PackedFile
 from t0native.generation.generation import generate, results_of, stream, warn_cut
 from t0native.generation.options import GENERATION_FILE, options_in_config, options_of
+from t0native.models.pickling import FileWeights, weights_to_pickle
 from t0native.models.scoring import score_pairs
 from t0native.models.tokenizing import load_tokenizer, mismatch
 from t0native.text.sequences import Sequences, as_list, check_ids, inputs_of
@@ -75,7 +76,7 @@ class Ranking:
 
 class Model:
     """A T5 (Raffel et al. 2020) with its tokenizer. Make one with Model.from_pretrained, Model.init or Model.mini; any number
-    of threads may use it at once.
+    of threads may use it at once. It pickles and deep copies, by the place of its files where it came from some that have not changed.
 
     config: Config.  tokenizer: Tokenizer, or None: the model then takes and gives ids.  name: shown in reports.
     generation: what `generate` does where its keywords do not say else, a dict under the hub's names.
@@ -93,6 +94,7 @@ class Model:
         self.generation = {} if generation is None else dict(generation)
         self.add_eos_to_inputs, self.end_token_assumed = check(FLAG, "add_eos_to_inputs", add_eos_to_inputs), False
         self._threads = None if threads is None else check(THREADS, "threads", threads)
+        self._origin = core, None  # and the FileWeights that it was loaded from
 
     # ---- making and saving ---------------------------------------------------------------------------
 
@@ -130,6 +132,7 @@ class Model:
         generation = _read_generation(checkpoint)
         checkpoint.check()
         checkpoint.tell()
+        files = FileWeights.of(place, checkpoint, dtype, _check_kernels(kernels))
         if isinstance(checkpoint, PackedFile):
             core = checkpoint.open(_check_kernels(kernels), verify)
         else:
@@ -137,6 +140,7 @@ class Model:
             checkpoint.load(core, allow_nonfinite=allow_nonfinite, threads=workers)
         name = place.resolve().name if Path(path).exists() else path
         model = cls(core, checkpoint.config, tokenizer, name=name, threads=threads, generation=generation)
+        model._origin = core, files
         end = decide_end_token(path, checkpoint.folder, checkpoint.config, keyword, tell=tokenizer is not None)
         model.add_eos_to_inputs, model.end_token_assumed = end
         return model
@@ -454,6 +458,23 @@ class Model:
     def parameters(self):
         """Number of weights."""
         return self.core.parameters
+
+    def __getstate__(self):
+        """For pickle and copy.deepcopy: its files' place where they have the size and time they had, else its weights (pickling.py)."""
+        return {**self.__dict__, "core": weights_to_pickle(self.core, self._origin), "_origin": None}
+
+    def __setstate__(self, state):
+        """FileNotFoundError or FormatError where the files are not there, or not the same, when a pickled model is read."""
+        weights = state["core"]
+        self.__dict__.update(state)
+        self.core = weights.open(self.config, _new_core, self.threads)
+        self._origin = self.core, weights if isinstance(weights, FileWeights) else None
+
+    def __copy__(self):
+        """A model of its own facts with the same weights, not copied."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
 
     def __repr__(self):
         c = self.config
