@@ -11,6 +11,7 @@ import tracemalloc
 from decimal import Decimal
 from fractions import Fraction
 
+import fuzz_templates
 import numpy as np
 import pytest
 from fakes import ctrl_c
@@ -484,6 +485,23 @@ def test_a_slice_of_the_fuzzing():
     verdicts, constructs, different = fuzz(1500, seed=20240607, report=lambda text: None)
     assert not different, different[0]
     assert verdicts["equal"] > 0.85 * verdicts.total() and len(constructs) > 180, (verdicts, len(constructs))
+
+
+def test_a_slice_of_broken_templates():
+    verdicts, _, different = fuzz(600, seed=5, report=lambda text: None, share_broken=1.0)
+    assert not different, different[0]
+    assert verdicts["broken"] > 200 and verdicts["equal"] > 50, verdicts
+
+
+def test_the_fuzzing_goes_on_where_it_was_ended(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(fuzz_templates, "BLOCK", 60)
+    whole = fuzz_templates.fuzz_blocks(180, 3, 0.5, None)
+    parts = [fuzz_templates.fuzz_blocks(pairs, 3, 0.5, tmp_path / "state.json") for pairs in (60, 180, 180)]
+    same = ("blocks", "verdicts", "constructs", "different")
+    assert parts[0]["blocks"] == 1 and parts[1] == parts[2]
+    assert {name: parts[2][name] for name in same} == {name: whole[name] for name in same}
+    with pytest.raises(SystemExit, match="was begun with"):
+        fuzz_templates.fuzz_blocks(180, 4, 0.5, tmp_path / "state.json")
 
 
 def test_no_reference_is_leaked():
