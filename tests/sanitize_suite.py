@@ -20,7 +20,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 STACK = 256 << 20  # frames are larger here; the depth that Python allows is the same
-LEFT_OUT = {}  # the beginning of a test's id, without the folder: why
+TIME, MEMORY = "measures time", "measures or limits memory"
+LEFT_OUT = {  # the beginning of a test's id, without the folder: why
+    "test_added_tokens.py::test_a_long_text_of_tokens_takes_linear_time": TIME,
+    "test_interrupt.py::test_ctrl_c_stops_a_call_and_the_model_lives_on": TIME,
+    "test_mini.py::test_rows_are_fast": TIME,
+    "test_prompts.py::test_all_installed_prompts_load_and_compile": TIME,
+    "test_studio_pages.py::test_comparing_hostile_texts_takes_no_time": TIME,
+    "test_t5x.py::test_no_layout_is_held_in_memory": MEMORY,
+    "test_tokenizer.py::test_a_megabyte_of_anything_takes_linear_time": TIME,
+    "test_tokenizer.py::test_nothing_is_leaked": MEMORY,
+    "test_tokenizer_files.py::test_a_whole_vocabulary_is_read_soon": TIME,
+    "test_tokenizer_inputs.py::test_loading_takes_little_memory": MEMORY,
+    "test_yaml_limits.py::test_the_bomb_takes_no_memory": MEMORY,
+}
 LIMITS_ARE_VOID = """import resource
 
 _setrlimit, VOID = resource.setrlimit, (resource.RLIMIT_AS, resource.RLIMIT_DATA)
