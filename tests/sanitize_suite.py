@@ -3,8 +3,9 @@
     python tests/sanitize_suite.py [FILE ...] [--folder build/sanitized-suite]       all of tests/test_*.py, or these
 
 Each file runs by tests/sanitized in a process of its own. FOLDER keeps what has passed, so that a run that was ended goes on (remove it to begin
-anew), and the reports: those of child processes, too, of which a test may not tell. Limits of address space are void here, for they do not
-go with the sanitizer's terabytes of shadow. LEFT_OUT holds what cannot be judged here, and why.
+anew), and the reports: those of child processes, too, of which a test may not tell, and which run under the sanitizers even where they are given an
+environment of their own. Limits of address space are void, for they do not go with the sanitizer's terabytes of shadow; those of processor
+time are 20 times as long. LEFT_OUT holds what cannot be judged here, and why.
 
 The run ends at the first report (exit code 1) and tells the seconds of each file; tests that fail without a report are told at the end (exit
 code 2)."""
@@ -34,20 +35,33 @@ LEFT_OUT = {  # the beginning of a test's id, without the folder: why
     "test_tokenizer_inputs.py::test_loading_takes_little_memory": MEMORY,
     "test_yaml_limits.py::test_the_bomb_takes_no_memory": MEMORY,
 }
-LIMITS_ARE_VOID = """import resource
+START = """import os, resource, signal, subprocess
 
-_setrlimit, VOID = resource.setrlimit, (resource.RLIMIT_AS, resource.RLIMIT_DATA)
-resource.setrlimit = lambda limit, values: None if limit in VOID else _setrlimit(limit, values)
+_setrlimit, _setitimer, _init = resource.setrlimit, signal.setitimer, subprocess.Popen.__init__
+KEPT = {name: os.environ[name] for name in ("LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS", "PYTHONMALLOC") if name in os.environ}
+
+
+def setrlimit(limit, values):
+    if limit not in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+        _setrlimit(limit, tuple(20 * value if value > 0 else value for value in values) if limit == resource.RLIMIT_CPU else values)
+
+
+def init(self, *arguments, env=None, **keywords):
+    _init(self, *arguments, env=None if env is None else KEPT | env, **keywords)
+
+
+resource.setrlimit, subprocess.Popen.__init__ = setrlimit, init
+signal.setitimer = lambda which, *seconds: _setitimer(which, *(20 * value if which == signal.ITIMER_PROF else value for value in seconds))
 """
 
 
 def environment_of(folder):
-    """Where reports go, and a start of each Python process that makes limits void."""
-    (folder / "reports").mkdir(parents=True, exist_ok=True)
-    (folder / "start").mkdir(exist_ok=True)
-    (folder / "start" / "sitecustomize.py").write_text(LIMITS_ARE_VOID)
+    """The package's folder, where reports go, and what each Python process does when it starts."""
+    for part in ("reports", "package"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    (folder / "package" / "sitecustomize.py").write_text(START)
     options = f"exitcode=99:allocator_may_return_null=1:log_path={folder / 'reports' / 'report'}"
-    return os.environ | {"ASAN_OPTIONS": options, "PYTHONPATH": str(folder / "start")}
+    return os.environ | {"ASAN_OPTIONS": options, "PYTHONPATH": "", "T0NATIVE_SANITIZED": str(folder / "package")}
 
 
 def deepen_stack():
