@@ -1,4 +1,4 @@
-/* Attempts that may come to nothing: what an object of a row raises where it is asked for a length, an item or a method. */
+/* Attempts that may come to nothing: what an object of a row raises where it is asked for a length, an item or an index. */
 #ifndef T0_TEMPLATE_ATTEMPTS_H
 #define T0_TEMPLATE_ATTEMPTS_H
 

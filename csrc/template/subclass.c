@@ -5,8 +5,8 @@
  *     value[key]        of a dict with __missing__, as defaultdict: what that makes is made in a shallow copy, so that no row changes */
 #include "template/subclass.h"
 
-#include "template/attempts.h"
 #include "template/allowed.h"
+#include "template/attempts.h"
 #include "template/attribute.h"
 #include "template/budget.h"
 
