@@ -1,5 +1,7 @@
 """Statistics of prompts and of two models against scipy, nltk and plain loops, to 1e-12."""
 
+import copy
+
 import numpy as np
 import pytest
 from conftest import needed
@@ -243,4 +245,5 @@ def test_calibration_is_read_from_the_examples_of_a_run(tmp_path):
     for again in (report, t0.Report.load(tmp_path), t0.Report.merge([t0.Report.load(tmp_path), as_metric])):
         assert again.statistics()[0]["ece"] == pytest.approx(found["ece"], **CLOSE)
         assert [one["value"] for one in again.examples(again.cells[3])] == report.correct[3].tolist()
-    assert as_metric.examples(as_metric.cells[0]) is None
+    assert [one["value"] for one in as_metric.examples(as_metric.cells[0])] == as_metric.correct[0].tolist()  # from memory
+    assert copy.copy(as_metric).examples(as_metric.cells[0]) is None

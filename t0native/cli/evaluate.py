@@ -61,6 +61,12 @@ def add_evaluate(verbs):
         "--out", metavar="DIR", help="folder that keeps every finished cell, to go on from; report.json and report.md go there"
     )
     parser.add_argument("--force", action="store_true", help="with --out: do all cells again")
+    parser.add_argument(
+        "--write-examples",
+        "--log-samples",
+        action="store_true",
+        help="with --out: every row in words, input to answer, in OUT/examples/MODEL/TASK/PROMPT.jsonl",
+    )
     parser.add_argument("--compat", metavar="WHAT", help="t0-2021: with the errors of t-zero's evaluation script")
     parser.add_argument("--batch-tokens", type=int, metavar="N", help="tokens computed at once (default: about a second's work)")
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
@@ -77,7 +83,9 @@ def _run_evaluate(args):
         check_picture(args.plot)
     if args.force and args.out is None:
         raise ConfigError("evaluate: --force needs --out, whose cells are done again")
-    names = ("out", "force", "compat", "seed", "limit", "batch_tokens", "label", "truncate")
+    if args.write_examples and args.out is None:
+        raise ConfigError("evaluate: --write-examples needs --out, the folder that they go to")
+    names = ("out", "force", "write_examples", "compat", "seed", "limit", "batch_tokens", "label", "truncate")
     options, tasks = _read_options(args.generation), _read_tasks(args)
     report = evaluate(load_model(args), tasks, generation=options, **{name: getattr(args, name) for name in names})
     show_report(report, args.json)

@@ -28,6 +28,7 @@ from t0native.evaluation.cells import FAILURES, NO_TOKENIZER, answer, group_cell
 from t0native.evaluation.isolation import answer_apart
 from t0native.evaluation.journal import Journal, cell_keys, model_fingerprints
 from t0native.evaluation.t0_2021 import COMPAT
+from t0native.evaluation.texts import CellAnswers, TextFiles
 from t0native.reports.report import Report
 from t0native.suites.suite import suite
 from t0native.tasks.objectives import Objective
@@ -49,6 +50,7 @@ def evaluate(
     prompts=None,
     out=None,
     force=False,
+    write_examples=False,
     compat=None,
     seed=0,
     limit=None,
@@ -69,6 +71,8 @@ def evaluate(
     out: a folder that keeps every finished cell (journal.py): the same call again repeats none of them, and a changed prompt
         or row only its own cells; report.json, report.md and times.json are written there at the end, the first two with the same
         bytes however often the run was interrupted.  force: do all cells again.
+    write_examples: every row in words, too: input, choices, target, prediction, scores, and whether it is right, in a file a cell,
+        OUT/examples/MODEL/TASK/PROMPT.jsonl (evaluation/texts.py); of cells that were finished before as well.
     truncate: values that prompts print are cut at 2,048 characters, as T0's were; a warning counts the rows. False: of no task.
     add_eos_to_inputs: whether inputs end in the end token; None: as the model has it. A folder whose cells were evaluated without goes
         on without, where nothing else tells it (a line says so).
@@ -93,6 +97,8 @@ def evaluate(
     """
     seed, limit = check(SEED, "seed", seed), check(whole(1).or_none(), "limit", limit)
     compat, force = check(COMPAT, "compat", compat), check(FLAG, "force", force)
+    if check(FLAG, "write_examples", write_examples) and out is None:
+        raise ConfigError("write_examples: needs out=, the folder that they go to (without it report.errors() has them in memory)")
     batch_tokens = check(whole(1).or_none(), "batch_tokens", batch_tokens)
     _check_model(model)
     tasks, missing = _resolve_tasks(tasks, data, prompts)
@@ -107,6 +113,7 @@ def evaluate(
         run.fingerprints = model_fingerprints(model)
     total = sum(run.n_rows(task) * len(task.prompts) for task in tasks)
     with Journal(out) as journal, Progress("evaluate", total, on=progress) as bar:
+        run.texts = TextFiles(out, label, tasks) if write_examples else None
         cells = [cell for task in tasks for cell in run.evaluate_task(task, journal, bar)]
         _warn_of_cuts(cells, total)
         about = _describe(model, label, run.settings | asked.settings | {"truncate": truncate}, missing, time.monotonic() - started)
@@ -137,6 +144,7 @@ class _Run:
     def __init__(self, model, label, settings, batch_tokens, force):
         self.model, self.label, self.settings, self.batch_tokens, self.force = model, label, settings, batch_tokens, force
         self.fingerprints = None  # what the model's answers hang on, where there is a journal
+        self.texts = None  # the TextFiles of examples in words, where they are asked for
         self.done = 0  # rows
 
     def n_rows(self, task):
@@ -173,9 +181,15 @@ class _Run:
         cell.key = next((key for key in keys if journal.has(key)), keys[0])
         answers = None if self.force else journal.find(cell.key)
         if answers is not None:
-            cell.judge(answers, self.settings["seed"])
-            cell.record.examples = journal.file_of(cell)
+            answers = cell.judge(answers, self.settings["seed"])
+            if not cell.failed:
+                self._keep(cell, answers, journal.file_of(cell))
             cell.rows = None
+
+    def _keep(self, cell, answers, examples):
+        """What can be said of a judged cell's rows: in memory, and in the file `examples`, or one in words."""
+        cell.record.answers = CellAnswers(cell, answers, self.settings["seed"])
+        cell.record.examples = examples if self.texts is None else self.texts.write(cell, answers)
 
     def _answer(self, group, journal, show_progress):
         """Answers, judges and keeps cells; where they fail together, each by itself."""
@@ -195,7 +209,7 @@ class _Run:
         for cell, answers in zip(group, answers_of_cells):
             answers = cell.judge(answers, self.settings["seed"])
             if not cell.failed:
-                cell.record.examples = journal.finish(cell, answers, (time.monotonic() - started) / len(group))
+                self._keep(cell, answers, journal.finish(cell, answers, (time.monotonic() - started) / len(group)))
             cell.rows = None
 
     def _ask_part(self, cell, rows):

@@ -4,6 +4,7 @@
     RUN/examples/KEY.jsonl   a line a row that the prompt kept: {"row", "input_sha256", "target", "choices", "scores", "lengths",
                              "prediction", "value"}, and "text" where a cell is judged both by choices and by what is generated;
                              and a line a row that the model could not answer, or that cannot be scored: {"row", "dropped", "detail"}
+                             (in words: texts.py)
 
     key = SHA-256(format, version of the answers, model, number type, kernels, settings, prompt text, metrics, rows as rendered, rows)
 
@@ -25,10 +26,11 @@ import numpy as np
 
 from t0native.base.digests import digest_of_value
 from t0native.base.errors import ConfigError, FormatError
-from t0native.base.files import make_folder, remove_leftovers, write_text
+from t0native.base.files import FileSet, make_folder, remove_leftovers
 from t0native.base.jsontext import json_text
 from t0native.base.locks import HeldFolder
 from t0native.evaluation.judging import Answers
+from t0native.evaluation.texts import example_records
 from t0native.generation.options import IDS, is_greedy
 from t0native.reports.examples import EXAMPLES
 
@@ -134,10 +136,12 @@ class Journal:
         if self._database is None:
             return None
         self.check_place()
-        name = self.file_of(cell)
-        text = "".join(json_text(record, ensure_ascii=False) + "\n" for record in _make_records(cell, answers))
-        write_text(self.path / name, text)
-        row = (cell.key, cell.task.name, cell.prompt, cell.record.model, name, _sha256(text), len(cell.rows.kept))
+        name, digests = self.file_of(cell), {}
+        with FileSet(self.path / EXAMPLES, digests) as files, files.opened(Path(name).name) as file:
+            for record in _make_records(cell, answers):
+                file.write((json_text(record, ensure_ascii=False) + "\n").encode())
+        ((_, digest),) = digests.items()
+        row = (cell.key, cell.task.name, cell.prompt, cell.record.model, name, digest["sha256"], len(cell.rows.kept))
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         with self._translating_errors():
             self._database.execute(_FINISH, (*row, seconds, now))
@@ -163,24 +167,12 @@ class Journal:
 
 
 def _make_records(cell, answers):
-    """A dict a row that the prompt kept."""
+    """A dict a row that the prompt kept, and one a row that was left out later."""
     rows = cell.rows.kept
-    rankings, texts = answers.rankings or [None] * len(rows), answers.texts or [None] * len(rows)
-    for row, ranking, text in zip(rows, rankings, texts):
-        value = cell.record.correct[row.index]
-        record = {"row": row.index, "input_sha256": _sha256(row.input), "target": row.target}
-        record |= {"choices": None, "scores": None, "lengths": None, "prediction": text}
-        if ranking is not None:
-            record |= {"choices": row.ranked, "prediction": int(ranking.index)} | _numbers(ranking)
-            if text is not None:
-                record["text"] = text
-        yield record | {"value": None if np.isnan(value) else float(value)}
+    for row, example in zip(rows, example_records(rows, answers, cell.record.correct)):
+        yield {"row": row.index, "input_sha256": _sha256(row.input)} | example
     for index, reason, detail in cell.rows.later:
         yield {"row": index, "dropped": reason, "detail": detail}
-
-
-def _numbers(ranking):
-    return {name: np.asarray(getattr(ranking, name)).tolist() for name in ("scores", "lengths") if hasattr(ranking, name)}
 
 
 def _read_answers(records):

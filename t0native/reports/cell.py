@@ -3,11 +3,11 @@
     stage            in                       fills in
     plan             evaluation/cells.py      what it is of (model ... prompt_id), metric; dropped, cut, reason of its rows
     judge            evaluation/cells.py      metrics, normalized; correct, chance, draws
-    keep             evaluation/evaluate.py   examples, where a journal keeps them
+    keep             evaluation/evaluate.py   answers; examples, where a journal keeps them
     summarize        summary.py               value, low, high, n
     plan, judge or what answers in between    status "failed" and its reason
 
-A report's `cells` are dicts of the fields that have a kind, in the order in which they stand below; `to_dict` alone makes them. The three
+A report's `cells` are dicts of the fields that have a kind, in the order in which they stand below; `to_dict` alone makes them. The
 last fields are what the numbers are made of: a report holds them beside its cells, and saves the rows."""
 
 from dataclasses import dataclass, field, fields
@@ -65,6 +65,9 @@ class CellRecord:
     )  # float64 [rows], a row's value, NaN where dropped; None of a failed cell
     chance: float | None = field(default=None, compare=False)  # what guessing gives, where the metric has a chance level
     draws: np.ndarray | None = field(default=None, repr=False, compare=False)  # float64 [replicates], of a metric that is no mean over rows
+    answers: object = field(
+        default=None, repr=False, compare=False
+    )  # evaluation/texts.py's CellAnswers: what was said of the rows, or None
 
     @property
     def ok(self):

@@ -32,7 +32,8 @@ class Report:
     """What an evaluation found; print it. Made by `evaluate`, `Report.load` and `Report.merge`.
 
     cells, summary: lists of dicts (above).  about: dict.  correct: a float64 array [rows] a cell; draws: None or float64
-    [replicates] a cell; folders: that of its evaluation, or None, a cell. Values are fractions of 1.
+    [replicates] a cell; folders: that of its evaluation, or None, a cell; answers: what the model said of its rows, while the program that
+    evaluated runs, or None, a cell (a copy and a pickled report have none). Values are fractions of 1.
 
     >>> cell = dict.fromkeys(CELL_KEYS) | {"model": "m", "task": "t", "prompt": "p", "status": "ok", "metric": "accuracy"}
     >>> report = Report.of_cells([cell], [np.array([1.0, 1.0, 0.0, 1.0])], [0.5], seed=0, about={})
@@ -40,10 +41,14 @@ class Report:
     (0.75, 4)
     """
 
-    def __init__(self, cells, summary, about, correct=None, draws=None, folders=None):
+    def __init__(self, cells, summary, about, correct=None, draws=None, folders=None, answers=None):
         self.cells, self.summary, self.about = list(cells), list(summary), dict(about)
         nothing = [None] * len(self.cells)
-        self.correct, self.draws, self.folders = (nothing[:] if part is None else list(part) for part in (correct, draws, folders))
+        parts = (nothing[:] if part is None else list(part) for part in (correct, draws, folders, answers))
+        self.correct, self.draws, self.folders, self.answers = parts
+
+    def __getstate__(self):
+        return self.__dict__ | {"answers": [None] * len(self.cells)}  # they hold tasks, whose rows may be anything
 
     @classmethod
     def of_cells(cls, cells, correct, chances, draws=None, *, seed, about):
@@ -65,7 +70,8 @@ class Report:
         """
         summary = summarize(records, check(SEED, "seed", seed))
         correct, draws = [record.correct for record in records], [record.draws for record in records]
-        return cls([record.to_dict() for record in records], summary, about, correct, draws)
+        answers = [record.answers for record in records]
+        return cls([record.to_dict() for record in records], summary, about, correct, draws, answers=answers)
 
     @staticmethod
     def merge(reports):
@@ -87,7 +93,7 @@ class Report:
         about = {**reports[0].about, "models": [m for report in reports for m in report.about.get("models", [])]}
         if all("seconds" in report.about for report in reports):
             about["seconds"] = sum(report.about["seconds"] for report in reports)
-        return Report(cells, summary, about, *(_join(reports, part) for part in ("correct", "draws", "folders")))
+        return Report(cells, summary, about, *(_join(reports, part) for part in ("correct", "draws", "folders", "answers")))
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
@@ -121,8 +127,8 @@ class Report:
 
     def examples(self, cell):
         """What the model said of each row of a cell (one of `cells`): a list of dicts with row, target, choices, scores, lengths,
-        prediction
-        (a choice's number, or a text) and value, read from the folder that evaluate(out=) wrote; None where there is none.
+        prediction (a choice's number, or a text), value, and input where it is known, read from the folder that evaluate(out=) wrote, else
+        from memory; None where there is neither, as in a report loaded without its folder.
 
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
@@ -130,7 +136,8 @@ class Report:
         ...     len(report.examples(report.cells[0])), sorted(report.examples(report.cells[0])[1])[-2:]
         (2, ['target', 'value'])
         """
-        return read_examples(self.folders[self.cells.index(cell)], cell)
+        i = self.cells.index(cell)
+        return read_examples(self.folders[i], cell, self.answers[i])
 
     # ---- showing ----------------------------------------------------------------------------------------------------
 

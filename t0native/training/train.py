@@ -363,6 +363,8 @@ class _Loop:
                 truncate=settings.truncate,
             )
         self.validation_seconds += time.monotonic() - began
+        for earlier in self.reports[-1:]:
+            earlier.answers = [None] * len(earlier.cells)  # memory does not grow with the validations
         self.reports.append(report)
         medians = {entry["task"]: entry["median"] for entry in report.summary}
         state.validated = state.step
