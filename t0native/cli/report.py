@@ -1,12 +1,19 @@
 """The verb report. What it needs is imported when it runs: no other verb, and no --help, waits for it."""
 
+from t0native.base.errors import ConfigError
 from t0native.cli.verbs import FINE, json_option, print_json, verb
 
 __all__ = ["add_report", "show_report"]
 
 
 def add_report(verbs):
-    examples = ["run/", "run-a/ run-b/ --plot boxes.png", "run/report.json --markdown", "run/ --html report.html --published"]
+    examples = [
+        "run/",
+        "run-a/ run-b/ --plot boxes.png",
+        "run/report.json --markdown",
+        "run/ --html report.html --published",
+        "run/ --errors 10 --prompt 'must be true'",
+    ]
     parser = verb(verbs, "report", _run_report, "show saved reports, several side by side", examples)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a folder with report.json, or the file")
     parser.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help="Markdown, to FILE or printed")
@@ -15,6 +22,10 @@ def add_report(verbs):
     parser.add_argument("--csv", metavar="FILE", help="every cell, a line each, values as fractions of 1")
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
     parser.add_argument("--bars", metavar="FILE", help="bars of the medians, as for BIG-bench")
+    parser.add_argument("--errors", nargs="?", const=5, type=int, metavar="N", help="rows answered wrong, N a cell (5), with their texts")
+    parser.add_argument("--confusion", action="store_true", help="which choice was taken for which; precision, recall and F1 of each")
+    parser.add_argument("--task", metavar="T", help="with --errors and --confusion: this task alone")
+    parser.add_argument("--prompt", metavar="P", help="the same: this prompt alone")
     parser.add_argument("--published", action="store_true", help="published figures on the same datasets beside these, and what differs")
     json_option(parser)
 
@@ -38,10 +49,25 @@ def _run_report(args):
         return FINE
     if args.markdown is not None:
         write_text(args.markdown, report.to_markdown())
-    show_report(report, args.json)
-    if args.published and not args.json:
+    of_rows = _find_of_rows(report, args)
+    if args.json:
+        found = {name: [one if name == "errors" else one.to_dict() for one in them] for name, them in of_rows.items()}
+        print_json({"cells": report.cells, "summary": report.summary, "about": report.about} | found)
+        return FINE
+    show_report(report, False)
+    for them in of_rows.values():
+        print(f"\n{them}")
+    if args.published:
         print(f"\n{beside_text(report)}")
     return FINE
+
+
+def _find_of_rows(report, args):
+    """{"errors", "confusion": what is asked for of them}."""
+    if args.errors is None and not args.confusion and (args.task or args.prompt):
+        raise ConfigError("report: --task and --prompt go with --errors and --confusion")
+    found = {} if args.errors is None else {"errors": report.errors(args.task, args.prompt, limit=args.errors)}
+    return found | ({"confusion": report.confusion(args.task, args.prompt)} if args.confusion else {})
 
 
 def _draw(report, args):

@@ -6,11 +6,11 @@ RUN/examples/MODEL/TASK/PROMPT.jsonl    evaluation/texts.py, where the evaluatio
 
 from pathlib import Path, PurePosixPath
 
-from t0native.base.errors import FormatError
+from t0native.base.errors import ConfigError, FormatError, suggest
 from t0native.base.jsontext import parse_json
 from t0native.tasks.metrics import METRICS
 
-__all__ = ["EXAMPLES", "best_value", "examples_in_words", "in_words", "read_examples"]
+__all__ = ["EXAMPLES", "best_value", "examples_in_words", "in_words", "read_examples", "select_cells"]
 
 EXAMPLES = "examples"  # the folder of an evaluation in which each cell has a file
 _OURS = {"row", "target", "choices", "scores", "lengths", "prediction", "value"}  # keys of every line
@@ -79,6 +79,21 @@ def best_value(metric):
     (1.0, 0.0)
     """
     return 0.0 if metric.partition(":")[0] == "edit_distance" else 1.0
+
+
+def select_cells(report, task=None, prompt=None, model=None):
+    """Numbers of the cells that have rows, of these names; None: of all. ConfigError for a name that no cell has.
+
+    >>> select_cells(t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False), prompt="can we infr")
+    Traceback (most recent call last):
+    t0native.ConfigError: no prompt 'can we infr' in the report; did you mean 'can we infer'?
+    """
+    wanted = {key: name for key, name in (("task", task), ("prompt", prompt), ("model", model)) if name is not None}
+    for key, name in wanted.items():
+        known = list(dict.fromkeys(cell[key] for cell in report.cells))
+        if name not in known:
+            raise ConfigError(f"no {key} {name!r} in the report; {suggest(str(name), known)}")
+    return [i for i, cell in enumerate(report.cells) if cell["status"] == "ok" and all(cell[key] == name for key, name in wanted.items())]
 
 
 def _judges_text(metric):

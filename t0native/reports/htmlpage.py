@@ -1,6 +1,7 @@
 """A report as one HTML page that needs nothing else: no network, no script; every text escaped, pictures inside.
 
-    title, models | the summary | box plots | prompts by examples, a picture a model and task | every cell | published figures | about
+    title, models | the summary | box plots | prompts by examples, a picture a model and task | confusion matrices and errors, a cell each,
+    where the rows are at hand | every cell | published figures | about
 
 Pictures are SVG by matplotlib where it is installed, else text. The page is the same for the same report."""
 
@@ -10,6 +11,8 @@ from html import escape
 
 from t0native.base.errors import ConfigError
 from t0native.base.jsontext import json_text
+from t0native.reports.confusion import find_confusions
+from t0native.reports.errors import Errors, find_errors
 from t0native.reports.figures import figure4, heatmap
 from t0native.reports.published import beside_text
 from t0native.reports.tables import cell_rows, html_rows, html_table
@@ -24,6 +27,7 @@ STYLE = (
     "img{max-width:100%}pre{overflow-x:auto;font-size:12px}tr.failed td{background:#fbe9e7}details{margin:.6rem 0}summary{cursor:pointer}"
 )
 MOST_HEATMAPS = 60  # pictures of a page, lest it grow beyond what a browser likes
+MOST_CELLS, MOST_ERRORS = 100, 5  # whose matrices and errors a page shows; errors of each
 
 
 def html_page(report, published=False, title="Evaluation"):
@@ -41,6 +45,7 @@ def html_page(report, published=False, title="Evaluation"):
         "<h2>Summary</h2>" + _wrap_table(html_table(report)),
         "<h2>Prompts</h2>" + _draw_boxes(report, published),
         "<h2>Examples</h2>" + _draw_heatmaps(report),
+        *_show_rows(report),
         "<h2>Cells</h2>" + _tabulate_cells(report),
     ]
     if published:
@@ -96,6 +101,33 @@ def _embed_picture(draw, what, height=4):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<p><img alt="{escape(what)}" src="data:image/svg+xml;base64,{data}"></p>'
+
+
+def _show_rows(report):
+    """Sections of what needs the rows: which class was taken for which, and the first errors of each cell."""
+    try:
+        confusions = [_wrap_table(one._repr_html_()) for one in find_confusions(report)]
+        errors = find_errors(report, limit=MOST_ERRORS)
+    except ConfigError:  # rows are not at hand
+        return
+    for title, parts in (("Confusion", confusions), ("Errors", list(_fold_errors(errors)))):
+        left = len(parts) - MOST_CELLS
+        if parts:
+            more = f"<p>{left} more cells are left out: report.{title.lower()}() has them.</p>" if left > 0 else ""
+            yield f"<h2>{title}</h2>" + "".join(parts[:MOST_CELLS]) + more
+
+
+def _fold_errors(errors):
+    """A part of the page a cell: its first errors."""
+    for key, (wrong, judged) in errors.counts.items():
+        model, task, prompt = key
+        own = Errors([one for one in errors if (one["model"], one["task"], one["prompt"]) == key], {})
+        if own:
+            title = f"{task}, {prompt}, {model}: {wrong:,} of {judged:,} rows wrong" + (
+                f"; the first {len(own)}" if len(own) < wrong else ""
+            )
+            table = _wrap_table(own.html_rows(["row", "input", "choices", "target", "prediction"]))
+            yield f"<details><summary>{escape(title)}</summary>{table}</details>"
 
 
 def _tabulate_cells(report):

@@ -9,12 +9,20 @@ from t0native.reports.cell import CELL
 from t0native.reports.winobias import gap_lines
 from t0native.tasks.metrics import METRICS
 
-__all__ = ["cell_rows", "csv_text", "html_rows", "html_table", "latex", "markdown", "notes", "summary_table"]
+__all__ = [
+    "cell_rows", "csv_text", "html_rows", "html_table", "latex", "latex_table", "markdown", "markdown_table", "notes", "percent",
+    "summary_table", "text_table",
+]  # fmt: skip
 
 _COLUMNS = ("task", "model", "prompts", "chance", "median", "95 % interval", "quartiles", "mean", "min", "max")
 
 
 def percent(value):
+    """A fraction of 1 as text, "-" for None.
+
+    >>> percent(0.5), percent(None)
+    ('50.0', '-')
+    """
     return "-" if value is None else f"{100 * value:.1f}"
 
 
@@ -31,7 +39,12 @@ def summary_rows(report):
             yield [str(task), str(e["model"]), str(e["prompts"]), *middle, percent(e["mean"]), percent(e["min"]), percent(e["max"])]
 
 
-def _align(table, left=2):
+def text_table(table, left=2):
+    """Lines of a list of rows of texts, columns aligned, the first `left` of them to the left.
+
+    >>> list(text_table([["class", "F1"], ["yes", "87.5"]], left=1))
+    ['class    F1', 'yes    87.5']
+    """
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
         cells = [text.ljust(w) if i < left else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths))]
@@ -44,7 +57,7 @@ def summary_table(report):
     for i in range(len(rows) - 1, 0, -1):
         if rows[i][0] == rows[i - 1][0]:
             rows[i][0] = ""
-    lines = list(_align([list(_COLUMNS), *rows]))
+    lines = list(text_table([list(_COLUMNS), *rows]))
     lines.insert(1, "-" * max(map(len, lines)))
     lines += notes(report) + [f"FAILED {cell['model']}, {cell['task']}, {cell['prompt']}: {cell['reason']}" for cell in report.failed]
     return "\n".join(lines)
@@ -77,7 +90,13 @@ def _is_of_text(name):
 _MARKDOWN = {"\n": " ", "\r": " "} | {sign: "\\" + sign for sign in "\\|<"}  # no cell ends, and no HTML begins, inside a text
 
 
-def _markdown_table(head, rows):
+def markdown_table(head, rows):
+    """A table in Markdown, every text escaped.
+
+    >>> print(markdown_table(["a"], [["x|y"]]).splitlines()[-1])
+    | x\\|y |
+    """
+
     def line(cells):
         return "| " + " | ".join("".join(_MARKDOWN.get(sign, sign) for sign in str(cell)) for cell in cells) + " |"
 
@@ -107,7 +126,7 @@ def _list_others(cell):
 
 def markdown(report):
     """Two tables: the summary, and every cell."""
-    return "\n\n".join([_markdown_table(_COLUMNS, summary_rows(report)), *notes(report), _markdown_table(*cell_rows(report))]) + "\n"
+    return "\n\n".join([markdown_table(_COLUMNS, summary_rows(report)), *notes(report), markdown_table(*cell_rows(report))]) + "\n"
 
 
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {sign: "\\" + sign for sign in "&%$#_{}"}
@@ -117,13 +136,26 @@ _LATEX |= {sign: "{" + sign + "}" for sign in "[*"}  # a row's end would read th
 
 def latex(report):
     """The summary as a tabular of booktabs; every text escaped."""
+    return latex_table(_COLUMNS, list(summary_rows(report)), "ll" + "r" * (len(_COLUMNS) - 2))
+
+
+def latex_table(head, rows, columns, title=None):
+    """A tabular of booktabs, every text escaped. columns: its column types.  title: a line above the head, over all columns.
+
+    >>> print(latex_table(["class"], [["50 %"]], "l").splitlines()[4])
+    50 \\% \\\\
+    """
 
     def line(cells):
-        return " & ".join("".join(_LATEX.get(sign, sign) for sign in str(cell)) for cell in cells) + r" \\"
+        return " & ".join(map(_latex_text, cells)) + r" \\"
 
-    rows = [line(row) for row in summary_rows(report)]
-    begin = rf"\begin{{tabular}}{{ll{'r' * (len(_COLUMNS) - 2)}}}"
-    return "\n".join([begin, r"\toprule", line(_COLUMNS), r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    above = [] if title is None else [rf"\multicolumn{{{len(head)}}}{{l}}{{{_latex_text(title)}}} \\"]
+    body = [*above, line(head), r"\midrule", *map(line, rows)]
+    return "\n".join([rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *body, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _latex_text(value):
+    return "".join(_LATEX.get(sign, sign) for sign in str(value))
 
 
 def csv_text(report):
