@@ -2,7 +2,9 @@
 
 import json
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from conftest import needed
 from fakes import FakeModel, FakeTrainer, rows_of, yes_no
@@ -76,3 +78,46 @@ def test_tensorboard_has_each_logged_step_once_after_a_resume(tmp_path):
     losses = [(step, value) for tag, step, value in events(tmp_path / "tensorboard") if tag == "train/loss"]
     assert [step for step, _ in losses] == [entry["step"] for entry in done.log] == list(range(2, 31, 2))
     assert [value for _, value in losses] == pytest.approx([entry["loss"] for entry in done.log], rel=1e-6)
+
+
+def axes():
+    needed("matplotlib", "pip install '.[plot]'")
+    from matplotlib.figure import Figure
+
+    return Figure().subplots()
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 7, 30, 200])
+def test_the_mean_neither_lags_nor_runs_ahead(n):
+    """On a straight line the centred mean is the line; a running mean of the past lies above a falling one."""
+    log = [{"step": 3 * i, "loss": 9.0 - i / 25} for i in range(1, n + 1)]
+    ax = t0.loss_curve(SimpleNamespace(log=log), ax=axes())
+    points, mean = ax.lines[:2]
+    places = np.isin(points.get_xdata(), mean.get_xdata())
+    np.testing.assert_allclose(mean.get_ydata(), np.asarray(points.get_ydata())[places], rtol=1e-12)
+    assert len(mean.get_xdata()) == max(n - 6, 2 - n % 2 if n > 1 else 1, 1)
+
+
+def test_the_mean_is_that_of_the_steps_around():
+    losses = np.random.default_rng(0).normal(3, 1, 60)
+    log = [{"step": i, "loss": float(loss)} for i, loss in enumerate(losses)]
+    ax = t0.loss_curve(SimpleNamespace(log=log), ax=axes())
+    mean = dict(zip(ax.lines[1].get_xdata(), ax.lines[1].get_ydata()))
+    assert set(mean) == set(range(3, 57)) and "centred mean of 21 logged steps" in ax.get_legend().get_texts()[0].get_text()
+    for i in (3, 9, 10, 30, 49, 56):
+        reach = min(10, i, 59 - i)
+        assert mean[i] == pytest.approx(losses[i - reach : i + reach + 1].mean())
+
+
+def test_validations_are_named_for_what_they_are_and_the_best_is_marked(tmp_path):
+    losses = [{"step": i, "loss": 3.0 - i / 100} for i in range(1, 41)]
+    medians = [{"step": step, "validation": {"a": a, "b": 0.5}} for step, a in ((20, 0.5), (40, 0.7))]
+    ax = t0.loss_curve(SimpleNamespace(log=losses + medians), ax=axes())
+    (right,) = [other for other in ax.figure.axes if other is not ax]
+    assert right.lines[0].get_ydata() == pytest.approx([50, 60]) and "median over prompts" in right.get_ylabel() and len(right.lines) == 1
+    selecting = [entry | {"mean": mean} for entry, mean in zip(medians, (0.65, 0.55))]
+    ax = t0.loss_curve(SimpleNamespace(log=losses + selecting), tmp_path / "loss.svg")
+    (right,) = [other for other in ax.figure.axes if other is not ax]
+    assert right.lines[0].get_ydata() == pytest.approx([65, 55]) and right.get_ylabel().endswith("(mean over tasks and prompts)")
+    assert right.lines[1].get_xydata().tolist() == [[20, 65]] and "best: 65.0 at step 20" in ax.get_legend().get_texts()[-1].get_text()
+    assert "lowest 2.600 at step 40. Validation, percent: 65.0 at step 20; 55.0" in (tmp_path / "loss.svg").read_text()

@@ -156,7 +156,7 @@ def test_the_page_escapes_every_text_asks_for_nothing_and_is_the_same_again():
     assert "<script" not in page and page.count("&lt;script&gt;") >= 4 and "1 of them failed" in page
     assert not re.search(r"(?:src|href)=(?!\"data:)", page) and "Published figures" in page
     assert page == evil_report().to_html(published=True)
-    assert page.count('<tr class="failed">') == 1 and page.count("<details>") == 1
+    assert page.count('<tr class="failed">') == 1 and page.count("<details>") == 2
 
 
 def test_the_page_without_matplotlib_draws_in_text(monkeypatch):
@@ -183,7 +183,7 @@ def test_the_page_in_a_browser(tmp_path):
         page.goto((tmp_path / "page.html").as_uri())
         page.click("summary")
         widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
-        assert len(widths) == 2 and all(widths) and not dialogs
+        assert len(widths) == 3 and all(widths) and not dialogs
         assert all(url.startswith(("file:", "data:")) for url in asked)
         assert EVIL in page.inner_text("tr.failed")
         page.set_viewport_size({"width": 390, "height": 800})
@@ -255,7 +255,7 @@ def test_texts_that_cannot_be_printed_stop_neither_page_nor_picture(tmp_path):
     report = report_of([8, 10], model="\ud800x a\x00b c\x1bd ]]> --> \u202ee", task="")
     page = report.to_html(tmp_path / "page.html")
     pictures = re.findall(r'src="data:image/svg\+xml;base64,([^"]*)"', page)
-    assert len(pictures) == 2
+    assert len(pictures) == 3
     for picture in pictures:
         xml.dom.minidom.parseString(base64.b64decode(picture))  # an error where a browser would show none
     assert t0.figures.figure4(report_of([8], model=""), ax=axes()).get_legend().get_texts()[0].get_text() == "\u200b"
@@ -282,3 +282,96 @@ def test_what_notebooks_show_of_examples_prompts_and_tasks():
     html = task._repr_html_()
     assert "&lt;t&gt;" in html and html.count("<table>") == 3 and "<t>" not in html
     assert 'style="color:#b3261e">x</span> is &lt;b&gt;?' in html  # the fields stand in colour
+
+
+def drawn_intervals(ax):
+    """[(place, low, value, high)] of what by_prompt draws, model by model."""
+    found = []
+    for container in ax.containers:
+        points, _, (bars,) = container
+        for (value, place), segment in zip(points.get_xydata(), bars.get_segments()):
+            found.append((place, segment[0][0], value, segment[1][0]))
+    return found
+
+
+def test_by_prompt_draws_each_value_with_its_interval_the_best_first():
+    report = report_of([8, 20, 12])
+    ax = t0.figures.by_prompt(report, ax=axes())
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["rte", "p1", "p2", "p0"]
+    by_name = {cell["prompt"]: cell for cell in report.cells}
+    wanted = [(i + 1, *(100 * by_name[name][key] for key in ("low", "value", "high"))) for i, name in enumerate(("p1", "p2", "p0"))]
+    assert sorted(drawn_intervals(ax)) == [pytest.approx(one) for one in wanted]
+    levels = {line.get_linestyle(): line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 2}
+    assert levels == {"-": pytest.approx(100 * report.summary[0]["median"]), "--": 50.0}
+    assert ax.get_xlim() == (0, 100) and ax.yaxis_inverted()
+    assert not any(line.get_clip_on() for line in ax.containers[0][0:1])  # a point at 100 is whole
+
+
+def test_by_prompt_sets_models_and_tasks_apart():
+    reports = [report_of([8, 10], "a"), report_of([15, 4], "b"), report_of([3], "b", task="wic")]
+    ax = t0.figures.by_prompt(reports, ax=axes())
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["rte", "p0", "p1", "wic", "p0"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    assert [round(place, 2) for place, *_ in drawn_intervals(ax)] == [0.85, 1.85, 1.15, 2.15, 4.15]
+    of_one = t0.figures.by_prompt(reports, "rte", "b", ax=axes())
+    assert [value for _, _, value, _ in drawn_intervals(of_one)] == pytest.approx([75.0, 20.0])
+    with pytest.raises(t0.ConfigError, match="no task 'rta' in the report; did you mean 'rte'?"):
+        t0.figures.by_prompt(reports, "rta")
+    failed = report_of([8])
+    failed.cells[0] |= {"status": "failed", "value": None, "low": None, "high": None}
+    with pytest.raises(t0.ConfigError, match="nothing to draw: no cell has a value"):
+        t0.figures.by_prompt(failed, text=True)
+
+
+def test_by_prompt_in_text():
+    lines = t0.figures.by_prompt(report_of([8, 20]), text=True, width=60).splitlines()
+    assert lines[0] == "rte" and lines[1].split() == ["p1", ":", "o", "100.0"]
+    assert re.fullmatch(r"  p0 +\|-+o-+:-+\|  +40\.0", lines[2]) and max(map(len, lines)) <= 60
+    both = t0.figures.by_prompt([report_of([8], "a"), report_of([10], "b")], text=True).splitlines()
+    assert [line.split()[0] for line in both[1:4]] == ["p0", "a", "b"]
+
+
+def test_points_of_like_values_stand_beside_one_another():
+    ax = t0.figures.figure4(report_of([20, 20, 20, 10]), ax=axes())
+    (points,) = [line for line in ax.lines if len(line.get_xdata()) == 4 and line.get_linestyle() == "None"]
+    assert len(set(points.get_xdata())) == 3 and points.get_xdata()[1] == points.get_xdata()[3] == 0 and not points.get_clip_on()
+    assert points.get_ydata().tolist() == [100, 100, 100, 50]
+
+
+def test_pictures_say_in_words_what_they_show(tmp_path):
+    needed("matplotlib", "pip install '.[plot]'")
+    report = report_of([8, 10, 12], model='a "<b>" \x00 é\u03bb')
+    draw = {"b": t0.figures.by_prompt, "f4": t0.figures.figure4, "f5": t0.figures.figure5, "h": t0.figures.heatmap}
+    words = {
+        "b": "rte, p2, a",
+        "f4": "50.0 (median of 3 prompts, 40.0 to 60.0; chance 50.0)",
+        "f5": "Bars, values",
+        "h": "p2 60.0; p1 50.0",
+    }
+    for name, figure in draw.items():
+        for kind in ("png", "svg", "pdf"):
+            figure(report, path=tmp_path / f"{name}.{kind}")
+        from PIL import Image
+
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            told = picture.info["Description"]
+        assert words[name] in told and "\x00" not in told and "\u03bb" in told
+        (described,) = re.findall("<dc:description>(.*)</dc:description>", (tmp_path / f"{name}.svg").read_text())
+        assert described == told.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        assert b"/Subject" in (tmp_path / f"{name}.pdf").read_bytes()
+
+
+def test_every_picture_of_the_page_has_its_words():
+    page = report_of([8, 10, 12], model=EVIL).to_html()
+    words = re.findall(r'<img alt="([^"]*)"', page)
+    assert page.count("<img") == len(words) == 3 and not any("<" in text for text in words)
+    assert "50.0 (median of 3 prompts" in words[0] and "rte, p2, " in words[1] and "p2 60.0; p1 50.0; p0 40.0" in words[2]
+
+
+def test_the_verb_report_draws_prompts(tmp_path, capsys):
+    from t0native.cli.main import main
+
+    needed("matplotlib", "pip install '.[plot]'")
+    report_of([8, 10]).save(tmp_path / "report.json")
+    assert main(["report", str(tmp_path), "--by-prompt", str(tmp_path / "b.svg"), "--task", "rte"]) == 0
+    assert "Values by prompt" in (tmp_path / "b.svg").read_text()

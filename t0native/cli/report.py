@@ -21,11 +21,12 @@ def add_report(verbs):
     parser.add_argument("--html", metavar="FILE", help="one page with tables and pictures, which needs no network")
     parser.add_argument("--csv", metavar="FILE", help="every cell, a line each, values as fractions of 1")
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
+    parser.add_argument("--by-prompt", metavar="FILE", help="each prompt's value with its 95 %% interval, as a picture")
     parser.add_argument("--bars", metavar="FILE", help="bars of the medians, as for BIG-bench")
     parser.add_argument("--errors", nargs="?", const=5, type=int, metavar="N", help="rows answered wrong, N a cell (5), with their texts")
     parser.add_argument("--confusion", action="store_true", help="which choice was taken for which; precision, recall and F1 of each")
-    parser.add_argument("--task", metavar="T", help="with --errors and --confusion: this task alone")
-    parser.add_argument("--prompt", metavar="P", help="the same: this prompt alone")
+    parser.add_argument("--task", metavar="T", help="with --errors, --confusion and --by-prompt: this task alone")
+    parser.add_argument("--prompt", metavar="P", help="with --errors and --confusion: this prompt alone")
     parser.add_argument("--published", action="store_true", help="published figures on the same datasets beside these, and what differs")
     json_option(parser)
 
@@ -64,17 +65,19 @@ def _run_report(args):
 
 def _find_of_rows(report, args):
     """{"errors", "confusion": what is asked for of them}."""
-    if args.errors is None and not args.confusion and (args.task or args.prompt):
-        raise ConfigError("report: --task and --prompt go with --errors and --confusion")
+    if args.errors is None and not args.confusion and (args.prompt or (args.task and args.by_prompt is None)):
+        raise ConfigError("report: --prompt goes with --errors and --confusion, --task with --by-prompt too")
     found = {} if args.errors is None else {"errors": report.errors(args.task, args.prompt, limit=args.errors)}
     return found | ({"confusion": report.confusion(args.task, args.prompt)} if args.confusion else {})
 
 
 def _draw(report, args):
-    from t0native.reports.figures import figure4, figure5
+    from t0native.reports.figures import by_prompt, figure4, figure5
 
     if args.plot is not None:
         figure4(report, args.plot, published=args.published)
+    if args.by_prompt is not None:
+        by_prompt(report, args.task, path=args.by_prompt)
     if args.bars is not None:
         figure5(report, args.bars)
 

@@ -5,9 +5,11 @@
     figure6({p: reports})   box plots: a dataset a place, a number p of training prompts a box
     figure7({d: reports})   the same by the number d of training datasets
     heatmap(report, task)   prompts by examples, the best and the easiest first: right, wrong, dropped
+    by_prompt(reports)      each prompt's value with its 95 % interval, the best first, a model a colour
 
 reports: a Report or several, which are shown side by side. ax=: an Axes to draw on; path=: a file (.png, .svg, .pdf), written
-whole or not at all; text=True: a str instead of a picture. Nothing is ever shown on a screen. Values in percent."""
+whole or not at all, with what it shows in words (alttext.py); text=True: a str instead of a picture. Nothing is ever shown on a
+screen. Values in percent."""
 
 from collections.abc import Mapping
 from numbers import Real
@@ -17,9 +19,23 @@ import numpy as np
 
 from t0native.base.errors import ConfigError, suggest
 from t0native.base.showing import shown
-from t0native.reports.plot import chances, check_picture, draw_boxes, label_of, metric_of, new_axes, save_figure, text_boxes, value_range
+from t0native.reports.alttext import by_prompt_in_words, heatmap_in_words, summary_in_words
+from t0native.reports.examples import select_cells
+from t0native.reports.plot import (
+    axis_in_text,
+    chances,
+    check_picture,
+    draw_boxes,
+    label_of,
+    legend_above,
+    metric_of,
+    new_axes,
+    save_figure,
+    text_boxes,
+    value_range,
+)  # fmt: skip
 
-__all__ = ["figure4", "figure5", "figure6", "figure7", "heatmap", "pooled"]
+__all__ = ["by_prompt", "by_prompt_words", "figure4", "figure5", "figure6", "figure7", "heatmap", "heatmap_words", "pooled"]
 
 _MARKS = "xD^vP*+s"
 _SHADES = ".:-=+*%#"  # from wrong to right
@@ -41,7 +57,7 @@ def figure4(reports, path=None, ax=None, published=False, text=False):
     if text:
         lines = [f"  {label} on {task}: {100 * value:.1f}" for (label, task), value in marks.items()]
         return "\n".join([text_boxes(report), *(["published:"] if lines else []), *lines])
-    return _save(_draw_marks(draw_boxes(report, None, _make_axes(report, path, ax)), report, marks), path)
+    return _save(_draw_marks(draw_boxes(report, None, _make_axes(report, path, ax)), report, marks), path, summary_in_words(report))
 
 
 def figure5(reports, path=None, ax=None, text=False):
@@ -63,15 +79,16 @@ def figure5(reports, path=None, ax=None, text=False):
         places = [tasks.index(entry["task"]) + (m - (len(models) - 1) / 2) * width for entry in own]
         lengths = np.array([100 * entry["median"] for entry in own])
         reach = [[max(0.0, at - 100 * e["low"]), max(0.0, 100 * e["high"] - at)] for at, e in zip(lengths, own)]
-        ax.barh(places, lengths, width * 0.9, xerr=np.array(reach).T, label=label_of(model), color=f"C{m}", alpha=0.7, capsize=2)
+        bars = {"label": label_of(model), "color": f"C{m}", "alpha": 0.7, "capsize": 2, "error_kw": {"clip_on": False}}
+        ax.barh(places, lengths, width * 0.9, xerr=np.array(reach).T, **bars)
     for t, chance in chances(entries, tasks):
         ax.plot([chance] * 2, [t - 0.45, t + 0.45], "--", color="gray", linewidth=1)
     ax.set_yticks(range(len(tasks)), [label_of(task) for task in tasks])
     ax.set_ylim(len(tasks) - 0.4, -0.6)  # the first task above
     ax.set_xlim(*value_range(entries))
-    ax.set_xlabel(f"{metric_of(report)}, median over prompts, % (dashed: chance)")
-    ax.legend(frameon=False, fontsize="small")
-    return _save(ax, path)
+    ax.set_xlabel(f"{metric_of(report)}, median over prompts and its 95 % interval, % (dashed: chance)")
+    legend_above(ax)
+    return _save(ax, path, summary_in_words(report, "Bars"))
 
 
 def figure6(reports_by_prompts, path=None, ax=None, text=False):
@@ -107,7 +124,8 @@ def heatmap(report, task=None, model=None, path=None, ax=None, text=False, width
     5
     """
     report = _join_reports(report)
-    prompts, rows = _sort_rows(*_select_rows(report, _choose(report, "task", task), _choose(report, "model", model)))
+    task, model = _choose(report, "task", task), _choose(report, "model", model)
+    prompts, rows = _sort_rows(*_select_rows(report, task, model))
     if text:
         return _write_heatmap(prompts, rows, width)
     if path is not None:
@@ -115,8 +133,142 @@ def heatmap(report, task=None, model=None, path=None, ax=None, text=False, width
     ax = new_axes(path, (8, 1.2 + 0.25 * len(prompts))) if ax is None else ax
     ax.imshow(np.ma.masked_invalid(rows), aspect="auto", interpolation="nearest", cmap="Blues", vmin=-0.15, vmax=1.0)
     ax.set_yticks(range(len(prompts)), [label_of(prompt) for prompt in prompts], fontsize="small")
-    ax.set_xlabel(f"{rows.shape[1]} examples (dark: right, light: wrong, white: dropped)")
-    return _save(ax, path)
+    ax.set_xlabel(f"{rows.shape[1]} examples, the easiest first (dark: right, light: wrong, white: dropped)")
+    return _save(ax, path, heatmap_words(report, task, model))
+
+
+def heatmap_words(report, task, model):
+    """What the heat map of a task and model shows, in words.
+
+    >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=5, label="new", progress=False)
+    >>> heatmap_words(report, "inference", "new")[:80]
+    'Prompts by examples: which prompt is right on which of 5 examples of inference, '
+    """
+    return heatmap_in_words(task, model, *_sort_rows(*_select_rows(report, task, model)))
+
+
+def by_prompt(reports, task=None, model=None, path=None, ax=None, text=False, width=72):
+    """Each prompt's value with its 95 % interval over rows: a point and a line; the best prompt of a task first, a colour a model; a thin
+    line at the model's median, dashed at chance. Returns as figure4.
+
+    task, model: a name; None: all.  width: of the text.  ConfigError for one that is not there, and where no cell has a value.
+
+    >>> report = t0.evaluate(t0.Model.mini(), t0.mini.held_out_tasks()[0], limit=20, progress=False)
+    >>> print(t0.figures.by_prompt(report, text=True, width=60).splitlines()[1])
+      take as given                         :           o  100.0
+    """
+    report = _join_reports(reports)
+    places = _order_by_prompt(report, task, model)
+    entries = [entry for entry in _list_entries(report) if (task in (None, entry["task"])) and model in (None, entry["model"])]
+    if text:
+        return _write_by_prompt(places, entries, width)
+    if path is not None:
+        check_picture(path)
+    models, last = _distinct_names(entries, "model"), max(place for place, _, _ in places)
+    ax = new_axes(path, (8, 1.2 + 0.25 * (last + 1) * (1 + 0.35 * (len(models) - 1)))) if ax is None else ax
+    for m, name in enumerate(models):
+        _draw_intervals(ax, [(at, cell) for at, _, cells in places for cell in cells if str(cell["model"]) == name], m, len(models))
+    for entry in entries:
+        _draw_levels(ax, entry, [at for at, of, cells in places if cells and of == entry["task"]], models.index(str(entry["model"])))
+    _label_prompts(ax, places)
+    ax.set_xlim(*value_range(entries))
+    ax.set_xlabel(f"{metric_of(report)} and its 95 % interval, % (thin: median, dashed: chance)")
+    legend_above(ax)
+    return _save(ax, path, by_prompt_words(report, task, model))
+
+
+def by_prompt_words(report, task=None, model=None):
+    """What `by_prompt` shows, in words.
+
+    >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=5, label="new", progress=False)
+    >>> by_prompt_words(report)[:60]
+    'Values by prompt with 95 % intervals, in percent. inference,'
+    """
+    return by_prompt_in_words([cell for _, _, cells in _order_by_prompt(report, task, model) for cell in cells])
+
+
+def _order_by_prompt(report, task, model):
+    """[(place from above, task, its cells)] of the prompts, the best of a task first; before each task one with no cells, its heading."""
+    places, tasks = [], {}
+    for cell in (report.cells[i] for i in select_cells(report, task, None, model)):
+        if cell["value"] is not None:
+            tasks.setdefault(cell["task"], {}).setdefault(cell["prompt"], []).append(cell)
+    if not tasks:
+        raise ConfigError("nothing to draw: no cell has a value")
+    for task, prompts in tasks.items():
+        places.append((len(places), task, []))
+        for of_prompt in sorted(prompts.values(), key=lambda them: -float(np.mean([cell["value"] for cell in them]))):
+            places.append((len(places), task, of_prompt))
+    return places
+
+
+def _draw_intervals(ax, points, m, n_models):
+    """Points and lines of one model, the m-th of n_models."""
+    values = np.array([100 * cell["value"] for _, cell in points])
+    reach = [[max(0.0, at - 100 * cell["low"]), max(0.0, 100 * cell["high"] - at)] for at, (_, cell) in zip(values, points)]
+    places = [place + 0.6 * (m - (n_models - 1) / 2) / n_models for place, _ in points]
+    style = {"fmt": "o", "markersize": 4, "capsize": 2, "linewidth": 1, "color": f"C{m}", "clip_on": False}
+    drawn = ax.errorbar(values, places, xerr=np.array(reach).T, label=label_of(points[0][1]["model"]), **style)
+    for line in (*drawn[1], *drawn[2]):
+        line.set_clip_on(False)
+
+
+def _draw_levels(ax, entry, places, m):
+    """The median of a task's prompts, and chance, as far as the task's places reach."""
+    ends = [min(places) - 0.5, max(places) + 0.5]
+    ax.plot([100 * entry["median"]] * 2, ends, "-", color=f"C{m}", linewidth=0.8, alpha=0.5, zorder=0)
+    if entry["chance"] is not None:
+        ax.plot([100 * entry["chance"]] * 2, ends, "--", color="gray", linewidth=1, zorder=0)
+
+
+def _label_prompts(ax, places):
+    ax.set_yticks([place for place, _, _ in places], [label_of(cells[0]["prompt"] if cells else task) for _, task, cells in places])
+    for label, (_, _, cells) in zip(ax.get_yticklabels(), places):
+        label.set(fontsize="small", fontweight="normal" if cells else "bold")
+    for line, (_, _, cells) in zip(ax.yaxis.get_ticklines()[::2], places):
+        line.set_visible(bool(cells))
+    ax.set_ylim(len(places) - 0.4, -0.6)  # the first above
+
+
+def _write_by_prompt(places, entries, width):
+    """Lines of prompts; of several models, one each below the prompt's name."""
+    models = _distinct_names(entries, "model")
+    names = [_one_line(name) for name in (models if len(models) > 1 else (cells[0]["prompt"] for _, _, cells in places if cells))]
+    wide = max(map(len, names))
+    size, lines = max(20, width - wide - 11 - 2 * (len(models) > 1)), []
+    of = {(entry["task"], entry["model"]): entry for entry in entries}
+    for _, task, cells in places:
+        if not cells:
+            lines.append(_one_line(task))
+            continue
+        if len(models) > 1:
+            lines.append(f"  {_one_line(cells[0]['prompt'])}")
+        for cell in cells:
+            name = _one_line(cell["model"] if len(models) > 1 else cell["prompt"])
+            line = _write_interval(cell, of[task, cell["model"]], size)
+            lines.append(f"  {'  ' * (len(models) > 1)}{name:<{wide}}  {line}  {100 * cell['value']:5.1f}")
+    indent = " " * (wide + 4 + 2 * (len(models) > 1))
+    return "\n".join([*lines, indent + axis_in_text(size), indent + "%: |-- o --| 95 % interval, : chance"])
+
+
+def _write_interval(cell, entry, size):
+    line = [" "] * size
+
+    def at(value):
+        return min(size - 1, max(0, round(value * (size - 1))))
+
+    for i in range(at(cell["low"]), at(cell["high"]) + 1):
+        line[i] = "-"
+    line[at(cell["low"])] = line[at(cell["high"])] = "|"
+    if entry["chance"] is not None and line[at(entry["chance"])] in " -":
+        line[at(entry["chance"])] = ":"
+    line[at(cell["value"])] = "o"
+    return "".join(line)
+
+
+def _one_line(name, most=24):
+    text = " ".join(str(name).split())
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 # ---- what is drawn ---------------------------------------------------------------------------------------------------
@@ -162,9 +314,9 @@ def _make_axes(report, path, ax, size=None):
     )
 
 
-def _save(ax, path):
+def _save(ax, path, words):
     if path is not None:
-        save_figure(ax.figure, Path(path))
+        save_figure(ax.figure, Path(path), words)
     return ax
 
 
@@ -187,7 +339,7 @@ def _draw_by_number(report, path, ax, text):
         own = [entry for entry in entries if str(entry["task"]) == task]
         places = [t + (models.index(str(entry["model"])) - (len(models) - 1) / 2) * 0.8 / len(models) for entry in own]
         ax.plot(places, [100 * entry["median"] for entry in own], color="black", linewidth=1, alpha=0.5)
-    return _save(ax, path)
+    return _save(ax, path, summary_in_words(report))
 
 
 def pooled(reports, label):
@@ -242,7 +394,7 @@ def _draw_marks(ax, report, marks):
         if points:
             ax.plot(*zip(*points), _MARKS[i % len(_MARKS)], color="black", markerfacecolor="white", markersize=6, label=label_of(label))
     if marks:
-        ax.legend(frameon=False, fontsize="small")
+        legend_above(ax)
     return ax
 
 
@@ -259,7 +411,7 @@ def _write_bars(entries, width=50):
 
 
 def _write_heatmap(prompts, rows, width):
-    names = [label if len(label) <= 24 else label[:21] + "..." for label in (" ".join(prompt.split()) for prompt in prompts)]
+    names = [_one_line(prompt) for prompt in prompts]
     wide = max(map(len, names))
     parts = np.array_split(np.arange(rows.shape[1]), min(rows.shape[1], max(20, width - wide - 3)))
     return "\n".join(f"{name:<{wide}} |{''.join(_shade(values[part]) for part in parts)}|" for name, values in zip(names, rows))

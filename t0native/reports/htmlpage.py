@@ -1,9 +1,9 @@
 """A report as one HTML page that needs nothing else: no network, no script; every text escaped, pictures inside.
 
-    title, models | the summary | box plots | prompts by examples, a picture a model and task | confusion matrices and errors, a cell each,
-    where the rows are at hand | every cell | published figures | about
+    title, models | the summary | box plots, and each prompt with its interval, a picture a task | prompts by examples, a picture a
+    model and task | confusion matrices and errors, a cell each, where the rows are at hand | every cell | published figures | about
 
-Pictures are SVG by matplotlib where it is installed, else text. The page is the same for the same report."""
+Pictures are SVG by matplotlib where it is installed, with what they show in words; else text. The page is the same for the same report."""
 
 import base64
 import io
@@ -11,9 +11,10 @@ from html import escape
 
 from t0native.base.errors import ConfigError
 from t0native.base.jsontext import json_text
+from t0native.reports.alttext import summary_in_words
 from t0native.reports.confusion import find_confusions
 from t0native.reports.errors import Errors, find_errors
-from t0native.reports.figures import figure4, heatmap
+from t0native.reports.figures import by_prompt, by_prompt_words, figure4, heatmap, heatmap_words
 from t0native.reports.published import beside_text
 from t0native.reports.tables import cell_rows, html_rows, html_table
 
@@ -23,7 +24,7 @@ STYLE = (
     "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#222;background:#fff}"
     "div.table{overflow-x:auto}table{border-collapse:collapse;font-size:13px;margin:.6rem 0}th,td{border-bottom:1px solid #ddd;"
     "padding:.2rem .6rem;text-align:left;vertical-align:top;max-width:30rem;overflow-wrap:break-word;unicode-bidi:isolate}"
-    "th{border-bottom:2px solid #888}"
+    "th{border-bottom:2px solid #888}caption{text-align:left;white-space:nowrap;font-weight:600}"
     "img{max-width:100%}pre{overflow-x:auto;font-size:12px}tr.failed td{background:#fbe9e7}details{margin:.6rem 0}summary{cursor:pointer}"
 )
 MOST_HEATMAPS = 60  # pictures of a page, lest it grow beyond what a browser likes
@@ -43,7 +44,7 @@ def html_page(report, published=False, title="Evaluation"):
     parts = [
         f"<h1>{escape(title)}</h1><p>{escape(subtitle)}. Values in percent; intervals are of 95 %.</p>",
         "<h2>Summary</h2>" + _wrap_table(html_table(report)),
-        "<h2>Prompts</h2>" + _draw_boxes(report, published),
+        "<h2>Prompts</h2>" + _draw_boxes(report, published) + _draw_by_prompt(report),
         "<h2>Examples</h2>" + _draw_heatmaps(report),
         *_show_rows(report),
         "<h2>Cells</h2>" + _tabulate_cells(report),
@@ -61,7 +62,21 @@ def html_page(report, published=False, title="Evaluation"):
 def _draw_boxes(report, published):
     if not any(entry["median"] is not None for entry in report.summary):
         return "<p>No cell has a value.</p>"
-    return _embed_picture(lambda **options: figure4(report, published=published, **options), "box plots over prompts")
+    return _embed_picture(lambda **options: figure4(report, published=published, **options), summary_in_words(report))
+
+
+def _draw_by_prompt(report):
+    """A picture a task: each of its prompts with its interval."""
+    tasks = list(dict.fromkeys(entry["task"] for entry in report.summary if entry["median"] is not None))
+    pictures = []
+    for task in tasks[:MOST_HEATMAPS]:
+        cells = [cell for cell in report.cells if cell["task"] == task]
+        lines = len({cell["prompt"] for cell in cells}) * (1 + 0.35 * (len({cell["model"] for cell in cells}) - 1))
+        picture = _embed_picture(
+            lambda ax=None, **options: by_prompt(report, task, ax=ax, **options), by_prompt_words(report, task), 1.5 + 0.25 * lines
+        )
+        pictures.append(f"<details><summary>{escape(str(task))}, by prompt</summary>{picture}</details>")
+    return "".join(pictures)
 
 
 def _draw_heatmaps(report):
@@ -72,7 +87,7 @@ def _draw_heatmaps(report):
         try:
             picture = _embed_picture(
                 lambda ax=None, **options: heatmap(report, task, model, ax=ax, **options),
-                f"prompts by examples of {name}",
+                heatmap_words(report, task, model),
                 _height(report, task, model),
             )
         except ConfigError:  # no cell of it has rows

@@ -11,8 +11,12 @@ from pathlib import Path
 from t0native.base.errors import ConfigError
 from t0native.base.files import check_place, write_bytes
 from t0native.base.showing import shown
+from t0native.reports.alttext import summary_in_words
 
-__all__ = ["chances", "check_picture", "draw_boxes", "label_of", "metric_of", "new_axes", "save_figure", "text_boxes", "value_range"]
+__all__ = [
+    "axis_in_text", "chances", "check_picture", "draw_boxes", "label_of", "legend_above", "metric_of", "new_axes", "printable",
+    "save_figure", "text_boxes", "value_range",
+]  # fmt: skip
 
 
 def text_boxes(report, width=72):
@@ -23,7 +27,7 @@ def text_boxes(report, width=72):
     tasks = list(dict.fromkeys(entry["task"] for entry in entries))
     wide = max(len(str(entry["model"])) for entry in entries) + 2
     size = max(20, width - wide - 6)
-    ticks = _draw_axis(size)
+    ticks = axis_in_text(size)
     lines = []
     for task in tasks:
         lines.append(str(task))
@@ -31,7 +35,12 @@ def text_boxes(report, width=72):
     return "\n".join([*lines, " " * (wide + 2) + ticks, " " * (wide + 2) + "%: |min [q1 M median q3] max|, : chance"])
 
 
-def _draw_axis(size):
+def axis_in_text(size):
+    """The numbers below a line of `size` characters from 0 to 100.
+
+    >>> axis_in_text(21)
+    '0    25   50   75   100'
+    """
     marks = [" "] * (size + 3)
     for value in (0, 25, 50, 75, 100):
         at = round(value / 100 * (size - 1))
@@ -77,16 +86,29 @@ def draw_boxes(report, path=None, ax=None):
                 values.append([100 * value for value in task_values])
         color = f"C{m}"
         boxes = ax.boxplot(values, positions=places, widths=0.8 * step, showfliers=False, patch_artist=True, medianprops={"color": "black"})
+        for part in sum(boxes.values(), []):
+            part.set_clip_on(False)  # a median of 100 is not half hidden by the frame
         for box in boxes["boxes"]:
             box.set(facecolor=color, alpha=0.35, edgecolor=color)
         for place, points in zip(places, values):
-            ax.plot([place] * len(points), points, ".", color=color, markersize=3)
+            ax.plot(_spread(place, points, 0.6 * step), points, ".", color=color, markersize=3, clip_on=False)
         ax.plot([], [], "s", color=color, label=label_of(model))
     _finish(ax, entries, tasks)
     ax.set_ylabel(f"{metric_of(report)}, %\n(a point a prompt; dashed: chance)")
     if path is not None:
-        save_figure(ax.figure, Path(path))
+        save_figure(ax.figure, Path(path), summary_in_words(report))
     return ax
+
+
+def _spread(place, points, width):
+    """Where points of a column stand: beside one another where their values are within one of a hundred, at most `width` apart."""
+    places, alike = [], {}
+    for i, value in enumerate(points):
+        alike.setdefault(round(value), []).append(i)
+    for i, value in enumerate(points):
+        row = alike[round(value)]
+        places.append(place + width * (row.index(i) - (len(row) - 1) / 2) / max(5, len(row)))
+    return places
 
 
 def _select_values(report, model, task):
@@ -102,7 +124,18 @@ def _finish(ax, entries, tasks):
     ax.set_xticks(range(len(tasks)), [label_of(task) for task in tasks], **slanted)
     ax.set_xlim(-0.6, len(tasks) - 0.4)
     ax.set_ylim(*value_range(entries))
-    ax.legend(frameon=False, fontsize="small")
+    legend_above(ax)
+
+
+def legend_above(ax):
+    """A legend above the frame, where it hides nothing; inside, where that has no room for it."""
+    names, style = ax.get_legend_handles_labels()[1], {"frameon": False, "fontsize": "small"}
+    room = 0.8 * ax.figure.get_figwidth()  # inches, about, of which a sign takes 0.075 and a mark 0.6
+    columns = min(4, len(names), int(room / (0.6 + 0.075 * max(map(len, names), default=1))))
+    if columns < 1 or -(-len(names) // columns) > 3:
+        ax.legend(**style)
+    else:
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.3, **style)
 
 
 def metric_of(report):
@@ -135,10 +168,14 @@ def label_of(name, most=40):
     >>> print(label_of("costs $5 to $6"))
     costs \\$5 to \\$6
     """
-    text = " ".join(str(name).split())
-    text = "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+    text = printable(" ".join(str(name).split()))
     text = text if len(text) <= most else text[: most - 3] + "..."
     return ("\u200b" if text.startswith("_") or not text else "") + text.replace("$", "\\$")
+
+
+def printable(text):
+    """A text whose signs can be printed, and stand in an SVG."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
 
 
 def check_picture(path):
@@ -172,8 +209,10 @@ def new_axes(path, size):
         return plt.subplots(figsize=size, layout="constrained")[1]
 
 
-def save_figure(figure, path):
-    """By the ending of the name; to a temporary name first."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix[1:].lower(), dpi=150)
+def save_figure(figure, path, words=None):
+    """By the ending of the name; to a temporary name first. words: what it shows, kept in the file where its kind has a place for it."""
+    buffer, kind = io.BytesIO(), path.suffix[1:].lower()
+    place = {"png": "Description", "svg": "Description", "pdf": "Subject"}.get(kind)
+    about = {} if words is None or place is None else {"metadata": {place: printable(words)}}
+    figure.savefig(buffer, format=kind, dpi=150, **about)
     write_bytes(path, buffer.getvalue())

@@ -1,6 +1,7 @@
 """The loss over the steps of a run, and what validation found, from its log: by matplotlib, or in text without it.
 
-A point of the text is the mean loss of the logged steps in its column; the picture shows each logged step and their running mean."""
+A point of the text is the mean loss of the logged steps in its column; the picture shows each logged step, and the mean of the logged steps
+around it, as many before as behind: 10 of each, towards the ends fewer, and 3 at least. It is where the loss is, neither ahead nor late."""
 
 import json
 from pathlib import Path
@@ -8,18 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from t0native.base.errors import ConfigError
-from t0native.reports.plot import check_picture, new_axes, save_figure
+from t0native.reports.alttext import curve_in_words
+from t0native.reports.plot import check_picture, legend_above, new_axes, save_figure
 
-__all__ = ["loss_curve"]
+__all__ = ["centred_mean", "loss_curve"]
 
 LOG = "log.jsonl"
 WIDTH, HEIGHT = 64, 8  # characters
-SMOOTH = 20  # logged steps, of the running mean
+AROUND, LEAST = 10, 3  # logged steps on either side of one, whose mean is drawn: most, and fewest
 
 
 def loss_curve(run, path=None, ax=None, text=False):
-    """The loss of each logged step; where the run was validated, the mean over the tasks' medians, %, on an axis of its own.
-    Returns the Axes, or a str with text=True; never shows a window.
+    """The loss of each logged step, and the mean around it; where the run was validated, the mean over tasks, %, on an axis of its own: of
+    their means over prompts, whose best step is marked, where the run selected by them, else of their medians. Returns the Axes, or a str
+    with text=True; never shows a window.
 
     run: the folder of a run, or a Run.  path: a file (.png, .svg, .pdf), written whole or not at all.  ax: an Axes to draw on.
     ConfigError where nothing is logged, ImportError without matplotlib, unless text=True.
@@ -36,25 +39,57 @@ def loss_curve(run, path=None, ax=None, text=False):
         check_picture(path)
     ax = new_axes(path, (7, 4)) if ax is None else ax
     ax.plot(steps, losses, ".", color="C0", alpha=0.3, markersize=3)
-    window = min(SMOOTH, len(losses))
-    ax.plot(steps[window - 1 :], np.convolve(losses, np.ones(window) / window, "valid"), color="C0", label="loss")
+    inner = slice(least := min(LEAST, (len(losses) - 1) // 2), len(losses) - least)
+    ax.plot(
+        steps[inner],
+        centred_mean(losses)[inner],
+        color="C0",
+        label=f"loss, centred mean of {min(2 * AROUND + 1, len(losses))} logged steps",
+    )
     ax.set_xlabel("step")
     ax.set_ylabel("loss, nats a target token")
-    _draw_validation(ax, log)
-    ax.legend(frameon=False, fontsize="small")
+    points, selected = _validations(log)
+    _draw_validation(ax, points, selected)
+    legend_above(ax)
     if path is not None:
-        save_figure(ax.figure, Path(path))
+        save_figure(ax.figure, Path(path), curve_in_words(steps.tolist(), losses, points))
     return ax
 
 
-def _draw_validation(ax, log):
-    validations = [(entry["step"], list(entry["validation"].values())) for entry in log if entry.get("validation")]
-    points = [(step, 100 * np.mean(values)) for step, values in validations if None not in values]
-    if points:
-        right = ax.twinx()
-        right.plot(*zip(*points), "s-", color="C1", markersize=4)
-        right.set_ylabel("validation, mean over tasks, %")
-        ax.plot([], [], "s-", color="C1", label="validation")
+def centred_mean(values, around=AROUND):
+    """Each value's mean with its neighbours, `around` of them before it and as many behind it, or fewer, where an end is nearer.
+
+    values: float64 [n].  Gives [n].
+
+    >>> centred_mean(np.array([0.0, 3.0, 6.0, 0.0]), around=1).tolist()
+    [0.0, 3.0, 3.0, 0.0]
+    """
+    sums, at = np.concatenate([[0.0], np.cumsum(values)]), np.arange(len(values))
+    reach = np.minimum(around, np.minimum(at, len(values) - 1 - at))
+    return (sums[at + reach + 1] - sums[at - reach]) / (2 * reach + 1)
+
+
+def _validations(log):
+    """([(step, percent)], whether a model was selected by them)."""
+    entries = [entry for entry in log if entry.get("validation")]
+    if any(entry.get("mean") is not None for entry in entries):  # of a run that selects
+        points = [(entry["step"], 100 * entry["mean"]) for entry in entries if entry.get("mean") is not None]
+        return points, True
+    values = [(entry["step"], list(entry["validation"].values())) for entry in entries]
+    return [(step, 100 * float(np.mean(them))) for step, them in values if None not in them], False
+
+
+def _draw_validation(ax, points, selected):
+    if not points:
+        return
+    right = ax.twinx()
+    right.plot(*zip(*points), "s-", color="C1", markersize=4)
+    right.set_ylabel("validation, %\n(mean over tasks " + ("and prompts)" if selected else "of the median over prompts)"))
+    ax.plot([], [], "s-", color="C1", label="validation")
+    if selected:
+        step, value = max(points, key=lambda point: point[1])  # of equal ones the first, as `select` keeps
+        right.plot([step], [value], "*", color="C1", markersize=12)
+        ax.plot([], [], "*", color="C1", markersize=9, linestyle="none", label=f"best: {value:.1f} at step {step:,}")
 
 
 def _read_log(run):
