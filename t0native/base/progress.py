@@ -2,7 +2,8 @@
 
     train  [#########-----------]  1,234/3,000  loss 1.832  81,204 tokens/s  1:12 left
 
-Nothing is printed where T0NATIVE_PROGRESS=0, or where the caller says progress=False."""
+In a notebook it is a widget, where tqdm and ipywidgets are installed. Nothing is shown where T0NATIVE_PROGRESS=0, or where the caller
+says progress=False."""
 
 import os
 import sys
@@ -30,11 +31,15 @@ class Progress:
         self.silent_until = self.started + delay
         self.line = ""
         self.shown = 0
+        self.widgets = _find_widgets() if self.on and stream is None else None  # the class of a notebook's bars
+        self.widget = None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *unused):
+        if self.widget is not None:
+            self.widget.close()
         if self.on and self.terminal and self.shown:
             self.stream.write("\r" + self.line.ljust(self.shown) + "\n")
             self.stream.flush()
@@ -44,10 +49,14 @@ class Progress:
         if not self.on:
             return
         now = time.monotonic()
-        interval = TERMINAL_INTERVAL if self.terminal else PLAIN_INTERVAL
-        if now < self.silent_until or now - self.drawn_at < interval and not (self.terminal and done == self.total):
+        renews = self.terminal or self.widgets is not None
+        interval = TERMINAL_INTERVAL if renews else PLAIN_INTERVAL
+        if now < self.silent_until or now - self.drawn_at < interval and not (renews and done == self.total):
             return
         self.drawn_at = now
+        if self.widgets is not None:
+            self._show_widget(done, facts)
+            return
         self.line = self._line(done, facts, now)
         if self.terminal:
             self.stream.write("\r" + self.line.ljust(self.shown))
@@ -56,12 +65,33 @@ class Progress:
             self.stream.write(self.line + "\n")
         self.stream.flush()
 
+    def _show_widget(self, done, facts):
+        if self.widget is None:
+            self.widget = self.widgets(total=self.total, initial=self.first, desc=self.what, dynamic_ncols=True)
+            self.widget.start_t -= time.monotonic() - self.started
+        self.widget.initial, self.widget.n = self.first, done
+        self.widget.set_postfix_str("  ".join(facts), refresh=False)
+        self.widget.refresh()
+
     def _line(self, done, facts, now):
         filled = WIDTH * done // max(1, self.total)
         bar = f"[{'#' * filled}{'-' * (WIDTH - filled)}]  " if self.terminal else ""
         rate = (done - self.first) / max(1e-9, now - self.started)
         left = [f"{clock((self.total - done) / rate)} left"] if rate > 0 and done < self.total else []
         return "  ".join([f"{self.what}  {bar}{done:,}/{self.total:,}", *facts, *left])
+
+
+def _find_widgets():
+    """tqdm's bar of notebooks, where this is one and tqdm and ipywidgets are installed; else None. IPython is not imported for it."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if getattr(shell, "kernel", None) is None:  # no IPython, or one in a terminal
+        return None
+    try:
+        import ipywidgets  # noqa: F401  tqdm's would fail without it
+        from tqdm.notebook import tqdm
+    except ImportError:
+        return None
+    return tqdm
 
 
 def clock(seconds):

@@ -33,6 +33,7 @@ from t0native.generation.generation import generate, results_of, stream, warn_cu
 from t0native.generation.options import GENERATION_FILE, options_in_config, options_of
 from t0native.models.pickling import FileWeights, weights_to_pickle
 from t0native.models.scoring import score_pairs
+from t0native.models.showing import model_html, ranking_html, ranking_text
 from t0native.models.tokenizing import load_tokenizer, mismatch
 from t0native.text.sequences import Sequences, as_list, check_ids, inputs_of
 
@@ -47,10 +48,10 @@ _KERNELS = Kind(one_of(*kernel_sets.available()).fits, f"a set that this process
 MINI = Path(__file__).parents[1] / "mini" / "baselines"  # a folder a carried model
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ranking:
     """The choices of one input, judged. Scores are summed log-likelihoods (nats), lengths count tokens with the end token;
-    normalized: scores divided by lengths.
+    normalized: scores divided by lengths. In a notebook it shows itself, with each choice's share of the likelihood of all.
 
     >>> ranking = t0.mini.new_model(0).rank("Does Anna drink tea?", ["Yes", "No"])
     >>> ranking.choice == ["Yes", "No"][ranking.index], ranking.scores.shape, ranking.lengths.tolist()
@@ -62,6 +63,7 @@ class Ranking:
     scores: np.ndarray  # float64 [choices]
     lengths: np.ndarray  # int64 [choices]
     token_scores: list | None = None  # on request: of each choice, float32 [length], the log-likelihoods of its tokens
+    choices: list | None = None  # all of them, as they were given
 
     @property
     def normalized(self):
@@ -72,6 +74,12 @@ class Ranking:
         True
         """
         return self.scores / self.lengths
+
+    def __repr__(self):
+        return ranking_text(self)
+
+    def _repr_html_(self):
+        return ranking_html(self)
 
 
 class Model:
@@ -292,7 +300,7 @@ class Model:
             own = slice(at, at := at + len(row))
             part, lengths = scores[own], targets.lengths[own]
             best = int(np.argmax(part / lengths if length_normalize else part))
-            rankings.append(Ranking(row[best], best, part, lengths, tokens[own] if token_scores else None))
+            rankings.append(Ranking(row[best], best, part, lengths, tokens[own] if token_scores else None, row))
         return rankings[0] if single else rankings
 
     def score(
@@ -483,6 +491,9 @@ class Model:
             f"<Model {head}{self.parameters:,} weights, d_model {c.d_model}, {c.num_layers} + {c.num_decoder_layers} layers, "
             f"{c.num_heads} heads, vocabulary {c.vocab_size}, {self.dtype}, kernels {self.core.kernels}>"
         )
+
+    def _repr_html_(self):
+        return model_html(self)
 
 
 def _new_core(config, kernels, dtype):

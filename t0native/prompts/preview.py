@@ -5,6 +5,7 @@ Prompt.preview(example)   Preview: input, target and choices, each part as piece
 from html import escape
 
 from t0native.base.errors import TemplateError
+from t0native.base.htmltext import facts_table
 
 __all__ = ["Preview", "colour_fields", "example_html", "preview", "prompt_html", "task_html"]
 
@@ -34,7 +35,7 @@ class Preview:
     def _repr_html_(self):
         texts = ["".join(_FIELD + escape(text) + "</span>" if field else escape(text) for text, field in part) for part in self.parts]
         choices = None if self.choices is None else [escape(choice) for choice in self.choices]
-        return _table(_name_parts(texts, choices, self.dropped and escape(self.dropped)))
+        return facts_table(_name_parts(texts, choices, self.dropped and escape(self.dropped)))
 
 
 def preview(prompt, example, seed=0, index=0):
@@ -67,13 +68,13 @@ def _pieces(text):
 def example_html(example):
     """A PromptedExample as a table."""
     choices = None if example.choices is None else [escape(choice) for choice in example.choices]
-    return _table(_name_parts([escape(example.input), escape(example.target)], choices, None))
+    return facts_table(_name_parts([escape(example.input), escape(example.target)], choices, None))
 
 
 def prompt_html(prompt):
     """A prompt as a table: its template and answer choices as they are written."""
     rows = [("prompt", prompt.name), ("template", prompt.jinja), ("answer choices", prompt.answer_choices), ("reference", prompt.reference)]
-    return _table([(name, escape(str(value))) for name, value in rows if value])
+    return facts_table([(name, escape(str(value))) for name, value in rows if value])
 
 
 def task_html(task):
@@ -86,7 +87,7 @@ def task_html(task):
         ("rows", len(task)),
         ("prompts", len(task.prompts)),
     ]
-    html = _table([(key, escape(str(value))) for key, value in facts]) + f"<p>First rows, prompt {escape(str(name))}:</p>"
+    html = facts_table([(key, escape(str(value))) for key, value in facts]) + f"<p>First rows, prompt {escape(str(name))}:</p>"
     for index in range(min(_ROWS, len(task))):
         try:
             html += _row_html(task, name, index)
@@ -108,11 +109,3 @@ def _name_parts(texts, choices, dropped):
     if choices is not None:
         rows.append(("choices", " | ".join(choices)))
     return rows + ([("dropped", dropped)] if dropped else [])
-
-
-def _table(rows):
-    cells = (
-        f'<tr><th style="text-align:left">{name}</th><td style="white-space:pre-wrap;text-align:left">{value}</td></tr>'
-        for name, value in rows
-    )
-    return f"<table>{''.join(cells)}</table>"

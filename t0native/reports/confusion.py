@@ -14,9 +14,10 @@ from html import escape
 import numpy as np
 
 from t0native.base.errors import ConfigError
+from t0native.base.htmltext import html_rows
 from t0native.reports.errors import NOT_AT_HAND
 from t0native.reports.examples import examples_in_words, select_cells
-from t0native.reports.tables import html_rows, latex_table, markdown_table, percent, text_table
+from t0native.reports.tables import latex_table, markdown_table, percent, text_table
 
 __all__ = ["Confusion", "Confusions", "find_confusions"]
 

@@ -9,8 +9,9 @@ from html import escape
 
 from t0native.base.arguments import check, whole
 from t0native.base.errors import ConfigError
+from t0native.base.htmltext import html_rows
 from t0native.reports.examples import best_value, examples_in_words, select_cells
-from t0native.reports.tables import html_rows, latex_table, markdown_table
+from t0native.reports.tables import latex_table, markdown_table
 
 __all__ = ["Errors", "NOT_AT_HAND", "find_errors"]
 

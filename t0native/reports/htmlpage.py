@@ -10,13 +10,14 @@ import io
 from html import escape
 
 from t0native.base.errors import ConfigError
+from t0native.base.htmltext import html_rows
 from t0native.base.jsontext import json_text
 from t0native.reports.alttext import summary_in_words
 from t0native.reports.confusion import find_confusions
 from t0native.reports.errors import Errors, find_errors
 from t0native.reports.figures import by_prompt, by_prompt_words, figure4, heatmap, heatmap_words
 from t0native.reports.published import beside_text
-from t0native.reports.tables import cell_rows, html_rows, html_table
+from t0native.reports.tables import cell_rows, html_table
 
 __all__ = ["html_page"]
 

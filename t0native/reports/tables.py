@@ -4,13 +4,14 @@ import csv
 import io
 from html import escape
 
+from t0native.base.htmltext import html_rows
 from t0native.base.jsontext import json_text
 from t0native.reports.cell import CELL
 from t0native.reports.winobias import gap_lines
 from t0native.tasks.metrics import METRICS
 
 __all__ = [
-    "cell_rows", "csv_text", "html_rows", "html_table", "latex", "latex_table", "markdown", "markdown_table", "notes", "percent",
+    "cell_rows", "csv_text", "html_table", "latex", "latex_table", "markdown", "markdown_table", "notes", "percent",
     "summary_table", "text_table",
 ]  # fmt: skip
 
@@ -167,14 +168,6 @@ def csv_text(report):
             values = (cell.get(name) for name in CELL)
             writer.writerow([json_text(value, "null", ensure_ascii=False) if isinstance(value, dict) else value for value in values])
         return text.getvalue()
-
-
-def html_rows(head, rows, classes=None):
-    """A table whose every text is escaped; classes: of the rows."""
-    titles = "".join(f"<th>{escape(str(name))}</th>" for name in head)
-    marks = [f' class="{name}"' if name else "" for name in classes] if classes else [""] * len(rows)
-    body = "".join(f"<tr{mark}>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for mark, row in zip(marks, rows))
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def html_table(report):

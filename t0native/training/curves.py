@@ -12,7 +12,7 @@ from t0native.base.errors import ConfigError
 from t0native.reports.alttext import curve_in_words
 from t0native.reports.plot import check_picture, legend_above, new_axes, save_figure
 
-__all__ = ["centred_mean", "loss_curve"]
+__all__ = ["centred_mean", "loss_curve", "read_points"]
 
 LOG = "log.jsonl"
 WIDTH, HEIGHT = 64, 8  # characters
@@ -90,6 +90,16 @@ def _draw_validation(ax, points, selected):
         step, value = max(points, key=lambda point: point[1])  # of equal ones the first, as `select` keeps
         right.plot([step], [value], "*", color="C1", markersize=12)
         ax.plot([], [], "*", color="C1", markersize=9, linestyle="none", label=f"best: {value:.1f} at step {step:,}")
+
+
+def read_points(run):
+    """(steps int64 [n], losses float64 [n]) of what a Run has logged; empty where nothing is.
+
+    >>> read_points(t0.train(t0.mini.new_model(0), t0.mini.training_tasks(["values"]), steps=2, batch_size=4, progress=False))[0].tolist()
+    [2]
+    """
+    points = [(entry["step"], entry["loss"]) for entry in run.log if isinstance(entry.get("loss"), float)]
+    return np.array([step for step, _ in points], np.int64), np.array([loss for _, loss in points], np.float64)
 
 
 def _read_log(run):

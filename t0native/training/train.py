@@ -32,6 +32,7 @@ from t0native.training.scalars import Scalars, check_tensorboard
 from t0native.training.schedules import rate_at
 from t0native.training.selection import check_selection
 from t0native.training.settings import Settings
+from t0native.training.showing import run_html
 from t0native.training.trainer import Trainer
 
 if TYPE_CHECKING:  # of annotations alone
@@ -78,6 +79,9 @@ class Run:
         stopped = f", stopped: {self.stopped}" if self.stopped else ""
         dropped = f", {sum(self.dropped.values()):,} rows dropped" if self.dropped else ""
         return f"Run({self.steps} steps{last}, {self.tokens:,} tokens{dropped}, {self.seconds:.1f} s{stopped}, path={str(self.path)!r})"
+
+    def _repr_html_(self):
+        return run_html(self)
 
 
 def train(
