@@ -3,7 +3,7 @@
     python tests/fuzz_evaluation.py [--kills 100] [--seed 0]
 
 The command says what it found and exits with 1 where a run did not end with the bytes of an uninterrupted one (report.json, report.md
-and every file of examples), or where a cell of the journal was done twice. test_journal.py runs a few kills of it."""
+and every file of examples, those in words too), or where a cell of the journal was done twice. test_journal.py runs a few kills of it."""
 
 import argparse
 import os
@@ -51,7 +51,7 @@ def evaluate_and_die(run, after, at_write):
         return found
 
     files.os.fsync, files.os.replace, Journal.finish = counted(os.fsync), counted(os.replace), finish
-    t0.evaluate(t0.mini.new_model(0), "mini", limit=ROWS, progress=False, out=run)
+    t0.evaluate(t0.mini.new_model(0), "mini", limit=ROWS, progress=False, out=run, write_examples=True)
 
 
 def go_on(run, after=0.0, at_write=0):
@@ -70,7 +70,7 @@ def _environment():
 
 def bytes_of(run):
     """{name: bytes} of what a run leaves, but for its times and its journal."""
-    names = [run / "report.json", run / "report.md", *sorted((run / "examples").iterdir())]
+    names = [run / "report.json", run / "report.md", *sorted(path for path in (run / "examples").rglob("*") if path.is_file())]
     return {str(path.relative_to(run)): path.read_bytes() for path in names}
 
 
@@ -97,7 +97,8 @@ def fuzz(folder, kills, seed):
         while True:
             by_time = chance.random() < 0.5
             after = chance.uniform(0.0001, 0.05) if by_time else 0.0
-            hit = killed < kills and go_on(run, after, 0 if by_time else chance.randrange(1, 40))
+            at_write = 3 * before + chance.randrange(1, 60)  # of each finished cell the examples in words are written again
+            hit = killed < kills and go_on(run, after, 0 if by_time else at_write)
             if not hit:
                 go_on(run)
                 break
