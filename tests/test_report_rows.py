@@ -189,6 +189,8 @@ def test_the_command_shows_both(tmp_path, capsys):
     assert main(["report", str(tmp_path), "--errors", "--confusion", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert len(found["errors"]) == 10 and [one["labels"] for one in found["confusion"]] == [WORDS, WORDS]
+    assert main(["report", str(tmp_path), "--errors", "--confusion", "--latex", str(tmp_path / "r.tex"), "--markdown"]) == 0
+    assert (tmp_path / "r.tex").read_text().count(r"\begin{tabular}") == 4 and "| right \\\\ predicted |" in capsys.readouterr().out
     assert main(["report", str(tmp_path), "--prompt", "a"]) == 2 and "--errors" in capsys.readouterr().err
     (tmp_path / "alone").mkdir()
     t0.Report.load(tmp_path).save(tmp_path / "alone" / "report.json")

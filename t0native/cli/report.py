@@ -17,7 +17,7 @@ def add_report(verbs):
     parser = verb(verbs, "report", _run_report, "show saved reports, several side by side", examples)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a folder with report.json, or the file")
     parser.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help="Markdown, to FILE or printed")
-    parser.add_argument("--latex", metavar="FILE", help="the summary as a LaTeX table")
+    parser.add_argument("--latex", metavar="FILE", help="the summary as a LaTeX table; with --errors and --confusion theirs too")
     parser.add_argument("--html", metavar="FILE", help="one page with tables and pictures, which needs no network")
     parser.add_argument("--csv", metavar="FILE", help="every cell, a line each, values as fractions of 1")
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
@@ -38,19 +38,20 @@ def _run_report(args):
     from t0native.reports.tables import csv_text
 
     report = Report.merge([Report.load(path) for path in args.runs])
+    of_rows = _find_of_rows(report, args)
     _draw(report, args)
     if args.latex is not None:
-        write_text(args.latex, report.to_latex())
+        write_text(args.latex, "\n".join([report.to_latex(), *(them.to_latex() for them in of_rows.values())]))
     if args.csv is not None:
         write_text(args.csv, csv_text(report))
     if args.html is not None:
         report.to_html(args.html, args.published)
-    if args.markdown == "-":
-        print(report.to_markdown(), end="")
-        return FINE
     if args.markdown is not None:
-        write_text(args.markdown, report.to_markdown())
-    of_rows = _find_of_rows(report, args)
+        tables = "\n".join([report.to_markdown(), *(them.to_markdown() for them in of_rows.values())])
+        if args.markdown == "-":
+            print(tables, end="")
+            return FINE
+        write_text(args.markdown, tables)
     if args.json:
         found = {name: [one if name == "errors" else one.to_dict() for one in them] for name, them in of_rows.items()}
         print_json({"cells": report.cells, "summary": report.summary, "about": report.about} | found)

@@ -9,9 +9,14 @@
 
 A quotient by 0 is not defined: None, shown as "-"."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 from html import escape
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from t0native.base.errors import ConfigError
 from t0native.base.htmltext import html_rows
@@ -40,11 +45,14 @@ class Confusion:
     yes                 3    7       77.8    70.0  73.7       10
     """
 
-    def __init__(self, model, task, prompt, labels, matrix):
+    labels: list[str]
+    matrix: NDArray[np.int64]
+
+    def __init__(self, model: str, task: str, prompt: str, labels: Iterable[str], matrix: ArrayLike) -> None:
         self.model, self.task, self.prompt, self.labels, self.matrix = model, task, prompt, list(labels), np.asarray(matrix, np.int64)
 
     @property
-    def n(self):
+    def n(self) -> int:
         """Rows.
 
         >>> Confusion("m", "t", "p", ["a"], [[3]]).n
@@ -53,7 +61,7 @@ class Confusion:
         return int(self.matrix.sum())
 
     @property
-    def accuracy(self):
+    def accuracy(self) -> float | None:
         """The share of rows whose right choice was predicted.
 
         >>> Confusion("m", "t", "p", ["a", "b"], [[3, 1], [0, 0]]).accuracy
@@ -62,7 +70,7 @@ class Confusion:
         return _quotient(np.trace(self.matrix), self.n)
 
     @property
-    def classes(self):
+    def classes(self) -> list[dict[str, Any]]:
         """A dict a class: label, precision, recall, f1 (None where not defined), support, predicted (rows).
 
         >>> Confusion("m", "t", "p", ["a", "b"], [[3, 0], [1, 0]]).classes[1]
@@ -82,7 +90,7 @@ class Confusion:
         ]
 
     @property
-    def macro_f1(self):
+    def macro_f1(self) -> float | None:
         """The mean of the classes' F1; None without rows.
 
         >>> Confusion("m", "t", "p", ["a", "b", "never"], [[3, 1, 0], [0, 4, 0], [0, 0, 0]]).macro_f1
@@ -91,7 +99,7 @@ class Confusion:
         known = [one["f1"] for one in self.classes if one["f1"] is not None]
         return float(np.mean(known)) if known else None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """All of it as values that JSON has.
 
         >>> sorted(Confusion("m", "t", "p", ["a"], [[3]]).to_dict())
@@ -101,7 +109,7 @@ class Confusion:
         return own | {"matrix": self.matrix.tolist()}
 
     @property
-    def title(self):
+    def title(self) -> str:
         """What it is of, in one line."""
         figures = f"accuracy {percent(self.accuracy)}, macro F1 {percent(self.macro_f1)}"
         return f"{self.task}, {self.prompt}, {self.model}: {self.n:,} rows, {figures}"
@@ -117,7 +125,7 @@ class Confusion:
         table = html_rows(head, rows).replace("<table>", f"<table><caption>{escape(self.title)}</caption>", 1)
         return table + "".join(f"<p>{escape(line)}</p>" for line in self._commonest())
 
-    def to_markdown(self):
+    def to_markdown(self) -> str:
         """The matrix and the classes' figures as a table in Markdown.
 
         >>> print(Confusion("m", "t", "p", ["a"], [[3]]).to_markdown().splitlines()[-1])
@@ -126,7 +134,7 @@ class Confusion:
         head, *rows = self._table()
         return "\n".join([self.title, "", markdown_table(head, rows), *self._commonest()]) + "\n"
 
-    def to_latex(self):
+    def to_latex(self) -> str:
         """The same as a tabular of booktabs, every text escaped.
 
         >>> print(Confusion("m", "t", "p", ["a"], [[3]]).to_latex().splitlines()[0])
@@ -153,7 +161,7 @@ class Confusion:
         return lines[:_COMMONEST]
 
 
-class Confusions(list):
+class Confusions(list[Confusion]):
     """A Confusion a cell. left_out: {(model, task, prompt): why it has none}.
 
     >>> report = t0.evaluate(t0.Model.mini(), t0.mini.held_out_tasks()[0], limit=20, progress=False)
@@ -161,7 +169,9 @@ class Confusions(list):
     ['Yes', 'No']
     """
 
-    def __init__(self, confusions, left_out):
+    left_out: dict[tuple[str, str, str], str]
+
+    def __init__(self, confusions: Iterable[Confusion], left_out: Mapping[tuple[str, str, str], str]) -> None:
         super().__init__(confusions)
         self.left_out = dict(left_out)
 
@@ -173,7 +183,7 @@ class Confusions(list):
     def _repr_html_(self):
         return "".join([*(one._repr_html_() for one in self), *(f"<p>{escape(line)}</p>" for line in self._notes())])
 
-    def to_markdown(self):
+    def to_markdown(self) -> str:
         """All of them in Markdown.
 
         >>> Confusions([], {}).to_markdown()
@@ -181,7 +191,7 @@ class Confusions(list):
         """
         return "\n".join([*(one.to_markdown() for one in self), *self._notes()])
 
-    def to_latex(self):
+    def to_latex(self) -> str:
         """A tabular a cell.
 
         >>> Confusions([], {}).to_latex()

@@ -5,7 +5,11 @@ wrong   a row whose value is not the best that its metric gives (examples.py); o
 
 Texts come from the evaluation just made, or from its folder where it was asked for write_examples; else inputs are unknown."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 from t0native.base.arguments import check, whole
 from t0native.base.errors import ConfigError
@@ -23,7 +27,7 @@ _LIMIT = whole(1).or_none()
 _SHORT, _LONG = 400, 4000  # characters of a text that are shown
 
 
-class Errors(list):
+class Errors(list[dict[str, Any]]):
     """Dicts, one a row that was answered wrong: model, task, prompt, row, value, input (None where it is not known), choices, target,
     prediction, index, scores, lengths (evaluation/texts.py says what each is). Print it; in a notebook it shows itself.
 
@@ -35,12 +39,14 @@ class Errors(list):
     (True, True)
     """
 
-    def __init__(self, errors, counts):
+    counts: dict[tuple[str, str, str], tuple[int, int]]
+
+    def __init__(self, errors: Iterable[dict[str, Any]], counts: Mapping[tuple[str, str, str], tuple[int, int]]) -> None:
         super().__init__(errors)
         self.counts = dict(counts)
 
     @property
-    def total(self):
+    def total(self) -> int:
         """Rows answered wrong, whether they are in the list or not.
 
         >>> t0.evaluate(t0.Model.mini(), t0.mini.held_out_tasks()[0], limit=4, progress=False).errors(limit=1).total
@@ -70,7 +76,7 @@ class Errors(list):
     def _repr_html_(self):
         return f"<p>{escape(self._title())}</p>" + (self.html_rows() if self else "")
 
-    def html_rows(self, columns=("model", "task", "prompt", "row", "input", "choices", "target", "prediction")):
+    def html_rows(self, columns: Sequence[str] = ("model", "task", "prompt", "row", "input", "choices", "target", "prediction")) -> str:
         """A table in HTML, every text escaped, its white space as it is.
 
         >>> Errors([], {}).html_rows(["row"])
@@ -79,7 +85,7 @@ class Errors(list):
         table = html_rows(columns, [[_clip(str(_shown(error, name)), _LONG) for name in columns] for error in self])
         return table.replace("<td>", '<td style="text-align:left;white-space:pre-wrap">')
 
-    def to_markdown(self):
+    def to_markdown(self) -> str:
         """A table in Markdown, a line a row.
 
         >>> print(t0.evaluate(t0.Model.mini(), t0.mini.held_out_tasks()[0], limit=1, progress=False).errors().to_markdown().splitlines()[0])
@@ -87,7 +93,7 @@ class Errors(list):
         """
         return markdown_table(_HEAD, self._rows()) + "\n"
 
-    def to_latex(self):
+    def to_latex(self) -> str:
         """A tabular of booktabs, every text escaped and cut at 400 characters; inputs in a column that breaks lines.
 
         >>> print(Errors([], {}).to_latex().splitlines()[0])

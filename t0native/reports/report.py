@@ -17,8 +17,8 @@ from t0native.base.files import write_text
 from t0native.base.showing import shown
 from t0native.reports import analysis, plot, tables
 from t0native.reports.cell import CELL, CellRecord
-from t0native.reports.confusion import find_confusions
-from t0native.reports.errors import find_errors
+from t0native.reports.confusion import Confusions, find_confusions
+from t0native.reports.errors import Errors, find_errors
 from t0native.reports.examples import read_examples
 from t0native.reports.htmlpage import html_page
 from t0native.reports.published import beside
@@ -141,7 +141,7 @@ class Report:
         i = self.cells.index(cell)
         return read_examples(self.folders[i], cell, self.answers[i])
 
-    def errors(self, task=None, prompt=None, model=None, limit=20):
+    def errors(self, task: str | None = None, prompt: str | None = None, model: str | None = None, limit: int | None = 20) -> Errors:
         """The rows that were answered wrong, with their texts: a list of dicts with model, task, prompt, row, value, input, choices,
         target, prediction, scores; it prints itself, and `to_latex` and `to_markdown` give tables. From the evaluation just made, or of a
         report loaded from the folder of evaluate(out=), where inputs are known after write_examples=True.
@@ -155,7 +155,7 @@ class Report:
         """
         return find_errors(self, task, prompt, model, limit)
 
-    def confusion(self, task=None, prompt=None, model=None):
+    def confusion(self, task: str | None = None, prompt: str | None = None, model: str | None = None) -> Confusions:
         """Which choice was taken for which: a list of Confusion, one a cell whose choices are the same set for every row, with labels,
         matrix (int64 [right, predicted]), accuracy, macro_f1 and classes (precision, recall, f1, support of each); it prints itself, and
         `to_latex` and `to_markdown` give tables. `left_out` says why other cells have none.  Arguments, errors and where rows come from: as
