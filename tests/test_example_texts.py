@@ -233,3 +233,12 @@ def test_right_is_the_best_value_of_the_metric():
     for metric, wanted in values.items():
         assert [in_words(record | {"value": value}, None, metric)["right"] for value in (1.0, 0.5, 0.0)] == wanted
     assert in_words(record | {"value": None}, None, "accuracy")["right"] is None
+
+
+def test_a_folder_that_is_moved_away_is_not_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluation.Journal, "finish", lambda self, cell, *rest: (tmp_path / "run").rename(tmp_path / "moved") and "a name")
+    model = FakeModel()
+    model.fingerprint = "a"
+    with pytest.raises(FileNotFoundError):
+        t0.evaluate(model, t0.Task("t", rows_of(3), {"p": yes_no("p")}), out=tmp_path / "run", write_examples=True, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["moved"]

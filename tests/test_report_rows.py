@@ -202,3 +202,12 @@ def test_a_prompt_of_the_miniature_agrees_with_its_cell():
     report = t0.evaluate(t0.Model.mini(), t0.mini.held_out_tasks()[0], limit=30, progress=False)
     for cell, one in zip(report.cells, report.confusion()):
         assert one.accuracy == pytest.approx(cell["value"]) and one.n == cell["n"]
+
+
+def test_no_text_of_a_row_commands_a_terminal():
+    prompt = FakePrompt("p\x1b[2J", lambda row: ("\x1b]0;title\x07" + "x" * 2000 + " Which?", "a\x1b[0m", ["b\x9b", "a\x1b[0m"]))
+    report = t0.evaluate(FakeModel(), t0.Task("t\x1b", rows_of(2), {prompt.name: prompt}), progress=False)
+    for them in (report.errors(), report.confusion()):
+        assert len(them) > 0 and all(line.isprintable() for line in str(them).splitlines())
+    assert "\\x1b]0;title" in str(report.errors()) and str(report.errors()).count(" Which?") == 2 and len(str(report.errors())) < 1500
+    assert report.errors()[0]["input"].startswith("\x1b]0;title")

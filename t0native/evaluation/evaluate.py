@@ -183,13 +183,16 @@ class _Run:
         if answers is not None:
             answers = cell.judge(answers, self.settings["seed"])
             if not cell.failed:
-                self._keep(cell, answers, journal.file_of(cell))
+                self._keep(cell, answers, journal.file_of(cell), journal)
             cell.rows = None
 
-    def _keep(self, cell, answers, examples):
+    def _keep(self, cell, answers, examples, journal):
         """What can be said of a judged cell's rows: in memory, and in the file `examples`, or one in words."""
         cell.record.answers = CellAnswers(cell, answers, self.settings["seed"])
-        cell.record.examples = examples if self.texts is None else self.texts.write(cell, answers)
+        cell.record.examples = examples
+        if self.texts is not None:
+            journal.check_place()
+            cell.record.examples = self.texts.write(cell, answers)
 
     def _answer(self, group, journal, show_progress):
         """Answers, judges and keeps cells; where they fail together, each by itself."""
@@ -209,7 +212,7 @@ class _Run:
         for cell, answers in zip(group, answers_of_cells):
             answers = cell.judge(answers, self.settings["seed"])
             if not cell.failed:
-                self._keep(cell, answers, journal.finish(cell, answers, (time.monotonic() - started) / len(group)))
+                self._keep(cell, answers, journal.finish(cell, answers, (time.monotonic() - started) / len(group)), journal)
             cell.rows = None
 
     def _ask_part(self, cell, rows):

@@ -31,9 +31,9 @@ from t0native.checkpoints.hub import locate
 from t0native.checkpoints.packedfile import PackedFile
 from t0native.generation.generation import generate, results_of, stream, warn_cut
 from t0native.generation.options import GENERATION_FILE, options_in_config, options_of
+from t0native.models.notebook import model_html, ranking_html, ranking_text
 from t0native.models.pickling import FileWeights, weights_to_pickle
 from t0native.models.scoring import score_pairs
-from t0native.models.showing import model_html, ranking_html, ranking_text
 from t0native.models.tokenizing import load_tokenizer, mismatch
 from t0native.text.sequences import Sequences, as_list, check_ids, inputs_of
 

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from t0native.base.errors import ConfigError
 from t0native.base.htmltext import html_rows
+from t0native.base.showing import printable
 from t0native.reports.errors import NOT_AT_HAND
 from t0native.reports.examples import examples_in_words, select_cells
 from t0native.reports.tables import latex_table, markdown_table, percent, text_table
@@ -115,7 +116,7 @@ class Confusion:
         return f"{self.task}, {self.prompt}, {self.model}: {self.n:,} rows, {figures}"
 
     def __str__(self):
-        lines = [self.title, *text_table([*map(list, self._table())], left=1)]
+        lines = [printable(self.title), *text_table([*map(list, self._table())], left=1)]
         return "\n".join([*lines, *self._commonest()])
 
     __repr__ = __str__
@@ -203,8 +204,9 @@ class Confusions(list[Confusion]):
         """Lines on the cells that are left out, one a model, task and reason."""
         prompts = {}
         for (model, task, prompt), why in self.left_out.items():
-            prompts.setdefault((model, task, why), []).append(prompt)
-        return [f"{task}, {model}: no matrix of {', '.join(map(str, them))}: {why}" for (model, task, why), them in prompts.items()]
+            prompts.setdefault((model, task, why), []).append(str(prompt))
+        lines = (f"{task}, {model}: no matrix of {', '.join(them)}: {why}" for (model, task, why), them in prompts.items())
+        return list(map(printable, lines))
 
 
 def find_confusions(report, task=None, prompt=None, model=None):
@@ -252,4 +254,4 @@ def _quotient(part, whole):
 
 
 def _one_line(text):
-    return " ".join(text.split()) or '""'
+    return printable(" ".join(text.split())) or '""'

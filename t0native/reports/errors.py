@@ -14,6 +14,7 @@ from typing import Any
 from t0native.base.arguments import check, whole
 from t0native.base.errors import ConfigError
 from t0native.base.htmltext import html_rows
+from t0native.base.showing import printable
 from t0native.reports.examples import best_value, examples_in_words, select_cells
 from t0native.reports.tables import latex_table, markdown_table
 
@@ -59,7 +60,7 @@ class Errors(list[dict[str, Any]]):
         for (model, task, prompt), (wrong, judged) in self.counts.items():
             own = [error for error in self if (error["model"], error["task"], error["prompt"]) == (model, task, prompt)]
             if own:
-                lines += ["", f"{task}, {prompt}, {model}: {wrong:,} of {judged:,} rows wrong"]
+                lines += ["", printable(f"{task}, {prompt}, {model}: {wrong:,} of {judged:,} rows wrong")]
                 lines += [line for error in own for line in _write_row(error)]
         return "\n".join(lines)
 
@@ -142,7 +143,7 @@ def _write_row(error):
     yield f"  row {error['row']}"
     for name in ("input", "choices", "target", "prediction"):
         if error[name] is not None:
-            yield f"    {name:<10}  {_clip(' '.join(_shown(error, name).split()), _SHORT)}"
+            yield f"    {name:<10}  {printable(' '.join(_shown(error, name).split()))}"
 
 
 def _shown(error, name):

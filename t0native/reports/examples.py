@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from t0native.base.errors import ConfigError, FormatError, suggest
 from t0native.base.jsontext import parse_json
+from t0native.base.showing import shown
 from t0native.tasks.metrics import METRICS
 
 __all__ = ["EXAMPLES", "best_value", "examples_in_words", "in_words", "read_examples", "select_cells"]
@@ -92,7 +93,7 @@ def select_cells(report, task=None, prompt=None, model=None):
     for key, name in wanted.items():
         known = list(dict.fromkeys(cell[key] for cell in report.cells))
         if name not in known:
-            raise ConfigError(f"no {key} {name!r} in the report; {suggest(str(name), known)}")
+            raise ConfigError(f"no {key} {shown(name)} in the report; {suggest(str(name), known)}")
     return [i for i, cell in enumerate(report.cells) if cell["status"] == "ok" and all(cell[key] == name for key, name in wanted.items())]
 
 
@@ -118,7 +119,7 @@ def _read_lines(path):
             record = parse_json(f"{path}, line {number}", line)
             if not isinstance(record, dict) or not (_OURS <= record.keys() or "dropped" in record):
                 lacking = sorted(_OURS - record.keys()) if isinstance(record, dict) else sorted(_OURS)
-                raise FormatError(f"{path}, line {number}: no {lacking[0]!r}: this is no line of an evaluation's examples")
+                raise FormatError(f"{path}, line {number}: no {shown(lacking[0])}: this is no line of an evaluation's examples")
             if "dropped" not in record:
                 yield record
 

@@ -14,7 +14,7 @@ from t0native.base.showing import shown
 from t0native.reports.alttext import summary_in_words
 
 __all__ = [
-    "axis_in_text", "chances", "check_picture", "draw_boxes", "label_of", "legend_above", "metric_of", "new_axes", "printable",
+    "axis_in_text", "chances", "check_picture", "draw_boxes", "label_of", "legend_above", "metric_of", "new_axes", "drawable",
     "save_figure", "text_boxes", "value_range",
 ]  # fmt: skip
 
@@ -168,12 +168,12 @@ def label_of(name, most=40):
     >>> print(label_of("costs $5 to $6"))
     costs \\$5 to \\$6
     """
-    text = printable(" ".join(str(name).split()))
+    text = drawable(" ".join(str(name).split()))
     text = text if len(text) <= most else text[: most - 3] + "..."
     return ("\u200b" if text.startswith("_") or not text else "") + text.replace("$", "\\$")
 
 
-def printable(text):
+def drawable(text):
     """A text whose signs can be printed, and stand in an SVG."""
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
 
@@ -213,6 +213,6 @@ def save_figure(figure, path, words=None):
     """By the ending of the name; to a temporary name first. words: what it shows, kept in the file where its kind has a place for it."""
     buffer, kind = io.BytesIO(), path.suffix[1:].lower()
     place = {"png": "Description", "svg": "Description", "pdf": "Subject"}.get(kind)
-    about = {} if words is None or place is None else {"metadata": {place: printable(words)}}
+    about = {} if words is None or place is None else {"metadata": {place: drawable(words)}}
     figure.savefig(buffer, format=kind, dpi=150, **about)
     write_bytes(path, buffer.getvalue())

@@ -26,13 +26,13 @@ from t0native.evaluation.evaluate import NO_TOKENIZER, check_scorable, evaluate
 from t0native.tasks.mixture import Mixture
 from t0native.tasks.task import Task, cut_sentence
 from t0native.training.batches import CHUNK, Batches, TokenBatches, add_counts, make_batch
+from t0native.training.notebook import run_html
 from t0native.training.plan import digest_of_weights, plan_of
 from t0native.training.runfolder import BEST, RunFolder, planned
 from t0native.training.scalars import Scalars, check_tensorboard
 from t0native.training.schedules import rate_at
 from t0native.training.selection import check_selection
 from t0native.training.settings import Settings
-from t0native.training.showing import run_html
 from t0native.training.trainer import Trainer
 
 if TYPE_CHECKING:  # of annotations alone
