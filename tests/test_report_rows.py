@@ -211,3 +211,14 @@ def test_no_text_of_a_row_commands_a_terminal():
         assert len(them) > 0 and all(line.isprintable() for line in str(them).splitlines())
     assert "\\x1b]0;title" in str(report.errors()) and str(report.errors()).count(" Which?") == 2 and len(str(report.errors())) < 1500
     assert report.errors()[0]["input"].startswith("\x1b]0;title")
+
+
+def test_the_verb_evaluate_shows_them_at_once(tmp_path, capsys):
+    t0.Model.mini().save(tmp_path / "model")
+    arguments = ["evaluate", "--model", str(tmp_path / "model"), "--suite", "mini", "--limit", "20"]
+    assert main([*arguments, "--errors", "1", "--confusion"]) == 0
+    out = capsys.readouterr().out
+    assert "    input       Suppose we read the following" in out and "inference, can we infer, model: 20 rows, accuracy" in out
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--model", "nowhere", "--suite", "mini", "--errors", "0"])
+    assert "--errors: '0': must be a whole number from 1" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError, DataError
 from t0native.base.showing import shown
-from t0native.cli.report import show_report
+from t0native.cli.report import rows_of, rows_options, show_report
 from t0native.cli.verbs import FAILED, FINE, json_option, load_model, model_options, types_option, verb
 
 __all__ = ["add_evaluate"]
@@ -69,6 +69,7 @@ def add_evaluate(verbs):
     )
     parser.add_argument("--compat", metavar="WHAT", help="t0-2021: with the errors of t-zero's evaluation script")
     parser.add_argument("--batch-tokens", type=int, metavar="N", help="tokens computed at once (default: about a second's work)")
+    rows_options(parser)
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
     json_option(parser)
 
@@ -88,7 +89,7 @@ def _run_evaluate(args):
     names = ("out", "force", "write_examples", "compat", "seed", "limit", "batch_tokens", "label", "truncate")
     options, tasks = _read_options(args.generation), _read_tasks(args)
     report = evaluate(load_model(args), tasks, generation=options, **{name: getattr(args, name) for name in names})
-    show_report(report, args.json)
+    show_report(report, args.json, rows_of(report, args))
     if args.plot is not None and any(entry["median"] is not None for entry in report.summary):
         report.plot(args.plot)
     return FAILED if report.failed else FINE

@@ -1,9 +1,12 @@
 """The verb report. What it needs is imported when it runs: no other verb, and no --help, waits for it."""
 
+from argparse import ArgumentTypeError
+
 from t0native.base.errors import ConfigError
+from t0native.base.showing import shown
 from t0native.cli.verbs import FINE, json_option, print_json, verb
 
-__all__ = ["add_report", "show_report"]
+__all__ = ["add_report", "rows_of", "rows_options", "show_report"]
 
 
 def add_report(verbs):
@@ -23,8 +26,7 @@ def add_report(verbs):
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
     parser.add_argument("--by-prompt", metavar="FILE", help="each prompt's value with its 95 %% interval, as a picture")
     parser.add_argument("--bars", metavar="FILE", help="bars of the medians, as for BIG-bench")
-    parser.add_argument("--errors", nargs="?", const=5, type=int, metavar="N", help="rows answered wrong, N a cell (5), with their texts")
-    parser.add_argument("--confusion", action="store_true", help="which choice was taken for which; precision, recall and F1 of each")
+    rows_options(parser)
     parser.add_argument("--task", metavar="T", help="with --errors, --confusion and --by-prompt: this task alone")
     parser.add_argument("--prompt", metavar="P", help="with --errors and --confusion: this prompt alone")
     parser.add_argument("--published", action="store_true", help="published figures on the same datasets beside these, and what differs")
@@ -38,7 +40,9 @@ def _run_report(args):
     from t0native.reports.tables import csv_text
 
     report = Report.merge([Report.load(path) for path in args.runs])
-    of_rows = _find_of_rows(report, args)
+    if args.errors is None and not args.confusion and (args.prompt or (args.task and args.by_prompt is None)):
+        raise ConfigError("report: --prompt goes with --errors and --confusion, --task with --by-prompt too")
+    of_rows = rows_of(report, args, args.task, args.prompt)
     _draw(report, args)
     if args.latex is not None:
         write_text(args.latex, "\n".join([report.to_latex(), *(them.to_latex() for them in of_rows.values())]))
@@ -52,24 +56,30 @@ def _run_report(args):
             print(tables, end="")
             return FINE
         write_text(args.markdown, tables)
-    if args.json:
-        found = {name: [one if name == "errors" else one.to_dict() for one in them] for name, them in of_rows.items()}
-        print_json({"cells": report.cells, "summary": report.summary, "about": report.about} | found)
-        return FINE
-    show_report(report, False)
-    for them in of_rows.values():
-        print(f"\n{them}")
-    if args.published:
+    show_report(report, args.json, of_rows)
+    if args.published and not args.json:
         print(f"\n{beside_text(report)}")
     return FINE
 
 
-def _find_of_rows(report, args):
+def _count(text):
+    """A number of rows, told before the work whose rows it is of."""
+    if not text.isdecimal() or int(text) == 0:
+        raise ArgumentTypeError(f"{shown(text)}: must be a whole number from 1")
+    return int(text)
+
+
+def rows_options(parser):
+    parser.add_argument(
+        "--errors", nargs="?", const=5, type=_count, metavar="N", help="rows answered wrong, N a cell (5), with their texts"
+    )
+    parser.add_argument("--confusion", action="store_true", help="which choice was taken for which; precision, recall and F1 of each")
+
+
+def rows_of(report, args, task=None, prompt=None):
     """{"errors", "confusion": what is asked for of them}."""
-    if args.errors is None and not args.confusion and (args.prompt or (args.task and args.by_prompt is None)):
-        raise ConfigError("report: --prompt goes with --errors and --confusion, --task with --by-prompt too")
-    found = {} if args.errors is None else {"errors": report.errors(args.task, args.prompt, limit=args.errors)}
-    return found | ({"confusion": report.confusion(args.task, args.prompt)} if args.confusion else {})
+    found = {} if args.errors is None else {"errors": report.errors(task, prompt, limit=args.errors)}
+    return found | ({"confusion": report.confusion(task, prompt)} if args.confusion else {})
 
 
 def _draw(report, args):
@@ -83,8 +93,10 @@ def _draw(report, args):
         figure5(report, args.bars)
 
 
-def show_report(report, as_json):
+def show_report(report, as_json, of_rows):
+    """Prints a report, and what rows_of found."""
     if as_json:
-        print_json({"cells": report.cells, "summary": report.summary, "about": report.about})
+        found = {name: [one if name == "errors" else one.to_dict() for one in them] for name, them in of_rows.items()}
+        print_json({"cells": report.cells, "summary": report.summary, "about": report.about} | found)
     else:
-        print(f"{report}\n\n{report.boxes()}")
+        print("\n\n".join([str(report), report.boxes(), *map(str, of_rows.values())]))
