@@ -117,7 +117,12 @@ class Chunks:
     """Columns as an Arrow stream; fails with `error` at its end when given."""
 
     def __init__(self, *columns, format=b"u", error=None):
-        self.left, self.error, self.schema = list(columns), ctypes.create_string_buffer(error or b"", 100), Schema(format)
+        self.left, self.seen, self.error, self.schema = (
+            list(columns)[::-1],
+            [],
+            ctypes.create_string_buffer(error or b"", 100),
+            Schema(format),
+        )
         self.schema.release = release_schema
         self.calls = FILL(self.fill_schema), FILL(self.fill_array), LAST(lambda _: ctypes.addressof(self.error)), RELEASE(lambda _: None)
         self.stream, self.name, self.code = Stream(*self.calls), b"arrow_array_stream", 0
@@ -130,10 +135,10 @@ class Chunks:
         if self.error.value and not self.left:
             return 5
         if self.left:
-            self.column = self.left.pop(0)
-            self.seen = [*getattr(self, "seen", []), self.column]
-            ctypes.memmove(at, ctypes.byref(self.column.array), ctypes.sizeof(Array))
-            self.column.array.release = RELEASE()  # moved
+            column = self.left.pop()
+            self.seen.append(column)  # its pointers are in use
+            ctypes.memmove(at, ctypes.byref(column.array), ctypes.sizeof(Array))
+            column.array.release = RELEASE()  # moved
         return 0
 
     def release(self):
