@@ -35,34 +35,55 @@ except ImportError:
         "(or, to work on the sources, `python setup.py build_clib build_ext --inplace`) in the folder that holds setup.py"
     ) from None
 
-if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers
-    from t0native import mini
-    from t0native.base import kernels
-    from t0native.base.errors import ConfigError, DataError, Error, FormatError, NumericError, TemplateError
-    from t0native.base.threads import get_num_threads, set_num_threads
-    from t0native.checkpoints.config import Config
-    from t0native.data.convert_data import convert_data
-    from t0native.data.diskrows import open_rows
-    from t0native.data.lines import read_jsonl
-    from t0native.data.rows import read_csv, read_rows
-    from t0native.evaluation.evaluate import evaluate
-    from t0native.generation.generation import Generation
-    from t0native.models.model import Model, Ranking
-    from t0native.prompts.collection import PromptCollection, PromptSet
-    from t0native.prompts.prompt import Prompt, PromptedExample
-    from t0native.reports import figures
-    from t0native.reports.published import published
-    from t0native.reports.report import Report
-    from t0native.reports.winobias import bias_gaps
-    from t0native.suites.parts import Suite
-    from t0native.suites.suite import suite
-    from t0native.tasks.fewshot import few_shot
-    from t0native.tasks.mixture import Component, Mixture
-    from t0native.tasks.objectives import LM, PrefixLM, SpanCorruption
-    from t0native.tasks.task import Task
-    from t0native.text.tokenizer import Ragged, Tokenizer
-    from t0native.training.curves import loss_curve
-    from t0native.training.train import Run, train
+if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers; a name as itself is one that the package gives away
+    from t0native import mini as mini
+    from t0native.base import files as files
+    from t0native.base import kernels as kernels
+    from t0native.base.errors import ConfigError as ConfigError
+    from t0native.base.errors import DataError as DataError
+    from t0native.base.errors import Error as Error
+    from t0native.base.errors import FormatError as FormatError
+    from t0native.base.errors import NumericError as NumericError
+    from t0native.base.errors import TemplateError as TemplateError
+    from t0native.base.threads import get_num_threads as get_num_threads
+    from t0native.base.threads import set_num_threads as set_num_threads
+    from t0native.base.version import __version__ as __version__
+    from t0native.checkpoints.config import Config as Config
+    from t0native.data import rows as rows
+    from t0native.data.convert_data import convert_data as convert_data
+    from t0native.data.diskrows import open_rows as open_rows
+    from t0native.data.lines import read_jsonl as read_jsonl
+    from t0native.data.rows import read_csv as read_csv
+    from t0native.data.rows import read_rows as read_rows
+    from t0native.evaluation.evaluate import evaluate as evaluate
+    from t0native.generation.generation import Generation as Generation
+    from t0native.models.model import Model as Model
+    from t0native.models.model import Ranking as Ranking
+    from t0native.prompts import check as promptcheck
+    from t0native.prompts.collection import PromptCollection as PromptCollection
+    from t0native.prompts.collection import PromptSet as PromptSet
+    from t0native.prompts.prompt import Prompt as Prompt
+    from t0native.prompts.prompt import PromptedExample as PromptedExample
+    from t0native.reports import figures as figures
+    from t0native.reports import plot as plot
+    from t0native.reports.published import published as published
+    from t0native.reports.report import Report as Report
+    from t0native.reports.winobias import bias_gaps as bias_gaps
+    from t0native.suites.parts import Suite as Suite
+    from t0native.suites.suite import suite as suite
+    from t0native.tasks import metrics as metrics
+    from t0native.tasks.fewshot import few_shot as few_shot
+    from t0native.tasks.mixture import Component as Component
+    from t0native.tasks.mixture import Mixture as Mixture
+    from t0native.tasks.objectives import LM as LM
+    from t0native.tasks.objectives import PrefixLM as PrefixLM
+    from t0native.tasks.objectives import SpanCorruption as SpanCorruption
+    from t0native.tasks.task import Task as Task
+    from t0native.text.tokenizer import Ragged as Ragged
+    from t0native.text.tokenizer import Tokenizer as Tokenizer
+    from t0native.training.curves import loss_curve as loss_curve
+    from t0native.training.train import Run as Run
+    from t0native.training.train import train as train
 
 _HOME = {  # public name -> the module that holds it
     "Component": "tasks.mixture",
@@ -120,21 +141,27 @@ _MODULES = {  # public module -> where it stands: `t0native.figures` and `import
 __all__ = sorted([*(name for name in _HOME if name != "__version__"), "figures", "kernels", "mini"])
 
 
-def __getattr__(name):
-    if name in _HOME:
-        value = getattr(_load(_HOME[name]), name)
-    elif name in _MODULES:
-        value = _load(_MODULES[name])
-    else:
-        from t0native.base.errors import suggest  # here, as all of ours but the core, which a mere import need not load
-        from t0native.base.showing import shown
+if not TYPE_CHECKING:  # for whom any name would then be one
 
-        raise AttributeError(f"module 't0native' has no attribute {shown(name)}; {suggest(name, __all__)}")
-    globals()[name] = value
-    return value
+    def __getattr__(name):
+        if name in _HOME:
+            value = getattr(_load(_HOME[name]), name)
+        elif name in _MODULES:
+            value = _load(_MODULES[name])
+        else:
+            from t0native.base.errors import suggest  # here, as all of ours but the core, which a mere import need not load
+            from t0native.base.foreign import ATTRIBUTES
+            from t0native.base.showing import shown
+
+            hint = ATTRIBUTES["t0native"].get(name)
+            raise AttributeError(
+                f"module 't0native' has no attribute {shown(name)}" + (f": {hint}" if hint else f"; {suggest(name, __all__)}")
+            )
+        globals()[name] = value
+        return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(set(globals()) | set(__all__))
 
 

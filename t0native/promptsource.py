@@ -10,11 +10,14 @@ rendering is ours, so errors are TemplateError; files are read by a loader that 
 replaced whole; a template's random choices take their seed from Python's `random`, whose seed therefore repeats them, but the
 draws are not promptsource's own; `folder` says where the files are: by default in an installed promptsource."""
 
+from __future__ import annotations
+
 import logging
 import random
 import uuid
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -24,6 +27,11 @@ from t0native.base.showing import shown
 from t0native.prompts.collection import find_files, promptsource_folder
 from t0native.prompts.prompt import Prompt
 from t0native.prompts.promptfile import FILE, MetadataTag, PromptLoader, TemplateTag, read_file, warn_once
+
+if TYPE_CHECKING:  # of annotations alone
+    from pandas import DataFrame
+
+    from t0native.base.annotations import PathName, Row
 
 __all__ = ["INCLUDED_USERS", "DatasetTemplates", "Template", "TemplateCollection", "removeHyphen"]
 
@@ -66,10 +74,18 @@ class Template(_Fields):
         __slots__ = ()
         __hash__ = None
 
-        def __init__(self, original_task=None, choices_in_prompt=None, metrics=None, languages=None):
+        def __init__(
+            self,
+            original_task: bool | None = None,
+            choices_in_prompt: bool | None = None,
+            metrics: list[str] | None = None,
+            languages: list[str] | None = None,
+        ) -> None:
             self.original_task, self.choices_in_prompt, self.metrics, self.languages = original_task, choices_in_prompt, metrics, languages
 
-    def __init__(self, name, jinja, reference, metadata=None, answer_choices=None):
+    def __init__(
+        self, name: str, jinja: str, reference: str, metadata: Template.Metadata | None = None, answer_choices: str | None = None
+    ) -> None:
         self.id = str(uuid.uuid4())
         self.name, self.jinja, self.reference, self.answer_choices = name, jinja, reference, answer_choices
         self.metadata = metadata if metadata is not None else Template.Metadata()
@@ -91,7 +107,7 @@ class Template(_Fields):
             prompt = self._prompt = Prompt(self.name, self.jinja, self.answer_choices, id=self.id)
         return prompt
 
-    def get_id(self):
+    def get_id(self) -> str:
         """The UUID, text.
 
         >>> len(Template("a", "b ||| c", "").get_id())
@@ -99,7 +115,7 @@ class Template(_Fields):
         """
         return self.id
 
-    def get_name(self):
+    def get_name(self) -> str:
         """The name.
 
         >>> Template("a", "b ||| c", "").get_name()
@@ -107,7 +123,7 @@ class Template(_Fields):
         """
         return self.name
 
-    def get_reference(self):
+    def get_reference(self) -> str:
         """Where the wording comes from.
 
         >>> Template("a", "b ||| c", "our own").get_reference()
@@ -115,7 +131,7 @@ class Template(_Fields):
         """
         return self.reference
 
-    def get_answer_choices_expr(self):
+    def get_answer_choices_expr(self) -> str | None:
         """The expression of the answer choices, or None.
 
         >>> Template("a", "b ||| c", "", answer_choices="c ||| d").get_answer_choices_expr()
@@ -123,7 +139,7 @@ class Template(_Fields):
         """
         return self.answer_choices
 
-    def get_answer_choices_list(self, example):
+    def get_answer_choices_list(self, example: Row) -> list[str] | None:
         """The answer choices of an example, or None where the template has none.
 
         >>> Template("a", "b ||| c", "", answer_choices="{{ x }} ||| d").get_answer_choices_list({"x": "c"})
@@ -131,7 +147,7 @@ class Template(_Fields):
         """
         return self._compile().choices(example)
 
-    def get_fixed_answer_choices_list(self):
+    def get_fixed_answer_choices_list(self) -> list[str] | None:
         """The answer choices where they depend on no field, else None.
 
         >>> Template("a", "b ||| c", "", answer_choices="c ||| d").get_fixed_answer_choices_list()
@@ -139,7 +155,7 @@ class Template(_Fields):
         """
         return self._compile().fixed_choices
 
-    def apply(self, example, truncate=True, highlight_variables=False):
+    def apply(self, example: Row, truncate: bool = True, highlight_variables: bool = False) -> list[str]:
         """The rendered parts between the separators |||, a list of text. TemplateError where the rendering fails.
 
         >>> Template("a", "{{ x | upper }} ||| c", "").apply({"x": "b"})
@@ -175,7 +191,7 @@ _Dumper.add_representer(Template, lambda dumper, template: dumper.represent_mapp
 _Dumper.add_representer(Template.Metadata, lambda dumper, metadata: dumper.represent_mapping(MetadataTag.name, metadata.__dict__))
 
 
-def read_content(path, quiet=False):
+def read_content(path: PathName, quiet: bool = False) -> dict[str, Any]:
     """All that a file holds: a dict whose "templates" are {id: Template}. FormatError with file and line where it is broken; of an entry
     that stands twice the last counts, and a warning tells it, unless `quiet`."""
     content, remarks = read_file(path, _Loader, quiet)
@@ -186,7 +202,7 @@ def read_content(path, quiet=False):
     return content
 
 
-def yaml_text(content):
+def yaml_text(content: dict[str, Any]) -> str:
     """The file of such a content, as promptsource writes it.
 
     >>> yaml_text({"dataset": "d", "templates": {}})
@@ -206,7 +222,7 @@ class DatasetTemplates:
     12
     """
 
-    def __init__(self, dataset_name, subset_name=None, folder=None):
+    def __init__(self, dataset_name: str, subset_name: str | None = None, folder: PathName | None = None) -> None:
         self.dataset_name, self.subset_name = dataset_name, subset_name
         self._root = Path(folder) if folder is not None else promptsource_folder()
         self._quiet = folder is None  # an installed promptsource's own files are nobody's to mend
@@ -214,31 +230,31 @@ class DatasetTemplates:
         self.name_to_id_mapping = {}
         self.sync_mapping()
 
-    def sync_mapping(self):
+    def sync_mapping(self) -> None:
         """Brings name_to_id_mapping up to date with the templates' names."""
         self.name_to_id_mapping = {template.name: template.id for template in self.templates.values()}
 
     @property
-    def all_template_names(self):
+    def all_template_names(self) -> list[str]:
         """The names, sorted."""
         return sorted(template.name for template in self.templates.values())
 
     @property
-    def folder_path(self):
+    def folder_path(self) -> str:
         """The folder of the file, text."""
         return str(self._root.joinpath(self.dataset_name, self.subset_name or ""))
 
     @property
-    def yaml_path(self):
+    def yaml_path(self) -> str:
         """The file, text."""
         return str(Path(self.folder_path, FILE))
 
-    def format_for_dump(self):
+    def format_for_dump(self) -> dict[str, Any]:
         """What the file holds: a dict with dataset, templates and, where there is one, subset."""
         content = {"dataset": self.dataset_name, "templates": self.templates}
         return content | {"subset": self.subset_name} if self.subset_name else content
 
-    def read_from_file(self):
+    def read_from_file(self) -> dict[str, Template]:
         """The templates of the file: a dict id -> Template; empty, with a warning, where there is no file."""
         path = Path(self.yaml_path)
         if not path.is_file():
@@ -248,17 +264,17 @@ class DatasetTemplates:
             return {}
         return read_content(path, quiet=self._quiet)["templates"]
 
-    def write_to_file(self):
+    def write_to_file(self) -> None:
         """Replaces the file, whole; OSError where that cannot be done, and the old one stays."""
         self.sync_mapping()
         write_text(self.yaml_path, yaml_text(self.format_for_dump()))
 
-    def add_template(self, template):
+    def add_template(self, template: Template) -> None:
         """Adds a template and writes the file."""
         self.templates[template.get_id()] = template
         self.write_to_file()
 
-    def remove_template(self, template_name):
+    def remove_template(self, template_name: str) -> None:
         """Removes a template and writes the file; with the last one the file goes. ValueError for an unknown name."""
         if template_name not in self.all_template_names:
             raise ValueError(f"{self.yaml_path}: no template is named {shown(template_name)}")
@@ -269,14 +285,22 @@ class DatasetTemplates:
         else:
             self.delete_folder()
 
-    def update_template(self, current_template_name, new_template_name, jinja, reference, metadata, answer_choices):
+    def update_template(
+        self,
+        current_template_name: str,
+        new_template_name: str,
+        jinja: str,
+        reference: str,
+        metadata: Template.Metadata,
+        answer_choices: str | None,
+    ) -> None:
         """Changes everything but the id of a template and writes the file. KeyError for an unknown name."""
         template = self[current_template_name]
         template.name, template.jinja, template.reference = new_template_name, jinja, reference
         template.metadata, template.answer_choices = metadata, answer_choices
         self.write_to_file()
 
-    def delete_folder(self):
+    def delete_folder(self) -> None:
         """Removes the file, and its folder and the dataset's where nothing else lies in them."""
         self.sync_mapping()
         Path(self.yaml_path).unlink()
@@ -284,10 +308,10 @@ class DatasetTemplates:
             if not any(folder.iterdir()):
                 folder.rmdir()
 
-    def __getitem__(self, template_key):
+    def __getitem__(self, template_key: str) -> Template:
         return self.templates[self.name_to_id_mapping[template_key]]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.templates)
 
 
@@ -305,36 +329,36 @@ class TemplateCollection:
     12
     """
 
-    def __init__(self, folder=None):
+    def __init__(self, folder: PathName | None = None) -> None:
         self._root = Path(folder) if folder is not None else promptsource_folder()
         places = [path.relative_to(self._root).parts[:-1] for path in find_files(self._root).values()]
         keys = sorted(map(_key_of, places), key=lambda key: (key[0], key[1] or ""))
         self.datasets_templates = {key: DatasetTemplates(*key, folder=folder) for key in keys}
 
     @property
-    def keys(self):
+    def keys(self) -> list[tuple[str, str | None]]:
         """The (dataset, subset or None) pairs, a list."""
         return list(self.datasets_templates)
 
-    def remove(self, dataset_name, subset_name=None):
+    def remove(self, dataset_name: str, subset_name: str | None = None) -> None:
         """Forgets a dataset's templates; its file stays. KeyError where there are none."""
         del self.datasets_templates[dataset_name, subset_name]
 
-    def get_dataset(self, dataset_name, subset_name=None):
+    def get_dataset(self, dataset_name: str, subset_name: str | None = None) -> DatasetTemplates:
         """The DatasetTemplates of a dataset and subset: an empty one, with a warning, where there is no file."""
         key = dataset_name, subset_name or None
         if key not in self.datasets_templates:
             self.datasets_templates[key] = DatasetTemplates(*key, folder=self._root)
         return self.datasets_templates[key]
 
-    def get_templates_count(self):
+    def get_templates_count(self) -> dict[str, int]:
         """The number of templates of each dataset, its subsets together: a dict."""
         counts = Counter()
         for (dataset, _), templates in self.datasets_templates.items():
             counts[dataset] += len(templates)
         return dict(counts)
 
-    def get_templates_data_frame(self):
+    def get_templates_data_frame(self) -> DataFrame:
         """A pandas table, one template a row: id, dataset, subset, name, reference, original_task, choices_in_prompt,
         metrics, languages, answer_choices, jinja. Needs pandas."""
         import pandas
@@ -350,11 +374,11 @@ class TemplateCollection:
                 )
         return pandas.DataFrame(rows)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.datasets_templates)
 
 
-def removeHyphen(example):
+def removeHyphen(example: Row) -> dict[str, Any]:
     """A copy of an example in whose field names - has become _, which templates can name.
 
     >>> removeHyphen({"label-coarse": 1})

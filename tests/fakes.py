@@ -138,6 +138,8 @@ class FakeTrainer:
     def weights(self):
         return {"w": self.model.w}
 
+    writable_weights = weights
+
     def state(self):
         return self.momentum.copy()
 

@@ -282,7 +282,7 @@ def test_other_paths_are_never_asked_for(monkeypatch, tmp_path, path):
 def test_without_the_package(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(FileNotFoundError, match=r"pip install 't0native\[hub\]'.*hf download acme/small --local-dir small"):
+    with pytest.raises(FileNotFoundError, match=r"pip install huggingface_hub.*hf download acme/small --local-dir small"):
         t0.Model.from_pretrained("acme/small")
 
 

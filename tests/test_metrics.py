@@ -304,5 +304,5 @@ def test_a_metric_whose_library_is_absent_names_the_extra(monkeypatch):
     import importlib.util
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"the metric bleu is computed by sacrebleu: pip install 't0native\[metrics\]'"):
+    with pytest.raises(ImportError, match=r"the metric bleu is computed by sacrebleu: pip install sacrebleu"):
         find_metric("BLEU")

@@ -14,7 +14,7 @@ from t0native.data.distributed import BESIDE
 from t0native.data.frames import sequence_of
 from t0native.data.rows import read_rows
 
-HAVE = "pip install 't0native[data]' pandas polars datasets"
+HAVE = "pip install pyarrow pandas polars datasets"
 TEXTS = [
     "Anna drinks tea.",
     "007",

@@ -18,7 +18,7 @@ from t0native.data.rows import files_at, read_rows
 ROWS = [{"text": f"row {i}", "label": i % 2} for i in range(7)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
 CSV = "text,label\n" + "".join(f"{row['text']},{row['label']}\n" for row in ROWS)
-HAVE = "pip install 't0native[data]' pandas polars datasets"
+HAVE = "pip install pyarrow pandas polars datasets"
 
 
 def write(path, content):

@@ -267,7 +267,7 @@ def in_polars():
 
 
 def in_arrow():
-    return needed("pyarrow", "pip install 't0native[data]'").Table.from_pandas(in_pandas())
+    return needed("pyarrow", "pip install pyarrow").Table.from_pandas(in_pandas())
 
 
 class Stream:
@@ -312,7 +312,7 @@ def test_gaps_as_0_1_0_had_them(told):
 
 
 def test_gaps_in_files_of_arrow(tmp_path, told):
-    pandas, pyarrow = needed("pandas", "pip install pandas"), needed("pyarrow", "pip install 't0native[data]'")
+    pandas, pyarrow = needed("pandas", "pip install pandas"), needed("pyarrow", "pip install pyarrow")
     frame = in_pandas()
     frame.to_parquet(tmp_path / "a.parquet")
     frame.to_feather(tmp_path / "a.feather")
@@ -392,7 +392,7 @@ def test_columns_and_splits_are_told_apart():
 
 
 def test_two_columns_of_one_name_are_one_error_in_every_reader(tmp_path):
-    pandas, pyarrow = needed("pandas", "pip install pandas"), needed("pyarrow", "pip install 't0native[data]'")
+    pandas, pyarrow = needed("pandas", "pip install pandas"), needed("pyarrow", "pip install pyarrow")
     twice = pyarrow.table([[1], [2]], names=["a", "a"])
     (tmp_path / "a.csv").write_text("a,b,a\n1,2,3\n")
     (tmp_path / "a.tsv").write_text("a\ta\n1\t2\n")

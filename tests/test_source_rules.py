@@ -120,8 +120,17 @@ def test_no_module_imports_what_is_private_to_another(module):
 
 
 def test_the_hall_is_small():
+    """Stubs aside: one of the core, and one of each public module, for type checkers."""
+    skipped = (".", "_core.c", "lib")
     assert (
-        len([path for path in (ROOT / "t0native").iterdir() if path.is_file() and not path.name.startswith((".", "_core.c", "lib"))]) <= 8
+        len(
+            [
+                path
+                for path in (ROOT / "t0native").iterdir()
+                if path.is_file() and path.suffix != ".pyi" and not path.name.startswith(skipped)
+            ]
+        )
+        <= 7
     )
 
 
@@ -281,6 +290,13 @@ def test_nothing_is_left_unfinished():
     marks = re.compile(r"\b(?:TODO|FIXME|XXX|HACK|NotImplementedError)\b")
     for file in C_FILES + PYTHON_FILES:
         assert not marks.search(file.read_text()), file.name
+
+
+def test_hints_name_packages_and_no_extra_of_an_index():
+    """The package is on no index: `pip install 't0native[plot]'` would bring whatever a stranger puts there."""
+    files = [*PYTHON_FILES, *C_FILES, ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("notebooks/*.ipynb")]
+    named = re.compile(r"(?:t0native\[|pip install (?:-\S+ )*['\"]?t0native\b)")
+    assert [file.name for file in files if named.search(file.read_text(encoding="utf-8"))] == []
 
 
 def test_pure_core_compiles_without_python_headers(tmp_path):

@@ -102,7 +102,7 @@ def test_a_file_that_changes_while_it_is_open_is_told(tmp_path, name, text, othe
 
 
 def _parquet(path, n, group):
-    pyarrow = needed("pyarrow", "pip install 't0native[data]'")
+    pyarrow = needed("pyarrow", "pip install pyarrow")
     from pyarrow import parquet
 
     rows = [{"n": i, "text": f"row {i}", "at": datetime.date(2000, 1, 1 + i % 28), "parts": {"label": ["A"] * (i % 3)}} for i in range(n)]

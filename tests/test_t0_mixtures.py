@@ -196,7 +196,7 @@ def test_renamed_hub_ids():
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow", "stream"])
 def test_arrow_files(tmp_path, kind):
-    pyarrow = needed("pyarrow", "pip install 't0native[data]'")
+    pyarrow = needed("pyarrow", "pip install pyarrow")
     from pyarrow import ipc, parquet
 
     rows = [{"text": f"row {i}", "choices": {"label": ["A"], "text": [str(i)]}} for i in range(5)]

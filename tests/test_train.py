@@ -706,9 +706,18 @@ def test_each_keyword_of_train_reaches_its_setting(monkeypatch):
 
 def test_annotations_of_settings_are_types():
     """Those that stand under `if TYPE_CHECKING` too."""
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    names = {"Callable": Callable, "Sequence": Sequence, "Report": t0.Report, "Mixture": t0.Mixture, "Task": t0.Task, "Model": t0.Model}
+    names = {
+        "Callable": Callable,
+        "Sequence": Sequence,
+        "Iterable": Iterable,
+        "Literal": typing.Literal,
+        "Report": t0.Report,
+        "Mixture": t0.Mixture,
+        "Task": t0.Task,
+        "Model": t0.Model,
+    }
     of_settings = typing.get_type_hints(Settings, localns=names)
     of_train = typing.get_type_hints(t0.train, localns=names | {"os": os})
     assert of_train == of_settings | {name: of_train[name] for name in ("model", "mixture", "return")} and of_train["return"] is t0.Run

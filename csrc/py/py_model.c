@@ -263,12 +263,18 @@ static PyObject *model_nbytes(PyObject *object, void *unused) {
     return PyLong_FromSize_t(((t0py_model *)object)->model->n_bytes);
 }
 
+static PyObject *model_changes(PyObject *object, void *unused) {
+    (void)unused;
+    return PyLong_FromSize_t(((t0py_model *)object)->changes);
+}
+
 static PyGetSetDef model_properties[] = {
     {"kernels", model_kernels, NULL, "Name of the kernel set.", NULL},
     {"dtype", model_dtype, NULL, "Number type of products: float32, bfloat16 or int8.", NULL},
     {"packed", model_packed, NULL, "True for a packed model: inference alone, its weights cannot be trained.", NULL},
     {"nbytes", model_nbytes, NULL, "Bytes of weights.", NULL},
     {"parameters", model_parameters, NULL, "Number of weights.", NULL},
+    {"changes", model_changes, NULL, "How often weights were written: while it stays, so do they.", NULL},
     {0},
 };
 

@@ -9,6 +9,7 @@ typedef struct t0py_model {
     t0_model *model;   /* owned */
     t0py_execs execs;
     Py_buffer panels;  /* held while the model borrows it */
+    size_t changes;    /* how often the weights were written, or given to be written; under the GIL */
 } t0py_model;
 
 /* Methods of the type that have files of their own: py_weights.c, py_decoder.c. */

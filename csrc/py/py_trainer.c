@@ -136,6 +136,7 @@ static PyObject *run_step(t0py_trainer *self, const t0py_ragged *sources, const 
     status = t0_trainer_gradients(self->trainer, &result, &sources->batch, &targets->batch, step, &poll, &err);
     if (status == T0_OK && learning_rate) status = t0_trainer_apply(self->trainer, &result, *learning_rate, step, NULL, &err);
     Py_END_ALLOW_THREADS
+    if (learning_rate) self->model->changes++;
     PyThread_release_lock(self->lock);
     if (status != T0_OK) return t0py_raise(state_of(self), &err);
     if (learning_rate) return Py_BuildValue("dd", result.loss, result.grad_norm);
@@ -204,6 +205,7 @@ static PyObject *trainer_apply(PyObject *object, PyObject *args, PyObject *kwarg
     Py_BEGIN_ALLOW_THREADS
     status = t0_trainer_apply(self->trainer, &result, learning_rate, step, abandon ? &poll : NULL, &err);
     Py_END_ALLOW_THREADS
+    self->model->changes++;
     PyThread_release_lock(self->lock);
     return status == T0_OK ? PyFloat_FromDouble(result.grad_norm) : t0py_raise(state_of(self), &err);
 }

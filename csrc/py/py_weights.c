@@ -69,10 +69,11 @@ PyObject *t0py_model_tensor(PyObject *object, PyObject *name) {
     return unpacked(model, name);
 }
 
-const char t0py_writable_doc[] = "_writable($self, name, /)\n--\n\nThe same view, writable: for loading.";
+const char t0py_writable_doc[] = "_writable($self, name, /)\n--\n\nThe same view, writable: at once, for this call counts as the change.";
 PyObject *t0py_model_writable(PyObject *object, PyObject *name) {
     const t0_model *model = ((t0py_model *)object)->model;
     if (model->packed) return PyErr_Format(PyExc_ValueError, "a packed model has no writable tensors; put() gives it rows");
+    ((t0py_model *)object)->changes++;
     return t0py_tensor_view(object, model, model->weights, name, true);
 }
 
@@ -107,7 +108,8 @@ const char
                      "They are converted and packed at once, in any order. Returns None, or (index, value) of the first element of rows\n"
                      "that is not finite.";
 PyObject *t0py_model_put(PyObject *object, PyObject *args) {
-    t0_model *model = ((t0py_model *)object)->model;
+    t0py_model *self = (t0py_model *)object;
+    t0_model *model = self->model;
     PyObject *name, *value;
     Py_ssize_t first_row;
     if (!PyArg_ParseTuple(args, "UnO:put", &name, &first_row, &value) || !owns_weights(model)) return NULL;
@@ -125,6 +127,7 @@ PyObject *t0py_model_put(PyObject *object, PyObject *args) {
     Py_BEGIN_ALLOW_THREADS
     bad = t0_model_put(model, tensor, (size_t)first_row, (size_t)n, data, from);
     Py_END_ALLOW_THREADS
+    self->changes++;
     float x = 0.0f;
     if (bad != SIZE_MAX) t0_widen(&x, (const char *)data + bad * (from == T0_FLOAT32 ? 4 : 2), from, 1);
     Py_DECREF(array);
@@ -169,7 +172,9 @@ PyObject *t0py_model_init(PyObject *object, PyObject *args, PyObject *kwargs) {
     if (!matching && strcmp(kind, "t5") != 0) return PyErr_Format(PyExc_ValueError, "initializer '%s': must be 't5' or 'matching'", kind);
     if (!owns_weights(self->model)) return NULL;
     init_call call = {self->model, matching ? T0_INIT_MATCHING : T0_INIT_T5, seed};
-    if (!t0py_execs_run(&self->execs, n_threads, init_work, &call)) return NULL;
+    const bool done = t0py_execs_run(&self->execs, n_threads, init_work, &call);
+    self->changes++;
+    if (!done) return NULL;
     Py_RETURN_NONE;
 }
 

@@ -100,7 +100,7 @@ def one_of(*values):
     t0native.ConfigError: resume 'yes': must be 'auto' or 'must'
     """
     *most, last = map(repr, values)
-    return Kind(lambda value: value in values, f"{', '.join(most)} or {last}")
+    return Kind(lambda value: value in values, f"{', '.join(most)} or {last}" if most else last)
 
 
 TEXT = Kind(lambda value: isinstance(value, str), "text")

@@ -3,15 +3,25 @@
 Whoever reads finds the old file or the new one, never a part: not after an exception, a full disk or kill -9.
 A failed write removes its temporary files and raises OSError with the path, the cause and the room that is left."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import hashlib
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from t0native.base.interrupts import answering_signals
 from t0native.base.jsontext import json_text
+
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import IO, Any, Self
+
+    from t0native.base.annotations import PathName
 
 __all__ = [
     "PIECE", "FileSet", "append_line", "check_place", "make_folder", "new_folder", "remove_folder", "remove_leftovers", "replacing",
@@ -36,24 +46,24 @@ class FileSet:
     Renamed in the order of `add`: a reader that waits for the last one sees them all. On any error the temporary files
     go, and a folder that was made for them goes too.  digests: a dict that gets {name: {"bytes", "sha256"}} of what was written."""
 
-    def __init__(self, folder, digests=None):
+    def __init__(self, folder: PathName, digests: dict[str, Any] | None = None) -> None:
         self.folder, self._digests = Path(folder), digests
         self._written = []  # (temporary path, final path), not yet renamed
         self._made_folder = False
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._made_folder = not self.folder.exists()
         make_folder(self.folder)
         return self
 
-    def add(self, name, *chunks):
+    def add(self, name: str, *chunks: Any) -> None:
         """Writes chunks (bytes, memoryviews, C-contiguous arrays) as the future file `name`."""
         with self.opened(name, "wb") as file:
             for chunk in chunks:
                 file.write(chunk)
 
     @contextlib.contextmanager
-    def opened(self, name, mode="wb"):
+    def opened(self, name: str, mode: str = "wb") -> Iterator[Any]:
         """The future file `name`, open for writing while the block lasts. mode "w": UTF-8 text, lines end in \\n."""
         temporary = _temporary(self.folder / name)
         self._written.append((temporary, self.folder / name))
@@ -65,7 +75,7 @@ class FileSet:
         if self._digests is not None:
             self._digests[name] = written.digest()
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             if kind is None:
                 with _naming_errors(self.folder):
@@ -106,7 +116,7 @@ class _Pieces:
         return getattr(self._file, name)
 
 
-def make_folder(path):
+def make_folder(path: PathName) -> None:
     """The folder is there afterwards, and lasts; OSError says why it cannot be."""
     path = Path(path)
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
@@ -122,7 +132,7 @@ def make_folder(path):
 
 
 @contextlib.contextmanager
-def new_folder(path, digests=None):
+def new_folder(path: PathName, digests: dict[str, Any] | None = None) -> Iterator[FileSet]:
     """A FileSet, whose files become the folder `path`, which is not there yet, all at once when the block ends well."""
     path = Path(path)
     temporary = _temporary(path)
@@ -142,7 +152,7 @@ def new_folder(path, digests=None):
         raise
 
 
-def remove_folder(path):
+def remove_folder(path: Path) -> None:
     """Removes a folder and what is in it; whoever reads finds all of it or nothing."""
     temporary = _temporary(path.with_name(path.name + ".old"))  # not that of a new one
     with _naming_errors(path):
@@ -154,7 +164,7 @@ def _temporary(path):
     return path.parent / f".{path.name}.{os.getpid()}.tmp"
 
 
-def remove_leftovers(folder):
+def remove_leftovers(folder: PathName) -> None:
     """Temporary files and folders that a killed program left there; only for who knows that nobody else writes into the folder."""
     for path in Path(folder).glob(".*.tmp"):
         if path.suffixes[-2:-1] and path.suffixes[-2][1:].isdecimal():
@@ -165,7 +175,7 @@ def remove_leftovers(folder):
                 path.unlink()
 
 
-def check_place(path):
+def check_place(path: PathName) -> None:
     """Whether a file could be written at `path`, asked before the work whose result it is to hold; OSError where not.
 
     >>> check_place("/dev/null/report.json")
@@ -182,30 +192,30 @@ def check_place(path):
 
 
 @contextlib.contextmanager
-def replacing(path, mode="w"):
+def replacing(path: PathName, mode: str = "w") -> Iterator[Any]:
     """An open file that becomes `path` when the block ends well; otherwise `path` stays as it was."""
     path = Path(path)
     with FileSet(path.parent) as files, files.opened(path.name, mode) as file:
         yield file
 
 
-def write_bytes(path, *chunks):
+def write_bytes(path: PathName, *chunks: Any) -> None:
     with replacing(path, "wb") as file:
         for chunk in chunks:
             file.write(chunk)
 
 
-def write_text(path, text):
+def write_text(path: PathName, text: str) -> None:
     with replacing(path) as file:
         file.write(text)
 
 
-def write_json(path, value, indent=1):
+def write_json(path: PathName, value: Any, indent: int | None = 1) -> None:
     """Strict JSON (no NaN), UTF-8, one final newline."""
     write_text(path, json_text(value, indent=indent, ensure_ascii=False) + "\n")
 
 
-def append_line(file, text):
+def append_line(file: IO[bytes], text: str) -> None:
     """Adds one line to a log opened with mode "ab" and buffering=0, so that nothing of a failed write is kept for later."""
     data = memoryview((text + "\n").encode())
     with _naming_errors(Path(file.name)):
@@ -213,7 +223,7 @@ def append_line(file, text):
             data = data[file.write(data) :]
 
 
-def sync_log(file):
+def sync_log(file: IO[bytes]) -> None:
     """Returns when the disk has it: for a log that append_line writes."""
     with _naming_errors(Path(file.name)):
         _sync_file(file)

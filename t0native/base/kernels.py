@@ -10,7 +10,7 @@ from t0native import _core
 __all__ = ["all", "available", "default"]
 
 
-def all():
+def all() -> list[str]:
     """Names of every set in this build, the portable one first.
 
     >>> t0.kernels.all()[0]
@@ -19,7 +19,7 @@ def all():
     return [name for name, _ in _core.kernels()]
 
 
-def available():
+def available() -> list[str]:
     """Names of the sets that this processor can run.
 
     >>> set(t0.kernels.available()) <= set(t0.kernels.all())
@@ -28,7 +28,7 @@ def available():
     return [name for name, here in _core.kernels() if here]
 
 
-def default():
+def default() -> str | None:
     """The set used where none is asked for: T0NATIVE_KERNELS, else None, by which the core means its best.
 
     >>> t0.kernels.default() in [None, *t0.kernels.all()]

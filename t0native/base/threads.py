@@ -11,7 +11,7 @@ THREADS = whole(1, MAX_THREADS)
 _chosen = None
 
 
-def set_num_threads(n):
+def set_num_threads(n: int) -> None:
     """Threads of every later call, 1 to 256; results do not depend on the number. ConfigError out of that range.
 
     >>> before = get_num_threads()
@@ -24,7 +24,7 @@ def set_num_threads(n):
     _chosen = check(THREADS, "threads", n)
 
 
-def get_num_threads():
+def get_num_threads() -> int:
     """What set_num_threads set, else T0NATIVE_NUM_THREADS, else the processors that this process may use.
 
     >>> get_num_threads() >= 1

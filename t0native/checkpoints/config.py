@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from t0native import _core
 from t0native.base.arguments import FLAG, NUMBER, TEXT, WHOLE, check, one_of
@@ -18,6 +19,12 @@ from t0native.base.errors import ConfigError, FormatError
 from t0native.base.jsontext import json_text, parse_json
 from t0native.base.showing import shown
 from t0native.checkpoints.head import decide_head, keep_head
+
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterable
+    from typing import Any, Literal, Self
+
+    from t0native.base.annotations import PathName
 
 __all__ = ["Config", "read_keys", "stays_float32"]
 
@@ -103,7 +110,7 @@ class Config:
     scale_decoder_outputs: bool | None = None  # by d_model^-0.5, before the head; None, in which what it means is kept: where it is tied
     extra: Mapping[str, object] = field(default_factory=dict)  # keys of config.json that change no number
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.num_decoder_layers is None:
             object.__setattr__(self, "num_decoder_layers", self.num_layers)
         if self.decoder_start_token_id is None:
@@ -119,7 +126,7 @@ class Config:
             raise ConfigError(str(error)) from None
 
     @classmethod
-    def t5_v1_1(cls, size, **changes):
+    def t5_v1_1(cls, size: Literal["small", "base", "large", "xl", "xxl"], **changes: Any) -> Self:
         """T5 1.1 as T0 uses it: "small", "base", "large", "xl" (T0 3B) or "xxl" (T0 11B); keywords change single keys.
 
         >>> Config.t5_v1_1("xxl", dropout_rate=0.0).parameters
@@ -130,7 +137,7 @@ class Config:
         return cls(**{**shape, **changes})
 
     @classmethod
-    def from_file(cls, path, changes=MappingProxyType({})):
+    def from_file(cls, path: PathName, changes: Mapping[str, Any] = MappingProxyType({})) -> Self:
         """Reads a config.json; `changes` replace keys of it. FormatError naming the file and the key, OSError where it
         cannot be opened.
 
@@ -144,7 +151,7 @@ class Config:
             raise FormatError(f"{path}: {error}") from None
 
     @classmethod
-    def from_dict(cls, data, given=()):
+    def from_dict(cls, data: Mapping[str, Any], given: Iterable[str] = ()) -> Self:
         """From the content of a hub config.json. Absent keys take the hub's defaults, but never a shape; what stands at the end is
         decided as docs/checkpoints.md says, and of `given`, names of keys, it is taken as they say. ConfigError for what is missing,
         out of range, or would change the numbers and is not supported.
@@ -173,7 +180,7 @@ class Config:
             extra["eos_token_id"] = ends
         return cls(**values, extra=extra)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The content of a hub config.json, ready for json.dump.
 
         >>> config = Config.t5_v1_1("small")
@@ -189,7 +196,7 @@ class Config:
         return keep_head({**_HEAD, **self.extra, **own})
 
     @property
-    def scaled(self):
+    def scaled(self) -> bool:
         """Whether the decoder's outputs are multiplied by d_model^-0.5 before the head.
 
         >>> Config.t5_v1_1("small").scaled, Config.t5_v1_1("small", tie_word_embeddings=True).scaled
@@ -198,11 +205,11 @@ class Config:
         return self.tie_word_embeddings if self.scale_decoder_outputs is None else self.scale_decoder_outputs
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         """Number of weights."""
         return sum(map(math.prod, self.tensors().values()))
 
-    def tensors(self):
+    def tensors(self) -> dict[str, tuple[int, ...]]:
         """{the hub's name of each tensor: its shape}, in the order in which the core has them and files are written.
 
         >>> Config.t5_v1_1("small").tensors()["encoder.block.0.layer.0.SelfAttention.q.weight"]
@@ -229,13 +236,13 @@ class Config:
                 table |= {f"{stack}.block.{block}.layer.{i}.{name}": shape for name, shape in part.items()}
         return table | {f"{stack}.final_layer_norm.weight": (width,)}
 
-    def core(self):
+    def core(self) -> dict[str, Any]:
         """The dict that the C core's Model takes."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
         return own | {"scale_decoder_outputs": self.scaled}
 
 
-def read_keys(path, changes=MappingProxyType({})):
+def read_keys(path: PathName, changes: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """The content of a config.json with `changes` in the place of its keys, none of them judged. Errors as Config.from_file's."""
     path = Path(path)
     with open(path, "rb") as file:
@@ -246,7 +253,7 @@ def read_keys(path, changes=MappingProxyType({})):
     return {**data, **changes} if isinstance(data, dict) else data
 
 
-def stays_float32(name):
+def stays_float32(name: str) -> bool:
     """Whether a tensor is a norm or a table of position biases, which are float32 in a model of any number type.
 
     >>> stays_float32("encoder.final_layer_norm.weight"), stays_float32("shared.weight")

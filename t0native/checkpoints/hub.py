@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub, by its own package huggingface_hub (the extra [hub]): its cache, its offline rules, its tokens.
+"""Models of the Hugging Face hub, by its own package huggingface_hub, where it is installed: its cache, its offline rules, its tokens.
 
 Only the files that loading reads are fetched: configurations, every file of a tokenizer, and weights in one form. Without network,
 or with HF_HUB_OFFLINE=1, what the cache has is taken, where it is whole. What broke off goes on with the files that are not whole."""
@@ -51,7 +51,7 @@ def locate(path, revision=None, offline=None):
         from huggingface_hub import constants
     except ImportError:
         raise FileNotFoundError(
-            f"{path}: no such folder. If it is a model of the Hugging Face hub, `pip install 't0native[hub]'` lets it be fetched by "
+            f"{path}: no such folder. If it is a model of the Hugging Face hub, `pip install huggingface_hub` lets it be fetched by "
             "this name; "
             f"or download it, `hf download {name} --local-dir {here.name}`, and give that folder"
         ) from None

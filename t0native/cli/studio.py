@@ -20,7 +20,7 @@ def add_studio(verbs):
         "import my/templates --data my/rows",
         "export out/ --data my/rows --accepted",
     ]
-    parser = verb(verbs, "studio", _run_studio, "write, review and export prompts in a browser (extra [studio]; docs/studio.md)", examples)
+    parser = verb(verbs, "studio", _run_studio, "write, review and export prompts in a browser (docs/studio.md)", examples)
     parser.add_argument(
         "what", nargs="?", choices=("open", "adduser", "import", "export"), default="open", help="open (the default) serves the pages"
     )
@@ -58,7 +58,7 @@ def _open(args):
     except ImportError as error:
         if (error.name or "").split(".")[0] not in ("flask", "waitress", "werkzeug"):
             raise
-        raise ConfigError(f"studio: {error.name} is not installed: pip install 't0native[studio]'") from None
+        raise ConfigError(f"studio: {error.name} is not installed: pip install flask waitress") from None
 
     names = ("port", "listen", "users", "read_only", "model", "base_path", "https", "add_eos_to_inputs")
     serve(folder, hosts=args.host_name, **{name: getattr(args, name) for name in names})

@@ -1,4 +1,4 @@
-"""Rows of Parquet, Arrow and Feather files, by pyarrow: the extra [data]. What becomes of their columns, arrowcolumns.py says.
+"""Rows of Parquet, Arrow and Feather files, by pyarrow. What becomes of their columns, arrowcolumns.py says.
 
     read_arrow     a Parquet file in memory; an Arrow file, or a stream as `datasets` keeps it, mapped; a packed or compressed one in memory
     ParquetRows    a Parquet file left on the disk: rows are drawn from anywhere, and a group of rows, of which Parquet's pages are made,
@@ -153,7 +153,7 @@ def _pyarrow(path):
         import pyarrow
         from pyarrow import ipc, parquet
     except ImportError:
-        raise ConfigError(f"{path}: Parquet and Arrow files need pyarrow: pip install 't0native[data]'") from None
+        raise ConfigError(f"{path}: Parquet and Arrow files need pyarrow: pip install pyarrow") from None
     open(path, "rb").close()  # an OSError that names the file
     return pyarrow, ipc, parquet
 

@@ -1,8 +1,11 @@
 """Files of datasets as their authors distribute them, written where a folder of data has them (datafolder.py)."""
 
+from __future__ import annotations
+
 import logging
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from t0native.base.errors import ConfigError, DataError, suggest
@@ -12,6 +15,11 @@ from t0native.base.showing import shown
 from t0native.data.distributed import COLUMNS, HIDDEN, check_columns, convert_one
 from t0native.data.lines import lines_of
 from t0native.data.rows import read_csv, read_rows
+
+if TYPE_CHECKING:  # of annotations alone
+    from typing import Any
+
+    from t0native.base.annotations import PathName
 
 __all__ = ["convert_data", "winogender_rows"]
 
@@ -41,7 +49,7 @@ def _copa_xml(path):
     return [convert_one(convert, item, "super_glue/copa", path, i) for i, item in enumerate(items)]
 
 
-def winogender_rows(path):
+def winogender_rows(path: PathName) -> list[dict[str, Any]]:
     """Rows like AX-g's, made of WinoGender's templates.tsv (Rudinger et al. 2018): premise, hypothesis, label 0 (entailed) or 1.
 
     A template names an occupation, a participant and the one of them that its pronoun stands for. Each gives four rows: the
@@ -120,7 +128,7 @@ def _reader(dataset, path):
     return _wino_bias if dataset.startswith("wino_bias/") and ".txt" in path.suffixes else None
 
 
-def convert_data(dataset, raw, data, split=None):
+def convert_data(dataset: str, raw: PathName, data: PathName, split: str | None = None) -> Path:
     """Convert a file as its authors distribute it, and write it to DATA/<dataset>/<subset>/<split>.jsonl; returns that path.
 
     dataset: "super_glue/wsc.fixed", ...: the table at the head of distributed.py.  raw: the file.  data: the folder of data.

@@ -10,17 +10,27 @@ a mark in the midst of a text, as in raw tables of texts, is never taken for mor
 
 What the columns are, columns.py decides."""
 
+from __future__ import annotations
+
 import csv
 import re
 import sys
 import threading
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from t0native.base.errors import DataError
+from t0native.base.foreign import hint_keywords
 from t0native.base.showing import listed
 from t0native.data.columns import Columns
 from t0native.data.lines import lines_of, require_distinct, require_rows
 from t0native.data.types import types_of_rows
+
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Mapping
+    from typing import Any
+
+    from t0native.base.annotations import PathName
 
 __all__ = ["BLOCK", "blocks_of", "csv_cells", "csv_records", "is_quoted", "long_cells", "read_csv", "read_csv_files"]
 
@@ -29,7 +39,8 @@ _LIMIT = threading.RLock()
 _INSIDE = re.compile(r'(?:[^"]|"")*')  # of a cell in quotation marks
 
 
-def read_csv(path, delimiter=",", types=None):
+@hint_keywords
+def read_csv(path: PathName, delimiter: str = ",", types: Mapping[str, str] | str | None = None) -> list[dict[str, Any]]:
     """The rows of a CSV file (first line: field names), a list of dicts. With a tab as delimiter a quotation mark is a character like
     any other, but for files that are quoted throughout (the head of csvrows.py). A packed file (.gz, .zip, ...) is unpacked.
 

@@ -11,6 +11,8 @@
 The index is made once, beside the data or in a folder of its own, and anew when size or time of the file differ or when it is
 damaged. Where it cannot be written it is kept in memory. A file that changes while it is open is told when a row is asked for."""
 
+from __future__ import annotations
+
 import array
 import bisect
 import contextlib
@@ -24,6 +26,7 @@ import weakref
 import zlib
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,6 +42,11 @@ from t0native.data.lines import parse_object, text_lines
 from t0native.data.rows import DELIMITERS, files_at, read_files
 from t0native.data.types import read_types, types_of_rows
 from t0native.data.unpacking import ending_of
+
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Mapping
+
+    from t0native.base.annotations import PathName, RowSequence
 
 __all__ = ["DiskRows", "JoinedRows", "open_rows", "rows_at"]
 
@@ -224,9 +232,11 @@ class JoinedRows:
         return self._parts[part][i - (self._ends[part - 1] if part else 0)]
 
 
-def open_rows(path, dataset=None, index=None, types=None):
+def open_rows(
+    path: PathName, dataset: str | None = None, index: PathName | None = None, types: Mapping[str, str] | str | None = None
+) -> RowSequence:
     """The rows of a file, left on the disk: a sequence of dicts, for files that do not fit in memory. By the ending: CSV (.csv, .tsv),
-    Parquet, Arrow and Feather (.parquet, .arrow, .feather; the extra [data]), else JSON Lines.
+    Parquet, Arrow and Feather (.parquet, .arrow, .feather: by pyarrow), else JSON Lines.
 
     dataset, types: as `read_rows`'; piqa and cos_e, of which a part stands in another file, are refused, and packed files.
     index: folder of the index, or of a Parquet file's copy; beside the data unless given. A broken row is a DataError with file and

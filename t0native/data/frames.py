@@ -9,9 +9,12 @@
 
 What columns become is arrowcolumns.py's."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from t0native.base.errors import ConfigError, DataError
 from t0native.base.showing import listed, named, shown
@@ -20,10 +23,16 @@ from t0native.data.arrowcolumns import ArrowColumns, mend_columns
 from t0native.data.lines import kind_of, require_distinct
 from t0native.data.types import read_types
 
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterable
+    from typing import Any
+
+    from t0native.base.annotations import Row, Rows
+
 __all__ = ["TypedRows", "are_columns", "columns_of", "convert_told", "rows_of", "sequence_of"]
 
 
-def sequence_of(rows, what="rows", dataset=None, types=None):
+def sequence_of(rows: Rows, what: str = "rows", dataset: str | None = None, types: Mapping[str, str] | str | None = None) -> Sequence[Row]:
     """`rows` as something with a length and rows by number: lists and `datasets` objects as they are, data frames, tables, streams of
     Arrow, columns and iterators as lists. A mapping of splits is refused with the names of the splits.
 
@@ -53,7 +62,7 @@ def sequence_of(rows, what="rows", dataset=None, types=None):
     raise DataError(f"{what}: {kind_of(rows)} is no sequence of rows")
 
 
-def rows_of(data):
+def rows_of(data: Rows) -> Iterable[Row]:
     """An iterable of rows out of what `sequence_of` takes, or out of columns: a mapping of equally long sequences.
 
     >>> list(rows_of({"a": [1, 2], "b": ["x", "y"]}))
@@ -71,7 +80,7 @@ def rows_of(data):
     return (dict(zip(data, values)) for values in zip(*data.values()))
 
 
-def columns_of(rows):
+def columns_of(rows: Any) -> list[str] | None:
     """Field names that all rows share by construction (`datasets` objects), or None where rows may differ."""
     names = getattr(rows, "column_names", None)
     return list(names) if isinstance(names, Sequence) and not isinstance(names, str) else None
@@ -186,7 +195,7 @@ def _rows_of_arrow(what, rows, types):
             with naming_errors(what):
                 columns = rows.to_dict(as_series=False)
             return _rows_of_columns(what, columns, types)
-        raise ConfigError(f"{what}: {type(rows).__name__} needs pyarrow: pip install 't0native[data]'") from None
+        raise ConfigError(f"{what}: {type(rows).__name__} needs pyarrow: pip install pyarrow") from None
     with naming_errors(what):
         table = check_table(what, pyarrow.table(rows))  # whoever made it may be wrong about it
         require_distinct(what, table.column_names)

@@ -8,9 +8,18 @@
 {"0": {"text": "a"}, "1": ...}                  rows by their numbers
 {"columns": ["text"], "data": [["a"], ["b"]]}   a data frame that was split"""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from t0native.base.errors import DataError
 from t0native.base.showing import named, shown
 from t0native.data.lines import kind_of, lines_of, parse_example, parse_object, require_distinct, require_rows
+
+if TYPE_CHECKING:  # of annotations alone
+    from typing import Any
+
+    from t0native.base.annotations import PathName
 
 __all__ = ["read_json"]
 
@@ -18,7 +27,7 @@ INSIDE = ("data", "rows", "examples", "instances", "items")
 _FORMS = 'or {"data": [objects]}, or columns {"text": ["a"], "label": [0]}; for one object a line name the file .jsonl'
 
 
-def read_json(path):
+def read_json(path: PathName) -> list[dict[str, Any]]:
     """The rows of a JSON file, in one of the forms above, a list of dicts. DataError names file and element."""
     lines = list(lines_of(path))
     if _are_json_lines(path, lines):

@@ -1,19 +1,28 @@
 """Lines: text files read line by line, packed ones too, and the JSON values that lines hold. Errors are DataError with file, line
 and column. A name that stands twice in a row is an error wherever rows are read: the last value would hide the first."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from t0native.base.errors import DataError
 from t0native.base.jsontext import MAX_DEPTH, is_too_deep
 from t0native.base.showing import shown
 from t0native.data.unpacking import open_unpacked
 
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterator
+    from typing import Any
+
+    from t0native.base.annotations import PathName
+
 __all__ = ["kind_of", "lines_of", "parse_example", "parse_object", "read_jsonl", "require_distinct", "require_rows", "text_lines"]
 
 
-def read_jsonl(path):
+def read_jsonl(path: PathName) -> list[dict[str, Any]]:
     """The objects of a JSON Lines file, a list of dicts. Blank lines are passed over. DataError with file, line and column
     for what is no JSON object in UTF-8, and for an empty file; OSError where it cannot be opened.
 
@@ -28,7 +37,7 @@ def read_jsonl(path):
     return require_rows(path, rows)
 
 
-def parse_example(text, path, line=None):
+def parse_example(text: str, path: PathName, line: int | None = None) -> Any:
     """The value of a JSON text. path: the file, or the option, that it came from; line: where it is one line of a file.
 
     >>> parse_example("{'a': 1}", "--example")
@@ -82,7 +91,7 @@ def parse_object(path, number, line):
     return row
 
 
-def lines_of(path):
+def lines_of(path: PathName) -> Iterator[tuple[int, str]]:
     """(number from 1, text with its end) of each line; a leading byte order mark is dropped, broken UTF-8 is told."""
     with open_unpacked(path) as file:
         yield from text_lines(path, file)

@@ -7,7 +7,10 @@
 
 Errors are DataError with the file and the line; a file that cannot be opened is an OSError."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from t0native.base.errors import DataError
 from t0native.base.showing import shown
@@ -21,6 +24,11 @@ from t0native.data.lines import lines_of, parse_example, read_jsonl
 from t0native.data.types import read_types
 from t0native.data.unpacking import ARROW_ENDINGS, PACKINGS, ROW_ENDINGS, rows_ending
 
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterable, Mapping
+
+    from t0native.base.annotations import PathName, RowSequence
+
 __all__ = [
     "columns_of", "files_at", "lines_of", "parse_example", "read_csv", "read_files", "read_json", "read_jsonl", "read_rows",
     "rows_of", "sequence_of",
@@ -28,7 +36,7 @@ __all__ = [
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
-def read_rows(path, dataset=None, types=None):
+def read_rows(path: PathName, dataset: str | None = None, types: Mapping[str, str] | str | None = None) -> RowSequence:
     """The rows of a file, read by its ending, or of a folder with one table in it, as the hub or `save_to_disk` leave them; in a folder of
     several, "FOLDER/validation" names one.
 
@@ -43,7 +51,7 @@ def read_rows(path, dataset=None, types=None):
     return read_files(files_at(path), dataset, types)
 
 
-def files_at(path, split=None):
+def files_at(path: PathName, split: str | None = None) -> list[Path]:
     """The files of the table that a path names: itself, the shards in it, or those whose name without numbers it is. split: of a folder
     with several tables that one. DataError where they are none or several tables."""
     path = Path(path)
@@ -62,7 +70,7 @@ def _one_of(folder, split, ways):
     return ways[0]
 
 
-def read_files(files, dataset=None, types=None):
+def read_files(files: Iterable[PathName], dataset: str | None = None, types: Mapping[str, str] | str | None = None) -> RowSequence:
     """The rows of the files of one table, all of one kind, as `read_rows`."""
     files, types = list(map(Path, files)), read_types(types, dataset)
     kinds = {_ending(path) for path in files}

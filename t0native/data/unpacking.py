@@ -109,7 +109,7 @@ def _open_zst(path):
     for opener in (_zst_of_python, _zst_of_zstandard, _zst_of_pyarrow):
         with contextlib.suppress(ImportError):
             return opener(path)
-    raise ConfigError(f"{path}: .zst files need pyarrow or zstandard: pip install 't0native[data]'")
+    raise ConfigError(f"{path}: .zst files need pyarrow or zstandard: pip install pyarrow")
 
 
 def _zst_of_python(path):

@@ -8,11 +8,14 @@ A prompt without answer choices is evaluated by greedy generation and exact matc
 sampling, beams or penalties; a task may name other metrics. Scores are not normalised by length; the accuracy that they would give if
 they were stands beside, as `normalized`."""
 
+from __future__ import annotations
+
 import logging
 import platform
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +23,7 @@ from t0native.base.arguments import FLAG, FOLDER, SEED, check, whole
 from t0native.base.digests import digest_of_rows
 from t0native.base.errors import ConfigError
 from t0native.base.files import check_place, write_json, write_text
+from t0native.base.foreign import hint_keywords
 from t0native.base.progress import Progress
 from t0native.base.showing import shown
 from t0native.base.version import __version__
@@ -35,6 +39,13 @@ from t0native.tasks.objectives import Objective
 from t0native.tasks.sifting import warn_once
 from t0native.tasks.task import Task, cut_sentence
 
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterable, Mapping
+    from typing import Any, Literal
+
+    from t0native.base.annotations import PathName, Ranks
+    from t0native.prompts.collection import PromptCollection
+
 __all__ = ["check_out", "check_scorable", "evaluate"]
 
 _log = logging.getLogger("t0native")
@@ -42,25 +53,26 @@ REPORT, TABLES, TIMES = "report.json", "report.md", "times.json"
 _TIMES = ("time", "seconds")  # of `about`, which differ between two runs that find the same
 
 
+@hint_keywords
 def evaluate(
-    model,
-    tasks,
+    model: Ranks,
+    tasks: Task | Iterable[Task] | PathName,
     *,
-    data=None,
-    prompts=None,
-    out=None,
-    force=False,
-    write_examples=False,
-    compat=None,
-    seed=0,
-    limit=None,
-    batch_tokens=None,
-    progress=True,
-    label=None,
-    add_eos_to_inputs=None,
-    truncate=True,
-    generation=None,
-):
+    data: PathName | Mapping[Any, Any] | None = None,
+    prompts: PromptCollection | PathName | None = None,
+    out: PathName | None = None,
+    force: bool = False,
+    write_examples: bool = False,
+    compat: Literal["t0-2021"] | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    batch_tokens: int | None = None,
+    progress: bool = True,
+    label: str | None = None,
+    add_eos_to_inputs: bool | None = None,
+    truncate: bool = True,
+    generation: Mapping[str, Any] | None = None,
+) -> Report:
     """Evaluate a model on every prompt of every task; returns a Report.
 
     model: a Model with its tokenizer, or anything with rank(inputs, choices, truncate=, progress=) and, for prompts without

@@ -20,7 +20,6 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -32,6 +31,7 @@ from t0native.base.locks import HeldFolder
 from t0native.evaluation.judging import Answers
 from t0native.evaluation.texts import example_records
 from t0native.generation.options import IDS, is_greedy
+from t0native.models.digests import digest_for_cells
 from t0native.reports.examples import EXAMPLES
 
 __all__ = ["Journal", "cell_keys", "model_fingerprints"]
@@ -39,14 +39,12 @@ __all__ = ["Journal", "cell_keys", "model_fingerprints"]
 FILE = "journal.sqlite"
 FORMAT = 1
 VERSIONS = ("0.1.0", "0.1.1")  # of this program that give the same answers as this one: its cells go on; the first stands in new keys
-CHUNK = 1 << 24  # bytes hashed between two looks for Ctrl-C
 _TABLE = """CREATE TABLE IF NOT EXISTS cells (
     key TEXT PRIMARY KEY, task TEXT NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,
     rows INTEGER NOT NULL, seconds REAL NOT NULL, finished TEXT NOT NULL, runs INTEGER NOT NULL)"""
 _FINISH = """INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (key) DO UPDATE SET task = excluded.task,
     prompt = excluded.prompt, model = excluded.model, sha256 = excluded.sha256, rows = excluded.rows, seconds = excluded.seconds,
     finished = excluded.finished, runs = runs + 1"""
-_fingerprints = WeakKeyDictionary()  # model -> (its core, SHA-256 of the weights), where they do not change
 
 
 class Journal:
@@ -223,7 +221,7 @@ def model_fingerprints(model):
             "out= keeps what a model said by what the model is: give it a text `fingerprint`, another for other answers, or leave out= away"
         )
     config, tokenizer = model.config.to_dict(), getattr(model.tokenizer, "fingerprint", None)
-    about, weights = [core.dtype, str(core.kernels)], _fingerprint_weights(model)
+    about, weights = [core.dtype, str(core.kernels)], digest_for_cells(model)
     found = {}
     for generates in (False, True):
         digests = [digest_of_value([config, generation, tokenizer]) for generation in _generations_alike(model, generates)]
@@ -241,17 +239,3 @@ def _generations_alike(model, generates):
     if all(value == getattr(model.config, name) for name, value in ids.items()):
         alike.append({})
     return [generation for i, generation in enumerate(alike) if generation not in alike[:i]]
-
-
-def _fingerprint_weights(model):
-    core, known = model.core, _fingerprints.get(model)
-    if known is not None and known[0] is core:
-        return known[1]
-    digest = hashlib.sha256()
-    for array in [core.panels()] if core.packed else (core.tensor(name) for name, _ in core.tensors()):
-        block = memoryview(array).cast("B")
-        for at in range(0, len(block), CHUNK):
-            digest.update(block[at : at + CHUNK])
-    if core.packed:  # others can be trained
-        _fingerprints[model] = core, digest.hexdigest()
-    return digest.hexdigest()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from t0native.generation.options import MOST_NEW_TOKENS, NEW_TOKENS
 from t0native.generation.search import Answer, Chains, Ends, Job
 from t0native.text.sequences import Sequences, inputs_of
 from t0native.text.tokenizer import Ragged
+
+if TYPE_CHECKING:  # of annotations alone
+    from numpy.typing import NDArray
 
 __all__ = ["Generation", "generate", "results_of", "stream", "warn_cut"]
 _log = logging.getLogger("t0native")
@@ -38,7 +42,7 @@ class Generation:
     """
 
     text: str | None  # None where the model has no tokenizer
-    ids: np.ndarray  # int32 [tokens]: those of decoder_input, the new ones, the end token where it was reached
+    ids: NDArray[np.int32]  # [tokens]: those of decoder_input, the new ones, the end token where it was reached
     score: float  # log-likelihood (nats) of the new tokens under the model itself, summed: what Model.score gives of ids
 
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from t0native.base.arguments import FLAG, MAPPING, NUMBER, SEED, Kind, check, number, one_of, whole
-from t0native.base.errors import ConfigError, nearest, suggest
+from t0native.base.errors import ConfigError, suggest
+from t0native.base.foreign import find_keyword_hint
 from t0native.base.showing import shown
 
 __all__ = [
@@ -241,8 +242,8 @@ def options_of(model, keywords):
     """
     for name in keywords:
         if not (name in _KINDS or name in _UNAVAILABLE or name in _IDLE):
-            near = nearest(name, [*_KINDS, *_UNAVAILABLE, *_PLACES])
-            raise TypeError(f"generate has no keyword {shown(name)}" + (f"; did you mean {shown(near)}?" if near else ""))
+            known = [*_KINDS, *_UNAVAILABLE, *_PLACES]
+            raise TypeError(f"generate has no keyword {shown(name)}{find_keyword_hint('generate', name, known)}")
     config = model.config
     values = {**_DEFAULTS, "eos_token_id": (config.eos_token_id,), "decoder_start_token_id": config.decoder_start_token_id}
     filed = {name: value for name, value in model.generation.items() if value is not None and name not in keywords}

@@ -7,10 +7,23 @@
 
 Its trained models are t0native.Model.mini(label). Everything is read, and every module loaded, when a function is called."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterable
+
+    from t0native.base.annotations import PathName
+    from t0native.checkpoints.config import Config
+    from t0native.models.model import Model
+    from t0native.tasks.task import Task
+    from t0native.text.tokenizer import Tokenizer
+
 __all__ = ["config", "development_tasks", "held_out_tasks", "new_model", "tokenizer", "training_tasks"]
 
 
-def held_out_tasks(wordings=None):
+def held_out_tasks(wordings: PathName | None = None) -> list[Task]:
     """The five held-out tasks, a list of Task; their rows and prompts are fixed.
 
     wordings: folder with other prompts for them, in promptsource's layout: <task>/templates.yaml.  Raises DataError where
@@ -24,7 +37,7 @@ def held_out_tasks(wordings=None):
     return tasks.heldout_tasks(wordings)
 
 
-def development_tasks():
+def development_tasks() -> list[Task]:
     """Five tasks that training never sees either, for choosing settings; a list of Task.
 
     >>> [task.name for task in t0.mini.development_tasks()]
@@ -35,7 +48,7 @@ def development_tasks():
     return tasks.development_tasks()
 
 
-def training_tasks(datasets=None, *, level=2, prompts=None, seed=0):
+def training_tasks(datasets: Iterable[str] | None = None, *, level: int = 2, prompts: int | None = None, seed: int = 0) -> list[Task]:
     """Prompted tasks of the training datasets, a list of Task; the last is denoising. Each has a million rows, generated
     when they are read, the same for one seed on every machine.
 
@@ -55,7 +68,7 @@ def training_tasks(datasets=None, *, level=2, prompts=None, seed=0):
     return tasks.training_tasks(level, prompts, seed, tasks.DATASETS if datasets is None else tuple(datasets))
 
 
-def tokenizer():
+def tokenizer() -> Tokenizer:
     """The miniature's Tokenizer. It folds capitals; sentinels are pieces of its file.
 
     >>> t0.mini.tokenizer().pieces("Anna keeps a cat.")
@@ -66,7 +79,7 @@ def tokenizer():
     return tasks.tokenizer()
 
 
-def config():
+def config() -> Config:
     """The shape of the miniature's models, a Config.
 
     >>> t0.mini.config().d_model, t0.mini.config().num_layers, t0.mini.config().num_decoder_layers
@@ -77,7 +90,7 @@ def config():
     return tasks.config(tokenizer().vocab_size)
 
 
-def new_model(seed=0):
+def new_model(seed: int = 0) -> Model:
     """An untrained Model with the miniature's vocabulary and shape; the same weights for one seed on every machine.
 
     >>> model = t0.mini.new_model(0)

@@ -10,18 +10,16 @@ Wherever a text is taken, ids can be given too (a list of integers or an array):
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from t0native import _core
-from t0native.base import kernels as kernel_sets
-from t0native.base.arguments import FLAG, FOLDER, SEED, Kind, check, one_of
-from t0native.base.errors import ConfigError, FormatError, suggest
+from t0native.base.arguments import FLAG, FOLDER, SEED, check, one_of
+from t0native.base.errors import ConfigError, suggest
 from t0native.base.files import FileSet
-from t0native.base.jsontext import json_text, parse_json
-from t0native.base.memory import check_room
+from t0native.base.foreign import Hinting, hint_keywords
 from t0native.base.showing import shown
 from t0native.base.threads import THREADS, get_num_threads
 from t0native.checkpoints.checkpoint import add_files, check_place_of_weights, open_checkpoint
@@ -30,12 +28,29 @@ from t0native.checkpoints.endtoken import decide_end_token, with_end_token, with
 from t0native.checkpoints.hub import locate
 from t0native.checkpoints.packedfile import PackedFile
 from t0native.generation.generation import generate, results_of, stream, warn_cut
-from t0native.generation.options import GENERATION_FILE, options_in_config, options_of
-from t0native.models.notebook import model_html, ranking_html, ranking_text
+from t0native.generation.options import options_of
+from t0native.models.choices import check_choices
+from t0native.models.cores import FLAT, check_kernels, copy_weights, new_core
+from t0native.models.encoding import POOLING, encode_means, encode_states
+from t0native.models.generationfile import read_generation, write_generation
+from t0native.models.notebook import model_html
 from t0native.models.pickling import FileWeights, weights_to_pickle
+from t0native.models.ranking import Choice, Ranking
 from t0native.models.scoring import score_pairs
 from t0native.models.tokenizing import load_tokenizer, mismatch
 from t0native.text.sequences import Sequences, as_list, check_ids, inputs_of
+
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Literal, Self, Unpack
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from t0native import _core
+    from t0native.base.annotations import Array, Column, Item, Many, PathName, Progress
+    from t0native.generation.generation import Generation
+    from t0native.models.keywords import Generating, Judging, Reading, Streaming
+    from t0native.text.tokenizer import Tokenizer
 
 __all__ = ["Model", "Ranking"]
 _log = logging.getLogger("t0native")
@@ -43,46 +58,10 @@ _log = logging.getLogger("t0native")
 MAX_INPUT_LENGTH, MAX_TARGET_LENGTH = 1024, 256  # T0's own
 INITIALIZER = one_of("t5", "matching")
 DTYPE = one_of("float32", "bfloat16", "int8")
-FLAT = "float32-flat"  # the core's name for weights that can be trained
-_KERNELS = Kind(one_of(*kernel_sets.available()).fits, f"a set that this processor runs: {', '.join(kernel_sets.available())}").or_none()
 MINI = Path(__file__).parents[1] / "mini" / "baselines"  # a folder a carried model
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Ranking:
-    """The choices of one input, judged. Scores are summed log-likelihoods (nats), lengths count tokens with the end token;
-    normalized: scores divided by lengths. In a notebook it shows itself, with each choice's share of the likelihood of all.
-
-    >>> ranking = t0.mini.new_model(0).rank("Does Anna drink tea?", ["Yes", "No"])
-    >>> ranking.choice == ["Yes", "No"][ranking.index], ranking.scores.shape, ranking.lengths.tolist()
-    (True, (2,), [2, 2])
-    """
-
-    choice: object  # the best one, as it was given
-    index: int
-    scores: np.ndarray  # float64 [choices]
-    lengths: np.ndarray  # int64 [choices]
-    token_scores: list | None = None  # on request: of each choice, float32 [length], the log-likelihoods of its tokens
-    choices: list | None = None  # all of them, as they were given
-
-    @property
-    def normalized(self):
-        """float64 [choices]: mean log-likelihood of a choice's tokens.
-
-        >>> ranking = t0.mini.new_model(0).rank("Is it tea?", ["Yes", "No"])
-        >>> (ranking.normalized * ranking.lengths == ranking.scores).all().item()
-        True
-        """
-        return self.scores / self.lengths
-
-    def __repr__(self):
-        return ranking_text(self)
-
-    def _repr_html_(self):
-        return ranking_html(self)
-
-
-class Model:
+class Model(Hinting):
     """A T5 (Raffel et al. 2020) with its tokenizer. Make one with Model.from_pretrained, Model.init or Model.mini; any number
     of threads may use it at once. It pickles and deep copies, by the place of its files where it came from some that have not changed.
 
@@ -95,7 +74,25 @@ class Model:
     True
     """
 
-    def __init__(self, core, config, tokenizer=None, *, name=None, threads=None, generation=None, add_eos_to_inputs=False):
+    core: _core.Model
+    config: Config
+    tokenizer: Tokenizer | None
+    name: str | None
+    generation: dict[str, Any]
+    add_eos_to_inputs: bool
+    end_token_assumed: bool
+
+    def __init__(
+        self,
+        core: _core.Model,
+        config: Config,
+        tokenizer: Tokenizer | None = None,
+        *,
+        name: str | None = None,
+        threads: int | None = None,
+        generation: Mapping[str, Any] | None = None,
+        add_eos_to_inputs: bool = False,
+    ) -> None:
         if tokenizer is not None and (problem := mismatch(tokenizer, config)):
             raise ConfigError(f"the tokenizer does not fit the model: {problem}")
         self.core, self.config, self.tokenizer, self.name = core, without_end_token(config), tokenizer, name
@@ -107,14 +104,25 @@ class Model:
     # ---- making and saving ---------------------------------------------------------------------------
 
     @classmethod
+    @hint_keywords
     def from_pretrained(
-        cls, path, dtype="float32", *, config=None, tokenizer=None, revision=None, kernels=None, threads=None, allow_nonfinite=False,
-        verify=False, add_eos_to_inputs=None,
-    ):  # fmt: skip
+        cls,
+        path: PathName,
+        dtype: Literal["float32", "bfloat16", "int8"] = "float32",
+        *,
+        config: Config | Mapping[str, Any] | None = None,
+        tokenizer: Tokenizer | PathName | Literal[False] | None = None,
+        revision: str | None = None,
+        kernels: str | None = None,
+        threads: int | None = None,
+        allow_nonfinite: bool = False,
+        verify: bool = False,
+        add_eos_to_inputs: bool | None = None,
+    ) -> Self:
         """Loads a checkpoint: a folder in the hub's layout (config.json, spiece.model, and model.safetensors or
         pytorch_model.bin, whole or in shards), one of T5X (its file, its folder, or a run's folder: then the last one), a
         packed int8 file of `t0native convert` (or its folder), or a model of the Hugging Face hub by its name "owner/name"
-        (with the extra [hub]).
+        (pip install huggingface_hub).
 
         dtype: of the weights and their products: "float32"; "bfloat16" (half the memory, and faster where the processor
         multiplies it); "int8" (a quarter, fastest; one scale a row, sums exact). Files of any float type serve each; a packed
@@ -137,14 +145,14 @@ class Model:
         place = locate(path, revision)
         checkpoint = open_checkpoint(place, config, dtype == "int8")
         tokenizer = load_tokenizer(checkpoint.folder, checkpoint.config, tokenizer)
-        generation = _read_generation(checkpoint)
+        generation = read_generation(checkpoint)
         checkpoint.check()
         checkpoint.tell()
-        files = FileWeights.of(place, checkpoint, dtype, _check_kernels(kernels))
+        files = FileWeights.of(place, checkpoint, dtype, check_kernels(kernels))
         if isinstance(checkpoint, PackedFile):
-            core = checkpoint.open(_check_kernels(kernels), verify)
+            core = checkpoint.open(check_kernels(kernels), verify)
         else:
-            core = _new_core(checkpoint.config, kernels, dtype)
+            core = new_core(checkpoint.config, kernels, dtype)
             checkpoint.load(core, allow_nonfinite=allow_nonfinite, threads=workers)
         name = place.resolve().name if Path(path).exists() else path
         model = cls(core, checkpoint.config, tokenizer, name=name, threads=threads, generation=generation)
@@ -154,7 +162,19 @@ class Model:
         return model
 
     @classmethod
-    def init(cls, config, tokenizer=None, seed=0, initializer="t5", *, dtype="float32", kernels=None, threads=None, name=None):
+    @hint_keywords
+    def init(
+        cls,
+        config: Config,
+        tokenizer: Tokenizer | None = None,
+        seed: int = 0,
+        initializer: Literal["t5", "matching"] = "t5",
+        *,
+        dtype: Literal["float32", "bfloat16", "int8"] = "float32",
+        kernels: str | None = None,
+        threads: int | None = None,
+        name: str | None = None,
+    ) -> Model:
         """A model with random weights, the same on every machine for one seed.
 
         dtype: "float32", which can be trained, or "bfloat16" or "int8", as from_pretrained's.
@@ -172,11 +192,11 @@ class Model:
         dtype = check(DTYPE, "dtype", dtype)
         if dtype != "float32" and initializer != "t5":
             return cls.init(config, tokenizer, seed, initializer, kernels=kernels, threads=threads, name=name).to(dtype)
-        core = _new_core(config, kernels, FLAT if dtype == "float32" else dtype)
+        core = new_core(config, kernels, FLAT if dtype == "float32" else dtype)
         core.init(initializer, seed, get_num_threads() if threads is None else check(THREADS, "threads", threads))
         return cls(core, config, tokenizer, name=name, threads=threads)
 
-    def to(self, dtype):
+    def to(self, dtype: Literal["float32", "bfloat16", "int8"]) -> Model:
         """The same model in another number type, for inference: a copy.
 
         >>> model = t0.mini.new_model(0)
@@ -184,13 +204,13 @@ class Model:
         >>> small.dtype, small.core.nbytes < model.core.nbytes / 3
         ('int8', True)
         """
-        core = _new_core(self.config, self.core.kernels, check(DTYPE, "dtype", dtype))
-        _copy_weights(core, self.core)
+        core = new_core(self.config, self.core.kernels, check(DTYPE, "dtype", dtype))
+        copy_weights(core, self.core)
         model = Model(core, self.config, self.tokenizer, name=self.name, threads=self._threads, generation=self.generation)
         model.add_eos_to_inputs, model.end_token_assumed = self.add_eos_to_inputs, self.end_token_assumed
         return model
 
-    def make_trainable(self):
+    def make_trainable(self) -> None:
         """Lays float32 weights out for training, in place; they are so after init. ConfigError for another number type.
 
         >>> t0.Model.mini().make_trainable()
@@ -198,12 +218,12 @@ class Model:
         if self.dtype != "float32":
             raise ConfigError(f'a model in {self.dtype} cannot be trained: load it with dtype="float32"')
         if self.core.packed:
-            core = _new_core(self.config, self.core.kernels, FLAT)
-            _copy_weights(core, self.core)
+            core = new_core(self.config, self.core.kernels, FLAT)
+            copy_weights(core, self.core)
             self.core = core
 
     @classmethod
-    def mini(cls, label="all prompts", *, kernels=None, threads=None):
+    def mini(cls, label: str = "all prompts", *, kernels: str | None = None, threads: int | None = None) -> Self:
         """A trained model that the package carries: the miniature's, labelled "all prompts", "one prompt" (of each training
         dataset) or "unprompted" (text with holes alone).  ConfigError naming the labels there are for any other.
 
@@ -217,7 +237,8 @@ class Model:
         model.name = label
         return model
 
-    def save(self, folder):
+    @hint_keywords
+    def save(self, folder: PathName) -> None:
         """Writes the folder in the hub's layout; other libraries load it with no missing and no unexpected key. Weights are
         written in the model's own float type; an int8 model's as a packed file, which from_pretrained alone reads.
         OSError where it cannot be written (a full disk); what was there before is then untouched.
@@ -232,7 +253,7 @@ class Model:
         with FileSet(folder) as files:
             self.add_to(files)
 
-    def add_to(self, files):
+    def add_to(self, files: FileSet) -> None:
         """Adds the files of `save` to a FileSet, the weights last.
 
         >>> from tempfile import TemporaryDirectory
@@ -243,32 +264,39 @@ class Model:
         ...     (Path(folder) / "model.safetensors").is_file()
         True
         """
-        others = [(GENERATION_FILE, _json(self._generation_config()))]
+        others = [write_generation(self)]
         if self.tokenizer is not None:
             others += self.tokenizer.files_to_save()
         add_files(files, self.core, with_end_token(self.config, self.add_eos_to_inputs), others)
 
-    def _generation_config(self):
-        ids = ("decoder_start_token_id", "eos_token_id", "pad_token_id")
-        return {name: getattr(self.config, name) for name in ids} | self.generation
-
     # ---- rank classification and likelihoods ---------------------------------------------------------
 
+    @overload
+    def rank(
+        self, inputs: Item, choices: Sequence[Choice], *, token_scores: bool = ..., **keywords: Unpack[Judging]
+    ) -> Ranking[Choice]: ...
+    @overload
+    def rank(self, inputs: Array, choices: Sequence[Any], *, token_scores: bool = ..., **keywords: Unpack[Judging]) -> Any: ...
+    @overload
+    def rank(
+        self, inputs: Many, choices: Iterable[Sequence[Choice]] | Column, *, token_scores: bool = ..., **keywords: Unpack[Judging]
+    ) -> list[Ranking[Choice]]: ...
+    @hint_keywords
     def rank(
         self,
-        inputs,
-        choices,
+        inputs: Any,
+        choices: Any,
         *,
-        add_eos_to_inputs=None,
-        max_input_length=MAX_INPUT_LENGTH,
-        max_target_length=MAX_TARGET_LENGTH,
-        truncate=False,
-        sentinels=False,
-        length_normalize=False,
-        token_scores=False,
-        batch_tokens=None,
-        progress=None,
-    ):
+        add_eos_to_inputs: bool | None = None,
+        max_input_length: int = MAX_INPUT_LENGTH,
+        max_target_length: int = MAX_TARGET_LENGTH,
+        truncate: bool | Literal["start"] = False,
+        sentinels: bool = False,
+        length_normalize: bool = False,
+        token_scores: bool = False,
+        batch_tokens: int | None = None,
+        progress: Progress | None = None,
+    ) -> Any:
         """Judges the choices of an input, or of each input of a list (then choices is a list of lists, and so is the result).
 
         Every input is encoded once, whatever the number of choices, and identical inputs once in all; results come in
@@ -289,7 +317,7 @@ class Model:
         single, inputs = inputs_of(inputs)
         if single:
             choices = [choices]
-        choices = _check_choices(inputs, choices)
+        choices = check_choices(inputs, choices)
         sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         flat = [choice for row in choices for choice in row]
         targets = Sequences(self, "choice", flat, True, max_target_length, truncate, sentinels)
@@ -303,21 +331,36 @@ class Model:
             rankings.append(Ranking(row[best], best, part, lengths, tokens[own] if token_scores else None, row))
         return rankings[0] if single else rankings
 
+    @overload
+    def score(self, inputs: Item, targets: Item | Array, **keywords: Unpack[Judging]) -> float: ...
+    @overload
+    def score(
+        self, inputs: Item, targets: Item | Array, *, token_scores: Literal[True], **keywords: Unpack[Judging]
+    ) -> tuple[float, NDArray[np.float32]]: ...
+    @overload
+    def score(self, inputs: Array, targets: Any, *, token_scores: bool = ..., **keywords: Unpack[Judging]) -> Any: ...
+    @overload
+    def score(self, inputs: Many, targets: Many, **keywords: Unpack[Judging]) -> NDArray[np.float64]: ...
+    @overload
+    def score(
+        self, inputs: Many, targets: Many, *, token_scores: Literal[True], **keywords: Unpack[Judging]
+    ) -> tuple[NDArray[np.float64], list[NDArray[np.float32]]]: ...
+    @hint_keywords
     def score(
         self,
-        inputs,
-        targets,
+        inputs: Any,
+        targets: Any,
         *,
-        add_eos_to_inputs=None,
-        max_input_length=MAX_INPUT_LENGTH,
-        max_target_length=MAX_TARGET_LENGTH,
-        truncate=False,
-        sentinels=False,
-        length_normalize=False,
-        token_scores=False,
-        batch_tokens=None,
-        progress=None,
-    ):
+        add_eos_to_inputs: bool | None = None,
+        max_input_length: int = MAX_INPUT_LENGTH,
+        max_target_length: int = MAX_TARGET_LENGTH,
+        truncate: bool | Literal["start"] = False,
+        sentinels: bool = False,
+        length_normalize: bool = False,
+        token_scores: bool = False,
+        batch_tokens: int | None = None,
+        progress: Progress | None = None,
+    ) -> Any:
         """Summed log-likelihood (nats) of each target given its input: float64 [inputs], or a float for a single pair.
         length_normalize: divided by the target's tokens.  token_scores: a pair, scores and those of each token (float32 arrays).
         Other keywords and errors as `rank`'s.
@@ -342,18 +385,42 @@ class Model:
 
     # ---- generation ----------------------------------------------------------------------------------
 
+    @overload  # of a model with a tokenizer; without one, ids stand where texts do
+    def generate(self, inputs: Item, **options: Unpack[Generating]) -> str: ...
+    @overload
+    def generate(self, inputs: Item, *, output_scores: Literal[True], **options: Unpack[Generating]) -> Generation: ...
+    @overload
+    def generate(self, inputs: Item, *, num_return_sequences: int, **options: Unpack[Generating]) -> list[str]: ...
+    @overload
+    def generate(
+        self, inputs: Item, *, num_return_sequences: int, output_scores: Literal[True], **options: Unpack[Generating]
+    ) -> list[Generation]: ...
+    @overload
+    def generate(
+        self, inputs: Array, *, num_return_sequences: int = ..., output_scores: bool = ..., **options: Unpack[Generating]
+    ) -> Any: ...
+    @overload
+    def generate(self, inputs: Many, **options: Unpack[Generating]) -> list[str]: ...
+    @overload
+    def generate(self, inputs: Many, *, output_scores: Literal[True], **options: Unpack[Generating]) -> list[Generation]: ...
+    @overload
+    def generate(self, inputs: Many, *, num_return_sequences: int, **options: Unpack[Generating]) -> list[list[str]]: ...
+    @overload
+    def generate(
+        self, inputs: Many, *, num_return_sequences: int, output_scores: Literal[True], **options: Unpack[Generating]
+    ) -> list[list[Generation]]: ...
     def generate(
         self,
-        inputs,
+        inputs: Any,
         *,
-        decoder_input=None,
-        add_eos_to_inputs=None,
-        max_input_length=MAX_INPUT_LENGTH,
-        truncate=False,
-        sentinels=False,
-        progress=None,
-        **options,
-    ):
+        decoder_input: Any = None,
+        add_eos_to_inputs: bool | None = None,
+        max_input_length: int = MAX_INPUT_LENGTH,
+        truncate: bool | Literal["start"] = False,
+        sentinels: bool = False,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Any:
         """The answer to an input, or to each input of a list: the most likely token after another, unless options say else.
 
         options: the hub's, with its meanings and defaults: max_new_tokens (20), min_new_tokens, num_beams, length_penalty,
@@ -382,17 +449,21 @@ class Model:
         results = [results_of(self, row, options) for row in answers]
         return results[0] if single else results
 
+    @overload
+    def stream(self, input: Item, **options: Unpack[Streaming]) -> Iterator[str]: ...
+    @overload
+    def stream(self, input: Array, **options: Unpack[Streaming]) -> Iterator[Any]: ...
     def stream(
         self,
-        input,
+        input: Any,
         *,
-        decoder_input=None,
-        add_eos_to_inputs=None,
-        max_input_length=MAX_INPUT_LENGTH,
-        truncate=False,
-        sentinels=False,
-        **options,
-    ):
+        decoder_input: Any = None,
+        add_eos_to_inputs: bool | None = None,
+        max_input_length: int = MAX_INPUT_LENGTH,
+        truncate: bool | Literal["start"] = False,
+        sentinels: bool = False,
+        **options: Any,
+    ) -> Iterator[Any]:
         """The answer to one input in pieces of text, each given as soon as its tokens are chosen: together they are what
         `generate` gives. Keywords and errors as `generate`'s, without beams, several answers and scores. Of a model without a
         tokenizer the pieces are ids.
@@ -418,20 +489,41 @@ class Model:
         add_eos = check(FLAG.or_none(), "add_eos_to_inputs", add_eos)
         return Sequences(self, "input", inputs, self.add_eos_to_inputs if add_eos is None else add_eos, most, truncate, sentinels)
 
-    def encode(self, inputs, *, add_eos_to_inputs=None, max_input_length=MAX_INPUT_LENGTH, truncate=False, sentinels=False):
+    @overload
+    def encode(self, inputs: Item, *, pooling: Literal["mean"] | None = ..., **keywords: Unpack[Reading]) -> NDArray[np.float32]: ...
+    @overload
+    def encode(self, inputs: Array, *, pooling: Literal["mean"] | None = ..., **keywords: Unpack[Reading]) -> Any: ...
+    @overload
+    def encode(self, inputs: Many, *, pooling: None = ..., **keywords: Unpack[Reading]) -> list[NDArray[np.float32]]: ...
+    @overload
+    def encode(self, inputs: Many, *, pooling: Literal["mean"], **keywords: Unpack[Reading]) -> NDArray[np.float32]: ...
+    @hint_keywords
+    def encode(
+        self,
+        inputs: Any,
+        *,
+        pooling: Literal["mean"] | None = None,
+        add_eos_to_inputs: bool | None = None,
+        max_input_length: int = MAX_INPUT_LENGTH,
+        truncate: bool | Literal["start"] = False,
+        sentinels: bool = False,
+    ) -> Any:
         """Encoder states: a float32 array [S, D] for an input of S tokens, a list of them for a list.
 
-        >>> t0.mini.new_model(0).encode("Anna keeps a cat.").shape
-        (5, 64)
+        pooling: "mean" for one vector an input, the mean over its tokens: float32 [B, D], or [D] for a single input. It does not depend
+        on the company, and is what the mean of the input's states alone is, to the bit.  Other keywords and errors as `rank`'s.
+
+        >>> model = t0.mini.new_model(0)
+        >>> model.encode("Anna keeps a cat.").shape, model.encode(["Anna keeps a cat.", "tea"], pooling="mean").shape
+        ((5, 64), (2, 64))
         """
         single, inputs = inputs_of(inputs)
+        pooling = check(POOLING, "pooling", pooling)
         sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
-        batch = sources.ragged(range(len(sources)))
-        states = self.core.encode(batch.ids, batch.offsets, self.threads)
-        parts = np.split(states, batch.offsets[1:-1])[: len(sources)]
-        return parts[0] if single else parts
+        vectors = encode_states(self, sources) if pooling is None else encode_means(self, sources)
+        return vectors[0] if single else vectors
 
-    def logits(self, input_ids, decoder_input_ids):
+    def logits(self, input_ids: ArrayLike, decoder_input_ids: ArrayLike) -> NDArray[np.float32]:
         """Logits, float32 [T, V], of one sequence of decoder inputs (taken as they are: the first is usually
         config.decoder_start_token_id), given one sequence of input ids. ValueError for an id outside the vocabulary.
 
@@ -449,12 +541,12 @@ class Model:
         return check_ids(what, rows[0], self.config.vocab_size)
 
     @property
-    def threads(self):
+    def threads(self) -> int:
         """Threads of a call made now: the model's own, else t0.get_num_threads()."""
         return self._threads if self._threads is not None else get_num_threads()
 
     @property
-    def dtype(self):
+    def dtype(self) -> Literal["float32", "bfloat16", "int8"]:
         """Number type of the weights and their products: "float32", "bfloat16" or "int8".
 
         >>> t0.Model.mini().dtype
@@ -463,7 +555,7 @@ class Model:
         return self.core.dtype
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         """Number of weights."""
         return self.core.parameters
 
@@ -475,7 +567,7 @@ class Model:
         """FileNotFoundError or FormatError where the files are not there, or not the same, when a pickled model is read."""
         weights = state["core"]
         self.__dict__.update(state)
-        self.core = weights.open(self.config, _new_core, self.threads)
+        self.core = weights.open(self.config, new_core, self.threads)
         self._origin = self.core, weights if isinstance(weights, FileWeights) else None
 
     def __copy__(self):
@@ -494,54 +586,3 @@ class Model:
 
     def _repr_html_(self):
         return model_html(self)
-
-
-def _new_core(config, kernels, dtype):
-    """A core model with room for the weights; refused where the machine has no such memory, before it is asked for."""
-    needed = _core.model_bytes(config.core(), dtype)
-    check_room(
-        needed, f"the weights take {{}} in {dtype.removesuffix('-flat')}", "close other programs, or take a smaller model or number type"
-    )
-    return _core.Model(config.core(), _check_kernels(kernels), dtype)
-
-
-def _check_kernels(kernels):
-    """The kernel set of this name, or for None the process's."""
-    return check(_KERNELS, "kernels" if kernels is not None else "T0NATIVE_KERNELS", kernels or kernel_sets.default())
-
-
-def _copy_weights(to, core):
-    """Tensor by tensor: at most one is held beside the two models."""
-    for name, _ in core.tensors():
-        to.put(name, 0, core.tensor(name))
-
-
-def _read_generation(checkpoint):
-    """What the model's files say of generation: generation_config.json, or where there is none what config.json has of it."""
-    file = checkpoint.folder / GENERATION_FILE
-    return _read_object(file) if file.is_file() else options_in_config(checkpoint.config.extra)
-
-
-def _read_object(file):
-    """The object in a JSON file; an empty one where there is no file."""
-    content = parse_json(file, file.read_bytes()) if file.is_file() else {}
-    if not isinstance(content, dict):
-        raise FormatError(f"{file}: must hold an object {{...}}")
-    return content
-
-
-def _json(value):
-    return (json_text(value, "keep", indent=2) + "\n").encode()
-
-
-def _check_choices(inputs, choices):
-    choices = choices if isinstance(choices, str) else as_list("choices", choices)
-    if isinstance(choices, str) or len(choices) != len(inputs):
-        raise ConfigError(f"choices: a list of choices for each of the {len(inputs)} inputs is needed")
-    checked = []
-    for i, row in enumerate(choices):
-        row = row if isinstance(row, str) else as_list(f"choices of input {i}", row)
-        if isinstance(row, str) or len(row) == 0:
-            raise ConfigError(f"choices of input {i}: {shown(row)}; a list of at least one choice is needed")
-        checked.append(list(row))
-    return checked

@@ -5,6 +5,7 @@ from html import escape
 import numpy as np
 
 from t0native.base.htmltext import facts_table, html_rows
+from t0native.base.showing import shown
 
 __all__ = ["model_html", "ranking_html", "ranking_text"]
 
@@ -24,7 +25,7 @@ def model_html(model):
         ("threads", model.threads),
     ]
     if model.generation:
-        facts.append(("generation", ", ".join(f"{name}={value!r}" for name, value in model.generation.items())))
+        facts.append(("generation", ", ".join(f"{name}={shown(value)}" for name, value in model.generation.items())))
     return facts_table([(name, escape(str(value))) for name, value in facts])
 
 

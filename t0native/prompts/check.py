@@ -8,14 +8,23 @@ text     compiles, and so do its answer choices; has the separator ||| and somet
 rows     (where they are given) have every field that the prompt reads; can be rendered; their target is an answer, and
          one of the choices, where there are some; one of them at least gives a target"""
 
+from __future__ import annotations
+
 import uuid
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from t0native.base.errors import DataError, FormatError, TemplateError
 from t0native.base.showing import shown
 from t0native.prompts.prompt import Prompt
 from t0native.prompts.promptfile import TemplateTag, read_file
 from t0native.prompts.targets import half_a_character, tell_choices
+
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterable, Iterator
+
+    from t0native.base.annotations import PathName, Row
+    from t0native.prompts.collection import PromptCollection
+    from t0native.prompts.prompt import Prompt
 
 __all__ = ["Problem", "check_collection", "check_file", "text_problems"]
 
@@ -38,7 +47,9 @@ class Problem(NamedTuple):
         return f"{self.file}: {self.what}" if self.prompt is None else f"{self.file}: prompt {shown(self.prompt)}: {self.what}"
 
 
-def check_collection(collection, keys=None, rows=None):
+def check_collection(
+    collection: PromptCollection, keys: Iterable[str | tuple[str, str | None]] | None = None, rows: Iterable[Row] | None = None
+) -> list[Problem]:
     """The problems of every file of a PromptCollection, or of those of `keys`; rows: of the dataset they are for.
 
     >>> held_out = t0.PromptCollection.load(Path(t0.__file__).parent / "mini/heldout/prompts")
@@ -49,7 +60,7 @@ def check_collection(collection, keys=None, rows=None):
     return [problem for key in (collection if keys is None else keys) for problem in check_file(collection.path(key), rows, ids)]
 
 
-def check_file(path, rows=None, ids=None):
+def check_file(path: PathName, rows: Iterable[Row] | None = None, ids: dict[str, str] | None = None) -> list[Problem]:
     """The problems of one file, a list of Problem. ids: {id: place} of the files before, which grows.
 
     >>> check_file(Path(t0.__file__).parent / "mini/heldout/prompts/inference/templates.yaml")
@@ -110,7 +121,7 @@ def _twins(prompt, names, texts):
         yield f"its text is that of {shown(texts[prompt.jinja].name)}"
 
 
-def text_problems(prompt):
+def text_problems(prompt: Prompt) -> Iterator[str]:
     """What is wrong with the text of a prompt alone: sentences."""
     try:
         prompt.fields  # noqa: B018 - compiles template and choices

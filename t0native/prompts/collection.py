@@ -2,20 +2,30 @@
 
 Opening a folder only lists it; a file (promptfile.py) is read when its prompts are asked for."""
 
+from __future__ import annotations
+
 import importlib.util
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from t0native.base.errors import ConfigError, DataError, FormatError, suggest
 from t0native.base.showing import shown
 from t0native.prompts.prompt import Prompt
 from t0native.prompts.promptfile import FILE, FORM, read_file, warn_once
 
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterable, Iterator
+    from typing import Self
+
+    from t0native.base.annotations import PathName, Row
+    from t0native.prompts.prompt import PromptedExample
+
 __all__ = ["PromptCollection", "PromptSet", "dataset_name", "find_files", "load_prompts", "promptsource_folder", "prompts_of"]
 
 
-class PromptSet(Mapping):
+class PromptSet(Mapping[str, Prompt]):
     """The prompts of one dataset (and subset), in the order of the file: a mapping name -> Prompt.
 
     Attributes dataset, subset (or None), path (of the file, or None). KeyError with the nearest name for an unknown one.
@@ -25,7 +35,11 @@ class PromptSet(Mapping):
     (PromptSet('demo', 1 prompts), '{{ text }} Who? ||| {{ who }}')
     """
 
-    def __init__(self, dataset, subset, prompts, path=None):
+    dataset: str | None
+    subset: str | None
+    path: Path | None
+
+    def __init__(self, dataset: str | None, subset: str | None, prompts: Iterable[Prompt], path: Path | None = None) -> None:
         self.dataset, self.subset, self.path = dataset, subset, path
         self._prompts = {}
         for prompt in prompts:
@@ -34,7 +48,7 @@ class PromptSet(Mapping):
             self._prompts[prompt.name] = prompt
 
     @classmethod
-    def read(cls, path, dataset=None, subset=None, *, quiet=False):
+    def read(cls, path: PathName, dataset: str | None = None, subset: str | None = None, *, quiet: bool = False) -> Self:
         """The prompts of one templates.yaml. FormatError with file and line where it is broken, OSError where it cannot be
         opened. Only plain YAML and promptsource's tags are read. Of prompts whose key or name stands twice the last counts, as in
         promptsource, and a warning tells it; a prompt without id gets the one that its text gives. quiet: no warnings.
@@ -54,20 +68,20 @@ class PromptSet(Mapping):
             warn_once(f"{what}, as in promptsource", path)
         return cls(dataset or content.get("dataset"), subset if dataset else content.get("subset"), prompts.values(), path)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Prompt:
         try:
             return self._prompts[name]
         except KeyError:
             raise KeyError(f"no prompt {shown(name)} for {self.full_name}; {suggest(name, self._prompts)}") from None
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._prompts)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._prompts)
 
     @property
-    def full_name(self):
+    def full_name(self) -> str:
         """dataset, or dataset/subset.
 
         >>> t0.PromptSet("super_glue", "rte", []).full_name
@@ -75,7 +89,7 @@ class PromptSet(Mapping):
         """
         return f"{self.dataset}/{self.subset}" if self.subset else str(self.dataset)
 
-    def render_one(self, example, seed=0, index=0):
+    def render_one(self, example: Row, seed: int = 0, index: int | str = 0) -> dict[str, PromptedExample | None]:
         """One example through every prompt: a dict name -> PromptedExample, or None where T0's pipeline drops the row. Errors as
         Prompt.render's.
 
@@ -129,7 +143,7 @@ def promptsource_folder():
     return folder
 
 
-class PromptCollection(Mapping):
+class PromptCollection(Mapping[Any, PromptSet]):
     """Prompt sets by (dataset, subset); "dataset/subset" and "dataset" are the same keys, however the file itself divides the name.
     Files are read when asked for, and FormatError is raised then; KeyError with the nearest name for an unknown one. Files: Bach et al.
     2022.
@@ -139,13 +153,15 @@ class PromptCollection(Mapping):
     ('premise', 'hypothesis', 'label')
     """
 
-    def __init__(self, files, folder=None, *, quiet=False):
+    folder: Path | None
+
+    def __init__(self, files: Mapping[tuple[str, str | None], Path], folder: Path | None = None, *, quiet: bool = False) -> None:
         self.folder, self._quiet = folder, quiet
         self._files, self._sets = dict(files), {}
         self._by_name = {dataset_name(key): key for key in self._files}
 
     @classmethod
-    def load(cls, folder, *, quiet=False):
+    def load(cls, folder: PathName, *, quiet: bool = False) -> Self:
         """The prompt files of a folder in promptsource's layout. Raises DataError where there are none. quiet: reading them gives no
         warnings.
 
@@ -164,7 +180,7 @@ class PromptCollection(Mapping):
         return cls(files, folder, quiet=quiet)
 
     @classmethod
-    def promptsource(cls, path=None):
+    def promptsource(cls, path: PathName | None = None) -> Self:
         """The prompts of an installed promptsource, or of one unpacked at `path`; its code is never imported. What its own files have
         that is not known gives no warning. DataError where there is none, with how to get it.
 
@@ -178,7 +194,7 @@ class PromptCollection(Mapping):
             return cls.load(next((place for place in inside if place.is_dir()), folder), quiet=True)
         return cls.load(promptsource_folder(), quiet=True)
 
-    def path(self, key):
+    def path(self, key: str | tuple[str, str | None]) -> Path:
         """The file of a key, a Path. KeyError as for the prompts.
 
         >>> t0.PromptCollection.load(Path(t0.__file__).parent / "mini/heldout/prompts").path("inference").name
@@ -198,19 +214,19 @@ class PromptCollection(Mapping):
             raise KeyError(f"no prompts for {shown(name)}; {suggest(name, self._by_name)}")
         return known
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: str | tuple[str, str | None]) -> PromptSet:
         known = self._find_key(key)
         if known not in self._sets:
             self._sets[known] = PromptSet.read(self._files[known], *known, quiet=self._quiet)
         return self._sets[known]
 
-    def __contains__(self, key):
+    def __contains__(self, key: object) -> bool:
         return self._key(key) is not None
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[str, str | None]]:
         return iter(self._files)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._files)
 
     def __repr__(self):

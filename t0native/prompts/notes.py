@@ -10,9 +10,15 @@
 
 A rendering whose target such a note spoils has no answer to learn or to judge: `Rendering.no_answer` says why."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 from t0native.base.showing import shown
+
+if TYPE_CHECKING:  # of annotations alone
+    from t0native.base.annotations import Row
+    from t0native.prompts.prompt import Prompt, PromptedExample
 
 __all__ = ["NO_LABEL", "Note", "Rendering", "cut_sentence", "render_noted"]
 
@@ -71,17 +77,17 @@ class Rendering(NamedTuple):
     answer_choices[label] counts from the end: label is -1 (int); below 0 a label is hidden or missing: drop the row or map its labels
     """
 
-    example: object
+    example: PromptedExample | None
     dropped: str | None
-    notes: tuple
+    notes: tuple[Note, ...]
 
     @property
-    def cut(self):
+    def cut(self) -> bool:
         """Whether a printed value was cut at 2,048 characters."""
         return any(note.kind == "cut" for note in self.notes)
 
     @property
-    def no_answer(self):
+    def no_answer(self) -> str | None:
         """Why the target is no answer, in words with the value, its type and the remedy; None where it is one, and where example is None.
 
         The target prints what is undefined, out of range, None or nan; answer_choices are indexed from their end; the target is empty."""
@@ -94,7 +100,7 @@ class Rendering(NamedTuple):
         return f"the target is empty ({NO_LABEL})" if target == NO_LABEL else None
 
 
-def render_noted(prompt, row, seed=0, index=0, truncate=True):
+def render_noted(prompt: Prompt, row: Row, seed: int = 0, index: int | str = 0, truncate: bool = True) -> Rendering:
     """A Rendering by a prompt of any kind: one that has no render_noted keeps no notes, and cuts nothing.
 
     >>> render_noted(t0.LM(), {"text": "Anna drinks tea."}).example.input
@@ -106,7 +112,7 @@ def render_noted(prompt, row, seed=0, index=0, truncate=True):
     return Rendering(example, None if example is not None else prompt.why_dropped(row, seed=seed, index=index), ())
 
 
-def cut_sentence(cut, rows):
+def cut_sentence(cut: int, rows: int) -> str:
     """What is said once of rows that were cut.
 
     >>> cut_sentence(2, 100)

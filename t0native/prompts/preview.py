@@ -3,6 +3,7 @@
 Prompt.preview(example)   Preview: input, target and choices, each part as pieces (text, is it a field's value)"""
 
 from html import escape
+from typing import Any
 
 from t0native.base.errors import TemplateError
 from t0native.base.htmltext import facts_table
@@ -23,7 +24,7 @@ class Preview:
     ([['Hello ', False], ['Anna', True]], None)
     """
 
-    def __init__(self, parts, choices, dropped):
+    def __init__(self, parts: list[list[Any]], choices: list[str] | None, dropped: str | None) -> None:
         self.parts, self.choices, self.dropped = parts, choices, dropped
 
     def __str__(self):

@@ -9,20 +9,29 @@
 does not split. Values are cut at 2,048 characters while they are printed: the compiler adds what promptsource writes into
 the text. Random choices inside a template depend on (prompt id, seed, index, draw) alone."""
 
+from __future__ import annotations
+
 import logging
 import operator
 import uuid
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from t0native import _core
 from t0native._core import Template
 from t0native.base.arguments import SEED, check, number, one_of, whole
 from t0native.base.errors import ConfigError, DataError, TemplateError, with_place
+from t0native.base.foreign import Hinting
 from t0native.base.showing import shown
 from t0native.data.rows import rows_of
 from t0native.prompts.notes import CHOICES, NO_LABEL, Note, Rendering, cut_sentence
 from t0native.prompts.preview import example_html, preview, prompt_html
+
+if TYPE_CHECKING:  # of annotations alone
+    from typing import Any
+
+    from t0native.base.annotations import Row, Rows
+    from t0native.prompts.preview import Preview
 
 __all__ = ["Prompt", "PromptMetadata", "PromptedExample"]
 
@@ -104,7 +113,7 @@ def _with_underscores(example):
     return {key.replace("-", "_"): value for key, value in example.items()} if "-" in _join_names(example) else example
 
 
-class Prompt(_core.Prompt):
+class Prompt(_core.Prompt, Hinting):
     """A template with its answer choices and metadata.
 
     name: str.  jinja: the template's text.  answer_choices: an expression that gives the choices separated by |||, or None.
@@ -121,11 +130,28 @@ class Prompt(_core.Prompt):
     """
 
     __slots__ = _FIELDS
+    name: str
+    jinja: str
+    answer_choices: str | None
+    reference: str
+    metadata: PromptMetadata
+    id: str
+    budgets: dict[str, Any]
 
     def __init__(
-        self, name, jinja, answer_choices=None, reference="", metadata=None, id=None, *,
-        max_steps=1_000_000, max_output=4_000_000, max_memory=64_000_000, max_seconds=None,
-    ):  # fmt: skip
+        self,
+        name: str,
+        jinja: str,
+        answer_choices: str | None = None,
+        reference: str = "",
+        metadata: PromptMetadata | None = None,
+        id: str | None = None,
+        *,
+        max_steps: int = 1_000_000,
+        max_output: int = 4_000_000,
+        max_memory: int = 64_000_000,
+        max_seconds: float | None = None,
+    ) -> None:
         for field, value, kinds in (("name", name, str), ("jinja", jinja, str), ("answer_choices", answer_choices, (str, type(None)))):
             if not isinstance(value, kinds):
                 raise DataError(f"prompt {shown(name)}: {field} is {type(value).__name__}, must be text")
@@ -157,7 +183,7 @@ class Prompt(_core.Prompt):
     # What a template needs
 
     @property
-    def fields(self):
+    def fields(self) -> tuple[str, ...]:
         """Names of the example's fields that the template or the answer choices read, as a tuple in order.
 
         >>> Prompt("topic", "{{ text }} ||| {{ answer_choices[label] }}", "nature ||| money").fields
@@ -170,7 +196,7 @@ class Prompt(_core.Prompt):
         return tuple(names)
 
     @property
-    def optional_fields(self):
+    def optional_fields(self) -> tuple[str, ...]:
         """Those of `fields` that an example may lack: the text asks whether they are defined, or gives a default.
 
         >>> Prompt("note", "{{ text }}{% if note is defined %} ({{ note }}){% endif %} ||| {{ label | default('?') }}").optional_fields
@@ -181,7 +207,7 @@ class Prompt(_core.Prompt):
         return tuple(name for name in self.fields if name in guarded)
 
     @property
-    def lacks_choices(self):
+    def lacks_choices(self) -> bool:
         """Whether the template reads answer_choices and the prompt has none.
 
         >>> Prompt("topic", "{{ text }} ||| {{ answer_choices[label] }}").lacks_choices
@@ -190,7 +216,7 @@ class Prompt(_core.Prompt):
         return self.answer_choices is None and "answer_choices" in self._template(False, False).names
 
     @property
-    def random(self):
+    def random(self) -> bool:
         """Whether the template draws at random (choice, random).
 
         >>> Prompt("any", "{{ ['Who?', 'Which?'] | choice }} ||| {{ a }}").random
@@ -199,7 +225,7 @@ class Prompt(_core.Prompt):
         return self._template(False, False).random
 
     @property
-    def fixed_choices(self):
+    def fixed_choices(self) -> list[str] | None:
         """The choices where they depend on no field, else None.
 
         >>> Prompt("a", "{{ text }} ||| x", "Yes ||| No").fixed_choices
@@ -244,7 +270,7 @@ class Prompt(_core.Prompt):
         named.__cause__ = error.__cause__
         return named
 
-    def render(self, example, seed=0, index=0, truncate=True):
+    def render(self, example: Row, seed: int = 0, index: int | str = 0, truncate: bool = True) -> PromptedExample | None:
         """The example as T0 sees it: PromptedExample(input, target, choices), or None where T0's pipeline drops the row.
 
         Hyphens in the names of fields become underscores; a rendering that has not exactly two parts, or whose input is
@@ -259,7 +285,7 @@ class Prompt(_core.Prompt):
             return None
         return PromptedExample(parts[0], parts[1] or NO_LABEL, self.choices(example) or None)
 
-    def render_noted(self, example, seed=0, index=0, truncate=True):
+    def render_noted(self, example: Row, seed: int = 0, index: int | str = 0, truncate: bool = True) -> Rendering:
         """`render` with what its text does not show: a Rendering (notes.py). Errors as `apply`'s.
 
         >>> prompt = Prompt("sentiment", "{{ text }} Good or bad? ||| {{ answer_choices[label] }}", "bad ||| good")
@@ -301,7 +327,7 @@ class Prompt(_core.Prompt):
             raise self._name_error(error) from error.__cause__
         return parts, choices, of_choices, of_parts
 
-    def why_dropped(self, example, seed=0, index=0):
+    def why_dropped(self, example: Row, seed: int = 0, index: int | str = 0) -> str | None:
         """Why `render` gives None for an example, in words; None where it does not.
 
         >>> Prompt("who", "{{ text }} Who?").why_dropped({"text": "Anna drinks tea."})
@@ -309,7 +335,7 @@ class Prompt(_core.Prompt):
         """
         return self.render_noted(example, seed, index).dropped
 
-    def preview(self, example, seed=0, index=0):
+    def preview(self, example: Row, seed: int = 0, index: int | str = 0) -> Preview:
         """The example for the eyes: input, target and choices, with what comes from the row's fields in colour in a notebook.
         Returns a Preview, also of what T0's pipeline drops; errors as `apply`'s.
 
@@ -325,7 +351,7 @@ class Prompt(_core.Prompt):
             return example, self.apply(example, seed=seed, index=index)
         return example, self.apply(example, False, seed=seed, index=index)
 
-    def render_all(self, rows, seed=0, truncate=True):
+    def render_all(self, rows: Rows, seed: int = 0, truncate: bool = True) -> list[PromptedExample | None]:
         """Every row rendered, row number = index: a list of PromptedExample or None.
 
         rows: a sequence of mappings, a table of pyarrow or pandas, or columns (a mapping of equally long lists). truncate: as
@@ -340,7 +366,7 @@ class Prompt(_core.Prompt):
             _log.warning("%s", cut_sentence(cut, len(renderings)))
         return [rendering.example for rendering in renderings]
 
-    def apply_all(self, rows, **options):
+    def apply_all(self, rows: Rows, **options: Any) -> list[list[str]]:
         """`apply` of every row, row number = index: a list of lists of parts. rows: as for `render_all`. options: as `apply`'s.
 
         >>> Prompt("p", "{{ a }} ||| b").apply_all([{"a": "x"}, {"a": "y"}], truncate=False)

@@ -11,9 +11,12 @@ reports: a Report or several, which are shown side by side. ax=: an Axes to draw
 whole or not at all, with what it shows in words (alttext.py); text=True: a str instead of a picture. Nothing is ever shown on a
 screen. Values in percent."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -35,13 +38,45 @@ from t0native.reports.plot import (
     value_range,
 )  # fmt: skip
 
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterable
+    from typing import Literal
+
+    from matplotlib.axes import Axes
+
+    from t0native.base.annotations import PathName
+    from t0native.reports.report import Report
+
 __all__ = ["by_prompt", "by_prompt_words", "figure4", "figure5", "figure6", "figure7", "heatmap", "heatmap_words", "pooled"]
 
 _MARKS = "xD^vP*+s"
 _SHADES = ".:-=+*%#"  # from wrong to right
 
 
-def figure4(reports, path=None, ax=None, published=False, text=False):
+@overload
+def figure4(
+    reports: Report | Iterable[Report],
+    path: PathName | None = ...,
+    ax: Axes | None = ...,
+    published: bool | str | Iterable[str] | Mapping[str, Mapping[str, float]] | None = ...,
+    text: Literal[False] = ...,
+) -> Axes: ...
+@overload
+def figure4(
+    reports: Report | Iterable[Report],
+    path: PathName | None = ...,
+    ax: Axes | None = ...,
+    published: bool | str | Iterable[str] | Mapping[str, Mapping[str, float]] | None = ...,
+    *,
+    text: Literal[True],
+) -> str: ...
+def figure4(
+    reports: Report | Iterable[Report],
+    path: PathName | None = None,
+    ax: Axes | None = None,
+    published: bool | str | Iterable[str] | Mapping[str, Mapping[str, float]] | None = False,
+    text: bool = False,
+) -> Axes | str:
     """Box plots over prompts. Returns the Axes, or a str with text=True.
 
     published: True for marks at the medians published on the same datasets, a name or names of models that t0.published() knows for
@@ -60,7 +95,11 @@ def figure4(reports, path=None, ax=None, published=False, text=False):
     return _save(_draw_marks(draw_boxes(report, None, _make_axes(report, path, ax)), report, marks), path, summary_in_words(report))
 
 
-def figure5(reports, path=None, ax=None, text=False):
+@overload
+def figure5(reports: Report | Iterable[Report], path: PathName | None = ..., ax: Axes | None = ..., text: Literal[False] = ...) -> Axes: ...
+@overload
+def figure5(reports: Report | Iterable[Report], path: PathName | None = ..., ax: Axes | None = ..., *, text: Literal[True]) -> str: ...
+def figure5(reports: Report | Iterable[Report], path: PathName | None = None, ax: Axes | None = None, text: bool = False) -> Axes | str:
     """Bars, a model's median on each task with its 95 % interval; a line at chance. Returns as figure4.
 
     >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False)
@@ -91,7 +130,20 @@ def figure5(reports, path=None, ax=None, text=False):
     return _save(ax, path, summary_in_words(report, "Bars"))
 
 
-def figure6(reports_by_prompts, path=None, ax=None, text=False):
+@overload
+def figure6(
+    reports_by_prompts: Mapping[int, Report | Iterable[Report]],
+    path: PathName | None = ...,
+    ax: Axes | None = ...,
+    text: Literal[False] = ...,
+) -> Axes: ...
+@overload
+def figure6(
+    reports_by_prompts: Mapping[int, Report | Iterable[Report]], path: PathName | None = ..., ax: Axes | None = ..., *, text: Literal[True]
+) -> str: ...
+def figure6(
+    reports_by_prompts: Mapping[int, Report | Iterable[Report]], path: PathName | None = None, ax: Axes | None = None, text: bool = False
+) -> Axes | str:
     """Box plots by the number of prompts a dataset was trained with, medians joined: {0: report, 1: report, 5.7: report}. A value may be
     several reports of one kind (seeds), whose prompts then stand in one box. Returns as figure4.
 
@@ -102,7 +154,20 @@ def figure6(reports_by_prompts, path=None, ax=None, text=False):
     return _draw_by_number(_pool_by_number(reports_by_prompts, "prompt"), path, ax, text)
 
 
-def figure7(reports_by_datasets, path=None, ax=None, text=False):
+@overload
+def figure7(
+    reports_by_datasets: Mapping[int, Report | Iterable[Report]],
+    path: PathName | None = ...,
+    ax: Axes | None = ...,
+    text: Literal[False] = ...,
+) -> Axes: ...
+@overload
+def figure7(
+    reports_by_datasets: Mapping[int, Report | Iterable[Report]], path: PathName | None = ..., ax: Axes | None = ..., *, text: Literal[True]
+) -> str: ...
+def figure7(
+    reports_by_datasets: Mapping[int, Report | Iterable[Report]], path: PathName | None = None, ax: Axes | None = None, text: bool = False
+) -> Axes | str:
     """The same by the number of training datasets: {39: report, 49: report, 55: report}.
 
     >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False)
@@ -112,7 +177,36 @@ def figure7(reports_by_datasets, path=None, ax=None, text=False):
     return _draw_by_number(_pool_by_number(reports_by_datasets, "dataset"), path, ax, text)
 
 
-def heatmap(report, task=None, model=None, path=None, ax=None, text=False, width=72):
+@overload
+def heatmap(
+    report: Report | Iterable[Report],
+    task: str | None = ...,
+    model: str | None = ...,
+    path: PathName | None = ...,
+    ax: Axes | None = ...,
+    text: Literal[False] = ...,
+    width: int = ...,
+) -> Axes: ...
+@overload
+def heatmap(
+    report: Report | Iterable[Report],
+    task: str | None = ...,
+    model: str | None = ...,
+    path: PathName | None = ...,
+    ax: Axes | None = ...,
+    *,
+    text: Literal[True],
+    width: int = ...,
+) -> str: ...
+def heatmap(
+    report: Report | Iterable[Report],
+    task: str | None = None,
+    model: str | None = None,
+    path: PathName | None = None,
+    ax: Axes | None = None,
+    text: bool = False,
+    width: int = 72,
+) -> Axes | str:
     """Which prompt is right on which example: prompts down, the best first; examples across, those that most prompts get right first;
     dark right, light wrong, white dropped. In text # right, . wrong, several to a sign where they are more than `width` allows.
 
@@ -137,7 +231,7 @@ def heatmap(report, task=None, model=None, path=None, ax=None, text=False, width
     return _save(ax, path, heatmap_words(report, task, model))
 
 
-def heatmap_words(report, task, model):
+def heatmap_words(report: Report, task: str, model: str) -> str:
     """What the heat map of a task and model shows, in words.
 
     >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=5, label="new", progress=False)
@@ -147,7 +241,36 @@ def heatmap_words(report, task, model):
     return heatmap_in_words(task, model, *_sort_rows(*_select_rows(report, task, model)))
 
 
-def by_prompt(reports, task=None, model=None, path=None, ax=None, text=False, width=72):
+@overload
+def by_prompt(
+    reports: Report | Iterable[Report],
+    task: str | None = ...,
+    model: str | None = ...,
+    path: PathName | None = ...,
+    ax: Axes | None = ...,
+    text: Literal[False] = ...,
+    width: int = ...,
+) -> Axes: ...
+@overload
+def by_prompt(
+    reports: Report | Iterable[Report],
+    task: str | None = ...,
+    model: str | None = ...,
+    path: PathName | None = ...,
+    ax: Axes | None = ...,
+    *,
+    text: Literal[True],
+    width: int = ...,
+) -> str: ...
+def by_prompt(
+    reports: Report | Iterable[Report],
+    task: str | None = None,
+    model: str | None = None,
+    path: PathName | None = None,
+    ax: Axes | None = None,
+    text: bool = False,
+    width: int = 72,
+) -> Axes | str:
     """Each prompt's value with its 95 % interval over rows: a point and a line; the best prompt of a task first, a colour a model; a thin
     line at the model's median, dashed at chance. Returns as figure4.
 
@@ -177,7 +300,7 @@ def by_prompt(reports, task=None, model=None, path=None, ax=None, text=False, wi
     return _save(ax, path, by_prompt_words(report, task, model))
 
 
-def by_prompt_words(report, task=None, model=None):
+def by_prompt_words(report: Report, task: str | None = None, model: str | None = None) -> str:
     """What `by_prompt` shows, in words.
 
     >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=5, label="new", progress=False)
@@ -342,7 +465,7 @@ def _draw_by_number(report, path, ax, text):
     return _save(ax, path, summary_in_words(report))
 
 
-def pooled(reports, label):
+def pooled(reports: Report | Iterable[Report], label: str) -> Report:
     """One report, of a model called `label`, of the prompts of all these: those of several stand in it once for each. ConfigError for
     a report of several models.
 

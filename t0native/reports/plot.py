@@ -4,14 +4,27 @@
 
 The boxes show the values of the cells that the summary covers."""
 
+from __future__ import annotations
+
 import io
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from t0native.base.errors import ConfigError
 from t0native.base.files import check_place, write_bytes
 from t0native.base.showing import shown
 from t0native.reports.alttext import summary_in_words
+
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from t0native.base.annotations import PathName
+    from t0native.reports.report import Report
 
 __all__ = [
     "axis_in_text", "chances", "check_picture", "draw_boxes", "label_of", "legend_above", "metric_of", "new_axes", "drawable",
@@ -19,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def text_boxes(report, width=72):
+def text_boxes(report: Report, width: int = 72) -> str:
     """One line a task and model on an axis from 0 to 100 %."""
     entries = [entry for entry in report.summary if entry["median"] is not None]
     if not entries:
@@ -35,7 +48,7 @@ def text_boxes(report, width=72):
     return "\n".join([*lines, " " * (wide + 2) + ticks, " " * (wide + 2) + "%: |min [q1 M median q3] max|, : chance"])
 
 
-def axis_in_text(size):
+def axis_in_text(size: int) -> str:
     """The numbers below a line of `size` characters from 0 to 100.
 
     >>> axis_in_text(21)
@@ -66,7 +79,7 @@ def _draw_box(entry, size):
     return "".join(line)
 
 
-def draw_boxes(report, path=None, ax=None):
+def draw_boxes(report: Report, path: PathName | None = None, ax: Axes | None = None) -> Axes:
     """One box a task and model, a point a prompt, a dashed line at chance. Returns the Axes; never shows a window."""
     if path is not None:
         check_picture(path)
@@ -127,7 +140,7 @@ def _finish(ax, entries, tasks):
     legend_above(ax)
 
 
-def legend_above(ax):
+def legend_above(ax: Axes) -> None:
     """A legend above the frame, where it hides nothing; inside, where that has no room for it."""
     names, style = ax.get_legend_handles_labels()[1], {"frameon": False, "fontsize": "small"}
     room = 0.8 * ax.figure.get_figwidth()  # inches, about, of which a sign takes 0.075 and a mark 0.6
@@ -138,7 +151,7 @@ def legend_above(ax):
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.3, **style)
 
 
-def metric_of(report):
+def metric_of(report: Report) -> str:
     """The metric of the summaries where they have one, else "value"."""
     of_tasks = {}
     for cell in report.cells:
@@ -148,7 +161,7 @@ def metric_of(report):
     return label_of(names.pop()) if len(names) == 1 else "value"
 
 
-def chances(entries, tasks):
+def chances(entries: Sequence[dict[str, Any]], tasks: Sequence[str]) -> Iterator[tuple[int, float]]:
     """(place, chance in percent) of the tasks that have a chance level."""
     for t, task in enumerate(tasks):
         chance = next((e["chance"] for e in entries if e["task"] == task and e["chance"] is not None), None)
@@ -156,12 +169,12 @@ def chances(entries, tasks):
             yield t, 100 * chance
 
 
-def value_range(entries):
+def value_range(entries: Sequence[dict[str, Any]]) -> tuple[int, int]:
     """The axis' ends in percent: from 0, or from -100 where a value is negative, as correlations may be."""
     return (-100 if min(entry["min"] for entry in entries) < 0 else 0), 100
 
 
-def label_of(name, most=40):
+def label_of(name: object, most: int = 40) -> str:
     """A name as matplotlib shows it as it is: one line, no formula between dollars, not left out of legends for its underscore; what
     cannot be printed (SVG allows no control characters) as a replacement character.
 
@@ -173,12 +186,12 @@ def label_of(name, most=40):
     return ("\u200b" if text.startswith("_") or not text else "") + text.replace("$", "\\$")
 
 
-def drawable(text):
+def drawable(text: str) -> str:
     """A text whose signs can be printed, and stand in an SVG."""
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
 
 
-def check_picture(path):
+def check_picture(path: PathName) -> None:
     """Whether a picture could be saved there, asked before the work; ImportError, ConfigError or OSError where not."""
     with _requiring_matplotlib():
         from matplotlib.backend_bases import FigureCanvasBase
@@ -194,10 +207,10 @@ def _requiring_matplotlib():
     try:
         yield
     except ImportError:
-        raise ImportError("pictures need matplotlib: pip install 't0native[plot]' (report.boxes() draws in text without it)") from None
+        raise ImportError("pictures need matplotlib: pip install matplotlib (report.boxes() draws in text without it)") from None
 
 
-def new_axes(path, size):
+def new_axes(path: PathName | None, size: tuple[float, float]) -> Axes:
     """Axes of a figure of that size in inches; without pyplot where it goes to a file."""
     with _requiring_matplotlib():
         if path is not None:  # no pyplot: nothing global is touched
@@ -209,7 +222,7 @@ def new_axes(path, size):
         return plt.subplots(figsize=size, layout="constrained")[1]
 
 
-def save_figure(figure, path, words=None):
+def save_figure(figure: Figure, path: Path, words: str | None = None) -> None:
     """By the ending of the name; to a temporary name first. words: what it shows, kept in the file where its kind has a place for it."""
     buffer, kind = io.BytesIO(), path.suffix[1:].lower()
     place = {"png": "Description", "svg": "Description", "pdf": "Subject"}.get(kind)

@@ -6,12 +6,18 @@
 
 The file's values are percents as printed; here they are fractions of 1. None of them was measured by this program."""
 
+from __future__ import annotations
+
 import json
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from t0native.base.errors import ConfigError, suggest
 from t0native.base.showing import shown
+
+if TYPE_CHECKING:  # of annotations alone
+    from typing import Any
 
 __all__ = ["beside", "beside_text", "published"]
 
@@ -21,7 +27,7 @@ _USUAL_SPLIT = {"crows_pairs": "test", "super_glue/axg": "test"}
 _BIAS_METRIC = {"wino_bias": "target_in_prediction"}
 
 
-def published(model=None, dataset=None):
+def published(model: str | None = None, dataset: str | None = None) -> list[dict[str, Any]]:
     """Published figures, a list of dicts: model, dataset ("dataset/subset", a name such as "mmlu", or "average"), split, rows, metric,
     statistic ("median", "mean" or "max" over prompts, "one prompt", "as printed"), value, and where they are known low and high (least
     and greatest over prompts), iqr, prompts (how many), shots (0, "several" in the input, "trained" on some), source, note.

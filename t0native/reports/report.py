@@ -9,11 +9,15 @@
 Values are fractions of 1 (correlations from -1); tables and pictures show percent. A saved report is JSON with these parts.
 A summary covers the cells of one metric (summary.py)."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from t0native.base.arguments import SEED, check
 from t0native.base.errors import ConfigError
 from t0native.base.files import write_text
+from t0native.base.foreign import Hinting
 from t0native.base.showing import shown
 from t0native.reports import analysis, plot, tables
 from t0native.reports.cell import CELL, CellRecord
@@ -25,12 +29,23 @@ from t0native.reports.published import beside
 from t0native.reports.reportfiles import read_report, write_report
 from t0native.reports.summary import ENTRY, merge_summaries, summarize
 
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any, Self
+
+    import numpy as np
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+
+    from t0native.base.annotations import PathName
+
 __all__ = ["Report"]
 
 CELL_KEYS, SUMMARY_KEYS = tuple(CELL), tuple(ENTRY)
 
 
-class Report:
+class Report(Hinting):
     """What an evaluation found; print it. Made by `evaluate`, `Report.load` and `Report.merge`.
 
     cells, summary: lists of dicts (above).  about: dict.  correct: a float64 array [rows] a cell; draws: None or float64
@@ -43,7 +58,24 @@ class Report:
     (0.75, 4)
     """
 
-    def __init__(self, cells, summary, about, correct=None, draws=None, folders=None, answers=None):
+    cells: list[dict[str, Any]]
+    summary: list[dict[str, Any]]
+    about: dict[str, Any]
+    correct: list[NDArray[np.float64] | None]
+    draws: list[NDArray[np.float64] | None]
+    folders: list[Path | None]
+    answers: list[Any]
+
+    def __init__(
+        self,
+        cells: Iterable[dict[str, Any]],
+        summary: Iterable[dict[str, Any]],
+        about: Mapping[str, Any],
+        correct: Iterable[NDArray[np.float64] | None] | None = None,
+        draws: Iterable[NDArray[np.float64] | None] | None = None,
+        folders: Iterable[Path | None] | None = None,
+        answers: Iterable[Any] | None = None,
+    ) -> None:
         self.cells, self.summary, self.about = list(cells), list(summary), dict(about)
         nothing = [None] * len(self.cells)
         parts = (nothing[:] if part is None else list(part) for part in (correct, draws, folders, answers))
@@ -53,7 +85,16 @@ class Report:
         return self.__dict__ | {"answers": [None] * len(self.cells)}  # they hold tasks, whose rows may be anything
 
     @classmethod
-    def of_cells(cls, cells, correct, chances, draws=None, *, seed, about):
+    def of_cells(
+        cls,
+        cells: Sequence[dict[str, Any]],
+        correct: Sequence[NDArray[np.float64] | None],
+        chances: Sequence[float | None],
+        draws: Sequence[NDArray[np.float64] | None] | None = None,
+        *,
+        seed: int,
+        about: Mapping[str, Any],
+    ) -> Self:
         """Fills in values, intervals and the summary. cells: dicts with all but value, low, high, n, where a cell with draws has
         its value in `metrics`; correct, draws: see above; chances: a cell's chance level, or None where there is none.
 
@@ -64,7 +105,7 @@ class Report:
         return cls.of_records([CellRecord.from_dict(*parts) for parts in zip(cells, correct, chances, draws)], seed=seed, about=about)
 
     @classmethod
-    def of_records(cls, records, *, seed, about):
+    def of_records(cls, records: Sequence[CellRecord], *, seed: int, about: Mapping[str, Any]) -> Self:
         """The same of CellRecords (cell.py), judged or failed; fills in their value, low, high and n.
 
         >>> Report.of_records([], seed=0, about={}).cells
@@ -76,7 +117,7 @@ class Report:
         return cls([record.to_dict() for record in records], summary, about, correct, draws, answers=answers)
 
     @staticmethod
-    def merge(reports):
+    def merge(reports: Iterable[Report]) -> Report:
         """One report of several, for models side by side. A model and task of which several reports have prompts is
         summarised anew, from the rows of all. ConfigError for a (model, task, prompt) that two of them have, for rows that
         do not fit together, and for no reports.
@@ -99,7 +140,7 @@ class Report:
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
-    def save(self, path):
+    def save(self, path: PathName) -> Path:
         """Writes JSON; a folder, or a name that ends in /, gets a report.json. Returns the path. OSError leaves what was there before.
 
         >>> from tempfile import TemporaryDirectory
@@ -114,7 +155,7 @@ class Report:
         return path
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathName) -> Self:
         """Reads what `save` wrote (a file, or a folder with report.json in it). FormatError tells what is missing, OSError where it cannot
         be opened.
 
@@ -127,7 +168,7 @@ class Report:
         cells, *others = read_report(path)
         return cls(cells, *others, folders=[path.parent.absolute()] * len(cells))
 
-    def examples(self, cell):
+    def examples(self, cell: dict[str, Any]) -> list[dict[str, Any]] | None:
         """What the model said of each row of a cell (one of `cells`): a list of dicts with row, target, choices, scores, lengths,
         prediction (a choice's number, or a text), value, and input where it is known, read from the folder that evaluate(out=) wrote, else
         from memory; None where there is neither, as in a report loaded without its folder.
@@ -171,7 +212,7 @@ class Report:
     # ---- showing ----------------------------------------------------------------------------------------------------
 
     @property
-    def failed(self):
+    def failed(self) -> list[dict[str, Any]]:
         """The cells that failed, a list of dicts with status and reason.
 
         >>> t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False).failed
@@ -179,7 +220,7 @@ class Report:
         """
         return [cell for cell in self.cells if cell["status"] != "ok"]
 
-    def statistics(self):
+    def statistics(self) -> list[dict[str, Any]]:
         """What the prompts of each model and task tell together, a list of dicts: the summary's numbers, `iqr` (q3 - q1), `cells` (prompt,
         value, low, high, n of each), and, from analysis.py,
 
@@ -196,7 +237,7 @@ class Report:
         """
         return analysis.describe(self)
 
-    def compare(self, model_a, model_b):
+    def compare(self, model_a: str, model_b: str) -> list[dict[str, Any]]:
         """Two models on the tasks and prompts that both have (see `merge`), a list of dicts, one a task: `a` and `b` (medians over
         prompts), `difference` (b - a) with its 95 % `interval` by the paired bootstrap over rows and prompts, and `over_rows` and
         `over_prompts` alone; `p` of the paired permutation test; `better`: prompts of `prompts` on which b is above a; `tau`:
@@ -210,7 +251,7 @@ class Report:
         """
         return analysis.compare(self, model_a, model_b)
 
-    def published(self, model=None):
+    def published(self, model: str | None = None) -> list[dict[str, Any]]:
         """Published figures (of one model, or of all) beside one's own, a list of dicts, a summary and figure: task, model, `own` (of the
         same
         statistic over prompts where there is one, else the median), `published` (as t0.published gives), `differs`: what was measured
@@ -233,7 +274,7 @@ class Report:
     def _repr_html_(self):
         return tables.html_table(self)
 
-    def to_markdown(self):
+    def to_markdown(self) -> str:
         """Both tables in Markdown: the summary, then every cell.
 
         >>> print(Report([], [], {}).to_markdown().splitlines()[0])
@@ -241,7 +282,7 @@ class Report:
         """
         return tables.markdown(self)
 
-    def to_latex(self):
+    def to_latex(self) -> str:
         """The summary as a LaTeX tabular (package booktabs), every text escaped.
 
         >>> print(Report([], [], {}).to_latex().splitlines()[0])
@@ -249,7 +290,7 @@ class Report:
         """
         return tables.latex(self)
 
-    def to_pandas(self):
+    def to_pandas(self) -> DataFrame:
         """The cells as a pandas DataFrame, a row a cell. ImportError where pandas is not installed: `cells` is the same without it."""
         try:
             import pandas  # optional
@@ -257,7 +298,7 @@ class Report:
             raise ImportError("to_pandas needs pandas: pip install pandas (report.cells holds the same as dicts)") from None
         return pandas.DataFrame(self.cells)
 
-    def to_html(self, path=None, published=False):
+    def to_html(self, path: PathName | None = None, published: bool = False) -> str:
         """One page with tables and pictures that needs no network; returns its text. path: where to save it.
         published: with published figures on the same datasets.
 
@@ -269,7 +310,7 @@ class Report:
             write_text(path, page)
         return page
 
-    def boxes(self, width=72):
+    def boxes(self, width: int = 72) -> str:
         """Box plots drawn in text, one a task and model, `width` characters wide.
 
         >>> report = t0.evaluate(t0.mini.new_model(0), t0.mini.held_out_tasks()[0], limit=2, progress=False)
@@ -278,7 +319,7 @@ class Report:
         """
         return plot.text_boxes(self, width)
 
-    def plot(self, path=None, ax=None):
+    def plot(self, path: PathName | None = None, ax: Axes | None = None) -> Axes:
         """Box plots over prompts, a point a prompt (as Figure 4 of Sanh et al. 2022), by matplotlib; returns the Axes.
         path: where to save it (.png, .svg, .pdf).  ImportError where matplotlib is not installed."""
         return plot.draw_boxes(self, path, ax)

@@ -7,12 +7,20 @@ stereotype points at the right person ("pro") and where it points at the wrong o
 
 A report on the suite "bias" holds all four sets, wino_bias/type1_pro to type2_anti, each with all prompts."""
 
+from __future__ import annotations
+
 import statistics
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # of annotations alone
+    from typing import Any
+
+    from t0native.reports.report import Report
 
 __all__ = ["bias_gaps", "gap_lines"]
 
 
-def bias_gaps(report):
+def bias_gaps(report: Report) -> list[dict[str, Any]]:
     """What WinoBias says, a list of dicts, one a model and type, out of a report on its sets: of the prompts that have a value on both
     sets, `pro_mean`, `anti_mean`, `gap_mean`, `pro_median`, `anti_median`, `gap_median` (the differences of these, as in T0's model card),
     `prompts` (their number) and `gaps` (a dict, prompt to its own difference). Fractions of 1; empty without such cells.
@@ -37,7 +45,7 @@ def bias_gaps(report):
     return gaps
 
 
-def gap_lines(report):
+def gap_lines(report: Report) -> list[str]:
     """The gaps in words, a line a model and type, for tables.
 
     >>> cell = {"model": "m", "dataset": "wino_bias", "prompt": "p"}

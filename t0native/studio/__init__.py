@@ -7,4 +7,4 @@
     accounts.py, security.py   who may do what; what a request must bring
     app.py        the application; pages_*.py its pages; server.py what serves them
 
-Flask and waitress come with the extra [studio]; store, exchange, data and previews work without them."""
+Flask and waitress are needed for the pages (pip install flask waitress); store, exchange, data and previews work without them."""

@@ -1,8 +1,11 @@
 """Parts that suites are made of, the carried ones and those of YAML files alike."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 from t0native.base.errors import DataError
 from t0native.base.showing import shown
@@ -13,6 +16,10 @@ from t0native.tasks.fewshot import few_shot
 from t0native.tasks.t0mixtures import AbsentTask
 from t0native.tasks.task import Task
 
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterable
+
+
 __all__ = ["Suite", "bigbench_task", "instruction_free_prompts", "make_suite", "with_shots"]
 
 log = logging.getLogger("t0native")
@@ -20,7 +27,7 @@ SPLIT = "validation"
 OWN_PROMPT = "the authors' prompt"
 
 
-class Suite(Sequence):
+class Suite(Sequence[Task]):
     """The tasks of a suite that have data, a sequence of Task for `evaluate`.
 
     name; cells: prompts of these tasks; missing: what has no data, a list of (dataset, subset or None, split); all_cells:
@@ -30,16 +37,25 @@ class Suite(Sequence):
     Suite('demo', 1 of 1 cells, 1 tasks)
     """
 
-    def __init__(self, name, tasks, absent=()):
+    name: str
+    missing: list[tuple[str | None, str | None, str | None]]
+    cells: int
+    all_cells: int
+
+    def __init__(self, name: str, tasks: Iterable[Task], absent: Sequence[AbsentTask] = ()) -> None:
         self.name, self._tasks = name, list(tasks)
         self.missing = [(task.dataset, task.subset, task.split) for task in absent]
         self.cells = sum(len(task.prompts) for task in self._tasks)
         self.all_cells = self.cells + sum(len(task.prompts) for task in absent)
 
-    def __getitem__(self, i):
+    @overload
+    def __getitem__(self, i: int) -> Task: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[Task]: ...
+    def __getitem__(self, i: int | slice) -> Task | list[Task]:
         return self._tasks[i]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._tasks)
 
     def __repr__(self):

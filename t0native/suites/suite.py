@@ -11,7 +11,10 @@
 The first three are made of mixtures of tasks/t0mixtures.py; data lie as data/datafolder.py and tasks/bigbench.py say. Any of them can
 be few-shot."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from t0native.base.arguments import SEED, check
 from t0native.base.errors import ConfigError, suggest
@@ -25,12 +28,27 @@ from t0native.tasks.fewshot import SHOTS
 from t0native.tasks.t0mixtures import AbsentTask, t0_tasks
 from t0native.tasks.task import Task
 
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Mapping
+    from typing import Any
+
+    from t0native.base.annotations import PathName
+    from t0native.prompts.collection import PromptCollection
+    from t0native.suites.parts import Suite
+
 __all__ = ["bigbench_task", "instruction_free_prompts", "suite", "with_shots"]
 
 _MIXTURES_OF = {"t0": ("t0_eval",), "t0-train-selection": ("t0_train_score_eval",), "bias": ("bias", "wino_bias")}
 
 
-def suite(name, data=None, prompts=None, *, shots=None, seed=None):
+def suite(
+    name: PathName,
+    data: PathName | Mapping[Any, Any] | None = None,
+    prompts: PromptCollection | PathName | None = None,
+    *,
+    shots: int | None = None,
+    seed: int | None = None,
+) -> Suite:
     """The Suite of that name, for `evaluate`: "t0", "t0-train-selection", "bias", "bigbench-t0", "instruction-free" or "mini"; or
     that of a YAML file, "my/suite.yaml" (docs/suites.md).
 

@@ -126,7 +126,7 @@ def _noise(values):
 
 
 def bleu(predictions, targets):
-    from sacrebleu.metrics import BLEU  # of the extra [metrics]
+    from sacrebleu.metrics import BLEU  # which is optional
 
     rows = BLEU(tokenize="intl", effective_order=True)  # the order matters to a sentence's score, not to its counts
     scores = [rows.sentence_score(text, list(references)) for text, references in zip(predictions, targets)]

@@ -9,7 +9,10 @@ Brown et al. 2020 (GPT-3) draw so, anew for every row; T0 was trained without sh
 
 Inputs of more than 1024 tokens lose their beginning when they are evaluated, the first shots first."""
 
+from __future__ import annotations
+
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +23,9 @@ from t0native.base.errors import DataError
 from t0native.prompts.notes import render_noted
 from t0native.tasks.sifting import sift
 from t0native.tasks.task import Task
+
+if TYPE_CHECKING:  # of annotations alone
+    from t0native.base.annotations import Rows
 
 __all__ = ["SHOTS", "FewShotPrompt", "few_shot"]
 
@@ -97,7 +103,7 @@ class FewShotPrompt:
         return shots
 
 
-def few_shot(task, shots, rows=None, seed=0):
+def few_shot(task: Task, shots: int, rows: Rows | None = None, seed: int = 0) -> Task:
     """The same task with so many shots before each row; a Task.
 
     shots: 0 to 1000; 0 gives the task itself.  rows: to draw from, in the columns of the task's; its own rows unless given, where a row

@@ -45,7 +45,7 @@ from t0native.tasks import corpusmetrics, textmetrics
 __all__ = ["METRICS", "Metric", "accuracy", "exact_match", "find_metric"]
 
 _NEEDS = ("choices", "scores", "text")
-_PACKAGES = {"rouge-score": "rouge_score", "sacrebleu": "sacrebleu"}  # library -> what is imported; of the extra [metrics]
+_PACKAGES = {"rouge-score": "rouge_score", "sacrebleu": "sacrebleu"}  # library -> what is imported
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Metric:
     no_answer: bool = False
     check_target: Callable | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         ways = [self.of_row, self.of_group, self.weigh or self.of_rows]
         if self.needs not in _NEEDS or sum(way is not None for way in ways) != 1 or bool(self.of_group) != bool(self.group):
             raise ConfigError(
@@ -91,17 +91,17 @@ class Metric:
         return float(self.weigh(predictions, targets)(np.ones((1, len(predictions))))[0])
 
     @property
-    def mean_over(self):
+    def mean_over(self) -> str | None:
         """'rows', 'groups', or None where a cell's value is no mean."""
         return "rows" if self.of_row else "groups" if self.of_group else None
 
     @property
-    def by_choices(self):
+    def by_choices(self) -> bool:
         """Whether the model ranks choices for it; else it generates."""
         return self.needs != "text"
 
 
-def accuracy(index, target_index):
+def accuracy(index: int, target_index: int) -> float:
     """index: the choice that ranks first; target_index: the choice that is right.
 
     >>> accuracy(1, 1), accuracy(0, 1)
@@ -110,7 +110,7 @@ def accuracy(index, target_index):
     return float(index == target_index)
 
 
-def exact_match(prediction, target):
+def exact_match(prediction: str, target: str) -> float:
     """
     >>> exact_match(" yes\\n", "yes"), exact_match("Yes", "yes")
     (1.0, 0.0)
@@ -180,9 +180,9 @@ _OTHER_NAMES = {
 _BY_NAME = {name.lower(): name for name in METRICS} | _OTHER_NAMES
 
 
-def find_metric(name):
+def find_metric(name: str | Metric) -> Metric:
     """The Metric of a name, ours or promptsource's, whatever its case; a Metric is given back. "NAME:field" judges by a field of
-    the row. ConfigError with the nearest name; ImportError where the extra [metrics] is needed and not installed.
+    the row. ConfigError with the nearest name; ImportError where its library is not installed.
 
     >>> find_metric("Squad").name, find_metric("Mean Reciprocal Rank").needs, find_metric("accuracy:answers").targets
     ('squad_f1', 'scores', 'answers')
@@ -206,4 +206,4 @@ def find_metric(name):
 def _check_installed(metric):
     package = _PACKAGES.get(metric.library)
     if package is not None and importlib.util.find_spec(package) is None:
-        raise ImportError(f"the metric {metric.name} is computed by {metric.library}: pip install 't0native[metrics]'")
+        raise ImportError(f"the metric {metric.name} is computed by {metric.library}: pip install {metric.library}")

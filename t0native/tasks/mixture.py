@@ -10,9 +10,12 @@ Example k of a run is a pure function of (seed, k), by the counter-based generat
     template  = its choice/random see (seed, k)
 so a run can be resumed, split or repeated anywhere."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +26,15 @@ from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.showing import shown
 from t0native.tasks.sifting import NO_ANSWER, sift, warn_once
 from t0native.tasks.task import Task
+
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from t0native.base.annotations import PathName
+    from t0native.prompts.collection import PromptCollection
 
 __all__ = ["Component", "Drawn", "Mixture", "sample_of"]
 
@@ -51,7 +63,7 @@ class Component:
     task: Task = field(default=None, repr=False, compare=False)
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Task and prompt, as mixtures and runs name the component: TASK/PROMPT."""
         return f"{self.task_name}/{self.prompt}"
 
@@ -87,7 +99,20 @@ class Mixture:
     [2, 2]
     """
 
-    def __init__(self, tasks, *, rates=None, weights=None, cap=MAX_EXAMPLES_PER_DATASET, maximum=None, temperature=1.0, name="mixture"):
+    name: str
+    components: list[Component]
+
+    def __init__(
+        self,
+        tasks: Task | Mixture | Iterable[Task | Mixture],
+        *,
+        rates: Mapping[Any, float] | Callable[[Component], float] | None = None,
+        weights: Mapping[str, float] | None = None,
+        cap: int = MAX_EXAMPLES_PER_DATASET,
+        maximum: float | None = None,
+        temperature: float = 1.0,
+        name: str = "mixture",
+    ) -> None:
         if rates is not None and weights is not None:
             raise ConfigError("give rates or weights, not both")
         tasks = _as_list(tasks)
@@ -112,7 +137,7 @@ class Mixture:
         self._ends = np.cumsum([float(component.rate) for component in rated])
 
     @classmethod
-    def t0(cls, name, prompts=None, data=None):
+    def t0(cls, name: str, prompts: PromptCollection | PathName | None = None, data: PathName | Mapping[Any, Any] | None = None) -> Mixture:
         """A mixture of the T0 paper, with the paper's components and rates: t0_train, t0+_train, t0++_train, one_og_prompt,
         all_og_prompts, t0_eval, t0_train_score_eval or bias (t0native/tasks/t0mixtures.py says what each is).
 
@@ -137,7 +162,7 @@ class Mixture:
     def __repr__(self):
         return f"Mixture({len(self.components)} components of {len({c.task_name for c in self.components})} tasks)"
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.components)
 
     @staticmethod
@@ -158,7 +183,7 @@ class Mixture:
 
     # ---- drawing ----------------------------------------------------------------------------------------------------
 
-    def draw(self, seed, first, n):
+    def draw(self, seed: int, first: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(component numbers, row numbers) of examples first .. first + n - 1, int64 [n] each, at the first attempt.
         seed: from 0 to 2**64 - 1, else ConfigError.
 
@@ -174,7 +199,7 @@ class Mixture:
         rows = random_bits(seed, RANDOM_ROW, first, n) % sizes
         return which.astype(np.int64), rows.astype(np.int64)
 
-    def example(self, seed, k, attempt=0, *, answers=True):
+    def example(self, seed: int, k: int, attempt: int = 0, *, answers: bool = True) -> Drawn:
         """Example k of the run with this seed, a Drawn. Rows that the prompt drops, or whose target is no answer, or that cannot be
         rendered (sifting.py), are drawn anew, at most 100 times; then DataError names task, prompt and the last row. A warning tells the
         first row of a task that is not dropped by its prompt. answers=False: a target that is no answer is taken as promptsource prints it.
@@ -187,7 +212,7 @@ class Mixture:
         which, rows = self.draw(seed, k, 1)
         return self._render(self.components[which[0]], seed, k, attempt, int(rows[0]), answers)
 
-    def examples(self, seed, first, n, *, answers=True):
+    def examples(self, seed: int, first: int, n: int, *, answers: bool = True) -> list[Drawn]:
         """Examples first .. first + n - 1, a list of Drawn; the same as one by one.
 
         >>> mixture = Mixture(t0.mini.training_tasks())
@@ -217,7 +242,7 @@ class Mixture:
             f"{why}); mend them, or leave this prompt out"
         )
 
-    def uncut(self):
+    def uncut(self) -> Mixture:
         """The same mixture of tasks under `truncate=False` (Task.uncut).
 
         >>> mixture = Mixture(t0.mini.training_tasks())
@@ -231,7 +256,7 @@ class Mixture:
 
     # ---- telling ----------------------------------------------------------------------------------------------------
 
-    def describe(self, examples=None):
+    def describe(self, examples: int | None = None) -> str:
         """A table of the components with sizes, rates, shares and, for a run of that many examples, expected epochs; then
         the sum of rates and the SHA-256 of the definition.
 
@@ -249,7 +274,7 @@ class Mixture:
         lines.append(f"{len(self.components)} components, sum of rates {total:,.10g}, sha256 {self.digest()}")
         return "\n".join(lines)
 
-    def dropped(self, sample=None, seed=0):
+    def dropped(self, sample: int | None = None, seed: int = 0) -> dict[str, tuple[int, int]]:
         """Rows that are not drawn (the prompt gives fewer than two parts or an empty input, as in T0's pipeline; the target is no answer;
         they cannot be rendered): a dict component name -> (rows looked at, rows dropped). sample: rows looked at of each component, spread
         evenly; None is every row.
@@ -266,7 +291,7 @@ class Mixture:
             counts[c.name] = len(rows), sum(sift(c.task, c.prompt, row, seed).reason is not None for row in rows)
         return counts
 
-    def digest(self):
+    def digest(self) -> str:
         """SHA-256 of the definition: names, rates, sizes, templates, and a sample of each task's rows (64 of them).
 
         >>> one, two = ([t0.Task("demo", [{}], [t0.Prompt("a", text)])] for text in ("1 ||| 2", "1 ||| 3"))
@@ -326,7 +351,7 @@ def _describe_prompt(prompt):
     return [getattr(prompt, "jinja", None), getattr(prompt, "answer_choices", None)]
 
 
-def sample_of(task, limit=64):
+def sample_of(task: Task, limit: int = 64) -> str:
     """SHA-256 of so many of a task's rows, spread evenly."""
     step = max(1, len(task.rows) // limit)
     sample = [task.rows[i] for i in range(0, len(task.rows), step)][:limit]

@@ -10,6 +10,10 @@ Both the noise and the kept tokens are cut into `spans` parts of at least one to
 (Raffel et al. 2020, 3.1.4 and 3.3.4); <k> is sentinel k of the tokenizer. Text is not joined across rows, for batches are
 not padded. Example k of a run depends on (seed, k) alone, by the counter-based generator."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from t0native._core import RANDOM_ROW, random_bits
@@ -17,6 +21,12 @@ from t0native.base.arguments import TEXT, check, number, whole
 from t0native.base.errors import DataError
 from t0native.base.showing import shown
 from t0native.prompts.prompt import PromptedExample
+
+if TYPE_CHECKING:  # of annotations alone
+    from numpy.typing import NDArray
+
+    from t0native._core import Tokenizer
+    from t0native.base.annotations import Row
 
 __all__ = ["LM", "Objective", "PrefixLM", "SpanCorruption"]
 
@@ -35,7 +45,10 @@ class Objective:
     optional_fields = ()
     least = 2  # tokens that a text must have; shorter ones are drawn anew
 
-    def __init__(self, field="text", length=255):
+    field: str
+    length: int
+
+    def __init__(self, field: str = "text", length: int = 255) -> None:
         self.field, self.length = check(TEXT, "field", field), check(whole(2, (1 << _DRAWS_SHIFT) - 2), "length", length)
         self.fields = (self.field,)
 
@@ -43,7 +56,7 @@ class Objective:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._facts().items())})"
 
     @property
-    def jinja(self):
+    def jinja(self) -> str:
         """What a mixture's digest knows it by.
 
         >>> LM(length=64).jinja
@@ -54,7 +67,7 @@ class Objective:
     def _facts(self):
         return {"field": self.field, "length": self.length}
 
-    def render(self, row, seed=0, index=0):
+    def render(self, row: Row, seed: int = 0, index: int | str = 0) -> PromptedExample | None:
         """The row's text as a PromptedExample without target or choices; None where it is empty. DataError for what is no text.
 
         >>> LM().render({"text": "Anna drinks tea."}).input
@@ -65,7 +78,7 @@ class Objective:
             raise DataError(f"field {shown(self.field)}: {type(text).__name__}, must be text")
         return PromptedExample(text, "", None) if text.strip() else None
 
-    def why_dropped(self, row, seed=0, index=0):
+    def why_dropped(self, row: Row, seed: int = 0, index: int | str = 0) -> str:
         """Why `render` gives None.
 
         >>> LM().why_dropped({"text": " "})
@@ -73,7 +86,9 @@ class Objective:
         """
         return "the text is empty"
 
-    def pair(self, ids, tokenizer, seed, key):
+    def pair(
+        self, ids: NDArray[np.int32], tokenizer: Tokenizer | None, seed: int, key: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
         """(source ids, target ids), int32, of a text's ids; None where it is too short.
 
         >>> [part.tolist() for part in PrefixLM().pair(np.array([5, 6], np.int32), None, seed=0, key=0)]
@@ -101,7 +116,7 @@ class SpanCorruption(Objective):
 
     name = "span_corruption"
 
-    def __init__(self, field="text", length=568, density=0.15, mean=3.0):
+    def __init__(self, field: str = "text", length: int = 568, density: float = 0.15, mean: float = 3.0) -> None:
         super().__init__(field, length)
         self.density, self.mean = check(_DENSITY, "density", density), check(_MEAN, "mean", mean)
 

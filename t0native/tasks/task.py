@@ -4,16 +4,29 @@
 
 Every prompt of a task is used; none is selected (Sanh et al. 2022, section 4)."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from t0native.base.arguments import FLAG, check
 from t0native.base.errors import ConfigError, DataError, TemplateError, nearest, with_place
+from t0native.base.foreign import hint_keywords
 from t0native.base.showing import listed, shown
 from t0native.data.rows import columns_of, sequence_of
 from t0native.prompts.notes import cut_sentence, render_noted
 from t0native.prompts.preview import task_html
 from t0native.tasks.metrics import find_metric
+
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Sequence
+    from typing import Literal
+
+    from t0native.base.annotations import PromptLike, Row, Rows
+    from t0native.prompts.notes import Rendering
+    from t0native.prompts.prompt import Prompt, PromptedExample
+    from t0native.tasks.metrics import Metric
 
 __all__ = ["Task", "cut_sentence"]
 
@@ -51,7 +64,31 @@ class Task:
     t0native.DataError: task 'demo', prompt 'shout', row 0: no field 'text'; nearest is 'texts' (the row has: texts)
     """
 
-    def __init__(self, name, rows, prompts, metric=None, dataset=None, split=None, *, types=None, truncate=True, strict=True):
+    name: str
+    rows: Sequence[Row]
+    prompts: Mapping[str, Prompt]
+    dataset: str | None
+    subset: str | None
+    split: str | None
+    truncate: bool
+    metrics: tuple[Metric, ...]
+    metric: str | None
+    problems: dict[str, Exception]
+
+    @hint_keywords
+    def __init__(
+        self,
+        name: str,
+        rows: Rows,
+        prompts: PromptLike | Mapping[str, PromptLike] | Iterable[PromptLike] | Literal["*"],
+        metric: str | Metric | list[str | Metric] | list[str] | tuple[str | Metric, ...] | None = None,
+        dataset: str | tuple[str | None, str | None] | None = None,
+        split: str | None = None,
+        *,
+        types: Mapping[str, str] | str | None = None,
+        truncate: bool = True,
+        strict: bool = True,
+    ) -> None:
         self.name = str(name)
         self.dataset, self.subset = _split_dataset(dataset, prompts)
         self.rows = sequence_of(rows, f"task {shown(self.name)}", self.full_dataset, types)
@@ -75,13 +112,13 @@ class Task:
     def __repr__(self):
         return f"Task({self.name!r}, {len(self.rows)} rows, {len(self.prompts)} prompts)"
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
     def _repr_html_(self):
         return task_html(self)
 
-    def check(self):
+    def check(self) -> None:
         """Raises the first of `problems`, where there are any.
 
         >>> Task("demo", [{"text": "hey"}], [t0.Prompt("shout", "{{ text }}! ||| yes")]).check()
@@ -90,7 +127,7 @@ class Task:
             raise error
 
     @property
-    def full_dataset(self):
+    def full_dataset(self) -> str | None:
         """'dataset/subset', 'dataset', or None.
 
         >>> Task("rte", [{}], [t0.Prompt("p", "a ||| b")], dataset="super_glue/rte").full_dataset
@@ -98,7 +135,7 @@ class Task:
         """
         return f"{self.dataset}/{self.subset}" if self.subset else self.dataset
 
-    def render(self, prompt, index, seed=0, key=None):
+    def render(self, prompt: str, index: int, seed: int = 0, key: int | str | None = None) -> PromptedExample | None:
         """Row `index` through the prompt of that name: a PromptedExample or None. Randomness inside a template depends on
         (seed, key) alone; key is the row's index unless given. DataError and TemplateError name task, prompt and row.
 
@@ -108,7 +145,7 @@ class Task:
         """
         return self.render_noted(prompt, index, seed, key).example
 
-    def render_noted(self, prompt, index, seed=0, key=None):
+    def render_noted(self, prompt: str, index: int, seed: int = 0, key: int | str | None = None) -> Rendering:
         """`render` with what its text does not show: a Rendering (t0native/prompts/notes.py). What `render` gives is made here.
 
         >>> mood = t0.Prompt("mood", "{{ text }} ||| {{ answer_choices[label] }}", "bad ||| good")
@@ -122,7 +159,7 @@ class Task:
         key = index if key is None else key
         return self._call_prompt(prompt, index, lambda chosen: render_noted(chosen, row, seed, key, self.truncate))
 
-    def uncut(self):
+    def uncut(self) -> Task:
         """The same task under `truncate=False`: what its prompts print is never cut.
 
         >>> task = Task("demo", [{"text": "hey " * 1000}], [t0.Prompt("shout", "{{ text }}! ||| yes")])
@@ -133,7 +170,7 @@ class Task:
         task.truncate = False
         return task
 
-    def why_dropped(self, prompt, index, seed=0):
+    def why_dropped(self, prompt: str, index: int, seed: int = 0) -> str | None:
         """Why `render` gives None for that row, in words.
 
         >>> Task("demo", [{"text": "hey"}], [t0.Prompt("bare", "{{ text }}!")]).why_dropped("bare", 0)

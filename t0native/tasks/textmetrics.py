@@ -100,7 +100,7 @@ def rouge(kind, prediction, targets):
 
 @lru_cache(maxsize=None)
 def _make_scorer(kind):
-    from rouge_score.rouge_scorer import RougeScorer  # of the extra [metrics]
+    from rouge_score.rouge_scorer import RougeScorer  # which is optional
 
     return RougeScorer([kind])
 

@@ -51,17 +51,17 @@ class AddedToken(NamedTuple):
     control: bool = False
 
     @property
-    def flags(self):
+    def flags(self) -> int:
         """The core's bits."""
         return sum(1 << bit for bit, flag in enumerate(self[2:]) if flag)
 
     @property
-    def plain(self):
+    def plain(self) -> bool:
         """Whether none of the four flags that change where it is found is set."""
         return not (self.normalized or self.lstrip or self.rstrip or self.single_word)
 
     @classmethod
-    def of_core(cls, text, number, flags):
+    def of_core(cls, text: str, number: int, flags: int) -> AddedToken:
         """From the core's triple.
 
         >>> AddedToken.of_core("<sep>", 32100, 1).special
@@ -69,7 +69,7 @@ class AddedToken(NamedTuple):
         """
         return cls(text, number, *(bool(flags >> bit & 1) for bit in range(7)))
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, object]:
         """As the hub's files have it, without the id."""
         return {"content": self.text, **{name: getattr(self, name) for name in _FLAGS}}
 

@@ -15,20 +15,31 @@ text behind a sentinel:
     new      it has the U+2581 of its own space only:                     8774 32099 5        `legacy=False` of transformers 4
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import logging
 import os
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from t0native import _core
 from t0native.base.errors import FormatError
+from t0native.base.foreign import Hinting, hint_keywords
 from t0native.base.jsontext import json_text
 from t0native.text.addedtokens import AddedToken
 from t0native.text.tokenizerfiles import CONFIG_FILE, SPIECE_FILES, USUAL_EXTRA_IDS, read_file, read_folder
+
+if TYPE_CHECKING:  # of annotations alone
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any, Literal, Self
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from t0native.base.annotations import Column, PathName
 
 __all__ = ["Explanation", "Piece", "Ragged", "Tokenizer"]
 
@@ -46,13 +57,15 @@ class Ragged:
     """
 
     __slots__ = ("ids", "offsets")
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
 
-    def __init__(self, ids, offsets):
+    def __init__(self, ids: NDArray[np.int32], offsets: NDArray[np.int64]) -> None:
         self.ids = ids
         self.offsets = offsets
 
     @classmethod
-    def of(cls, sequences):
+    def of(cls, sequences: Iterable[Any]) -> Self:
         """From an iterable of sequences of ids.
 
         >>> Ragged.of([[5, 6], []]).offsets.tolist()
@@ -64,20 +77,20 @@ class Ragged:
         return cls(np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32), offsets)
 
     @property
-    def lengths(self):
+    def lengths(self) -> NDArray[np.int64]:
         """int64 [B]."""
         return np.diff(self.offsets)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> NDArray[np.int32]:
         i = index + len(self) if index < 0 else index
         if not 0 <= i < len(self):
             raise IndexError(f"sequence {index} of {len(self)}")
         return self.ids[self.offsets[i] : self.offsets[i + 1]]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[NDArray[np.int32]]:
         return (self[i] for i in range(len(self)))
 
     def __repr__(self):
@@ -104,8 +117,13 @@ class Explanation:
     """
 
     __slots__ = ("decoded", "lost", "normalized", "pieces", "text")
+    text: str
+    normalized: str
+    pieces: list[Piece]
+    decoded: str
+    lost: list[str]
 
-    def __init__(self, text, normalized, pieces, decoded, lost):
+    def __init__(self, text: str, normalized: str, pieces: list[Piece], decoded: str, lost: list[str]) -> None:
         self.text, self.normalized, self.pieces, self.decoded, self.lost = text, normalized, pieces, decoded, lost
 
     def __repr__(self):
@@ -115,7 +133,7 @@ class Explanation:
         return "\n".join(lines + [f"lost        {loss}" for loss in self.lost or ["nothing"]])
 
 
-class Tokenizer(_core.Tokenizer):
+class Tokenizer(_core.Tokenizer, Hinting):
     """A SentencePiece unigram tokenizer. Never changes; threads may share it; it can be pickled.
 
     Attributes: vocab_size (pieces, sentinels, added tokens), n_pieces, extra_ids, pad_id, eos_id (None where the model has none),
@@ -130,7 +148,7 @@ class Tokenizer(_core.Tokenizer):
     __slots__ = ("_files",)
 
     @classmethod
-    def from_file(cls, path, extra_ids=None):
+    def from_file(cls, path: PathName, extra_ids: int | None = None) -> Self:
         """Reads a SentencePiece model file, or a tokenizer.json that was made from one. OSError when it cannot be opened, FormatError
         with path and place when it is broken or something else, which is named.
 
@@ -143,7 +161,7 @@ class Tokenizer(_core.Tokenizer):
         return cls._of(path, read_file(path, extra_ids, cls))
 
     @classmethod
-    def from_folder(cls, folder, vocab_size=None):
+    def from_folder(cls, folder: PathName, vocab_size: int | None = None) -> Self:
         """Reads what a model's folder says of its tokenizer: pieces from spiece.model, tokenizer.model or tokenizer.json, added tokens
         and the number of sentinels from the files beside it.
 
@@ -168,7 +186,7 @@ class Tokenizer(_core.Tokenizer):
         return made
 
     @classmethod
-    def from_bytes(cls, data, extra_ids=100):
+    def from_bytes(cls, data: bytes | bytearray | memoryview, extra_ids: int = 100) -> Self:
         """From the bytes of a model file. FormatError with the offset when they are broken.
 
         >>> tok = t0.mini.tokenizer()
@@ -178,7 +196,7 @@ class Tokenizer(_core.Tokenizer):
         return cls(bytes(data), extra_ids)
 
     @property
-    def added_tokens(self):
+    def added_tokens(self) -> tuple[AddedToken, ...]:
         """The tokens beside pieces and sentinels, a tuple of AddedToken by id.
 
         >>> t0.mini.tokenizer().added_tokens
@@ -187,7 +205,7 @@ class Tokenizer(_core.Tokenizer):
         return tuple(sorted((AddedToken.of_core(*token) for token in self.added), key=lambda token: token.id))
 
     @property
-    def files(self):
+    def files(self) -> dict[str, bytes]:
         """{name: bytes} of the files that were read beside the model, such as tokenizer.json.
 
         >>> list(Tokenizer.from_folder(Path(t0.__file__).parent / "mini/baselines/all-prompts").files)
@@ -196,7 +214,7 @@ class Tokenizer(_core.Tokenizer):
         return dict(getattr(self, "_files", {}))
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """SHA-256 of the model file, in hexadecimal; with added tokens that can be found in a text, of the model and of these."""
         digest = hashlib.sha256(self.model_bytes)
         found = [token for token in self.added_tokens if not token.control and not (token.sentinel and token.id < self._end)]
@@ -208,7 +226,7 @@ class Tokenizer(_core.Tokenizer):
     def _end(self):
         return self.n_pieces + self.extra_ids
 
-    def files_to_save(self):
+    def files_to_save(self) -> list[tuple[str, bytes]]:
         """[(name, bytes)] that make this tokenizer again, here and in transformers: those it was read from, else those it needs.
 
         >>> [name for name, content in t0.mini.tokenizer().files_to_save()]
@@ -227,7 +245,41 @@ class Tokenizer(_core.Tokenizer):
             config["added_tokens_decoder"] = {str(token.id): token.to_dict() for token in self.added_tokens}
         return config
 
-    def encode_batch(self, texts, add_eos=False, max_length=None, threads=1, errors="strict", sentinels=False):
+    @hint_keywords
+    def encode(
+        self, text: str | bytes, add_eos: bool = False, errors: Literal["strict", "replace"] = "strict", sentinels: bool = False
+    ) -> list[int]:
+        """The ids of a text, as a list: those of the likeliest pieces (Kudo 2018, section 3.2).
+
+        text: str, or bytes of UTF-8.  add_eos: the end token's id behind them.  errors, sentinels and what is raised: as `encode_batch`'s.
+
+        >>> tok = t0.mini.tokenizer()
+        >>> [tok.id_to_piece(id) for id in tok.encode("a cat", add_eos=True)]
+        ['▁a', '▁cat', '</s>']
+        """
+        return super().encode(text, add_eos, errors, sentinels)
+
+    @hint_keywords
+    def decode(self, ids: ArrayLike, skip_special: bool = True) -> str:
+        """The text of a sequence of ids. Pad, the end token, other control pieces, sentinels and ids beyond the vocabulary (a model's table
+        may be larger) are left out; with skip_special=False they appear by name, the last kind as <id_N>. ValueError for a negative id.
+
+        >>> tok = t0.mini.tokenizer()
+        >>> tok.decode(tok.encode("tea", add_eos=True)), tok.decode(tok.encode("tea", add_eos=True), skip_special=False)
+        ('tea', 'tea</s>')
+        """
+        return super().decode(ids, skip_special)
+
+    @hint_keywords
+    def encode_batch(
+        self,
+        texts: Sequence[str | bytes] | Column,
+        add_eos: bool = False,
+        max_length: int | None = None,
+        threads: int = 1,
+        errors: Literal["strict", "replace"] = "strict",
+        sentinels: bool = False,
+    ) -> Ragged:
         """The ids of many texts, as a Ragged.
 
         texts: a sequence of str or bytes (UTF-8), or a column of strings that speaks Arrow's PyCapsule interface, as
@@ -243,7 +295,7 @@ class Tokenizer(_core.Tokenizer):
         """
         return Ragged(*self.encode_arrays(texts, add_eos, max_length, threads, errors, sentinels))
 
-    def pieces(self, text):
+    def pieces(self, text: str) -> list[str]:
         """The pieces of a text, as SentencePiece writes them.
 
         >>> t0.mini.tokenizer().pieces("Anna keeps a cat.")
@@ -251,7 +303,7 @@ class Tokenizer(_core.Tokenizer):
         """
         return [span[0] for span in self.spans(text)[1]]
 
-    def explain(self, text):
+    def explain(self, text: str) -> Explanation:
         """What becomes of a text: an Explanation with its pieces and their places, and what is lost.
 
         >>> t0.mini.tokenizer().explain("a\\nb")

@@ -1,4 +1,4 @@
-"""Training a vocabulary. The work is sentencepiece's (Kudo 2018), the extra [vocab]; T5's conventions are ours:
+"""Training a vocabulary. The work is sentencepiece's (Kudo 2018); T5's conventions are ours:
 
 <pad> 0, </s> 1, <unk> 2, no piece for a beginning; unigram; normaliser nmt_nfkc; sentinels are not in the file."""
 
@@ -25,7 +25,7 @@ def train_vocabulary(texts, out, size=32000, byte_fallback=False):
     try:
         import sentencepiece
     except ImportError:
-        raise ConfigError("a vocabulary is trained by the sentencepiece package: pip install 't0native[vocab]'") from None
+        raise ConfigError("a vocabulary is trained by the sentencepiece package: pip install sentencepiece") from None
     size, byte_fallback = check(whole(4, 2**22), "size", size), check(FLAG, "byte_fallback", byte_fallback)
     check_place(out)
     lines, model = _TextLines(texts), io.BytesIO()

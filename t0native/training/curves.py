@@ -3,14 +3,25 @@
 A point of the text is the mean loss of the logged steps in its column; the picture shows each logged step, and the mean of the logged steps
 around it, as many before as behind: 10 of each, towards the ends fewer, and 3 at least. It is where the loss is, neither ahead nor late."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from t0native.base.errors import ConfigError
 from t0native.reports.alttext import curve_in_words
 from t0native.reports.plot import check_picture, legend_above, new_axes, save_figure
+
+if TYPE_CHECKING:  # of annotations alone
+    from typing import Literal
+
+    from matplotlib.axes import Axes
+
+    from t0native.base.annotations import PathName
+    from t0native.training.train import Run
 
 __all__ = ["centred_mean", "loss_curve", "read_points"]
 
@@ -19,7 +30,11 @@ WIDTH, HEIGHT = 64, 8  # characters
 AROUND, LEAST = 10, 3  # logged steps on either side of one, whose mean is drawn: most, and fewest
 
 
-def loss_curve(run, path=None, ax=None, text=False):
+@overload
+def loss_curve(run: Run | PathName, path: PathName | None = ..., ax: Axes | None = ..., text: Literal[False] = ...) -> Axes: ...
+@overload
+def loss_curve(run: Run | PathName, path: PathName | None = ..., ax: Axes | None = ..., *, text: Literal[True]) -> str: ...
+def loss_curve(run: Run | PathName, path: PathName | None = None, ax: Axes | None = None, text: bool = False) -> Axes | str:
     """The loss of each logged step, and the mean around it; where the run was validated, the mean over tasks, %, on an axis of its own: of
     their means over prompts, whose best step is marked, where the run selected by them, else of their medians. Returns the Axes, or a str
     with text=True; never shows a window.

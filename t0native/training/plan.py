@@ -4,15 +4,13 @@
 
 Which settings belong to it is said where they are (settings.py). A plan of before a setting was planned has its default."""
 
-import hashlib
 import json
 
 from t0native.base.digests import digest_of_value
-from t0native.base.files import PIECE
 from t0native.base.jsontext import json_text
 from t0native.training.settings import SETTINGS, Settings
 
-__all__ = ["complete_plan", "digest_of_weights", "plan_of"]
+__all__ = ["complete_plan", "plan_of"]
 
 _PLANNED = sorted((name for name, setting in SETTINGS.items() if setting.plan), key=lambda name: SETTINGS[name].plan)
 _LATER = {name: getattr(Settings, name) for name in _PLANNED if SETTINGS[name].plan > 1}  # with the defaults
@@ -42,17 +40,6 @@ def complete_plan(plan):
     'float32'
     """
     return _LATER | plan
-
-
-def digest_of_weights(weights):
-    """SHA-256 of the weights {name: array} that a run begins with."""
-    digest = hashlib.sha256()
-    for name, array in weights.items():
-        digest.update(name.encode() + b"\0")
-        view = memoryview(array).cast("B")
-        for at in range(0, len(view), PIECE):
-            digest.update(view[at : at + PIECE])
-    return digest.hexdigest()
 
 
 def _digest_of_config(config):

@@ -25,7 +25,7 @@ def check_tensorboard(out):
     try:
         import tensorboardX  # noqa: F401
     except ImportError:
-        raise ImportError("tensorboard=True needs tensorboardX: pip install 't0native[tensorboard]'") from None
+        raise ImportError("tensorboard=True needs tensorboardX: pip install tensorboardX") from None
 
 
 class Scalars:

@@ -22,6 +22,7 @@ from t0native.training.schedules import SCHEDULE
 
 if TYPE_CHECKING:  # of annotations alone: the command line reads this module before it knows whether it trains
     from collections.abc import Callable, Sequence
+    from typing import Literal
 
     from t0native.reports.report import Report
     from t0native.tasks.mixture import Mixture
@@ -72,7 +73,7 @@ class Settings:
 
     steps: int = _setting(MISSING, COUNT, "steps of the optimiser; needed in the recipe or as `--steps`", option=INTEGER_OPTION)
     out: str | os.PathLike[str] | None = _setting(None, FOLDER.or_none(), "folder of the run", option={"metavar": "DIR"})
-    resume: str | bool = _setting(
+    resume: Literal["auto", "must", "never"] | bool = _setting(
         "auto",
         RESUME_KIND,
         "`auto` goes on from a checkpoint where there is one, `must` demands one, `never` begins anew",
@@ -83,7 +84,7 @@ class Settings:
     batch_tokens: int | None = _setting(
         None, COUNT.or_none(), "instead of `batch_size`: tokens of a batch at most, inputs and targets", plan=2
     )
-    optimizer: str = _setting("adafactor", TEXT, "`adafactor`, `adamw` or `sgd`", plan=1)
+    optimizer: Literal["adafactor", "adamw", "sgd"] = _setting("adafactor", TEXT, "`adafactor`, `adamw` or `sgd`", plan=1)
     optimizer_options: dict[str, Any] | None = _setting(None, MAPPING.or_none(), "options of the optimiser and the loss, a mapping", plan=1)
     learning_rate: float = _setting(
         1e-3,
@@ -91,7 +92,9 @@ class Settings:
         "learning rate; for Adafactor relative to each tensor's root mean square",
         plan=1,
     )
-    schedule: str | Callable[[int, int], float] = _setting("constant", SCHEDULE, "`constant`, `linear`, `cosine`, `rsqrt`")  # see plan.py
+    schedule: Literal["constant", "linear", "cosine", "rsqrt"] | Callable[[int, int], float] = _setting(
+        "constant", SCHEDULE, "`constant`, `linear`, `cosine`, `rsqrt`"
+    )  # see plan.py
     warmup: float = _setting(
         0, number(lambda value: value >= 0, "a number, at least 0"), "steps of the warm-up, in which the rate grows", plan=1
     )
@@ -103,7 +106,7 @@ class Settings:
         None, NAMES.or_none(), 'patterns of tensors that keep their bits: `["shared.*"]`', plan=2
     )
     recompute: bool = _setting(False, FLAG, "a fraction of the activations' memory, a fifth more time, the same bits")
-    precision: str = _setting(
+    precision: Literal["float32", "bfloat16"] = _setting(
         "float32", TEXT, "`bfloat16` products where the processor has them (AVX-512 BF16); weights stay float32", plan=2
     )
     max_source: int = _setting(1024, COUNT, "tokens of an input; longer ones are cut", plan=1)
@@ -120,7 +123,7 @@ class Settings:
         "values that prompts print are cut at 2,048 characters, as T0's were (`--no-truncate`)",
         option={"action": "store_false", "default": None},
     )
-    unanswered: str | None = _setting(
+    unanswered: Literal["drop", "keep"] | None = _setting(
         None,
         one_of("drop", "keep").or_none(),
         "rows whose target is no answer, as of a label -1: `drop`, or `keep` as promptsource prints them; unless given, `drop`",
@@ -140,7 +143,7 @@ class Settings:
     tensorboard: bool = _setting(
         False,
         FLAG,
-        "scalars for TensorBoard in `out/tensorboard` too (`pip install '.[tensorboard]'`)",
+        "scalars for TensorBoard in `out/tensorboard` too (`pip install tensorboardX`)",
         option={"action": "store_true", "default": None},
     )
     mixture_at: Callable[[int], Mixture] | None = _setting(None, None, "step -> Mixture, for curricula")

@@ -141,7 +141,7 @@ def load_step(path, manifest, trainer):
     """The losses; weights and optimiser are written in place, once every byte is known to be as it was written. Ctrl-C finds them
     written as a whole or not at all."""
     check_files(path, manifest["files"])
-    weights, state, step = trainer.weights(), np.empty_like(trainer.state()), manifest["state"]["step"]
+    weights, state, step = trainer.writable_weights(), np.empty_like(trainer.state()), manifest["state"]["step"]
     of_model = _read_entries(path / WEIGHTS, {name: ("F32", array.shape) for name, array in weights.items()})
     of_trainer = _read_entries(path / TRAINER, {"optimizer": ("F32", state.shape), "losses": ("F64", (step,))})
     losses = np.empty(step, np.float64)

@@ -19,15 +19,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from t0native.base.errors import ConfigError, NumericError
+from t0native.base.foreign import Hinting, hint_keywords
 from t0native.base.interrupts import Interrupts, Terminated
 from t0native.base.progress import Progress
 from t0native.base.showing import shown
 from t0native.evaluation.evaluate import NO_TOKENIZER, check_scorable, evaluate
+from t0native.models.digests import digest_for_runs
 from t0native.tasks.mixture import Mixture
 from t0native.tasks.task import Task, cut_sentence
 from t0native.training.batches import CHUNK, Batches, TokenBatches, add_counts, make_batch
 from t0native.training.notebook import run_html
-from t0native.training.plan import digest_of_weights, plan_of
+from t0native.training.plan import plan_of
 from t0native.training.runfolder import BEST, RunFolder, planned
 from t0native.training.scalars import Scalars, check_tensorboard
 from t0native.training.schedules import rate_at
@@ -37,7 +39,9 @@ from t0native.training.trainer import Trainer
 
 if TYPE_CHECKING:  # of annotations alone
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+    from typing import Literal
 
     from t0native.models.model import Model
     from t0native.reports.report import Report
@@ -50,7 +54,7 @@ SMOOTHING = 0.95  # of the loss on the progress bar
 
 
 @dataclass
-class Run:
+class Run(Hinting):
     """What a training did; see `train`. losses: one a step; stopped: why it ended before `steps`, or None; tokens: sources and targets;
     path: its folder, or None; log: the log's entries; reports: of the validations of this call; best: step and mean of the
     validation whose model is kept in path/best, or None; examples: trained on; dropped: {component: rows drawn in vain, which its
@@ -62,16 +66,16 @@ class Run:
     """
 
     steps: int
-    losses: list
+    losses: list[float]
     stopped: str | None
     seconds: float
     tokens: int
-    path: object = None
-    log: list = field(default_factory=list, repr=False)
-    reports: list = field(default_factory=list, repr=False)
-    best: tuple | None = field(default=None, repr=False)
+    path: Path | None = None
+    log: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    reports: list[Report] = field(default_factory=list, repr=False)
+    best: tuple[int, float] | None = field(default=None, repr=False)
     examples: int = 0
-    dropped: dict = field(default_factory=dict, repr=False)
+    dropped: dict[str, int] = field(default_factory=dict, repr=False)
     cut: int = 0
 
     def __repr__(self):
@@ -84,20 +88,21 @@ class Run:
         return run_html(self)
 
 
+@hint_keywords
 def train(
     model: Model,
-    mixture: Mixture | Task | Sequence[Task],
+    mixture: Mixture | Task | Iterable[Task | Mixture],
     *,
     steps: int,
     out: str | os.PathLike[str] | None = None,
-    resume: str | bool = "auto",
+    resume: Literal["auto", "must", "never"] | bool = "auto",
     batch_size: int | None = None,
     accumulate: int = 1,
     batch_tokens: int | None = None,
-    optimizer: str = "adafactor",
+    optimizer: Literal["adafactor", "adamw", "sgd"] = "adafactor",
     optimizer_options: dict[str, Any] | None = None,
     learning_rate: float = 1e-3,
-    schedule: str | Callable[[int, int], float] = "constant",
+    schedule: Literal["constant", "linear", "cosine", "rsqrt"] | Callable[[int, int], float] = "constant",
     warmup: float = 0,
     clip: float = 1.0,
     seed: int = 0,
@@ -105,13 +110,13 @@ def train(
     broadcast_dropout: bool = False,
     freeze: list[str] | tuple[str, ...] | None = None,
     recompute: bool = False,
-    precision: str = "float32",
+    precision: Literal["float32", "bfloat16"] = "float32",
     max_source: int = 1024,
     max_target: int = 256,
     add_eos_to_inputs: bool | None = None,
     add_eos_to_targets: bool = True,
     truncate: bool = True,
-    unanswered: str | None = None,
+    unanswered: Literal["drop", "keep"] | None = None,
     threads: int | None = None,
     workers: int = 1,
     log_every: int = 10,
@@ -162,7 +167,7 @@ def train(
     select: T0's choice of a checkpoint: the model with the best mean over the validated tasks (of each, the mean over its prompts;
         the earlier where two are equal) is kept in out/best. Tasks of datasets that the mixture does not train on are refused,
         and so are the rows that it trains on.
-    tensorboard: write the log to out/tensorboard too, by tensorboardX (the extra [tensorboard]).
+    tensorboard: write the log to out/tensorboard too, by tensorboardX (pip install tensorboardX).
     seed: from 0 to 2**64 - 1.  workers: threads that prepare batches ahead; the batches are the same with any number.
     Ctrl-C: the step under way is abandoned (or finished, once the optimiser has begun), the run is saved, KeyboardInterrupt goes on;
     a line on stderr says so at once. A second one ends the run where it is: the last checkpoint is whole, and the model in memory may be
@@ -221,7 +226,7 @@ def _run(model, mixture, settings):
     trainer = Trainer(model, **settings.trainer_options)
     plan = plan_of(model, mixture, settings)
     folder = RunFolder(
-        settings.out, plan if settings.out is None else plan | {"weights": digest_of_weights(trainer.weights())}, settings.keep
+        settings.out, plan if settings.out is None else plan | {"weights": digest_for_runs(model, trainer.weights())}, settings.keep
     )
     loop = _Loop(settings, model, mixture, trainer, folder, folder.open(settings.resume, trainer))
     done, steps = loop.state.step, settings.steps

@@ -62,7 +62,11 @@ class Trainer:
         return self._core.apply(learning_rate, step, abandon=True)
 
     def weights(self):
-        """{name: writable float32 array} of the model, in the order of its tensor table."""
+        """{name: read-only float32 array} of the model, in the order of its tensor table."""
+        return {name: self._model.tensor(name) for name, _ in self._model.tensors()}
+
+    def writable_weights(self):
+        """The same arrays, to be written at once."""
         return {name: self._model._writable(name) for name, _ in self._model.tensors()}
 
     def state(self):

@@ -1,0 +1,50 @@
+"""What judging the choices of an input gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from t0native.models.notebook import ranking_html, ranking_text
+
+if TYPE_CHECKING:  # of annotations alone
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Choice", "Ranking"]
+
+Choice = TypeVar("Choice")  # as it was given: a text or ids
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ranking(Generic[Choice]):
+    """The choices of one input, judged. Scores are summed log-likelihoods (nats), lengths count tokens with the end token;
+    normalized: scores divided by lengths. In a notebook it shows itself, with each choice's share of the likelihood of all.
+
+    >>> ranking = t0.mini.new_model(0).rank("Does Anna drink tea?", ["Yes", "No"])
+    >>> ranking.choice == ["Yes", "No"][ranking.index], ranking.scores.shape, ranking.lengths.tolist()
+    (True, (2,), [2, 2])
+    """
+
+    choice: Choice  # the best one, as it was given
+    index: int
+    scores: NDArray[np.float64]  # [choices]
+    lengths: NDArray[np.int64]  # [choices]
+    token_scores: list[NDArray[np.float32]] | None = None  # on request: of each choice, [length], the log-likelihoods of its tokens
+    choices: list[Choice] | None = None  # all of them, as they were given
+
+    @property
+    def normalized(self) -> NDArray[np.float64]:
+        """float64 [choices]: mean log-likelihood of a choice's tokens.
+
+        >>> ranking = t0.mini.new_model(0).rank("Is it tea?", ["Yes", "No"])
+        >>> (ranking.normalized * ranking.lengths == ranking.scores).all().item()
+        True
+        """
+        return self.scores / self.lengths
+
+    def __repr__(self) -> str:
+        return ranking_text(self)
+
+    def _repr_html_(self) -> str:
+        return ranking_html(self)

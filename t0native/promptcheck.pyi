@@ -1,0 +1,1 @@
+from t0native.prompts.check import *
