@@ -35,7 +35,7 @@ from t0native.models.notebook import model_html, ranking_html, ranking_text
 from t0native.models.pickling import FileWeights, weights_to_pickle
 from t0native.models.scoring import score_pairs
 from t0native.models.tokenizing import load_tokenizer, mismatch
-from t0native.text.sequences import Sequences, as_list, check_ids, inputs_of
+from t0native.text.sequences import Sequences, as_list, check_ids, inputs_of, is_one
 
 __all__ = ["Model", "Ranking"]
 _log = logging.getLogger("t0native")
@@ -269,7 +269,10 @@ class Model:
         batch_tokens=None,
         progress=None,
     ):
-        """Judges the choices of an input, or of each input of a list (then choices is a list of lists, and so is the result).
+        """Judges the choices of an input, or of each input of a list (then the result is a list).
+
+        choices: a list of choices, each a text or ids: of a list of inputs it serves them all. Or a list of such lists, one for each
+        input. Which of the two it is, its items tell: where they are texts, or ids, it is one list for all.
 
         Every input is encoded once, whatever the number of choices, and identical inputs once in all; results come in
         the order of inputs and do not depend on the company.  add_eos_to_inputs: whether the end token is appended to texts; None: as
@@ -285,11 +288,11 @@ class Model:
         >>> rankings = t0.mini.new_model(0).rank(["Is it tea?", "Who?"], [["Yes", "No"], ["Anna", "Ben", "Tom"]])
         >>> [ranking.scores.shape for ranking in rankings]
         [(2,), (3,)]
+        >>> [ranking.scores.shape for ranking in t0.mini.new_model(0).rank(["Is it tea?", "Is it milk?"], ["Yes", "No"])]
+        [(2,), (2,)]
         """
         single, inputs = inputs_of(inputs)
-        if single:
-            choices = [choices]
-        choices = _check_choices(inputs, choices)
+        choices = [_check_row("choices of input 0", choices)] if single else _check_choices(inputs, choices)
         sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         flat = [choice for row in choices for choice in row]
         targets = Sequences(self, "choice", flat, True, max_target_length, truncate, sentinels)
@@ -535,13 +538,31 @@ def _json(value):
 
 
 def _check_choices(inputs, choices):
+    """A list of choices for each input; of one list that serves them all, the same list."""
     choices = choices if isinstance(choices, str) else as_list("choices", choices)
-    if isinstance(choices, str) or len(choices) != len(inputs):
-        raise ConfigError(f"choices: a list of choices for each of the {len(inputs)} inputs is needed")
-    checked = []
-    for i, row in enumerate(choices):
-        row = row if isinstance(row, str) else as_list(f"choices of input {i}", row)
-        if isinstance(row, str) or len(row) == 0:
-            raise ConfigError(f"choices of input {i}: {shown(row)}; a list of at least one choice is needed")
-        checked.append(list(row))
-    return checked
+    if isinstance(choices, str) or (len(choices) == 0 and len(inputs) > 0):
+        raise ConfigError(
+            f"choices {shown(choices)}: must be a list of choices for all inputs, or a list of such lists, one for each input"
+        )
+    of_all = [is_one(choice) for choice in choices]
+    if any(of_all):
+        if not all(of_all):
+            odd = of_all.index(not of_all[0])
+            raise ConfigError(
+                f"choices: the first is {shown(choices[0])}, number {odd} is {shown(choices[odd])}: must be choices for all inputs, "
+                "or lists of choices, one for each input; not both"
+            )
+        return [list(choices)] * len(inputs)
+    if len(choices) != len(inputs):
+        raise ConfigError(
+            f"choices: {len(choices)} lists of choices; one for each of the {len(inputs)} inputs is needed, or one list for all"
+        )
+    return [_check_row(f"choices of input {i}", row) for i, row in enumerate(choices)]
+
+
+def _check_row(place, row):
+    """The choices of one input, a list."""
+    row = row if isinstance(row, str) else as_list(place, row)
+    if isinstance(row, str) or len(row) == 0:
+        raise ConfigError(f"{place}: {shown(row)}; a list of at least one choice is needed")
+    return list(row)
