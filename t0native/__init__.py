@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers
     from t0native.evaluation.evaluate import evaluate
     from t0native.generation.generation import Generation
     from t0native.models.model import Model, Ranking
+    from t0native.prediction.predict import predict
     from t0native.prompts.collection import PromptCollection, PromptSet
     from t0native.prompts.prompt import Prompt, PromptedExample
     from t0native.reports import figures
@@ -98,6 +99,7 @@ _HOME = {  # public name -> the module that holds it
     "get_num_threads": "base.threads",
     "loss_curve": "training.curves",
     "open_rows": "data.diskrows",
+    "predict": "prediction.predict",
     "published": "reports.published",
     "read_csv": "data.rows",
     "read_jsonl": "data.lines",
