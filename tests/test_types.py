@@ -92,7 +92,7 @@ def test_tables_of_keywords_are_the_keywords_there_are():
     form, idle = {"num_return_sequences", "output_scores"}, {"pad_token_id", "use_cache"}
     generating, streaming = set(keywords.Generating.__annotations__), set(keywords.Streaming.__annotations__)
     assert generating | form == set(options._KINDS) | idle | names(t0.Model.generate) - {"self", "inputs", "options"}
-    assert streaming == generating - {"num_beams", "length_penalty", "early_stopping", "progress"}
+    assert streaming == generating - {"num_beams", "length_penalty", "early_stopping", "places", "progress"}
 
 
 # ---- type checkers -------------------------------------------------------------------------------------------------------

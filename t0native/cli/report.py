@@ -4,6 +4,7 @@ from argparse import ArgumentTypeError
 
 from t0native.base.errors import ConfigError
 from t0native.base.showing import shown
+from t0native.cli.targets import PICTURE_MARK, check_target, force_option, tell_written
 from t0native.cli.verbs import FINE, json_option, print_json, verb
 
 __all__ = ["add_report", "rows_of", "rows_options", "show_report"]
@@ -15,7 +16,7 @@ def add_report(verbs):
         "run-a/ run-b/ --plot boxes.png",
         "run/report.json --markdown",
         "run/ --html report.html --published",
-        "run/ --errors 10 --prompt 'must be true'",
+        "run/ --errors 10 --prompt 'my prompt'",
     ]
     parser = verb(verbs, "report", _run_report, "show saved reports, several side by side", examples)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a folder with report.json, or the file")
@@ -26,6 +27,7 @@ def add_report(verbs):
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
     parser.add_argument("--by-prompt", metavar="FILE", help="each prompt's value with its 95 %% interval, as a picture")
     parser.add_argument("--bars", metavar="FILE", help="bars of the medians, as for BIG-bench")
+    force_option(parser)
     rows_options(parser)
     parser.add_argument("--task", metavar="T", help="with --errors, --confusion and --by-prompt: this task alone")
     parser.add_argument("--prompt", metavar="P", help="with --errors and --confusion: this prompt alone")
@@ -43,6 +45,7 @@ def _run_report(args):
     if args.errors is None and not args.confusion and (args.prompt or (args.task and args.by_prompt is None)):
         raise ConfigError("report: --prompt goes with --errors and --confusion, --task with --by-prompt too")
     of_rows = rows_of(report, args, args.task, args.prompt)
+    _check_targets(report, args)
     _draw(report, args)
     if args.latex is not None:
         write_text(args.latex, "\n".join([report.to_latex(), *(them.to_latex() for them in of_rows.values())]))
@@ -52,10 +55,10 @@ def _run_report(args):
         report.to_html(args.html, args.published)
     if args.markdown is not None:
         tables = "\n".join([report.to_markdown(), *(them.to_markdown() for them in of_rows.values())])
-        if args.markdown == "-":
-            print(tables, end="")
-            return FINE
-        write_text(args.markdown, tables)
+        print(tables, end="") if args.markdown == "-" else write_text(args.markdown, tables)
+    tell_written(args.plot, args.by_prompt, args.bars, args.latex, args.csv, args.html, args.markdown)
+    if args.markdown == "-":
+        return FINE
     show_report(report, args.json, of_rows)
     if args.published and not args.json:
         print(f"\n{beside_text(report)}")
@@ -80,6 +83,26 @@ def rows_of(report, args, task=None, prompt=None):
     """{"errors", "confusion": what is asked for of them}."""
     found = {} if args.errors is None else {"errors": report.errors(task, prompt, limit=args.errors)}
     return found | ({"confusion": report.confusion(task, prompt)} if args.confusion else {})
+
+
+def _check_targets(report, args):
+    """Before anything is written: what is there already must be of this verb."""
+    from t0native.reports.htmlpage import STYLE
+    from t0native.reports.report import Report
+    from t0native.reports.tables import csv_text
+
+    marks = {
+        "plot": PICTURE_MARK,
+        "by_prompt": PICTURE_MARK,
+        "bars": PICTURE_MARK,
+        "html": STYLE[:40].encode(),
+        "csv": csv_text(Report([], [], {})).encode(),
+        "latex": "\n".join(report.to_latex().splitlines()[:3]).encode(),
+        "markdown": report.to_markdown().splitlines()[0].encode(),
+    }
+    for name, mark in marks.items():
+        if getattr(args, name) not in (None, "-"):
+            check_target(getattr(args, name), args.force, mark)
 
 
 def _draw(report, args):
