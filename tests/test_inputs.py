@@ -238,3 +238,21 @@ def test_a_column_needs_no_pyarrow_where_it_gives_its_values(monkeypatch):
     assert inputs_of(column) == (False, ["tea"])
     with pytest.raises(t0.ConfigError, match="Capsules, which pyarrow would read, and it is not installed; give a list of texts$"):
         as_list("inputs", bare)
+
+
+def test_one_list_of_choices_serves_all_inputs(model):
+    ids = [[*model.tokenizer.encode(choice), model.config.eos_token_id] for choice in CHOICES]
+    want = [model.rank(text, CHOICES).scores.tolist() for text in TEXTS[:2]]
+    for shared in (CHOICES, tuple(CHOICES), np.array(CHOICES, object), ids, [np.array(one) for one in ids]):
+        assert [ranking.scores.tolist() for ranking in model.rank(TEXTS[:2], shared)] == want
+    assert [ranking.choice for ranking in model.rank(TEXTS[:2], [["one"], ["another"]])] == ["one", "another"]  # lists: one an input
+    assert [ranking.choice for ranking in model.rank(TEXTS[:2], (iter(["one"]), iter(["another"])))] == ["one", "another"]
+    assert model.rank([], CHOICES) == model.rank([], []) == []
+    for given, told in (
+        ([CHOICES[0], CHOICES], "the first is .* number 1 is .*: must be choices for all inputs, or lists of choices, one for each input"),
+        ([CHOICES], "1 lists of choices; one for each of the 2 inputs is needed, or one list for all"),
+        ([], r"\[\]: must be a list of choices for all inputs, or a list of such lists"),
+        ("yes", "'yes': must be a list of choices for all inputs"),
+    ):
+        with pytest.raises(t0.ConfigError, match=f"^choices:? ?{told}"):
+            model.rank(TEXTS[:2], given)

@@ -29,7 +29,7 @@ from t0native.checkpoints.hub import locate
 from t0native.checkpoints.packedfile import PackedFile
 from t0native.generation.generation import generate, results_of, stream, warn_cut
 from t0native.generation.options import options_of
-from t0native.models.choices import check_choices
+from t0native.models.choices import check_choices, check_row
 from t0native.models.cores import FLAT, check_kernels, copy_weights, new_core
 from t0native.models.encoding import POOLING, encode_means, encode_states
 from t0native.models.generationfile import read_generation, write_generation
@@ -297,7 +297,10 @@ class Model(Hinting):
         batch_tokens: int | None = None,
         progress: Progress | None = None,
     ) -> Any:
-        """Judges the choices of an input, or of each input of a list (then choices is a list of lists, and so is the result).
+        """Judges the choices of an input, or of each input of a list (then the result is a list).
+
+        choices: a list of choices, each a text or ids: of a list of inputs it serves them all. Or a list of such lists, one for each
+        input. Which of the two it is, its items tell: where they are texts, or ids, it is one list for all.
 
         Every input is encoded once, whatever the number of choices, and identical inputs once in all; results come in
         the order of inputs and do not depend on the company.  add_eos_to_inputs: whether the end token is appended to texts; None: as
@@ -313,11 +316,11 @@ class Model(Hinting):
         >>> rankings = t0.mini.new_model(0).rank(["Is it tea?", "Who?"], [["Yes", "No"], ["Anna", "Ben", "Tom"]])
         >>> [ranking.scores.shape for ranking in rankings]
         [(2,), (3,)]
+        >>> [ranking.scores.shape for ranking in t0.mini.new_model(0).rank(["Is it tea?", "Is it milk?"], ["Yes", "No"])]
+        [(2,), (2,)]
         """
         single, inputs = inputs_of(inputs)
-        if single:
-            choices = [choices]
-        choices = check_choices(inputs, choices)
+        choices = [check_row("choices of input 0", choices)] if single else check_choices(inputs, choices)
         sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         flat = [choice for row in choices for choice in row]
         targets = Sequences(self, "choice", flat, True, max_target_length, truncate, sentinels)

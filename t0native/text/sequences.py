@@ -21,7 +21,7 @@ from t0native.base.errors import ConfigError, DataError
 from t0native.base.showing import shown
 from t0native.text.tokenizer import Ragged
 
-__all__ = ["Sequences", "as_list", "check_ids", "inputs_of"]
+__all__ = ["Sequences", "as_list", "check_ids", "inputs_of", "is_one"]
 
 _BYTES = (bytes, bytearray, memoryview)
 _LISTS = ("to_pylist", "to_list", "tolist")  # how Arrow's, polars' and pandas' columns give their values as Python's own
@@ -34,9 +34,17 @@ def inputs_of(inputs, what="inputs"):
     >>> inputs_of("a text"), inputs_of((5, 6)), inputs_of(np.array(["a", "b"], object))
     ((True, ['a text']), (True, [(5, 6)]), (False, ['a', 'b']))
     """
-    inputs = _without_torch(inputs)
-    single = isinstance(inputs, str) or _are_ids(inputs)
+    inputs, single = _without_torch(inputs), is_one(inputs)
     return single, [inputs] if single else as_list(what, inputs)
+
+
+def is_one(value):
+    """Whether it is one item, a text or a sequence of ids; nothing of it is read but its first element.
+
+    >>> is_one("a text"), is_one([5, 6]), is_one(["a", "b"])
+    (True, True, False)
+    """
+    return isinstance(value, str) or _are_ids(_without_torch(value))
 
 
 def as_list(what, values):
