@@ -1,6 +1,7 @@
 """Rows of Parquet, Arrow and Feather files, by pyarrow. What becomes of their columns, arrowcolumns.py says.
 
     read_arrow     a Parquet file in memory; an Arrow file, or a stream as `datasets` keeps it, mapped; a packed or compressed one in memory
+    iter_parquet   a Parquet file from its first row to its last, batch by batch
     ParquetRows    a Parquet file left on the disk: rows are drawn from anywhere, and a group of rows, of which Parquet's pages are made,
                    is far too much to decode for one. So they are copied once into
     .DATA.parquet.rows   an Arrow file of batches of `every` rows, some 16 KiB each, of which one is read at a time; its schema's
@@ -30,7 +31,7 @@ from t0native.data.lines import require_distinct, require_rows
 from t0native.data.types import types_of_rows
 from t0native.data.unpacking import ending_of, open_unpacked, rows_ending
 
-__all__ = ["ArrowRows", "ParquetRows", "parquet_bytes", "read_arrow"]
+__all__ = ["ArrowRows", "ParquetRows", "iter_parquet", "parquet_bytes", "read_arrow"]
 
 BATCH_BYTES = 16 << 10  # of the copy's batches
 READ_BYTES = 4 << 20  # decoded at once while it is made
@@ -117,6 +118,34 @@ class ParquetRows:
             if len(batch) != min(self._every, len(self) - first):
                 raise ValueError(f"{len(batch)} rows")
             return batch
+
+
+def iter_parquet(path, types=None):
+    """(number of rows, function that gives an iterator of them) of a Parquet file that is read in order, a few at a time. types: as
+    `read_rows`'. Errors as read_arrow's."""
+    pyarrow, _, parquet = _pyarrow(path)
+
+    def opened():
+        with _naming_file(path):
+            return parquet.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False)
+
+    with opened() as source:
+        with _naming_file(path):
+            n = len(require_rows(path, range(source.metadata.num_rows)))
+            row = row_of(path, next(_batches(source, path, 1)), 0)
+            about = _columns_of(pyarrow, path, source.schema_arrow, types, None, row)
+            every = min(1 << 16, max(1, READ_BYTES * n // _bytes_of(source.metadata)))
+        functions = about.functions(_decide(source, path, about))
+
+    def start():
+        first = 0
+        with opened() as source:
+            for batch in _batches(source, path, every):
+                for place in range(len(batch)):
+                    yield _converted(row_of(path, batch, place, first + place), functions)
+                first += len(batch)
+
+    return n, start
 
 
 def parquet_bytes(path):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # of annotations alone
 
     from t0native.base.annotations import PathName
 
-__all__ = ["BLOCK", "blocks_of", "csv_cells", "csv_records", "is_quoted", "long_cells", "read_csv", "read_csv_files"]
+__all__ = ["BLOCK", "blocks_of", "check_names", "csv_cells", "csv_records", "is_quoted", "long_cells", "read_csv", "read_csv_files"]
 
 BLOCK = 1024  # rows whose cells are looked at together
 _LIMIT = threading.RLock()
@@ -71,7 +71,7 @@ def read_csv_files(paths, delimiter=",", types=None, dataset=None):
                 if columns is None:
                     columns = Columns(paths[0], names, types_of_rows(types, dataset, dict(zip(names, rows[0]))))
                 columns.place = path
-                _check_names(paths[0], columns.names, path, names)
+                check_names(paths[0], columns.names, path, names)
                 columns.look(rows, lines)
                 parts.extend(rows)
     if columns is None:
@@ -84,7 +84,8 @@ def read_csv_files(paths, delimiter=",", types=None, dataset=None):
     return [dict(zip(columns.names, cells)) for cells in parts]
 
 
-def _check_names(first, names, path, others):
+def check_names(first, names, path, others):
+    """DataError where the fields of a further file of one table are others than those of its first."""
     if others != names:
         mine, theirs = set(names), set(others)
         odd = [name for name in (*names, *others) if (name in mine) != (name in theirs)]

@@ -1,0 +1,202 @@
+"""Rows of a file one after the other, in memory of a few of them, whatever its size: for what goes through a file once.
+
+    .jsonl .ndjson            line by line; blank lines are passed over
+    .csv .tsv                 twice: what the columns are, all cells decide (columns.py), then row by row
+    .parquet                  batch by batch; columns that their values decide are read once before
+    .arrow .feather           mapped
+    .json                     in memory
+    .txt .text                a row a line, {"text": line}; blank lines are passed over
+    "-"                       standard input: lines of text unless `form` says else; CSV and others are laid down in a temporary file
+
+Packed ones, shards and folders as everywhere (unpacking.py, layouts.py). The rows, their types and the errors are those of `read_rows`."""
+
+import itertools
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from t0native.base.arguments import check, one_of, shown
+from t0native.base.errors import DataError
+from t0native.data.arrowrows import iter_parquet
+from t0native.data.columns import Columns
+from t0native.data.csvrows import blocks_of, check_names, csv_records, is_quoted, long_cells
+from t0native.data.lines import lines_of, parse_object, text_lines
+from t0native.data.rows import DELIMITERS, files_at, read_files
+from t0native.data.types import read_types, types_of_rows
+from t0native.data.unpacking import ROW_ENDINGS, ending_of, rows_ending
+
+__all__ = ["FORMS", "RowStream", "stream_rows"]
+
+LINES = (".txt", ".text")
+FORMS = {"jsonl": ".jsonl", "csv": ".csv", "tsv": ".tsv", "json": ".json", "parquet": ".parquet", "arrow": ".arrow", "text": ".txt"}
+COUNTED = 1 << 30  # bytes of a file whose lines are counted before: a second's work
+
+
+class RowStream:
+    """Rows to go through once or again: iterate.  name: of the file.  total: how many rows there are, where that is known before."""
+
+    def __init__(self, name, total, start):
+        self.name, self.total, self._start = name, total, start
+
+    def __iter__(self):
+        return self._start()
+
+    def __repr__(self):
+        return f"RowStream({self.name!r}, {'?' if self.total is None else format(self.total, ',')} rows)"
+
+
+def stream_rows(path, dataset=None, types=None, form=None):
+    """The rows of a file as a RowStream.
+
+    path: a file, a folder of one table, or "-" for standard input.  form: one of FORMS, where the ending does not say it; unless given,
+    standard input is text.  dataset, types: as `read_rows`'. DataError for an unknown ending, at once; for a broken row, with its
+    line, when it is reached; OSError where a file cannot be opened."""
+    check(one_of(*FORMS).or_none(), "form", form)
+    if str(path) == "-":
+        return _stream_stdin(form or "text", dataset, types)
+    files = files_at(path)
+    endings = {FORMS[form] if form is not None else _ending(file) for file in files}
+    ending = endings.pop()
+    if endings:
+        raise DataError(f"{path}: files of one table must be of one kind, these are {', '.join(sorted({ending, *endings}))}")
+    for file in files:
+        open(file, "rb").close()  # an OSError that names it
+    return _stream_files(files, ending, dataset, types)
+
+
+def _ending(file):
+    plain, _ = ending_of(file)
+    if plain in LINES or Path(file.stem).suffix.lower() in LINES:
+        return ".txt"
+    if plain not in ROW_ENDINGS and file.exists() and file.suffix != ".zip":
+        known = ", ".join((*ROW_ENDINGS, ".txt"))
+        raise DataError(
+            f"{file}: unknown kind of file {file.suffix!r}; known are {known}; another one's form can be told: {', '.join(FORMS)}"
+        )
+    return plain or rows_ending(file)
+
+
+def _stream_files(files, ending, dataset, types):
+    told = read_types(types, dataset)
+    simple = dataset is None  # rows of a public dataset may be in the form of its authors, which takes all of them
+    if ending == ".txt":
+        return RowStream(str(files[0]), _count(files), lambda: _text_rows(files))
+    if simple and ending in (".jsonl", ".ndjson"):
+        return RowStream(str(files[0]), _count(files), lambda: _json_rows(files, told))
+    if simple and ending in DELIMITERS:
+        return _stream_csv(files, DELIMITERS[ending], told)
+    if simple and ending == ".parquet" and len(files) == 1 and not ending_of(files[0])[1]:
+        total, start = iter_parquet(files[0], told)
+        return RowStream(str(files[0]), total, start)
+    rows = read_files(files, dataset, types)
+    return RowStream(str(files[0]), len(rows), lambda: (rows[i] for i in range(len(rows))))
+
+
+def _stream_stdin(form, dataset, types):
+    told = read_types(types, dataset)
+    if form in ("text", "jsonl"):
+        lines = text_lines("standard input", sys.stdin.buffer)
+        rows = _rows_of_text(lines) if form == "text" else _rows_of_json("standard input", lines, told)
+        return RowStream("standard input", None, lambda: rows)
+    copy = tempfile.NamedTemporaryFile(suffix=FORMS[form])  # noqa: SIM115 - it goes with the stream that reads it
+    shutil.copyfileobj(sys.stdin.buffer, copy)
+    copy.flush()
+    stream = _stream_files([Path(copy.name)], FORMS[form], dataset, types)
+
+    def start(copy=copy):
+        yield from stream
+
+    return RowStream("standard input", stream.total, start)
+
+
+# ---- lines ------------------------------------------------------------------------------------------------------------
+
+
+def _count(files):
+    """How many lines with anything on them the files have; None where they are packed or too large to count."""
+    if any(ending_of(file)[1] or not file.is_file() for file in files) or sum(file.stat().st_size for file in files) > COUNTED:
+        return None
+    total = 0
+    for file in files:
+        with open(file, "rb") as lines:
+            total += sum(1 for line in lines if line.strip())
+    return total
+
+
+def _text_rows(files):
+    for file in files:
+        yield from _rows_of_text(lines_of(file))
+
+
+def _rows_of_text(lines):
+    return ({"text": line.rstrip("\r\n")} for _, line in lines if line.strip())
+
+
+def _json_rows(files, types):
+    for file in files:
+        yield from _rows_of_json(file, lines_of(file), types)
+
+
+def _rows_of_json(path, lines, types):
+    for number, line in lines:
+        if line.strip():
+            row = parse_object(path, number, line)
+            for name, told in types.explicit.items():
+                row[name] = _told_value(path, number, row, name, told)
+            yield row
+
+
+def _told_value(path, number, row, name, told):
+    try:
+        return told.convert(row[name])
+    except KeyError:
+        raise DataError(f"{path}, line {number}: no field {name!r}, whose type was told") from None
+    except ValueError:
+        raise DataError(f"{path}, line {number}: {name} is {shown(row[name])}, must be {told}, as types says") from None
+
+
+# ---- tables -----------------------------------------------------------------------------------------------------------
+
+
+def _stream_csv(files, delimiter, types):
+    quoted = [is_quoted(text for _, text in lines_of(file)) if delimiter == "\t" else True for file in files]
+    columns, total = None, 0
+    for file, marks in zip(files, quoted):
+        with long_cells():
+            records = csv_records(file, lines_of(file), delimiter, marks)
+            _, names = next(records)
+            for rows, lines in blocks_of(records):
+                if columns is None:
+                    columns = Columns(files[0], names, types_of_rows(types, None, dict(zip(names, rows[0]))))
+                columns.place = file
+                check_names(files[0], columns.names, file, names)
+                columns.look(rows, lines)
+                total += len(rows)
+    if columns is None:
+        raise DataError(f"{files[0]}: no rows")
+    columns.place, decided = files[0], columns.decide()
+    columns.tell(decided)
+    converters = columns.converters(decided)
+
+    def start():
+        for file, marks in zip(files, quoted):
+            for rows in _blocks(file, delimiter, marks):
+                for cells in rows:
+                    for i, convert in converters:
+                        cells[i] = convert(cells[i])
+                    yield dict(zip(columns.names, cells))
+
+    return RowStream(str(files[0]), total, start)
+
+
+def _blocks(file, delimiter, quoted):
+    """Blocks of rows; csv's limit of a cell, which is the process's, is raised only while one is read."""
+    records = csv_records(file, lines_of(file), delimiter, quoted)
+    blocks = blocks_of(itertools.islice(records, 1, None))
+    while True:
+        with long_cells():
+            block = next(blocks, None)
+        if block is None:
+            return
+        yield block[0]
