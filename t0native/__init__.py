@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers; a na
     from t0native.generation.generation import Generation as Generation
     from t0native.models.model import Model as Model
     from t0native.models.model import Ranking as Ranking
+    from t0native.prediction.predict import predict as predict
     from t0native.prompts import check as promptcheck
     from t0native.prompts.collection import PromptCollection as PromptCollection
     from t0native.prompts.collection import PromptSet as PromptSet
@@ -119,6 +120,7 @@ _HOME = {  # public name -> the module that holds it
     "get_num_threads": "base.threads",
     "loss_curve": "training.curves",
     "open_rows": "data.diskrows",
+    "predict": "prediction.predict",
     "published": "reports.published",
     "read_csv": "data.rows",
     "read_jsonl": "data.lines",

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from t0native.base.arguments import check, whole
 from t0native.base.errors import ConfigError, NumericError
 from t0native.base.memory import available_memory
 from t0native.base.progress import BAR_DELAY, Progress
 from t0native.generation.beams import Beams
-from t0native.generation.options import MOST_NEW_TOKENS, NEW_TOKENS
+from t0native.generation.options import MOST_NEW_TOKENS, NEW_TOKENS, PART
 from t0native.generation.search import Answer, Chains, Ends, Job
 from t0native.text.sequences import Sequences, inputs_of
 from t0native.text.tokenizer import Ragged
@@ -25,7 +26,7 @@ from t0native.text.tokenizer import Ragged
 if TYPE_CHECKING:  # of annotations alone
     from numpy.typing import NDArray
 
-__all__ = ["Generation", "generate", "results_of", "stream", "warn_cut"]
+__all__ = ["Generation", "generate", "results_of", "stream", "tell_cut", "warn_cut"]
 _log = logging.getLogger("t0native")
 
 MOST_BATCH_BYTES = 2**31  # of one batch's keys, values and logits
@@ -46,13 +47,13 @@ class Generation:
     score: float  # log-likelihood (nats) of the new tokens under the model itself, summed: what Model.score gives of ids
 
 
-def generate(model, sources, decoder_input, options, progress):
-    """For each of the sources (Sequences), in their order, its answers: a list of Answer.
+def generate(model, sources, decoder_input, options, progress, places=None):
+    """For each of the sources (Sequences), in their order, its answers: a list of Answer. places: their numbers, unless from 0 on.
 
     progress(done, total) is called as inputs are finished; None: a bar for what lasts longer than two seconds.
     """
     ends = Ends(options, model.tokenizer)
-    jobs, job_of = _jobs(sources, _beginnings(model, decoder_input, len(sources), options), options)
+    jobs, job_of = _jobs(sources, _beginnings(model, decoder_input, len(sources), options), options, _check_places(places, len(sources)))
     served = np.bincount(job_of, minlength=len(jobs))  # inputs for which a job stands
     results = [None] * len(jobs)
     with Progress("generate", len(sources), delay=BAR_DELAY) as bar:
@@ -74,7 +75,7 @@ def stream(model, source, decoder_input, options):
     """Yields the one answer to the one source (Sequences) in pieces, as its tokens are chosen: texts, or ids of a model
     without tokenizer. A piece never ends inside a character."""
     ends = Ends(options, model.tokenizer)
-    (job,), _ = _jobs(source, _beginnings(model, decoder_input, 1, options), options)
+    (job,), _ = _jobs(source, _beginnings(model, decoder_input, 1, options), options, [0])
     return _pieces(model, source, Chains(job, options, ends), options)
 
 
@@ -113,7 +114,16 @@ def _beginnings(model, decoder_input, n, options):
     return beginnings * n if single else beginnings
 
 
-def _jobs(sources, beginnings, options):
+def _check_places(places, n):
+    if places is None:
+        return range(n)
+    places = list(places)
+    if len(places) != n:
+        raise ConfigError(f"places: {len(places)} for {n} inputs; give one for each")
+    return [check(whole(0, 2**54), f"places[{i}]", place) for i, place in enumerate(places)]
+
+
+def _jobs(sources, beginnings, options, places):
     """(jobs, which of them answers each input). Equal inputs share one unless chance or the caller's function may differ."""
     own = options.do_sample or options.prefix_allowed_tokens_fn is not None
     jobs, job_of, seen = [], np.empty(len(sources), np.int64), {}
@@ -122,7 +132,7 @@ def _jobs(sources, beginnings, options):
         if key not in seen:
             seen[key] = len(jobs)
             least, most = options.room(len(beginning))
-            jobs.append(Job(i, source, beginning, least, most))
+            jobs.append(Job(places[i], source, beginning, least, most))
         job_of[i] = seen[key]
     return jobs, job_of
 
@@ -223,9 +233,21 @@ def results_of(model, answers, options):
 
 
 def warn_cut(answers, options):
-    """A warning where answers were cut. answers: a list of Answer for each input."""
-    cut, total = sum(not one.complete for row in answers for one in row), sum(map(len, answers))
+    """A warning where answers were cut, but for calls that are parts of one work (PART), which counts. answers: a list of Answer for each
+    input."""
+    cut, total, part = sum(not one.complete for row in answers for one in row), sum(map(len, answers)), PART.get()
+    if part is not None:
+        part.cut, part.answers, part.limit = part.cut + cut, part.answers + total, _limit_of(options)
+    else:
+        tell_cut(cut, total, _limit_of(options))
+
+
+def tell_cut(cut, total, limit):
+    """The warning that `cut` of so many answers reached the limit, where any did."""
     if cut:
-        limit = "max_length" if options.max_new_tokens is None and options.max_length is not None else "max_new_tokens"
-        most = getattr(options, limit) or NEW_TOKENS
-        _log.warning("%d of %d answers reached %s=%d and may be cut off", cut, total, limit, most)
+        _log.warning("%d of %d answers reached %s and may be cut off", cut, total, limit)
+
+
+def _limit_of(options):
+    limit = "max_length" if options.max_new_tokens is None and options.max_length is not None else "max_new_tokens"
+    return f"{limit}={getattr(options, limit) or NEW_TOKENS}"

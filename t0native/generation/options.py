@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -28,7 +29,9 @@ __all__ = [
     "IDS",
     "MOST_NEW_TOKENS",
     "NEW_TOKENS",
+    "PART",
     "Options",
+    "Part",
     "check_options",
     "is_greedy",
     "options_in_config",
@@ -41,7 +44,29 @@ GENERATION_FILE = "generation_config.json"
 IDS = ("decoder_start_token_id", "eos_token_id", "pad_token_id")  # of the file, what says how the model is made
 NEW_TOKENS, MOST_NEW_TOKENS = 20, 2**20  # the hub's default where nothing is said; ours at most
 MOST_SEQUENCES = 1024
-_PLACES = ("inputs", "decoder_input", "add_eos_to_inputs", "max_input_length", "truncate", "progress")  # generate's other arguments
+_PLACES = (
+    "inputs",
+    "decoder_input",
+    "add_eos_to_inputs",
+    "max_input_length",
+    "truncate",
+    "sentinels",
+    "places",
+    "progress",
+)  # generate's other arguments
+
+
+@dataclass
+class Part:
+    """What calls that are parts of one work have told and found, so that it is told once and in one sum."""
+
+    idle_told: bool = False
+    cut: int = 0
+    answers: int = 0
+    limit: str = ""
+
+
+PART: ContextVar[Part | None] = ContextVar("part", default=None)  # set around such calls
 
 
 @dataclass(frozen=True, eq=False)
@@ -364,6 +389,11 @@ def _check_together(options):
 
 def _warn_idle(options, keywords):
     """A warning about keywords that do nothing, as the hub gives."""
+    part = PART.get()
+    if part is not None:
+        if part.idle_told:
+            return
+        part.idle_told = True
     for names, works, without in ((_SAMPLING, options.do_sample, "do_sample=True"), (_BEAMS, options.num_beams > 1, "num_beams above 1")):
         for name in names:
             if (

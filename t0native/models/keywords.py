@@ -64,4 +64,5 @@ class Generating(Streaming, total=False):
     num_beams: int | None
     length_penalty: float | None
     early_stopping: bool | Literal["never"] | None
+    places: Sequence[int] | None
     progress: Progress | None

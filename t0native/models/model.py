@@ -421,6 +421,7 @@ class Model(Hinting):
         max_input_length: int = MAX_INPUT_LENGTH,
         truncate: bool | Literal["start"] = False,
         sentinels: bool = False,
+        places: Sequence[int] | None = None,
         progress: Progress | None = None,
         **options: Any,
     ) -> Any:
@@ -433,7 +434,8 @@ class Model(Hinting):
         max_length and min_length. Besides, seed (0): of sampling; output_scores=True: a Generation instead of a text.
         What model.generation says of them, the content of generation_config.json, goes before the defaults. docs/generation.md.
         decoder_input: what the answer begins with (a text, or ids; or a list of them, one an input); it is not among the new
-        tokens.  add_eos_to_inputs, max_input_length, truncate, sentinels: as in `rank`.  progress(done, total) is called as inputs are
+        tokens.  places: the numbers of the inputs, unless 0, 1, ...: of those that are a part of more, so that what is drawn is the
+        same.  add_eos_to_inputs, max_input_length, truncate, sentinels: as in `rank`.  progress(done, total) is called as inputs are
         finished; None shows a bar on stderr where that takes more than two seconds.
         An answer does not depend on the company of its input, and neither does a sample, which (seed, place of the input,
         number of the answer) decide. A model without a tokenizer gives ids. Where the length cut an answer, the logger
@@ -447,7 +449,7 @@ class Model(Hinting):
         options = options_of(self, options)
         single, inputs = inputs_of(inputs)
         sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
-        answers = generate(self, sources, decoder_input, options, progress)
+        answers = generate(self, sources, decoder_input, options, progress, places)
         warn_cut(answers, options)
         results = [results_of(self, row, options) for row in answers]
         return results[0] if single else results

@@ -1,0 +1,1 @@
+"""Rows that are put to a model, labelled or not: asks, answers, `predict`."""
