@@ -1,6 +1,10 @@
 """The verbs on checkpoints: info, convert."""
 
+from pathlib import Path
+
+from t0native.base.errors import ConfigError
 from t0native.base.jsontext import parse_json
+from t0native.cli.targets import force_option
 from t0native.cli.verbs import FAILED, FINE, json_option, print_json, verb
 
 __all__ = ["add_convert", "add_info"]
@@ -57,11 +61,31 @@ def add_convert(verbs):
     parser.add_argument("out", metavar="DIR", help="the folder to write")
     help = "float32, bfloat16 (the default), or int8: a packed file that is mapped, for this program alone"
     parser.add_argument("--dtype", default="bfloat16", metavar="TYPE", help=help)
+    force_option(parser, "a folder that holds something already is written into")
+    json_option(parser, "print what was written as JSON")
 
 
 def _run_convert(args):
     from t0native.checkpoints.checkpoint import open_checkpoint
     from t0native.checkpoints.conversion import convert
 
-    convert(open_checkpoint(*_read_source(args)), args.out, args.dtype, args.path)
+    place, config = _read_source(args)
+    checkpoint = open_checkpoint(place, config)
+    _check_folder(args.out, checkpoint.folder, args.force)
+    convert(checkpoint, args.out, args.dtype, args.path)
+    files = sorted(path for path in Path(args.out).iterdir() if path.is_file())
+    size = sum(path.stat().st_size for path in files)
+    if args.json:
+        print_json({"path": args.out, "dtype": args.dtype, "bytes": size, "files": [path.name for path in files]})
+    else:
+        print(f"{args.out}: {args.path} in {args.dtype}, {size / 1e6:,.1f} MB in {len(files)} files")
     return FINE
+
+
+def _check_folder(out, source, force):
+    """ConfigError where the conversion would destroy what is there."""
+    out = Path(out)
+    if out.resolve() == Path(source).resolve():
+        raise ConfigError(f"{out}: is the model itself, whose weights the conversion would replace by others; name another folder")
+    if not force and out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
+        raise ConfigError(f"{out}: holds something already; name another folder, or --force writes into it")

@@ -1,6 +1,7 @@
 """The verb data: datasets as their authors distribute them."""
 
 from t0native.base.errors import ConfigError
+from t0native.cli.targets import force_option
 from t0native.cli.verbs import FINE, json_option, print_json, verb
 
 __all__ = ["add_data"]
@@ -19,6 +20,7 @@ def add_data(verbs):
     parser.add_argument("file", nargs="?", metavar="FILE", help="as its authors distribute it (docs/suites.md), or in the hub's columns")
     parser.add_argument("--data", metavar="DIR", help="the folder of data; DIR/<dataset>/<subset>/<split>.jsonl is written")
     parser.add_argument("--split", metavar="S", help="unless given, that on which T0 is evaluated")
+    force_option(parser, "rows that are there already are replaced by others")
     json_option(parser)
 
 
@@ -34,7 +36,7 @@ def _run_data(args):
     for name, value in (("DATASET", args.dataset), ("FILE", args.file), ("--data DIR", args.data)):
         if value is None:
             raise ConfigError(f"data convert: no {name}; as in t0native data convert super_glue/rte RTE/val.jsonl --data DATA")
-    place = convert_data(args.dataset, args.file, args.data, args.split)
+    place = convert_data(args.dataset, args.file, args.data, args.split, replace=args.force)
     count = len(read_jsonl(place))
     print_json({"path": str(place), "rows": count}) if args.json else print(f"{place}: {count} row{'s' * (count != 1)}")
     return FINE

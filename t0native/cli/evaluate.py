@@ -6,6 +6,8 @@ from pathlib import Path
 from t0native.base.errors import ConfigError, DataError
 from t0native.base.showing import shown
 from t0native.cli.report import rows_of, rows_options, show_report
+from t0native.cli.sets import parse_sets, set_option
+from t0native.cli.targets import PICTURE_MARK, check_target, tell_written
 from t0native.cli.verbs import FAILED, FINE, json_option, load_model, model_options, types_option, verb
 
 __all__ = ["add_evaluate"]
@@ -60,7 +62,9 @@ def add_evaluate(verbs):
     parser.add_argument(
         "--out", metavar="DIR", help="folder that keeps every finished cell, to go on from; report.json and report.md go there"
     )
-    parser.add_argument("--force", action="store_true", help="with --out: do all cells again")
+    parser.add_argument(
+        "--force", action="store_true", help="do all cells of --out again; replace a file of --plot that another program wrote"
+    )
     parser.add_argument(
         "--write-examples",
         "--log-samples",
@@ -70,6 +74,7 @@ def add_evaluate(verbs):
     parser.add_argument("--compat", metavar="WHAT", help="t0-2021: with the errors of t-zero's evaluation script")
     parser.add_argument("--batch-tokens", type=int, metavar="N", help="tokens computed at once (default: about a second's work)")
     rows_options(parser)
+    set_option(parser, "of evaluate, or of generation in the place of greedy search (num_beams=4)")
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
     json_option(parser)
 
@@ -82,17 +87,33 @@ def _run_evaluate(args):
         check_out(args.out)
     if args.plot is not None:
         check_picture(args.plot)
-    if args.force and args.out is None:
-        raise ConfigError("evaluate: --force needs --out, whose cells are done again")
+        check_target(args.plot, args.force, PICTURE_MARK)
+    if args.force and args.out is None and args.plot is None:
+        raise ConfigError("evaluate: --force needs --out, whose cells are done again, or --plot")
     if args.write_examples and args.out is None:
         raise ConfigError("evaluate: --write-examples needs --out, the folder that they go to")
     names = ("out", "force", "write_examples", "compat", "seed", "limit", "batch_tokens", "label", "truncate")
-    options, tasks = _read_options(args.generation), _read_tasks(args)
-    report = evaluate(load_model(args), tasks, generation=options, **{name: getattr(args, name) for name in names})
+    keywords = {name: getattr(args, name) for name in names} | ({"force": False} if args.out is None else {})
+    sets = _read_sets(args.sets)
+    options, tasks = _read_options(args.generation) | sets.pop("generation"), _read_tasks(args)
+    report = evaluate(load_model(args), tasks, generation=options, **keywords | sets)
     show_report(report, args.json, rows_of(report, args))
     if args.plot is not None and any(entry["median"] is not None for entry in report.summary):
         report.plot(args.plot)
+        tell_written(args.plot)
     return FAILED if report.failed else FINE
+
+
+def _read_sets(texts):
+    """{keyword of evaluate: value} of --set, options of generation among them under "generation"."""
+    from t0native.base.arguments import FLAG, SEED, TEXT, whole
+    from t0native.generation.options import check_options
+
+    own = {"seed": SEED, "limit": whole(1), "batch_tokens": whole(1), "label": TEXT, "truncate": FLAG, "compat": TEXT}
+    sets = parse_sets(texts, own, check_options)
+    return {name: value for name, value in sets.items() if name in own} | {
+        "generation": {name: value for name, value in sets.items() if name not in own}
+    }
 
 
 def _read_options(texts):

@@ -4,6 +4,7 @@ from argparse import ArgumentTypeError
 
 from t0native.base.errors import ConfigError
 from t0native.base.showing import shown
+from t0native.cli.targets import PICTURE_MARK, check_target, force_option, tell_written
 from t0native.cli.verbs import FINE, json_option, print_json, verb
 
 __all__ = ["add_report", "rows_of", "rows_options", "show_report"]
@@ -26,6 +27,7 @@ def add_report(verbs):
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
     parser.add_argument("--by-prompt", metavar="FILE", help="each prompt's value with its 95 %% interval, as a picture")
     parser.add_argument("--bars", metavar="FILE", help="bars of the medians, as for BIG-bench")
+    force_option(parser)
     rows_options(parser)
     parser.add_argument("--task", metavar="T", help="with --errors, --confusion and --by-prompt: this task alone")
     parser.add_argument("--prompt", metavar="P", help="with --errors and --confusion: this prompt alone")
@@ -43,6 +45,7 @@ def _run_report(args):
     if args.errors is None and not args.confusion and (args.prompt or (args.task and args.by_prompt is None)):
         raise ConfigError("report: --prompt goes with --errors and --confusion, --task with --by-prompt too")
     of_rows = rows_of(report, args, args.task, args.prompt)
+    _check_targets(report, args)
     _draw(report, args)
     if args.latex is not None:
         write_text(args.latex, "\n".join([report.to_latex(), *(them.to_latex() for them in of_rows.values())]))
@@ -56,6 +59,7 @@ def _run_report(args):
             print(tables, end="")
             return FINE
         write_text(args.markdown, tables)
+    tell_written(args.plot, args.by_prompt, args.bars, args.latex, args.csv, args.html, args.markdown)
     show_report(report, args.json, of_rows)
     if args.published and not args.json:
         print(f"\n{beside_text(report)}")
@@ -80,6 +84,26 @@ def rows_of(report, args, task=None, prompt=None):
     """{"errors", "confusion": what is asked for of them}."""
     found = {} if args.errors is None else {"errors": report.errors(task, prompt, limit=args.errors)}
     return found | ({"confusion": report.confusion(task, prompt)} if args.confusion else {})
+
+
+def _check_targets(report, args):
+    """Before anything is written: what is there already must be of this verb."""
+    from t0native.reports.htmlpage import STYLE
+    from t0native.reports.report import Report
+    from t0native.reports.tables import csv_text
+
+    marks = {
+        "plot": PICTURE_MARK,
+        "by_prompt": PICTURE_MARK,
+        "bars": PICTURE_MARK,
+        "html": STYLE[:40].encode(),
+        "csv": csv_text(Report([], [], {})).encode(),
+        "latex": "\n".join(report.to_latex().splitlines()[:3]).encode(),
+        "markdown": report.to_markdown().splitlines()[0].encode(),
+    }
+    for name, mark in marks.items():
+        if getattr(args, name) not in (None, "-"):
+            check_target(getattr(args, name), args.force, mark)
 
 
 def _draw(report, args):

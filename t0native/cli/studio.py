@@ -6,6 +6,7 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError
 from t0native.base.files import make_folder
+from t0native.cli.targets import force_option
 from t0native.cli.verbs import FINE, end_token_option, verb
 
 __all__ = ["add_studio"]
@@ -38,6 +39,7 @@ def add_studio(verbs):
     )
     parser.add_argument("--base-path", default="", metavar="/PATH", help="where a proxy puts it")
     parser.add_argument("--https", action="store_true", help="browsers reach it by https alone (cookies are Secure)")
+    force_option(parser, "of export: files that are there are replaced by others")
     parser.add_argument("--accepted", action="store_true", help="of export: accepted prompts alone")
 
 
@@ -102,7 +104,7 @@ def _export(args):
 
     folder, store = _require(args.subject, "export DIR"), _store(args)
     try:
-        print(f"{folder}: {export_folder(store, folder, args.accepted)} files")
+        print(f"{folder}: {export_folder(store, folder, args.accepted, args.force)} files")
     finally:
         store.close()
     return FINE

@@ -1,8 +1,10 @@
 """The verb train."""
 
 from t0native.base.errors import ConfigError
+from t0native.cli.sets import parse_sets, set_option
+from t0native.cli.targets import PICTURE_MARK, check_target, force_option, tell_written
 from t0native.cli.verbs import FINE, json_option, print_json, verb
-from t0native.training.settings import SETTINGS
+from t0native.training.settings import KINDS, SETTINGS
 
 __all__ = ["add_train"]
 
@@ -16,6 +18,8 @@ def add_train(verbs):
     for name, setting in OPTIONS.items():
         flag = ("no-" if setting.option.get("action") == "store_false" else "") + name.replace("_", "-")
         parser.add_argument(f"--{flag}", dest=name, help=setting.help.replace("`", ""), **setting.option)
+    set_option(parser, "of train, in the place of the recipe's (docs/training.md)")
+    force_option(parser, "with --plot: a picture that is there is replaced, whoever made it")
     parser.add_argument("--dry-run", action="store_true", help="print what it takes, memory and hours, and do nothing else")
     parser.add_argument("--show", type=int, metavar="N", help="print N examples as the model will see them, and do nothing")
     parser.add_argument(
@@ -36,6 +40,7 @@ def _run_train(args):
 
     recipe = read_recipe(args.config, dry_run=args.dry_run)
     recipe.options.update({name: value for name in OPTIONS if (value := getattr(args, name)) is not None})
+    recipe.options.update(parse_sets(args.sets, KINDS))
     settings = recipe.settings()
     if args.show is not None:
         examples = recipe.render_examples(check(whole(1), "--show", args.show))
@@ -47,10 +52,12 @@ def _run_train(args):
         raise ConfigError(f"{args.config}: no 'out': the trained model would be lost; name a folder with 'out' or --out")
     if args.plot is not None:
         check_picture(args.plot)
+        check_target(args.plot, args.force, PICTURE_MARK)
     run = train(recipe.model(), recipe.mixture, validate=recipe.validate, **recipe.options)
     has_losses = any("loss" in entry for entry in run.log)
     if has_losses and (args.plot is not None or find_spec("matplotlib")):
         loss_curve(run, run.path / "loss.png" if args.plot is None else args.plot)
+        tell_written(args.plot)
     if args.json:
         print_json(_facts_of(run))
         return FINE

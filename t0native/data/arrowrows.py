@@ -23,7 +23,7 @@ from t0native.base.errors import ConfigError, DataError
 from t0native.base.files import make_folder, replacing
 from t0native.base.jsontext import json_text
 from t0native.base.placeholders import stand_in
-from t0native.data.arrowchecks import RELEASE, MappedFile, check_batch, check_table, naming_errors, row_of
+from t0native.data.arrowchecks import RELEASE, MappedFile, check_batch, check_table, naming_errors, row_of, rows_of_batch
 from t0native.data.arrowcolumns import ArrowColumns
 from t0native.data.distributed import convert_row
 from t0native.data.layouts import name_of
@@ -141,8 +141,8 @@ def iter_parquet(path, types=None):
         first = 0
         with opened() as source:
             for batch in _batches(source, path, every):
-                for place in range(len(batch)):
-                    yield _converted(row_of(path, batch, place, first + place), functions)
+                for row in rows_of_batch(path, batch, first):
+                    yield _converted(row, functions)
                 first += len(batch)
 
     return n, start

@@ -128,12 +128,13 @@ def _reader(dataset, path):
     return _wino_bias if dataset.startswith("wino_bias/") and ".txt" in path.suffixes else None
 
 
-def convert_data(dataset: str, raw: PathName, data: PathName, split: str | None = None) -> Path:
+def convert_data(dataset: str, raw: PathName, data: PathName, split: str | None = None, *, replace: bool = True) -> Path:
     """Convert a file as its authors distribute it, and write it to DATA/<dataset>/<subset>/<split>.jsonl; returns that path.
 
     dataset: "super_glue/wsc.fixed", ...: the table at the head of distributed.py.  raw: the file.  data: the folder of data.
     split: unless given, that on which T0 is evaluated: "test" for crows_pairs and super_glue/axg, "dev_r1" and so on for the
         rounds of anli, from the names of file and folder (R1/dev.jsonl), "validation" for the others.
+    replace: False refuses, by a ConfigError, to put other rows in the place of a file that is there.
     A file in the hub's columns is written as it is; labels that a test split hides are -1, as the hub's. ConfigError for a dataset that
     has no known raw form, DataError with file and row for a file in neither form, and then nothing is written; OSError where one cannot
     be read or written.
@@ -154,8 +155,11 @@ def convert_data(dataset: str, raw: PathName, data: PathName, split: str | None 
     rows = check_columns(dataset, reader(raw) if reader else read_rows(raw, dataset), raw)
     if all(row.get("label") == HIDDEN for row in rows):
         _log.warning("%s: no row has a label; -1 is written, as the hub does, and such rows can be neither trained on nor judged", raw)
+    text = "".join(json_text(row, "null", ensure_ascii=False) + "\n" for row in rows)
+    if not replace and place.is_file() and place.read_bytes() != text.encode():
+        raise ConfigError(f"{place}: is there already, with other rows; --force replaces it")
     make_folder(place.parent)
-    write_text(place, "".join(json_text(row, "null", ensure_ascii=False) + "\n" for row in rows))
+    write_text(place, text)
     return place
 
 

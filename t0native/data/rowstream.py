@@ -10,6 +10,7 @@
 
 Packed ones, shards and folders as everywhere (unpacking.py, layouts.py). The rows, their types and the errors are those of `read_rows`."""
 
+import io
 import itertools
 import shutil
 import sys
@@ -21,6 +22,7 @@ from t0native.base.errors import DataError
 from t0native.data.arrowrows import iter_parquet
 from t0native.data.columns import Columns
 from t0native.data.csvrows import blocks_of, check_names, csv_records, is_quoted, long_cells
+from t0native.data.distributed import BESIDE, COLUMNS
 from t0native.data.lines import lines_of, parse_object, text_lines
 from t0native.data.rows import DELIMITERS, files_at, read_files
 from t0native.data.types import read_types, types_of_rows
@@ -79,7 +81,7 @@ def _ending(file):
 
 def _stream_files(files, ending, dataset, types):
     told = read_types(types, dataset)
-    simple = dataset is None  # rows of a public dataset may be in the form of its authors, which takes all of them
+    simple = dataset not in COLUMNS and dataset not in BESIDE  # else rows may be in the form of the authors, which takes all of them
     if ending == ".txt":
         return RowStream(str(files[0]), _count(files), lambda: _text_rows(files))
     if simple and ending in (".jsonl", ".ndjson"):
@@ -96,11 +98,11 @@ def _stream_files(files, ending, dataset, types):
 def _stream_stdin(form, dataset, types):
     told = read_types(types, dataset)
     if form in ("text", "jsonl"):
-        lines = text_lines("standard input", sys.stdin.buffer)
+        lines = text_lines("standard input", _stdin())
         rows = _rows_of_text(lines) if form == "text" else _rows_of_json("standard input", lines, told)
         return RowStream("standard input", None, lambda: rows)
     copy = tempfile.NamedTemporaryFile(suffix=FORMS[form])  # noqa: SIM115 - it goes with the stream that reads it
-    shutil.copyfileobj(sys.stdin.buffer, copy)
+    shutil.copyfileobj(_stdin(), copy)
     copy.flush()
     stream = _stream_files([Path(copy.name)], FORMS[form], dataset, types)
 
@@ -108,6 +110,11 @@ def _stream_stdin(form, dataset, types):
         yield from stream
 
     return RowStream("standard input", stream.total, start)
+
+
+def _stdin():
+    """Standard input as a binary file; what stands in its place may have texts alone."""
+    return sys.stdin.buffer if hasattr(sys.stdin, "buffer") else io.BytesIO(sys.stdin.read().encode("utf-8", "surrogateescape"))
 
 
 # ---- lines ------------------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from t0native.prediction.answers import answer_all
 from t0native.prediction.asks import asks_of_prompts, check_fields
 from t0native.prompts.collection import PromptSet
 
-__all__ = ["predict", "prediction_of", "read_prompts"]
+__all__ = ["FIELDS", "predict", "prediction_of", "read_prompts"]
 
+FIELDS = ("row", "prompt", "prediction", "index", "choices", "scores", "reason")  # of what `predict` gives
 LOOKED_AT = 100  # rows, before any is asked
 
 
@@ -38,8 +39,10 @@ def predict(
     >>> [(answer["row"], answer["prompt"], answer["choices"]) for answer in answers]
     [(0, 'mood', ['bad', 'good']), (1, 'mood', ['bad', 'good'])]
     """
+    prompts = PromptSet.read(prompts) if isinstance(prompts, (str, Path)) else prompts
+    dataset = prompts.full_name if isinstance(prompts, PromptSet) and prompts.dataset else None
     prompts, seed, truncate = list(read_prompts(prompts).values()), check(SEED, "seed", seed), check(FLAG, "truncate", truncate)
-    name, total, rows = _rows_of(rows, types)
+    name, total, rows = _rows_of(rows, types, dataset)
     rows = iter(rows)
     first = _take(rows, LOOKED_AT)
     check_fields(prompts, first, name)
@@ -73,8 +76,6 @@ def read_prompts(prompts):
     >>> list(read_prompts([t0.Prompt("a", "x ||| y")]))
     ['a']
     """
-    if isinstance(prompts, (str, Path)):
-        prompts = PromptSet.read(prompts)
     if not hasattr(prompts, "render") and not hasattr(prompts, "__iter__"):
         raise ConfigError(f"prompts {shown(prompts)}: must be a Prompt, several, a PromptSet, or the name of a file of them")
     if isinstance(prompts, Mapping):
@@ -97,13 +98,13 @@ def read_prompts(prompts):
     return named
 
 
-def _rows_of(rows, types):
+def _rows_of(rows, types, dataset):
     """(a name for messages, how many or None, an iterable of them)."""
     if isinstance(rows, (str, Path)):
-        stream = stream_rows(rows, types=types)
+        stream = stream_rows(rows, dataset, types)
         return stream.name, stream.total, stream
     if hasattr(rows, "__len__") or hasattr(rows, "__arrow_c_stream__"):
-        sequence = sequence_of(rows, "rows", None, types)
+        sequence = sequence_of(rows, "rows", dataset, types)
         return "rows", len(sequence), (sequence[i] for i in range(len(sequence)))
     if not hasattr(rows, "__iter__"):
         raise ConfigError(f"rows {shown(rows)}: must be a file, rows, or an iterable of them")

@@ -173,7 +173,7 @@ class PromptCollection(Mapping[Any, PromptSet]):
             raise DataError(f"{folder}: no such folder of prompts")
         files = find_files(folder)
         if not files and (folder / FILE).is_file():
-            one = PromptSet.read(folder / FILE)
+            one = PromptSet.read(folder / FILE, quiet=quiet)
             files = {(one.dataset or folder.resolve().name, one.subset): folder / FILE}
         if not files:
             raise DataError(f"{folder}: no {FILE} below it; expected <dataset>/{FILE} or <dataset>/<subset>/{FILE}")
@@ -233,9 +233,9 @@ class PromptCollection(Mapping[Any, PromptSet]):
         return f"PromptCollection({str(self.folder)!r}, {len(self)} datasets and subsets)"
 
 
-def load_prompts(where):
-    """The PromptCollection of a folder, or of the installed promptsource."""
-    return PromptCollection.promptsource() if where == "promptsource" else PromptCollection.load(where)
+def load_prompts(where, quiet=False):
+    """The PromptCollection of a folder, or of the installed promptsource. quiet: as PromptCollection.load's."""
+    return PromptCollection.promptsource() if where == "promptsource" else PromptCollection.load(where, quiet=quiet)
 
 
 def prompts_of(collection, dataset):

@@ -223,9 +223,13 @@ def new_axes(path: PathName | None, size: tuple[float, float]) -> Axes:
 
 
 def save_figure(figure: Figure, path: Path, words: str | None = None) -> None:
-    """By the ending of the name; to a temporary name first. words: what it shows, kept in the file where its kind has a place for it."""
+    """By the ending of the name; to a temporary name first. Where the kind of picture has room for it, it says who made it, and in `words`
+    what it shows."""
     buffer, kind = io.BytesIO(), path.suffix[1:].lower()
-    place = {"png": "Description", "svg": "Description", "pdf": "Subject"}.get(kind)
-    about = {} if words is None or place is None else {"metadata": {place: drawable(words)}}
-    figure.savefig(buffer, format=kind, dpi=150, **about)
+    maker, place = {"png": ("Software", "Description"), "svg": ("Creator", "Description"), "pdf": ("Creator", "Subject")}.get(
+        kind, ("", "")
+    )
+    about = {"Creator": "t0native"} if kind in ("ps", "eps") else {maker: "t0native"} if maker else {}
+    about |= {} if words is None or not place else {place: drawable(words)}
+    figure.savefig(buffer, format=kind, dpi=150, metadata=about or None)
     write_bytes(path, buffer.getvalue())

@@ -13,7 +13,7 @@ import zipfile
 from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
-from t0native.base.errors import DataError, FormatError
+from t0native.base.errors import ConfigError, DataError, FormatError
 from t0native.base.files import write_text
 from t0native.base.jsontext import json_text
 from t0native.base.showing import shown
@@ -215,11 +215,15 @@ def _export_texts(store, accepted):
                 yield row["full"], text
 
 
-def export_folder(store, folder, accepted=False):
-    """Writes every file; each is replaced whole. The number of files."""
-    texts = list(_export_texts(store, accepted))
-    for full, text in texts:
-        write_text(Path(folder, *check_dataset_name(full).split("/"), FILE), text)
+def export_folder(store, folder, accepted=False, replace=True):
+    """Writes every file; each is replaced whole. The number of files. replace: False refuses, before anything is written, to put other
+    prompts in the place of a file that is there."""
+    texts = [(Path(folder, *check_dataset_name(full).split("/"), FILE), text) for full, text in _export_texts(store, accepted)]
+    for place, text in texts if not replace else ():
+        if place.is_file() and place.read_bytes() != text.encode():
+            raise ConfigError(f"{place}: is there already, with other prompts; --force replaces it")
+    for place, text in texts:
+        write_text(place, text)
     return len(texts)
 
 

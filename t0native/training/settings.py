@@ -79,7 +79,7 @@ class Settings:
         "`auto` goes on from a checkpoint where there is one, `must` demands one, `never` begins anew",
         option={"choices": RESUME},
     )
-    batch_size: int | None = _setting(None, COUNT.or_none(), "examples of a batch", plan=1)
+    batch_size: int | None = _setting(None, COUNT.or_none(), "examples of a batch", plan=1, option=INTEGER_OPTION)
     accumulate: int = _setting(1, COUNT, "batches whose gradients make one step", plan=2)
     batch_tokens: int | None = _setting(
         None, COUNT.or_none(), "instead of `batch_size`: tokens of a batch at most, inputs and targets", plan=2
@@ -91,6 +91,7 @@ class Settings:
         number(lambda value: value > 0, "a positive number"),
         "learning rate; for Adafactor relative to each tensor's root mean square",
         plan=1,
+        option={"type": float, "metavar": "X"},
     )
     schedule: Literal["constant", "linear", "cosine", "rsqrt"] | Callable[[int, int], float] = _setting(
         "constant", SCHEDULE, "`constant`, `linear`, `cosine`, `rsqrt`"

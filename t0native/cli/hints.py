@@ -1,0 +1,95 @@
+"""What people type who know other programs, and what is typed here; and Python's keywords in messages, as the command line has them."""
+
+import re
+from typing import NamedTuple
+
+__all__ = ["FOREIGN", "Hint", "in_words_of_the_command_line"]
+
+
+class Hint(NamedTuple):
+    """text: what is said.  option: said where the verb has this option; None: everywhere."""
+
+    text: str
+    option: str | None = None
+
+
+def _use(option, example=None):
+    return Hint(f"use {example or option}", option)
+
+
+_DEVICE = (Hint("it runs on the processor, with as many threads as --threads N says", "--threads"), Hint("it runs on the processor"))
+_INT8, _BFLOAT16 = (_use("--dtype", "--dtype int8"),), (_use("--dtype", "--dtype bfloat16"),)
+_OUT = (_use("--out", "--out NAME"), Hint("results go to standard output: > FILE"))
+_EPOCHS = (
+    _use("--epochs", "--epochs N"),
+    Hint("a training is so many steps: --steps N (--dry-run tells what it takes)", "--steps"),
+    Hint("epochs are a training's: t0native train"),
+)
+_BATCH = (_use("--batch-size"), _use("--batch-tokens"), Hint("batches are made by themselves, and change no number"))
+_MODEL = (_use("--model", "--model DIR"), Hint("the model is an argument by itself"))
+
+FOREIGN = {  # an option without its dashes, with hyphens -> Hints, the first that fits is said
+    "device": _DEVICE, "device-map": _DEVICE, "gpu": _DEVICE, "gpus": _DEVICE, "cuda": _DEVICE, "cpu": _DEVICE, "no-cuda": _DEVICE,
+    "load-in-8bit": _INT8, "int8": _INT8, "8bit": _INT8, "quantize": _INT8, "load-in-4bit": _INT8,
+    "fp16": _BFLOAT16, "bf16": _BFLOAT16, "half": _BFLOAT16, "torch-dtype": (_use("--dtype", "--dtype float32, bfloat16 or int8"),),
+    "precision": (_use("--set", "--set precision=bfloat16"), _use("--dtype")),
+    "epochs": _EPOCHS, "num-epochs": _EPOCHS, "num-train-epochs": _EPOCHS, "max-steps": (_use("--steps", "--steps N"),),
+    "lr": (_use("--learning-rate"),),
+    "batch-size": _BATCH, "per-device-train-batch-size": _BATCH, "per-device-eval-batch-size": _BATCH, "bs": _BATCH, "b": _BATCH,
+    "gradient-accumulation-steps": (_use("--set", "--set accumulate=N"),),
+    "weight-decay": (Hint("it is one of the recipe's optimizer_options", "--steps"),),
+    "warmup-steps": (_use("--set", "--set warmup=N"),), "warmup-ratio": (Hint("use --set warmup=N, a number of steps", "--set"),),
+    "output": _OUT, "output-dir": _OUT, "output-file": _OUT, "output-path": _OUT, "o": _OUT, "save": _OUT, "save-to": _OUT,
+    "model-name-or-path": _MODEL, "model-name": _MODEL, "model-path": _MODEL, "pretrained": _MODEL, "m": _MODEL, "checkpoint": _MODEL,
+    "max-length": (_use("--max-new-tokens", "--max-new-tokens N, which counts an answer's tokens"), _use("--max-input-length")),
+    "max-tokens": (_use("--max-new-tokens"),), "max-seq-length": (_use("--max-input-length"), _use("--set", "--set max_source=N")),
+    "max-source-length": (_use("--max-input-length"), _use("--set", "--set max_source=N")),
+    "beams": (_use("--num-beams"),), "beam-size": (_use("--num-beams"),), "n-beams": (_use("--num-beams"),),
+    "do-sample": (_use("--sample"),), "temp": (_use("--temperature"),), "t": (_use("--temperature"),),
+    "labels": (Hint("use --choice LABEL, once for each",
+    "--choice"), Hint("the choices stand in the prompt, as answer_choices: no ||| yes")),
+    "candidate-labels": (Hint("use --choice LABEL, once for each", "--choice"),),
+    "classes": (Hint("use --choice LABEL, once for each", "--choice"),),
+    "choices": (Hint("use --choice TEXT, once for each, or --choices-field FIELD", "--choice"),),
+    "template": (_use("--prompt", "--prompt NAME"), _use("--prompts", "--prompts DIR")),
+    "templates": (_use("--prompts", "--prompts DIR"),),
+    "prompt": (_use("--prompts", "--prompts DIR"),),
+    "tasks": (Hint("use --task DATASET=FILE, once for each, or --suite NAME", "--task"),), "num-fewshot": (_use("--shots"),),
+    "few-shot": (_use("--shots"),), "log-samples": (Hint("--out DIR keeps every example and its answer", "--out"),),
+    "input": (_use("--data", "--data FILE"), Hint("the input is an argument by itself")), "input-file": (_use("--data", "--data FILE"),),
+    "file": (_use("--data", "--data FILE"),), "column": (_use("--field"),), "text-column": (_use("--field"),),
+    "resume-from-checkpoint": (Hint("use --resume must; the same command goes on by itself", "--resume"),),
+    "overwrite": (_use("--force"),), "overwrite-output-dir": (_use("--force"), Hint("use --resume never, which begins anew", "--resume")),
+    "overwrite-cache": (_use("--force"),), "num-workers": (_use("--threads"),), "j": (_use("--threads"),), "jobs": (_use("--threads"),),
+    "n-threads": (_use("--threads"),), "num-threads": (_use("--threads"),),
+    "trust-remote-code": (Hint("nothing of a checkpoint is executed here; leave it out"),),
+    "debug": (Hint("use --verbose, which shows where an error came from"),), "version": (Hint("it stands alone: t0native --version"),),
+    "silent": (Hint("use --quiet"),), "no-progress": (Hint("use --quiet"),), "yes": (_use("--force"),), "y": (_use("--force"),),
+    "f": (_use("--force"),),
+}  # fmt: skip
+
+_KEYWORD = re.compile(r"(?<![\w.\"'(\[{-])([a-z][a-z0-9_]*)=(True|False|FILE|[A-Z]+|'[^']*'|\"[^\"]*\"|-?[0-9][0-9.]*)(?![\w(])")
+_OTHER_NAMES = {"do_sample": "sample"}
+
+
+def in_words_of_the_command_line(text, options):
+    """A message of the library with its keywords as options. options: {option: action} of the verb. What the verb has no option for stays.
+
+    >>> from t0native.cli.parsing import Parser, options_of
+    >>> parser = Parser()
+    >>> for option in ("--truncate", "--sample"): _ = parser.add_argument(option, action="store_true")
+    >>> for option in ("--num-beams", "--set"): _ = parser.add_argument(option)
+    >>> in_words_of_the_command_line("cut with truncate=True, or add num_beams=3, do_sample=True, top_h=1", options_of(parser))
+    'cut with --truncate, or add --num-beams 3, --sample, top_h=1'
+    """
+    text = re.sub(r"from_pretrained\(\.\.\., (\w+=\w+)\)", r"\1", text)
+
+    def option_of(match):
+        name, value = match[1], match[2].strip("'\"")
+        option = "--" + _OTHER_NAMES.get(name, name).replace("_", "-")
+        if value in ("True", "False"):
+            option = option if value == "True" else f"--no-{option[2:]}"
+            return option if option in options and options[option].nargs == 0 else match[0]
+        return f"{option} {value}" if option in options and options[option].nargs != 0 else match[0]
+
+    return _KEYWORD.sub(option_of, text)

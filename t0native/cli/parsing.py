@@ -1,0 +1,79 @@
+"""How the command line is parsed: errors in one line, with what was probably meant.
+
+a verb, an option or a value that is not there      the nearest that is
+an option of other programs                         the one of ours (hints.py)"""
+
+import argparse
+import sys
+
+from t0native.base.errors import nearest, suggest
+from t0native.cli.hints import FOREIGN
+
+__all__ = ["BAD_INPUT", "Parser", "options_of", "subparsers_of", "tell"]
+
+BAD_INPUT = 2  # exit code
+
+
+def tell(text, code):
+    """One line on stderr; returns the exit code."""
+    print("t0native: " + " ".join(str(text).split()), file=sys.stderr)
+    return code
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with such errors."""
+
+    def error(self, message):
+        sys.exit(tell(f"error: {message} (see {self.prog} --help)", BAD_INPUT))
+
+    def parse_args(self, args=None, namespace=None):
+        """As argparse's, but for what is said of options that nobody knows."""
+        args, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            verb = subparsers_of(self).get(getattr(args, "verb", None))
+            (verb or self).error(_unknown_text(unknown[0], verb or self))
+        return args
+
+    def _check_value(self, action, value):
+        if action.choices is not None and value not in action.choices:
+            what = "verb" if isinstance(action, argparse._SubParsersAction) else "choice"
+            raise argparse.ArgumentError(None, f"no {what} {value!r} here; {_meant(value, action.choices)}")
+
+
+def _meant(value, choices):
+    near = nearest(value, choices)
+    return f"did you mean {near!r}?" if near else f"there are: {', '.join(map(str, choices))}"
+
+
+def _unknown_text(argument, parser):
+    """What is said of an argument that the parser does not know."""
+    option = argument.partition("=")[0]
+    if not option.startswith("-"):
+        return f"{argument!r} is one argument too many; text with spaces stands in quotation marks"
+    known = options_of(parser)
+    if option in ("-q", "-v", "--quiet", "--verbose"):
+        return f"{option} stands behind the verb, as in t0native info my-t0 {option}"
+    for hint in FOREIGN.get(option.lstrip("-").replace("_", "-").lower(), ()):
+        if hint.option is None or hint.option in known:
+            return f"no option {option} here; {hint.text}"
+    near = nearest(option.replace("_", "-"), known)
+    if near is None and "--set" in known:
+        return f"no option {option} here; a keyword of the library's is given as --set {option.lstrip('-').replace('-', '_')}=VALUE"
+    return f"no option {option} here; {suggest(option, known) if near is None else f'did you mean {near}?'}"
+
+
+def options_of(parser):
+    """{option: action} of a parser.
+
+    >>> parser = Parser()
+    >>> _ = parser.add_argument("--model", metavar="DIR")
+    >>> list(options_of(parser))
+    ['-h', '--help', '--model']
+    """
+    return {option: action for action in parser._actions for option in action.option_strings}
+
+
+def subparsers_of(parser):
+    """{verb: parser} of a parser that has verbs, else an empty dict."""
+    found = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return dict(found[0].choices) if found else {}

@@ -1,0 +1,36 @@
+"""Files that a verb writes: one that is there already is replaced by --force alone, or where the same verb wrote it."""
+
+from pathlib import Path
+
+from t0native.base.errors import ConfigError
+from t0native.cli.verbs import note
+
+__all__ = ["PICTURE_MARK", "check_target", "force_option", "tell_written"]
+
+PICTURE_MARK = b"t0native"  # which reports/plot.py writes into a picture where its kind has room for it
+LOOKED_AT = 1 << 16  # bytes at the beginning and at the end of a file
+
+
+def force_option(parser, what="a file that is there already is replaced, whoever wrote it"):
+    parser.add_argument("--force", action="store_true", help=what)
+
+
+def check_target(path, force=False, mark=None):
+    """ConfigError where something else is there. mark: bytes that are near the beginning or the end of each file that the verb writes; None
+    where there are none."""
+    place = Path(path)
+    if force or not place.is_file() or place.stat().st_size == 0:
+        return
+    with open(place, "rb") as file:
+        head = file.read(LOOKED_AT)
+        file.seek(max(0, place.stat().st_size - LOOKED_AT))
+        tail = file.read(LOOKED_AT)
+    if mark is None or (mark not in head and mark not in tail):
+        raise ConfigError(f"{path}: is there already{'' if mark is None else ', and another program wrote it'}; --force replaces it")
+
+
+def tell_written(*paths):
+    """A line for each file that was written."""
+    for path in paths:
+        if path is not None and Path(path).is_file():
+            note(f"{path}: written, {Path(path).stat().st_size:,} bytes")
