@@ -139,7 +139,10 @@ def _rank_rows(args, options):
     file = AnswerFile(args, stream, 1, asks, record, fields, "choice")
     field = file.leave_out(field_of(file.first[0]))
     if args.choices_field is not None:
-        choices_of(file.first[0], args.choices_field)
+        try:
+            choices_of(file.first[0], args.choices_field)
+        except DataError as error:
+            raise DataError(f"{stream.name}, row 0: {error}") from None
     return file.run(options, {}, {"verb": "rank", "asked": [field, choices, args.choices_field], "options": options})
 
 
@@ -258,7 +261,9 @@ def add_predict(verbs):
     )
     parser.add_argument("rows", metavar="FILE", help=".jsonl, .csv, .tsv, .parquet, .txt (a row a line: text), ..., or - for stdin")
     model_options(parser)
-    parser.add_argument("--prompts", default="promptsource", metavar="DIR|FILE", help="a folder of templates, or one templates.yaml")
+    parser.add_argument(
+        "--prompts", metavar="DIR|FILE", help="a folder of templates, or one templates.yaml (default: the installed promptsource)"
+    )
     parser.add_argument("--dataset", metavar="D", help="whose prompts, where a folder has those of several")
     parser.add_argument("--prompt", action="append", default=[], metavar="NAME", help="this one alone; may be given again")
     rows_options(parser)
@@ -298,12 +303,17 @@ def _prompts_of(args):
     """(the prompts that are asked for, {name: Prompt}; the dataset whose they are)."""
     from t0native.prompts.collection import PromptSet, dataset_name, load_prompts, prompts_of
 
-    if Path(args.prompts).is_file():
+    if args.prompts is None and args.dataset is None:
+        raise ConfigError(
+            "predict: --prompts names a templates.yaml or a folder of them (t0native prompt new writes a first one), or --dataset one of "
+            "the installed promptsource"
+        )
+    if args.prompts is not None and Path(args.prompts).is_file():
         prompts = PromptSet.read(args.prompts)
         if args.dataset is not None and args.dataset != prompts.full_name:
             raise ConfigError(f"{args.prompts}: its dataset is {prompts.full_name}, not {args.dataset}")
     else:
-        collection = load_prompts(args.prompts)
+        collection = load_prompts(args.prompts or "promptsource")
         names = list(map(dataset_name, collection))
         if args.dataset is None and len(names) > 1:
             shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

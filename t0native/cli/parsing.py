@@ -28,6 +28,10 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args=None, namespace=None):
         """As argparse's, but for what is said of options that nobody knows."""
+        words = sys.argv[1:] if args is None else list(args)
+        option = words[0].partition("=")[0] if words else ""
+        if subparsers_of(self) and option.startswith("-") and not any(known.startswith(option) for known in options_of(self)):
+            self.error(f"{option} stands behind the verb, as in t0native VERB {option} ...")
         args, unknown = self.parse_known_args(args, namespace)
         if unknown:
             verb = subparsers_of(self).get(getattr(args, "verb", None))
@@ -51,15 +55,14 @@ def _unknown_text(argument, parser):
     if not option.startswith("-"):
         return f"{argument!r} is one argument too many; text with spaces stands in quotation marks"
     known = options_of(parser)
-    if option in ("-q", "-v", "--quiet", "--verbose"):
-        return f"{option} stands behind the verb, as in t0native info my-t0 {option}"
     for hint in FOREIGN.get(option.lstrip("-").replace("_", "-").lower(), ()):
         if hint.option is None or hint.option in known:
             return f"no option {option} here; {hint.text}"
     near = nearest(option.replace("_", "-"), known)
     if near is None and "--set" in known:
         return f"no option {option} here; a keyword of the library's is given as --set {option.lstrip('-').replace('-', '_')}=VALUE"
-    return f"no option {option} here; {suggest(option, known) if near is None else f'did you mean {near}?'}"
+    own = [name for name in known if name.startswith("--") and name not in ("--help", "--quiet", "--verbose")]
+    return f"no option {option} here; {suggest(option, own) if near is None else f'did you mean {near}?'}"
 
 
 def options_of(parser):

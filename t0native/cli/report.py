@@ -55,11 +55,10 @@ def _run_report(args):
         report.to_html(args.html, args.published)
     if args.markdown is not None:
         tables = "\n".join([report.to_markdown(), *(them.to_markdown() for them in of_rows.values())])
-        if args.markdown == "-":
-            print(tables, end="")
-            return FINE
-        write_text(args.markdown, tables)
+        print(tables, end="") if args.markdown == "-" else write_text(args.markdown, tables)
     tell_written(args.plot, args.by_prompt, args.bars, args.latex, args.csv, args.html, args.markdown)
+    if args.markdown == "-":
+        return FINE
     show_report(report, args.json, of_rows)
     if args.published and not args.json:
         print(f"\n{beside_text(report)}")

@@ -147,6 +147,10 @@ class AnswerFile:
         except (KeyboardInterrupt, Terminated) as error:
             error.told = sink.told(self.total)
             raise
+        except Exception:
+            if sink.done:
+                note(sink.told(self.total))
+            raise
         return self._tell(sink, counts)
 
     def _tell(self, sink, counts):

@@ -5,7 +5,7 @@ A value is what JSON says (4, 0.5, true, null, ["a"]), or Python's True, False a
 import json
 
 from t0native.base.arguments import check
-from t0native.base.errors import ConfigError, suggest
+from t0native.base.errors import ConfigError, nearest, suggest
 
 __all__ = ["parse_sets", "set_option"]
 
@@ -44,7 +44,18 @@ def parse_sets(texts, kinds, judge=None):
         if key in kinds:
             values[key] = check(kinds[key], f"--set {key}", values[key])
         else:
-            values |= judge({key: values[key]})
+            try:
+                values |= judge({key: values[key]})
+            except ConfigError as error:
+                near, told = nearest(key, kinds), str(error).removeprefix("generation")
+                told = (
+                    f"{text}: no keyword {key!r} here; did you mean {near!r}?"
+                    if near
+                    else told.lstrip(".")
+                    if told[0] == "."
+                    else text + told
+                )
+                raise ConfigError(f"--set {told}") from None
     return values
 
 
