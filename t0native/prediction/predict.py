@@ -1,7 +1,10 @@
 """Rows through prompts: what a model answers to each, labelled or not."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from t0native.base.arguments import FLAG, SEED, check, shown
 from t0native.base.errors import ConfigError, DataError
@@ -19,9 +22,20 @@ LOOKED_AT = 100  # rows, before any is asked
 
 
 def predict(
-    model, prompts, rows, *, types=None, seed=0, truncate=True, generation=None, progress=None,
-    add_eos_to_inputs=None, max_input_length=1024, sentinels=False, length_normalize=False,
-):  # fmt: skip
+    model: Any,
+    prompts: Any,
+    rows: Any,
+    *,
+    types: Any = None,
+    seed: int = 0,
+    truncate: bool = True,
+    generation: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+    add_eos_to_inputs: bool | None = None,
+    max_input_length: int = 1024,
+    sentinels: bool = False,
+    length_normalize: bool = False,
+) -> Iterator[dict[str, Any]]:
     """What a model answers to rows under prompts: a generator of dicts, row by row, and of each row prompt by prompt. Where a prompt has
     answer choices they are ranked; else the answer is written. Rows need no label.
 
