@@ -87,6 +87,18 @@ def test_t0native_alone_shows_its_help(run):
     assert code == 0 and out.startswith("usage: t0native") and "predict" in out and err == ""
 
 
+def test_words_behind_options_are_taken(run, place):
+    plain = run("rank", "--model", "model", "Is it tea?", "yes", "no", "--truncate")
+    assert plain[0] == 0 and run("rank", "--model", "model", "Is it tea?", "--truncate", "yes", "no") == plain
+    assert run("rank", "Is it tea?", "yes", "--model", "model", "no") == plain
+    assert run("prompt", "show", "mine", "--prompts", "templates", "is it so")[1].count("==") == 1
+
+
+def test_every_verb_has_json_but_those_that_print_a_script():
+    lacking = [verb for verb, parser in subparsers_of(make_parser()).items() if "--json" not in parser.format_help()]
+    assert lacking == ["completion"]
+
+
 # ---- what the help texts show ---------------------------------------------------------------------------------------
 
 NOT_RUN = {  # of the examples

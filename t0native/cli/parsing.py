@@ -33,15 +33,30 @@ class Parser(argparse.ArgumentParser):
         if subparsers_of(self) and option.startswith("-") and not any(known.startswith(option) for known in options_of(self)):
             self.error(f"{option} stands behind the verb, as in t0native VERB {option} ...")
         args, unknown = self.parse_known_args(args, namespace)
+        verb = subparsers_of(self).get(getattr(args, "verb", None)) or self
+        if unknown and not any(word.startswith("-") for word in unknown):
+            unknown = _fill(verb, args, unknown)
         if unknown:
-            verb = subparsers_of(self).get(getattr(args, "verb", None))
-            (verb or self).error(_unknown_text(unknown[0], verb or self))
+            verb.error(_unknown_text(unknown[0], verb))
         return args
 
     def _check_value(self, action, value):
         if action.choices is not None and value not in action.choices:
             what = "verb" if isinstance(action, argparse._SubParsersAction) else "choice"
             raise argparse.ArgumentError(None, f"no {what} {value!r} here; {_meant(value, action.choices)}")
+
+
+def _fill(parser, args, words):
+    """Gives words that stand behind options to the arguments that may still take some: argparse lets them all end at the first option.
+    Returns those that are too many."""
+    words = list(words)
+    for action in [action for action in parser._actions if not action.option_strings and action.nargs in ("?", "*")]:
+        if action.nargs == "*":
+            setattr(args, action.dest, [*(getattr(args, action.dest) or ()), *words])
+            return []
+        if words and getattr(args, action.dest) is action.default:
+            setattr(args, action.dest, words.pop(0))
+    return words
 
 
 def _meant(value, choices):

@@ -235,7 +235,7 @@ class _Named:
     """A PartFile."""
 
     def __init__(self, file, writer):
-        self._file, self._writer = file, writer
+        self._file, self._writer, self._finished = file, writer, False
 
     @property
     def done(self):
@@ -250,8 +250,11 @@ class _Named:
 
     def finish(self):
         self._file.finish()
+        self._finished = True
 
     def told(self, total):
+        if self._finished:
+            return f"all {self.done:,} answers are in {self._file.path}"
         if not self.done:
             return f"nothing is written to {self._file.path} yet"
         of = "" if total is None else f" of {total:,}"

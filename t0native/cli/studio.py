@@ -7,7 +7,7 @@ from pathlib import Path
 from t0native.base.errors import ConfigError
 from t0native.base.files import make_folder
 from t0native.cli.targets import force_option
-from t0native.cli.verbs import FINE, end_token_option, verb
+from t0native.cli.verbs import FINE, end_token_option, json_option, print_json, verb
 
 __all__ = ["add_studio"]
 
@@ -40,6 +40,7 @@ def add_studio(verbs):
     parser.add_argument("--base-path", default="", metavar="/PATH", help="where a proxy puts it")
     parser.add_argument("--https", action="store_true", help="browsers reach it by https alone (cookies are Secure)")
     force_option(parser, "of export: files that are there are replaced by others")
+    json_option(parser)
     parser.add_argument("--accepted", action="store_true", help="of export: accepted prompts alone")
 
 
@@ -75,7 +76,7 @@ def _add_user(args):
     if sys.stdin.isatty() and getpass.getpass("Again: ") != password:
         raise ConfigError("studio: the two passwords differ")
     Accounts(path).add(name, password, args.role)
-    print(f"{path}: {name} is a {args.role}")
+    print_json({"path": path, "name": name, "role": args.role}) if args.json else print(f"{path}: {name} is a {args.role}")
     return FINE
 
 
@@ -95,6 +96,9 @@ def _import(args):
         counts = import_folder(store, folder, "import")
     finally:
         store.close()
+    if args.json:
+        print_json(counts)
+        return FINE
     print(f"{counts['files']} files: {counts['new']} new prompts, {counts['changed']} changed, {counts['unchanged']} as they were")
     return FINE
 
@@ -104,7 +108,8 @@ def _export(args):
 
     folder, store = _require(args.subject, "export DIR"), _store(args)
     try:
-        print(f"{folder}: {export_folder(store, folder, args.accepted, args.force)} files")
+        files = export_folder(store, folder, args.accepted, args.force)
+        print_json({"path": folder, "files": files}) if args.json else print(f"{folder}: {files} files")
     finally:
         store.close()
     return FINE

@@ -1,7 +1,7 @@
 """The verb vocab."""
 
 from t0native.cli.targets import check_target, force_option
-from t0native.cli.verbs import FINE, verb
+from t0native.cli.verbs import FINE, json_option, print_json, verb
 
 __all__ = ["add_vocab"]
 
@@ -14,6 +14,7 @@ def add_vocab(verbs):
     parser.add_argument("--out", required=True, metavar="FILE", help="the SentencePiece model to write")
     parser.add_argument("--size", type=int, default=32000, metavar="N", help="pieces (default 32000, as T5)")
     force_option(parser)
+    json_option(parser)
     parser.add_argument("--byte-fallback", action="store_true", help="256 pieces for bytes: no character is unknown")
 
 
@@ -22,5 +23,8 @@ def _run_vocab(args):
 
     check_target(args.out, args.force)
     tokenizer = train_vocabulary(args.texts, args.out, size=args.size, byte_fallback=args.byte_fallback)
-    print(f"{args.out}: {tokenizer.n_pieces} pieces, SHA-256 {tokenizer.fingerprint}")
+    if args.json:
+        print_json({"path": args.out, "pieces": tokenizer.n_pieces, "sha256": tokenizer.fingerprint})
+    else:
+        print(f"{args.out}: {tokenizer.n_pieces} pieces, SHA-256 {tokenizer.fingerprint}")
     return FINE
