@@ -23,9 +23,7 @@ def add_completion(verbs):
 
 
 def _run_completion(args):
-    from t0native.cli.main import make_parser
-
-    print(script_of(make_parser(), args.shell), end="")
+    print(script_of(args.whole, args.shell), end="")
     return FINE
 
 

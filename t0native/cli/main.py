@@ -64,7 +64,7 @@ def main(argv=None):
         if args.verb is None:
             parser.print_help()
             return FINE
-        verb = subparsers_of(parser)[args.verb]
+        verb, args.whole = subparsers_of(parser)[args.verb], parser
         _check_common(args)
         with speaking(args, verb), nullcontext() if args.verb in DEAF else ended_by_signals():
             code = args.run(args)
