@@ -13,9 +13,9 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.interrupts import Interrupts, Terminated
-from t0native.base.partfile import PartFile
 from t0native.base.progress import BAR_DELAY, Progress, clock
 from t0native.cli.verbs import FAILED, FINE, json_option, load_model, note, print_json, types_option
+from t0native.data.forms import FORMS, OUT_FORMS
 
 __all__ = ["AnswerFile", "output_options", "rows_options"]
 
@@ -24,8 +24,6 @@ MEASURED, WORTH_TELLING = 0.5, 2.0  # seconds: what the estimate rests on, and w
 
 
 def rows_options(parser):
-    from t0native.data.rowstream import FORMS
-
     parser.add_argument("--from", dest="form", choices=FORMS, help="what the rows are in, where the ending does not say it (- : text)")
     types_option(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="rows at most")
@@ -33,8 +31,6 @@ def rows_options(parser):
 
 def output_options(parser, to):
     """to: the form where nothing says another."""
-    from t0native.data.rowwriter import OUT_FORMS
-
     parser.add_argument("--out", metavar="FILE", help="where answers go: .jsonl, .csv, .tsv or .txt; interrupted, the same command goes on")
     parser.add_argument("--to", choices=OUT_FORMS, help=f"what answers are in, where --out does not say it (default: {to})")
     parser.add_argument("--keep", metavar="FIELDS", default="all", help="fields of the rows that go along: all (the default), none, or a,b")
@@ -46,10 +42,10 @@ class AnswerFile:
     """One run over a file of rows.
 
     args: of a verb with the options above.  stream: RowStream.  per_row: asks of a row.  asks: a function (rows, number of the first) ->
-    Asks.  record: a function of an Answer -> {field: value}.  fields: of a record.  text: the one of them that is the answer.
-    without: a field of the rows that a record has already."""
+    Asks.  record: a function of an Answer -> {field: value}.  fields: of a record.  text: the one of them that is the
+    answer."""
 
-    def __init__(self, args, stream, per_row, asks, record, fields, text, without=None):
+    def __init__(self, args, stream, per_row, asks, record, fields, text):
         self.args, self.stream, self.per_row, self._asks, self._record = args, stream, per_row, asks, record
         self.fields, self.text, self._without = fields, text, None
         self._rows = iter(stream if args.limit is None else itertools.islice(stream, args.limit))
@@ -98,6 +94,7 @@ class AnswerFile:
     def run(self, ranking, generation, job):
         """Answers everything; returns the exit code. ranking, generation: keywords of the model's methods.  job: what a part of the results
         hangs on beside rows and model."""
+        from t0native.base.partfile import PartFile
         from t0native.data.rowwriter import form_of
 
         args = self.args

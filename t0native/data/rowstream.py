@@ -23,15 +23,15 @@ from t0native.data.arrowrows import iter_parquet
 from t0native.data.columns import Columns
 from t0native.data.csvrows import blocks_of, check_names, csv_records, is_quoted, long_cells
 from t0native.data.distributed import BESIDE, COLUMNS
+from t0native.data.forms import FORMS
 from t0native.data.lines import lines_of, parse_object, text_lines
 from t0native.data.rows import DELIMITERS, files_at, read_files
 from t0native.data.types import read_types, types_of_rows
 from t0native.data.unpacking import ROW_ENDINGS, ending_of, rows_ending
 
-__all__ = ["FORMS", "RowStream", "stream_rows"]
+__all__ = ["RowStream", "stream_rows"]
 
 LINES = (".txt", ".text")
-FORMS = {"jsonl": ".jsonl", "csv": ".csv", "tsv": ".tsv", "json": ".json", "parquet": ".parquet", "arrow": ".arrow", "text": ".txt"}
 COUNTED = 1 << 30  # bytes of a file whose lines are counted before: a second's work
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from t0native.base.arguments import check, one_of
 from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.jsontext import json_text
+from t0native.data.forms import OUT_FORMS
 
-__all__ = ["OUT_FORMS", "RowWriter", "form_of"]
+__all__ = ["RowWriter", "form_of"]
 
-OUT_FORMS = ("jsonl", "csv", "tsv", "text")
 _ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".txt": "text"}
 
 
