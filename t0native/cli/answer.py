@@ -5,6 +5,7 @@ from pathlib import Path
 from t0native.base.arguments import FLAG, TEXT, Kind, whole
 from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.jsontext import json_text
+from t0native.base.showing import listed, shown
 from t0native.cli.rowfiles import AnswerFile, output_options, rows_options
 from t0native.cli.sets import parse_sets, set_option
 from t0native.cli.verbs import FINE, load_model, model_options, print_json, verb
@@ -53,7 +54,7 @@ def _field_of(args, row, name, verb):
     if field is None and len(texts) == 1:
         field = texts[0]
     if field is None:
-        raise ConfigError(f"{verb}: which field of {name} is the input? --field NAME; there are: {', '.join(map(str, row))}")
+        raise ConfigError(f"{verb}: which field of {name} is the input? --field NAME; there are: {listed(row)}")
     return field
 
 
@@ -316,11 +317,10 @@ def _prompts_of(args):
         collection = load_prompts(args.prompts or "promptsource")
         names = list(map(dataset_name, collection))
         if args.dataset is None and len(names) > 1:
-            shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-            raise ConfigError(f"predict: {args.prompts} has prompts for several datasets; --dataset names one: {shown}")
+            raise ConfigError(f"predict: {args.prompts} has prompts for several datasets; --dataset names one: {listed(names, 8)}")
         prompts = prompts_of(collection, args.dataset or names[0])
     for name in args.prompt:
         if name not in prompts:
-            raise ConfigError(f"{prompts.full_name} has no prompt {name!r}; {suggest(name, prompts)}")
+            raise ConfigError(f"{prompts.full_name} has no prompt {shown(name)}; {suggest(name, prompts)}")
     chosen = {name: prompts[name] for name in prompts if not args.prompt or name in args.prompt}
     return chosen, prompts.full_name if prompts.dataset else None

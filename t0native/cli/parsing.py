@@ -7,6 +7,7 @@ import argparse
 import sys
 
 from t0native.base.errors import nearest, suggest
+from t0native.base.showing import listed, shown
 from t0native.cli.hints import FOREIGN
 
 __all__ = ["BAD_INPUT", "Parser", "options_of", "subparsers_of", "tell"]
@@ -43,7 +44,7 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action, value):
         if action.choices is not None and value not in action.choices:
             what = "verb" if isinstance(action, argparse._SubParsersAction) else "choice"
-            raise argparse.ArgumentError(None, f"no {what} {value!r} here; {_meant(value, action.choices)}")
+            raise argparse.ArgumentError(None, f"no {what} {shown(value)} here; {_meant(value, action.choices)}")
 
 
 def _fill(parser, args, words):
@@ -61,14 +62,14 @@ def _fill(parser, args, words):
 
 def _meant(value, choices):
     near = nearest(value, choices)
-    return f"did you mean {near!r}?" if near else f"there are: {', '.join(map(str, choices))}"
+    return f"did you mean {shown(near)}?" if near else f"there are: {listed(choices, 24)}"
 
 
 def _unknown_text(argument, parser):
     """What is said of an argument that the parser does not know."""
     option = argument.partition("=")[0]
     if not option.startswith("-"):
-        return f"{argument!r} is one argument too many; text with spaces stands in quotation marks"
+        return f"{shown(argument)} is one argument too many; text with spaces stands in quotation marks"
     known = options_of(parser)
     for hint in FOREIGN.get(option.lstrip("-").replace("_", "-").lower(), ()):
         if hint.option is None or hint.option in known:

@@ -176,7 +176,9 @@ def _write_first(args):
         raise ConfigError("prompt new: --data FILE names the rows whose fields the prompts will read")
     dataset = args.dataset or re.sub(r"[^\w.-]+", "_", Path(args.data).name.partition(".")[0]) or "mine"
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", dataset):
-        raise ConfigError(f"prompt new: {dataset!r} is no name for a dataset: letters, digits, - and _, or two such with / between them")
+        raise ConfigError(
+            f"prompt new: {shown(dataset)} is no name for a dataset: letters, digits, - and _, or two such with / between them"
+        )
     folder = "templates" if args.prompts == "promptsource" else args.prompts
     place = Path(folder, dataset, FILE)
     check_target(place, args.force)
@@ -197,7 +199,7 @@ def _write_first(args):
     answer = f"the answer {file.answer} ({file.kind})" if file.answer else "no field seems to be an answer: predict needs none"
     print(f"{place}: {len(prompts)} prompts; they read {', '.join(file.texts)}; {answer}")
     for field in file.unnamed:
-        note(f"no template can name the field {field!r}: rename it where it is to be read")
+        note(f"no template can name the field {shown(field)}: rename it where it is to be read")
     named = f"{shlex.quote(dataset)} --prompts {shlex.quote(str(folder))} --data {shlex.quote(args.data)}"
     note(f"change its words, then:\n  t0native prompt apply {named}\n  t0native prompt check {named}")
     return FINE

@@ -6,6 +6,7 @@ import json
 
 from t0native.base.arguments import check
 from t0native.base.errors import ConfigError, nearest, suggest
+from t0native.base.showing import shown
 
 __all__ = ["parse_sets", "set_option"]
 
@@ -35,12 +36,12 @@ def parse_sets(texts, kinds, judge=None):
         key, equals, value = text.partition("=")
         key = key.strip().replace("-", "_")
         if not key or not equals:
-            raise ConfigError(f"--set {text!r}: must be KEY=VALUE, as in {next(iter(kinds), 'key')}=...")
+            raise ConfigError(f"--set {shown(text)}: must be KEY=VALUE, as in {next(iter(kinds), 'key')}=...")
         if key in values:
             raise ConfigError(f"--set {key}: stands twice")
         values[key] = _value_of(value)
         if key not in kinds and judge is None:
-            raise ConfigError(f"--set {text}: no keyword {key!r} here; {suggest(key, kinds)}")
+            raise ConfigError(f"--set {text}: no keyword {shown(key)} here; {suggest(key, kinds)}")
         if key in kinds:
             values[key] = check(kinds[key], f"--set {key}", values[key])
         else:
@@ -49,7 +50,7 @@ def parse_sets(texts, kinds, judge=None):
             except ConfigError as error:
                 near, told = nearest(key, kinds), str(error).removeprefix("generation")
                 told = (
-                    f"{text}: no keyword {key!r} here; did you mean {near!r}?"
+                    f"{text}: no keyword {shown(key)} here; did you mean {shown(near)}?"
                     if near
                     else told.lstrip(".")
                     if told[0] == "."

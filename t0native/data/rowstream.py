@@ -17,8 +17,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from t0native.base.arguments import check, one_of, shown
+from t0native.base.arguments import check, one_of
 from t0native.base.errors import DataError
+from t0native.base.showing import shown
 from t0native.data.arrowrows import iter_parquet
 from t0native.data.columns import Columns
 from t0native.data.csvrows import blocks_of, check_names, csv_records, is_quoted, long_cells
@@ -74,7 +75,7 @@ def _ending(file):
     if plain not in ROW_ENDINGS and file.exists() and file.suffix != ".zip":
         known = ", ".join((*ROW_ENDINGS, ".txt"))
         raise DataError(
-            f"{file}: unknown kind of file {file.suffix!r}; known are {known}; another one's form can be told: {', '.join(FORMS)}"
+            f"{file}: unknown kind of file {shown(file.suffix)}; known are {known}; another one's form can be told: {', '.join(FORMS)}"
         )
     return plain or rows_ending(file)
 
@@ -158,7 +159,7 @@ def _told_value(path, number, row, name, told):
     try:
         return told.convert(row[name])
     except KeyError:
-        raise DataError(f"{path}, line {number}: no field {name!r}, whose type was told") from None
+        raise DataError(f"{path}, line {number}: no field {shown(name)}, whose type was told") from None
     except ValueError:
         raise DataError(f"{path}, line {number}: {name} is {shown(row[name])}, must be {told}, as types says") from None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from t0native.base.arguments import check, one_of
 from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.jsontext import json_text
+from t0native.base.showing import shown
 from t0native.data.forms import OUT_FORMS
 
 __all__ = ["RowWriter", "form_of"]
@@ -27,7 +28,7 @@ def form_of(path):
     """
     ending = Path(path).suffix.lower()
     if ending not in _ENDINGS:
-        raise ConfigError(f"{path}: unknown kind of file {ending!r} to write; {suggest(ending, _ENDINGS)}")
+        raise ConfigError(f"{path}: unknown kind of file {shown(ending)} to write; {suggest(ending, _ENDINGS)}")
     return _ENDINGS[ending]
 
 
@@ -56,7 +57,9 @@ class RowWriter:
         for row in rows:
             if not known.issuperset(row):
                 odd = next(name for name in row if name not in known)
-                raise DataError(f"a row has the field {odd!r}, which the first had not, and a table has no column for it: write .jsonl")
+                raise DataError(
+                    f"a row has the field {shown(odd)}, which the first had not, and a table has no column for it: write .jsonl"
+                )
         return self._lines([[_cell(row.get(name)) for name in self.names] for row in rows])
 
     def _lines(self, rows):

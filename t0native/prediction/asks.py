@@ -9,6 +9,7 @@ prints, the part before ||| is rendered alone. A row that has no input all the s
 from typing import NamedTuple
 
 from t0native.base.errors import DataError, TemplateError, nearest, suggest
+from t0native.base.showing import listed, shown
 from t0native.prompts.notes import render_noted
 from t0native.prompts.prompt import Prompt
 from t0native.prompts.targets import half_a_character
@@ -84,7 +85,7 @@ def _head_of(prompt):
 
 def _no_field(name, row):
     near = nearest(name, row)
-    return f"no field {name!r}; {f'nearest is {near!r} ' if near else ''}(the row has: {', '.join(map(str, row))})"
+    return f"no field {shown(name)}; {f'nearest is {shown(near)} ' if near else ''}(the row has: {listed(row)})"
 
 
 def asks_of_prompts(prompts, rows, seed=0, truncate=True, first=0):
@@ -108,7 +109,7 @@ def check_fields(prompts, rows, name):
         asker = _Asker(prompt, 0, True)
         missing = [asker.missing(row) for row in rows]
         if rows and None not in missing:
-            raise DataError(f"{name}, prompt {prompt.name!r}, row 0: {_no_field(missing[0], rows[0])}")
+            raise DataError(f"{name}, prompt {shown(prompt.name)}, row 0: {_no_field(missing[0], rows[0])}")
 
 
 def asks_of_fields(rows, field, choices=None, first=0):
@@ -134,7 +135,7 @@ def choices_of(row, field):
     ['no', 'yes']
     """
     if field not in row:
-        raise DataError(f"no field {field!r}; {suggest(field, row)}")
+        raise DataError(f"no field {shown(field)}; {suggest(field, row)}")
     value = row[field]
     values = [part.strip() for part in value.split(SEPARATOR)] if isinstance(value, str) else value
     if not isinstance(values, (list, tuple)) or not values or not all(isinstance(text, str) and text for text in values):

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from t0native.base.arguments import FLAG, SEED, check, shown
+from t0native.base.arguments import FLAG, SEED, check
 from t0native.base.errors import ConfigError, DataError
 from t0native.base.progress import BAR_DELAY, Progress
+from t0native.base.showing import shown
 from t0native.data.frames import sequence_of
 from t0native.data.rowstream import stream_rows
 from t0native.prediction.answers import answer_all
@@ -98,7 +99,7 @@ def read_prompts(prompts):
         named = {}
         for prompt in [prompts] if hasattr(prompts, "render") else prompts:
             if getattr(prompt, "name", None) in named:
-                raise ConfigError(f"two prompts are named {prompt.name!r}: names must differ")
+                raise ConfigError(f"two prompts are named {shown(prompt.name)}: names must differ")
             named[getattr(prompt, "name", None)] = prompt
     odd = next((prompt for prompt in named.values() if not hasattr(prompt, "render")), None)
     if odd is not None:
@@ -108,7 +109,9 @@ def read_prompts(prompts):
         raise DataError("prompts: there are none")
     for prompt in named.values():
         if getattr(prompt, "lacks_choices", False):
-            raise DataError(f"prompt {prompt.name!r}: the template reads answer_choices, but the prompt has none; give it answer_choices")
+            raise DataError(
+                f"prompt {shown(prompt.name)}: the template reads answer_choices, but the prompt has none; give it answer_choices"
+            )
     return named
 
 
