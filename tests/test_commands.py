@@ -192,6 +192,13 @@ def test_the_page_about_commands_is_typed_as_it_stands(run, as_shown):
         assert code == 0, f"{line}: {err}"
 
 
+def test_the_python_of_the_page_about_commands_runs(capsys):
+    page = (Path(__file__).parent.parent / "docs/commands.md").read_text(encoding="utf-8")
+    for block in re.findall(r"^```python\n(.*?)^```", page, flags=re.S | re.M):
+        exec(compile(block, "docs/commands.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("0 ")
+
+
 def test_the_page_about_commands_names_every_verb():
     page = (Path(__file__).parent.parent / "docs/commands.md").read_text(encoding="utf-8")
     assert [verb for verb in subparsers_of(make_parser()) if f"`{verb}" not in page] == []

@@ -98,6 +98,8 @@ def _run_evaluate(args):
     options, tasks = _read_options(args.generation) | sets.pop("generation"), _read_tasks(args)
     report = evaluate(load_model(args), tasks, generation=options, **keywords | sets)
     show_report(report, args.json, rows_of(report, args))
+    if args.out is not None:
+        tell_written(Path(args.out, "report.json"), Path(args.out, "report.md"))
     if args.plot is not None and any(entry["median"] is not None for entry in report.summary):
         report.plot(args.plot)
         tell_written(args.plot)
