@@ -45,6 +45,16 @@ def test_parts_of_which_nothing_is_known_are_left_alone(tmp_path):
         assert file.rows == 0
 
 
+def test_one_process_at_a_time_writes_it(tmp_path):
+    with PartFile(tmp_path / "a.csv", {}) as file:
+        file.write(b"one\n", 1)
+        for force in (False, True):
+            with pytest.raises(t0.ConfigError, match="a.csv.part: another process writes there"):
+                PartFile(tmp_path / "a.csv", {}, force)
+        file.finish()
+    assert (tmp_path / "a.csv").read_bytes() == b"one\n"
+
+
 def test_nothing_is_left_where_nothing_was_made(tmp_path):
     with pytest.raises(ZeroDivisionError):
         with PartFile(tmp_path / "a.csv", {}):

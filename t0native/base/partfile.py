@@ -7,6 +7,7 @@
 The same job goes on behind the first b bytes, whatever stands behind them after a kill or a power cut; another job does not touch it."""
 
 import contextlib
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -22,7 +23,8 @@ class PartFile:
     """with PartFile("answers.jsonl", job) as file: ... file.write(lines, rows) ... file.finish()
 
     job: a value of JSON that is another for other results.  rows: how many there are already.  force: whether FILE, and another job's
-    parts, are replaced. ConfigError for a FILE that is there, and for another job's part; OSError where it cannot be written.
+    parts, are replaced. ConfigError for a FILE that is there, for another job's part, and where another process writes it;
+    OSError where it cannot be written.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -42,14 +44,19 @@ class PartFile:
         check_place(self.path)
         if self.path.exists() and not force:
             raise ConfigError(f"{self.path}: is there already; --force replaces it")
-        self._job, self.rows, self._bytes = json.loads(json_text(job, "keep")), 0, 0
-        found = None if force else self._read_about()
-        if found is not None:
-            self.rows, self._bytes = found
+        self._job = json.loads(json_text(job, "keep"))
+        self.rows, self._bytes = (0, 0) if force else self._read_about()
         make_folder(self.path.parent)
         self._file = open(self.part, "ab", buffering=0)  # noqa: SIM115 - closed by __exit__
-        self._file.truncate(self._bytes)
-        self._note()
+        try:
+            self._lock()
+            if os.fstat(self._file.fileno()).st_size < self._bytes:  # a power cut lost what was promised, or it is another file meanwhile
+                self.rows = self._bytes = 0
+            self._file.truncate(self._bytes)
+            self._note()
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self):
         return self
@@ -75,13 +82,22 @@ class PartFile:
         with contextlib.suppress(OSError):
             self._about.unlink()
 
+    def _lock(self):
+        """Until the file is closed; a file system without locks has none."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{self.part}: another process writes there; wait for it, stop it, or name another file") from None
+        except OSError:
+            return
+
     def _note(self):
         write_json(self._about, {"job": self._job, "rows": self.rows, "bytes": self._bytes})
 
     def _read_about(self):
-        """(rows, bytes) of what is to go on, or None. ConfigError where it is another job's."""
+        """(rows, bytes) of what is to go on. ConfigError where it is another job's."""
         if not self.part.exists():
-            return None
+            return 0, 0
         try:
             about = json.loads(self._about.read_text(encoding="utf-8"))
             job, rows, size = about["job"], int(about["rows"]), int(about["bytes"])
@@ -93,4 +109,4 @@ class PartFile:
             odd = [name for name in {**job, **self._job} if job.get(name) != self._job.get(name)] if isinstance(job, dict) else []
             what = f" ({', '.join(odd)} differ{'s' * (len(odd) == 1)})" if odd else ""
             raise ConfigError(f"{self.part}: is a part of another command's results{what}; finish that, or begin anew by --force")
-        return (rows, size) if self.part.stat().st_size >= size else (0, 0)
+        return rows, size
