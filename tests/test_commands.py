@@ -99,6 +99,23 @@ def test_every_verb_has_json_but_those_that_print_a_script():
     assert lacking == ["completion"]
 
 
+def test_hints_of_the_library_are_in_the_words_of_the_verb():
+    from t0native.cli.hints import in_words_of_the_command_line
+    from t0native.cli.parsing import options_of
+
+    parsers = subparsers_of(make_parser())
+    for verb, text, told in (
+        ("train", "name another folder, or use resume='never' to begin anew", "name another folder, or use --resume never to begin anew"),
+        ("train", "use optimizer='adafactor', which needs less", "use --set optimizer=adafactor, which needs less"),
+        ("train", "recompute=True takes less", "--set recompute=true takes less"),
+        ("generate", "add num_beams=3 or do_sample=True", "add --num-beams 3 or --sample"),
+        ("rank", "load it with tokenizer=FILE", "load it with --tokenizer FILE"),
+        ("info", "load it with tokenizer=FILE", "load it with tokenizer=FILE"),
+        ("predict", "the row has x=5, 'top_k=3' and num_beam=4", "the row has x=5, 'top_k=3' and num_beam=4"),
+    ):
+        assert in_words_of_the_command_line(text, options_of(parsers[verb])) == told
+
+
 # ---- what the help texts show ---------------------------------------------------------------------------------------
 
 NOT_RUN = {  # of the examples

@@ -80,7 +80,7 @@ def add_rank(verbs):
     _source_options(parser)
     parser.add_argument("--choices-field", metavar="NAME", help="with --data: a field with each row's choices, a list or a ||| b")
     _length_options(parser)
-    set_option(parser, "of Model.rank (length_normalize=true, max_target_length=N, ...)")
+    set_option(parser, "of Model.rank (length_normalize=true, max_target_length=N, ...)", lambda: OF_RANK)
     output_options(parser, "text; with --json jsonl")
 
 
@@ -165,8 +165,14 @@ def add_generate(verbs):
     _source_options(parser)
     _generation_options(parser)
     _length_options(parser)
-    set_option(parser, "of Model.generate (docs/generation.md)")
+    set_option(parser, "of Model.generate (docs/generation.md)", _names)
     output_options(parser, "text; with --json jsonl")
+
+
+def _names():
+    from t0native.generation.options import option_names
+
+    return {*OF_RANK, *OF_GENERATE, *option_names()}
 
 
 def _generation_options(parser):
@@ -271,7 +277,7 @@ def add_predict(verbs):
     _generation_options(parser)
     parser.add_argument("--max-input-length", type=int, default=1024, metavar="N", help="tokens at which an input is cut (default 1024)")
     parser.add_argument("--no-truncate", dest="truncate", action="store_false", help="values longer than 2,048 characters stay whole")
-    set_option(parser, "of Model.generate (docs/generation.md) or Model.rank (length_normalize=true, ...)")
+    set_option(parser, "of Model.generate (docs/generation.md) or Model.rank (length_normalize=true, ...)", _names)
     output_options(parser, "jsonl")
 
 

@@ -74,7 +74,7 @@ def add_evaluate(verbs):
     parser.add_argument("--compat", metavar="WHAT", help="t0-2021: with the errors of t-zero's evaluation script")
     parser.add_argument("--batch-tokens", type=int, metavar="N", help="tokens computed at once (default: about a second's work)")
     rows_options(parser)
-    set_option(parser, "of evaluate, or of generation in the place of greedy search (num_beams=4)")
+    set_option(parser, "of evaluate, or of generation in the place of greedy search (num_beams=4)", _names)
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
     json_option(parser)
 
@@ -104,6 +104,12 @@ def _run_evaluate(args):
         report.plot(args.plot)
         tell_written(args.plot)
     return FAILED if report.failed else FINE
+
+
+def _names():
+    from t0native.generation.options import option_names
+
+    return option_names()
 
 
 def _read_sets(texts):

@@ -73,7 +73,8 @@ _OTHER_NAMES = {"do_sample": "sample"}
 
 
 def in_words_of_the_command_line(text, options):
-    """A message of the library with its keywords as options. options: {option: action} of the verb. What the verb has no option for stays.
+    """A message of the library with its keywords as options, or as --set. options: {option: action} of the verb. What the verb knows in
+    neither way stays.
 
     >>> from t0native.cli.parsing import Parser, options_of
     >>> parser = Parser()
@@ -82,14 +83,18 @@ def in_words_of_the_command_line(text, options):
     >>> in_words_of_the_command_line("cut with truncate=True, or add num_beams=3, do_sample=True, top_h=1", options_of(parser))
     'cut with --truncate, or add --num-beams 3, --sample, top_h=1'
     """
+    names = getattr(options.get("--set"), "names", tuple)
     text = re.sub(r"from_pretrained\(\.\.\., (\w+=\w+)\)", r"\1", text)
 
     def option_of(match):
         name, value = match[1], match[2].strip("'\"")
         option = "--" + _OTHER_NAMES.get(name, name).replace("_", "-")
         if value in ("True", "False"):
-            option = option if value == "True" else f"--no-{option[2:]}"
-            return option if option in options and options[option].nargs == 0 else match[0]
-        return f"{option} {value}" if option in options and options[option].nargs != 0 else match[0]
+            option, value = option if value == "True" else f"--no-{option[2:]}", value.lower()
+            if option in options and options[option].nargs == 0:
+                return option
+        elif option in options and options[option].nargs != 0:
+            return f"{option} {value}"
+        return f"--set {name}={value}" if name in names() else match[0]
 
     return _KEYWORD.sub(option_of, text)

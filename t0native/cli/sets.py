@@ -13,11 +13,12 @@ __all__ = ["parse_sets", "set_option"]
 _OF_PYTHON = {"True": True, "False": False, "None": None}
 
 
-def set_option(parser, what):
-    """what: whose keywords they are, and where they are told."""
-    parser.add_argument(
+def set_option(parser, what, names):
+    """what: whose keywords they are, and where they are told.  names: a function that gives the keywords, for hints."""
+    option = parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="sets", help=f"another keyword {what}; may be given again"
     )
+    option.names = names
 
 
 def parse_sets(texts, kinds, judge=None):

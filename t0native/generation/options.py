@@ -34,6 +34,7 @@ __all__ = [
     "Part",
     "check_options",
     "is_greedy",
+    "option_names",
     "options_in_config",
     "options_of",
     "take_back",
@@ -300,13 +301,18 @@ def check_options(options):
     """Options given apart from a call, as {name: plain value}. ConfigError for a name that is none, for a value of another kind, and for
     what only a call can have: a function, or another form of the answers."""
     options = check(MAPPING, "generation", options)
-    known = _KINDS.keys() - {"prefix_allowed_tokens_fn", "output_scores"}
+    known = option_names()
     for name in options:
         if name in _UNAVAILABLE:
             raise ConfigError(f"generation.{name}: not available here; {_UNAVAILABLE[name][1]}")
         if name not in known:
             raise ConfigError(f"generation: no option {shown(name)} here; {suggest(str(name), known)}")
     return {name: check(_KINDS[name], f"generation.{name}", value) for name, value in options.items()}
+
+
+def option_names():
+    """The names that `check_options` takes."""
+    return _KINDS.keys() - {"prefix_allowed_tokens_fn", "output_scores"}
 
 
 def is_greedy(model):
