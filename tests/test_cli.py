@@ -328,7 +328,7 @@ BAD = [
     (["prompt", "show", "mine", "is it", *MINE], "mine has no prompt 'is it'; did you mean 'is it so'?"),
     (["prompt", "apply", "mine", *MINE], "prompt apply: give a row by --data FILE or by --example JSON"),
     (["prompt", "apply", "mine", *MINE, "--example", "[]"], "--example: must be an object {...}"),
-    (["prompt", "apply", "mine", *MINE, "--example", "[" * 100_000], "--example: nested too deeply"),
+    (["prompt", "apply", "mine", *MINE, "--example", "[" * 100_000], "--example: nested too deeply: more than 100 levels"),
     (["prompt", "apply", "mine", *MINE, "--example", DIGITS], "--example: a number of more than 4300 digits; write it as a text"),
     (["prompt", "apply", "mine", *MINE, "--example", "{1: 2}"], None),
     (["prompt", "apply", "mine", *MINE, "--data", "rows.jsonl", "--seed", "-1"], f"--seed -1: {SEEDS}"),
@@ -337,7 +337,7 @@ BAD = [
         ["evaluate", "--model", "model", "--task", "mine=rows.jsonl", *MINE, "--limit", "0"],
         "limit 0: must be a whole number, at least 1, or None",
     ),
-    (["evaluate", "--model", "model", "--task", "mine=deep.json", *MINE], "deep.json: nested too deeply"),
+    (["evaluate", "--model", "model", "--task", "mine=deep.json", *MINE], "deep.json: nested too deeply: more than 100 levels"),
     (
         ["evaluate", "--model", "model", "--task", "mine=digits.jsonl", *MINE],
         "digits.jsonl, line 2: a number of more than 4300 digits; write it as a text",
