@@ -68,7 +68,7 @@ FOREIGN = {  # an option without its dashes, with hyphens -> Hints, the first th
     "f": (_use("--force"),),
 }  # fmt: skip
 
-_KEYWORD = re.compile(r"(?<![\w.\"'(\[{-])([a-z][a-z0-9_]*)=(True|False|FILE|[A-Z]+|'[^']*'|\"[^\"]*\"|-?[0-9][0-9.]*)(?![\w(])")
+_KEYWORD = re.compile(r"(?<!as in )(?<![\w.\"'(\[{-])([a-z][a-z0-9_]*)=(True|False|FILE|[A-Z]+|'[^']*'|\"[^\"]*\"|-?[0-9][0-9.]*)(?![\w(])")
 _OTHER_NAMES = {"do_sample": "sample"}
 
 
