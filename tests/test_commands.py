@@ -429,9 +429,9 @@ def test_nothing_of_others_is_replaced_without_force(run, place, tmp_path):
     except ImportError:
         pass
     else:
-        kinds += ["plot", "bars"]
+        kinds += ["plot", "bars", "by-prompt"]
     for kind in kinds:
-        for ending in ("png", "svg", "pdf") if kind in ("plot", "bars") else (kind,):
+        for ending in ("png", "svg", "pdf") if kind in ("plot", "bars", "by-prompt") else (kind,):
             target = tmp_path / f"{kind}.{ending}"
             target.write_text("my own work")
             code, _, err = run("report", tmp_path / "run", f"--{kind}", target)
