@@ -16,7 +16,7 @@ def add_report(verbs):
         "run-a/ run-b/ --plot boxes.png",
         "run/report.json --markdown",
         "run/ --html report.html --published",
-        "run/ --errors 10 --prompt 'must be true'",
+        "run/ --errors 10 --prompt 'my prompt'",
     ]
     parser = verb(verbs, "report", _run_report, "show saved reports, several side by side", examples)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a folder with report.json, or the file")
