@@ -132,5 +132,5 @@ def load_model(args):
         args.model, args.dtype, revision=args.revision, tokenizer=args.tokenizer, add_eos_to_inputs=args.add_eos_to_inputs
     )
     if args.verbose:
-        note(f"{model!r}, {model.threads} threads: loaded in {time.monotonic() - began:.1f} s")
+        note(f"{model}, {model.threads} threads: loaded in {time.monotonic() - began:.1f} s")
     return model
