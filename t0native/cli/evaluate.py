@@ -56,6 +56,12 @@ def add_evaluate(verbs):
         metavar="KEY=VALUE",
         help="an option of generate, as num_beams=4, in the place of greedy search; may be given again",
     )
+    _result_options(parser)
+    json_option(parser)
+
+
+def _result_options(parser):
+    """How many rows, and where results go."""
     parser.add_argument("--limit", type=int, metavar="N", help="rows a task at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--label", help="the model's name in the report")
@@ -76,7 +82,6 @@ def add_evaluate(verbs):
     rows_options(parser)
     set_option(parser, "of evaluate, or of generation in the place of greedy search (num_beams=4)", _names)
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
-    json_option(parser)
 
 
 def _run_evaluate(args):
