@@ -1,10 +1,9 @@
-"""Every example runs as it stands: those of the docstrings, README's Python."""
+"""Every example of the docstrings runs as it stands."""
 
 import doctest
 import importlib
 import inspect
 import pkgutil
-import re
 from pathlib import Path
 
 import numpy as np
@@ -86,10 +85,3 @@ def test_every_public_function_and_method_shows_an_example():
             if ">>>" not in text:
                 lacking.append(name)
     assert not lacking
-
-
-def test_readme():
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.S | re.M)
-    assert blocks
-    for number, block in enumerate(blocks):
-        exec(compile(block, f"README.md, block {number + 1}", "exec"), {})
