@@ -13,6 +13,10 @@ from t0native.studio.workers import Busy
 __all__ = ["add", "preview"]
 
 ROWS = 5
+NOT_YOURS = (
+    "This is a fault of the studio, not of the template, which could not be tried and is not saved. What you wrote is still in the form: "
+    "tell who runs this studio, then try again."
+)
 
 
 def preview(studio, content, file, offset=0, count=ROWS, asked=False):
@@ -20,6 +24,8 @@ def preview(studio, content, file, offset=0, count=ROWS, asked=False):
     and the model's answers where they are asked for."""
     rows, total = studio.data.rows(file, offset, count) if file else ([], 0)
     answer = studio.workers.render(g.lane, {"content": content, "rows": rows, "first": offset})
+    if "rows_error" in answer:  # the rows are to blame: the template is tried without
+        answer = studio.workers.render(g.lane, {"content": content}) | answer
     shown = {**answer, "examples": rows, "file": file, "offset": offset, "total": total, "count": count}
     if asked and studio.answers is not None and answer.get("rows"):
         shown["answers"] = studio.answers.ask(answer["rows"])
@@ -45,14 +51,16 @@ def _try_form(studio, home, form, old=None, asked=False, but=None):
     except DataError as error:  # the rows cannot be read: the template is tried without
         shown = preview(studio, tried, None) | {"rows_error": str(error)}
     except Busy as error:
-        return content, errors | {"jinja": str(error)}, None
+        return content, errors | {"studio": str(error)}, None
     if old is not None:
         shown["changed"] = differences(form_of(old), form)
     if "error" in shown:
         field = "answer_choices" if shown["of"] == "answer choices" else "jinja"
         errors[field] = f"does not compile: {shown['error']}"
-    elif "limit" in shown and not shown.get("rows"):
+    elif "limit" in shown:
         errors["jinja"] = shown["limit"]
+    elif "failed" in shown:
+        errors["studio"] = f"{shown['failed']}. {NOT_YOURS}"
     if "warnings" in shown:
         others = [other for key, other in studio.store.contents(home["id"]).items() if key != but]
         alike = twins(tried, others)
@@ -86,7 +94,7 @@ def add(app, studio):
         form = read_form(request.form)
         content, errors, shown = _try_form(studio, home, form, asked="answers" in request.form)
         if "save" not in request.form or errors:
-            return page(home, form, errors, shown, 422 if errors and "save" in request.form else 200, prompt=None)
+            return page(home, form, errors, shown, _status(errors) if "save" in request.form else 200, prompt=None)
         try:
             made = store.create(g.user.name, home["id"], content)
         except DataError as error:
@@ -156,6 +164,11 @@ def _add_changes(app, store):
         return render_template("history.html", prompt=prompt, revisions=revisions, old=old, new=new, changed=changed)
 
 
+def _status(errors):
+    """Of a page that says why nothing was saved."""
+    return 200 if not errors else 503 if "studio" in errors else 422
+
+
 def _form_number(name):
     return number(request.form.get(name))
 
@@ -174,7 +187,7 @@ def _edit(studio, page, home, prompt):
     if base != prompt["revision"]:
         return _stale(studio, page, home, prompt, form, base)
     if errors:
-        return page(home, form, errors, shown, 422, **about)
+        return page(home, form, errors, shown, _status(errors), **about)
     try:
         saved = studio.store.save(g.user.name, prompt["id"], base, content)
     except Stale as stale:
