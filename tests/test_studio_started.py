@@ -90,7 +90,7 @@ def test_every_example_of_the_help_does_what_it_says(place, capsys):
         main(["studio", "--help"])
     examples = [shlex.split(line)[2:] for line in capsys.readouterr().out.splitlines() if line.strip().startswith("t0native studio ")]
     opening = [example for example in examples if example[0] == "--data"]
-    assert len(opening) == 3 and len(examples) == 6
+    assert len(opening) == 4 and len(examples) == 7
     for example in sorted((one for one in examples if one not in opening), key=lambda one: one[0]):  # adduser, export, import
         done = start(place, example)
         _, said = done.communicate("a good long one\n", timeout=60)

@@ -26,6 +26,7 @@ from t0native.studio.children import Failed
 from t0native.studio.rowfiles import HOME, MAX_UPLOAD_BYTES, DataFolder
 from t0native.studio.security import guard, secret_key
 from t0native.studio.store import STATES, Store
+from t0native.studio.times import when
 from t0native.studio.workers import Busy, Workers
 from t0native.text.tokenizer import Tokenizer
 from t0native.text.tokenizerfiles import TOKENIZER_FILES, tokenizer_in
@@ -102,6 +103,7 @@ def create_app(studio, https=False, base_path=""):
     app.jinja_env.autoescape = True
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.finalize = _printable
+    app.jinja_env.filters["when"] = when
     guard(app, studio)
     _tell_errors(app)
 
