@@ -39,7 +39,7 @@ def test_a_draft_is_judged_on_fifty_rows_and_every_answer_is_shown(asked, path):
     _, browser = asked
     answer = browser.post(path, 200, dataset="1", accuracy="1", **FORM)
     page = main_of(answer) if "<main" in answer.text else re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
-    assert "Accuracy on 50 rows 90% 45 of 50 right; 95 % interval 79% to 96%. Always “Ben” would have 90%." in page
+    assert "Accuracy on 50 rows 90% 45 of 50 right; 95% interval 79% to 96%. Always “Ben” would have 90%." in page
     table = answer.text.partition("<tbody>")[2].partition("</tbody>")[0]
     assert (
         table.count("<tr") == 50

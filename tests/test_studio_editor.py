@@ -80,7 +80,7 @@ def test_accuracy_of_a_draft_beside_it(visit, place, scheme, width):  # noqa: F8
     page.get_by_role("button", name="Accuracy on 50 rows").click()
     page.get_by_role("heading", name="Accuracy on 50 rows").wait_for()
     assert page.locator(".judged tbody tr").count() == 50 and page.get_by_label("Answer choices").input_value() == "false ||| true"
-    assert re.search(r"\d+% \d+ of 50 right; 95 % interval", page.locator(".judged p").first.inner_text())
+    assert re.search(r"\d+% \d+ of 50 right; 95% interval", page.locator(".judged p").first.inner_text())
     assert page.evaluate("document.documentElement.scrollWidth") <= width and axe(page) == []
     picture(page, f"accuracy-{scheme}-{width}")
     page.get_by_role("button", name="Ask the model").click()
