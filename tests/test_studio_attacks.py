@@ -78,9 +78,13 @@ def test_a_store_that_has_such_a_number_is_searched_all_the_same(browser, studio
 def test_a_fault_of_the_reading_process_is_told(browser, monkeypatch):
     monkeypatch.setattr(confined, "SECONDS", 0.01)
     assert "took more than 0.01 s to read" in send(browser, PROMPT.format("a", "a", 1, "extra: 1"), 400)
-    monkeypatch.setattr(confined.sys, "executable", "/bin/false")
+    monkeypatch.setattr("t0native.studio.children.sys.executable", "/bin/false")
     monkeypatch.setattr(confined, "SECONDS", 10)
-    assert "needs too much time or memory, or is broken" in send(browser, PROMPT.format("a", "a", 1, "extra: 1"), 400)
+    assert "ended with status 1" in send(browser, PROMPT.format("a", "a", 1, "extra: 1"), 503)
+    monkeypatch.setattr(confined, "command", lambda *_: ["/bin/sh", "-c", "kill -9 $$"])
+    assert "too much time or memory, or is broken (its reader was ended by SIGKILL)" in send(
+        browser, PROMPT.format("a", "a", 1, "extra: 1"), 400
+    )
 
 
 def test_files_wait_for_their_turn_and_many_are_sent_away(browser, monkeypatch):

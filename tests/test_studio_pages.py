@@ -552,7 +552,7 @@ def test_the_model_is_asked_with_the_end_token_that_it_has(tmp_path):
 
 def test_the_model_answers(browser, studio, first):
     class Said:
-        def ask(self, rows):
+        def ask(self, rows, seconds=None):
             return [
                 {"answer": row["choices"][0], "right": row["choices"][0] == row["target_text"], "choices": [("false", -1.5)]}
                 for row in rows

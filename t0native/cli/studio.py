@@ -16,7 +16,8 @@ def add_studio(verbs):
     examples = [
         "--data my/rows",
         "--data my/rows --users users.json --host-name prompts.example.org --https --base-path /studio",
-        "--data my/rows --read-only --model my-t0",
+        "--data my/rows --model my-t0",
+        "--data my/rows --read-only",
         "adduser anna --users users.json --role reviewer",
         "import my/templates --data my/rows",
         "export out/ --data my/rows --accepted",

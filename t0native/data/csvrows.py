@@ -32,7 +32,18 @@ if TYPE_CHECKING:  # of annotations alone
 
     from t0native.base.annotations import PathName
 
-__all__ = ["BLOCK", "blocks_of", "check_names", "csv_cells", "csv_records", "is_quoted", "long_cells", "read_csv", "read_csv_files"]
+__all__ = [
+    "BLOCK",
+    "blocks_of",
+    "check_names",
+    "count_csv_rows",
+    "csv_cells",
+    "csv_records",
+    "is_quoted",
+    "long_cells",
+    "read_csv",
+    "read_csv_files",
+]
 
 BLOCK = 1024  # rows whose cells are looked at together
 _LIMIT = threading.RLock()
@@ -82,6 +93,15 @@ def read_csv_files(paths, delimiter=",", types=None, dataset=None):
         for cells in parts:
             cells[i] = convert(cells[i])
     return [dict(zip(columns.names, cells)) for cells in parts]
+
+
+def count_csv_rows(path, delimiter=","):
+    """How many rows `read_csv` would give; DataError and OSError as its, but for what the cells hold."""
+    quoted = is_quoted(text for _, text in lines_of(path)) if delimiter == "\t" else True
+    with long_cells():
+        records = csv_records(path, lines_of(path), delimiter, quoted)
+        next(records)
+        return sum(bool(cells) for _, cells in records)
 
 
 def check_names(first, names, path, others):

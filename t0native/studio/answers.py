@@ -1,6 +1,7 @@
 """What a model answers to a prompt right now: rank classification of its choices, or a short generation where it has none."""
 
 import threading
+import time
 
 __all__ = ["Answers"]
 
@@ -17,13 +18,18 @@ class Answers:
         self._model = Model.from_pretrained(model, add_eos_to_inputs=add_eos_to_inputs)
         self.tokenizer = self._model.tokenizer
 
-    def ask(self, rows):
+    def ask(self, rows, seconds=None):
         """rows: of a preview. A list of one dict or None a row: answer, right (whether it is the target), choices [(choice, score)].
-        None where too many ask."""
+        It is shorter than rows where `seconds` are over. None where too many ask."""
         if not self._lock.acquire(timeout=PATIENCE):
             return None
         try:
-            return [self._answer(row) for row in rows]
+            answers, until = [], None if seconds is None else time.monotonic() + seconds
+            for row in rows:
+                if until is not None and time.monotonic() > until:
+                    break
+                answers.append(self._answer(row))
+            return answers
         finally:
             self._lock.release()
 

@@ -22,9 +22,11 @@ from t0native.prompts.promptfile import METRICS
 from t0native.studio import pages_account, pages_data, pages_exchange, pages_overview, pages_review, pages_write
 from t0native.studio.accounts import Accounts, Attempts
 from t0native.studio.answers import Answers
+from t0native.studio.children import Failed
 from t0native.studio.rowfiles import HOME, MAX_UPLOAD_BYTES, DataFolder
 from t0native.studio.security import guard, secret_key
 from t0native.studio.store import STATES, Store
+from t0native.studio.times import when
 from t0native.studio.workers import Busy, Workers
 from t0native.text.tokenizer import Tokenizer
 from t0native.text.tokenizerfiles import TOKENIZER_FILES, tokenizer_in
@@ -39,6 +41,7 @@ REMEDIES = {
     405: "Go back and use the buttons of the page.",
     413: f"A form may have {MAX_FORM:,} bytes, an upload {MAX_UPLOAD_BYTES:,}: send less at once.",
     429: "Wait a moment, then send it again.",
+    503: "A fault of the studio, not of what you sent; its log has it. Nothing was kept: tell who runs this studio, then try again.",
     500: "This is a fault of the studio, and is in its log. Nothing of what you sent was kept: go back, copy it, and try again.",
 }
 _log = logging.getLogger("t0native")
@@ -56,6 +59,7 @@ class Studio:
         folder = Path(folder)
         if not folder.is_dir():
             raise NotADirectoryError(20, "no such folder; make it, and put rows into it where there are some", str(folder))
+        folder = folder.absolute()  # renderers and readers of files stand in another one than this process
         self.home = folder / HOME
         self.home.mkdir(exist_ok=True)
         self.home.chmod(0o700)
@@ -79,7 +83,7 @@ class Studio:
             return own
         if tokenizer_in(folder):
             Tokenizer.from_folder(folder)  # which says what is wrong with it
-            return folder.resolve()
+            return folder
         return None
 
     def close(self):
@@ -99,6 +103,7 @@ def create_app(studio, https=False, base_path=""):
     app.jinja_env.autoescape = True
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.finalize = _printable
+    app.jinja_env.filters["when"] = when
     guard(app, studio)
     _tell_errors(app)
 
@@ -138,6 +143,11 @@ def _tell_errors(app):
     @app.errorhandler(Busy)
     def of_queue(error):
         return page(429, str(error), REMEDIES[429])
+
+    @app.errorhandler(Failed)
+    def of_a_child(error):
+        _log.error("studio: %s", error)
+        return page(503, str(error), REMEDIES[503])
 
     @app.errorhandler(Exception)
     def of_us(error):

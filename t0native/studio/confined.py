@@ -1,14 +1,13 @@
 """Files that somebody sends are read by a process of their own (intake.py), a few at once: rows that are uploaded, prompts that are
 imported. Others wait for their turn, and are sent away where many do, so that no request for a page waits for them."""
 
-import os
 import subprocess
-import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 
 from t0native.base.errors import DataError
+from t0native.studio.children import Failed, command, environment, how_it_ended
 from t0native.studio.workers import Busy
 
 __all__ = ["read_confined"]
@@ -52,20 +51,26 @@ _turns = _Turns(AT_ONCE, MAY_WAIT, PATIENCE)
 
 def read_confined(kind, source, target, most, dataset=None):
     """What intake.py says of the file `source`, of which it has written `target`: how many rows, or files. most: of them.
-    dataset: whose rows they are. DataError with its sentence, Busy where too many files are being read."""
-    command = [sys.executable, "-P", "-m", "t0native.studio.intake", kind, str(source), str(target), str(most), *filter(None, [dataset])]
-    here = str(Path(__file__).parents[2])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
-        "OPENBLAS_NUM_THREADS": "1",
-    }
+    dataset: whose rows they are. DataError with its sentence, Busy where too many files are being read, Failed where the process could
+    not be started or has ended for no fault of the file."""
+    source = Path(source).absolute()
+    line = command("intake", kind, source, Path(target), str(most), *filter(None, [dataset]))
     with _turns.turn():
         try:
-            done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd="/", timeout=SECONDS)
+            done = subprocess.run(line, capture_output=True, env=environment(), cwd="/", timeout=SECONDS)
         except subprocess.TimeoutExpired:
             raise DataError(f"the file took more than {SECONDS} s to read: send it in parts") from None
-    output = done.stdout.strip().replace(f"{source}, ", "").replace(f"{source}: ", "").replace(str(source), "the file")
+        except OSError as error:
+            raise Failed(f"The process that reads files cannot be started: {error}") from None
+    output = _without_place(done.stdout.decode("utf-8", "replace").strip(), str(source))
     if done.returncode == 0:
         return int(output)
-    raise DataError(output if done.returncode == 2 and output else TOO_MUCH)
+    if done.returncode == 2 and output:
+        raise DataError(output)
+    if done.returncode < 0:  # the limits of intake.py, or a reader that the file broke
+        raise DataError(f"{TOO_MUCH} (its reader {how_it_ended(done.returncode)})")
+    raise Failed(f"The process that reads files {how_it_ended(done.returncode, done.stderr)}")
+
+
+def _without_place(sentence, source):
+    return sentence.replace(f"{source}, ", "").replace(f"{source}: ", "").replace(source, "the file")

@@ -4,6 +4,7 @@ from flask import abort, flash, g, redirect, render_template, request, url_for
 
 from t0native.base.errors import DataError
 from t0native.studio.checks import twins
+from t0native.studio.drafts import ask_model, judge_draft
 from t0native.studio.forms import blank, content_of, differences, form_of, merge, read_form
 from t0native.studio.lookup import dataset_or_404, number, prompt_or_404
 from t0native.studio.security import needs
@@ -13,20 +14,34 @@ from t0native.studio.workers import Busy
 __all__ = ["add", "preview"]
 
 ROWS = 5
+NOT_YOURS = (
+    "This is a fault of the studio, not of the template, which could not be tried and is not saved. What you wrote is still in the form: "
+    "tell who runs this studio, then try again."
+)
 
 
-def preview(studio, content, file, offset=0, count=ROWS, asked=False):
-    """What a content makes of `count` rows of a file from `offset` on: the renderer's answer with rows, file, offset, total,
-    and the model's answers where they are asked for."""
+def preview(studio, content, file, offset=0, count=ROWS, asked=None):
+    """What a content makes of `count` rows of a file from `offset` on: the renderer's answer with rows, file, offset, total.
+    asked: "answers" for the model's answers to them too, "accuracy" for its accuracy on more rows (drafts.py)."""
     rows, total = studio.data.rows(file, offset, count) if file else ([], 0)
     answer = studio.workers.render(g.lane, {"content": content, "rows": rows, "first": offset})
+    if "rows_error" in answer:  # the rows are to blame: the template is tried without
+        answer = studio.workers.render(g.lane, {"content": content}) | answer
     shown = {**answer, "examples": rows, "file": file, "offset": offset, "total": total, "count": count}
     if asked and studio.answers is not None and answer.get("rows"):
-        shown["answers"] = studio.answers.ask(answer["rows"])
+        if asked == "accuracy":
+            shown |= {key: value for key, value in judge_draft(studio, g.lane, content, file, offset).items() if key != "rows"}
+        else:
+            shown |= ask_model(studio.answers, answer["rows"])
     return shown
 
 
-def _try_form(studio, home, form, old=None, asked=False, but=None):
+def _asked():
+    """What the button that was pressed asks of the model."""
+    return next((name for name in ("accuracy", "answers") if name in request.form), None)
+
+
+def _try_form(studio, home, form, old=None, asked=None, but=None):
     """(content or None, errors by field, preview or None) of a form: compiled and tried, not saved."""
     content, errors = content_of(form, old)
     files = studio.data.files(home["id"])
@@ -45,14 +60,16 @@ def _try_form(studio, home, form, old=None, asked=False, but=None):
     except DataError as error:  # the rows cannot be read: the template is tried without
         shown = preview(studio, tried, None) | {"rows_error": str(error)}
     except Busy as error:
-        return content, errors | {"jinja": str(error)}, None
+        return content, errors | {"studio": str(error)}, None
     if old is not None:
         shown["changed"] = differences(form_of(old), form)
     if "error" in shown:
         field = "answer_choices" if shown["of"] == "answer choices" else "jinja"
         errors[field] = f"does not compile: {shown['error']}"
-    elif "limit" in shown and not shown.get("rows"):
+    elif "limit" in shown:
         errors["jinja"] = shown["limit"]
+    elif "failed" in shown:
+        errors["studio"] = f"{shown['failed']}. {NOT_YOURS}"
     if "warnings" in shown:
         others = [other for key, other in studio.store.contents(home["id"]).items() if key != but]
         alike = twins(tried, others)
@@ -84,9 +101,9 @@ def add(app, studio):
         if request.method == "GET":
             return page(home, blank(), shown=example(home), prompt=None)
         form = read_form(request.form)
-        content, errors, shown = _try_form(studio, home, form, asked="answers" in request.form)
+        content, errors, shown = _try_form(studio, home, form, asked=_asked())
         if "save" not in request.form or errors:
-            return page(home, form, errors, shown, 422 if errors and "save" in request.form else 200, prompt=None)
+            return page(home, form, errors, shown, _status(errors) if "save" in request.form else 200, prompt=None)
         try:
             made = store.create(g.user.name, home["id"], content)
         except DataError as error:
@@ -110,7 +127,7 @@ def add(app, studio):
         home = dataset_or_404(store, _form_number("dataset"))
         prompt = _form_number("prompt")
         old = prompt_or_404(store, prompt)["content"] if prompt else None
-        _, errors, shown = _try_form(studio, home, read_form(request.form), old, but=prompt)
+        _, errors, shown = _try_form(studio, home, read_form(request.form), old, _asked(), prompt)
         return render_template("preview.html", errors=errors, preview=shown)
 
     _add_changes(app, store)
@@ -156,6 +173,11 @@ def _add_changes(app, store):
         return render_template("history.html", prompt=prompt, revisions=revisions, old=old, new=new, changed=changed)
 
 
+def _status(errors):
+    """Of a page that says why nothing was saved."""
+    return 200 if not errors else 503 if "studio" in errors else 422
+
+
 def _form_number(name):
     return number(request.form.get(name))
 
@@ -168,13 +190,13 @@ def _edit(studio, page, home, prompt):
     """A form that was sent about a prompt: preview, save, or the page of both versions where it is stale."""
     form, base = read_form(request.form), _form_number("base") or 0
     about = {"prompt": prompt, "base": base}
-    content, errors, shown = _try_form(studio, home, form, prompt["content"], "answers" in request.form, prompt["id"])
+    content, errors, shown = _try_form(studio, home, form, prompt["content"], _asked(), prompt["id"])
     if "save" not in request.form:
         return page(home, form, errors, shown, **about)
     if base != prompt["revision"]:
         return _stale(studio, page, home, prompt, form, base)
     if errors:
-        return page(home, form, errors, shown, 422, **about)
+        return page(home, form, errors, shown, _status(errors), **about)
     try:
         saved = studio.store.save(g.user.name, prompt["id"], base, content)
     except Stale as stale:

@@ -7,7 +7,9 @@ template, answers into a pipe and ends: nothing that a template does outlasts it
     time             3 s        the same (for what waits; a busy machine is slow)
     memory           64 MB more than it has
     files, sockets   none: it may open no descriptor
-    the evaluator's own budgets come first, and name the line"""
+    the evaluator's own budgets come first, and name the line
+
+Only the first three are told as a limit that the template met. A child that ends in another way has failed: {"failed": sentence}."""
 
 import gc
 import hashlib  # noqa: F401  uuid5, by which a prompt gets its id, imports it when called: a child can open no file
@@ -22,10 +24,11 @@ from pathlib import Path
 
 from t0native.base.errors import DataError, TemplateError
 from t0native.base.jsontext import json_text
-from t0native.base.showing import shown
+from t0native.base.showing import printable, shown
 from t0native.prompts.preview import colour_fields
 from t0native.prompts.prompt import Prompt
 from t0native.studio.checks import row_warnings
+from t0native.studio.children import how_it_ended
 from t0native.text.tokenizer import Tokenizer
 
 __all__ = ["main", "read_frame", "work", "write_frame"]
@@ -37,6 +40,7 @@ ENDS = {
     signal.SIGPROF: f"used up {CPU * 1000:.0f} ms of processor time: make the template simpler",
     signal.SIGALRM: f"did not end within {WALL:.0f} s: try again, or make the template simpler",
 }
+NO_MEMORY = b'{"limit": "used up its memory: make the template simpler"}'
 
 
 def main():
@@ -79,27 +83,40 @@ def _in_child(request, tokenizer):
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        try:
-            _confine(writing, size)
-            write_frame(1, json_text(work(request, tokenizer), "null").encode())
-        except MemoryError:
-            write_frame(1, b'{"limit": "used up its memory: make the template simpler"}')
-        finally:
-            os._exit(0)
+        _answer_and_end(request, tokenizer, writing, size)
     os.close(writing)
     answer = read_frame(reading)
     os.close(reading)
     _, status = os.waitpid(child, 0)
-    if answer is None:
-        ending = ENDS.get(os.WTERMSIG(status) if os.WIFSIGNALED(status) else None, "ended without an answer: make the template simpler")
-        return json_text({"limit": ending}).encode()
-    return answer
+    if answer is not None:
+        return answer
+    code = os.waitstatus_to_exitcode(status)
+    if -code in ENDS:
+        return json_text({"limit": ENDS[-code]}).encode()
+    return json_text({"failed": f"The process of this preview {how_it_ended(code)}, without an answer"}).encode()
 
 
-def _confine(writing, size):
+def _answer_and_end(request, tokenizer, writing, size):
+    """What the child does; it never returns."""
+    try:
+        for descriptor in (0, 1, 2):
+            os.dup2(writing, descriptor)
+        _confine(size)
+        answer = json_text(work(request, tokenizer), "null").encode()
+    except MemoryError:
+        answer = NO_MEMORY
+    except BaseException as error:  # noqa: BLE001 - whatever it is, nobody above could tell it
+        answer = json_text({"failed": printable(f"The preview failed: {type(error).__name__}: {error}")}).encode()
+    try:
+        write_frame(1, answer)
+    except MemoryError:
+        os.write(1, struct.pack("<I", len(NO_MEMORY)) + NO_MEMORY)
+    finally:
+        os._exit(0)
+
+
+def _confine(size):
     """No more files, sockets or children; little time and memory. Only the pipe of the answer stays open."""
-    for descriptor in (0, 1, 2):
-        os.dup2(writing, descriptor)
     os.closerange(3, 256)
     for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC):
         resource.setrlimit(limit, (3 if limit == resource.RLIMIT_NOFILE else 0,) * 2)

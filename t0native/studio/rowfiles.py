@@ -16,6 +16,7 @@ from pathlib import Path
 from t0native.base.errors import DataError
 from t0native.base.jsontext import json_text
 from t0native.base.showing import shown
+from t0native.data.csvrows import count_csv_rows
 from t0native.data.lines import parse_example
 from t0native.data.rows import read_rows
 from t0native.data.types import read_types
@@ -28,6 +29,7 @@ __all__ = ["DataFolder", "schema"]
 KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 HOME = ".studio"
 MAX_UPLOAD_BYTES, MAX_UPLOAD_ROWS, MAX_WHOLE, MAX_CARD = 32 << 20, 200_000, 64 << 20, 20_000
+MAX_COUNTED_LINES, MAX_COUNTED_CELLS = 64 << 20, 16 << 20
 OPEN_FILES = 4
 
 
@@ -55,14 +57,18 @@ class DataFolder:
                 left_out.append(f"{place}: {error}")
                 continue
             files["folder:" + place.as_posix()] = (path, names, path.stem if place.parts[:-1] else "rows")
-        known = {row["place"]: (row["size"], row["changed"]) for row in self.store.ask("SELECT * FROM file WHERE place LIKE 'folder:%'")}
+        registered = self.store.ask("SELECT * FROM file WHERE place LIKE 'folder:%'")
+        known = {row["place"]: (row["size"], row["changed"]) for row in registered}
         about = {place: (path.stat().st_size, path.stat().st_mtime_ns) for place, (path, _, _) in files.items()}
         fresh = [
             (place, *files[place], *about[place], _quick_count(files[place][0])) for place in files if known.get(place) != about[place]
         ]
+        uncounted = [row for row in registered if row["n_rows"] is None and known[row["place"]] == about.get(row["place"])]
+        counted = [(_quick_count(files[row["place"]][0]), row["id"]) for row in uncounted]
         with self.store.writing() as db:
             for entry in fresh:
                 self._register(db, *entry)
+            db.executemany("UPDATE file SET n_rows = ? WHERE id = ?", counted)
             for row in db.execute("SELECT id, place FROM file WHERE place LIKE 'folder:%'").fetchall():
                 if row["place"] not in files:
                     db.execute("DELETE FROM file WHERE id = ?", [row["id"]])
@@ -191,11 +197,17 @@ class _WholeFile:
 
 
 def _quick_count(path):
-    """Rows of a file of lines that is read in no time; None otherwise, until somebody opens it."""
-    if path.suffix.lower() not in (".jsonl", ".ndjson") or path.stat().st_size > 64 << 20:
-        return None
-    with open(path, "rb") as file:
-        return sum(not line.isspace() for line in file)
+    """Rows of a file that is counted within a second or so; None otherwise, and of a broken one, until somebody opens it."""
+    kind, size = path.suffix.lower(), path.stat().st_size
+    try:
+        if kind in (".jsonl", ".ndjson") and size <= MAX_COUNTED_LINES:
+            with open(path, "rb") as file:
+                return sum(not line.isspace() for line in file)
+        if kind in (".csv", ".tsv") and size <= MAX_COUNTED_CELLS:
+            return count_csv_rows(path, "," if kind == ".csv" else "\t")
+    except (OSError, ValueError):
+        pass  # whoever opens the file is told
+    return None
 
 
 def _card(path):

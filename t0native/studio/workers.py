@@ -1,24 +1,32 @@
 """Previews in processes of their own: a few renderers, each serving one request at a time.
 
 An author has one preview at a time; the next ones queue, a few at most. Who has just met a limit shares one renderer with
-the others who have, so that their bombs wait for each other and for nobody else."""
+the others who have, so that their bombs wait for each other and for nobody else.
+
+An answer is what renderer.work gives, or one of
+    {"limit": phrase}            what the template used up
+    {"rows_error": sentence}     these rows are too large, or what comes out of them
+    {"failed": sentence}         the studio's own fault: a process that cannot be started or has ended, with the reason; it is logged too"""
 
 import json
-import os
+import logging
 import queue
 import select
 import subprocess
-import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 from t0native.base.jsontext import json_text
+from t0native.studio.children import TAIL, command, environment, how_it_ended
 from t0native.studio.renderer import MAX_ANSWER, read_frame, write_frame
 
 __all__ = ["Busy", "Workers"]
 
 MAX_REQUEST, QUEUE, PATIENCE, PROBATION = 8 << 20, 6, 10.0, 10.0
+KEPT = ("PATH", "LANG")  # of the variables: what a template could never read must not lie beside it either
+_log = logging.getLogger("t0native")
 
 
 class Busy(Exception):
@@ -46,10 +54,10 @@ class Workers:
         self._bombed = {}  # author -> when a limit was met
 
     def render(self, author, request):
-        """The renderer's answer to a request (renderer.work), or {"limit": sentence}. Busy where too many wait."""
+        """The answer to a request (the head of this file). Busy where too many wait."""
         data = json_text(request, "null").encode()
         if len(data) > MAX_REQUEST:
-            return {"limit": f"the rows are {len(data):,} bytes, at most {MAX_REQUEST:,} are tried at once: choose other rows"}
+            return {"rows_error": f"the rows are {len(data):,} bytes, at most {MAX_REQUEST:,} are tried at once: choose other rows"}
         with self._turn(author):
             if time.monotonic() - self._bombed.get(author, -PROBATION) < PROBATION:
                 if not self._probation.acquire(timeout=PATIENCE):
@@ -69,7 +77,7 @@ class Workers:
             answer = renderer.ask(data)
         finally:
             self._free.put(renderer)
-        if "limit" in answer:
+        if "limit" in answer or "failed" in answer:  # who knows what made it fail: it keeps nobody else waiting
             with self._lock:
                 self._bombed[author] = time.monotonic()
         return answer
@@ -106,39 +114,69 @@ class _Turn:
 
 
 class _Renderer:
+    """One renderer; `_process` is None where it could not be started, for the reason `_reason`."""
+
     def __init__(self, tokenizer):
-        self._command = [sys.executable, "-P", "-m", "t0native.studio.renderer", *([str(tokenizer)] if tokenizer else [])]
+        self._command = command("renderer", *([Path(tokenizer)] if tokenizer else []))
         self._start()
 
     def _start(self):
-        here = str(Path(__file__).parents[2])
-        keep = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
-        environment = {
-            **keep,
-            "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
-            "OPENBLAS_NUM_THREADS": "1",
-        }
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "bufsize": 0}
-        self._process = subprocess.Popen(self._command, env=environment, cwd="/", **pipes)
+        self._process, self._reason, self._said = None, None, tempfile.TemporaryFile("a+b")  # noqa: SIM115 - as long as the process
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._said, "bufsize": 0}
+        try:
+            self._process = subprocess.Popen(self._command, env=environment(KEPT), cwd="/", **pipes)
+        except OSError as error:
+            self._reason = f"cannot be started: {error}"
 
     def ask(self, data):
-        """A renderer that does not answer is replaced."""
+        """The answer to a request's bytes. A renderer that has ended is replaced first; one that gives no answer, afterwards."""
+        if self._process is None or self._process.poll() is not None:
+            _log.error("studio: a process of previews %s; it is started anew", self._end())
+            self._start()
+        answer = self._answer(data)
+        if answer is None:
+            reason = self._end()
+            self._start()
+            answer = {"failed": f"The process that renders previews {reason}"}
+        if "failed" in answer:
+            _log.error("studio: %s", answer["failed"])
+        return answer
+
+    def _answer(self, data):
+        """None where there is none in time."""
+        if self._process is None:
+            return None
         try:
             write_frame(self._process.stdin.fileno(), data)
-            if select.select([self._process.stdout], [], [], PATIENCE)[0] and (answer := read_frame(self._process.stdout.fileno())):
-                return (
-                    json.loads(answer)
-                    if len(answer) <= MAX_ANSWER
-                    else {"limit": f"more than {MAX_ANSWER:,} bytes come out: choose other rows"}
-                )
         except OSError:
-            pass
+            return None
+        if not select.select([self._process.stdout], [], [], PATIENCE)[0]:
+            self._reason = f"gave no answer within {PATIENCE:.0f} s: try again"
+            return None
+        answer = read_frame(self._process.stdout.fileno())
+        if answer is None or len(answer) <= MAX_ANSWER:
+            return answer and json.loads(answer)
+        return {"rows_error": f"more than {MAX_ANSWER:,} bytes come out of these rows: choose other rows"}
+
+    def _end(self):
+        """Ends the process; why there was no answer."""
+        if self._process is not None and self._reason is None:
+            try:
+                code = self._process.wait(1.0)  # it has closed its end of a pipe, so it is ending
+                self._reason = how_it_ended(code, self._last_words())
+            except subprocess.TimeoutExpired:
+                self._reason = "closed its output"
         self.close()
-        self._start()
-        return {"limit": "the preview failed: try again"}
+        return self._reason
+
+    def _last_words(self):
+        self._said.seek(max(0, self._said.seek(0, 2) - TAIL))
+        return self._said.read()
 
     def close(self):
-        self._process.kill()
-        self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process.stdin.close()
+            self._process.stdout.close()
+        self._said.close()
