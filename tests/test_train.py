@@ -833,6 +833,33 @@ def test_the_best_model_is_kept(tmp_path):
     assert run(again, **options, steps=20).best == (20, 0.9) and again.saved == [tmp_path / "best", tmp_path]
 
 
+@pytest.mark.parametrize("select", [False, True])
+def test_each_validation_is_told_and_the_best_at_the_end(tmp_path, monkeypatch, select):
+    monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
+    monkeypatch.setattr(sys, "stderr", stream := Terminal())
+    trained = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p")}, dataset="d")])
+    model, held = _validation([3, 7, 5])
+    done = run(model, mixture=trained, validate=held, validate_every=4, steps=12, select=select, out=tmp_path, progress=True)
+    lines = [line.split("\r")[-1] for line in stream.getvalue().splitlines()]
+    assert [line for line in lines if "validation" in line] == [
+        "step 4: validation 30.0 % (held 30.0), the best so far",
+        "step 8: validation 70.0 % (held 70.0), the best so far",
+        "step 12: validation 50.0 % (held 50.0); best validation 70.0 % at step 8",
+        "best validation 70.0 % at step 8",
+    ]
+    assert ", best validation 70.0 % at step 8, " in repr(done)
+    assert t0.loss_curve(done, text=True).endswith("\n           validation, %: best 70.0 at step 8, last 50.0 at step 12")
+    assert "step 8, mean 70.0 %" in done._repr_html_()
+
+
+def test_a_validation_whose_cells_fail_selects_nothing(tmp_path, caplog):
+    trained = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p")}, dataset="d")])
+    model, held = _validation([])
+    model.rank = lambda inputs, choices, **_: [SimpleNamespace(choice=None, index=99) for _ in inputs]
+    done = run(model, mixture=trained, validate=held, steps=2, select=True, out=tmp_path)
+    assert done.best is None and "best validation" not in repr(done) and not (tmp_path / "best").exists()
+
+
 @pytest.mark.parametrize("eos", [False, True])
 def test_validation_ends_inputs_as_training_does(eos):
     model, held = _validation([3])

@@ -36,6 +36,7 @@ from t0native.training.schedules import rate_at
 from t0native.training.selection import check_selection
 from t0native.training.settings import Settings
 from t0native.training.trainer import Trainer
+from t0native.training.validations import tell_best, tell_validation
 
 if TYPE_CHECKING:  # of annotations alone
     import os
@@ -82,7 +83,10 @@ class Run(Hinting):
         last = f", last loss {self.losses[-1]:.4f}" if self.losses else ""
         stopped = f", stopped: {self.stopped}" if self.stopped else ""
         dropped = f", {sum(self.dropped.values()):,} rows dropped" if self.dropped else ""
-        return f"Run({self.steps} steps{last}, {self.tokens:,} tokens{dropped}, {self.seconds:.1f} s{stopped}, path={str(self.path)!r})"
+        best = f", {told}" if (told := tell_best(self.log)) else ""
+        return (
+            f"Run({self.steps} steps{last}{best}, {self.tokens:,} tokens{dropped}, {self.seconds:.1f} s{stopped}, path={str(self.path)!r})"
+        )
 
     def _repr_html_(self):
         return run_html(self)
@@ -298,7 +302,7 @@ class _Loop:
 
     def run(self):
         state, settings = self.state, self.settings
-        bar = Progress("train", settings.steps, on=settings.progress, done=state.step)
+        self.bar = bar = Progress("train", settings.steps, on=settings.progress, done=state.step)
         with self.interrupts, bar, self._batches() as batches:
             try:
                 self._validate_if_due()
@@ -313,6 +317,8 @@ class _Loop:
                     self._save(with_model=not isinstance(error, NumericError))
                 raise
             self._save(with_model=True)
+            if self.reports:
+                bar.tell(tell_best(self.folder.log) or "no validation has a mean")
 
     def _step(self, batch):
         """One step, or none: gradients may be interrupted, for they change nothing; the rest only at once, and then it is not saved."""
@@ -375,16 +381,20 @@ class _Loop:
         for earlier in self.reports[-1:]:
             earlier.answers = [None] * len(earlier.cells)  # memory does not grow with the validations
         self.reports.append(report)
-        medians = {entry["task"]: entry["median"] for entry in report.summary}
+        medians, means = ({entry["task"]: entry[name] for entry in report.summary} for name in ("median", "mean"))
         state.validated = state.step
         self.folder.note(step=state.step, validation=medians, **self._select(report))
+        self.bar.tell(tell_validation(state.step, means if settings.select else medians, self.folder.log))
         self._stop_if_asked(report)
 
     def _select(self, report):
         """Keeps the best model, before the log tells of it: a run killed in between writes the same bytes again."""
         if not self.settings.select:
             return {}
-        mean = sum(entry["mean"] for entry in report.summary) / len(report.summary)
+        means = [entry["mean"] for entry in report.summary]
+        if None in means:  # no cell of a task has a value
+            return {"mean": None}
+        mean = sum(means) / len(means)
         best = self.folder.best()
         if best is None or mean > best[1]:
             self.folder.save_model(self.model, BEST)
