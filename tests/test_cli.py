@@ -207,6 +207,28 @@ def test_train_from_a_recipe(run, place):
     assert code == 0 and json.loads(out)["steps"] == 6
 
 
+def test_a_training_that_is_stopped_names_the_command_that_goes_on(run, place, monkeypatch):
+    from t0native.training.trainer import Trainer
+
+    (place / "stop it.yaml").write_text(
+        "model: model\ntasks: [{dataset: mine, data: rows.jsonl, prompts: templates}]\nsteps: 4\nbatch_size: 2\nout: stopped\n"
+    )
+
+    def stopped(self, sources, targets, step):
+        if step == 3:
+            raise KeyboardInterrupt
+        return gradients(self, sources, targets, step)
+
+    gradients = Trainer.gradients
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "gradients", stopped)
+        code, out, err = run("train", "stop it.yaml", "--seed", 3, "--resume", "never")
+    command = "t0native train 'stop it.yaml' --seed 3 --resume never --resume auto"
+    assert (code, out) == (130, "")
+    assert err.splitlines()[-2:] == [f"stopped after step 2 of 4; saved in stopped: {command} goes on from there", "t0native: stopped"]
+    assert run("train", "stop it.yaml", "--seed", 3, "--resume", "never", "--resume", "auto")[1].startswith("Run(4 steps")
+
+
 def test_train_by_tokens_tells_what_prompts_dropped(run, place):
     (place / "some/mine").mkdir(parents=True)
     (place / "some/mine/templates.yaml").write_text(

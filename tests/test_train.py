@@ -529,11 +529,35 @@ def test_a_second_ctrl_c_ends_at_once_with_the_last_checkpoint(tmp_path, monkeyp
         run(FakeModel(), out=tmp_path, checkpoint_every=5)
     assert getattr(caught.value, "code", None) == ({"SIGTERM": 143, "SIGHUP": 129}[told] if error is SystemExit else None)
     assert steps_in(tmp_path)[-1] == kept
-    line = f"{told}: the run is saved first; once more ends at once"
-    assert capsys.readouterr().err.splitlines().count(line) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines.count(f"{told}: the run is saved first; once more ends at once") == 1
+    place = f"saved in {tmp_path}" if kept == 7 else f"{tmp_path} has the checkpoint of step 5"
+    assert lines[-1] == f"stopped after step {7 if kept == 7 else 6} of 20; {place}: the same call goes on from there"
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == handlers
     model, fresh = FakeModel(), FakeModel()
     assert run(model, out=tmp_path).losses == run(fresh).losses and model.w.tobytes() == fresh.w.tobytes()
+
+
+class Stopped(FakeTrainer):
+    """Ctrl-C in step 4."""
+
+    def gradients(self, sources, targets, step):
+        if step == 4:
+            raise KeyboardInterrupt
+        return super().gradients(sources, targets, step)
+
+
+@pytest.mark.parametrize("options, told", [
+    ({}, "; nothing is saved: out= names a folder that keeps a run"),
+    ({"out": "run"}, "; saved in run: the same call goes on from there"),
+    ({"out": "run", "resume": "never"}, "; saved in run: the same call with resume='auto' goes on from there"),
+])  # fmt: skip
+def test_what_goes_on_after_ctrl_c_is_told(tmp_path, monkeypatch, capsys, options, told):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("t0native.training.train.Trainer", Stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(**options)
+    assert capsys.readouterr().err == f"stopped after step 3 of 20{told}\n"
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

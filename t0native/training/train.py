@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from t0native.base.errors import ConfigError, NumericError
 from t0native.base.foreign import Hinting, hint_keywords
-from t0native.base.interrupts import Interrupts, Terminated
+from t0native.base.interrupts import Interrupts, Terminated, write_to_stderr
 from t0native.base.progress import Progress
 from t0native.base.showing import shown
 from t0native.evaluation.evaluate import NO_TOKENIZER, check_scorable, evaluate
@@ -174,9 +174,9 @@ def train(
     tensorboard: write the log to out/tensorboard too, by tensorboardX (pip install tensorboardX).
     seed: from 0 to 2**64 - 1.  workers: threads that prepare batches ahead; the batches are the same with any number.
     Ctrl-C: the step under way is abandoned (or finished, once the optimiser has begun), the run is saved, KeyboardInterrupt goes on;
-    a line on stderr says so at once. A second one ends the run where it is: the last checkpoint is whole, and the model in memory may be
-    that of no step. SIGTERM and SIGHUP do the same with SystemExit(143) and (129). NumericError names step and
-    components, after saving the state before that step. OSError where the folder cannot be written, or was renamed meanwhile: the last
+    a line on stderr says so at once, and another at the end where the run stands and what goes on. A second one ends the run where it
+    is: the last checkpoint is whole, and the model in memory may be that of no step. SIGTERM and SIGHUP do the same with
+    SystemExit(143) and (129). NumericError names step and components, after saving the state before that step. OSError where the folder cannot be written, or was renamed meanwhile: the last
     checkpoint is whole. ConfigError for an argument or a changed plan, MemoryError where
     gradients and optimiser state do not fit.
 
@@ -194,6 +194,11 @@ def train(
         validate=[validate] if isinstance(validate, Task) else validate, validate_every=validate_every, select=select, stop=stop,
         progress=progress, tensorboard=tensorboard, mixture_at=mixture_at,
     )  # fmt: skip
+    return run_training(model, mixture, settings, "the same call" + (" with resume='auto'" if settings.resume == "never" else ""))
+
+
+def run_training(model, mixture, settings, again):
+    """`train` by Settings. again: what goes on with the run after it was stopped, in words."""
     _check_model(model)
     mixture = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
     mixture = mixture if settings.truncate else mixture.uncut()
@@ -203,7 +208,7 @@ def train(
     if settings.tensorboard:
         check_tensorboard(settings.out)
     settings = settings if settings.unanswered else replace(settings, unanswered=_planned(settings, "unanswered") or "drop")
-    return _run(model, mixture, _settle_end_token(model, settings))
+    return _run(model, mixture, _settle_end_token(model, settings), again)
 
 
 def _planned(settings, name):
@@ -225,7 +230,7 @@ def _settle_end_token(model, settings):
     return replace(settings, add_eos_to_inputs=added)
 
 
-def _run(model, mixture, settings):
+def _run(model, mixture, settings, again):
     """The Run of checked settings."""
     trainer = Trainer(model, **settings.trainer_options)
     plan = plan_of(model, mixture, settings)
@@ -240,9 +245,23 @@ def _run(model, mixture, settings):
         if settings.tensorboard:
             folder.scalars = Scalars(folder.path, folder.log)
         loop.run()
+    except (KeyboardInterrupt, Terminated):
+        write_to_stderr(_tell_stop(loop.state.step, steps, folder, again))
+        raise
     finally:
         folder.close()
     return loop.summarize()
+
+
+def _tell_stop(step, steps, folder, again):
+    """Where a signal has stopped a run, and what goes on."""
+    stopped, saved = f"stopped after step {step:,} of {steps:,}", folder.saved_step
+    if folder.path is None:
+        return f"{stopped}; nothing is saved: out= names a folder that keeps a run"
+    if saved is None:
+        return f"{stopped}; {folder.path} has no checkpoint yet: {again} begins anew"
+    place = f"saved in {folder.path}" if saved == step else f"{folder.path} has the checkpoint of step {saved:,}"
+    return f"{stopped}; {place}: {again} goes on from there"
 
 
 class _Loop:
