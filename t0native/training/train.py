@@ -176,9 +176,9 @@ def train(
     Ctrl-C: the step under way is abandoned (or finished, once the optimiser has begun), the run is saved, KeyboardInterrupt goes on;
     a line on stderr says so at once, and another at the end where the run stands and what goes on. A second one ends the run where it
     is: the last checkpoint is whole, and the model in memory may be that of no step. SIGTERM and SIGHUP do the same with
-    SystemExit(143) and (129). NumericError names step and components, after saving the state before that step. OSError where the folder cannot be written, or was renamed meanwhile: the last
-    checkpoint is whole. ConfigError for an argument or a changed plan, MemoryError where
-    gradients and optimiser state do not fit.
+    SystemExit(143) and (129). NumericError names step and components, after saving the state before that step. OSError where the folder
+    cannot be written, or was renamed meanwhile: the last checkpoint is whole. ConfigError for an argument or a changed plan, MemoryError
+    where gradients and optimiser state do not fit.
 
     >>> run = train(t0.mini.new_model(0), t0.mini.training_tasks(["values"]), steps=2, batch_size=4, progress=False)
     >>> run.steps, len(run.losses), run.stopped
