@@ -207,6 +207,30 @@ def test_train_from_a_recipe(run, place):
     assert code == 0 and json.loads(out)["steps"] == 6
 
 
+@pytest.mark.parametrize("more, missing", [
+    ("tasks: [{dataset: mine, data: soon.jsonl, prompts: soon}]", ["soon: no such folder of prompts", "soon.jsonl: not here yet"]),
+    ("tasks: [{data: soon.jsonl, objective: lm}]\nvalidate: [{dataset: mine, data: later.csv, prompts: templates}]",
+     ["soon.jsonl: not here yet", "later.csv: not here yet"]),
+    ("mixture: t0_train\ndata: DATA\nprompts: P3", ["P3: no such folder of prompts; T0's mixtures need 0.1.0's prompts: pip"]),
+])  # fmt: skip
+def test_a_dry_run_needs_neither_rows_nor_prompts_nor_a_tokenizer(run, place, monkeypatch, more, missing):
+    monkeypatch.setattr("t0native.training.forecast.PROBE_MOST", 0.0)
+    (place / "config.json").write_text((place / "model/config.json").read_text())
+    (place / "dry.yaml").write_text("model: {config: config.json, tokenizer: soon.model}\nsteps: 3\n" + more)
+    code, out, err = run("train", "dry.yaml", "--dry-run")
+    assert (code, err) == (0, "") and "\nsteps              3\n" in out
+    assert out.startswith("components         cannot be told before all of their rows and prompts are here\n")
+    told = [line[19:] for line in out.splitlines() if line.startswith("missing")]
+    assert len(told) == len(missing) + 1 and told[-1] == "soon.model: not here yet"
+    assert all(line.startswith(what) for line, what in zip(told, missing))
+    assert run("train", "dry.yaml", "--out", "run")[0] == run("train", "dry.yaml", "--dry-run", "--show", 1)[0] == 2
+
+
+def test_an_objective_needs_no_dataset(run, place):
+    (place / "lm.yaml").write_text("model: model\ntasks: [{data: rows.jsonl, objective: lm}]\nsteps: 1\n")
+    assert run("train", "lm.yaml", "--show", 1)[1].startswith("example 0: rows/lm\n")
+
+
 def test_a_training_that_is_stopped_names_the_command_that_goes_on(run, place, monkeypatch):
     from t0native.training.trainer import Trainer
 

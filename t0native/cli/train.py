@@ -39,7 +39,7 @@ def _run_train(args):
     from t0native.training.recipe import read_recipe
     from t0native.training.train import run_training
 
-    recipe = read_recipe(args.config, dry_run=args.dry_run)
+    recipe = read_recipe(args.config, dry_run=args.dry_run and args.show is None)
     recipe.options.update({name: value for name in OPTIONS if (value := getattr(args, name)) is not None})
     recipe.options.update(parse_sets(args.sets, KINDS))
     settings = recipe.settings()
@@ -103,5 +103,6 @@ def _print_forecast(recipe, as_json):
     if as_json:
         print_json(facts)
     else:
-        print("\n".join([recipe.mixture.describe(facts["examples"]), *forecast_lines(facts)]))
+        told = "components         cannot be told before all of their rows and prompts are here"
+        print("\n".join([recipe.mixture.describe(facts["examples"]) if recipe.mixture else told, *forecast_lines(facts)]))
     return FINE
