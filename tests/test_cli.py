@@ -226,6 +226,28 @@ def test_a_dry_run_needs_neither_rows_nor_prompts_nor_a_tokenizer(run, place, mo
     assert run("train", "dry.yaml", "--out", "run")[0] == run("train", "dry.yaml", "--dry-run", "--show", 1)[0] == 2
 
 
+def test_epochs_in_a_recipe_and_on_the_command_line(run, place, monkeypatch):
+    monkeypatch.setattr("t0native.training.forecast.PROBE_MOST", 0.0)
+    text = "model: model\ntasks: [{dataset: mine, data: rows.jsonl, prompts: templates}]\nbatch_size: 5\nepochs: 2\nout: epochs\n"
+    (place / "epochs.yaml").write_text(text)
+    out = run("train", "epochs.yaml", "--dry-run")[1]
+    assert "\nsteps              5\n" in out and "\nexamples           24\n" in out
+    assert "\nsteps              9\n" in run("train", "epochs.yaml", "--dry-run", "--steps", 9)[1]
+    assert len(run("train", "epochs.yaml", "--show", 99)[1].split("example ")) == 25
+    assert run("train", "epochs.yaml")[1].startswith("Run(5 steps, last loss")
+    assert run("train", "epochs.yaml", "--epochs", 2, "--steps", 4)[2] == (
+        "t0native: error: steps 4 and epochs 2: a training has so many steps or so many epochs; give one of them\n"
+    )
+    (place / "epochs.yaml").write_text(text.replace("rows.jsonl", "soon.jsonl"))
+    out = run("train", "epochs.yaml", "--dry-run")[1]
+    assert "\nsteps              cannot be told before the rows are here, which epochs count\n" in out
+    assert json.loads(run("train", "epochs.yaml", "--dry-run", "--json")[1])["hours"] is None
+    (place / "epochs.yaml").write_text(text.replace("epochs: 2\n", ""))
+    assert run("train", "epochs.yaml")[2] == (
+        "t0native: error: epochs.yaml: no 'steps' and no 'epochs'; add one of them, or give --steps or --epochs\n"
+    )
+
+
 def test_an_objective_needs_no_dataset(run, place):
     (place / "lm.yaml").write_text("model: model\ntasks: [{data: rows.jsonl, objective: lm}]\nsteps: 1\n")
     assert run("train", "lm.yaml", "--show", 1)[1].startswith("example 0: rows/lm\n")

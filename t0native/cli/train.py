@@ -40,8 +40,7 @@ def _run_train(args):
     from t0native.training.train import run_training
 
     recipe = read_recipe(args.config, dry_run=args.dry_run and args.show is None)
-    recipe.options.update({name: value for name in OPTIONS if (value := getattr(args, name)) is not None})
-    recipe.options.update(parse_sets(args.sets, KINDS))
+    recipe.override({name: value for name in OPTIONS if (value := getattr(args, name)) is not None} | parse_sets(args.sets, KINDS))
     settings = recipe.settings()
     if args.show is not None:
         examples = recipe.render_examples(check(whole(1), "--show", args.show))

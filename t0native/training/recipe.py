@@ -12,7 +12,7 @@
     validate:                        # evaluated after every validate_every steps
       - {dataset: super_glue/cb, data: cb.jsonl}
     # validate: t0_train_score_eval  instead of tasks: a T0 mixture's, or a suite's (docs/suites.md), of the same data and prompts
-    steps: 1000                      # and any other keyword of t0native.train
+    steps: 1000                      # or epochs: 3; and any other keyword of t0native.train
     out: run/
 
 Names of files are relative to the recipe's folder. A task's prompts are those of the installed promptsource unless a folder
@@ -44,7 +44,7 @@ from t0native.tasks.objectives import OBJECTIVES
 from t0native.tasks.t0mixtures import is_t0_mixture, t0_tasks
 from t0native.tasks.task import Task
 from t0native.text.tokenizer import Tokenizer
-from t0native.training.batches import make_batch
+from t0native.training.batches import examples_of, make_batch
 from t0native.training.forecast import forecast
 from t0native.training.settings import KINDS, Settings, check_settings
 
@@ -203,10 +203,17 @@ class Recipe:
         here = self.folder / self._model
         return self._model if "/" in self._model and not here.exists() and not self._model.startswith((".", "/")) else here
 
+    def override(self, options):
+        """Takes options in the place of the recipe's; steps also in the place of its epochs, and the reverse."""
+        for name, other in (("steps", "epochs"), ("epochs", "steps")):
+            if options.get(name) is not None:
+                self.options.pop(other, None)
+        self.options.update(options)
+
     def settings(self):
-        """The Settings of a run; ConfigError where the recipe has no number of steps."""
-        if "steps" not in self.options:
-            raise ConfigError(f"{self.path}: no 'steps'; add it, or give --steps")
+        """The Settings of a run; ConfigError where the recipe has no number of steps or epochs."""
+        if self.options.get("steps") is None and self.options.get("epochs") is None:
+            raise ConfigError(f"{self.path}: no 'steps' and no 'epochs'; add one of them, or give --steps or --epochs")
         return Settings(**self.options)
 
     def settled(self):
@@ -232,7 +239,8 @@ class Recipe:
     def render_examples(self, n):
         """The first n examples of the run as the model will see them, cut to their lengths: a text each, </s> where the target ends."""
         tokenizer = self.tokenizer()
-        batch = make_batch(self.mixture, tokenizer, 0, batch_size=n, **self.settled().batch_options)
+        settings = self.settled()
+        batch = make_batch(examples_of(self.mixture, settings)[0], tokenizer, 0, batch_size=n, **settings.batch_options)
         texts = []
         for i, component in enumerate(batch.components):
             source, target = (part.ids[part.offsets[i] : part.offsets[i + 1]].tolist() for part in (batch.sources, batch.targets))

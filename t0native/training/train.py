@@ -27,7 +27,7 @@ from t0native.evaluation.evaluate import NO_TOKENIZER, check_scorable, evaluate
 from t0native.models.digests import digest_for_runs
 from t0native.tasks.mixture import Mixture
 from t0native.tasks.task import Task, cut_sentence
-from t0native.training.batches import CHUNK, Batches, TokenBatches, add_counts, make_batch
+from t0native.training.batches import CHUNK, Batches, TokenBatches, add_counts, examples_of, make_batch
 from t0native.training.notebook import run_html
 from t0native.training.plan import plan_of
 from t0native.training.runfolder import BEST, RunFolder, planned
@@ -97,7 +97,8 @@ def train(
     model: Model,
     mixture: Mixture | Task | Iterable[Task | Mixture],
     *,
-    steps: int,
+    steps: int | None = None,
+    epochs: int | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: Literal["auto", "must", "never"] | bool = "auto",
     batch_size: int | None = None,
@@ -138,6 +139,9 @@ def train(
     of a step.
 
     mixture: a Mixture, a Task or a list of tasks.  mixture_at: callable step -> Mixture, for curricula (else `mixture`).
+    steps, or epochs: steps of the optimiser; or how often every row is trained on, each time in another order, by the seed, and under a
+        prompt that is drawn anew. The last batch has what is left. Of one task, or of several of whose rows none comes more often than
+        another: of other mixtures, of batch_tokens and of mixture_at ConfigError. A row that no prompt serves is replaced by others.
     out: folder of the run: checkpoints/step-NNNNNN, log.jsonl and, when it ends or is stopped, the model in the hub's layout.
     resume: "auto" goes on from out's last checkpoint if there is one, "must" demands one, "never" begins anew. A checkpoint
         with another plan is refused with what changed, and so is a model that has neither the weights that the run began
@@ -185,7 +189,7 @@ def train(
     (2, 2, None)
     """
     settings = Settings(
-        steps=steps, out=out, resume=resume, batch_size=batch_size, accumulate=accumulate, batch_tokens=batch_tokens,
+        steps=steps, epochs=epochs, out=out, resume=resume, batch_size=batch_size, accumulate=accumulate, batch_tokens=batch_tokens,
         optimizer=optimizer, optimizer_options=optimizer_options, learning_rate=learning_rate, schedule=schedule, warmup=warmup, clip=clip,
         seed=seed, dropout=dropout, broadcast_dropout=broadcast_dropout, freeze=freeze, recompute=recompute, precision=precision,
         max_source=max_source, max_target=max_target, add_eos_to_inputs=add_eos_to_inputs, add_eos_to_targets=add_eos_to_targets,
@@ -232,13 +236,14 @@ def _settle_end_token(model, settings):
 
 def _run(model, mixture, settings, again):
     """The Run of checked settings."""
+    examples, steps = examples_of(mixture, settings)
     trainer = Trainer(model, **settings.trainer_options)
     plan = plan_of(model, mixture, settings)
     folder = RunFolder(
         settings.out, plan if settings.out is None else plan | {"weights": digest_for_runs(model, trainer.weights())}, settings.keep
     )
-    loop = _Loop(settings, model, mixture, trainer, folder, folder.open(settings.resume, trainer))
-    done, steps = loop.state.step, settings.steps
+    loop = _Loop(settings, model, examples, steps, trainer, folder, folder.open(settings.resume, trainer))
+    done = loop.state.step
     if done > steps:
         _log.warning("%s: the run has %d steps already, more than the %d asked for: nothing is done", settings.out, done, steps)
     try:
@@ -267,10 +272,10 @@ def _tell_stop(step, steps, folder, again):
 class _Loop:
     """The steps of one call of `train`, and what happens between them."""
 
-    def __init__(self, settings, model, mixture, trainer, folder, state):
-        self.settings, self.model, self.mixture = settings, model, mixture
+    def __init__(self, settings, model, examples, steps, trainer, folder, state):
+        self.settings, self.model, self.examples, self.steps = settings, model, examples, steps
         self.trainer, self.folder, self.state = trainer, folder, state
-        self.validate_every = settings.validate_every or max(1, settings.steps // 10)
+        self.validate_every = settings.validate_every or max(1, self.steps // 10)
         self.reports = []
         self.interrupts = Interrupts("the run is saved first")
         self.whole = True  # weights and state are those of one step
@@ -308,26 +313,26 @@ class _Loop:
         state, settings = self.state, self.settings
         if settings.batch_tokens is None:
             size = settings.batch_size * settings.accumulate
-            return Batches(lambda step: self._make_batch(step, size), state.step, settings.steps, settings.workers)
+            return Batches(lambda step: self._make_batch(step, size), state.step, self.steps, settings.workers)
         tokens = settings.batch_tokens * settings.accumulate
         return TokenBatches(lambda chunk: self._make_batch(chunk, CHUNK), state.step, state.examples, tokens, settings.workers)
 
     def _make_batch(self, step, size):
         """The batch of a step; called on the threads of Batches."""
         settings = self.settings
-        mixture = self.mixture if settings.mixture_at is None else settings.mixture_at(step)
-        mixture = mixture if settings.truncate or settings.mixture_at is None else mixture.uncut()
-        return make_batch(mixture, self.model.tokenizer, step, batch_size=size, **settings.batch_options)
+        examples = self.examples if settings.mixture_at is None else settings.mixture_at(step)
+        examples = examples if settings.truncate or settings.mixture_at is None else examples.uncut()
+        return make_batch(examples, self.model.tokenizer, step, batch_size=size, **settings.batch_options)
 
     def run(self):
         state, settings = self.state, self.settings
-        self.bar = bar = Progress("train", settings.steps, on=settings.progress, done=state.step)
+        self.bar = bar = Progress("train", self.steps, on=settings.progress, done=state.step)
         with self.interrupts, bar, self._batches() as batches:
             try:
                 self._validate_if_due()
-                while state.step < settings.steps and state.stopped is None:
+                while state.step < self.steps and state.stopped is None:
                     self._step(batches.next(self.interrupts.check))
-                    bar.total = max(state.step, getattr(settings.schedule, "expected", settings.steps))
+                    bar.total = max(state.step, getattr(settings.schedule, "expected", self.steps))
                     bar.update(state.step, *self._speed())
                     self._validate_if_due()
                     self._save_if_due()
@@ -342,7 +347,7 @@ class _Loop:
     def _step(self, batch):
         """One step, or none: gradients may be interrupted, for they change nothing; the rest only at once, and then it is not saved."""
         number, settings = batch.step + 1, self.settings
-        learning_rate = rate_at(batch.step, settings.steps, settings.learning_rate, settings.schedule, settings.warmup)
+        learning_rate = rate_at(batch.step, self.steps, settings.learning_rate, settings.schedule, settings.warmup)
         try:
             with self.interrupts.allowed():
                 loss = self.trainer.gradients(batch.sources, batch.targets, number)
@@ -363,7 +368,7 @@ class _Loop:
         state.seconds = self.seconds_before + time.monotonic() - self.began
         self.whole = True
         self.smooth_loss = loss if self.smooth_loss is None else SMOOTHING * self.smooth_loss + (1 - SMOOTHING) * loss
-        if number % settings.log_every == 0 or number == settings.steps:
+        if number % settings.log_every == 0 or number == self.steps:
             self._log_step(loss, grad_norm, learning_rate)
 
     def _log_step(self, loss, grad_norm, learning_rate):
@@ -383,7 +388,7 @@ class _Loop:
 
     def _validate_if_due(self):
         state, settings = self.state, self.settings
-        due = state.step > 0 and (state.step % self.validate_every == 0 or state.step == settings.steps)
+        due = state.step > 0 and (state.step % self.validate_every == 0 or state.step == self.steps)
         if settings.validate is None or not due or state.validated >= state.step:
             return
         began = time.monotonic()
