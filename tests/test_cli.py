@@ -207,6 +207,74 @@ def test_train_from_a_recipe(run, place):
     assert code == 0 and json.loads(out)["steps"] == 6
 
 
+@pytest.mark.parametrize("more, missing", [
+    ("tasks: [{dataset: mine, data: soon.jsonl, prompts: soon}]", ["soon: no such folder of prompts", "soon.jsonl: not here yet"]),
+    ("tasks: [{data: soon.jsonl, objective: lm}]\nvalidate: [{dataset: mine, data: later.csv, prompts: templates}]",
+     ["soon.jsonl: not here yet", "later.csv: not here yet"]),
+    ("mixture: t0_train\ndata: DATA\nprompts: P3", ["P3: no such folder of prompts; T0's mixtures need 0.1.0's prompts: pip"]),
+])  # fmt: skip
+def test_a_dry_run_needs_neither_rows_nor_prompts_nor_a_tokenizer(run, place, monkeypatch, more, missing):
+    monkeypatch.setattr("t0native.training.forecast.PROBE_MOST", 0.0)
+    (place / "config.json").write_text((place / "model/config.json").read_text())
+    (place / "dry.yaml").write_text("model: {config: config.json, tokenizer: soon.model}\nsteps: 3\n" + more)
+    code, out, err = run("train", "dry.yaml", "--dry-run")
+    assert (code, err) == (0, "") and "\nsteps              3\n" in out
+    assert out.startswith("components         cannot be told before all of their rows and prompts are here\n")
+    told = [line[19:] for line in out.splitlines() if line.startswith("missing")]
+    assert len(told) == len(missing) + 1 and told[-1] == "soon.model: not here yet"
+    assert all(line.startswith(what) for line, what in zip(told, missing))
+    assert run("train", "dry.yaml", "--out", "run")[0] == run("train", "dry.yaml", "--dry-run", "--show", 1)[0] == 2
+
+
+def test_epochs_in_a_recipe_and_on_the_command_line(run, place, monkeypatch):
+    monkeypatch.setattr("t0native.training.forecast.PROBE_MOST", 0.0)
+    text = "model: model\ntasks: [{dataset: mine, data: rows.jsonl, prompts: templates}]\nbatch_size: 5\nepochs: 2\nout: epochs\n"
+    (place / "epochs.yaml").write_text(text)
+    out = run("train", "epochs.yaml", "--dry-run")[1]
+    assert "\nsteps              5\n" in out and "\nexamples           24\n" in out
+    assert "\nsteps              9\n" in run("train", "epochs.yaml", "--dry-run", "--steps", 9)[1]
+    assert len(run("train", "epochs.yaml", "--show", 99)[1].split("example ")) == 25
+    assert run("train", "epochs.yaml")[1].startswith("Run(5 steps, last loss")
+    assert run("train", "epochs.yaml", "--epochs", 2, "--steps", 4)[2] == (
+        "t0native: error: steps 4 and epochs 2: a training has so many steps or so many epochs; give one of them\n"
+    )
+    (place / "epochs.yaml").write_text(text.replace("rows.jsonl", "soon.jsonl"))
+    out = run("train", "epochs.yaml", "--dry-run")[1]
+    assert "\nsteps              cannot be told before the rows are here, which epochs count\n" in out
+    assert json.loads(run("train", "epochs.yaml", "--dry-run", "--json")[1])["hours"] is None
+    (place / "epochs.yaml").write_text(text.replace("epochs: 2\n", ""))
+    assert run("train", "epochs.yaml")[2] == (
+        "t0native: error: epochs.yaml: no 'steps' and no 'epochs'; add one of them, or give --steps or --epochs\n"
+    )
+
+
+def test_an_objective_needs_no_dataset(run, place):
+    (place / "lm.yaml").write_text("model: model\ntasks: [{data: rows.jsonl, objective: lm}]\nsteps: 1\n")
+    assert run("train", "lm.yaml", "--show", 1)[1].startswith("example 0: rows/lm\n")
+
+
+def test_a_training_that_is_stopped_names_the_command_that_goes_on(run, place, monkeypatch):
+    from t0native.training.trainer import Trainer
+
+    (place / "stop it.yaml").write_text(
+        "model: model\ntasks: [{dataset: mine, data: rows.jsonl, prompts: templates}]\nsteps: 4\nbatch_size: 2\nout: stopped\n"
+    )
+
+    def stopped(self, sources, targets, step):
+        if step == 3:
+            raise KeyboardInterrupt
+        return gradients(self, sources, targets, step)
+
+    gradients = Trainer.gradients
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "gradients", stopped)
+        code, out, err = run("train", "stop it.yaml", "--seed", 3, "--resume", "never")
+    command = "t0native train 'stop it.yaml' --seed 3 --resume never --resume auto"
+    assert (code, out) == (130, "")
+    assert err.splitlines()[-2:] == [f"stopped after step 2 of 4; saved in stopped: {command} goes on from there", "t0native: stopped"]
+    assert run("train", "stop it.yaml", "--seed", 3, "--resume", "never", "--resume", "auto")[1].startswith("Run(4 steps")
+
+
 def test_train_by_tokens_tells_what_prompts_dropped(run, place):
     (place / "some/mine").mkdir(parents=True)
     (place / "some/mine/templates.yaml").write_text(

@@ -23,6 +23,7 @@ from t0native.base import files
 from t0native.base.digests import digest_of_value
 from t0native.base.interrupts import Interrupts, ended_by_signals
 from t0native.checkpoints.safetensorfiles import header_of
+from t0native.tasks.epochs import Epochs
 from t0native.training.batches import make_batch
 from t0native.training.plan import complete_plan, plan_of
 from t0native.training.schedules import rate_at
@@ -159,6 +160,68 @@ def test_a_run_with_dropped_rows_goes_on_from_any_step_and_counts_them(tmp_path,
     assert (part.losses, part.examples, part.dropped, part.tokens) == (whole.losses, whole.examples, whole.dropped, whole.tokens)
     tokens = whole.tokens / whole.steps
     assert batch["batch_size"] or 60 < tokens <= 90
+
+
+def _two_tasks(**options):
+    tasks = [t0.Task("a", rows_of(10), {"p": yes_no("p"), "q": yes_no("q")}), t0.Task("b", rows_of(7), {"r": yes_no("r")})]
+    return t0.Mixture(tasks, **options)
+
+
+def test_epochs_have_every_row_so_often_in_an_order_by_the_seed_under_drawn_prompts():
+    drawn = Epochs(_two_tasks(), 3).examples(5, 0, 1000)
+    assert len(drawn) == 51
+    orders = [[(d.component.task_name, d.row) for d in drawn[first : first + 17]] for first in (0, 17, 34)]
+    wanted = {("a", i) for i in range(10)} | {("b", i) for i in range(7)}
+    assert all(set(order) == wanted for order in orders) and orders[0] != orders[1] != orders[2]
+    assert [(d.component.task_name, d.row) for d in Epochs(_two_tasks(), 1).examples(6, 0, 17)] != orders[0]
+    prompts = {row: {d.component.prompt for d in drawn if (d.component.task_name, d.row) == ("a", row)} for row in range(10)}
+    assert {"p", "q"} in prompts.values() and set.union(*prompts.values()) == {"p", "q"}
+    one_by_one = [Epochs(_two_tasks(), 3).example(5, k) for k in (50, 16, 17, 0)]
+    assert one_by_one == [drawn[k] for k in (50, 16, 17, 0)]
+
+
+def test_prompts_of_epochs_keep_their_rates():
+    task = t0.Task("a", rows_of(3000), {"p": yes_no("p"), "q": yes_no("q")})
+    drawn = Epochs(t0.Mixture(task, rates={("a", "p"): 9, ("a", "q"): 1}), 1).examples(0, 0, 3000)
+    assert 0.87 < sum(d.component.prompt == "p" for d in drawn) / 3000 < 0.93
+
+
+def test_a_run_of_epochs_ends_with_a_smaller_batch_and_goes_on_bit_for_bit(tmp_path):
+    whole, model = FakeModel(), FakeModel()
+    options = {"mixture": _two_tasks(), "steps": None, "epochs": 3, "batch_size": 4, "accumulate": 2, "log_every": 1}
+    done = run(whole, **options)
+    assert (done.steps, done.examples) == (7, 51)
+    with pytest.raises(OSError, match="pulled"):
+        run(model, **options, out=tmp_path, checkpoint_every=1, schedule=_pull(4))
+    change_manifest(tmp_path, lambda manifest: manifest["plan"].update(schedule="constant"))
+    model = FakeModel()
+    again = run(model, **options, out=tmp_path, workers=3)
+    assert again.losses == done.losses and model.w.tobytes() == whole.w.tobytes() and again.examples == 51
+    with pytest.raises(t0.ConfigError, match="another plan: epochs was 3, is 4"):
+        run(**options | {"epochs": 4}, out=tmp_path)
+    with pytest.raises(t0.ConfigError, match="another plan: epochs was 3, is None"):
+        run(**options | {"epochs": None, "steps": 9}, out=tmp_path)
+
+
+def test_a_row_that_one_prompt_drops_gets_another_and_one_that_none_serves_is_replaced():
+    odd = FakePrompt("odd", lambda row: yes_no().render(row) if row["label"] else None)
+    task = t0.Task("a", rows_of(20), {"p": yes_no("p"), "odd": odd})
+    done = run(mixture=task, steps=None, epochs=4)
+    drawn = Epochs(t0.Mixture(task), 4).examples(0, 0, 80)
+    assert sorted(d.row for d in drawn) == sorted(list(range(20)) * 4)
+    assert done.dropped == {"a/odd": sum(d.attempt for d in drawn)} and 10 < done.dropped["a/odd"] < 35
+    alone = Epochs(t0.Mixture(t0.Task("a", rows_of(20), {"odd": odd})), 4).examples(0, 0, 80)
+    assert len(alone) == 80 and {d.row for d in alone} == set(range(0, 20, 2))
+    assert all(sum(d.row == row for d in alone) >= 4 for row in range(0, 20, 2))
+
+
+def test_a_mixture_with_rates_says_steps_and_what_epochs_would_be():
+    with pytest.raises(t0.ConfigError) as error:
+        run(mixture=_two_tasks(rates={"b": 14}), steps=None, epochs=2)
+    assert str(error.value) == (
+        "epochs 2: the mixture has rates, by which rows of one component come more often than those of another; give steps. 34 examples, "
+        "2 x 17 rows, would be epochs of a/p 1, a/q 1, b/r 2"
+    )
 
 
 def test_a_batch_is_64_examples_unless_told():
@@ -529,11 +592,35 @@ def test_a_second_ctrl_c_ends_at_once_with_the_last_checkpoint(tmp_path, monkeyp
         run(FakeModel(), out=tmp_path, checkpoint_every=5)
     assert getattr(caught.value, "code", None) == ({"SIGTERM": 143, "SIGHUP": 129}[told] if error is SystemExit else None)
     assert steps_in(tmp_path)[-1] == kept
-    line = f"{told}: the run is saved first; once more ends at once"
-    assert capsys.readouterr().err.splitlines().count(line) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines.count(f"{told}: the run is saved first; once more ends at once") == 1
+    place = f"saved in {tmp_path}" if kept == 7 else f"{tmp_path} has the checkpoint of step 5"
+    assert lines[-1] == f"stopped after step {7 if kept == 7 else 6} of 20; {place}: the same call goes on from there"
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == handlers
     model, fresh = FakeModel(), FakeModel()
     assert run(model, out=tmp_path).losses == run(fresh).losses and model.w.tobytes() == fresh.w.tobytes()
+
+
+class Stopped(FakeTrainer):
+    """Ctrl-C in step 4."""
+
+    def gradients(self, sources, targets, step):
+        if step == 4:
+            raise KeyboardInterrupt
+        return super().gradients(sources, targets, step)
+
+
+@pytest.mark.parametrize("options, told", [
+    ({}, "; nothing is saved: out= names a folder that keeps a run"),
+    ({"out": "run"}, "; saved in run: the same call goes on from there"),
+    ({"out": "run", "resume": "never"}, "; saved in run: the same call with resume='auto' goes on from there"),
+])  # fmt: skip
+def test_what_goes_on_after_ctrl_c_is_told(tmp_path, monkeypatch, capsys, options, told):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("t0native.training.train.Trainer", Stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(**options)
+    assert capsys.readouterr().err == f"stopped after step 3 of 20{told}\n"
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -600,6 +687,8 @@ def test_curricula_choose_the_mixture_by_step():
 @pytest.mark.parametrize(
     "options, message",
     [
+        ({"steps": None}, "neither steps nor epochs: one of them says how long to train"),
+        ({"epochs": 2}, "steps 20 and epochs 2: a training has so many steps or so many epochs; give one of them"),
         ({"steps": 0}, "steps 0: must be a whole number, at least 1"),
         ({"batch_tokens": 9}, "batch_size 4 and batch_tokens 9: a batch is so many examples or so many tokens; give one of them"),
         ({"batch_size": None, "batch_tokens": 0}, "batch_tokens 0: must be a whole number, at least 1, or None"),
@@ -831,6 +920,33 @@ def test_the_best_model_is_kept(tmp_path):
     assert done.best == (8, 0.7) and model.saved == [tmp_path / "best"] * 2 + [tmp_path]
     again, _ = _validation([9])
     assert run(again, **options, steps=20).best == (20, 0.9) and again.saved == [tmp_path / "best", tmp_path]
+
+
+@pytest.mark.parametrize("select", [False, True])
+def test_each_validation_is_told_and_the_best_at_the_end(tmp_path, monkeypatch, select):
+    monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
+    monkeypatch.setattr(sys, "stderr", stream := Terminal())
+    trained = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p")}, dataset="d")])
+    model, held = _validation([3, 7, 5])
+    done = run(model, mixture=trained, validate=held, validate_every=4, steps=12, select=select, out=tmp_path, progress=True)
+    lines = [line.split("\r")[-1] for line in stream.getvalue().splitlines()]
+    assert [line for line in lines if "validation" in line] == [
+        "step 4: validation 30.0 % (held 30.0), the best so far",
+        "step 8: validation 70.0 % (held 70.0), the best so far",
+        "step 12: validation 50.0 % (held 50.0); best validation 70.0 % at step 8",
+        "best validation 70.0 % at step 8",
+    ]
+    assert ", best validation 70.0 % at step 8, " in repr(done)
+    assert t0.loss_curve(done, text=True).endswith("\n           validation, %: best 70.0 at step 8, last 50.0 at step 12")
+    assert "step 8, mean 70.0 %" in done._repr_html_()
+
+
+def test_a_validation_whose_cells_fail_selects_nothing(tmp_path, caplog):
+    trained = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p")}, dataset="d")])
+    model, held = _validation([])
+    model.rank = lambda inputs, choices, **_: [SimpleNamespace(choice=None, index=99) for _ in inputs]
+    done = run(model, mixture=trained, validate=held, steps=2, select=True, out=tmp_path)
+    assert done.best is None and "best validation" not in repr(done) and not (tmp_path / "best").exists()
 
 
 @pytest.mark.parametrize("eos", [False, True])

@@ -23,7 +23,8 @@ enum {
     T0_RANDOM_ROW = 4,      /* site 0: which row of the component; index = example number + (attempt << 40)
                              * site 7: objectives on text; index = (example << 20) + draw
                              * site 8: few-shot examples; index = (row << 20) + draw
-                             * site 9: order of BIG-bench's choices; index = (example << 20) + choice */
+                             * site 9: order of BIG-bench's choices; index = (example << 20) + choice
+                             * site 10: order of an epoch's rows; index = (epoch << 40) + row */
     T0_RANDOM_TEMPLATE = 5, /* choice/random inside a template; site = number of the draw, index = the caller's, as a row's */
     T0_RANDOM_SAMPLE = 6,   /* sampling of answers; site = input, index = (sequence << 32) + token number */
     T0_RANDOM_BOOTSTRAP = 9 /* resampling in reports; index: rows from 0, prompts from 2^60, swaps from 2^61, splits from 2^62 */

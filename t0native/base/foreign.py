@@ -25,7 +25,7 @@ _UNPADDED = "leave it out, nothing is padded"
 _ARRAYS = "leave it out, there are NumPy arrays and lists alone"
 _CODE = "leave it out, no code of a checkpoint is ever run"
 _BUDGET = "say batch_tokens=N, the tokens of one call; results do not depend on it"
-_STEPS = "say steps=N: rows x epochs / batch_size"
+_EPOCHS = "say epochs=N"
 _OPTION = "say optimizer_options={{{!r}: value}}".format
 _GENERATION = "say generation={{{!r}: value}}".format
 
@@ -87,11 +87,10 @@ KEYWORDS: dict[str, dict[str, str]] = {  # function -> {keyword: what to do}
         "return_full_text": "leave it out, the input is no part of an answer",
     },
     "train": {
-        "epoch": _STEPS,
-        "epochs": _STEPS,
-        "num_epochs": _STEPS,
-        "num_train_epochs": _STEPS,
-        "max_epochs": _STEPS,
+        "epoch": _EPOCHS,
+        "num_epochs": _EPOCHS,
+        "num_train_epochs": _EPOCHS,
+        "max_epochs": _EPOCHS,
         "max_steps": "say steps=N",
         "lr": "say learning_rate=",
         "per_device_train_batch_size": "say batch_size=N",
@@ -281,9 +280,9 @@ def hint_keywords(function: Function) -> Function:
 
     >>> @hint_keywords
     ... def train(*, steps): return steps
-    >>> train(epochs=2)
+    >>> train(num_epochs=2)
     Traceback (most recent call last):
-    TypeError: train() got an unexpected keyword argument 'epochs': say steps=N: rows x epochs / batch_size
+    TypeError: train() got an unexpected keyword argument 'num_epochs': say epochs=N
     """
     names = [name for name in inspect.signature(function).parameters if name != "self"]
     known = frozenset(names)

@@ -15,7 +15,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-__all__ = ["Interrupts", "Terminated", "answering_signals", "ended_by_signals"]
+__all__ = ["Interrupts", "Terminated", "answering_signals", "ended_by_signals", "write_to_stderr"]
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 REPEATED = 1.0  # seconds within which another SIGTERM or SIGHUP is the same one: a terminal and its shell both tell
@@ -79,6 +79,15 @@ def answering_signals(call, *arguments):
     return outcome["result"]
 
 
+def write_to_stderr(line):
+    """Says a line, where that can be."""
+    try:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    except (AttributeError, OSError, RuntimeError, ValueError):  # no stderr, or a line on it that is half written
+        pass
+
+
 class Interrupts:
     """The signals act inside `allowed()` and at `check()`; elsewhere they are kept until then, so that a step's bookkeeping and
     the writing of a checkpoint are never torn. Where signals cannot be handled (not the main thread), it does nothing.
@@ -115,16 +124,9 @@ class Interrupts:
             return
         self._received, self.pending = time.monotonic(), number
         if self.finishing is not None:
-            self._tell(number)
+            write_to_stderr(f"\n{signal.Signals(number).name}: {self.finishing}; once more ends at once")
         if self.open:
             self.check()
-
-    def _tell(self, number):
-        try:
-            sys.stderr.write(f"\n{signal.Signals(number).name}: {self.finishing}; once more ends at once\n")
-            sys.stderr.flush()
-        except (AttributeError, OSError, RuntimeError, ValueError):  # no stderr, or a line on it that is half written
-            pass
 
     def check(self):
         """Raises what a signal that was kept stands for."""

@@ -65,6 +65,15 @@ class Progress:
             self.stream.write(self.line + "\n")
         self.stream.flush()
 
+    def tell(self, text):
+        """A line that stays, above the bar."""
+        if not self.on:
+            return
+        drawn = self.terminal and self.shown
+        self.stream.write(("\r" + " " * self.shown + "\r" if drawn else "") + text + "\n" + (self.line if drawn else ""))
+        self.shown = len(self.line) if drawn else self.shown
+        self.stream.flush()
+
     def _show_widget(self, done, facts):
         if self.widget is None:
             self.widget = self.widgets(total=self.total, initial=self.first, desc=self.what, dynamic_ncols=True)

@@ -65,6 +65,7 @@ def main(argv=None):
             parser.print_help()
             return FINE
         verb, args.whole = subparsers_of(parser)[args.verb], parser
+        args.words = sys.argv[1:] if argv is None else argv
         _check_common(args)
         with speaking(args, verb), nullcontext() if args.verb in DEAF else ended_by_signals():
             code = args.run(args)

@@ -30,17 +30,17 @@ def add_train(verbs):
 
 def _run_train(args):
     # Here and below what only this verb needs: it would make the start of each other one slower.
+    from dataclasses import replace
     from importlib.util import find_spec
 
     from t0native.base.arguments import check, whole
     from t0native.reports.plot import check_picture
     from t0native.training.curves import loss_curve
     from t0native.training.recipe import read_recipe
-    from t0native.training.train import train
+    from t0native.training.train import run_training
 
-    recipe = read_recipe(args.config, dry_run=args.dry_run)
-    recipe.options.update({name: value for name in OPTIONS if (value := getattr(args, name)) is not None})
-    recipe.options.update(parse_sets(args.sets, KINDS))
+    recipe = read_recipe(args.config, dry_run=args.dry_run and args.show is None)
+    recipe.override({name: value for name in OPTIONS if (value := getattr(args, name)) is not None} | parse_sets(args.sets, KINDS))
     settings = recipe.settings()
     if args.show is not None:
         examples = recipe.render_examples(check(whole(1), "--show", args.show))
@@ -53,7 +53,8 @@ def _run_train(args):
     if args.plot is not None:
         check_picture(args.plot)
         check_target(args.plot, args.force, PICTURE_MARK)
-    run = train(recipe.model(), recipe.mixture, validate=recipe.validate, **recipe.options)
+    settings = replace(settings, validate=recipe.validate)
+    run = run_training(recipe.model(), recipe.mixture, settings, _name_command(args.words, settings))
     has_losses = any("loss" in entry for entry in run.log)
     if has_losses and (args.plot is not None or find_spec("matplotlib")):
         loss_curve(run, run.path / "loss.png" if args.plot is None else args.plot)
@@ -69,6 +70,14 @@ def _run_train(args):
     for name, rows in sorted(run.dropped.items(), key=lambda item: (-item[1], item[0])):
         print(f"dropped {rows:>8,} rows of {name}")
     return FINE
+
+
+def _name_command(words, settings):
+    """The command that goes on with a run of these words."""
+    import shlex
+
+    again = ["--resume", "auto"] if settings.resume == "never" else []
+    return shlex.join(["t0native", *map(str, words), *again])
 
 
 def _facts_of(run):
@@ -93,5 +102,6 @@ def _print_forecast(recipe, as_json):
     if as_json:
         print_json(facts)
     else:
-        print("\n".join([recipe.mixture.describe(facts["examples"]), *forecast_lines(facts)]))
+        told = "components         cannot be told before all of their rows and prompts are here"
+        print("\n".join([recipe.mixture.describe(facts["examples"]) if recipe.mixture else told, *forecast_lines(facts)]))
     return FINE

@@ -71,7 +71,7 @@ class Component:
 @dataclass(frozen=True)
 class Drawn:
     """Example k of a run: where it came from and what it says. attempt: rows drawn before were dropped by the prompt. cut: whether
-    a value was cut at 2,048 characters."""
+    a value was cut at 2,048 characters. passed: names of the components of those rows."""
 
     component: Component
     row: int
@@ -79,6 +79,7 @@ class Drawn:
     input: str
     target: str
     cut: bool = False
+    passed: tuple = ()
 
 
 class Mixture:
@@ -223,24 +224,12 @@ class Mixture:
         return [self._render(self.components[c], seed, first + i, 0, int(rows[i]), answers) for i, c in enumerate(which)]
 
     def _render(self, component, seed, k, attempt, row, answers):
-        task, prompt, why = component.task, component.prompt, "they have no token"
-        for attempt in range(attempt, MAX_ATTEMPTS):
-            if attempt:
-                row = int(random_bits(int(seed), RANDOM_ROW, k + (attempt << ATTEMPT_SHIFT), 1)[0] % np.uint64(component.size))
-            sifted = sift(task, prompt, row, seed, k, answers=answers)
-            if sifted.reason is None:
-                if not answers and sifted.rendering.no_answer:
-                    warn_once(
-                        task, f"prompt {shown(prompt)}, row {row}: {NO_ANSWER}, and is trained on: {sifted.rendering.no_answer}", NO_ANSWER
-                    )
-                return Drawn(component, row, attempt, *sifted.rendering.example[:2], sifted.rendering.cut)
-            why = f"row {row}: {sifted.reason}" + (f": {sifted.detail}" if sifted.detail else "")
-            if sifted.told:
-                warn_once(task, f"prompt {shown(prompt)}, {why}; another row is drawn for each such, and Run.dropped counts them", "drawn")
-        raise DataError(
-            f"task {shown(task.name)}, prompt {shown(prompt)}: {MAX_ATTEMPTS} rows drawn one after the other gave no example (the last, "
-            f"{why}); mend them, or leave this prompt out"
-        )
+        def candidate(attempt):
+            if not attempt:
+                return component, row
+            return component, int(random_bits(int(seed), RANDOM_ROW, k + (attempt << ATTEMPT_SHIFT), 1)[0] % np.uint64(component.size))
+
+        return take_example(candidate, seed, k, attempt, answers)
 
     def uncut(self) -> Mixture:
         """The same mixture of tasks under `truncate=False` (Task.uncut).
@@ -305,6 +294,32 @@ class Mixture:
             for c in self.components
         ]
         return digest_of_value(facts)
+
+
+def take_example(candidate, seed, k, attempt, answers):
+    """Example k, a Drawn: that of the first candidate(attempt), a Component and a number of a row, which serves; DataError where none of
+    MAX_ATTEMPTS does."""
+    passed = [candidate(earlier)[0].name for earlier in range(attempt)]
+    why = None
+    for attempt in range(attempt, MAX_ATTEMPTS):
+        component, row = candidate(attempt)
+        task, prompt = component.task, component.prompt
+        sifted = sift(task, prompt, row, seed, k, answers=answers)
+        if sifted.reason is None:
+            if not answers and sifted.rendering.no_answer:
+                warn_once(
+                    task, f"prompt {shown(prompt)}, row {row}: {NO_ANSWER}, and is trained on: {sifted.rendering.no_answer}", NO_ANSWER
+                )
+            return Drawn(component, row, attempt, *sifted.rendering.example[:2], sifted.rendering.cut, tuple(passed))
+        passed.append(component.name)
+        why = f"row {row}: {sifted.reason}" + (f": {sifted.detail}" if sifted.detail else "")
+        if sifted.told:
+            warn_once(task, f"prompt {shown(prompt)}, {why}; another row is drawn for each such, and Run.dropped counts them", "drawn")
+    component = candidate(0)[0]
+    raise DataError(
+        f"task {shown(component.task.name)}, prompt {shown(component.prompt)}: {MAX_ATTEMPTS} rows drawn one after the other gave no "
+        f"example (the last, {why or 'they have no token'}); mend them, or leave this prompt out"
+    )
 
 
 def _as_list(tasks):

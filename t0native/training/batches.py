@@ -1,6 +1,7 @@
 """Training batches: drawn, prompted and tokenized on background threads while the step before runs in C.
 
-    batch_size B     the batch of step s is examples s B .. s B + B - 1 of the mixture, a pure function of (mixture, seed, B, s)
+    batch_size B     the batch of step s is examples s B .. s B + B - 1 of the mixture, a pure function of (mixture, seed, B, s);
+                     of epochs the last batch has what is left
     batch_tokens T   batches are cut off the examples in their order, each as many as have at most T tokens together, inputs and
                      targets, and one at least: a pure function of (mixture, seed, T, number of the first example)
     inputs: EOS appended where it is asked for, then trimmed to max_source;  targets: EOS appended, then trimmed to max_target (so a
@@ -16,20 +17,22 @@ from itertools import chain, count
 
 import numpy as np
 
+from t0native.tasks.epochs import Epochs
 from t0native.tasks.objectives import Objective
 from t0native.text.tokenizer import Ragged
 
-__all__ = ["CHUNK", "Batch", "Batches", "TokenBatches", "add_counts", "make_batch"]
+__all__ = ["CHUNK", "Batch", "Batches", "TokenBatches", "add_counts", "examples_of", "make_batch"]
 
 AHEAD = 2  # batches kept ready, beside those being made
-_LISTS = ("components", "attempts", "cuts")  # of Batch, an item each example
+_LISTS = ("components", "passed", "cuts")  # of Batch, an item each example
 CHUNK = 32  # examples that are made at once where batches are cut by tokens
 
 
 @dataclass(frozen=True)
 class Batch:
     """Examples first, first + 1, ... of a run. sources, targets: Ragged (ids int32 [N], offsets int64 [B+1]); components: name of each
-    example's component [B]; attempts: rows drawn before each example's own [B], which its prompt drops or which have no token;
+    example's component [B]; passed: of each example, the components' names of rows drawn before its own, which their prompt drops or which
+    have no token [B];
     cuts: whether a value of it was cut at 2,048 characters [B]."""
 
     step: int
@@ -37,7 +40,7 @@ class Batch:
     sources: object
     targets: object
     components: list
-    attempts: list
+    passed: list
     cuts: list
 
     def __len__(self):
@@ -55,7 +58,7 @@ class Batch:
     @property
     def dropped(self):
         """{component name: rows that were drawn for the batch in vain}, of those that have any."""
-        return add_counts({}, ((name, attempt) for name, attempt in zip(self.components, self.attempts) if attempt))
+        return add_counts({}, ((name, 1) for names in self.passed for name in names))
 
     def part(self, begin, end):
         """Its examples begin .. end - 1 as a Batch; tokens are not copied."""
@@ -92,11 +95,20 @@ def _join(step, parts):
     return Batch(step, parts[0].first, sources, targets, *lists)
 
 
+def examples_of(mixture, settings):
+    """(what a run's examples come from, the Mixture or its Epochs; steps of the run)."""
+    if settings.epochs is None:
+        return mixture, settings.steps
+    epochs = Epochs(mixture, settings.epochs)
+    return epochs, epochs.count_steps(settings.batch_size * settings.accumulate)
+
+
 def make_batch(
     mixture, tokenizer, step, *, seed, batch_size, max_source, max_target,
     add_eos_to_inputs=False, add_eos_to_targets=True, unanswered="drop",
 ):  # fmt: skip
-    """The batch of a step (from 0). unanswered: "drop" or "keep" rows whose target is no answer."""
+    """The batch of a step (from 0). mixture: a Mixture, or Epochs, whose last batch may be smaller.  unanswered: "drop" or "keep" rows
+    whose target is no answer."""
     first = step * batch_size
     answers = unanswered != "keep"
     drawn = mixture.examples(seed, first, batch_size, answers=answers)
@@ -106,7 +118,7 @@ def make_batch(
         for i in empty:
             drawn[i] = mixture.example(seed, first + int(i), drawn[i].attempt + 1, answers=answers)
         sources, targets = _encode(drawn, first, tokenizer, seed, **rules)
-    return Batch(step, first, sources, targets, [d.component.name for d in drawn], [d.attempt for d in drawn], [d.cut for d in drawn])
+    return Batch(step, first, sources, targets, [d.component.name for d in drawn], [d.passed for d in drawn], [d.cut for d in drawn])
 
 
 def _encode(drawn, first, tokenizer, seed, *, source, target):

@@ -1,7 +1,8 @@
 """The loss over the steps of a run, and what validation found, from its log: by matplotlib, or in text without it.
 
 A point of the text is the mean loss of the logged steps in its column; the picture shows each logged step, and the mean of the logged steps
-around it, as many before as behind: 10 of each, towards the ends fewer, and 3 at least. It is where the loss is, neither ahead nor late."""
+around it, as many before as behind: 10 of each, towards the ends fewer, and 3 at least. It is where the loss is, neither ahead nor late.
+Under the text a line tells the best validation and the last."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ import numpy as np
 from t0native.base.errors import ConfigError
 from t0native.reports.alttext import curve_in_words
 from t0native.reports.plot import check_picture, legend_above, new_axes, save_figure
+from t0native.training.validations import best_validation, validations_of
 
 if TYPE_CHECKING:  # of annotations alone
     from typing import Literal
@@ -49,7 +51,7 @@ def loss_curve(run: Run | PathName, path: PathName | None = None, ax: Axes | Non
     log, name = _read_log(run)
     steps, losses = _points(log, "loss", name)
     if text:
-        return _draw_text(steps, losses)
+        return "\n".join([_draw_text(steps, losses), *_validation_in_text(validations_of(log)[0])])
     if path is not None:
         check_picture(path)
     ax = new_axes(path, (7, 4)) if ax is None else ax
@@ -63,7 +65,7 @@ def loss_curve(run: Run | PathName, path: PathName | None = None, ax: Axes | Non
     )
     ax.set_xlabel("step")
     ax.set_ylabel("loss, nats a target token")
-    points, selected = _validations(log)
+    points, selected = validations_of(log)
     _draw_validation(ax, points, selected)
     legend_above(ax)
     if path is not None:
@@ -84,16 +86,6 @@ def centred_mean(values, around=AROUND):
     return (sums[at + reach + 1] - sums[at - reach]) / (2 * reach + 1)
 
 
-def _validations(log):
-    """([(step, percent)], whether a model was selected by them)."""
-    entries = [entry for entry in log if entry.get("validation")]
-    if any(entry.get("mean") is not None for entry in entries):  # of a run that selects
-        points = [(entry["step"], 100 * entry["mean"]) for entry in entries if entry.get("mean") is not None]
-        return points, True
-    values = [(entry["step"], list(entry["validation"].values())) for entry in entries]
-    return [(step, 100 * float(np.mean(them))) for step, them in values if None not in them], False
-
-
 def _draw_validation(ax, points, selected):
     if not points:
         return
@@ -102,7 +94,7 @@ def _draw_validation(ax, points, selected):
     right.set_ylabel("validation, %\n(mean over tasks " + ("and prompts)" if selected else "of the median over prompts)"))
     ax.plot([], [], "s-", color="C1", label="validation")
     if selected:
-        step, value = max(points, key=lambda point: point[1])  # of equal ones the first, as `select` keeps
+        step, value = best_validation(points)
         right.plot([step], [value], "*", color="C1", markersize=12)
         ax.plot([], [], "*", color="C1", markersize=9, linestyle="none", label=f"best: {value:.1f} at step {step:,}")
 
@@ -139,6 +131,14 @@ def _points(log, key, name):
     if not points:
         raise ConfigError(f"{name}: no step is logged yet; there is a line every log_every steps")
     return tuple(np.array(values) for values in zip(*points))
+
+
+def _validation_in_text(points):
+    """The line under the curve, where the run was validated."""
+    if not points:
+        return []
+    (best, value), (last, latest) = best_validation(points), points[-1]
+    return [f"{'':9}  validation, %: best {value:.1f} at step {best:,}, last {latest:.1f} at step {last:,}"]
 
 
 def _draw_text(steps, losses):

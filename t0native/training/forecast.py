@@ -19,7 +19,7 @@ from t0native.base.threads import get_num_threads
 from t0native.checkpoints.sizes import training_bytes
 from t0native.models.model import FLAT, Model
 from t0native.text.tokenizer import Ragged
-from t0native.training.batches import make_batch
+from t0native.training.batches import examples_of, make_batch
 from t0native.training.trainer import Trainer, match_names
 
 __all__ = ["forecast", "forecast_lines", "operations"]
@@ -47,6 +47,7 @@ def forecast(recipe, settings):
         tokens = settings.batch_tokens * settings.accumulate
         examples = max(1, round(tokens / mean))
     fits = free is None or memory["total"] - memory["this process"] <= free
+    steps, n_examples = _count_steps(recipe, settings, examples)
     work = operations(config, lengths, settings.recompute) / len(lengths) * examples
     seconds, speed = _measure_seconds(config, lengths, settings, work, fits)
     return {
@@ -56,18 +57,28 @@ def forecast(recipe, settings):
         "available": free,
         "fits": fits,
         "helps": _remedies(settings),
-        "steps": settings.steps,
-        "examples": settings.steps * examples,
+        "steps": steps,
+        "examples": n_examples,
         "tokens a step": tokens,
-        "tokens": tokens * settings.steps,
+        "tokens": None if steps is None else tokens * steps,
         "lengths": source,
         "operations a step": work,
         "seconds a step": seconds,
-        "hours": seconds * settings.steps / 3600,
+        "hours": None if steps is None else seconds * steps / 3600,
         "speed": speed,
         "missing": list(dict.fromkeys(recipe.missing)),
         "out": None if settings.out is None else str(settings.out),
     }
+
+
+def _count_steps(recipe, settings, examples):
+    """(steps, examples) of the run, of so many examples a step; None each where epochs are of rows that are not here."""
+    if settings.epochs is None:
+        return settings.steps, settings.steps * examples
+    if recipe.mixture is None:
+        return None, None
+    epochs, steps = examples_of(recipe.mixture, settings)
+    return steps, len(epochs)
 
 
 def forecast_lines(facts):
@@ -75,9 +86,12 @@ def forecast_lines(facts):
     texts = {name: facts[name] for name in ("model", "parameters")} | {"memory": _describe_memory(facts["memory"])}
     if facts["available"] is not None:
         texts["fits"] = _describe_fit(facts)
+    unknown = "cannot be told before the rows are here, which epochs count"
+    facts = facts | {name: unknown for name in ("steps", "examples", "tokens") if facts[name] is None}
     texts |= {name: facts[name] for name in ("steps", "examples", "tokens a step", "tokens", "lengths")}
     texts["seconds a step"] = f"{facts['seconds a step']:,.3g}"
-    texts["hours"] = f"{facts['hours']:,.3g} ({facts['speed']}; validation and checkpoints aside)"
+    hours = unknown if facts["hours"] is None else f"{facts['hours']:,.3g}"
+    texts["hours"] = f"{hours} ({facts['speed']}; validation and checkpoints aside)"
     texts |= {f"missing {i}" if len(facts["missing"]) > 1 else "missing": what for i, what in enumerate(facts["missing"], 1)}
     texts["out"] = facts["out"] or "nowhere: the trained model would be lost; name a folder with out or --out"
     return [f"{name:<18} {text:,}" if isinstance(text, int) else f"{name:<18} {text}" for name, text in texts.items()]

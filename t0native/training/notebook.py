@@ -5,6 +5,7 @@ from html import escape
 from t0native.base.htmltext import facts_table
 from t0native.reports.alttext import curve_in_words
 from t0native.training.curves import loss_curve, read_points
+from t0native.training.validations import best_validation, validations_of
 
 __all__ = ["run_html"]
 
@@ -19,8 +20,9 @@ def run_html(run):
         ("time", f"{run.seconds:,.1f} s"),
         ("folder", "-" if run.path is None else str(run.path)),
     ]
-    if run.best is not None:
-        facts.insert(1, ("best", f"step {run.best[0]:,}, mean {100 * run.best[1]:.1f} %"))
+    best = best_validation(validations_of(run.log)[0])
+    if best is not None:
+        facts.insert(1, ("best", f"step {best[0]:,}, mean {best[1]:.1f} %"))
     parts = [facts_table([(name, escape(value)) for name, value in facts])]
     if run.reports:
         parts.append(f"<p>Validation, {escape(_label(run.reports[-1]))}:</p>{run.reports[-1]._repr_html_()}")

@@ -1,6 +1,6 @@
 """The plan of a run: all that decides a number of it, as JSON values, by which a run that goes on knows that it is the same run.
 
-    {setting: value ..., "schedule", "steps" unless the rate is constant, "mixture", "curriculum", "model", "tokenizer"}
+    {setting: value ..., "schedule", "epochs", or "steps" unless the rate is constant, "mixture", "curriculum", "model", "tokenizer"}
 
 Which settings belong to it is said where they are (settings.py). A plan of before a setting was planned has its default."""
 
@@ -18,13 +18,15 @@ _LATER["add_eos_to_inputs"], _LATER["unanswered"] = False, "keep"  # before ther
 
 
 def plan_of(model, mixture, settings):
-    """A flat dict. A longer run is the same plan while the rate is constant."""
+    """A flat dict. A run of more steps is the same plan while the rate is constant, one of more epochs is another."""
     plan = {name: getattr(settings, name) for name in _PLANNED}
     if plan["add_eos_to_inputs"] is None:
         plan["add_eos_to_inputs"] = getattr(model, "add_eos_to_inputs", False)
     plan["unanswered"] = settings.unanswered or "drop"
     plan["schedule"] = "a function" if callable(settings.schedule) else settings.schedule
-    if settings.schedule != "constant":
+    if settings.epochs is not None:
+        plan["epochs"] = settings.epochs
+    elif settings.schedule != "constant":
         plan["steps"] = settings.steps
     plan["mixture"] = mixture.digest()
     plan["curriculum"] = settings.mixture_at is not None

@@ -12,7 +12,7 @@
     validate:                        # evaluated after every validate_every steps
       - {dataset: super_glue/cb, data: cb.jsonl}
     # validate: t0_train_score_eval  instead of tasks: a T0 mixture's, or a suite's (docs/suites.md), of the same data and prompts
-    steps: 1000                      # and any other keyword of t0native.train
+    steps: 1000                      # or epochs: 3; and any other keyword of t0native.train
     out: run/
 
 Names of files are relative to the recipe's folder. A task's prompts are those of the installed promptsource unless a folder
@@ -44,7 +44,7 @@ from t0native.tasks.objectives import OBJECTIVES
 from t0native.tasks.t0mixtures import is_t0_mixture, t0_tasks
 from t0native.tasks.task import Task
 from t0native.text.tokenizer import Tokenizer
-from t0native.training.batches import make_batch
+from t0native.training.batches import examples_of, make_batch
 from t0native.training.forecast import forecast
 from t0native.training.settings import KINDS, Settings, check_settings
 
@@ -65,8 +65,8 @@ _OF_SIZE = re.compile(r"google/t5-(?:v1_1-(\w+)|(\w+)-lm-adapt)")  # models of t
 
 
 def read_recipe(path, dry_run=False):
-    """A Recipe; ConfigError names the file, the key, its value and what it must be. dry_run: what is not here yet, the rows of
-    T0's mixtures and a model of known size, is left out and listed in Recipe.missing."""
+    """A Recipe; ConfigError names the file, the key, its value and what it must be. dry_run: what is not here yet, rows, prompts, a
+    tokenizer and a model of known size, is left out and listed in Recipe.missing."""
     path = Path(path)
     with open(path, "rb") as file:
         content = parse_yaml(path, file)
@@ -75,7 +75,8 @@ def read_recipe(path, dry_run=False):
 
 
 class Recipe:
-    """mixture: Mixture; validate: list of tasks, or None; options: keywords for train; model(): makes or loads the model.
+    """mixture: Mixture, or None in a dry run for which not all of it is here; validate: list of tasks, or None; options: keywords for
+    train; model(): makes or loads the model.
     missing: sentences about what a forecast could do without, and a run could not."""
 
     def __init__(self, path, content, dry_run=False):
@@ -103,6 +104,8 @@ class Recipe:
             if "tasks" not in content:
                 raise ConfigError("no 'tasks'; it must name the tasks to train on")
             tasks = self._make_tasks("tasks", content["tasks"])
+            if None in tasks:
+                return None
             rates = {task.name: entry["rate"] for task, entry in zip(tasks, content["tasks"]) if "rate" in entry}
             return Mixture(tasks, rates=rates or None)
         if "tasks" in content:
@@ -113,21 +116,24 @@ class Recipe:
         if "data" not in content:
             raise ConfigError("'mixture' without 'data'; it must name the folder of its rows, DATA/<dataset>/<subset>/<split>.jsonl")
         data, prompts = self._locate_data_and_prompts(content)
-        return self._unless_missing(lambda: Mixture.t0(name, prompts, data)) or Mixture.t0(name, prompts)
+        mixture = self._unless_missing(lambda: Mixture.t0(name, prompts))  # which needs no rows
+        return mixture and (self._unless_missing(lambda: Mixture.t0(name, prompts, data)) or mixture)
 
-    def _unless_missing(self, make):
-        """What `make` makes of rows; None, with a sentence in `missing`, where a dry run can do without them."""
+    def _unless_missing(self, make, errors=(DataError, FileNotFoundError)):
+        """What `make` makes of files; None, with a sentence in `missing`, where a dry run can do without them."""
         try:
             return make()
-        except DataError as error:
+        except errors as error:
             if not self._dry_run:
                 raise
-            self.missing.append(str(error))
+            name = getattr(error, "filename", None)
+            self.missing.append(str(error) if name is None else f"{name}: not here yet")
 
     def _make_validation(self, content):
         name = content["validate"]
         if not isinstance(name, str):
-            return self._make_tasks("validate", name)
+            tasks = self._make_tasks("validate", name)
+            return None if None in tasks else tasks
         if name == MINI_SELECTION:
             return curriculum.validation_tasks(mini_tasks.tokenizer(), seed=self.options.get("seed", 0))
         data, prompts = self._locate_data_and_prompts(content)
@@ -155,7 +161,8 @@ class Recipe:
             return Model.init(config, tokenizer=tokenizer, **{name: model[name] for name in ("seed", "initializer") if name in model})
 
     def config(self):
-        """The model's Config, without its weights. In a dry run, one of known size that is not here is noted in `missing`."""
+        """The model's Config, without its weights. In a dry run, one of known size, or a tokenizer, that is not here is noted in
+        `missing`."""
         model = self._model
         if model == MINI:
             return mini_tasks.config(self.tokenizer().vocab_size)
@@ -163,6 +170,7 @@ class Recipe:
             with _naming_errors(self.path):
                 if ("size" in model) == ("config" in model) or "tokenizer" not in model:
                     raise ConfigError(f"model: must be {_MODEL.wanted}")
+                self._unless_missing(self.tokenizer, FileNotFoundError)
                 return Config.t5_v1_1(model["size"]) if "size" in model else Config.from_file(self.folder / model["config"])
         try:
             return open_checkpoint(locate(self._locate_model(), offline=self._offline)).config
@@ -195,10 +203,17 @@ class Recipe:
         here = self.folder / self._model
         return self._model if "/" in self._model and not here.exists() and not self._model.startswith((".", "/")) else here
 
+    def override(self, options):
+        """Takes options in the place of the recipe's; steps also in the place of its epochs, and the reverse."""
+        for name, other in (("steps", "epochs"), ("epochs", "steps")):
+            if options.get(name) is not None:
+                self.options.pop(other, None)
+        self.options.update(options)
+
     def settings(self):
-        """The Settings of a run; ConfigError where the recipe has no number of steps."""
-        if "steps" not in self.options:
-            raise ConfigError(f"{self.path}: no 'steps'; add it, or give --steps")
+        """The Settings of a run; ConfigError where the recipe has no number of steps or epochs."""
+        if self.options.get("steps") is None and self.options.get("epochs") is None:
+            raise ConfigError(f"{self.path}: no 'steps' and no 'epochs'; add one of them, or give --steps or --epochs")
         return Settings(**self.options)
 
     def settled(self):
@@ -224,7 +239,8 @@ class Recipe:
     def render_examples(self, n):
         """The first n examples of the run as the model will see them, cut to their lengths: a text each, </s> where the target ends."""
         tokenizer = self.tokenizer()
-        batch = make_batch(self.mixture, tokenizer, 0, batch_size=n, **self.settled().batch_options)
+        settings = self.settled()
+        batch = make_batch(examples_of(self.mixture, settings)[0], tokenizer, 0, batch_size=n, **settings.batch_options)
         texts = []
         for i, component in enumerate(batch.components):
             source, target = (part.ids[part.offsets[i] : part.offsets[i + 1]].tolist() for part in (batch.sources, batch.targets))
@@ -236,22 +252,30 @@ class Recipe:
         return texts
 
     def _make_tasks(self, key, entries):
+        """Tasks, None for one of which a dry run lacks something."""
         return [self._make_task(f"{key}[{i}]", entry) for i, entry in enumerate(entries)]
 
     def _make_task(self, place, entry):
         check_keys(place + ".", _check_mapping(place, entry), TASK)
-        for name in ("dataset", "data"):
+        for name in ("data",) if "objective" in entry else ("dataset", "data"):
             if name not in entry:
                 raise ConfigError(f"{place}: no {shown(name)}")
-        dataset, folder = entry["dataset"], entry.get("prompts", "promptsource")
+        data, dataset = self.folder / entry["data"], entry.get("dataset")
+        prompts = self._read_prompts(place, entry)
+        rows = self._unless_missing(lambda: rows_at(data, dataset, entry.get("types"), entry.get("split")), FileNotFoundError)
+        if None in (prompts, rows):
+            return None
+        return Task(entry.get("name", dataset or data.stem), rows, prompts, entry.get("metric"), dataset, entry.get("split"))
+
+    def _read_prompts(self, place, entry):
+        """An entry's prompts or objective; None where they are missing."""
         if "objective" in entry:
             if "prompts" in entry:
                 raise ConfigError(f"{place}: must name prompts or an objective, not both")
-            prompts = OBJECTIVES[entry["objective"]](entry.get("field", "text"))
-        else:
-            prompts = prompts_of(load_prompts(folder if folder == "promptsource" else self.folder / folder), dataset)
-        rows = rows_at(self.folder / entry["data"], dataset, entry.get("types"), entry.get("split"))
-        return Task(entry.get("name", dataset), rows, prompts, entry.get("metric"), dataset, entry.get("split"))
+            return OBJECTIVES[entry["objective"]](entry.get("field", "text"))
+        folder = entry.get("prompts", "promptsource")
+        collection = self._unless_missing(lambda: load_prompts(folder if folder == "promptsource" else self.folder / folder))
+        return None if collection is None else prompts_of(collection, entry["dataset"])
 
 
 @contextmanager

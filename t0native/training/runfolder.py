@@ -120,6 +120,11 @@ class RunFolder:
         if self._file is not None:
             append_line(self._file, json_text(entry, "null", ensure_ascii=False))
 
+    @property
+    def saved_step(self):
+        """The step of the last checkpoint, from which the run would go on; None where there is none."""
+        return self._steps[-1] if self._steps else None
+
     def best(self):
         """(step, mean) of the first of the best validations that the log tells of, or None."""
         means = [(entry["step"], entry["mean"]) for entry in self.log if isinstance(entry.get("mean"), float)]

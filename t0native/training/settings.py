@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from t0native import _core
@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # of annotations alone: the command line reads this module be
 __all__ = ["KINDS", "OPTIMIZER_OPTIONS", "SETTINGS", "Settings", "check_settings"]
 
 COUNT = whole(1)
+LENGTH = Kind(COUNT.or_none().fits, COUNT.wanted)  # of a training, which is told in steps or in epochs
 RESUME = ("auto", "must", "never")
 RESUME_KIND = Kind(one_of(*RESUME, True, False).fits, one_of(*RESUME).wanted)  # true is "must", false "never"
 BATCH_SIZE = 64  # where neither batch_size nor batch_tokens is given
@@ -71,7 +72,12 @@ class Settings:
     t0native.ConfigError: steps 0: must be a whole number, at least 1
     """
 
-    steps: int = _setting(MISSING, COUNT, "steps of the optimiser; needed in the recipe or as `--steps`", option=INTEGER_OPTION)
+    steps: int | None = _setting(
+        None, LENGTH, "steps of the optimiser; they or `epochs` are needed, in the recipe or as `--steps`", option=INTEGER_OPTION
+    )
+    epochs: int | None = _setting(
+        None, LENGTH, "instead of `steps`: how often every row is trained on", option=INTEGER_OPTION
+    )  # see plan.py
     out: str | os.PathLike[str] | None = _setting(None, FOLDER.or_none(), "folder of the run", option={"metavar": "DIR"})
     resume: Literal["auto", "must", "never"] | bool = _setting(
         "auto",
@@ -151,6 +157,8 @@ class Settings:
 
     def __post_init__(self):
         values = check_settings(vars(self))
+        if self.steps is None and self.epochs is None:
+            raise ConfigError("neither steps nor epochs: one of them says how long to train")
         values["resume"] = {True: "must", False: "never"}.get(self.resume, self.resume)
         if self.batch_size is None and self.batch_tokens is None:
             values["batch_size"] = BATCH_SIZE
@@ -206,6 +214,7 @@ def check_settings(keywords):
     _check_by_core("", {name: values[name] for name in OF_CORE if values.get(name) is not None})
     if values.get("optimizer_options"):
         values["optimizer_options"] = _check_optimizer_options(values["optimizer_options"], values.get("optimizer", "adafactor"))
+    _check_length(keywords)
     _check_batch(keywords)
     return values
 
@@ -230,6 +239,24 @@ def _check_by_core(place, options):
         _core.check_options(**options)
     except ValueError as error:
         raise ConfigError(f"{place}{error}") from None
+
+
+def _check_length(keywords):
+    """A training has so many steps or so many epochs."""
+    epochs = keywords.get("epochs")
+    if epochs is None:
+        return
+    if keywords.get("steps") is not None:
+        raise ConfigError(
+            f"steps {keywords['steps']} and epochs {epochs}: a training has so many steps or so many epochs; give one of them"
+        )
+    if keywords.get("batch_tokens") is not None:
+        raise ConfigError(
+            f"epochs {epochs} and batch_tokens {keywords['batch_tokens']}: how many steps that is, is known only when all batches are "
+            "cut; give batch_size"
+        )
+    if keywords.get("mixture_at") is not None:
+        raise ConfigError(f"epochs {epochs}: mixture_at chooses by the step, and epochs are those of one mixture; give steps")
 
 
 def _check_batch(keywords):

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from t0native.base.errors import ConfigError, NumericError
 from t0native.base.foreign import Hinting, hint_keywords
-from t0native.base.interrupts import Interrupts, Terminated
+from t0native.base.interrupts import Interrupts, Terminated, write_to_stderr
 from t0native.base.progress import Progress
 from t0native.base.showing import shown
 from t0native.evaluation.evaluate import NO_TOKENIZER, check_scorable, evaluate
 from t0native.models.digests import digest_for_runs
 from t0native.tasks.mixture import Mixture
 from t0native.tasks.task import Task, cut_sentence
-from t0native.training.batches import CHUNK, Batches, TokenBatches, add_counts, make_batch
+from t0native.training.batches import CHUNK, Batches, TokenBatches, add_counts, examples_of, make_batch
 from t0native.training.notebook import run_html
 from t0native.training.plan import plan_of
 from t0native.training.runfolder import BEST, RunFolder, planned
@@ -36,6 +36,7 @@ from t0native.training.schedules import rate_at
 from t0native.training.selection import check_selection
 from t0native.training.settings import Settings
 from t0native.training.trainer import Trainer
+from t0native.training.validations import tell_best, tell_validation
 
 if TYPE_CHECKING:  # of annotations alone
     import os
@@ -82,7 +83,10 @@ class Run(Hinting):
         last = f", last loss {self.losses[-1]:.4f}" if self.losses else ""
         stopped = f", stopped: {self.stopped}" if self.stopped else ""
         dropped = f", {sum(self.dropped.values()):,} rows dropped" if self.dropped else ""
-        return f"Run({self.steps} steps{last}, {self.tokens:,} tokens{dropped}, {self.seconds:.1f} s{stopped}, path={str(self.path)!r})"
+        best = f", {told}" if (told := tell_best(self.log)) else ""
+        return (
+            f"Run({self.steps} steps{last}{best}, {self.tokens:,} tokens{dropped}, {self.seconds:.1f} s{stopped}, path={str(self.path)!r})"
+        )
 
     def _repr_html_(self):
         return run_html(self)
@@ -93,7 +97,8 @@ def train(
     model: Model,
     mixture: Mixture | Task | Iterable[Task | Mixture],
     *,
-    steps: int,
+    steps: int | None = None,
+    epochs: int | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: Literal["auto", "must", "never"] | bool = "auto",
     batch_size: int | None = None,
@@ -134,6 +139,9 @@ def train(
     of a step.
 
     mixture: a Mixture, a Task or a list of tasks.  mixture_at: callable step -> Mixture, for curricula (else `mixture`).
+    steps, or epochs: steps of the optimiser; or how often every row is trained on, each time in another order, by the seed, and under a
+        prompt that is drawn anew. The last batch has what is left. Of one task, or of several of whose rows none comes more often than
+        another: of other mixtures, of batch_tokens and of mixture_at ConfigError. A row that no prompt serves is replaced by others.
     out: folder of the run: checkpoints/step-NNNNNN, log.jsonl and, when it ends or is stopped, the model in the hub's layout.
     resume: "auto" goes on from out's last checkpoint if there is one, "must" demands one, "never" begins anew. A checkpoint
         with another plan is refused with what changed, and so is a model that has neither the weights that the run began
@@ -170,18 +178,18 @@ def train(
     tensorboard: write the log to out/tensorboard too, by tensorboardX (pip install tensorboardX).
     seed: from 0 to 2**64 - 1.  workers: threads that prepare batches ahead; the batches are the same with any number.
     Ctrl-C: the step under way is abandoned (or finished, once the optimiser has begun), the run is saved, KeyboardInterrupt goes on;
-    a line on stderr says so at once. A second one ends the run where it is: the last checkpoint is whole, and the model in memory may be
-    that of no step. SIGTERM and SIGHUP do the same with SystemExit(143) and (129). NumericError names step and
-    components, after saving the state before that step. OSError where the folder cannot be written, or was renamed meanwhile: the last
-    checkpoint is whole. ConfigError for an argument or a changed plan, MemoryError where
-    gradients and optimiser state do not fit.
+    a line on stderr says so at once, and another at the end where the run stands and what goes on. A second one ends the run where it
+    is: the last checkpoint is whole, and the model in memory may be that of no step. SIGTERM and SIGHUP do the same with
+    SystemExit(143) and (129). NumericError names step and components, after saving the state before that step. OSError where the folder
+    cannot be written, or was renamed meanwhile: the last checkpoint is whole. ConfigError for an argument or a changed plan, MemoryError
+    where gradients and optimiser state do not fit.
 
     >>> run = train(t0.mini.new_model(0), t0.mini.training_tasks(["values"]), steps=2, batch_size=4, progress=False)
     >>> run.steps, len(run.losses), run.stopped
     (2, 2, None)
     """
     settings = Settings(
-        steps=steps, out=out, resume=resume, batch_size=batch_size, accumulate=accumulate, batch_tokens=batch_tokens,
+        steps=steps, epochs=epochs, out=out, resume=resume, batch_size=batch_size, accumulate=accumulate, batch_tokens=batch_tokens,
         optimizer=optimizer, optimizer_options=optimizer_options, learning_rate=learning_rate, schedule=schedule, warmup=warmup, clip=clip,
         seed=seed, dropout=dropout, broadcast_dropout=broadcast_dropout, freeze=freeze, recompute=recompute, precision=precision,
         max_source=max_source, max_target=max_target, add_eos_to_inputs=add_eos_to_inputs, add_eos_to_targets=add_eos_to_targets,
@@ -190,6 +198,11 @@ def train(
         validate=[validate] if isinstance(validate, Task) else validate, validate_every=validate_every, select=select, stop=stop,
         progress=progress, tensorboard=tensorboard, mixture_at=mixture_at,
     )  # fmt: skip
+    return run_training(model, mixture, settings, "the same call" + (" with resume='auto'" if settings.resume == "never" else ""))
+
+
+def run_training(model, mixture, settings, again):
+    """`train` by Settings. again: what goes on with the run after it was stopped, in words."""
     _check_model(model)
     mixture = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
     mixture = mixture if settings.truncate else mixture.uncut()
@@ -199,7 +212,7 @@ def train(
     if settings.tensorboard:
         check_tensorboard(settings.out)
     settings = settings if settings.unanswered else replace(settings, unanswered=_planned(settings, "unanswered") or "drop")
-    return _run(model, mixture, _settle_end_token(model, settings))
+    return _run(model, mixture, _settle_end_token(model, settings), again)
 
 
 def _planned(settings, name):
@@ -221,33 +234,48 @@ def _settle_end_token(model, settings):
     return replace(settings, add_eos_to_inputs=added)
 
 
-def _run(model, mixture, settings):
+def _run(model, mixture, settings, again):
     """The Run of checked settings."""
+    examples, steps = examples_of(mixture, settings)
     trainer = Trainer(model, **settings.trainer_options)
     plan = plan_of(model, mixture, settings)
     folder = RunFolder(
         settings.out, plan if settings.out is None else plan | {"weights": digest_for_runs(model, trainer.weights())}, settings.keep
     )
-    loop = _Loop(settings, model, mixture, trainer, folder, folder.open(settings.resume, trainer))
-    done, steps = loop.state.step, settings.steps
+    loop = _Loop(settings, model, examples, steps, trainer, folder, folder.open(settings.resume, trainer))
+    done = loop.state.step
     if done > steps:
         _log.warning("%s: the run has %d steps already, more than the %d asked for: nothing is done", settings.out, done, steps)
     try:
         if settings.tensorboard:
             folder.scalars = Scalars(folder.path, folder.log)
         loop.run()
+    except (KeyboardInterrupt, Terminated):
+        write_to_stderr(_tell_stop(loop.state.step, steps, folder, again))
+        raise
     finally:
         folder.close()
     return loop.summarize()
 
 
+def _tell_stop(step, steps, folder, again):
+    """Where a signal has stopped a run, and what goes on."""
+    stopped, saved = f"stopped after step {step:,} of {steps:,}", folder.saved_step
+    if folder.path is None:
+        return f"{stopped}; nothing is saved: out= names a folder that keeps a run"
+    if saved is None:
+        return f"{stopped}; {folder.path} has no checkpoint yet: {again} begins anew"
+    place = f"saved in {folder.path}" if saved == step else f"{folder.path} has the checkpoint of step {saved:,}"
+    return f"{stopped}; {place}: {again} goes on from there"
+
+
 class _Loop:
     """The steps of one call of `train`, and what happens between them."""
 
-    def __init__(self, settings, model, mixture, trainer, folder, state):
-        self.settings, self.model, self.mixture = settings, model, mixture
+    def __init__(self, settings, model, examples, steps, trainer, folder, state):
+        self.settings, self.model, self.examples, self.steps = settings, model, examples, steps
         self.trainer, self.folder, self.state = trainer, folder, state
-        self.validate_every = settings.validate_every or max(1, settings.steps // 10)
+        self.validate_every = settings.validate_every or max(1, self.steps // 10)
         self.reports = []
         self.interrupts = Interrupts("the run is saved first")
         self.whole = True  # weights and state are those of one step
@@ -285,26 +313,26 @@ class _Loop:
         state, settings = self.state, self.settings
         if settings.batch_tokens is None:
             size = settings.batch_size * settings.accumulate
-            return Batches(lambda step: self._make_batch(step, size), state.step, settings.steps, settings.workers)
+            return Batches(lambda step: self._make_batch(step, size), state.step, self.steps, settings.workers)
         tokens = settings.batch_tokens * settings.accumulate
         return TokenBatches(lambda chunk: self._make_batch(chunk, CHUNK), state.step, state.examples, tokens, settings.workers)
 
     def _make_batch(self, step, size):
         """The batch of a step; called on the threads of Batches."""
         settings = self.settings
-        mixture = self.mixture if settings.mixture_at is None else settings.mixture_at(step)
-        mixture = mixture if settings.truncate or settings.mixture_at is None else mixture.uncut()
-        return make_batch(mixture, self.model.tokenizer, step, batch_size=size, **settings.batch_options)
+        examples = self.examples if settings.mixture_at is None else settings.mixture_at(step)
+        examples = examples if settings.truncate or settings.mixture_at is None else examples.uncut()
+        return make_batch(examples, self.model.tokenizer, step, batch_size=size, **settings.batch_options)
 
     def run(self):
         state, settings = self.state, self.settings
-        bar = Progress("train", settings.steps, on=settings.progress, done=state.step)
+        self.bar = bar = Progress("train", self.steps, on=settings.progress, done=state.step)
         with self.interrupts, bar, self._batches() as batches:
             try:
                 self._validate_if_due()
-                while state.step < settings.steps and state.stopped is None:
+                while state.step < self.steps and state.stopped is None:
                     self._step(batches.next(self.interrupts.check))
-                    bar.total = max(state.step, getattr(settings.schedule, "expected", settings.steps))
+                    bar.total = max(state.step, getattr(settings.schedule, "expected", self.steps))
                     bar.update(state.step, *self._speed())
                     self._validate_if_due()
                     self._save_if_due()
@@ -313,11 +341,13 @@ class _Loop:
                     self._save(with_model=not isinstance(error, NumericError))
                 raise
             self._save(with_model=True)
+            if self.reports:
+                bar.tell(tell_best(self.folder.log) or "no validation has a mean")
 
     def _step(self, batch):
         """One step, or none: gradients may be interrupted, for they change nothing; the rest only at once, and then it is not saved."""
         number, settings = batch.step + 1, self.settings
-        learning_rate = rate_at(batch.step, settings.steps, settings.learning_rate, settings.schedule, settings.warmup)
+        learning_rate = rate_at(batch.step, self.steps, settings.learning_rate, settings.schedule, settings.warmup)
         try:
             with self.interrupts.allowed():
                 loss = self.trainer.gradients(batch.sources, batch.targets, number)
@@ -338,7 +368,7 @@ class _Loop:
         state.seconds = self.seconds_before + time.monotonic() - self.began
         self.whole = True
         self.smooth_loss = loss if self.smooth_loss is None else SMOOTHING * self.smooth_loss + (1 - SMOOTHING) * loss
-        if number % settings.log_every == 0 or number == settings.steps:
+        if number % settings.log_every == 0 or number == self.steps:
             self._log_step(loss, grad_norm, learning_rate)
 
     def _log_step(self, loss, grad_norm, learning_rate):
@@ -358,7 +388,7 @@ class _Loop:
 
     def _validate_if_due(self):
         state, settings = self.state, self.settings
-        due = state.step > 0 and (state.step % self.validate_every == 0 or state.step == settings.steps)
+        due = state.step > 0 and (state.step % self.validate_every == 0 or state.step == self.steps)
         if settings.validate is None or not due or state.validated >= state.step:
             return
         began = time.monotonic()
@@ -375,16 +405,20 @@ class _Loop:
         for earlier in self.reports[-1:]:
             earlier.answers = [None] * len(earlier.cells)  # memory does not grow with the validations
         self.reports.append(report)
-        medians = {entry["task"]: entry["median"] for entry in report.summary}
+        medians, means = ({entry["task"]: entry[name] for entry in report.summary} for name in ("median", "mean"))
         state.validated = state.step
         self.folder.note(step=state.step, validation=medians, **self._select(report))
+        self.bar.tell(tell_validation(state.step, means if settings.select else medians, self.folder.log))
         self._stop_if_asked(report)
 
     def _select(self, report):
         """Keeps the best model, before the log tells of it: a run killed in between writes the same bytes again."""
         if not self.settings.select:
             return {}
-        mean = sum(entry["mean"] for entry in report.summary) / len(report.summary)
+        means = [entry["mean"] for entry in report.summary]
+        if None in means:  # no cell of a task has a value
+            return {"mean": None}
+        mean = sum(means) / len(means)
         best = self.folder.best()
         if best is None or mean > best[1]:
             self.folder.save_model(self.model, BEST)

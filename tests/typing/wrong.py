@@ -29,7 +29,7 @@ t0.Model.from_pretrained("folder", dtype="int4")  # error: no such number type
 t0.Model.init("small")  # error: a name for a Config
 t0.Config.t5_v1_1("smal")  # error: no such size
 t0.train(model, task, steps="many")  # error: a text for a number
-t0.train(model, task, steps=2, epochs=3.5, lr=1e-3)  # error: keywords that are not there
+t0.train(model, task, steps=2, num_epochs=3.5, lr=1e-3)  # error: keywords that are not there
 t0.train(model, task, steps=2, optimizer="adam")  # error: no such optimiser
 t0.train(model, "rte.jsonl", steps=2)  # error: a name for tasks
 t0.loss_curv(run)  # error: a misspelt name
