@@ -42,7 +42,12 @@ KINDS = {
     "accumulated": {"accumulate": 2, "dropout": 0.1, "optimizer": "adamw"},
     "mixed": {"accumulate": 2, "dropout": 0.1, "recompute": True, "workers": 2},  # of prompts and all three objectives
     "tokens": {"batch_size": None, "batch_tokens": 150, "dropout": 0.1},  # of a prompt that drops rows, which the log tells
-    "selected": {"validate": t0.Task("a", rows_of(9), {"p": yes_no("is it")}), "validate_every": 9, "select": True, "optimizer": "sgd"},
+    "selected": {
+        "validate": t0.Task("a", rows_of(69)[60:], {"p": yes_no("is it")}),
+        "validate_every": 9,
+        "select": True,
+        "optimizer": "sgd",
+    },
 }
 COMMON = {"checkpoint_every": 7, "log_every": 5, "batch_size": 16}
 
@@ -242,7 +247,7 @@ def faults(folder, code, every=1):
 
     The run validates and keeps its best model too; of its checkpoints one is kept, so that old ones are removed."""
     out, at, injected = Path(folder) / f"faults{code}", 1, 0
-    validated = t0.Task("a", rows_of(4), {"p": yes_no("is it")})
+    validated = t0.Task("a", rows_of(64)[60:], {"p": yes_no("is it")})
     options = {"validate": validated, "validate_every": 1, "select": True, "checkpoint_every": 1, "keep": 2}
     expected = run(model(), None, steps=6)
     while True:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -139,6 +140,29 @@ def test_progress_elsewhere_is_a_line_now_and_then(monkeypatch):
             now[0] += 0.25
             bar.update(done)
     assert stream.getvalue().splitlines() == ["train  40/100  0:15 left", "train  80/100  0:05 left"]
+
+
+@pytest.mark.parametrize("second, told", [(0.25, ["evaluate: 95 rows, about 0:23 in all"]), (0.05, [])])
+def test_progress_estimates_what_lasts_after_the_first_moments(monkeypatch, second, told):
+    monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
+    now = [0.0]
+    monkeypatch.setattr("t0native.base.progress.time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    with Progress("evaluate", 100, done=5, estimate="rows", stream=stream) as bar:
+        for done in range(6, 30):
+            now[0] += second
+            bar.update(done)
+    assert stream.getvalue().splitlines() == told
+
+
+def test_an_evaluation_tells_its_time(monkeypatch, capsys):
+    monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
+    monkeypatch.setattr("t0native.base.progress.MEASURED", 0.0)
+    monkeypatch.setattr("t0native.base.progress.WORTH_TELLING", 0.0)
+    task = t0.mini.held_out_tasks()[0]
+    t0.evaluate(t0.mini.new_model(0), task, limit=4)
+    line = rf"evaluate: {4 * len(task.prompts)} rows under their prompts, about 0:\d\d in all"
+    assert re.fullmatch(line, capsys.readouterr().err.splitlines()[0])
 
 
 def test_progress_can_be_switched_off(monkeypatch):

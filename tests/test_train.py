@@ -898,6 +898,12 @@ def test_progress_is_quiet_where_told(capsys, monkeypatch):
     assert capsys.readouterr().err == ""
 
 
+def _trained(rows=40):
+    """A mixture of the dataset that `_validation` validates on, of other rows."""
+    others = [{"text": f"other {row['text']}", "label": row["label"]} for row in rows_of(rows)]
+    return t0.Mixture([t0.Task("a", others, {"p": yes_no("p")}, dataset="d")])
+
+
 def _validation(accuracies, dataset="d"):
     """A model that is right on so many of ten validated rows, a count a validation; and the task it is asked."""
     model, wanted = FakeModel(), iter(accuracies)
@@ -912,7 +918,7 @@ def _validation(accuracies, dataset="d"):
 
 
 def test_the_best_model_is_kept(tmp_path):
-    trained = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p")}, dataset="d")])
+    trained = _trained()
     model, held = _validation([3, 7, 7, 5, 9])
     options = {"mixture": trained, "validate": held, "validate_every": 4, "select": True, "out": tmp_path}
     done = run(model, **options, steps=16)
@@ -926,7 +932,7 @@ def test_the_best_model_is_kept(tmp_path):
 def test_each_validation_is_told_and_the_best_at_the_end(tmp_path, monkeypatch, select):
     monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
     monkeypatch.setattr(sys, "stderr", stream := Terminal())
-    trained = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p")}, dataset="d")])
+    trained = _trained()
     model, held = _validation([3, 7, 5])
     done = run(model, mixture=trained, validate=held, validate_every=4, steps=12, select=select, out=tmp_path, progress=True)
     lines = [line.split("\r")[-1] for line in stream.getvalue().splitlines()]
@@ -942,7 +948,7 @@ def test_each_validation_is_told_and_the_best_at_the_end(tmp_path, monkeypatch, 
 
 
 def test_a_validation_whose_cells_fail_selects_nothing(tmp_path, caplog):
-    trained = t0.Mixture([t0.Task("a", rows_of(40), {"p": yes_no("p")}, dataset="d")])
+    trained = _trained()
     model, held = _validation([])
     model.rank = lambda inputs, choices, **_: [SimpleNamespace(choice=None, index=99) for _ in inputs]
     done = run(model, mixture=trained, validate=held, steps=2, select=True, out=tmp_path)
@@ -969,7 +975,8 @@ def test_a_model_is_not_selected_by_what_is_held_out(tmp_path):
     ):
         held.split = "train"
         with pytest.raises(
-            t0.ConfigError, match="select: validate 'held': its rows are those that the mixture trains on as 'b', and by them"
+            t0.ConfigError,
+            match="select: validate 'held': (10 of its 10 rows are among|its rows are) those that the mixture trains on as 'b'",
         ):
             run(mixture=t0.Mixture(other), validate=held, select=True, out=tmp_path / "run")
     with pytest.raises(t0.ConfigError, match="select: needs tasks to choose by; name them with validate="):
@@ -977,3 +984,23 @@ def test_a_model_is_not_selected_by_what_is_held_out(tmp_path):
     with pytest.raises(t0.ConfigError, match="select: needs a folder that keeps the best model; name it with out="):
         run(mixture=trained, validate=held, select=True)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("shared", [0, 2, 3])
+def test_rows_that_validation_shares_with_training_are_told_and_many_refused(tmp_path, caplog, shared):
+    """Whatever the splits are called, and however many rows there are."""
+    model, _ = _validation([3])
+    held = t0.Task("held", rows_of(20), {"p": yes_no()}, dataset="d", split="validation")
+    model.rank = lambda inputs, choices, **_: [SimpleNamespace(choice=c[0], index=0) for c in choices]
+    rows = [*_trained().components[0].task.rows, *rows_of(shared)]
+    trained = t0.Task("a", rows, {"p": yes_no("p")}, dataset="d", split="train")
+    options = {"mixture": trained, "validate": held, "steps": 2, "select": True, "out": tmp_path / "run"}
+    if shared == 3:
+        with pytest.raises(
+            t0.ConfigError, match="validate 'held': 3 of its 20 rows are among those that the mixture trains on as 'a', and by"
+        ):
+            run(model, **options)
+        return
+    run(model, **options)
+    told = "select: validate 'held': 2 of its 20 rows are among those that the mixture trains on"
+    assert [record.getMessage() for record in caplog.records] == ([told] if shared else [])

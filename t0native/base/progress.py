@@ -13,19 +13,21 @@ __all__ = ["BAR_DELAY", "Progress"]
 
 TERMINAL_INTERVAL, PLAIN_INTERVAL = 0.1, 10.0  # seconds
 WIDTH = 20
+MEASURED, WORTH_TELLING = 1.0, 10.0  # seconds: what an estimate rests on at least, and what it must be to be told
 BAR_DELAY = 2.0  # seconds that a call lasts before it shows how far it is
 
 
 class Progress:
     """with Progress("train", total) as bar: bar.update(done, loss="1.83", tokens_done=...)
 
-    delay: seconds before anything is shown, for what is mostly done sooner."""
+    delay: seconds before anything is shown, for what is mostly done sooner.  estimate: what is counted, in words: after the first moments
+    a line that stays tells how long all of it takes."""
 
-    def __init__(self, what, total, *, on=True, done=0, delay=0.0, stream=None):
+    def __init__(self, what, total, *, on=True, done=0, delay=0.0, estimate=None, stream=None):
         self.stream = sys.stderr if stream is None else stream
         self.on = bool(on) and os.environ.get("T0NATIVE_PROGRESS") != "0"
         self.terminal = bool(getattr(self.stream, "isatty", lambda: False)())
-        self.what, self.total, self.first = what, total, done
+        self.what, self.total, self.first, self.estimate = what, total, done, estimate
         self.started = time.monotonic()
         self.drawn_at = self.started if not self.terminal else 0.0
         self.silent_until = self.started + delay
@@ -49,6 +51,7 @@ class Progress:
         if not self.on:
             return
         now = time.monotonic()
+        self._tell_estimate(done, now - self.started)
         renews = self.terminal or self.widgets is not None
         interval = TERMINAL_INTERVAL if renews else PLAIN_INTERVAL
         if now < self.silent_until or now - self.drawn_at < interval and not (renews and done == self.total):
@@ -73,6 +76,15 @@ class Progress:
         self.stream.write(("\r" + " " * self.shown + "\r" if drawn else "") + text + "\n" + (self.line if drawn else ""))
         self.shown = len(self.line) if drawn else self.shown
         self.stream.flush()
+
+    def _tell_estimate(self, done, seconds):
+        """Once, as soon as there is something to go by, where it lasts."""
+        if self.estimate is None or seconds < MEASURED or done <= self.first:
+            return
+        total = (self.total - self.first) * seconds / (done - self.first)
+        if total >= WORTH_TELLING:
+            self.tell(f"{self.what}: {self.total - self.first:,} {self.estimate}, about {clock(total)} in all")
+        self.estimate = None
 
     def _show_widget(self, done, facts):
         if self.widget is None:

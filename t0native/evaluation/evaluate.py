@@ -124,7 +124,7 @@ def evaluate(
         check_out(out)
         run.fingerprints = model_fingerprints(model)
     total = sum(run.n_rows(task) * len(task.prompts) for task in tasks)
-    with Journal(out) as journal, Progress("evaluate", total, on=progress) as bar:
+    with Journal(out) as journal, Progress("evaluate", total, on=progress, estimate="rows under their prompts") as bar:
         run.texts = TextFiles(out, label, tasks) if write_examples else None
         cells = [cell for task in tasks for cell in run.evaluate_task(task, journal, bar)]
         _warn_of_cuts(cells, total)

@@ -1,10 +1,23 @@
-"""Whether a model may be selected by some tasks: by other rows of what the mixture trains on, never by what is held out."""
+"""Whether a model may be selected by some tasks: by other rows of what the mixture trains on, never by what is held out.
 
+Rows are the same where their SHA-256 is (base/digests.py). Splits of some datasets share a few: a warning tells them, up to a tenth of
+the validated rows; more are refused."""
+
+import logging
+
+from t0native.base.digests import digest_of_value
 from t0native.base.errors import ConfigError
+from t0native.base.progress import BAR_DELAY, Progress
 from t0native.base.showing import shown
-from t0native.tasks.mixture import sample_of
 
 __all__ = ["check_selection"]
+
+_log = logging.getLogger("t0native")
+MOST_SHARED = 0.1  # of the rows of a validated task
+_REFUSED = (
+    "select: validate {}: {} that the mixture trains on as {}, and by them the model is best that knows them by heart; validate on the "
+    "dataset's validation split, or leave select out"
+)
 
 
 def check_selection(mixture, settings):
@@ -21,20 +34,34 @@ def check_selection(mixture, settings):
                 f"select: validate {shown(task.name)}: the mixture does not train on its dataset, and a model chosen by held-out tasks has "
                 "seen them; validate on the trained datasets' validation splits, or leave select out"
             )
-        for other in trained[_dataset_of(task)].values():
-            if _have_same_rows(task, other):
-                raise ConfigError(
-                    f"select: validate {shown(task.name)}: its rows are those that the mixture trains on as {shown(other.name)}, and by "
-                    "them the model is best that knows them by heart; validate on the dataset's validation split, or leave select out"
-                )
+        others = list(trained[_dataset_of(task)].values())
+        for other in others:
+            if None not in (task.split, other.split) and task.split == other.split:
+                raise ConfigError(_REFUSED.format(shown(task.name), "its rows are those", shown(other.name)))
+        _compare_rows(task, others, settings.progress)
 
 
 def _dataset_of(task):
     return (task.dataset, task.subset) if task.dataset else task.name
 
 
-def _have_same_rows(task, other):
-    """Whether two tasks of one dataset are of one split: by its name, or by what the rows say."""
-    if None not in (task.split, other.split) and task.split == other.split:
-        return True
-    return len(task.rows) == len(other.rows) and sample_of(task) == sample_of(other)
+def _compare_rows(task, others, progress):
+    """Tells how many of a validated task's rows stand among those of the tasks that are trained on; ConfigError where they are many."""
+    rows = [digest_of_value(task.rows[i]) for i in range(len(task.rows))]
+    wanted, met = set(rows), {}  # digest -> name of the first task that has it
+    with Progress("compare rows", sum(len(other.rows) for other in others), on=progress, delay=BAR_DELAY) as bar:
+        for at, (other, i) in enumerate((other, i) for other in others for i in range(len(other.rows))):
+            if (digest := digest_of_value(other.rows[i])) in wanted:
+                met.setdefault(digest, other.name)
+            bar.update(at + 1)
+    both = sum(row in met for row in rows)
+    if both > MOST_SHARED * len(rows):
+        names = " and ".join(map(shown, dict.fromkeys(met.values())))
+        raise ConfigError(_REFUSED.format(shown(task.name), f"{both:,} of its {len(rows):,} rows are among those", names))
+    if both:
+        _log.warning(
+            "select: validate %s: %s of its %s rows are among those that the mixture trains on",
+            shown(task.name),
+            f"{both:,}",
+            f"{len(rows):,}",
+        )

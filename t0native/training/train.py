@@ -174,7 +174,7 @@ def train(
         None; asked after each validation, or, where nothing is validated, at each logged step with report None.
     select: T0's choice of a checkpoint: the model with the best mean over the validated tasks (of each, the mean over its prompts;
         the earlier where two are equal) is kept in out/best. Tasks of datasets that the mixture does not train on are refused,
-        and so are the rows that it trains on.
+        and so are those of whose rows it trains on more than a tenth; fewer are told.
     tensorboard: write the log to out/tensorboard too, by tensorboardX (pip install tensorboardX).
     seed: from 0 to 2**64 - 1.  workers: threads that prepare batches ahead; the batches are the same with any number.
     Ctrl-C: the step under way is abandoned (or finished, once the optimiser has begun), the run is saved, KeyboardInterrupt goes on;
