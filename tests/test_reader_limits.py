@@ -287,3 +287,21 @@ def test_an_index_that_lies_beside_rows_is_not_believed(tmp_path):
 
 def filled(text):
     return text.encode() + b" " * (-len(text) % 8)
+
+
+def test_places_that_no_file_can_have_are_told_short_and_printable(tmp_path):
+    """Names in an index, a recipe or a suite."""
+    long = "nine " * 2000
+    t0.mini.new_model(0).save(tmp_path / "model")
+    (tmp_path / "model/model.safetensors").unlink()
+    (tmp_path / "model/model.safetensors.index.json").write_text(json.dumps({"weight_map": {"shared.weight": long}}))
+    for ask, kind, words in (
+        (lambda: t0.Model.from_pretrained(tmp_path / "model"), t0.FormatError, "must be the plain name of a file in the same folder"),
+        (lambda: t0.Model.from_pretrained(long), FileNotFoundError, "no such folder; a model is a folder"),
+        (lambda: t0.Model.from_pretrained("\x1b[2J"), FileNotFoundError, "\\x1b[2J: no such folder"),
+        (lambda: t0.PromptCollection.load("\x1b[2J"), t0.DataError, "\\x1b[2J: no such folder of prompts"),
+    ):
+        with pytest.raises(kind) as caught:
+            ask()
+        message = str(caught.value)
+        assert words in message and len(message) < 1000 and message.replace("\n", "").isprintable()

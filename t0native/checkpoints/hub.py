@@ -11,7 +11,7 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError
 from t0native.base.jsontext import parse_json
-from t0native.base.showing import shown
+from t0native.base.showing import printable, shown
 from t0native.checkpoints.checkpoint import READERS, TOKENIZER, weights_in
 from t0native.checkpoints.foreign import describe_names
 from t0native.text.tokenizerfiles import TOKENIZER_FILES
@@ -39,13 +39,13 @@ def locate(path, revision=None, offline=None):
     revision: of the hub's model, a branch, tag or commit.  offline: why nothing may be fetched, or None. FileNotFoundError says what
     would help; ConnectionError where the network fails half-way."""
     here = Path(path)
-    if here.exists():
+    if _is_here(here):
         if revision is not None:
             raise ConfigError(f"revision {shown(revision)}: {path} is a place on this disk; only models of the hub have revisions")
         return here
     name = _OF_OLD.get(path, path) if isinstance(path, str) else path
     if not isinstance(name, str) or not _ID.fullmatch(name):
-        message = f"{path}: no such folder; a model is a folder with config.json, {next(iter(READERS))} and {TOKENIZER}"
+        message = f"{printable(str(path))}: no such folder; a model is a folder with config.json, {next(iter(READERS))} and {TOKENIZER}"
         raise FileNotFoundError(message + _suggest_owner(path))
     try:
         from huggingface_hub import constants
@@ -56,6 +56,14 @@ def locate(path, revision=None, offline=None):
             f"or download it, `hf download {name} --local-dir {here.name}`, and give that folder"
         ) from None
     return Path(_fetch(name, revision, offline or ("HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else None)))
+
+
+def _is_here(place):
+    """Whether it is on this disk; what no file can be called, a text of thousands of letters, is not."""
+    try:
+        return place.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _suggest_owner(path):

@@ -222,9 +222,13 @@ def is_shape(value):
     return math.prod(size for size in value if size) * max(DTYPE_BYTES.values()) < LARGEST_SIZE
 
 
+_LONGEST_NAME = 255  # bytes, of any file system in use
+
+
 def check_plain_names(problems, named):
     """named: (what for, file name) of files that a checkpoint names; they must lie beside the file that names them."""
     for what, name in named:
-        if not isinstance(name, str) or name in ("", ".", "..") or any(c in name for c in "/\\\0"):
+        plain = isinstance(name, str) and name not in ("", ".", "..") and not any(c in name for c in "/\\\0")
+        if not plain or len(name.encode("utf-8", "surrogatepass")) > _LONGEST_NAME:
             problems.add(f"{what}: file {shown(name)}: must be the plain name of a file in the same folder")
     problems.check()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from t0native.base.errors import DataError
 from t0native.base.foreign import hint_keywords
-from t0native.base.showing import listed
+from t0native.base.showing import listed, printable
 from t0native.data.columns import Columns
 from t0native.data.lines import lines_of, require_distinct, require_rows
 from t0native.data.types import types_of_rows
@@ -169,7 +169,7 @@ def csv_records(path, lines, delimiter, quoted=True):
             raise DataError(
                 f"{path}, line {reader.line_num}: a carriage return alone ends no line; write line ends as \\n or \\r\\n"
             ) from None
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from None
+        raise DataError(f"{path}, line {reader.line_num}: {printable(str(error))}") from None
 
 
 # ---- whether a table with tabs is quoted ----------------------------------------------------------------------------

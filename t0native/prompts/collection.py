@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t0native.base.errors import ConfigError, DataError, FormatError, suggest
-from t0native.base.showing import shown
+from t0native.base.showing import printable, shown
 from t0native.prompts.prompt import Prompt
 from t0native.prompts.promptfile import FILE, FORM, read_file, warn_once
 
@@ -170,7 +170,7 @@ class PromptCollection(Mapping[Any, PromptSet]):
         """
         folder = Path(folder)
         if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder of prompts")
+            raise DataError(f"{printable(str(folder))}: no such folder of prompts")
         files = find_files(folder)
         if not files and (folder / FILE).is_file():
             one = PromptSet.read(folder / FILE, quiet=quiet)
