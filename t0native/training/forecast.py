@@ -1,7 +1,7 @@
 """What a training takes, before it begins: memory, operations, hours.
 
     memory      weights + gradients + optimiser states + activations of the largest piece of a batch (csrc/t5/shard.c)
-                + what writing a checkpoint copies + this process as it is
+                + this process as it is
     operations  2 a multiplication with its addition; backward counts twice forward, and recompute forward once more
     hours       steps x (operations of a step / operations of the probe x its seconds + seconds of the optimiser)
 
@@ -149,8 +149,6 @@ def memory_of(config, lengths, settings):
     )
     memory = {"weights": 4 * config.parameters, "gradients": beside["gradients"], "optimiser states": beside["states"]}
     memory["activations"] = beside["activations"]
-    if settings.out is not None:
-        memory["a checkpoint's copy of the states"] = beside["states"]
     memory["this process"] = _resident_bytes()
     return memory | {"total": sum(memory.values())}
 
