@@ -17,7 +17,7 @@ import sys
 import time
 
 from arrow_arrays import FILL, FORMATS, RELEASE, Chunks, Column, buffers_of, live, released
-from spiece_files import BYTES, SWITCHES, field, model_file
+from spiece_files import ABSENT, BYTES, SWITCHES, field, model_file
 
 from t0native import Tokenizer
 
@@ -30,7 +30,7 @@ NOT_TEXT = ["n", "b", "i", "l", "g", "w:4", "+l", "+L", "+s", "+m", "+ud:0", "+r
 def tokenizer():
     """One of which the ids of a text are its bytes + 3."""
     normalizer = b"".join(field(number, False) for number in SWITCHES.values())
-    return Tokenizer.from_bytes(model_file(BYTES, trainer=field(35, True), normalizer=normalizer), extra_ids=0)
+    return Tokenizer.from_bytes(model_file([*BYTES, ABSENT], trainer=field(35, True), normalizer=normalizer), extra_ids=0)
 
 
 class Input:

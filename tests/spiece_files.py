@@ -33,6 +33,7 @@ def piece(text, score=0.0, kind=NORMAL):
 
 SPECIAL = [("<pad>", 0, CONTROL), ("</s>", 0, CONTROL), ("<unk>", 0, UNKNOWN)]
 BYTES = [(f"<0x{b:02X}>", 0, BYTE) for b in range(256)]
+ABSENT = ("\uf8ff" * 5, -9, NORMAL)  # in no text: beside BYTES, for a model of bytes alone is none
 
 
 def model_file(pieces, trainer=b"", normalizer=b"", special=SPECIAL):

@@ -362,6 +362,7 @@ def test_pictures_say_in_words_what_they_show(tmp_path):
 
 
 def test_every_picture_of_the_page_has_its_words():
+    needed("matplotlib", "pip install '.[plot]'")
     page = report_of([8, 10, 12], model=EVIL).to_html()
     words = re.findall(r'<img alt="([^"]*)"', page)
     assert page.count("<img") == len(words) == 3 and not any("<" in text for text in words)

@@ -18,7 +18,7 @@ def test_importing_the_miniature_loads_nothing_more(tmp_path):
     )
     folder = Path(t0.__file__).parent.parent
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(folder)}, cwd=tmp_path)
-    assert (done.returncode, done.stdout.split()) == (0, ["t0native.mini"]), done.stderr
+    assert (done.returncode, set(done.stdout.split()) - {"__future__"}) == (0, {"t0native.mini"}), done.stderr
 
 
 def test_wordings_of_one_s_own(tmp_path):

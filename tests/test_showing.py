@@ -90,7 +90,9 @@ def test_a_run_shows_its_facts_its_validation_and_its_loss(monkeypatch, tmp_path
     assert "Validation, step 20:" in html and ["a", "step 20", "1", "50.0"] in [row[:4] for row in shown.rows]
     (words,) = re.findall('<pre role="img" aria-label="([^"]*)">', html)
     assert words.startswith(f"Loss over steps: {run.log[0]['loss']:.3f} at step 2") and "step 2 to 20, loss in nats" in html
-    best = t0.Run(steps=2, losses=[3.5, 3.25], stopped=EVIL, seconds=0.5, tokens=1200, best=(1, 0.625))._repr_html_()
+    best = t0.Run(
+        steps=2, losses=[3.5, 3.25], stopped=EVIL, seconds=0.5, tokens=1200, log=[{"step": 1, "validation": {"a": 0.625}}]
+    )._repr_html_()
     assert "step 1, mean 62.5 %" in best and "<script" not in best and "<pre" not in best
 
 

@@ -282,7 +282,7 @@ def test_batches_cut_by_tokens_hold_every_example_once_and_as_many_as_fit(tmp_pa
     assert [batch.step for batch in whole] == list(range(12))
     end, lengths = 0, []
     for batch in whole:
-        assert batch.first == end and len(batch) == len(batch.components) == len(batch.attempts) == len(batch.sources) == len(batch.targets)
+        assert batch.first == end and len(batch) == len(batch.components) == len(batch.passed) == len(batch.sources) == len(batch.targets)
         end += len(batch)
         lengths.append(batch.lengths)
     for these, then in zip(lengths, lengths[1:]):
@@ -293,7 +293,7 @@ def test_batches_cut_by_tokens_hold_every_example_once_and_as_many_as_fit(tmp_pa
     assert np.concatenate([batch.sources.ids for batch in whole]).tolist() == apart.sources.ids.tolist()
     assert np.concatenate([batch.targets.ids for batch in whole]).tolist() == apart.targets.ids.tolist()
     total = sum(sum(batch.dropped.values()) for batch in whole)
-    assert sum(apart.dropped.values()) == total == sum(apart.attempts) and set(apart.dropped) <= {"disk/odd"}
+    assert sum(apart.dropped.values()) == total == sum(map(len, apart.passed)) and set(apart.dropped) <= {"disk/odd"}
     hashes = [_hash(batch) for batch in whole]
     assert len(set(hashes)) > 10
     for step, workers in ((0, 4), (5, 1), (7, 2)):

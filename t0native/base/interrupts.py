@@ -124,9 +124,12 @@ class Interrupts:
             return
         self._received, self.pending = time.monotonic(), number
         if self.finishing is not None:
-            write_to_stderr(f"\n{signal.Signals(number).name}: {self.finishing}; once more ends at once")
+            self._tell(number)
         if self.open:
             self.check()
+
+    def _tell(self, number):
+        write_to_stderr(f"\n{signal.Signals(number).name}: {self.finishing}; once more ends at once")
 
     def check(self):
         """Raises what a signal that was kept stands for."""
