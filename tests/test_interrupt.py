@@ -127,7 +127,7 @@ from t0native import _core
 from t0native.base import files
 from t0native.base.interrupts import Interrupts
 from t0native.training.trainer import Trainer
-config = t0.Config(vocab_size=16000, d_model=512, d_ff=1024, num_layers=4, num_heads=8)
+config = t0.Config(vocab_size=96000, d_model=512, d_ff=1024, num_layers=4, num_heads=8)
 model = t0.Model.init(config, threads=1)
 ids, ends = np.arange(2, 10, dtype=np.int32), np.array([0, 8])
 core = _core.Trainer(model.core, optimizer=sys.argv[2] if len(sys.argv) > 2 else "adafactor")
