@@ -1,8 +1,8 @@
 """Builds t0native._core: csrc/{base,text,nn,t5} as one static pure-C library, csrc/{template,py} as the extension.
 
 Environment: T0NATIVE_BLAS=bundled (default: OpenBLAS from the build-time wheel, carried beside the extension), system
-(pkg-config openblas) or none (our own loops); T0NATIVE_SANITIZE=1 adds AddressSanitizer, UndefinedBehaviorSanitizer and the
-asserts, which a release leaves out.
+(pkg-config openblas) or none (our own loops); T0NATIVE_SANITIZE names sanitizers ("address,undefined", or 1 for these; "thread"),
+which come with the asserts that a release leaves out.
 Quick developer loop: python setup.py build_clib build_ext --inplace
 """
 
@@ -46,11 +46,12 @@ def sources(folders):
 
 BLAS_MACROS, BLAS_LINK, BLAS_LIBRARY = find_blas()
 HEADERS = sorted(glob("csrc/*/*.h"))
-if os.environ.get("T0NATIVE_SANITIZE"):
-    FLAGS += ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g", "-O1"]
-    BLAS_LINK += ["-fsanitize=address,undefined"]
+SANITIZERS = os.environ.get("T0NATIVE_SANITIZE", "").replace("1", "address,undefined")
+if SANITIZERS:
+    FLAGS += [f"-fsanitize={SANITIZERS}", "-fno-omit-frame-pointer", "-g", "-O1"]
+    BLAS_LINK += [f"-fsanitize={SANITIZERS}"]
 # Asserts: told either way, for Python's own flags, which come before these, may say either.
-FLAGS += ["-UNDEBUG" if os.environ.get("T0NATIVE_SANITIZE") else "-DNDEBUG"]
+FLAGS += ["-UNDEBUG" if SANITIZERS else "-DNDEBUG"]
 
 
 class BuildWithLibrary(build_ext):
