@@ -1,5 +1,6 @@
 """Every reader that is written in Python, tried with changed files: a slice of fuzz_readers.py, and that it sees what it looks for."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -60,11 +61,12 @@ def test_a_slice_of_the_fuzzing():
     found = run("25", "READERS")
     assert set(found) == {reader.name for reader in READERS}
     for name, (inputs, lines, *faults) in found.items():
-        assert faults == ["[]"] and int(inputs) > 30 and int(lines) > 100, (name, faults)
+        assert faults == ["[]"] and int(inputs) > 30 and int(lines) > 50, (name, faults)
 
 
 def test_the_fuzzer_sees_each_kind_of_fault():
     found = run("6")
-    assert {name: faults for name, (_, _, faults, *_) in found.items()} == {
-        name: str([name.split()[0]]) for name in ("memory", "hang", "foreign", "IndexError", "message", "message too")
-    }
+    assert set(found) == {"memory", "hang", "foreign", "IndexError", "message", "message too"}
+    for name, (_, _, kinds, *_) in found.items():
+        kinds = set(ast.literal_eval(kinds))
+        assert name.split()[0] in kinds and kinds <= {name.split()[0], "hang"}, name  # filling memory may take long, too
