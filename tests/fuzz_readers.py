@@ -80,6 +80,7 @@ class Lines:
             self.monitoring.use_tool_id(self.TOOL, "fuzz_readers")
             self.monitoring.register_callback(self.TOOL, self.monitoring.events.LINE, self._line)
             self.monitoring.set_events(self.TOOL, self.monitoring.events.LINE)
+            self.monitoring.restart_events()  # lines that a reader before met count anew
         else:
             sys.settrace(self._trace)
         return self
