@@ -1,6 +1,5 @@
 """Every reader that is written in Python, tried with changed files: a slice of fuzz_readers.py, and that it sees what it looks for."""
 
-import ast
 import os
 import subprocess
 import sys
@@ -36,11 +35,12 @@ def refuse(text):
 ODD = {"memory": grow, "hang": spin, "foreign": steal, "IndexError": lambda path: path.read_bytes()[8]}
 ODD |= {"message": refuse("{path}: \\x1b[2J"), "message too": refuse("broken")}
 fuzz_readers.prepare()
-fuzz_readers.HANG = 0.5
+usual = fuzz_readers.HANG
 inputs = int(sys.argv[2])
 for reader in READERS if sys.argv[3:] == ["READERS"] else [
     Reader(name, lambda rng: {"a.json": b"[1, 2, 3]"}, lambda folder, name=name: ODD[name](folder / "a.json")) for name in ODD
 ]:
+    fuzz_readers.HANG = 0.5 if reader.name == "hang" else usual  # to fill memory takes long on a busy machine
     with tempfile.TemporaryDirectory() as folder:
         reading = fuzz_readers.fuzz(reader, inputs, 0, Path(folder))
     print(reader.name, reading.met.total(), len(reading.lines.met), sorted({kind for kind, _ in reading.faults}), *reading.faults, sep="|")
@@ -60,13 +60,12 @@ def test_a_slice_of_the_fuzzing():
     """tests/fuzz_readers.py tries 50,000 files of each."""
     found = run("25", "READERS")
     assert set(found) == {reader.name for reader in READERS}
-    for name, (inputs, lines, *faults) in found.items():
-        assert faults == ["[]"] and int(inputs) > 30 and int(lines) > 50, (name, faults)
+    for name, (inputs, lines, *faults) in found.items():  # the fewest lines are those of unpacking: 106, from CPython 3.12 on 98
+        assert faults == ["[]"] and int(inputs) > 30 and int(lines) > 90, (name, faults)
 
 
 def test_the_fuzzer_sees_each_kind_of_fault():
     found = run("6")
-    assert set(found) == {"memory", "hang", "foreign", "IndexError", "message", "message too"}
-    for name, (_, _, kinds, *_) in found.items():
-        kinds = set(ast.literal_eval(kinds))
-        assert name.split()[0] in kinds and kinds <= {name.split()[0], "hang"}, name  # filling memory may take long, too
+    assert {name: faults for name, (_, _, faults, *_) in found.items()} == {
+        name: str([name.split()[0]]) for name in ("memory", "hang", "foreign", "IndexError", "message", "message too")
+    }

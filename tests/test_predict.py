@@ -117,10 +117,37 @@ def test_cut_answers_and_idle_options_are_told_once(model, caplog):
 
 
 def test_choices_of_a_field():
-    assert choices_of({"a": ["x", "y"]}, "a") == choices_of({"a": "x ||| y"}, "a") == ["x", "y"]
+    assert choices_of({"a": ["x", "y"]}, "a") == choices_of({"a": "x ||| y"}, "a") == choices_of({"a": '["x", "y"]'}, "a") == ["x", "y"]
+    for alone in ("tea,stone,hat", "tea|stone", '["tea"]', "[tea"):
+        with pytest.raises(t0.DataError, match=r"a: .* is one choice alone; write \|\|\| between the choices"):
+            choices_of({"a": alone}, "a")
     for row in ({"b": 1}, {"a": []}, {"a": ""}, {"a": 5}, {"a": ["x", 1]}):
         with pytest.raises(t0.DataError):
             choices_of(row, "a")
     asks = list(asks_of_fields([{"t": "x", "a": "p|||q"}, {"t": 5}, {"t": "y"}], "t", lambda row: choices_of(row, "a")))
     assert asks[0].choices == ["p", "q"] and asks[1].reason == "t is int, must be text" and asks[2].reason.startswith("no field 'a'")
     assert np.all([ask.input is None for ask in asks[1:]])
+
+
+@pytest.mark.parametrize("how", ["csv", "jsonl", "rows", "pandas"])
+def test_a_row_whose_input_has_a_gap_is_not_read_as_the_word_none(model, tmp_path, how):
+    rows = [{"text": "Anna drinks tea.", "note": None}, {"text": None, "note": "x"}]
+    if how == "pandas":
+        rows = pytest.importorskip("pandas").DataFrame(rows)
+    elif how != "rows":
+        texts = {"csv": "text,note\nAnna drinks tea.,\n,x\n", "jsonl": "".join(json.dumps(row) + "\n" for row in rows)}
+        (tmp_path / f"rows.{how}").write_text(texts[how])
+        rows = tmp_path / f"rows.{how}"
+    filled = t0.Prompt("filled", "{{ text or 'Nobody.' }} Good or bad? ||| {{ answer_choices[label] }}", "bad ||| good")
+    found = list(t0.predict(model, [MOOD, filled], rows, progress=False))
+    assert [answer["prediction"] is None for answer in found] == [False, False, True, False]  # what a prompt does not print is no matter
+    assert found[2]["reason"].startswith("text is a gap, printed as") and found[2]["scores"] is None
+
+
+def test_a_gap_in_an_input_is_told_once_a_prompt_and_kept(caplog):
+    rows = [{"text": text, "label": 1} for text in ("Tea.", None, None)]
+    task = t0.Task("moods", rows, [MOOD, t0.Prompt("short", "{{ text }} ||| {{ answer_choices[label] }}", "bad ||| good")])
+    report = t0.evaluate(t0.mini.new_model(0), task, progress=False)
+    assert [cell["n"] for cell in report.cells] == [3, 3]
+    lines = [record.getMessage() for record in caplog.records if "is a gap" in record.getMessage()]
+    assert len(lines) == 2 and lines[0].startswith("task 'moods', prompt 'mood', row 1, input: text is a gap, printed as None")

@@ -4,13 +4,16 @@
     row --a field, choices or a field of them--> Ask
 
 A row need not have a label. The input and the choices are what counts: where the target cannot be rendered, for the row lacks what it
-prints, the part before ||| is rendered alone. A row that has no input all the same gives an Ask with the reason."""
+prints, the part before ||| is rendered alone. A row that has no input all the same
+gives an Ask with the reason, and so does one whose input prints a gap: it would read the word None."""
 
+import contextlib
 from typing import NamedTuple
 
-from t0native.base.errors import DataError, TemplateError, nearest, suggest
+from t0native.base.errors import DataError, FormatError, TemplateError, nearest, suggest
+from t0native.base.jsontext import parse_json
 from t0native.base.showing import listed, shown
-from t0native.prompts.notes import render_noted
+from t0native.prompts.notes import GAPS, INPUT, render_noted
 from t0native.prompts.prompt import Prompt
 from t0native.prompts.targets import half_a_character
 
@@ -54,20 +57,21 @@ class _Asker:
         if name is not None:
             return Ask(number, row, self.name, None, None, _no_field(name, row))
         try:
-            example, dropped, _ = render_noted(self.prompt, row, self._seed, number, self._truncate)
+            example, dropped, notes = render_noted(self.prompt, row, self._seed, number, self._truncate)
         except (DataError, TemplateError) as error:
             if self._head is None:
                 return Ask(number, row, self.name, None, None, str(error))
-            example, dropped = None, str(error)
+            example, dropped, notes = None, str(error), ()
         if example is None and self._head is not None:
             try:
-                example, dropped, _ = render_noted(self._head, row, self._seed, number, self._truncate)
+                example, dropped, notes = render_noted(self._head, row, self._seed, number, self._truncate)
             except (DataError, TemplateError) as error:
                 dropped = str(error)
         if example is None:
             return Ask(number, row, self.name, None, None, dropped)
-        half = half_a_character(example)
-        return Ask(number, row, self.name, None if half else example[0], example[2], half)
+        gap = next((str(note) for note in notes if note.part == INPUT and note.kind in GAPS), None)
+        reason = gap or half_a_character(example)
+        return Ask(number, row, self.name, None if reason else example[0], example[2], reason)
 
 
 def _head_of(prompt):
@@ -129,15 +133,25 @@ def asks_of_fields(rows, field, choices=None, first=0):
 
 
 def choices_of(row, field):
-    """The choices that a field of a row holds: a list of texts, or one text with ||| between them. DataError where there are none.
+    """The choices that a field of a row holds: a list of texts, or a text with ||| between them or with a JSON list, as `--out FILE.csv`
+    writes it. DataError where there are none, and for a text that names one alone, of which there is nothing to rank.
 
-    >>> choices_of({"options": "no ||| yes"}, "options")
-    ['no', 'yes']
+    >>> choices_of({"options": "no ||| yes"}, "options"), choices_of({"options": '["no", "yes"]'}, "options")
+    (['no', 'yes'], ['no', 'yes'])
     """
     if field not in row:
         raise DataError(f"no field {shown(field)}; {suggest(field, row)}")
     value = row[field]
-    values = [part.strip() for part in value.split(SEPARATOR)] if isinstance(value, str) else value
+    values = _split(field, value) if isinstance(value, str) else value
     if not isinstance(values, (list, tuple)) or not values or not all(isinstance(text, str) and text for text in values):
         raise DataError(f"{field}: must be a list of texts, or a text with ||| between the choices")
+    if isinstance(value, str) and len(values) == 1:
+        raise DataError(f"{field}: {shown(value)} is one choice alone; write ||| between the choices, as no ||| yes, or a JSON list")
     return list(values)
+
+
+def _split(field, text):
+    if text.lstrip().startswith("[") and SEPARATOR not in text:
+        with contextlib.suppress(FormatError):
+            return parse_json(field, text.encode("utf-8", "surrogatepass"))
+    return [part.strip() for part in text.split(SEPARATOR)]

@@ -20,10 +20,11 @@ if TYPE_CHECKING:  # of annotations alone
     from t0native.base.annotations import Row
     from t0native.prompts.prompt import Prompt, PromptedExample
 
-__all__ = ["NO_LABEL", "Note", "Rendering", "cut_sentence", "render_noted"]
+__all__ = ["GAPS", "INPUT", "NO_LABEL", "Note", "Rendering", "cut_sentence", "render_noted"]
 
 NO_LABEL = "<NO LABEL>"
 CHOICES, INPUT, TARGET = -1, 0, 1  # Note.part
+GAPS = ("none", "nan")  # kinds
 
 
 class Note(NamedTuple):
@@ -127,5 +128,5 @@ def _spoils(note, target):
     if note.kind == "negative":
         return note.of == "answer_choices" or note.part >= TARGET
     if note.part == CHOICES:  # that choice may not be the one that is asked for
-        return note.kind in ("none", "nan") and target.lower() in ("none", "nan", "nat", "<na>")
+        return note.kind in GAPS and target.lower() in ("none", "nan", "nat", "<na>")
     return note.part >= TARGET or (target == NO_LABEL and note.kind in ("undefined", "out of range"))
