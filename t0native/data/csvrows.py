@@ -35,12 +35,12 @@ if TYPE_CHECKING:  # of annotations alone
 __all__ = [
     "BLOCK",
     "blocks_of",
-    "check_names",
     "count_csv_rows",
     "csv_cells",
     "csv_records",
     "is_quoted",
     "long_cells",
+    "look_through",
     "read_csv",
     "read_csv_files",
 ]
@@ -72,39 +72,49 @@ def read_csv(path: PathName, delimiter: str = ",", types: Mapping[str, str] | st
 def read_csv_files(paths, delimiter=",", types=None, dataset=None):
     """As `read_csv`, of a table that lies in several files, each with the field names; what the columns are, all of them decide.
     dataset: whose types are those of the fields that `types` does not name."""
-    columns, parts = None, []
-    for path in paths:
-        quoted = is_quoted(text for _, text in lines_of(path)) if delimiter == "\t" else True
-        with long_cells():
-            records = csv_records(path, lines_of(path), delimiter, quoted)
-            _, names = next(records)
-            for rows, lines in blocks_of(records):
-                if columns is None:
-                    columns = Columns(paths[0], names, types_of_rows(types, dataset, dict(zip(names, rows[0]))))
-                columns.place = path
-                check_names(paths[0], columns.names, path, names)
-                columns.look(rows, lines)
-                parts.extend(rows)
-    if columns is None:
-        require_rows(paths[0], ())
-    columns.place, decided = paths[0], columns.decide()
-    columns.tell(decided)
-    for i, convert in columns.converters(decided):
+    parts = []
+    columns, converters, _ = look_through(paths, delimiter, types, dataset, parts.extend)
+    for i, convert in converters:
         for cells in parts:
             cells[i] = convert(cells[i])
     return [dict(zip(columns.names, cells)) for cells in parts]
 
 
+def look_through(paths, delimiter, types, dataset, take):
+    """(the Columns of a table that lies in several files, their converters, whether each file is quoted), decided by all cells and told.
+    take: a function that is given each block of rows."""
+    columns, quoted = None, [_is_quoted_file(path, delimiter) for path in paths]
+    for path, marks in zip(paths, quoted):
+        with long_cells():
+            records = csv_records(path, lines_of(path), delimiter, marks)
+            _, names = next(records)
+            for rows, lines in blocks_of(records):
+                if columns is None:
+                    columns = Columns(paths[0], names, types_of_rows(types, dataset, dict(zip(names, rows[0]))))
+                columns.place = path
+                _check_names(paths[0], columns.names, path, names)
+                columns.look(rows, lines)
+                take(rows)
+    if columns is None:
+        require_rows(paths[0], ())
+    columns.place, decided = paths[0], columns.decide()
+    columns.tell(decided)
+    return columns, columns.converters(decided), quoted
+
+
 def count_csv_rows(path, delimiter=","):
     """How many rows `read_csv` would give; DataError and OSError as its, but for what the cells hold."""
-    quoted = is_quoted(text for _, text in lines_of(path)) if delimiter == "\t" else True
     with long_cells():
-        records = csv_records(path, lines_of(path), delimiter, quoted)
+        records = csv_records(path, lines_of(path), delimiter, _is_quoted_file(path, delimiter))
         next(records)
         return sum(bool(cells) for _, cells in records)
 
 
-def check_names(first, names, path, others):
+def _is_quoted_file(path, delimiter):
+    return is_quoted(text for _, text in lines_of(path)) if delimiter == "\t" else True
+
+
+def _check_names(first, names, path, others):
     """DataError where the fields of a further file of one table are others than those of its first."""
     if others != names:
         mine, theirs = set(names), set(others)

@@ -21,13 +21,12 @@ from t0native.base.arguments import check, one_of
 from t0native.base.errors import DataError
 from t0native.base.showing import shown
 from t0native.data.arrowrows import iter_parquet
-from t0native.data.columns import Columns
-from t0native.data.csvrows import blocks_of, check_names, csv_records, is_quoted, long_cells
+from t0native.data.csvrows import blocks_of, csv_records, long_cells, look_through
 from t0native.data.distributed import BESIDE, COLUMNS
 from t0native.data.forms import FORMS
 from t0native.data.lines import lines_of, parse_object, text_lines
 from t0native.data.rows import DELIMITERS, files_at, read_files
-from t0native.data.types import read_types, types_of_rows
+from t0native.data.types import read_types
 from t0native.data.unpacking import ROW_ENDINGS, ending_of, rows_ending
 
 __all__ = ["RowStream", "stream_rows"]
@@ -168,24 +167,13 @@ def _told_value(path, number, row, name, told):
 
 
 def _stream_csv(files, delimiter, types):
-    quoted = [is_quoted(text for _, text in lines_of(file)) if delimiter == "\t" else True for file in files]
-    columns, total = None, 0
-    for file, marks in zip(files, quoted):
-        with long_cells():
-            records = csv_records(file, lines_of(file), delimiter, marks)
-            _, names = next(records)
-            for rows, lines in blocks_of(records):
-                if columns is None:
-                    columns = Columns(files[0], names, types_of_rows(types, None, dict(zip(names, rows[0]))))
-                columns.place = file
-                check_names(files[0], columns.names, file, names)
-                columns.look(rows, lines)
-                total += len(rows)
-    if columns is None:
-        raise DataError(f"{files[0]}: no rows")
-    columns.place, decided = files[0], columns.decide()
-    columns.tell(decided)
-    converters = columns.converters(decided)
+    total = 0
+
+    def count(rows):
+        nonlocal total
+        total += len(rows)
+
+    columns, converters, quoted = look_through(files, delimiter, types, None, count)
 
     def start():
         for file, marks in zip(files, quoted):
