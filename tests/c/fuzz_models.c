@@ -9,6 +9,8 @@
  *               text one after another and lie in the text; every piece has an id of its own kind; decoding never fails
  *
  * Meant for the sanitizers (make -C tests/c fuzz). A fault, an assert or a difference names the seed, which makes the same model again. */
+#include "varint.h"
+
 #include "base/random.h"
 #include "text/parts.h"
 #include "text/utf8.h"
@@ -104,15 +106,6 @@ static void add_atoms(maker *m, t0_buffer *out, unsigned most) {
 }
 
 /* ------------------------------------------------------------------------------------ protobuf */
-
-static void add_varint(t0_buffer *out, uint64_t n) {
-    for (; n > 127; n >>= 7) {
-        const uint8_t byte = (uint8_t)(n & 127) | 128;
-        t0_buffer_add(out, &byte, 1);
-    }
-    const uint8_t last = (uint8_t)n;
-    t0_buffer_add(out, &last, 1);
-}
 
 static void add_bytes(maker *m, t0_buffer *out, unsigned number, const void *data, size_t size) {
     add_varint(out, number << 3 | 2);

@@ -1,6 +1,7 @@
 /* The text core: broken model files, failing allocations, long texts. What ids are right is tested against
  * sentencepiece in tests/test_tokenizer.py; here nothing may crash, leak or read outside (run under the sanitizers). */
 #include "check.h"
+#include "varint.h"
 
 #include "base/random.h"
 #include "text/parts.h"
@@ -10,15 +11,6 @@
 #include <time.h>
 
 /* ------------------------------------------------------------------------------------ a small model file */
-
-static void add_varint(t0_buffer *out, uint64_t n) {
-    for (; n > 127; n >>= 7) {
-        const uint8_t byte = (uint8_t)(n & 127) | 128;
-        t0_buffer_add(out, &byte, 1);
-    }
-    const uint8_t last = (uint8_t)n;
-    t0_buffer_add(out, &last, 1);
-}
 
 static void add_bytes(t0_buffer *out, unsigned number, const void *data, size_t size) {
     add_varint(out, number << 3 | 2);
