@@ -155,8 +155,9 @@ def test_conflict_shows_both_versions(visit, desk):
     for page, text in ((first, "one\ntwo\n3 ||| a"), (second, "1\ntwo\nthree ||| a")):
         page.get_by_role("link", name="Edit").click()
         page.get_by_label("Template").fill(text)
-    for page in (first, second):
-        page.get_by_role("button", name="Save").click()
+    first.get_by_role("button", name="Save").click()
+    first.get_by_text("revision 2").wait_for()
+    second.get_by_role("button", name="Save").click()
     second.get_by_role("heading", name="Somebody saved this prompt while you were writing").wait_for()
     assert second.get_by_label("Template").input_value() == "1\ntwo\n3 ||| a" and axe(second) == []
     picture(second, "conflict")
