@@ -151,5 +151,6 @@ def test_mypy_takes_what_is_right_and_finds_what_is_wrong(tmp_path, request):
 def test_pyright_takes_what_is_right_and_finds_what_is_wrong(tmp_path):
     if shutil.which("pyright") is None:
         not_here("pyright is not installed: pip install '.[types]'")
+    needed("matplotlib", "pip install matplotlib (pyright --strict reports a parameter whose type it cannot find)")
     errors = found(run_pyright(tmp_path))
     assert errors.pop("right.py") == {} and set(errors.pop("wrong.py")) == marked() and errors == {}
