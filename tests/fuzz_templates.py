@@ -8,7 +8,7 @@ moved: these are equal, or one engine or both refuse; only two different texts a
 
 A pair is a template and an example. A part of the templates is compiled with `truncate`: Jinja2 then gets the filters of promptsource before
 the end of every print, which its own lexer finds. With notes a template gives the same parts as without. A pair is equal where both engines print the same, refused where both refuse, intended where
-ours refuses for a reason of docs/templates.md, and different otherwise. The run prints how many equal pairs each construct
+ours refuses for a reason of docs/reference/templates.md, and different otherwise. The run prints how many equal pairs each construct
 was in; it fails on a difference, on more than 15 % that are not equal, and on a construct in fewer
 than one pair of 1,000 (of 60,000 pairs or more: less is a slice)."""
 
@@ -34,7 +34,7 @@ BLOCK, ENOUGH = 3000, 60_000
 EXAMPLES, PICKS, SHARE_REFUSED, SHARE_OF_EACH = 3, {"first": 1, "last": 2}, 0.15, 0.001
 FOREIGN = ["{{", "}}", "{%", "%}", "{#", "#}", "(", ")", "[", "]", "{", "}", "|", ".", ",", ":", "-", "is", "in", "not", "if", "else", "endif", "endfor", "'", '"', "\\", "0x1f", "1e400",
            "1_0", "9" * 30, "loop", "ns.x", "caller", "\x00", "\ud800", "é", "recursive", "set", "raw", "endraw", "~", "**", "//", "=="]  # fmt: skip
-INTENDED = {  # what ours says where it alone refuses: the reasons of docs/templates.md
+INTENDED = {  # what ours says where it alone refuses: the reasons of docs/reference/templates.md
     "may change only what it made itself": "the example is read-only",
     "cannot be printed": "what Jinja prints as an address",
     "cannot be used like this": "attributes of data",
@@ -46,7 +46,7 @@ INTENDED = {  # what ours says where it alone refuses: the reasons of docs/templ
 
 
 ENV = environment()
-_tojson = ENV.filters["tojson"]  # gives Markup; docs/templates.md: ours is a plain text
+_tojson = ENV.filters["tojson"]  # gives Markup; docs/reference/templates.md: ours is a plain text
 ENV.filters["tojson"] = pass_eval_context(lambda context, *arguments, **keywords: str(_tojson(context, *arguments, **keywords)))
 
 
@@ -150,7 +150,7 @@ def fuzz(pairs, seed, report=print, share_broken=0.0):
 
 
 def documented():
-    """The constructs that docs/templates.md lists: filters, tests, functions and methods."""
+    """The constructs that docs/reference/templates.md lists: filters, tests, functions and methods."""
     text = (Path(__file__).parent.parent / "docs" / "templates.md").read_text(encoding="utf-8")
     for kind in ("filter", "test", "function", "method"):
         for name in text.split(f"<!-- {kind}s -->")[1].split("<!-- end -->")[0].split():

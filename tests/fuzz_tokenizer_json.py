@@ -4,7 +4,7 @@
 
 For each vocabulary transformers writes a folder. Ours of it is compared with sentencepiece on random texts of every kind (no difference is
 allowed), and with the tokenizers package on sentences of ten languages, with sentinels and with added tokens in them (at most 1 in 1,000), and
-on hostile texts, where differences are counted by the kinds of docs/checkpoints.md. test_tokenizer_files.py runs a slice."""
+on hostile texts, where differences are counted by the kinds of docs/reference/checkpoints.md. test_tokenizer_files.py runs a slice."""
 
 import argparse
 import json
@@ -90,7 +90,7 @@ def joined(rng, texts, names):
 
 
 def kind_of(text, ours, unk_differs):
-    """Why the tokenizers package gives a text other ids; the kinds of docs/checkpoints.md."""
+    """Why the tokenizers package gives a text other ids; the kinds of docs/reference/checkpoints.md."""
     ids, normal = ours.encode(text), ours.spans(text)[0]
     kinds = {ours.kind_of(i) for i in ids if i < ours.n_pieces}
     if any(name in text or name in normal for name in ("<pad>", "</s>", "<unk>", "<s>", "<2en>", "<extra_id_", "<0x")):

@@ -11,7 +11,7 @@ among a rendering's fields are made lists for both, since one reader uses them u
 
     equal               the same text
     refused by both     at compiling or rendering
-    refused here        for a reason of docs/templates.md (REASONS): the count of each is printed
+    refused here        for a reason of docs/reference/templates.md (REASONS): the count of each is printed
     drawn               random and lipsum draw by other numbers: the text differs, its length does not
     unexplained         anything else: the run fails"""
 
@@ -31,7 +31,7 @@ import t0native
 from t0native._core import Template
 from t0native.base.errors import TemplateError
 
-REASONS = {  # what the refusal says: the reason, in the words of docs/templates.md
+REASONS = {  # what the refusal says: the reason, in the words of docs/reference/templates.md
     "is not supported in a prompt": "a prompt is one template",
     "filter 'pprint' is not supported here": "a help for debugging",
     "is not supported here": "Markup is for HTML",

@@ -186,10 +186,10 @@ def test_the_small_recipe_plans(promptsource_folder, tmp_path, monkeypatch):
 
 
 def test_every_key_of_a_recipe_is_documented():
-    """docs/training.md: a table a mapping, a row a key, no more and no fewer."""
+    """docs/reference/training.md: a table a mapping, a row a key, no more and no fewer."""
     from t0native.training.recipe import MODEL, T0_MIXTURE, TASK
 
-    text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/reference/training.md").read_text(encoding="utf-8")
     tables = {part.splitlines()[0]: re.findall(r"^\| `(\w+)` \|", part, flags=re.M) for part in re.split(r"^#+ ", text, flags=re.M)[1:]}
     wanted = {
         "What is trained on what": {"model", "tasks", "validate", *T0_MIXTURE},
@@ -203,7 +203,7 @@ def test_every_key_of_a_recipe_is_documented():
 
 
 def test_the_table_of_settings_is_that_of_the_code():
-    text = (ROOT / "docs/training.md").read_text(encoding="utf-8").partition("### How")[2].partition("###")[0]
+    text = (ROOT / "docs/reference/training.md").read_text(encoding="utf-8").partition("### How")[2].partition("###")[0]
     rows = [[cell.strip() for cell in row] for row in re.findall(r"^\| `(\w+)` \|([^|]*)\|(.*)\|$", text, flags=re.M)]
     assert [(name, told) for name, _, told in rows] == [(name, SETTINGS[name].help) for name in KINDS]
     defaults = {entry.name: entry.default for entry in dataclasses.fields(Settings)}

@@ -295,7 +295,7 @@ def test_nothing_is_left_unfinished():
 
 def test_hints_name_packages_and_no_extra_of_an_index():
     """The package is on no index: `pip install 't0native[plot]'` would bring whatever a stranger puts there."""
-    files = [*PYTHON_FILES, *C_FILES, ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("notebooks/*.ipynb")]
+    files = [*PYTHON_FILES, *C_FILES, ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("notebooks/*.ipynb")]
     named = re.compile(r"(?:t0native\[|pip install (?:-\S+ )*['\"]?t0native\b)")
     assert [file.name for file in files if named.search(file.read_text(encoding="utf-8"))] == []
 

@@ -1,4 +1,4 @@
-"""docs/templates.md says what the compiler takes: its lists against the core's, its differences against Jinja2."""
+"""docs/reference/templates.md says what the compiler takes: its lists against the core's, its differences against Jinja2."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ import t0native as t0
 from t0native._core import Template
 from t0native.base.errors import TemplateError
 
-TEXT = (Path(__file__).parent.parent / "docs" / "templates.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parent.parent / "docs" / "reference" / "templates.md").read_text(encoding="utf-8")
 METHODS = {name for kind in (str, list, dict, tuple, int, float, bytes, set) for name in dir(kind) if not name.startswith("_")}
 FUNCTIONS = {*ENV.globals, "print", "open", "len", "str"}
 

@@ -153,8 +153,8 @@ class Config:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], given: Iterable[str] = ()) -> Self:
         """From the content of a hub config.json. Absent keys take the hub's defaults, but never a shape; what stands at the end is
-        decided as docs/checkpoints.md says, and of `given`, names of keys, it is taken as they say. ConfigError for what is missing,
-        out of range, or would change the numbers and is not supported.
+        decided as docs/reference/checkpoints.md says, and of `given`, names of keys, it is taken as they say. ConfigError for what is
+        missing, out of range, or would change the numbers and is not supported.
 
         >>> Config.from_dict({"vocab_size": 100, "d_model": 8})
         Traceback (most recent call last):

@@ -165,7 +165,7 @@ def add_generate(verbs):
     _source_options(parser)
     _generation_options(parser)
     _length_options(parser)
-    set_option(parser, "of Model.generate (docs/generation.md)", _names)
+    set_option(parser, "of Model.generate (docs/reference/generation.md)", _names)
     output_options(parser, "text; with --json jsonl")
 
 
@@ -264,7 +264,7 @@ def add_predict(verbs):
     parser.description += (
         ".\n\nWhere a prompt has answer choices the best one is the prediction; else what the model writes. A line for each row and\n"
         "prompt, in their order: the row's own fields, then row, prompt, prediction, index, choices, scores and reason, which says\n"
-        "why there is no prediction (a field of the row that has such a name is row.NAME there). docs/commands.md."
+        "why there is no prediction (a field of the row that has such a name is row.NAME there). docs/reference/commands.md."
     )
     parser.add_argument("rows", metavar="FILE", help=".jsonl, .csv, .tsv, .parquet, .txt (a row a line: text), ..., or - for stdin")
     model_options(parser)
@@ -277,7 +277,7 @@ def add_predict(verbs):
     _generation_options(parser)
     parser.add_argument("--max-input-length", type=int, default=1024, metavar="N", help="tokens at which an input is cut (default 1024)")
     parser.add_argument("--no-truncate", dest="truncate", action="store_false", help="values longer than 2,048 characters stay whole")
-    set_option(parser, "of Model.generate (docs/generation.md) or Model.rank (length_normalize=true, ...)", _names)
+    set_option(parser, "of Model.generate (docs/reference/generation.md) or Model.rank (length_normalize=true, ...)", _names)
     output_options(parser, "jsonl")
 
 

@@ -11,7 +11,7 @@ __all__ = ["add_bench"]
 def add_bench(verbs):
     examples = ["", "--size large --dtype int8", "--model my-t0 --threads 2", "--kernels avx2 --json"]
     parser = verb(verbs, "bench", _run_bench, "how fast this machine is, and a model on it", examples)
-    parser.add_argument("--model", metavar="DIR", help="a checkpoint (docs/checkpoints.md), or owner/name on the hub")
+    parser.add_argument("--model", metavar="DIR", help="a checkpoint (docs/reference/checkpoints.md), or owner/name on the hub")
     parser.add_argument("--size", metavar="NAME", help="random weights of T5 v1.1's shape: small (the default), base, large, xl, xxl")
     parser.add_argument("--dtype", nargs="+", metavar="TYPE", help="float32, bfloat16, int8 (default: all three)")
     parser.add_argument("--kernels", metavar="SET", help="a set of t0native.kernels.available()")

@@ -11,7 +11,7 @@ __all__ = ["add_convert", "add_info"]
 
 
 def _source_options(parser):
-    parser.add_argument("path", metavar="MODEL", help="a checkpoint (docs/checkpoints.md), or owner/name on the hub")
+    parser.add_argument("path", metavar="MODEL", help="a checkpoint (docs/reference/checkpoints.md), or owner/name on the hub")
     parser.add_argument("--config", metavar="JSON", help="keys that the checkpoint's own configuration lacks, or that replace its own")
     parser.add_argument("--revision", help="of a model on the hub")
 

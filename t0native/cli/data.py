@@ -17,7 +17,9 @@ def add_data(verbs):
     parser = verb(verbs, "data", _run_data, "convert a dataset's file from the form of its authors to the hub's columns", examples)
     parser.add_argument("what", choices=("list", "convert"), help="list: the datasets whose form is known")
     parser.add_argument("dataset", nargs="?", metavar="DATASET", help="dataset or dataset/subset")
-    parser.add_argument("file", nargs="?", metavar="FILE", help="as its authors distribute it (docs/suites.md), or in the hub's columns")
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE", help="as its authors distribute it (docs/reference/suites.md), or in the hub's columns"
+    )
     parser.add_argument("--data", metavar="DIR", help="the folder of data; DIR/<dataset>/<subset>/<split>.jsonl is written")
     parser.add_argument("--split", metavar="S", help="unless given, that on which T0 is evaluated")
     force_option(parser, "rows that are there already are replaced by others")

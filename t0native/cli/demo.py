@@ -10,7 +10,7 @@ def add_demo(verbs):
     parser = verb(verbs, "demo", _run_demo, "train a small T0 here and now, and evaluate it on tasks it has never seen", examples)
     parser.add_argument("--quick", action="store_true", help="a smaller claim in less time")
     parser.add_argument("--full", action="store_true", help="train every baseline anew over several seeds; draws all figures")
-    parser.add_argument("--seed", type=int, help="of weights, rows and prompts; without it, the one in docs/miniature.md")
+    parser.add_argument("--seed", type=int, help="of weights, rows and prompts; without it, the one in docs/miniature/experiment.md")
     parser.add_argument("--threads", type=int, metavar="N", help="threads that compute (default: the processors)")
     parser.add_argument("--out", metavar="DIR", help="where models, report.json and pictures go")
     parser.add_argument("--wordings", metavar="DIR", help="a folder of prompts (P3 layout) for the held-out tasks, instead of ours")

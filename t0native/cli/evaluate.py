@@ -26,7 +26,7 @@ def add_evaluate(verbs):
     parser = verb(verbs, "evaluate", _run_evaluate, help, examples)
     parser.description += (
         "\n\nRows come as .jsonl, .json, .csv, .tsv, .parquet, .arrow or .feather, packed or not, in shards or in a folder"
-        "\n(docs/rows.md), in the columns that the prompts read. Rows as distributed are converted for"
+        "\n(docs/reference/rows.md), in the columns that the prompts read. Rows as distributed are converted for"
         "\nsuper_glue/wsc.fixed (target.span1_text, ...), super_glue/wic (label true or false) and piqa (NAME.jsonl with"
         "\nNAME-labels.lst beside it)."
     )
@@ -40,7 +40,9 @@ def add_evaluate(verbs):
         help="rows of --dataset: a file, or a folder DIR/<dataset>/<subset>/<split>.jsonl; of --suite: the folder",
     )
     parser.add_argument(
-        "--suite", metavar="NAME", help="t0, t0-train-selection, bias, bigbench-t0, instruction-free, mini, or a YAML file (docs/suites.md)"
+        "--suite",
+        metavar="NAME",
+        help="t0, t0-train-selection, bias, bigbench-t0, instruction-free, mini, or a YAML file (docs/reference/suites.md)",
     )
     parser.add_argument("--dataset", metavar="D", help="dataset whose prompts are used on --data")
     parser.add_argument("--subset", metavar="S")

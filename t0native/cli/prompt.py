@@ -39,7 +39,7 @@ def add_prompt(verbs):
         metavar="DIR",
         help="folder of templates (default: the installed promptsource; of new: ./templates)",
     )
-    parser.add_argument("--data", metavar="FILE", help="rows: a file or a folder of one table (docs/rows.md)")
+    parser.add_argument("--data", metavar="FILE", help="rows: a file or a folder of one table (docs/reference/rows.md)")
     types_option(parser)
     parser.add_argument("--row", type=int, default=0, metavar="N", help="which row of --data (default 0)")
     parser.add_argument("--example", metavar="JSON", help="one row, given here")

@@ -22,7 +22,7 @@ def add_studio(verbs):
         "import my/templates --data my/rows",
         "export out/ --data my/rows --accepted",
     ]
-    parser = verb(verbs, "studio", _run_studio, "write, review and export prompts in a browser (docs/studio.md)", examples)
+    parser = verb(verbs, "studio", _run_studio, "write, review and export prompts in a browser (docs/reference/studio.md)", examples)
     parser.add_argument(
         "what", nargs="?", choices=("open", "adduser", "import", "export"), default="open", help="open (the default) serves the pages"
     )

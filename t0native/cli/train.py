@@ -18,7 +18,7 @@ def add_train(verbs):
     for name, setting in OPTIONS.items():
         flag = ("no-" if setting.option.get("action") == "store_false" else "") + name.replace("_", "-")
         parser.add_argument(f"--{flag}", dest=name, help=setting.help.replace("`", ""), **setting.option)
-    set_option(parser, "of train, in the place of the recipe's (docs/training.md)", lambda: KINDS)
+    set_option(parser, "of train, in the place of the recipe's (docs/reference/training.md)", lambda: KINDS)
     force_option(parser, "with --plot: a picture that is there is replaced, whoever made it")
     parser.add_argument("--dry-run", action="store_true", help="print what it takes, memory and hours, and do nothing else")
     parser.add_argument("--show", type=int, metavar="N", help="print N examples as the model will see them, and do nothing")

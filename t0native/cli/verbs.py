@@ -55,7 +55,7 @@ def types_option(parser):
     parser.add_argument(
         "--types",
         metavar="T",
-        help="what fields are: label=int,id=text,mood=bad|good, or text, or 0.1.0 as that version had it (docs/rows.md)",
+        help="what fields are: label=int,id=text,mood=bad|good, or text, or 0.1.0 as that version had it (docs/reference/rows.md)",
     )
 
 
@@ -108,7 +108,9 @@ def speaking(args, parser):
 
 
 def model_options(parser):
-    parser.add_argument("--model", required=True, metavar="DIR", help="folder of a model (docs/checkpoints.md), or owner/name on the hub")
+    parser.add_argument(
+        "--model", required=True, metavar="DIR", help="folder of a model (docs/reference/checkpoints.md), or owner/name on the hub"
+    )
     parser.add_argument("--revision", help="of a model on the hub")
     parser.add_argument("--dtype", default="float32", metavar="TYPE", help="of weights and products: float32 (default), bfloat16 or int8")
     parser.add_argument("--tokenizer", metavar="FILE", help="spiece.model or tokenizer.json, in the place of the model's own")

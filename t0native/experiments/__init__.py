@@ -1,1 +1,1 @@
-"""The miniature's experiments: the demo and the study behind docs/results.md."""
+"""The miniature's experiments: the demo and the study behind docs/miniature/results.md."""

@@ -8,7 +8,7 @@ __all__ = ["Verdict", "format_percent", "judge", "load_baseline"]
 
 BASELINES = Path(__file__).parents[1] / "mini" / "baselines"
 UNTRAINED, BARE, ONE, ALL = "untrained", "unprompted", "one prompt", "all prompts"
-SEED = 3  # chosen among 0 to 3 by the development group (docs/miniature.md), before any held-out score of this recipe
+SEED = 3  # chosen among 0 to 3 by the development group (docs/miniature/experiment.md), before any held-out score of this recipe
 NEEDED = 3  # of the five tasks
 QUICK_ROWS, QUICK_NEEDED = 200, 2
 

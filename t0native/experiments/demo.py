@@ -189,7 +189,7 @@ def _conclude(verdict, trained, report, quick, say):
         _compare_prompts(report, say)
     say(
         "This is a toy: a small world, one training run, a few hundred rows a task. It shows the effect, not T0's numbers;\n"
-        "other seeds give other levels (docs/results.md lists several, failed ones too)."
+        "other seeds give other levels (docs/miniature/results.md lists several, failed ones too)."
     )
 
 

@@ -1,4 +1,4 @@
-"""The miniature: T0's experiment small enough for a laptop, carried whole by the package (docs/miniature.md).
+"""The miniature: T0's experiment small enough for a laptop, carried whole by the package (docs/miniature/experiment.md).
 
     training        eleven generated datasets in seven groups, each in several wordings, and text with holes ("denoising")
     held out        five tasks of 500 rows, each in ten or more wordings, whose forms training never sees

@@ -61,7 +61,7 @@ def tokenizer():
 
 
 def new_model(seed: int):
-    """An untrained model with the miniature's vocabulary and matching heads (docs/miniature.md says what these are)."""
+    """An untrained model with the miniature's vocabulary and matching heads (docs/miniature/experiment.md says what these are)."""
     vocabulary = tokenizer()
     return Model.init(config(vocabulary.vocab_size), vocabulary, seed=seed, initializer="matching")
 

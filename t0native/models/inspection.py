@@ -14,9 +14,9 @@ __all__ = ["describe_model", "memory_lines"]
 
 
 def describe_model(path, config=None):
-    """Facts of a checkpoint (docs/checkpoints.md) as a dict: files, whether it loads, what its head is and why, whether inputs are read
-    with the end token and why, number of weights, memory (bytes, by number type), configuration, tensors (name, dtype, shape).
-    FormatError and FileNotFoundError as for loading the model."""
+    """Facts of a checkpoint (docs/reference/checkpoints.md) as a dict: files, whether it loads, what its head is and why, whether
+    inputs are read with the end token and why, number of weights, memory (bytes, by number type), configuration, tensors
+    (name, dtype, shape). FormatError and FileNotFoundError as for loading the model."""
     checkpoint = open_checkpoint(path, config)
     tokenizer, for_texts = describe_tokenizer(checkpoint.folder, checkpoint.config)
     loads = _loads(checkpoint)

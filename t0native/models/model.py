@@ -132,7 +132,7 @@ class Model(Hinting):
         revision: of a model of the hub.  kernels: a name of t0.kernels.available().  threads: for this model's calls, else
         t0.get_num_threads().  allow_nonfinite: take weights that are not finite.  verify: go through a packed file and check
         it again; other files are always checked.  add_eos_to_inputs: whether the model reads texts with the end token behind
-        them; None: what its files say, or where they say nothing, what they tell of where it is from (docs/generation.md).
+        them; None: what its files say, or where they say nothing, what they tell of where it is from (docs/reference/generation.md).
         FileNotFoundError for a missing file, FormatError for a broken one, NumericError for weights that are not finite
         (with the tensor's name), ConfigError for an argument, MemoryError before more memory is asked for than there is.
 
@@ -432,7 +432,7 @@ class Model(Hinting):
         top_k (50), top_p, min_p, typical_p, repetition_penalty, no_repeat_ngram_size, bad_words_ids, stop_strings,
         prefix_allowed_tokens_fn(number of the input, ids so far, the start token first) -> ids, and as it has them
         max_length and min_length. Besides, seed (0): of sampling; output_scores=True: a Generation instead of a text.
-        What model.generation says of them, the content of generation_config.json, goes before the defaults. docs/generation.md.
+        What model.generation says of them, the content of generation_config.json, goes before the defaults. docs/reference/generation.md.
         decoder_input: what the answer begins with (a text, or ids; or a list of them, one an input); it is not among the new
         tokens.  places: the numbers of the inputs, unless 0, 1, ...: of those that are a part of more, so that what is drawn is the
         same.  add_eos_to_inputs, max_input_length, truncate, sentinels: as in `rank`.  progress(done, total) is called as inputs are

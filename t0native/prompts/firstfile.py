@@ -172,7 +172,7 @@ def _file_text(dataset, source, texts, answer, unnamed):
     lines = [
         f"# Prompts for {source}, made of its fields: a first draft. What is to be changed stands in comments.".replace("\n", " "),
         "#   {{ field }} is what a row has there; ||| stands between what the model reads and what it is to answer.",
-        "#   More wordings: copy an entry, with a name and an id (a UUID, the same as its key) of its own. docs/templates.md",
+        "#   More wordings: copy an entry, with a name and an id (a UUID, the same as its key) of its own. docs/reference/templates.md",
     ]
     lines += [f"# No template can name the field {_quoted(field)}: rename it where it is to be read." for field in map(str, unnamed)]
     lines += [f"dataset: {_quoted(name)}"] + ([f"subset: {_quoted(part)}"] if part else []) + ["templates:"]

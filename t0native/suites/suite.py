@@ -50,7 +50,7 @@ def suite(
     seed: int | None = None,
 ) -> Suite:
     """The Suite of that name, for `evaluate`: "t0", "t0-train-selection", "bias", "bigbench-t0", "instruction-free" or "mini"; or
-    that of a YAML file, "my/suite.yaml" (docs/suites.md).
+    that of a YAML file, "my/suite.yaml" (docs/reference/suites.md).
 
     data: a folder DATA/<dataset>/<subset>/<split>.jsonl, or a mapping (t0native/data/datafolder.py); "mini" needs none. What it
         lacks is named once, by a warning of the logger "t0native", with its source, and the other tasks are there.

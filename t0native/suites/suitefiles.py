@@ -19,7 +19,7 @@
                instruction-free   our own, without instructions, of hellaswag and winogrande/winogrande_xl
                [name, ...]        these
     metrics    a name, or a list of them, as Task's `metric`
-    types      what fields are: {label: int}, {label: [bad, good]}, text or 0.1.0 (docs/rows.md)
+    types      what fields are: {label: int}, {label: [bad, good]}, text or 0.1.0 (docs/reference/rows.md)
     train      the split that shots are drawn from: that of the dataset's training rows unless given
 
 Names of files and folders are relative to the file's folder. Unknown keys are refused with the nearest known one, values of

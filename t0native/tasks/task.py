@@ -51,8 +51,8 @@ class Task:
         nearest field. In an evaluation these cells fail and the others go on; training refuses the task. Rows that lack a field
         which others have are left out and counted (sifting.py).
     truncate: values that prompts print are cut at 2,048 characters, as promptsource and T0 have it.
-    types: what the fields are, as t0native.read_rows' (docs/rows.md); unless given, the types of `dataset`'s features where that is one of
-        T0's, of data frames and tables.
+    types: what the fields are, as t0native.read_rows' (docs/reference/rows.md); unless given, the types of `dataset`'s features where that
+        is one of T0's, of data frames and tables.
     strict: raise the first of them where no prompt is without one, for then there is nothing to do; suites are not strict.
     Raises DataError for no rows or no prompts too; ConfigError for what is no prompt, or for two of one name.
 

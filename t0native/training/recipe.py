@@ -6,12 +6,12 @@
     tasks:
       - {dataset: super_glue/rte, data: rte.jsonl}
       - {name: mine, dataset: mine, data: rows.csv, prompts: my/templates, rate: 500, types: {label: int}}
-    # mixture: t0_train              instead of tasks: T0's own (docs/mixtures.md)
+    # mixture: t0_train              instead of tasks: T0's own (docs/reference/mixtures.md)
     # data: DATA/                    its rows, DATA/<dataset>/<subset>/<split>.jsonl
     # prompts: P3/                   promptsource 0.1.0's prompts, where that is not the installed one
     validate:                        # evaluated after every validate_every steps
       - {dataset: super_glue/cb, data: cb.jsonl}
-    # validate: t0_train_score_eval  instead of tasks: a T0 mixture's, or a suite's (docs/suites.md), of the same data and prompts
+    # validate: t0_train_score_eval  instead of tasks: a T0 mixture's, or a suite's (docs/reference/suites.md), of the same data and prompts
     steps: 1000                      # or epochs: 3; and any other keyword of t0native.train
     out: run/
 

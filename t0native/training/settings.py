@@ -2,9 +2,9 @@
 
     Settings --> keys of a recipe (recipe.py), options of the command line (cli/train.py), the plan of a run (plan.py)
 
-`train` writes its signature out, for editors and type checkers, and docs/training.md its table; tests hold them to the fields here.
-Here values are checked for their kinds; what the core takes of the optimiser and its options, of clip, dropout and precision, it judges
-itself, before anything is loaded."""
+`train` writes its signature out, for editors and type checkers, and docs/reference/training.md its table; tests hold them to the
+fields here. Values are checked for their kinds; what the core takes of the optimiser and its options, of clip, dropout and
+precision, it judges itself, before anything is loaded."""
 
 from __future__ import annotations
 
