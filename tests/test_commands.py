@@ -197,25 +197,6 @@ def as_shown(place, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_page_about_commands_is_typed_as_it_stands(run, as_shown):
-    page = (Path(__file__).parent.parent / "docs/reference/commands.md").read_text(encoding="utf-8")
-    lines = [line for block in re.findall(r"^```sh\n(.*?)^```", page, flags=re.S | re.M) for line in block.splitlines()]
-    assert len(lines) > 10
-    for line in lines:
-        words = shlex.split(line)[1:]
-        stdin = as_shown / words[words.index("<") + 1] if "<" in words else None
-        words = words[: next((i for i, word in enumerate(words) if word in ("<", ">")), len(words))]
-        code, _, err = run(*words, stdin=stdin, cwd=as_shown)
-        assert code == 0, f"{line}: {err}"
-
-
-def test_the_python_of_the_page_about_commands_runs(capsys):
-    page = (Path(__file__).parent.parent / "docs/reference/commands.md").read_text(encoding="utf-8")
-    for block in re.findall(r"^```python\n(.*?)^```", page, flags=re.S | re.M):
-        exec(compile(block, "docs/reference/commands.md", "exec"), {})
-    assert capsys.readouterr().out.startswith("0 ")
-
-
 def test_the_page_about_commands_names_every_verb():
     page = (Path(__file__).parent.parent / "docs/reference/commands.md").read_text(encoding="utf-8")
     assert [verb for verb in subparsers_of(make_parser()) if f"`{verb}" not in page] == []

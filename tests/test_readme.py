@@ -8,12 +8,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+from doc_blocks import FILES
 
 import t0native as t0
 from t0native.cli.main import main
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-FILES = {"csv": "reviews.csv", "yaml": "templates/reviews/templates.yaml"}
 
 
 def blocks():
@@ -54,4 +54,5 @@ def test_what_readme_shows_is_sound(tmp_path, monkeypatch):
     Path("templates/reviews/templates.yaml").write_text(texts["yaml"])
     assert main(["prompt", "check", "reviews", "--prompts", "templates", "--data", "reviews.csv"]) == 0
     assert main(["prompt", "new", "reviews", "--data", "reviews.csv", "--prompts", "mine"]) == 0
+    assert main(["prompt", "check", "reviews", "--prompts", "mine", "--data", "reviews.csv"]) == 0
     assert len(t0.PromptSet.read("mine/reviews/templates.yaml")) == 2

@@ -20,8 +20,8 @@ __all__ = ["FirstFile", "first_file"]
 
 MOST_CHOICES, MOST_LENGTH, MOST_TEXTS = 20, 60, 6
 _LABELS = (
-    "label", "labels", "class", "category", "target", "gold", "sentiment", "polarity", "emotion", "topic", "intent", "rating", "stars",
-    "answer", "correct", "y",
+    "label", "labels", "class", "category", "target", "gold", "sentiment", "mood", "opinion", "polarity", "emotion", "topic", "intent",
+    "rating", "stars", "answer", "correct", "y",
 )  # fmt: skip
 _WRITTEN = ("target", "summary", "answer", "response", "output", "completion", "translation", "headline", "title")
 _NUMBERED = re.compile(r"(choice|option|ending|sol|solution|alternative|answer|candidate)[_-]?([0-9]|[a-e])", re.IGNORECASE)
