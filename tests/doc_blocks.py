@@ -12,6 +12,8 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+from spiece_files import NORMAL, model_file
+
 import t0native as t0
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,7 +56,8 @@ def make_world(folder):
     for block in blocks_of(ROOT / "README.md"):
         if block.kind in FILES:
             write(folder / FILES[block.kind], block.text)
-    tokenizer = t0.Tokenizer.from_file(Path(t0.__file__).parent / "mini/spiece.model")
+    letters = [("▁", -3.0, NORMAL), *((chr(code), -5.0, NORMAL) for code in range(33, 127))]
+    tokenizer = t0.Tokenizer(model_file(letters))
     config = t0.Config(vocab_size=tokenizer.vocab_size, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
     model = t0.Model.init(config, tokenizer=tokenizer, seed=1)
     for name in ("my-t0", "google/flan-t5-base", "google/t5-small-lm-adapt", "bigscience/T0_3B", "bigscience/T0pp", "run/checkpoint_1000"):
@@ -81,8 +84,8 @@ def make_world(folder):
         t0.convert_data(f"wino_bias/type1_{kind}", file, folder / "DATA", split="validation")
     write(folder / "my/rows/reviews.csv", (folder / "reviews.csv").read_text())
     copa = {"premise": "It rains.", "choice1": "The street is wet.", "choice2": "It is dry.", "question": "effect", "idx": 0, "label": 0}
-    write(folder / "DATA/super_glue/copa/validation.jsonl", _lines(*({**copa, "idx": i} for i in range(4))))
-    write(folder / "DATA/super_glue/copa/train.jsonl", _lines(*({**copa, "idx": i} for i in range(4))))
+    rows = [{**copa, "idx": i, "question": ("effect", "cause")[i % 2]} for i in range(4)]
+    write(folder / "DATA/super_glue/copa/validation.jsonl", _lines(*rows))
 
 
 def write(file, text):
