@@ -169,7 +169,9 @@ def test_data_in_folders_and_pictures(run, place):
     (place / "data/mine/val.csv").write_text("text,label\na,0\nb,1\n")
     options = ["--model", "model", "--dataset", "mine", "--data", "data", *MINE]
     code, _, err = run("evaluate", *options)
-    assert code == 2 and err.startswith("t0native: error: data/mine: no validation.jsonl there; --data DIR reads DIR/")
+    assert code == 2 and err.startswith(
+        "t0native: error: data/mine: no validation.jsonl there; rows lie in data/mine/val.csv: --data data/mine/val.csv reads them"
+    )
     needed("matplotlib", "pip install '.[plot]'")
     code, out, _ = run("evaluate", *options, "--split", "val", "--plot", "boxes.svg")
     assert code == 0 and (place / "boxes.svg").read_text().startswith("<?xml")
@@ -371,13 +373,17 @@ BAD = [
         ["rank", "--model", "nowhere", "a", "b"],
         "nowhere: no such folder; a model is a folder with config.json, model.safetensors and spiece.model",
     ),
-    (["evaluate", "--model", "model"], "evaluate: no rows; give --suite NAME, --task DATASET=FILE, or --data and --dataset"),
+    (["evaluate", "--model", "model"], "evaluate: no rows; give --data FILE and --prompts FILE, --task DATASET=FILE, or --suite NAME"),
     (
         ["evaluate", "--model", "model", "--task", "mine=rows.jsonl", "--shots", "2"],
         "evaluate: --shots goes with --suite, whose tasks know their train split",
     ),
     (["evaluate", "--model", "model", "--suite", "mini", "--shots", "-1"], "shots -1: must be a whole number from 0 to 1000"),
-    (["evaluate", "--model", "model", "--data", "rows.jsonl"], "--data needs --dataset, which says whose prompts are used"),
+    (
+        ["evaluate", "--model", "model", "--data", "rows.jsonl"],
+        "no prompts: name your own by --prompts FILE, a templates.yaml or a folder of them (`t0native prompt new` writes a first one), or "
+        "a dataset of the installed promptsource",
+    ),
     (
         ["evaluate", "--model", "model", "--task", "mine", *MINE],
         "--task 'mine': must be DATASET=FILE or DATASET/SUBSET=FILE, as in super_glue/copa=rows.jsonl",
@@ -501,7 +507,10 @@ WRONG = [  # a line of a recipe, which takes the place of the same key above, an
     ("tasks: [a]", "tasks[0]: must be a mapping of keys to values"),
     ("tasks: [{dataset: mine, data: 5}]", "tasks[0].data 5: must be the name of a file"),
     ("tasks: [{dataset: 5, data: rows.jsonl}]", "tasks[0].dataset 5: must be the name of a dataset, as super_glue/rte"),
-    ("tasks: [{dataset: mine, data: rows.jsonl, prompts: 5}]", "tasks[0].prompts 5: must be the name of a folder"),
+    (
+        "tasks: [{dataset: mine, data: rows.jsonl, prompts: 5}]",
+        "tasks[0].prompts 5: must be the name of a templates.yaml, or of a folder of them",
+    ),
     ("tasks: [{dataset: mine, data: rows.jsonl, prompts: templates, rate: x}]", "tasks[0].rate 'x': must be a positive number"),
     ("tasks: [{dataset: mime, data: rows.jsonl, prompts: templates}]", "no prompts for 'mime'; did you mean 'mine'?"),
     ("validate: null", "validate None: must be a list of tasks, or the name of a T0 mixture or of a suite"),

@@ -202,7 +202,9 @@ def test_reports_merge():
     both = t0.Report.merge([a, b])
     assert both.cells == a.cells + b.cells and both.summary == a.summary + b.summary
     assert both.about["models"] == ["a", "b"] and both.about["seconds"] == 2.0 and len(both.correct) == 24
-    with pytest.raises(t0.ConfigError, match="model 'a', task 'copa', prompt 'p0' stands in two reports; label the models apart"):
+    with pytest.raises(
+        t0.ConfigError, match="model 'a', task 'copa', prompt 'p0' stands in two reports; evaluate one of them again with .* label=NAME"
+    ):
         t0.Report.merge([a, a])
 
 

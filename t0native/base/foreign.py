@@ -134,6 +134,15 @@ KEYWORDS: dict[str, dict[str, str]] = {  # function -> {keyword: what to do}
         "num_beams": _GENERATION("num_beams"),
         "threads": "call t0native.set_num_threads(N) before",
     },
+    "predict": {
+        "batch_size": "leave it out, batches are made by themselves; results do not depend on them",
+        "batch_tokens": "leave it out, batches are made by themselves; results do not depend on them",
+        "out": "write what it gives, a dict a row and prompt; or t0native predict FILE --out answers.csv",
+        "max_new_tokens": _GENERATION("max_new_tokens"),
+        "num_beams": _GENERATION("num_beams"),
+        "data": "say rows=",
+        "limit": "give so many rows: itertools.islice(rows, N)",
+    },
     "Task.__init__": {
         "data": "say rows=",
         "dataset_name": "say dataset=",

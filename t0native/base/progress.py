@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-__all__ = ["BAR_DELAY", "Progress"]
+__all__ = ["BAR_DELAY", "Progress", "clock", "duration"]
 
 TERMINAL_INTERVAL, PLAIN_INTERVAL = 0.1, 10.0  # seconds
 WIDTH = 20
@@ -113,6 +113,21 @@ def _find_widgets():
     except ImportError:
         return None
     return tqdm
+
+
+_UNITS = ((31_557_600, "years"), (2 * 86_400, "days"), (2 * 3600, "hours"), (120, "minutes"), (1, "s"), (0, "ms"))
+_SECONDS = {"years": 31_557_600, "days": 86_400, "hours": 3600, "minutes": 60, "s": 1, "ms": 1e-3}
+
+
+def duration(seconds):
+    """A time in the unit that fits it, three digits of it.
+
+    >>> [duration(seconds) for seconds in (0.0187, 3.25, 90, 222, 59_400, 1e6, 1e9, 1e13)]
+    ['18.7 ms', '3.25 s', '90 s', '3.7 minutes', '16.5 hours', '11.6 days', '31.7 years', '316,881 years']
+    """
+    unit = next(unit for least, unit in _UNITS if seconds >= least)
+    amount = seconds / _SECONDS[unit]
+    return f"{amount:,.0f} {unit}" if amount >= 100 else f"{amount:.3g} {unit}"
 
 
 def clock(seconds):

@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 
 from t0native.base.placeholders import stand_in
+from t0native.base.places import what_is
 from t0native.base.showing import listed, named
 
-__all__ = ["ADAPTER", "describe_adapter", "describe_file", "describe_folder", "describe_names"]
+__all__ = ["ADAPTER", "MODEL", "describe_adapter", "describe_file", "describe_folder", "describe_names"]
 
 ADAPTER = "adapter_config.json"
+MODEL = "a model is a folder with config.json, model.safetensors and spiece.model, or a name on the hub, owner/name"
 _LARGEST_FILE = 1 << 20
 _BY_TRANSFORMERS_4 = (
     "with transformers 4 and {0}, T5ForConditionalGeneration.from_pretrained(DIR, {1}).save_pretrained(DIR) makes them such as are read"
@@ -110,7 +112,9 @@ def describe_folder(folder):
     if adapter := describe_adapter(folder):
         return adapter
     names = sorted(path.name for path in folder.iterdir())
-    return describe_names(names) or _describe_below(folder, names)
+    if found := describe_names(names) or _describe_below(folder, names):
+        return found
+    return f"{what}, which holds no model; {MODEL}" if (what := what_is(folder)) else None
 
 
 def describe_names(names):
@@ -145,6 +149,8 @@ def describe_file(path):
         start = file.read(64)
     if other := stand_in(start):
         return other
+    if what := what_is(path):
+        return f"{what}, which holds no model; {MODEL}"
     if path.suffix in (".safetensors", ".bin", ".pt", ".pth", ".json", ".model", ".txt", ".gin", ".yaml"):
         return f"a file; {_FOLDER}"
     return next((f"{what}; {remedy}" for first, what, remedy in _STARTS if start.startswith(first)), None)

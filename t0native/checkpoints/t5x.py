@@ -15,6 +15,7 @@ import re
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.showing import named, shown
 from t0native.checkpoints.config import Config
+from t0native.checkpoints.foreign import MODEL
 from t0native.checkpoints.msgpackfiles import Array, read_msgpack
 from t0native.checkpoints.tensorfiles import Entry, Problems
 from t0native.checkpoints.zarrfiles import read_zarr
@@ -69,8 +70,11 @@ def find_t5x(path):
 def read_t5x(file):
     """{the hub's tensor name: Entry} of a T5X checkpoint, whose msgpack file is `file`."""
     with open(file, "rb") as opened:
-        if opened.read(23).startswith((b"model_checkpoint_path:", b"\n\x16model")):
-            raise FormatError(f"{file}: a checkpoint of TensorFlow, not of T5X; load the model's converted form of the hub")
+        start = opened.read(23)
+    if start.startswith((b"model_checkpoint_path:", b"\n\x16model")):
+        raise FormatError(f"{file}: a checkpoint of TensorFlow, not of T5X; load the model's converted form of the hub")
+    if not start or start[0] < 0x80:  # nothing, or as texts begin: in msgpack a small number
+        raise FormatError(f"{file}: {'holds no model' if start else 'empty'}; {MODEL}")
     tree = read_msgpack(file)
     optimizer = tree.get("optimizer") if isinstance(tree, dict) else None
     target = optimizer.get("target") if isinstance(optimizer, dict) else None

@@ -1,14 +1,12 @@
 """The verbs that ask a model: rank, generate, predict."""
 
-from pathlib import Path
-
 from t0native.base.arguments import FLAG, TEXT, Kind, whole
 from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.jsontext import json_text
 from t0native.base.showing import listed, shown
 from t0native.cli.rowfiles import AnswerFile, output_options, rows_options
 from t0native.cli.sets import parse_sets, set_option
-from t0native.cli.verbs import FINE, load_model, model_options, print_json, verb
+from t0native.cli.verbs import FINE, load_model, model_options, print_json, prompts_option, verb
 
 __all__ = ["add_generate", "add_predict", "add_rank"]
 
@@ -30,7 +28,8 @@ def _lengths(args):
 
 
 def _source_options(parser):
-    parser.add_argument("--data", metavar="FILE", help="rows instead of one input: .jsonl, .csv, .tsv, .parquet, .txt, ..., or - for stdin")
+    help = "rows instead of one input: .jsonl, .csv, .tsv, .parquet, .txt, ..., or - for stdin"
+    parser.add_argument("--data", metavar="FILE", help=help).dash = True
     parser.add_argument("--field", metavar="NAME", help="with --data: the field that is the input (default: text, input, or the only one)")
     rows_options(parser)
 
@@ -266,11 +265,10 @@ def add_predict(verbs):
         "prompt, in their order: the row's own fields, then row, prompt, prediction, index, choices, scores and reason, which says\n"
         "why there is no prediction (a field of the row that has such a name is row.NAME there). docs/reference/commands.md."
     )
-    parser.add_argument("rows", metavar="FILE", help=".jsonl, .csv, .tsv, .parquet, .txt (a row a line: text), ..., or - for stdin")
+    help = ".jsonl, .csv, .tsv, .parquet, .txt (a row a line: text), ..., or - for stdin"
+    parser.add_argument("rows", metavar="FILE", help=help).dash = True
     model_options(parser)
-    parser.add_argument(
-        "--prompts", metavar="DIR|FILE", help="a folder of templates, or one templates.yaml (default: the installed promptsource)"
-    )
+    prompts_option(parser)
     parser.add_argument("--dataset", metavar="D", help="whose prompts, where a folder has those of several")
     parser.add_argument("--prompt", action="append", default=[], metavar="NAME", help="this one alone; may be given again")
     rows_options(parser)
@@ -308,25 +306,11 @@ def _run_predict(args):
 
 def _prompts_of(args):
     """(the prompts that are asked for, {name: Prompt}; the dataset whose they are)."""
-    from t0native.prompts.collection import PromptSet, dataset_name, load_prompts, prompts_of
+    from t0native.prompts.collection import choose_prompts
 
-    if args.prompts is None and args.dataset is None:
-        raise ConfigError(
-            "predict: --prompts names a templates.yaml or a folder of them (t0native prompt new writes a first one), or --dataset one of "
-            "the installed promptsource"
-        )
-    if args.prompts is not None and Path(args.prompts).is_file():
-        prompts = PromptSet.read(args.prompts)
-        if args.dataset is not None and args.dataset != prompts.full_name:
-            raise ConfigError(f"{args.prompts}: its dataset is {prompts.full_name}, not {args.dataset}")
-    else:
-        collection = load_prompts(args.prompts or "promptsource")
-        names = list(map(dataset_name, collection))
-        if args.dataset is None and len(names) > 1:
-            raise ConfigError(f"predict: {args.prompts} has prompts for several datasets; --dataset names one: {listed(names, 8)}")
-        prompts = prompts_of(collection, args.dataset or names[0])
+    prompts = choose_prompts(args.prompts, args.dataset)
     for name in args.prompt:
         if name not in prompts:
             raise ConfigError(f"{prompts.full_name} has no prompt {shown(name)}; {suggest(name, prompts)}")
     chosen = {name: prompts[name] for name in prompts if not args.prompt or name in args.prompt}
-    return chosen, prompts.full_name if prompts.dataset else None
+    return chosen, prompts.full_name

@@ -1,5 +1,6 @@
 """The verbs on checkpoints: info, convert."""
 
+from collections import Counter
 from pathlib import Path
 
 from t0native.base.errors import ConfigError
@@ -25,9 +26,10 @@ def _read_source(args):
 
 
 def add_info(verbs):
-    examples = ["my-t0", "my-t0 --json", "bigscience/T0_3B"]
+    examples = ["my-t0", "my-t0 --tensors", "my-t0 --json", "bigscience/T0_3B"]
     parser = verb(verbs, "info", _run_info, "what a checkpoint holds and needs: configuration, tensors, memory", examples)
     _source_options(parser)
+    parser.add_argument("--tensors", action="store_true", help="name, type and shape of each tensor too (--json has them always)")
     json_option(parser)
 
 
@@ -41,7 +43,10 @@ def _run_info(args):
         return code
     for key, value in facts.items():
         if key == "tensors":
-            print("\n".join(f"  {name:<70} {dtype:<5} {shape}" for name, dtype, shape in value))
+            types = ", ".join(f"{count:,} of {dtype}" for dtype, count in Counter(dtype for _, dtype, _ in value).items())
+            print(f"{key:<20} {types}" + ("" if args.tensors else "; --tensors names each"))
+            for name, dtype, shape in value if args.tensors else ():
+                print(f"  {name:<70} {dtype:<5} {shape}")
         elif key == "config":
             print("\n".join(f"  {name:<34} {entry}" for name, entry in value.items()))
         elif key == "memory":

@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 from t0native.base.errors import ConfigError, DataError
-from t0native.base.showing import shown
+from t0native.base.places import what_is
+from t0native.base.showing import listed, shown
 from t0native.cli.report import rows_of, rows_options, show_report
 from t0native.cli.sets import parse_sets, set_option
 from t0native.cli.targets import PICTURE_MARK, check_target, tell_written
-from t0native.cli.verbs import FAILED, FINE, json_option, load_model, model_options, types_option, verb
+from t0native.cli.verbs import FAILED, FINE, json_option, load_model, model_options, prompts_option, types_option, verb
 
 __all__ = ["add_evaluate"]
 
@@ -17,6 +18,7 @@ def add_evaluate(verbs):
     examples = [
         "--model my-t0 --task super_glue/copa=COPA.val.jsonl",
         "--model my-t0 --task super_glue/copa=COPA.val.jsonl --task piqa=valid.jsonl --out run/ --plot run/boxes.png",
+        "--model my-t0 --prompts my/templates/mine/templates.yaml --data rows.csv --limit 200",
         "--model my-t0 --prompts my/templates --dataset mine --data rows.csv --limit 200",
         "--model my-t0 --dataset super_glue --subset wic --split val --data DATA   (reads DATA/super_glue/wic/val.jsonl)",
         "--model my-t0 --suite t0 --data DATA --out run/    (again: goes on where it was)",
@@ -44,10 +46,10 @@ def add_evaluate(verbs):
         metavar="NAME",
         help="t0, t0-train-selection, bias, bigbench-t0, instruction-free, mini, or a YAML file (docs/reference/suites.md)",
     )
-    parser.add_argument("--dataset", metavar="D", help="dataset whose prompts are used on --data")
+    parser.add_argument("--dataset", metavar="D", help="dataset whose prompts are used on --data, where --prompts has those of several")
     parser.add_argument("--subset", metavar="S")
     parser.add_argument("--split", default="validation", help="named in the report, and the file's name where --data is a folder")
-    parser.add_argument("--prompts", metavar="DIR", help="folder of templates (default: the installed promptsource)")
+    prompts_option(parser)
     types_option(parser)
     parser.add_argument("--shots", type=int, metavar="K", help="with --suite: examples with their answers before each row")
     parser.add_argument("--no-truncate", dest="truncate", action="store_false", help="values longer than 2,048 characters stay whole")
@@ -162,14 +164,14 @@ def _read_tasks(args):
         raise ConfigError("evaluate: --shots goes with --suite, whose tasks know their train split")
     tasks = list(_make_tasks(args))
     if not tasks:
-        raise ConfigError("evaluate: no rows; give --suite NAME, --task DATASET=FILE, or --data and --dataset")
+        raise ConfigError("evaluate: no rows; give --data FILE and --prompts FILE, --task DATASET=FILE, or --suite NAME")
     return tasks
 
 
 def _make_tasks(args):
     from t0native.data.diskrows import rows_at
     from t0native.data.types import parse_types
-    from t0native.prompts.collection import load_prompts, prompts_of
+    from t0native.prompts.collection import choose_prompts
     from t0native.tasks.task import Task
 
     types, readers = parse_types(args.types), []
@@ -179,13 +181,12 @@ def _make_tasks(args):
             raise ConfigError(f"--task {shown(text)}: must be DATASET=FILE or DATASET/SUBSET=FILE, as in super_glue/copa=rows.jsonl")
         readers.append((dataset, lambda dataset=dataset, file=file: rows_at(file, dataset, types, args.split)))
     if args.data is not None:
-        if args.dataset is None:
-            raise ConfigError("--data needs --dataset, which says whose prompts are used")
-        dataset = f"{args.dataset}/{args.subset}" if args.subset else args.dataset
+        if args.subset and not args.dataset:
+            raise ConfigError("evaluate: --subset goes with --dataset")
+        dataset = f"{args.dataset}/{args.subset}" if args.subset else args.dataset or choose_prompts(args.prompts).full_name
         readers.append((dataset, _find_reader(args.data, dataset, args.split, types)))
-    collection = load_prompts(args.prompts or "promptsource") if readers else None
     for dataset, read in readers:
-        prompts = prompts_of(collection, dataset)
+        prompts = choose_prompts(args.prompts, dataset)
         yield Task(dataset, read(), prompts, dataset=dataset, split=args.split, strict=len(readers) == 1)
 
 
@@ -194,6 +195,7 @@ def _find_reader(data, dataset, split, types):
     from t0native.data.datafolder import find_rows
     from t0native.data.diskrows import rows_at
     from t0native.data.layouts import FORMS, find_split, seen_in
+    from t0native.data.unpacking import is_rows
 
     if not Path(data).is_dir():
         return lambda: rows_at(data, dataset, types)
@@ -203,6 +205,11 @@ def _find_reader(data, dataset, split, types):
         return lambda: rows_at(data, dataset, types, split)
     if reader is None:
         folder = Path(data, dataset)
+        rows = sorted(path for pattern in ("*", "*/*", "*/*/*") for path in Path(data).glob(pattern) if path.is_file() and is_rows(path))
+        if (what := what_is(data)) not in (None, "a folder of rows"):
+            raise DataError(f"{data}: {what}, which holds no rows; name a file of rows, .csv, .jsonl, ...")
+        if rows:
+            raise DataError(f"{folder}: no {split}.jsonl there; rows lie in {listed(map(str, rows), 4)}: --data {rows[0]} reads them")
         form = f"DIR/<dataset>/<subset>/<split>.jsonl, or another of {FORMS}"
         raise DataError(f"{folder}: no {split}.jsonl there; --data DIR reads {form}{seen_in(folder)}")
     return reader

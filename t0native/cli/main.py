@@ -28,6 +28,7 @@ from t0native.cli.parsing import Parser, options_of, subparsers_of, tell
 from t0native.cli.prompt import add_prompt
 from t0native.cli.report import add_report
 from t0native.cli.studio import add_studio
+from t0native.cli.targets import check_dashes
 from t0native.cli.train import add_train
 from t0native.cli.verbs import BAD_INPUT, FINE, INTERRUPTED, speaking
 from t0native.cli.vocab import add_vocab
@@ -67,6 +68,7 @@ def main(argv=None):
         verb, args.whole = subparsers_of(parser)[args.verb], parser
         args.words = sys.argv[1:] if argv is None else argv
         _check_common(args)
+        check_dashes(args, verb._actions)
         with speaking(args, verb), nullcontext() if args.verb in DEAF else ended_by_signals():
             code = args.run(args)
         sys.stdout.flush()

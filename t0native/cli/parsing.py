@@ -4,6 +4,8 @@ a verb, an option or a value that is not there      the nearest that is
 an option of other programs                         the one of ours (hints.py)"""
 
 import argparse
+import itertools
+import re
 import sys
 
 from t0native.base.errors import nearest, suggest
@@ -24,7 +26,20 @@ def tell(text, code):
 class Parser(argparse.ArgumentParser):
     """argparse, with such errors."""
 
+    words = ()  # that were last parsed
+
+    def parse_known_args(self, args=None, namespace=None):
+        self.words = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message):
+        if message.startswith("the following arguments are required"):
+            known = options_of(self)
+            for word in itertools.takewhile(lambda word: word != "--", self.words):
+                option = word.partition("=")[0]
+                if re.match("--?[a-zA-Z]", option) and option[:2] not in known and not any(name.startswith(option) for name in known):
+                    message = _unknown_text(word, self)  # more likely misspelt than forgotten
+                    break
         sys.exit(tell(f"error: {message} (see {self.prog} --help)", BAD_INPUT))
 
     def parse_args(self, args=None, namespace=None):
@@ -74,7 +89,7 @@ def _unknown_text(argument, parser):
     for hint in FOREIGN.get(option.lstrip("-").replace("_", "-").lower(), ()):
         if hint.option is None or hint.option in known:
             return f"no option {option} here; {hint.text}"
-    near = nearest(option.replace("_", "-"), known)
+    near = nearest(option.replace("_", "-"), [name for name in known if name not in ("-h", "--help")])
     if near is None and "--set" in known:
         return f"no option {option} here; a keyword of the library's is given as --set {option.lstrip('-').replace('-', '_')}=VALUE"
     own = [name for name in known if name.startswith("--") and name not in ("--help", "--quiet", "--verbose")]

@@ -36,8 +36,8 @@ def add_prompt(verbs):
     parser.add_argument(
         "--prompts",
         default="promptsource",
-        metavar="DIR",
-        help="folder of templates (default: the installed promptsource; of new: ./templates)",
+        metavar="FILE|DIR",
+        help="one templates.yaml, or a folder of them (default: the installed promptsource; of new: ./templates)",
     )
     parser.add_argument("--data", metavar="FILE", help="rows: a file or a folder of one table (docs/reference/rows.md)")
     types_option(parser)
@@ -50,18 +50,17 @@ def add_prompt(verbs):
 
 
 def _run_prompt(args):
-    from t0native.prompts.collection import load_prompts, prompts_of
+    from t0native.prompts.collection import choose_prompts, load_prompts
 
     if args.what == "new":
         return _write_first(args)
-    collection = load_prompts(args.prompts, quiet=args.what == "list")
+    where, quiet = args.prompts, args.what == "list"
     if args.what == "list" and args.dataset is None:
-        return _list_datasets(collection, args.json)
+        return _list_datasets(load_prompts(where, quiet), args.json)
     if args.what == "check":
-        return _check_prompts(collection, args)
-    if args.dataset is None:
-        raise ConfigError(f"prompt {args.what}: name a dataset, as in super_glue/copa")
-    prompts = prompts_of(collection, args.dataset)
+        return _check_prompts(load_prompts(where), args)
+    prompts = choose_prompts(None if where == "promptsource" else where, args.dataset, quiet=quiet)
+    args.dataset = args.dataset or prompts.full_name
     chosen = prompts if args.name is None else {args.name: _find_prompt(prompts, args.dataset, args.name)}
     {"list": _list_prompts, "show": _show_prompts, "apply": _apply_prompts}[args.what](chosen, args)
     return FINE
@@ -145,12 +144,12 @@ def _check_prompts(collection, args):
     from t0native.data.rows import read_rows
     from t0native.data.types import parse_types
     from t0native.prompts.check import check_collection
-    from t0native.prompts.collection import prompts_of
+    from t0native.prompts.collection import choose_prompts
 
     if args.dataset is None and args.data is not None:
         raise ConfigError("prompt check: --data needs a dataset, whose rows they are")
     if args.dataset is not None and args.dataset not in collection:
-        prompts_of(collection, args.dataset)  # which says what there is
+        choose_prompts(None if args.prompts == "promptsource" else args.prompts, args.dataset)  # which says what there is
     rows = None if args.data is None else read_rows(args.data, args.dataset, parse_types(args.types))
     problems = check_collection(collection, None if args.dataset is None else [args.dataset], rows)
     if args.name is not None:

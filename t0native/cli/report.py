@@ -9,6 +9,13 @@ from t0native.cli.verbs import FINE, json_option, print_json, verb
 
 __all__ = ["add_report", "rows_of", "rows_options", "show_report"]
 
+PRINTABLE = {  # option -> what it writes, or prints
+    "markdown": "the tables in Markdown",
+    "latex": "the summary as a LaTeX table; with --errors and --confusion theirs too",
+    "html": "one page with tables and pictures, which needs no network",
+    "csv": "every cell, a line each, values as fractions of 1",
+}
+
 
 def add_report(verbs):
     examples = [
@@ -20,10 +27,9 @@ def add_report(verbs):
     ]
     parser = verb(verbs, "report", _run_report, "show saved reports, several side by side", examples)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a folder with report.json, or the file")
-    parser.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help="Markdown, to FILE or printed")
-    parser.add_argument("--latex", metavar="FILE", help="the summary as a LaTeX table; with --errors and --confusion theirs too")
-    parser.add_argument("--html", metavar="FILE", help="one page with tables and pictures, which needs no network")
-    parser.add_argument("--csv", metavar="FILE", help="every cell, a line each, values as fractions of 1")
+    for name, help in PRINTABLE.items():
+        optional = {"nargs": "?", "const": "-"} if name == "markdown" else {}
+        parser.add_argument(f"--{name}", metavar="FILE", help=f"{help}; -: printed", **optional).dash = True
     parser.add_argument("--plot", metavar="FILE", help="box plots (.png, .svg, .pdf; needs matplotlib)")
     parser.add_argument("--by-prompt", metavar="FILE", help="each prompt's value with its 95 %% interval, as a picture")
     parser.add_argument("--bars", metavar="FILE", help="bars of the medians, as for BIG-bench")
@@ -38,31 +44,49 @@ def add_report(verbs):
 def _run_report(args):
     from t0native.base.files import write_text
     from t0native.reports.published import beside_text
-    from t0native.reports.report import Report
-    from t0native.reports.tables import csv_text
 
-    report = Report.merge([Report.load(path) for path in args.runs])
+    printed = [f"--{name}" for name in PRINTABLE if getattr(args, name) == "-"] + ["--json"] * args.json
+    if len(printed) > 1:
+        raise ConfigError(f"report: {printed[0]} and {printed[1]}: one of them is printed; name a file for the other")
+    report = _read_reports(args.runs)
     if args.errors is None and not args.confusion and (args.prompt or (args.task and args.by_prompt is None)):
         raise ConfigError("report: --prompt goes with --errors and --confusion, --task with --by-prompt too")
     of_rows = rows_of(report, args, args.task, args.prompt)
     _check_targets(report, args)
     _draw(report, args)
-    if args.latex is not None:
-        write_text(args.latex, "\n".join([report.to_latex(), *(them.to_latex() for them in of_rows.values())]))
-    if args.csv is not None:
-        write_text(args.csv, csv_text(report))
-    if args.html is not None:
-        report.to_html(args.html, args.published)
-    if args.markdown is not None:
-        tables = "\n".join([report.to_markdown(), *(them.to_markdown() for them in of_rows.values())])
-        print(tables, end="") if args.markdown == "-" else write_text(args.markdown, tables)
+    for name in PRINTABLE:
+        if (place := getattr(args, name)) is not None:
+            text = _text_of(name, report, of_rows, args.published)
+            print(text, end="") if place == "-" else write_text(place, text)
     tell_written(args.plot, args.by_prompt, args.bars, args.latex, args.csv, args.html, args.markdown)
-    if args.markdown == "-":
+    if any(getattr(args, name) == "-" for name in PRINTABLE):
         return FINE
     show_report(report, args.json, of_rows)
     if args.published and not args.json:
         print(f"\n{beside_text(report)}")
     return FINE
+
+
+def _read_reports(paths):
+    """One Report of all."""
+    from t0native.reports.report import Report
+
+    reports = [Report.load(path) for path in paths]
+    try:
+        return Report.merge(reports)
+    except ConfigError as error:
+        raise ConfigError(str(error).removeprefix("Report.merge: ").replace("label=NAME", "t0native evaluate --label NAME")) from None
+
+
+def _text_of(name, report, of_rows, published):
+    """What one of PRINTABLE writes."""
+    from t0native.reports.tables import csv_text
+
+    if name == "html":
+        return report.to_html(published=published)
+    if name == "csv":
+        return csv_text(report)
+    return "\n".join(getattr(them, f"to_{name}")() for them in (report, *of_rows.values()))
 
 
 def _count(text):

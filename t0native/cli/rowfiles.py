@@ -31,7 +31,8 @@ def rows_options(parser):
 
 def output_options(parser, to):
     """to: the form where nothing says another."""
-    parser.add_argument("--out", metavar="FILE", help="where answers go: .jsonl, .csv, .tsv or .txt; interrupted, the same command goes on")
+    help = "where answers go: .jsonl, .csv, .tsv or .txt, or - for stdout; interrupted, the same command goes on"
+    parser.add_argument("--out", metavar="FILE", help=help).dash = True
     parser.add_argument("--to", choices=OUT_FORMS, help=f"what answers are in, where --out does not say it (default: {to})")
     parser.add_argument("--keep", metavar="FIELDS", default="all", help="fields of the rows that go along: all (the default), none, or a,b")
     parser.add_argument("--force", action="store_true", help="with --out: a file that is there is replaced, and nothing gone on with")
@@ -47,6 +48,7 @@ class AnswerFile:
 
     def __init__(self, args, stream, per_row, asks, record, fields, text):
         self.args, self.stream, self.per_row, self._asks, self._record = args, stream, per_row, asks, record
+        args.out = None if args.out == "-" else args.out
         self.fields, self.text, self._without = fields, text, None
         self._rows = iter(stream if args.limit is None else itertools.islice(stream, args.limit))
         self.first = list(itertools.islice(self._rows, LOOKED_AT))
@@ -56,8 +58,8 @@ class AnswerFile:
         self._kept = self._find_kept()
 
     def leave_out(self, field):
-        """A field of the rows, which records have as "input", goes along no more; returns it."""
-        if self.args.keep == "all":
+        """A field of the rows that is called as records call the same text, input, goes along no more; returns it."""
+        if self.args.keep == "all" and field in self.fields:
             self._without = field
             self._kept.pop(field, None)
         return field

@@ -84,7 +84,10 @@ def _add_user(args):
 def _store(args):
     from t0native.studio.store import Store
 
-    home = Path(_require(args.data, "--data DIR says where prompts are kept"), ".studio")
+    folder = Path(_require(args.data, "--data DIR says where prompts are kept"))
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder; --data is that of the studio, with its rows")
+    home = folder / ".studio"
     make_folder(home)
     return Store(home / "prompts.sqlite")
 

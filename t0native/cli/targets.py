@@ -1,18 +1,31 @@
 """Files that a verb writes: one that is there already is replaced by --force alone, or where the same verb wrote it."""
 
+import re
 from pathlib import Path
 
 from t0native.base.errors import ConfigError
 from t0native.cli.verbs import note
 
-__all__ = ["PICTURE_MARK", "check_target", "force_option", "tell_written"]
+__all__ = ["PICTURE_MARK", "check_dashes", "check_target", "force_option", "tell_written"]
 
 PICTURE_MARK = b"t0native"  # which reports/plot.py writes into a picture where its kind has room for it
+_PLACE = re.compile(r"FILE|DIR|PATH|MODEL|RUN|RECIPE")  # of what an argument is called that names a file or a folder
 LOOKED_AT = 1 << 16  # bytes at the beginning and at the end of a file
 
 
 def force_option(parser, what="a file that is there already is replaced, whoever wrote it"):
     parser.add_argument("--force", action="store_true", help=what)
+
+
+def check_dashes(args, actions):
+    """ConfigError for a "-" where only a file or a folder can be named. actions: of the verb's parser; those that read standard input or
+    print have an attribute dash."""
+    for action in actions:
+        if _PLACE.search(str(action.metavar)) and not getattr(action, "dash", False):
+            values = getattr(args, action.dest, None)
+            if "-" in (values if isinstance(values, list) else [values]):
+                name = action.option_strings[0] if action.option_strings else action.metavar
+                raise ConfigError(f"{name} -: there is no standard stream here; give a name (./- where that is it)")
 
 
 def check_target(path, force=False, mark=None):

@@ -3,24 +3,40 @@
 from t0native.base.errors import ConfigError
 from t0native.cli.sets import parse_sets, set_option
 from t0native.cli.targets import PICTURE_MARK, check_target, force_option, tell_written
-from t0native.cli.verbs import FINE, json_option, print_json, verb
+from t0native.cli.verbs import FINE, json_option, print_json, prompts_option, types_option, verb
 from t0native.training.settings import KINDS, SETTINGS
 
 __all__ = ["add_train"]
 
 OPTIONS = {name: setting for name, setting in SETTINGS.items() if setting.option is not None}  # settings that go before the recipe's
 
+OF_ONE_TASK = ("model", "data", "prompts", "dataset", "types")  # options in the place of a recipe
+
 
 def add_train(verbs):
-    examples = ["recipe.yaml --out run/", "recipe.yaml --out run/            (again: goes on where it was)", "recipe.yaml --dry-run"]
-    parser = verb(verbs, "train", _run_train, "train on a mixture that a YAML file describes", examples)
-    parser.add_argument("config", metavar="CONFIG.yaml")
+    examples = [
+        "--model my-t0 --data rows.csv --prompts my/templates/mine/templates.yaml --epochs 3 --out tuned/",
+        "recipe.yaml --out run/",
+        "recipe.yaml --out run/            (again: goes on where it was)",
+        "recipe.yaml --dry-run",
+    ]
+    parser = verb(
+        verbs, "train", _run_train, "train a model on a file of rows, or on a mixture that a recipe, a YAML file, describes", examples
+    )
+    parser.add_argument(
+        "config", nargs="?", metavar="RECIPE.yaml", help="what is trained on what (docs/training.md); else --model and --data"
+    )
+    parser.add_argument("--model", metavar="DIR", help="without a recipe: the model to begin with, a folder or owner/name on the hub")
+    parser.add_argument("--data", metavar="FILE", help="without a recipe: rows to train on")
+    prompts_option(parser)
+    parser.add_argument("--dataset", metavar="D", help="without a recipe: whose prompts, where --prompts has those of several")
+    types_option(parser)
     for name, setting in OPTIONS.items():
         flag = ("no-" if setting.option.get("action") == "store_false" else "") + name.replace("_", "-")
         parser.add_argument(f"--{flag}", dest=name, help=setting.help.replace("`", ""), **setting.option)
     set_option(parser, "of train, in the place of the recipe's (docs/reference/training.md)", lambda: KINDS)
     force_option(parser, "with --plot: a picture that is there is replaced, whoever made it")
-    parser.add_argument("--dry-run", action="store_true", help="print what it takes, memory and hours, and do nothing else")
+    parser.add_argument("--dry-run", action="store_true", help="print what it takes, memory and time, and do nothing else")
     parser.add_argument("--show", type=int, metavar="N", help="print N examples as the model will see them, and do nothing")
     parser.add_argument(
         "--plot", metavar="FILE", help="the loss curve as a picture (.png, .svg, .pdf; default OUT/loss.png where matplotlib is there)"
@@ -36,11 +52,12 @@ def _run_train(args):
     from t0native.base.arguments import check, whole
     from t0native.reports.plot import check_picture
     from t0native.training.curves import loss_curve
-    from t0native.training.recipe import read_recipe
     from t0native.training.train import run_training
 
-    recipe = read_recipe(args.config, dry_run=args.dry_run and args.show is None)
+    recipe = _read_recipe(args)
     recipe.override({name: value for name in OPTIONS if (value := getattr(args, name)) is not None} | parse_sets(args.sets, KINDS))
+    if args.config is None and recipe.options.get("steps") is None and recipe.options.get("epochs") is None:
+        raise ConfigError("train: how long? --epochs 3 goes three times through the rows; or --steps N")
     settings = recipe.settings()
     if args.show is not None:
         examples = recipe.render_examples(check(whole(1), "--show", args.show))
@@ -49,7 +66,8 @@ def _run_train(args):
     if args.dry_run:
         return _print_forecast(recipe, args.json)
     if settings.out is None:
-        raise ConfigError(f"{args.config}: no 'out': the trained model would be lost; name a folder with 'out' or --out")
+        named = "--out" if args.config is None else "'out' or --out"
+        raise ConfigError(f"{args.config or 'train'}: no 'out': the trained model would be lost; name a folder with {named}")
     if args.plot is not None:
         check_picture(args.plot)
         check_target(args.plot, args.force, PICTURE_MARK)
@@ -70,6 +88,23 @@ def _run_train(args):
     for name, rows in sorted(run.dropped.items(), key=lambda item: (-item[1], item[0])):
         print(f"dropped {rows:>8,} rows of {name}")
     return FINE
+
+
+def _read_recipe(args):
+    """The Recipe of the file, or of the options that stand in its place."""
+    from t0native.data.types import parse_types
+    from t0native.training.recipe import read_recipe, recipe_of
+
+    dry_run = args.dry_run and args.show is None
+    given = [f"--{name}" for name in OF_ONE_TASK if getattr(args, name) is not None]
+    if args.config is not None:
+        if given:
+            raise ConfigError(f"train: {args.config} and {given[0]}: a recipe names its model, rows and prompts itself; leave one out")
+        return read_recipe(args.config, dry_run)
+    for name in ("model", "data"):
+        if getattr(args, name) is None:
+            raise ConfigError(f"train: no --{name}; give a recipe, or --model DIR, --data FILE, --prompts FILE, --epochs N and --out DIR")
+    return recipe_of(args.model, args.data, args.prompts, args.dataset, parse_types(args.types), dry_run)
 
 
 def _name_command(words, settings):

@@ -23,6 +23,7 @@ __all__ = [
     "load_model",
     "model_options",
     "note",
+    "prompts_option",
     "print_json",
     "speaking",
     "types_option",
@@ -49,6 +50,14 @@ def verb(verbs, name, run, help, examples):
 
 def json_option(parser, help="print JSON instead of text"):
     parser.add_argument("--json", action="store_true", help=help)
+
+
+def prompts_option(parser):
+    parser.add_argument(
+        "--prompts",
+        metavar="FILE|DIR",
+        help="one templates.yaml, or a folder of them (default: the installed promptsource; `t0native prompt new` writes a first one)",
+    )
 
 
 def types_option(parser):

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from t0native.base.errors import DataError
+from t0native.base.places import what_is
 from t0native.base.showing import listed, named, shown
 from t0native.data.unpacking import ROW_ENDINGS, ending_of, is_rows
 
@@ -64,6 +65,8 @@ def files_in(folder):
     splits = sorted({name for name, _, _ in groups} | {path.name for path in inside if _rows_files(path) or _state_of(path) is not None})
     if not groups and len(splits) == 1:
         return files_in(folder / splits[0])
+    if (what := what_is(folder)) not in (None, "a folder of rows"):
+        raise DataError(f"{folder}: {what}, which holds no rows; name a file of rows, or a folder of one table")
     if splits:
         raise DataError(f"{folder}: a folder of several tables; name one of them: {', '.join(str(folder / name) for name in splits[:8])}")
     raise DataError(f"{folder}: a folder without rows{seen_in(folder)}; expected {FORMS}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t0native.base.errors import DataError
+from t0native.base.places import what_is
 from t0native.base.showing import shown
 from t0native.data.arrowrows import read_arrow
 from t0native.data.csvrows import read_csv, read_csv_files
@@ -94,5 +95,6 @@ def _ending(path):
     ending = rows_ending(path)
     if ending not in ROW_ENDINGS:
         known = f"known are {', '.join(ROW_ENDINGS)}, and {', '.join(PACKINGS)} behind them"
-        raise DataError(f"{path}: unknown kind of file {shown(path.suffix)}; {known}")
+        what = f"{what}, which holds no rows" if (what := what_is(path)) else f"unknown kind of file {shown(path.suffix)}"
+        raise DataError(f"{path}: {what}; {known}")
     return ending

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from t0native.base.arguments import check, one_of
 from t0native.base.errors import DataError
+from t0native.base.places import what_is
 from t0native.base.showing import shown
 from t0native.data.arrowrows import iter_parquet
 from t0native.data.csvrows import blocks_of, csv_records, long_cells, look_through
@@ -73,9 +74,8 @@ def _ending(file):
         return ".txt"
     if plain not in ROW_ENDINGS and file.exists() and file.suffix != ".zip":
         known = ", ".join((*ROW_ENDINGS, ".txt"))
-        raise DataError(
-            f"{file}: unknown kind of file {shown(file.suffix)}; known are {known}; another one's form can be told: {', '.join(FORMS)}"
-        )
+        what = f"{what}, which holds no rows" if (what := what_is(file)) else f"unknown kind of file {shown(file.suffix)}"
+        raise DataError(f"{file}: {what}; known are {known}; another one's form can be told: {', '.join(FORMS)}")
     return plain or rows_ending(file)
 
 

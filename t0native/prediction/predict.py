@@ -8,13 +8,14 @@ from typing import Any
 
 from t0native.base.arguments import FLAG, SEED, check
 from t0native.base.errors import ConfigError, DataError
+from t0native.base.foreign import hint_keywords
 from t0native.base.progress import BAR_DELAY, Progress
 from t0native.base.showing import shown
 from t0native.data.frames import sequence_of
 from t0native.data.rowstream import stream_rows
 from t0native.prediction.answers import answer_all
 from t0native.prediction.asks import asks_of_prompts, check_fields
-from t0native.prompts.collection import PromptSet
+from t0native.prompts.collection import PromptSet, choose_prompts
 
 __all__ = ["FIELDS", "predict", "prediction_of", "read_prompts"]
 
@@ -22,6 +23,7 @@ FIELDS = ("row", "prompt", "prediction", "index", "choices", "scores", "reason")
 LOOKED_AT = 100  # rows, before any is asked
 
 
+@hint_keywords
 def predict(
     model: Any,
     prompts: Any,
@@ -40,7 +42,8 @@ def predict(
     """What a model answers to rows under prompts: a generator of dicts, row by row, and of each row prompt by prompt. Where a prompt has
     answer choices they are ranked; else the answer is written. Rows need no label.
 
-    prompts: a Prompt, several, a PromptSet or another mapping, or the path of a templates.yaml.  rows: a path (a file of any size is read
+    prompts: a Prompt, several, a PromptSet or another mapping, or the path of a templates.yaml, or of the folder of
+    one.  rows: a path (a file of any size is read
     as it is needed: .jsonl, .csv, .tsv, .parquet, .txt, ...), rows as Task takes them, or any iterable of mappings.  types: as
     `read_rows`'.  seed, truncate: as Prompt.render's.  generation: options of Model.generate, a mapping.  add_eos_to_inputs,
     max_input_length (longer inputs are cut, as T0's), sentinels, length_normalize: as Model.rank's.  progress: False for no bar.
@@ -54,7 +57,7 @@ def predict(
     >>> [(answer["row"], answer["prompt"], answer["choices"]) for answer in answers]
     [(0, 'mood', ['bad', 'good']), (1, 'mood', ['bad', 'good'])]
     """
-    prompts = PromptSet.read(prompts) if isinstance(prompts, (str, Path)) else prompts
+    prompts = choose_prompts(prompts) if isinstance(prompts, (str, Path)) else prompts
     dataset = prompts.full_name if isinstance(prompts, PromptSet) and prompts.dataset else None
     prompts, seed, truncate = list(read_prompts(prompts).values()), check(SEED, "seed", seed), check(FLAG, "truncate", truncate)
     name, total, rows = _rows_of(rows, types, dataset)

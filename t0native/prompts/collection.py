@@ -1,4 +1,5 @@
-"""Collections of prompt files in promptsource's layout (P3): <folder>/<dataset>[/<subset>]/templates.yaml, and <user>/<dataset> too.
+"""Collections of prompt files in promptsource's layout (P3): <folder>/<dataset>[/<subset>]/templates.yaml, and <user>/<dataset> too; or one
+such file.
 
 Opening a folder only lists it; a file (promptfile.py) is read when its prompts are asked for."""
 
@@ -10,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from t0native.base.errors import ConfigError, DataError, FormatError, suggest
-from t0native.base.showing import printable, shown
+from t0native.base.errors import ConfigError, DataError, FormatError, nearest, suggest
+from t0native.base.places import what_is
+from t0native.base.showing import listed, printable, shown
 from t0native.prompts.prompt import Prompt
 from t0native.prompts.promptfile import FILE, FORM, read_file, warn_once
 
@@ -22,7 +24,18 @@ if TYPE_CHECKING:  # of annotations alone
     from t0native.base.annotations import PathName, Row
     from t0native.prompts.prompt import PromptedExample
 
-__all__ = ["PromptCollection", "PromptSet", "dataset_name", "find_files", "load_prompts", "promptsource_folder", "prompts_of"]
+__all__ = [
+    "PromptCollection",
+    "PromptSet",
+    "choose_prompts",
+    "dataset_name",
+    "find_files",
+    "load_prompts",
+    "promptsource_folder",
+    "prompts_of",
+]
+
+PROMPTS = "prompts are a templates.yaml, or a folder of them; `t0native prompt new NAME --data FILE` writes a first one"
 
 
 class PromptSet(Mapping[str, Prompt]):
@@ -102,6 +115,12 @@ class PromptSet(Mapping[str, Prompt]):
         return f"PromptSet({self.full_name!r}, {len(self)} prompts)"
 
 
+def _key_of_file(path, quiet):
+    """{(dataset, subset or None): path} of one file; a file that names no dataset has the name of its folder."""
+    one = PromptSet.read(path, quiet=quiet)
+    return {(one.dataset or path.resolve().parent.name, one.subset if one.dataset else None): path}
+
+
 def _repeated(names):
     """Those that stand more than once, each once."""
     return [name for name, count in Counter(names).items() if count > 1]
@@ -162,21 +181,25 @@ class PromptCollection(Mapping[Any, PromptSet]):
 
     @classmethod
     def load(cls, folder: PathName, *, quiet: bool = False) -> Self:
-        """The prompt files of a folder in promptsource's layout. Raises DataError where there are none. quiet: reading them gives no
-        warnings.
+        """The prompt files of a folder in promptsource's layout, or the one file that is named. Raises DataError where there are none.
+        quiet: reading them gives no warnings.
 
         >>> len(t0.PromptCollection.load(Path(t0.__file__).parent / "mini/heldout/prompts"))
         5
         """
         folder = Path(folder)
+        what = what_is(folder)
+        if folder.is_file() and what in (None, "a file of prompts"):
+            return cls(_key_of_file(folder, quiet), folder, quiet=quiet)
         if not folder.is_dir():
-            raise DataError(f"{printable(str(folder))}: no such folder of prompts")
+            wrong = f"{what}, which holds no prompts; {PROMPTS}" if folder.is_file() else "no such folder of prompts"
+            raise DataError(f"{printable(str(folder))}: {wrong}")
         files = find_files(folder)
         if not files and (folder / FILE).is_file():
-            one = PromptSet.read(folder / FILE, quiet=quiet)
-            files = {(one.dataset or folder.resolve().name, one.subset): folder / FILE}
+            files = _key_of_file(folder / FILE, quiet)
         if not files:
-            raise DataError(f"{folder}: no {FILE} below it; expected <dataset>/{FILE} or <dataset>/<subset>/{FILE}")
+            told = f"{what}, which holds no prompts: no" if what else "no"
+            raise DataError(f"{folder}: {told} {FILE} below it; expected <dataset>/{FILE} or <dataset>/<subset>/{FILE}")
         return cls(files, folder, quiet=quiet)
 
     @classmethod
@@ -234,7 +257,7 @@ class PromptCollection(Mapping[Any, PromptSet]):
 
 
 def load_prompts(where, quiet=False):
-    """The PromptCollection of a folder, or of the installed promptsource. quiet: as PromptCollection.load's."""
+    """The PromptCollection of a folder or file, or of the installed promptsource. quiet: as PromptCollection.load's."""
     return PromptCollection.promptsource() if where == "promptsource" else PromptCollection.load(where, quiet=quiet)
 
 
@@ -244,6 +267,32 @@ def prompts_of(collection, dataset):
         return collection[dataset]
     except KeyError:
         raise ConfigError(f"no prompts for {shown(dataset)}; {suggest(dataset, map(dataset_name, collection))}") from None
+
+
+def choose_prompts(where, dataset=None, named="prompts=FILE", quiet=False):
+    """The PromptSet of one dataset. where: a templates.yaml, a folder of them, or None for the installed promptsource.  dataset:
+    "dataset" or "dataset/subset"; None where there is only one.  named: how the caller is given a `where`, for messages.  quiet: as
+    PromptCollection.load's. ConfigError for a name that is not there, for several to choose from, and where neither is given."""
+    own = f"name your own by {named}, a templates.yaml or a folder of them (`t0native prompt new` writes a first one)"
+    if where is None:
+        if dataset is None:
+            raise ConfigError(f"no prompts: {own}, or a dataset of the installed promptsource")
+        try:
+            collection = load_prompts("promptsource")
+        except DataError as error:
+            raise DataError(f"no prompts: {own}; {error}") from None
+        if dataset not in collection:
+            near = nearest(dataset, map(dataset_name, collection))
+            raise ConfigError(
+                f"no prompts: {own}; the installed promptsource has none for {shown(dataset)}"
+                + (f"; did you mean {shown(near)}?" if near else "")
+            )
+        return collection[dataset]
+    collection = load_prompts(where, quiet)
+    names = list(map(dataset_name, collection))
+    if dataset is None and len(names) > 1:
+        raise ConfigError(f"{where} has prompts for several datasets; dataset=NAME names one: {listed(names, 8)}")
+    return prompts_of(collection, dataset or names[0])
 
 
 def dataset_name(key):

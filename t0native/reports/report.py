@@ -26,7 +26,7 @@ from t0native.reports.errors import Errors, find_errors
 from t0native.reports.examples import read_examples
 from t0native.reports.htmlpage import html_page
 from t0native.reports.published import beside
-from t0native.reports.reportfiles import read_report, write_report
+from t0native.reports.reportfiles import find_report, read_report, write_report
 from t0native.reports.summary import ENTRY, merge_summaries, summarize
 
 if TYPE_CHECKING:  # of annotations alone
@@ -163,8 +163,7 @@ class Report(Hinting):
         Traceback (most recent call last):
         FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.json'
         """
-        path = Path(path)
-        path = path / "report.json" if path.is_dir() else path
+        path = find_report(path)
         cells, *others = read_report(path)
         return cls(cells, *others, folders=[path.parent.absolute()] * len(cells))
 
@@ -337,7 +336,7 @@ def _check_different(reports):
         key = (cell["model"], cell["task"], cell["prompt"])
         if key in seen:
             raise ConfigError(
-                f"Report.merge: model {shown(key[0])}, task {shown(key[1])}, prompt {shown(key[2])} stands in two reports; label the "
-                "models apart"
+                f"Report.merge: model {shown(key[0])}, task {shown(key[1])}, prompt {shown(key[2])} stands in two reports; evaluate one of "
+                "them again with another name for its model, label=NAME"
             )
         seen.add(key)

@@ -8,6 +8,7 @@ What is read is checked key by key, so that whoever shows or merges a report nee
 
 import base64
 import binascii
+from pathlib import Path
 
 import numpy as np
 
@@ -15,15 +16,17 @@ from t0native.base.arguments import MAPPING, NUMBER, TEXT, Kind
 from t0native.base.errors import FormatError
 from t0native.base.files import write_json
 from t0native.base.jsontext import parse_json
+from t0native.base.places import what_is
 from t0native.base.showing import shown
 from t0native.reports.bootstrap import REPLICATES
 from t0native.reports.cell import CELL, COUNT
 from t0native.reports.summary import DISTRIBUTION, ENTRY
 
-__all__ = ["read_report", "write_report"]
+__all__ = ["find_report", "read_report", "write_report"]
 
 _LIST = Kind(lambda value: isinstance(value, list), "a list")
 LATER = ("cut", "metrics", "normalized", "examples")  # keys that reports of version 0.1 before them lack
+_REPORT = "a report is the folder into which evaluate wrote, or the report.json in it"
 _ABOUT = {"models": _LIST, "seconds": NUMBER}  # where they are there
 
 
@@ -31,6 +34,21 @@ def write_report(path, report):
     """OSError leaves what was there before."""
     rows = [_pack_rows(values, draws) for values, draws in zip(report.correct, report.draws)]
     write_json(path, {"cells": report.cells, "summary": report.summary, "about": report.about, "rows": rows})
+
+
+def find_report(path):
+    """The file of a report, or of the folder of an evaluation. FormatError where it is known to be something else."""
+    path = Path(path)
+    file, what = (path / "report.json" if path.is_dir() else path), what_is(path)
+    if path.is_dir() and not file.exists():
+        if what == "the folder of an evaluation":
+            raise FormatError(
+                f"{path}: no report.json yet: this evaluation has not come to its end; the same call or command goes on with it"
+            )
+        raise FormatError(f"{path}: {what or 'a folder'}, which holds no report; {_REPORT}")
+    if path.is_file() and what not in (None, "a saved report"):
+        raise FormatError(f"{path}: {what}, which holds no report; {_REPORT}")
+    return file
 
 
 def read_report(path):

@@ -102,7 +102,8 @@ class Epochs:
         rates = [component.rate / component.size for component in components]
         if len(self._tasks) == 1 or max(rates) <= min(rates) * (1 + 1e-9):
             return
-        expected = [f"{component.name} {component.share * len(self) / component.size:.3g}" for component in components]
+        epochs = [component.share * len(self) / component.size for component in components]
+        expected = [f"{component.name} {n:,.0f}" if n >= 100 else f"{component.name} {n:.3g}" for component, n in zip(components, epochs)]
         more = f" and {len(expected) - _MOST} more" if len(expected) > _MOST else ""
         raise ConfigError(
             f"epochs {self.epochs}: the mixture has rates, by which rows of one component come more often than those of another; give "

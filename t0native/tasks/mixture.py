@@ -257,10 +257,10 @@ class Mixture:
         width = max(len(component.name) for component in self.components)
         lines = [f"{'component':<{width}}  {'rows':>10}  {'rate':>12}  {'share':>8}{epochs}"]
         for c in self.components:
-            last = "" if examples is None else f"  {c.share * examples / c.size:8.2f}"
-            lines.append(f"{c.name:<{width}}  {c.size:>10,}  {c.rate:>12,.6g}  {c.share:>8.3%}{last}")
+            last = "" if examples is None else f"  {c.share * examples / c.size:8,.2f}"
+            lines.append(f"{c.name:<{width}}  {c.size:>10,}  {_plain(c.rate):>12}  {c.share:>8.3%}{last}")
         total = sum(c.rate for c in self.components)
-        lines.append(f"{len(self.components)} components, sum of rates {total:,.10g}, sha256 {self.digest()}")
+        lines.append(f"{len(self.components)} components, sum of rates {_plain(total)}, sha256 {self.digest()}")
         return "\n".join(lines)
 
     def dropped(self, sample: int | None = None, seed: int = 0) -> dict[str, tuple[int, int]]:
@@ -371,3 +371,8 @@ def sample_of(task: Task, limit: int = 64) -> str:
     step = max(1, len(task.rows) // limit)
     sample = [task.rows[i] for i in range(0, len(task.rows), step)][:limit]
     return digest_of_value(sample)
+
+
+def _plain(rate):
+    """A rate without an exponent where it is large."""
+    return f"{rate:,.0f}" if rate >= 1e6 else f"{rate:,.6g}"

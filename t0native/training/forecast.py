@@ -1,4 +1,4 @@
-"""What a training takes, before it begins: memory, operations, hours.
+"""What a training takes, before it begins: memory, operations, time.
 
     memory      weights + gradients + optimiser states + activations of the largest piece of a batch (csrc/t5/shard.c)
                 + this process as it is
@@ -15,6 +15,7 @@ import numpy as np
 from t0native import _core
 from t0native.base import kernels as kernel_sets
 from t0native.base.memory import available_memory
+from t0native.base.progress import duration
 from t0native.base.threads import get_num_threads
 from t0native.checkpoints.sizes import training_bytes
 from t0native.models.model import FLAT, Model
@@ -89,9 +90,9 @@ def forecast_lines(facts):
     unknown = "cannot be told before the rows are here, which epochs count"
     facts = facts | {name: unknown for name in ("steps", "examples", "tokens") if facts[name] is None}
     texts |= {name: facts[name] for name in ("steps", "examples", "tokens a step", "tokens", "lengths")}
-    texts["seconds a step"] = f"{facts['seconds a step']:,.3g}"
-    hours = unknown if facts["hours"] is None else f"{facts['hours']:,.3g}"
-    texts["hours"] = f"{hours} ({facts['speed']}; validation and checkpoints aside)"
+    texts["a step takes"] = duration(facts["seconds a step"])
+    all_of_it = unknown if facts["hours"] is None else duration(3600 * facts["hours"])
+    texts["all steps take"] = f"{all_of_it} ({facts['speed']}; validation and checkpoints aside)"
     texts |= {f"missing {i}" if len(facts["missing"]) > 1 else "missing": what for i, what in enumerate(facts["missing"], 1)}
     texts["out"] = facts["out"] or "nowhere: the trained model would be lost; name a folder with out or --out"
     return [f"{name:<18} {text:,}" if isinstance(text, int) else f"{name:<18} {text}" for name, text in texts.items()]

@@ -3,6 +3,7 @@
 from html import escape
 
 from t0native.base.htmltext import facts_table
+from t0native.base.progress import duration
 from t0native.reports.alttext import curve_in_words
 from t0native.training.curves import loss_curve, read_points
 from t0native.training.validations import best_validation, validations_of
@@ -17,7 +18,7 @@ def run_html(run):
         ("loss of the last", f"{run.losses[-1]:.4f} nats a target token" if run.losses else "-"),
         ("examples", f"{run.examples:,}, {run.tokens:,} tokens" + (f", {run.cut:,} with a value that was cut" if run.cut else "")),
         ("rows dropped", f"{sum(run.dropped.values()):,}"),
-        ("time", f"{run.seconds:,.1f} s"),
+        ("time", duration(run.seconds)),
         ("folder", "-" if run.path is None else str(run.path)),
     ]
     best = best_validation(validations_of(run.log)[0])

@@ -15,17 +15,19 @@
     steps: 1000                      # or epochs: 3; and any other keyword of t0native.train
     out: run/
 
-Names of files are relative to the recipe's folder. A task's prompts are those of the installed promptsource unless a folder
-is named; its rate is T0's unless one is given. Unknown keys are refused with the nearest known one, values of another kind
+Names of files are relative to the recipe's folder. A task's prompts are those of the installed promptsource unless a templates.yaml or a
+folder of them is named; its rate is T0's unless one is given. Unknown keys are refused with the nearest known one, values of another kind
 with what they must be; 1e-3 is a number here, though not in YAML 1.1."""
 
 import re
+import shlex
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from t0native.base.arguments import SEED, TEXT, Kind, check_keys, number, one_of
 from t0native.base.errors import ConfigError, DataError
+from t0native.base.places import what_is
 from t0native.base.showing import shown
 from t0native.base.yamltext import parse_yaml
 from t0native.checkpoints.checkpoint import open_checkpoint
@@ -37,7 +39,7 @@ from t0native.data.types import TYPES
 from t0native.mini import curriculum
 from t0native.mini import tasks as mini_tasks
 from t0native.models.model import INITIALIZER, Model
-from t0native.prompts.collection import load_prompts, prompts_of
+from t0native.prompts.collection import choose_prompts
 from t0native.suites.suite import suite
 from t0native.tasks.mixture import Mixture
 from t0native.tasks.objectives import OBJECTIVES
@@ -48,18 +50,20 @@ from t0native.training.batches import examples_of, make_batch
 from t0native.training.forecast import forecast
 from t0native.training.settings import KINDS, Settings, check_settings
 
-__all__ = ["Recipe", "read_recipe"]
+__all__ = ["Recipe", "read_recipe", "recipe_of"]
 
 _FILE, _FOLDER = Kind(TEXT.fits, "the name of a file"), Kind(TEXT.fits, "the name of a folder")
 _DATASET = Kind(TEXT.fits, "the name of a dataset, as super_glue/rte")
+_PROMPTS = Kind(TEXT.fits, "the name of a templates.yaml, or of a folder of them")
 _RATE = number(lambda value: value > 0, "a positive number")
-TASK = {"name": TEXT, "dataset": _DATASET, "data": _FILE, "prompts": _FOLDER, "rate": _RATE, "split": TEXT, "metric": TEXT}
+TASK = {"name": TEXT, "dataset": _DATASET, "data": _FILE, "prompts": _PROMPTS, "rate": _RATE, "split": TEXT, "metric": TEXT}
 TASK |= {"objective": one_of(*OBJECTIVES), "field": TEXT, "types": TYPES}
 MODEL = {"size": T5_V1_1_SIZE, "config": _FILE, "tokenizer": _FILE, "seed": SEED, "initializer": INITIALIZER}
 T0_MIXTURE = {"mixture": TEXT, "data": _FOLDER, "prompts": _FOLDER}
 _TASKS = Kind(lambda value: isinstance(value, list) and value != [], "a list of tasks")
 _VALIDATE = Kind(lambda value: _TASKS.fits(value) or TEXT.fits(value), "a list of tasks, or the name of a T0 mixture or of a suite")
 _MODEL = Kind(lambda value: isinstance(value, (str, dict)), "a folder, or have 'tokenizer' and either 'size' or 'config'")
+_WITHOUT = "t0native train --model MODEL --data {} --prompts templates.yaml --epochs 3 --out run"
 MINI, MINI_SELECTION = "mini", "mini-train-selection"  # the miniature's model and mixture; fresh rows of what it trains on
 _OF_SIZE = re.compile(r"google/t5-(?:v1_1-(\w+)|(\w+)-lm-adapt)")  # models of the hub whose shape is known without them
 
@@ -68,10 +72,24 @@ def read_recipe(path, dry_run=False):
     """A Recipe; ConfigError names the file, the key, its value and what it must be. dry_run: what is not here yet, rows, prompts, a
     tokenizer and a model of known size, is left out and listed in Recipe.missing."""
     path = Path(path)
+    what = what_is(path)
+    if path.is_dir() or what not in (None, "a recipe of a training", "a suite of tasks"):
+        remedy = f"; to train on it: {_WITHOUT.format(shlex.quote(str(path)))}" if what == "a file of rows" else ""
+        raise ConfigError(f"{path}: {what or 'a folder'}, no recipe; a recipe is a YAML file (docs/training.md){remedy}")
     with open(path, "rb") as file:
         content = parse_yaml(path, file)
     with _naming_errors(path):
         return Recipe(path, _check_mapping("the file", content), dry_run)
+
+
+def recipe_of(model, data, prompts=None, dataset=None, types=None, dry_run=False):
+    """The Recipe of one task, without a file: `model` trained on the rows `data` under the prompts of a templates.yaml or a folder of them
+    (None: the installed promptsource). dataset: whose prompts, where there are several's. Places are relative to where the process is."""
+    dataset = dataset or choose_prompts(prompts).full_name
+    task = (
+        {"dataset": dataset, "data": data} | ({} if prompts is None else {"prompts": prompts}) | ({} if types is None else {"types": types})
+    )
+    return Recipe(Path("train"), {"model": model, "tasks": [task]}, dry_run)
 
 
 class Recipe:
@@ -273,9 +291,9 @@ class Recipe:
             if "prompts" in entry:
                 raise ConfigError(f"{place}: must name prompts or an objective, not both")
             return OBJECTIVES[entry["objective"]](entry.get("field", "text"))
-        folder = entry.get("prompts", "promptsource")
-        collection = self._unless_missing(lambda: load_prompts(folder if folder == "promptsource" else self.folder / folder))
-        return None if collection is None else prompts_of(collection, entry["dataset"])
+        where = entry.get("prompts", "promptsource")
+        where = None if where == "promptsource" else self.folder / where
+        return self._unless_missing(lambda: choose_prompts(where, entry["dataset"], "'prompts: FILE'"))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Whether a model may be selected by some tasks: by other rows of what the mixture trains on, never by what is held out.
 
 Rows are the same where their SHA-256 is (base/digests.py). Splits of some datasets share a few: a warning tells them, up to a tenth of
-the validated rows; more are refused."""
+the validated rows; more are refused. Where nothing is selected, a warning tells them, however many."""
 
 import logging
 
@@ -10,10 +10,11 @@ from t0native.base.errors import ConfigError
 from t0native.base.progress import BAR_DELAY, Progress
 from t0native.base.showing import shown
 
-__all__ = ["check_selection"]
+__all__ = ["check_selection", "tell_shared_rows"]
 
 _log = logging.getLogger("t0native")
 MOST_SHARED = 0.1  # of the rows of a validated task
+COMPARED = 500_000  # rows that are trained on, at most, where nothing is selected: some seconds' work
 _REFUSED = (
     "select: validate {}: {} that the mixture trains on as {}, and by them the model is best that knows them by heart; validate on the "
     "dataset's validation split, or leave select out"
@@ -25,20 +26,43 @@ def check_selection(mixture, settings):
     for name, what, pronoun in (("validate", "tasks to choose by", "them"), ("out", "a folder that keeps the best model", "it")):
         if not getattr(settings, name):
             raise ConfigError(f"select: needs {what}; name {pronoun} with {name}=")
-    trained = {}
-    for component in mixture.components:
-        trained.setdefault(_dataset_of(component.task), {})[id(component.task)] = component.task
+    trained = _trained_tasks(mixture)
     for task in settings.validate:
         if _dataset_of(task) not in trained:
             raise ConfigError(
                 f"select: validate {shown(task.name)}: the mixture does not train on its dataset, and a model chosen by held-out tasks has "
                 "seen them; validate on the trained datasets' validation splits, or leave select out"
             )
-        others = list(trained[_dataset_of(task)].values())
+        others = trained[_dataset_of(task)]
         for other in others:
             if None not in (task.split, other.split) and task.split == other.split:
                 raise ConfigError(_REFUSED.format(shown(task.name), "its rows are those", shown(other.name)))
-        _compare_rows(task, others, settings.progress)
+        both, names = _compare_rows(task, others, settings.progress)
+        if both > MOST_SHARED * len(task.rows):
+            raise ConfigError(_REFUSED.format(shown(task.name), f"{both:,} of its {len(task.rows):,} rows are among those", names))
+        if both:
+            _log.warning("select: %s", _shared_text(task, both))
+
+
+def tell_shared_rows(mixture, settings):
+    """A warning for each validated task whose rows, or some of them, are trained on."""
+    trained = _trained_tasks(mixture)
+    for task in settings.validate or ():
+        others = trained.get(_dataset_of(task), [])
+        if others and sum(len(other.rows) for other in others) <= COMPARED and (both := _compare_rows(task, others, settings.progress)[0]):
+            _log.warning("%s: the values are better than those of new rows would be", _shared_text(task, both))
+
+
+def _trained_tasks(mixture):
+    """{dataset: [its tasks]} of a mixture."""
+    trained = {}
+    for component in mixture.components:
+        trained.setdefault(_dataset_of(component.task), {})[id(component.task)] = component.task
+    return {dataset: list(tasks.values()) for dataset, tasks in trained.items()}
+
+
+def _shared_text(task, both):
+    return f"validate {shown(task.name)}: {both:,} of its {len(task.rows):,} rows are among those that the mixture trains on"
 
 
 def _dataset_of(task):
@@ -46,7 +70,7 @@ def _dataset_of(task):
 
 
 def _compare_rows(task, others, progress):
-    """Tells how many of a validated task's rows stand among those of the tasks that are trained on; ConfigError where they are many."""
+    """(how many of a validated task's rows stand among those of the tasks that are trained on, the names of these tasks)."""
     rows = [digest_of_value(task.rows[i]) for i in range(len(task.rows))]
     wanted, met = set(rows), {}  # digest -> name of the first task that has it
     with Progress("compare rows", sum(len(other.rows) for other in others), on=progress, delay=BAR_DELAY) as bar:
@@ -55,13 +79,4 @@ def _compare_rows(task, others, progress):
                 met.setdefault(digest, other.name)
             bar.update(at + 1)
     both = sum(row in met for row in rows)
-    if both > MOST_SHARED * len(rows):
-        names = " and ".join(map(shown, dict.fromkeys(met.values())))
-        raise ConfigError(_REFUSED.format(shown(task.name), f"{both:,} of its {len(rows):,} rows are among those", names))
-    if both:
-        _log.warning(
-            "select: validate %s: %s of its %s rows are among those that the mixture trains on",
-            shown(task.name),
-            f"{both:,}",
-            f"{len(rows):,}",
-        )
+    return both, " and ".join(map(shown, dict.fromkeys(met.values())))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from t0native.base.errors import ConfigError, NumericError
 from t0native.base.foreign import Hinting, hint_keywords
 from t0native.base.interrupts import Interrupts, Terminated, write_to_stderr
-from t0native.base.progress import Progress
+from t0native.base.progress import Progress, duration
 from t0native.base.showing import shown
 from t0native.evaluation.evaluate import NO_TOKENIZER, check_scorable, evaluate
 from t0native.models.digests import digest_for_runs
@@ -33,7 +33,7 @@ from t0native.training.plan import plan_of
 from t0native.training.runfolder import BEST, RunFolder, planned
 from t0native.training.scalars import Scalars, check_tensorboard
 from t0native.training.schedules import rate_at
-from t0native.training.selection import check_selection
+from t0native.training.selection import check_selection, tell_shared_rows
 from t0native.training.settings import Settings
 from t0native.training.trainer import Trainer
 from t0native.training.validations import tell_best, tell_validation
@@ -84,9 +84,8 @@ class Run(Hinting):
         stopped = f", stopped: {self.stopped}" if self.stopped else ""
         dropped = f", {sum(self.dropped.values()):,} rows dropped" if self.dropped else ""
         best = f", {told}" if (told := tell_best(self.log)) else ""
-        return (
-            f"Run({self.steps} steps{last}{best}, {self.tokens:,} tokens{dropped}, {self.seconds:.1f} s{stopped}, path={str(self.path)!r})"
-        )
+        took = duration(self.seconds)
+        return f"Run({self.steps} steps{last}{best}, {self.tokens:,} tokens{dropped}, {took}{stopped}, path={str(self.path)!r})"
 
     def _repr_html_(self):
         return run_html(self)
@@ -209,6 +208,8 @@ def run_training(model, mixture, settings, again):
     check_scorable(settings.validate or ())
     if settings.select:
         check_selection(mixture, settings)
+    else:
+        tell_shared_rows(mixture, settings)
     if settings.tensorboard:
         check_tensorboard(settings.out)
     settings = settings if settings.unanswered else replace(settings, unanswered=_planned(settings, "unanswered") or "drop")
