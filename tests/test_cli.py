@@ -378,7 +378,7 @@ BAD = [
         ["evaluate", "--model", "model", "--task", "mine=rows.jsonl", "--shots", "2"],
         "evaluate: --shots goes with --suite, whose tasks know their train split",
     ),
-    (["evaluate", "--model", "model", "--suite", "mini", "--shots", "-1"], "shots -1: must be a whole number from 0 to 1000"),
+    (["evaluate", "--model", "model", "--suite", "mini", "--shots", "-1"], "--shots -1: must be a whole number from 0 to 1000"),
     (
         ["evaluate", "--model", "model", "--data", "rows.jsonl"],
         "no prompts: name your own by --prompts FILE, a templates.yaml or a folder of them (`t0native prompt new` writes a first one), or "
@@ -407,10 +407,7 @@ BAD = [
     (["prompt", "apply", "mine", *MINE, "--example", "{1: 2}"], None),
     (["prompt", "apply", "mine", *MINE, "--data", "rows.jsonl", "--seed", "-1"], f"--seed -1: {SEEDS}"),
     (["evaluate", "--model", "model", "--task", "mine=rows.jsonl", *MINE, "--seed", str(2**64)], f"--seed {2**64}: {SEEDS}"),
-    (
-        ["evaluate", "--model", "model", "--task", "mine=rows.jsonl", *MINE, "--limit", "0"],
-        "limit 0: must be a whole number, at least 1, or None",
-    ),
+    (["evaluate", "--model", "model", "--task", "mine=rows.jsonl", *MINE, "--limit", "0"], "--limit 0: must be a whole number, at least 1"),
     (["evaluate", "--model", "model", "--task", "mine=deep.json", *MINE], "deep.json: nested too deeply: more than 100 levels"),
     (
         ["evaluate", "--model", "model", "--task", "mine=digits.jsonl", *MINE],
@@ -422,12 +419,12 @@ BAD = [
     ),
     (
         ["generate", "--model", "model", "--max-new-tokens", "99999999999", "a"],
-        "max_new_tokens 99999999999: must be a whole number from 1 to 1048576",
+        "--max-new-tokens 99999999999: must be a whole number from 1 to 1048576",
     ),
     (["train", "good.yaml", "--seed", str(2**70)], f"--seed {2**70}: {SEEDS}"),
     (["train", "good.yaml"], "good.yaml: no 'out': the trained model would be lost; name a folder with 'out' or --out"),
-    (["rank", "--model", "model", "--threads", "257", "a", "b"], "threads 257: must be a whole number from 1 to 256"),
-    (["train", "good.yaml", "--steps", "0", "--dry-run"], "steps 0: must be a whole number, at least 1"),
+    (["rank", "--model", "model", "--threads", "257", "a", "b"], "--threads 257: must be a whole number from 1 to 256"),
+    (["train", "good.yaml", "--steps", "0", "--dry-run"], "--steps 0: must be a whole number, at least 1"),
     (["report", "wrong.json"], "wrong.json: about 5: must be a mapping of names to values"),
     (
         ["rank", "--model", "buckets", "a", "b"],

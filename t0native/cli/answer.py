@@ -266,7 +266,8 @@ def add_predict(verbs):
         "why there is no prediction (a field of the row that has such a name is row.NAME there). docs/reference/commands.md."
     )
     help = ".jsonl, .csv, .tsv, .parquet, .txt (a row a line: text), ..., or - for stdin"
-    parser.add_argument("rows", metavar="FILE", help=help).dash = True
+    parser.add_argument("rows", nargs="?", metavar="FILE", help=help).dash = True
+    parser.add_argument("--data", metavar="FILE", help="the same, by name").dash = True
     model_options(parser)
     prompts_option(parser)
     parser.add_argument("--dataset", metavar="D", help="whose prompts, where a folder has those of several")
@@ -287,6 +288,11 @@ def _run_predict(args):
     from t0native.prediction.predict import FIELDS, prediction_of, read_prompts
 
     _read_limit(args)
+    if (args.rows is None) == (args.data is None):
+        raise ConfigError(
+            "predict: no rows; name their file, or - for stdin" if args.rows is None else "predict: a file and --data: give one"
+        )
+    args.rows = args.rows or args.data
     sets = parse_sets(args.sets, OF_RANK | OF_GENERATE, check_options)
     prompts, dataset = _prompts_of(args)
     prompts = list(read_prompts(prompts).values())

@@ -90,6 +90,8 @@ def _run_convert(args):
 def _check_folder(out, source, force):
     """ConfigError where the conversion would destroy what is there."""
     out = Path(out)
+    if out.is_file():
+        raise ConfigError(f"{out}: a file; name the folder to write")
     if out.resolve() == Path(source).resolve():
         raise ConfigError(f"{out}: is the model itself, whose weights the conversion would replace by others; name another folder")
     if not force and out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):

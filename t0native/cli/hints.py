@@ -37,6 +37,10 @@ FOREIGN = {  # an option without its dashes, with hyphens -> Hints, the first th
     "lr": (_use("--learning-rate"),),
     "batch-size": _BATCH, "per-device-train-batch-size": _BATCH, "per-device-eval-batch-size": _BATCH, "bs": _BATCH, "b": _BATCH,
     "gradient-accumulation-steps": (_use("--set", "--set accumulate=N"),),
+    "valid": (_use("--validate", "--validate FILE"),), "dev": (_use("--validate", "--validate FILE"),),
+    "validation-file": (_use("--validate", "--validate FILE"),), "eval-file": (_use("--validate", "--validate FILE"),),
+    "train-file": (_use("--data", "--data FILE"),), "train-data": (_use("--data", "--data FILE"),),
+    "select": (Hint("use --set select=true, with --validate FILE or a recipe's validate", "--validate"),),
     "weight-decay": (Hint("it is one of the recipe's optimizer_options", "--steps"),),
     "warmup-steps": (_use("--set", "--set warmup=N"),), "warmup-ratio": (Hint("use --set warmup=N, a number of steps", "--set"),),
     "output": _OUT, "output-dir": _OUT, "output-file": _OUT, "output-path": _OUT, "o": _OUT, "save": _OUT, "save-to": _OUT,
@@ -69,6 +73,7 @@ FOREIGN = {  # an option without its dashes, with hyphens -> Hints, the first th
 }  # fmt: skip
 
 _KEYWORD = re.compile(r"(?<!as in )(?<![\w.\"'(\[{-])([a-z][a-z0-9_]*)=(True|False|FILE|[A-Z]+|'[^']*'|\"[^\"]*\"|-?[0-9][0-9.]*)(?![\w(])")
+_JUDGED = re.compile(r"([a-z][a-z_]*) (?=[^ ].*: must be )")
 _OTHER_NAMES = {"do_sample": "sample"}
 
 
@@ -97,4 +102,13 @@ def in_words_of_the_command_line(text, options):
             return f"{option} {value}"
         return f"--set {name}={value}" if name in names() else match[0]
 
-    return _KEYWORD.sub(option_of, text)
+    return _KEYWORD.sub(option_of, _of_an_option(text, options))
+
+
+def _of_an_option(text, options):
+    """A message `keyword VALUE: must be ...` as that of the option of this name, which takes no None."""
+    if found := _JUDGED.match(text):
+        option = "--" + _OTHER_NAMES.get(found[1], found[1]).replace("_", "-")
+        if option in options and options[option].nargs != 0:
+            return f"{option} {text[found.end(1) :].strip().removesuffix(', or None')}"
+    return text

@@ -9,6 +9,7 @@ import re
 import sys
 
 from t0native.base.errors import nearest, suggest
+from t0native.base.places import what_is
 from t0native.base.showing import listed, shown
 from t0native.cli.hints import FOREIGN
 
@@ -35,12 +36,22 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         if message.startswith("the following arguments are required"):
             known = options_of(self)
-            for word in itertools.takewhile(lambda word: word != "--", self.words):
-                option = word.partition("=")[0]
+            words = list(itertools.takewhile(lambda word: word != "--", self.words))
+            options = [word.partition("=")[0] for word in words]
+            for word, option in zip(words, options):
                 if re.match("--?[a-zA-Z]", option) and option[:2] not in known and not any(name.startswith(option) for name in known):
                     message = _unknown_text(word, self)  # more likely misspelt than forgotten
                     break
+            else:
+                message += self._required_more(words)
         sys.exit(tell(f"error: {message} (see {self.prog} --help)", BAD_INPUT))
+
+    def _required_more(self, words):
+        """The end of a message about what is required and not there: what it may be, or where it stands."""
+        lacking = [action for action in self._actions if action.required and action.choices and action.dest not in words]
+        choices = next((f": {listed(action.choices, 24)}" for action in lacking if not set(words) & set(action.choices)), "")
+        model = next((word for word in words if what_is(word) in ("a model's folder", "the folder of a training")), None)
+        return choices + (f"; --model {model}?" if model and "--model" in options_of(self) and "--model" not in words else "")
 
     def parse_args(self, args=None, namespace=None):
         """As argparse's, but for what is said of options that nobody knows."""
@@ -58,8 +69,9 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action, value):
         if action.choices is not None and value not in action.choices:
-            what = "verb" if isinstance(action, argparse._SubParsersAction) else "choice"
-            raise argparse.ArgumentError(None, f"no {what} {shown(value)} here; {_meant(value, action.choices)}")
+            is_verb = isinstance(action, argparse._SubParsersAction)
+            meant = (_verb_for(value) if is_verb else None) or _meant(value, action.choices)
+            raise argparse.ArgumentError(None, f"no {'verb' if is_verb else 'choice'} {shown(value)} here; {meant}")
 
 
 def _fill(parser, args, words):
@@ -73,6 +85,27 @@ def _fill(parser, args, words):
         if words and getattr(args, action.dest) is action.default:
             setattr(args, action.dest, words.pop(0))
     return words
+
+
+_VERBS = {  # what lies at a path that stands in the place of a verb -> what can be done with it
+    "a file of rows": "predict {} --model DIR --prompts FILE",
+    "a file of prompts": "prompt show --prompts {}",
+    "a folder of prompts": "prompt list --prompts {}",
+    "a recipe of a training": "train {}",
+    "a suite of tasks": "evaluate --model DIR --suite {}",
+    "a model's folder": "info {}",
+    "the folder of a training": "info {}",
+    "the folder of an evaluation": "report {}",
+    "a saved report": "report {}",
+}
+
+
+def _verb_for(word):
+    """What was probably meant by a word that is no verb, a path or "help"; None where nothing is known."""
+    if word == "help":
+        return "t0native --help, or t0native VERB --help"
+    what = what_is(word)
+    return f"{what}; the verb comes first, as in t0native {_VERBS[what].format(word)}" if what in _VERBS else None
 
 
 def _meant(value, choices):

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from t0native.base.errors import ConfigError, DataError, suggest
+from t0native.base.places import what_is
 from t0native.base.showing import shown
 from t0native.cli.targets import check_target, force_option
 from t0native.cli.verbs import FAILED, FINE, json_option, note, print_json, types_option, verb
@@ -144,10 +145,12 @@ def _check_prompts(collection, args):
     from t0native.data.rows import read_rows
     from t0native.data.types import parse_types
     from t0native.prompts.check import check_collection
-    from t0native.prompts.collection import choose_prompts
+    from t0native.prompts.collection import choose_prompts, dataset_name
 
     if args.dataset is None and args.data is not None:
-        raise ConfigError("prompt check: --data needs a dataset, whose rows they are")
+        if len(collection) > 1:
+            raise ConfigError("prompt check: --data needs a dataset, whose rows they are")
+        args.dataset = next(map(dataset_name, collection))
     if args.dataset is not None and args.dataset not in collection:
         choose_prompts(None if args.prompts == "promptsource" else args.prompts, args.dataset)  # which says what there is
     rows = None if args.data is None else read_rows(args.data, args.dataset, parse_types(args.types))
@@ -172,7 +175,8 @@ def _write_first(args):
     from t0native.prompts.promptfile import FILE
 
     if args.data is None:
-        raise ConfigError("prompt new: --data FILE names the rows whose fields the prompts will read")
+        example = args.dataset if what_is(args.dataset or "") == "a file of rows" else "FILE"
+        raise ConfigError(f"prompt new: --data {example} names the rows whose fields the prompts will read")
     dataset = args.dataset or re.sub(r"[^\w.-]+", "_", Path(args.data).name.partition(".")[0]) or "mine"
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", dataset):
         raise ConfigError(

@@ -14,6 +14,7 @@ from pathlib import Path
 from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.interrupts import Interrupts, Terminated
 from t0native.base.progress import BAR_DELAY, Progress, clock
+from t0native.base.showing import listed, shown
 from t0native.cli.verbs import FAILED, FINE, json_option, load_model, note, print_json, types_option
 from t0native.data.forms import FORMS, OUT_FORMS
 
@@ -49,6 +50,8 @@ class AnswerFile:
     def __init__(self, args, stream, per_row, asks, record, fields, text):
         self.args, self.stream, self.per_row, self._asks, self._record = args, stream, per_row, asks, record
         args.out = None if args.out == "-" else args.out
+        if args.json and args.out is None and args.to not in (None, "jsonl"):
+            raise ConfigError(f"--json and --to {args.to}: answers are printed in one form; leave one out, or --out FILE")
         self.fields, self.text, self._without = fields, text, None
         self._rows = iter(stream if args.limit is None else itertools.islice(stream, args.limit))
         self.first = list(itertools.islice(self._rows, LOOKED_AT))
@@ -71,10 +74,12 @@ class AnswerFile:
         names, keep = list(dict.fromkeys(name for row in self.first for name in row)), self.args.keep
         if keep == "none":
             return {}
-        chosen = names if keep == "all" else [name.strip() for name in keep.split(",")]
+        chosen = names if keep == "all" else [name.strip() for name in keep.split(",") if name.strip()]
         for name in chosen:
             if name not in names:
                 raise ConfigError(f"--keep {name}: no field of {self.stream.name}; {suggest(name, names)}")
+        if not chosen:
+            raise ConfigError(f"--keep {shown(keep)}: must be all, none, or names of fields: {listed(names)}")
         return {name: self._name_kept(name) for name in chosen}
 
     def _name_kept(self, name):
@@ -103,6 +108,8 @@ class AnswerFile:
         if args.out is None:
             form = args.to or ("jsonl" if args.json or self.text == "prediction" else "text")
             return self._run(_Pipe(self._writer(form)), form, ranking, generation)
+        if Path(args.out).is_dir():
+            raise ConfigError(f"--out {args.out}: a folder; name a file, as {Path(args.out, 'answers.jsonl')}")
         form = args.to or form_of(args.out)
         if not os.path.lexists(args.out) or Path(args.out).is_file():
             with PartFile(args.out, self._job(job, form), args.force) as file:

@@ -72,7 +72,10 @@ def _open(args):
 def _add_user(args):
     from t0native.studio.accounts import Accounts
 
-    name, path = _require(args.subject, "adduser NAME"), _require(args.users, "--users FILE says where users are kept")
+    name, path = (
+        _require(args.subject, "adduser whom? as in t0native studio adduser anna --users users.json"),
+        _require(args.users, "--users FILE says where users are kept"),
+    )
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     if sys.stdin.isatty() and getpass.getpass("Again: ") != password:
         raise ConfigError("studio: the two passwords differ")
@@ -95,7 +98,7 @@ def _store(args):
 def _import(args):
     from t0native.studio.exchange import import_folder
 
-    folder, store = _require(args.subject, "import DIR"), _store(args)
+    folder, store = _require(args.subject, "import what? as in t0native studio import my/templates --data my/rows"), _store(args)
     try:
         counts = import_folder(store, folder, "import")
     finally:
@@ -110,7 +113,7 @@ def _import(args):
 def _export(args):
     from t0native.studio.exchange import export_folder
 
-    folder, store = _require(args.subject, "export DIR"), _store(args)
+    folder, store = _require(args.subject, "export where? as in t0native studio export out/ --data my/rows"), _store(args)
     try:
         files = export_folder(store, folder, args.accepted, args.force)
         print_json({"path": folder, "files": files}) if args.json else print(f"{folder}: {files} files")

@@ -18,13 +18,16 @@ def force_option(parser, what="a file that is there already is replaced, whoever
 
 
 def check_dashes(args, actions):
-    """ConfigError for a "-" where only a file or a folder can be named. actions: of the verb's parser; those that read standard input or
-    print have an attribute dash."""
+    """ConfigError where a file or a folder must be named, and is not, or is "-". actions: of the verb's parser; those that read standard
+    input or print have an attribute dash."""
     for action in actions:
-        if _PLACE.search(str(action.metavar)) and not getattr(action, "dash", False):
-            values = getattr(args, action.dest, None)
-            if "-" in (values if isinstance(values, list) else [values]):
-                name = action.option_strings[0] if action.option_strings else action.metavar
+        if _PLACE.search(str(action.metavar)) and getattr(args, action.dest) != action.default:
+            values = getattr(args, action.dest)
+            values = values if isinstance(values, list) else [values]
+            name = action.option_strings[0] if action.option_strings else action.metavar
+            if "" in values:
+                raise ConfigError(f"{name} '': must be a name")
+            if "-" in values and not getattr(action, "dash", False):
                 raise ConfigError(f"{name} -: there is no standard stream here; give a name (./- where that is it)")
 
 
@@ -32,6 +35,8 @@ def check_target(path, force=False, mark=None):
     """ConfigError where something else is there. mark: bytes that are near the beginning or the end of each file that the verb writes; None
     where there are none."""
     place = Path(path)
+    if place.is_dir():
+        raise ConfigError(f"{path}: a folder; name a file")
     if force or not place.is_file() or place.stat().st_size == 0:
         return
     with open(place, "rb") as file:

@@ -1,6 +1,9 @@
 """The verb train."""
 
+import shlex
+
 from t0native.base.errors import ConfigError
+from t0native.base.places import what_is
 from t0native.cli.sets import parse_sets, set_option
 from t0native.cli.targets import PICTURE_MARK, check_target, force_option, tell_written
 from t0native.cli.verbs import FINE, json_option, print_json, prompts_option, types_option, verb
@@ -10,7 +13,9 @@ __all__ = ["add_train"]
 
 OPTIONS = {name: setting for name, setting in SETTINGS.items() if setting.option is not None}  # settings that go before the recipe's
 
-OF_ONE_TASK = ("model", "data", "prompts", "dataset", "types")  # options in the place of a recipe
+OF_ONE_TASK = ("model", "data", "prompts", "dataset", "validate", "types")  # options in the place of a recipe
+
+USUAL = ("MODEL", "rows.csv", "templates.yaml")  # their first three, where a command is shown
 
 
 def add_train(verbs):
@@ -23,12 +28,11 @@ def add_train(verbs):
     parser = verb(
         verbs, "train", _run_train, "train a model on a file of rows, or on a mixture that a recipe, a YAML file, describes", examples
     )
-    parser.add_argument(
-        "config", nargs="?", metavar="RECIPE.yaml", help="what is trained on what (docs/training.md); else --model and --data"
-    )
+    parser.add_argument("config", nargs="?", metavar="RECIPE.yaml", help="what is trained on what (docs/training.md); or rows, as --data")
     parser.add_argument("--model", metavar="DIR", help="without a recipe: the model to begin with, a folder or owner/name on the hub")
     parser.add_argument("--data", metavar="FILE", help="without a recipe: rows to train on")
     prompts_option(parser)
+    parser.add_argument("--validate", metavar="FILE", help="without a recipe: rows to validate on, under the same prompts")
     parser.add_argument("--dataset", metavar="D", help="without a recipe: whose prompts, where --prompts has those of several")
     types_option(parser)
     for name, setting in OPTIONS.items():
@@ -81,7 +85,7 @@ def _run_train(args):
         print_json(_facts_of(run))
         return FINE
     print(run)
-    if has_losses:
+    if sum("loss" in entry for entry in run.log) > 1:  # one is in the line above
         print(loss_curve(run, text=True))
     if run.cut:
         print(f"cut at 2,048 characters: {run.cut:,} of {run.examples:,} examples")
@@ -96,6 +100,8 @@ def _read_recipe(args):
     from t0native.training.recipe import read_recipe, recipe_of
 
     dry_run = args.dry_run and args.show is None
+    if args.config is not None and args.data is None and what_is(args.config) == "a file of rows":
+        args.config, args.data = None, args.config
     given = [f"--{name}" for name in OF_ONE_TASK if getattr(args, name) is not None]
     if args.config is not None:
         if given:
@@ -103,14 +109,15 @@ def _read_recipe(args):
         return read_recipe(args.config, dry_run)
     for name in ("model", "data"):
         if getattr(args, name) is None:
-            raise ConfigError(f"train: no --{name}; give a recipe, or --model DIR, --data FILE, --prompts FILE, --epochs N and --out DIR")
-    return recipe_of(args.model, args.data, args.prompts, args.dataset, parse_types(args.types), dry_run)
+            places = [shlex.quote(given or usual) for given, usual in zip((args.model, args.data, args.prompts), USUAL)]
+            shown = "--model {} --data {} --prompts {} --epochs 3 --out run".format(*places)
+            raise ConfigError(f"train: no --{name}; give a recipe, or, as here: t0native train {shown}")
+    types = parse_types(args.types)
+    return recipe_of(args.model, args.data, args.prompts, args.dataset, types, args.validate, dry_run)
 
 
 def _name_command(words, settings):
     """The command that goes on with a run of these words."""
-    import shlex
-
     again = ["--resume", "auto"] if settings.resume == "never" else []
     return shlex.join(["t0native", *map(str, words), *again])
 

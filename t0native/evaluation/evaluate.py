@@ -146,6 +146,8 @@ def _warn_of_cuts(cells, rows):
 def check_out(out):
     """ConfigError where `out` names no folder, OSError where an evaluation could not write into it: asked before the work."""
     check(FOLDER, "out", out)
+    if Path(out).is_file():
+        raise ConfigError(f"{out}: a file; out must name a folder")
     for name in (REPORT, TABLES, TIMES):
         check_place(Path(out) / name)
 

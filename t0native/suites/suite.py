@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from t0native.base.arguments import SEED, check
 from t0native.base.errors import ConfigError, suggest
+from t0native.base.places import what_is
 from t0native.base.showing import shown
 from t0native.data.datafolder import find_rows
 from t0native.mini import held_out_tasks
@@ -66,7 +67,8 @@ def suite(
     if isinstance(name, Path) or (isinstance(name, str) and name.lower().endswith((".yaml", ".yml"))):
         return make_suite(*read_suite(name, data, prompts, shots, seed))
     if name not in _SUITES:
-        raise ConfigError(f"no suite {shown(name)}; {suggest(str(name), _SUITES)}")
+        what = f", {what}" if (what := what_is(name)) else ""
+        raise ConfigError(f"no suite {shown(name)}{what}; {suggest(str(name), _SUITES)}, or a YAML file")
     shots, seed = check(SHOTS, "shots", shots or 0), check(SEED, "seed", seed or 0)
     tasks = [with_shots(task, data, shots, seed) for task in _SUITES[name](name, data, prompts)]
     return make_suite(name, tasks, data)

@@ -31,6 +31,7 @@ from pathlib import Path
 
 from t0native.base.arguments import FLAG, SEED, TEXT, Kind, check_keys
 from t0native.base.errors import ConfigError, DataError, suggest
+from t0native.base.places import what_is
 from t0native.base.showing import shown
 from t0native.base.yamltext import parse_yaml
 from t0native.data.datafolder import find_rows
@@ -69,6 +70,8 @@ def read_suite(path, data=None, prompts=None, shots=None, seed=None):
     """(name, tasks, data) of a file: Tasks, and AbsentTasks where `data` lacks rows. What is given goes before what the file says.
     ConfigError with file, key and value; DataError for broken rows; OSError where the file cannot be opened."""
     path = Path(path)
+    if (what := what_is(path)) not in (None, "a suite of tasks", "a recipe of a training"):
+        raise ConfigError(f"{path}: {what}, no suite; a suite is a YAML file (docs/suites.md)")
     with open(path, "rb") as file:
         settings = parse_yaml(path, file)
     with _naming_errors(path):

@@ -20,7 +20,6 @@ folder of them is named; its rate is T0's unless one is given. Unknown keys are 
 with what they must be; 1e-3 is a number here, though not in YAML 1.1."""
 
 import re
-import shlex
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +62,6 @@ T0_MIXTURE = {"mixture": TEXT, "data": _FOLDER, "prompts": _FOLDER}
 _TASKS = Kind(lambda value: isinstance(value, list) and value != [], "a list of tasks")
 _VALIDATE = Kind(lambda value: _TASKS.fits(value) or TEXT.fits(value), "a list of tasks, or the name of a T0 mixture or of a suite")
 _MODEL = Kind(lambda value: isinstance(value, (str, dict)), "a folder, or have 'tokenizer' and either 'size' or 'config'")
-_WITHOUT = "t0native train --model MODEL --data {} --prompts templates.yaml --epochs 3 --out run"
 MINI, MINI_SELECTION = "mini", "mini-train-selection"  # the miniature's model and mixture; fresh rows of what it trains on
 _OF_SIZE = re.compile(r"google/t5-(?:v1_1-(\w+)|(\w+)-lm-adapt)")  # models of the hub whose shape is known without them
 
@@ -74,22 +72,24 @@ def read_recipe(path, dry_run=False):
     path = Path(path)
     what = what_is(path)
     if path.is_dir() or what not in (None, "a recipe of a training", "a suite of tasks"):
-        remedy = f"; to train on it: {_WITHOUT.format(shlex.quote(str(path)))}" if what == "a file of rows" else ""
-        raise ConfigError(f"{path}: {what or 'a folder'}, no recipe; a recipe is a YAML file (docs/training.md){remedy}")
+        raise ConfigError(f"{path}: {what or 'a folder'}, no recipe; a recipe is a YAML file (docs/training.md)")
     with open(path, "rb") as file:
         content = parse_yaml(path, file)
     with _naming_errors(path):
         return Recipe(path, _check_mapping("the file", content), dry_run)
 
 
-def recipe_of(model, data, prompts=None, dataset=None, types=None, dry_run=False):
+def recipe_of(model, data, prompts=None, dataset=None, types=None, validate=None, dry_run=False):
     """The Recipe of one task, without a file: `model` trained on the rows `data` under the prompts of a templates.yaml or a folder of them
-    (None: the installed promptsource). dataset: whose prompts, where there are several's. Places are relative to where the process is."""
-    dataset = dataset or choose_prompts(prompts).full_name
+    (None: the installed promptsource), and validated on the rows `validate` under the same. dataset: whose prompts, where there are
+    several's. Places are relative to where the process is."""
+    if dataset is None or prompts is None:
+        dataset = choose_prompts(prompts, dataset).full_name
     task = (
         {"dataset": dataset, "data": data} | ({} if prompts is None else {"prompts": prompts}) | ({} if types is None else {"types": types})
     )
-    return Recipe(Path("train"), {"model": model, "tasks": [task]}, dry_run)
+    content = {"model": model, "tasks": [task]}
+    return Recipe(Path("train"), content if validate is None else content | {"validate": [task | {"data": validate}]}, dry_run)
 
 
 class Recipe:

@@ -22,6 +22,7 @@ from t0native.base.errors import ConfigError, FormatError
 from t0native.base.files import append_line, make_folder, remove_folder, remove_leftovers, sync_log, write_text
 from t0native.base.jsontext import json_text
 from t0native.base.locks import FolderLock
+from t0native.base.places import what_is
 from t0native.base.showing import shown
 from t0native.training.plan import complete_plan
 from t0native.training.stepfolders import FOLDER, change_state, load_step, read_manifest, same_weights, step_folder, steps_in, write_step
@@ -74,6 +75,8 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{self.path}: a file; out must name a folder")
         self._check_checkpoints(resume)
+        if not steps_in(self.path) and not (self.path / LOG).exists() and what_is(self.path) == "a model's folder":
+            raise ConfigError(f"{self.path}: holds a model that is of no run, and the trained one would replace it; name another folder")
         self._lock()
         try:
             state = State() if resume == "never" else self._restore(trainer)

@@ -25,7 +25,7 @@ def check_selection(mixture, settings):
     """ConfigError where settings.validate cannot serve to select a model that is trained on the mixture."""
     for name, what, pronoun in (("validate", "tasks to choose by", "them"), ("out", "a folder that keeps the best model", "it")):
         if not getattr(settings, name):
-            raise ConfigError(f"select: needs {what}; name {pronoun} with {name}=")
+            raise ConfigError(f"select: needs {what}; name {pronoun} with {name}={'TASKS' if name == 'validate' else 'FOLDER'}")
     trained = _trained_tasks(mixture)
     for task in settings.validate:
         if _dataset_of(task) not in trained:

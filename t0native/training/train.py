@@ -84,8 +84,8 @@ class Run(Hinting):
         stopped = f", stopped: {self.stopped}" if self.stopped else ""
         dropped = f", {sum(self.dropped.values()):,} rows dropped" if self.dropped else ""
         best = f", {told}" if (told := tell_best(self.log)) else ""
-        took = duration(self.seconds)
-        return f"Run({self.steps} steps{last}{best}, {self.tokens:,} tokens{dropped}, {took}{stopped}, path={str(self.path)!r})"
+        steps, took = f"{self.steps:,} step{'s' * (self.steps != 1)}", duration(self.seconds)
+        return f"Run({steps}{last}{best}, {self.tokens:,} tokens{dropped}, {took}{stopped}, path={str(self.path)!r})"
 
     def _repr_html_(self):
         return run_html(self)
