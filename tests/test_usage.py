@@ -215,6 +215,32 @@ def test_answers_go_to_standard_output_by_its_name(run, place):  # noqa: F811
     assert run(*words, "--out", "-")[1] == run(*words)[1] and not (place / "-").exists()
 
 
+def test_what_is_probably_meant_otherwise_is_told(run):  # noqa: F811
+    code, out, err = run("rank", "--model", "model", "rows.csv", "yes, no")
+    assert (
+        code == 0
+        and out.endswith("  yes, no\n")
+        and "the text 'rows.csv' itself is read; --data rows.csv reads the rows of that file" in err
+    )
+    assert "one choice alone is always the best; each is an argument by itself" in err
+    assert "--data rows.csv reads the rows" in run("generate", "--model", "model", "rows.csv", "--max-new-tokens", 1)[2]
+    assert "one choice alone" not in run("rank", "--model", "model", "tea", "yes", "no")[2]
+
+
+def test_options_of_other_verbs_abbreviate_nothing(run, place):  # noqa: F811
+    words = ["rank", "--model", "model", "--data", "rows.csv", "a", "b", "--limit", 1]
+    assert run(*words, "--fie", "text")[1] == run(*words, "--field", "text")[1]
+    told = run("evaluate", "--model", "model", "--data", "rows.csv", "--prompt", FILE)[2]
+    assert "no option --prompt here; every prompt of --prompts is evaluated" in told
+
+
+def test_a_first_prompt_file_goes_where_it_is_named(run, tmp_path, place):  # noqa: F811
+    file = tmp_path / "some/mine.yaml"
+    assert run("prompt", "new", "mine", "--data", "rows.csv", "--prompts", file)[0] == 0
+    assert t0.PromptSet.read(file).full_name == "mine"
+    assert run("predict", "rows.csv", "--model", "model", "--prompts", file, "--limit", 1)[0] == 0
+
+
 def test_info_lists_tensors_where_they_are_asked_for(run):  # noqa: F811
     short, long = run("info", "model")[1], run("info", "model", "--tensors")[1]
     count = json.loads(run("info", "model", "--json")[1])["tensors"]

@@ -3,10 +3,11 @@
 from t0native.base.arguments import FLAG, TEXT, Kind, whole
 from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.jsontext import json_text
+from t0native.base.places import what_is
 from t0native.base.showing import listed, shown
 from t0native.cli.rowfiles import AnswerFile, output_options, rows_options
 from t0native.cli.sets import parse_sets, set_option
-from t0native.cli.verbs import FINE, load_model, model_options, print_json, prompts_option, verb
+from t0native.cli.verbs import FINE, load_model, model_options, note, print_json, prompts_option, verb
 
 __all__ = ["add_generate", "add_predict", "add_rank"]
 
@@ -92,6 +93,7 @@ def _run_rank(args):
         raise ConfigError("rank: no input; give a text and its choices, or --data FILE and the choices")
     if not choices:
         raise ConfigError("rank: no choices; give them behind the input, as in t0native rank --model my-t0 TEXT yes no")
+    _tell_odd(args.input, choices)
     ranking = load_model(args).rank(args.input, choices, **options)
     scores, lengths = [float(score) for score in ranking.scores], [int(length) for length in ranking.lengths]
     if args.json:
@@ -102,6 +104,14 @@ def _run_rank(args):
     return FINE
 
 
+def _tell_odd(text, choices=("yes", "no")):
+    """Notes about an input and its choices that are probably meant otherwise."""
+    if text is not None and what_is(text) == "a file of rows":
+        note(f"the text {shown(text)} itself is read; --data {text} reads the rows of that file")
+    if len(choices) == 1:
+        note("one choice alone is always the best; each is an argument by itself")
+
+
 def _rank_rows(args, options):
     from t0native.prediction.asks import asks_of_fields, choices_of
 
@@ -109,6 +119,7 @@ def _rank_rows(args, options):
     choices = [*([] if args.input is None else [args.input]), *args.choices, *args.more]
     if (not choices) == (args.choices_field is None):
         raise ConfigError("rank --data: give the choices, as positive negative, or --choices-field NAME, one of the two")
+    _tell_odd(None, choices or ("of", "fields"))
     stream, field_of = _open(args, "rank")
     field, find = None, (lambda row: choices) if choices else (lambda row: choices_of(row, args.choices_field))
 
@@ -213,6 +224,7 @@ def _run_generate(args):
     if args.input is None:
         args.data = args.data or "-"
         return _generate_rows(args, lengths | options)
+    _tell_odd(args.input)
     output = load_model(args).generate(args.input, **options, **lengths)
     if args.json or not isinstance(output, str):
         print(json_text({"input": args.input, "output": output}, "null", ensure_ascii=False))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError
 from t0native.base.jsontext import parse_json
-from t0native.cli.targets import force_option
+from t0native.cli.targets import check_folder, force_option
 from t0native.cli.verbs import FAILED, FINE, json_option, print_json, verb
 
 __all__ = ["add_convert", "add_info"]
@@ -76,7 +76,7 @@ def _run_convert(args):
 
     place, config = _read_source(args)
     checkpoint = open_checkpoint(place, config)
-    _check_folder(args.out, checkpoint.folder, args.force)
+    _check_out(args.out, checkpoint.folder, args.force)
     convert(checkpoint, args.out, args.dtype, args.path)
     files = sorted(path for path in Path(args.out).iterdir() if path.is_file())
     size = sum(path.stat().st_size for path in files)
@@ -87,11 +87,12 @@ def _run_convert(args):
     return FINE
 
 
-def _check_folder(out, source, force):
+def _check_out(out, source, force):
     """ConfigError where the conversion would destroy what is there."""
     out = Path(out)
     if out.is_file():
         raise ConfigError(f"{out}: a file; name the folder to write")
+    check_folder(out)
     if out.resolve() == Path(source).resolve():
         raise ConfigError(f"{out}: is the model itself, whose weights the conversion would replace by others; name another folder")
     if not force and out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):

@@ -8,7 +8,7 @@ from t0native.base.places import what_is
 from t0native.base.showing import listed, shown
 from t0native.cli.report import rows_of, rows_options, show_report
 from t0native.cli.sets import parse_sets, set_option
-from t0native.cli.targets import PICTURE_MARK, check_target, tell_written
+from t0native.cli.targets import PICTURE_MARK, check_folder, check_target, tell_written
 from t0native.cli.verbs import FAILED, FINE, json_option, load_model, model_options, prompts_option, types_option, verb
 
 __all__ = ["add_evaluate"]
@@ -94,6 +94,7 @@ def _run_evaluate(args):
 
     if args.out is not None:
         check_out(args.out)
+        check_folder(args.out)
     if args.plot is not None:
         check_picture(args.plot)
         check_target(args.plot, args.force, PICTURE_MARK)

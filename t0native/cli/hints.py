@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-__all__ = ["FOREIGN", "Hint", "in_words_of_the_command_line"]
+__all__ = ["FOREIGN", "Hint", "hints_for", "in_words_of_the_command_line"]
 
 
 class Hint(NamedTuple):
@@ -19,7 +19,12 @@ def _use(option, example=None):
 
 _DEVICE = (Hint("it runs on the processor, with as many threads as --threads N says", "--threads"), Hint("it runs on the processor"))
 _INT8, _BFLOAT16 = (_use("--dtype", "--dtype int8"),), (_use("--dtype", "--dtype bfloat16"), _use("--set", "--set precision=bfloat16"))
-_OUT = (_use("--out", "--out NAME"), Hint("results go to standard output: > FILE"))
+_FIELD = (_use("--field"), Hint("which fields are read stands in the prompts, as {{ field }}", "--prompts"))
+_OUT = (
+    _use("--out", "--out NAME"),
+    Hint("use --html FILE, --csv FILE, --latex FILE or --markdown FILE", "--latex"),
+    Hint("results go to standard output: > FILE"),
+)
 _EPOCHS = (
     _use("--epochs", "--epochs N"),
     Hint("a training is so many steps: --steps N (--dry-run tells what it takes)", "--steps"),
@@ -54,14 +59,27 @@ FOREIGN = {  # an option without its dashes, with hyphens -> Hints, the first th
     "--choice"), Hint("the choices stand in the prompt, as answer_choices: no ||| yes")),
     "candidate-labels": (Hint("use --choice LABEL, once for each", "--choice"),),
     "classes": (Hint("use --choice LABEL, once for each", "--choice"),),
-    "choices": (Hint("use --choice TEXT, once for each, or --choices-field FIELD", "--choice"),),
+    "choices": (Hint("use --choice TEXT, once for each, or --choices-field FIELD", "--choice"),
+    Hint("the choices stand in the prompt, as answer_choices: no ||| yes", "--prompts")),
+    "n": (Hint("use --set num_return_sequences=N for several answers, --limit N for fewer rows", "--num-beams"),
+    _use("--limit", "--limit N")),
     "template": (_use("--prompt", "--prompt NAME"), _use("--prompts", "--prompts DIR")),
     "templates": (_use("--prompts", "--prompts DIR"),),
-    "prompt": (_use("--prompts", "--prompts DIR"),),
+    "prompt": (Hint("every prompt of --prompts is evaluated, and t0native report --prompt NAME shows one", "--suite"),
+    Hint("every prompt of --prompts is trained on", "--steps"), Hint("the input is an argument by itself", "--max-new-tokens"),
+    _use("--prompts", "--prompts FILE")),
+    "model": (_MODEL[1],), "out": (Hint("the folder to write is an argument by itself, behind the model's", "--config"),
+    Hint("--prompts names the file or the folder that new writes", "--example"), *_OUT[1:]),
+    "format": (Hint("use --json, --csv -, --latex - or --markdown", "--latex"), _use("--to"), _use("--json")),
+    "metric": (Hint("each prompt names its metrics: docs/metrics.md", "--prompts"),),
+    "metrics": (Hint("each prompt names its metrics: docs/metrics.md", "--prompts"),),
+    "dtype": (Hint("a training is in float32; --set precision=bfloat16 rounds its products", "--steps"),),
+    "shell": (Hint("the shell is an argument by itself"),), "limit": (Hint("--steps or --epochs say how much is trained on", "--steps"),),
     "tasks": (Hint("use --task DATASET=FILE, once for each, or --suite NAME", "--task"),), "num-fewshot": (_use("--shots"),),
     "few-shot": (_use("--shots"),), "log-samples": (Hint("--out DIR keeps every example and its answer", "--out"),),
-    "input": (_use("--data", "--data FILE"), Hint("the input is an argument by itself")), "input-file": (_use("--data", "--data FILE"),),
-    "file": (_use("--data", "--data FILE"),), "column": (_use("--field"),), "text-column": (_use("--field"),),
+    "input": (Hint("an input is an argument by itself, a file of them --data FILE", "--data"),),
+    "input-file": (_use("--data", "--data FILE"),),
+    "file": (_use("--data", "--data FILE"),), "column": _FIELD, "text-column": _FIELD, "field": _FIELD,
     "resume-from-checkpoint": (Hint("use --resume must; the same command goes on by itself", "--resume"),),
     "overwrite": (_use("--force"),), "overwrite-output-dir": (_use("--force"), Hint("use --resume never, which begins anew", "--resume")),
     "overwrite-cache": (_use("--force"),), "num-workers": (_use("--threads"),), "j": (_use("--threads"),), "jobs": (_use("--threads"),),
@@ -71,6 +89,18 @@ FOREIGN = {  # an option without its dashes, with hyphens -> Hints, the first th
     "silent": (Hint("use --quiet"),), "no-progress": (Hint("use --quiet"),), "yes": (_use("--force"),), "y": (_use("--force"),),
     "f": (_use("--force"),),
 }  # fmt: skip
+
+_JOINED = {option.replace("-", ""): hints for option, hints in FOREIGN.items()}
+
+
+def hints_for(option):
+    """The Hints of an option, however its words are joined.
+
+    >>> hints_for("--batchsize") == hints_for("--batch_size") == FOREIGN["batch-size"]
+    True
+    """
+    return _JOINED.get(option.lower().replace("-", "").replace("_", ""), ())
+
 
 _KEYWORD = re.compile(r"(?<!as in )(?<![\w.\"'(\[{-])([a-z][a-z0-9_]*)=(True|False|FILE|[A-Z]+|'[^']*'|\"[^\"]*\"|-?[0-9][0-9.]*)(?![\w(])")
 _JUDGED = re.compile(r"([a-z][a-z_]*) (?=[^ ].*: must be )")

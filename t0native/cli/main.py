@@ -132,4 +132,7 @@ def make_parser():
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
     for add in VERBS:
         add(verbs)
+    options = {option for verb in verbs.choices.values() for option in options_of(verb)}
+    for verb in verbs.choices.values():
+        verb.elsewhere = options - set(options_of(verb))
     return parser

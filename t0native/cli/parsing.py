@@ -8,14 +8,15 @@ import itertools
 import re
 import sys
 
-from t0native.base.errors import nearest, suggest
+from t0native.base.errors import nearest
 from t0native.base.places import what_is
 from t0native.base.showing import listed, shown
-from t0native.cli.hints import FOREIGN
+from t0native.cli.hints import hints_for
 
 __all__ = ["BAD_INPUT", "Parser", "options_of", "subparsers_of", "tell"]
 
 BAD_INPUT = 2  # exit code
+MODELS = ("a model's folder", "the folder of a training")
 
 
 def tell(text, code):
@@ -28,6 +29,10 @@ class Parser(argparse.ArgumentParser):
     """argparse, with such errors."""
 
     words = ()  # that were last parsed
+    elsewhere = frozenset()  # options of other verbs: they abbreviate none of this one's, as --prompt would --prompts
+
+    def _get_option_tuples(self, option_string):
+        return [] if option_string.partition("=")[0] in self.elsewhere else super()._get_option_tuples(option_string)
 
     def parse_known_args(self, args=None, namespace=None):
         self.words = sys.argv[1:] if args is None else list(args)
@@ -39,19 +44,21 @@ class Parser(argparse.ArgumentParser):
             words = list(itertools.takewhile(lambda word: word != "--", self.words))
             options = [word.partition("=")[0] for word in words]
             for word, option in zip(words, options):
-                if re.match("--?[a-zA-Z]", option) and option[:2] not in known and not any(name.startswith(option) for name in known):
+                near = option not in self.elsewhere and any(name.startswith(option) for name in known)
+                if re.match("--?[a-zA-Z]", option) and option[:2] not in known and option not in known and not near:
                     message = _unknown_text(word, self)  # more likely misspelt than forgotten
                     break
             else:
-                message += self._required_more(words)
+                message = self._required_text(message, words)
         sys.exit(tell(f"error: {message} (see {self.prog} --help)", BAD_INPUT))
 
-    def _required_more(self, words):
-        """The end of a message about what is required and not there: what it may be, or where it stands."""
-        lacking = [action for action in self._actions if action.required and action.choices and action.dest not in words]
-        choices = next((f": {listed(action.choices, 24)}" for action in lacking if not set(words) & set(action.choices)), "")
-        model = next((word for word in words if what_is(word) in ("a model's folder", "the folder of a training")), None)
-        return choices + (f"; --model {model}?" if model and "--model" in options_of(self) and "--model" not in words else "")
+    def _required_text(self, message, words):
+        """The message about what is required and not there, with what that may be, or where it stands."""
+        for action in self._actions:
+            if action.choices and not action.option_strings:
+                message = re.sub(rf"\b{action.dest}\b", f"{action.dest} ({listed(action.choices, 24)})", message, count=1)
+        model = next((word for word in words if what_is(word) in MODELS), None)
+        return message + (f"; --model {model}?" if model and "--model" in options_of(self) and "--model" not in words else "")
 
     def parse_args(self, args=None, namespace=None):
         """As argparse's, but for what is said of options that nobody knows."""
@@ -115,18 +122,25 @@ def _meant(value, choices):
 
 def _unknown_text(argument, parser):
     """What is said of an argument that the parser does not know."""
-    option = argument.partition("=")[0]
+    option, known = argument.partition("=")[0], options_of(parser)
     if not option.startswith("-"):
-        return f"{shown(argument)} is one argument too many; text with spaces stands in quotation marks"
-    known = options_of(parser)
-    for hint in FOREIGN.get(option.lstrip("-").replace("_", "-").lower(), ()):
+        what = what_is(argument)
+        named = "--model" if what in MODELS else {"a file of rows": "--data", "a file of prompts": "--prompts"}.get(what)
+        hint = f"{named} {argument}?" if named in known else "text with spaces stands in quotation marks"
+        return f"{shown(argument)} is one argument too many; {hint}"
+    for hint in hints_for(option):
         if hint.option is None or hint.option in known:
             return f"no option {option} here; {hint.text}"
-    near = nearest(option.replace("_", "-"), [name for name in known if name not in ("-h", "--help")])
-    if near is None and "--set" in known:
-        return f"no option {option} here; a keyword of the library's is given as --set {option.lstrip('-').replace('-', '_')}=VALUE"
-    own = [name for name in known if name.startswith("--") and name not in ("--help", "--quiet", "--verbose")]
-    return f"no option {option} here; {suggest(option, own) if near is None else f'did you mean {near}?'}"
+    word, keywords = option.lstrip("-").replace("_", "-"), list(getattr(known.get("--set"), "names", tuple)())
+    key = word.replace("-", "_")
+    if key in keywords:
+        return f"no option {option} here; a keyword of the library's is given as --set {key}=VALUE"
+    own = [name[2:] for name in known if name.startswith("--") and name not in ("--help", "--quiet", "--verbose")]
+    if near := nearest(word, [*own, "quiet", "verbose"]):
+        return f"no option {option} here; did you mean --{near}?"
+    if near := nearest(key, keywords):
+        return f"no option {option} here; did you mean --set {near}=VALUE?"
+    return f"no option {option} here; there are: {listed([f'--{name}' for name in own])}"
 
 
 def options_of(parser):

@@ -14,6 +14,7 @@ from t0native.cli.verbs import FAILED, FINE, json_option, note, print_json, type
 __all__ = ["add_prompt"]
 
 FIRST_ROWS = 1000  # that `new` looks at
+OPTIONS_OF = {"a file of rows": "--data", "a file of prompts": "--prompts", "a folder of prompts": "--prompts"}  # by which they are named
 
 
 def add_prompt(verbs):
@@ -51,7 +52,7 @@ def add_prompt(verbs):
 
 
 def _run_prompt(args):
-    from t0native.prompts.collection import choose_prompts, load_prompts
+    from t0native.prompts.collection import load_prompts
 
     if args.what == "new":
         return _write_first(args)
@@ -60,11 +61,22 @@ def _run_prompt(args):
         return _list_datasets(load_prompts(where, quiet), args.json)
     if args.what == "check":
         return _check_prompts(load_prompts(where), args)
-    prompts = choose_prompts(None if where == "promptsource" else where, args.dataset, quiet=quiet)
+    prompts = _choose_prompts(args, quiet)
     args.dataset = args.dataset or prompts.full_name
     chosen = prompts if args.name is None else {args.name: _find_prompt(prompts, args.dataset, args.name)}
     {"list": _list_prompts, "show": _show_prompts, "apply": _apply_prompts}[args.what](chosen, args)
     return FINE
+
+
+def _choose_prompts(args, quiet=False):
+    """The PromptSet that is asked for; ConfigError where the place of a dataset's name has something else."""
+    from t0native.prompts.collection import choose_prompts
+
+    try:
+        return choose_prompts(None if args.prompts == "promptsource" else args.prompts, args.dataset, quiet=quiet)
+    except ConfigError as error:
+        option = OPTIONS_OF.get(what_is(args.dataset or ""))
+        raise ConfigError(f"prompt {args.what}: {option} {args.dataset}?" if option else str(error)) from None
 
 
 def _list_datasets(collection, as_json):
@@ -145,14 +157,14 @@ def _check_prompts(collection, args):
     from t0native.data.rows import read_rows
     from t0native.data.types import parse_types
     from t0native.prompts.check import check_collection
-    from t0native.prompts.collection import choose_prompts, dataset_name
+    from t0native.prompts.collection import dataset_name
 
     if args.dataset is None and args.data is not None:
         if len(collection) > 1:
             raise ConfigError("prompt check: --data needs a dataset, whose rows they are")
         args.dataset = next(map(dataset_name, collection))
     if args.dataset is not None and args.dataset not in collection:
-        choose_prompts(None if args.prompts == "promptsource" else args.prompts, args.dataset)  # which says what there is
+        _choose_prompts(args)  # which says what there is
     rows = None if args.data is None else read_rows(args.data, args.dataset, parse_types(args.types))
     problems = check_collection(collection, None if args.dataset is None else [args.dataset], rows)
     if args.name is not None:
@@ -183,7 +195,7 @@ def _write_first(args):
             f"prompt new: {shown(dataset)} is no name for a dataset: letters, digits, - and _, or two such with / between them"
         )
     folder = "templates" if args.prompts == "promptsource" else args.prompts
-    place = Path(folder, dataset, FILE)
+    place = Path(folder) if Path(folder).suffix in (".yaml", ".yml") else Path(folder, dataset, FILE)
     check_target(place, args.force)
     file = first_file(list(islice(stream_rows(args.data, None, parse_types(args.types)), FIRST_ROWS)), dataset, args.data)
     make_folder(place.parent)

@@ -6,10 +6,11 @@ from pathlib import Path
 from t0native.base.errors import ConfigError
 from t0native.cli.verbs import note
 
-__all__ = ["PICTURE_MARK", "check_dashes", "check_target", "force_option", "tell_written"]
+__all__ = ["PICTURE_MARK", "check_dashes", "check_folder", "check_target", "force_option", "tell_written"]
 
 PICTURE_MARK = b"t0native"  # which reports/plot.py writes into a picture where its kind has room for it
 _PLACE = re.compile(r"FILE|DIR|PATH|MODEL|RUN|RECIPE")  # of what an argument is called that names a file or a folder
+_OF_FILES = (".json", ".jsonl", ".csv", ".tsv", ".txt", ".html", ".md", ".png", ".safetensors", ".bin", ".pt", ".yaml")
 LOOKED_AT = 1 << 16  # bytes at the beginning and at the end of a file
 
 
@@ -45,6 +46,13 @@ def check_target(path, force=False, mark=None):
         tail = file.read(LOOKED_AT)
     if mark is None or (mark not in head and mark not in tail):
         raise ConfigError(f"{path}: is there already{'' if mark is None else ', and another program wrote it'}; --force replaces it")
+
+
+def check_folder(path):
+    """ConfigError where a folder is to be made that is called like a file."""
+    ending = Path(path).suffix.lower()
+    if ending in _OF_FILES and not Path(path).is_dir():
+        raise ConfigError(f"{path}: called like a file, and a folder is written; name one without {ending}")
 
 
 def tell_written(*paths):

@@ -1,11 +1,12 @@
 """The verb train."""
 
 import shlex
+from pathlib import Path
 
 from t0native.base.errors import ConfigError
 from t0native.base.places import what_is
 from t0native.cli.sets import parse_sets, set_option
-from t0native.cli.targets import PICTURE_MARK, check_target, force_option, tell_written
+from t0native.cli.targets import PICTURE_MARK, check_folder, check_target, force_option, tell_written
 from t0native.cli.verbs import FINE, json_option, print_json, prompts_option, types_option, verb
 from t0native.training.settings import KINDS, SETTINGS
 
@@ -72,6 +73,7 @@ def _run_train(args):
     if settings.out is None:
         named = "--out" if args.config is None else "'out' or --out"
         raise ConfigError(f"{args.config or 'train'}: no 'out': the trained model would be lost; name a folder with {named}")
+    check_folder(settings.out)
     if args.plot is not None:
         check_picture(args.plot)
         check_target(args.plot, args.force, PICTURE_MARK)
@@ -104,6 +106,8 @@ def _read_recipe(args):
         args.config, args.data = None, args.config
     given = [f"--{name}" for name in OF_ONE_TASK if getattr(args, name) is not None]
     if args.config is not None:
+        if given and not Path(args.config).exists():
+            open(args.config, "rb").close()  # an OSError that names it
         if given:
             raise ConfigError(f"train: {args.config} and {given[0]}: a recipe names its model, rows and prompts itself; leave one out")
         return read_recipe(args.config, dry_run)

@@ -288,6 +288,8 @@ def choose_prompts(where, dataset=None, named="prompts=FILE", quiet=False):
                 + (f"; did you mean {shown(near)}?" if near else "")
             )
         return collection[dataset]
+    if not Path(where).exists():
+        raise DataError(f"{printable(str(where))}: no such file or folder of prompts; {PROMPTS}")
     collection = load_prompts(where, quiet)
     names = list(map(dataset_name, collection))
     if dataset is None and len(names) > 1:

@@ -46,8 +46,10 @@ def find_report(path):
                 f"{path}: no report.json yet: this evaluation has not come to its end; the same call or command goes on with it"
             )
         raise FormatError(f"{path}: {what or 'a folder'}, which holds no report; {_REPORT}")
-    if path.is_file() and what not in (None, "a saved report"):
-        raise FormatError(f"{path}: {what}, which holds no report; {_REPORT}")
+    if path.is_file() and what != "a saved report" and (what or path.suffix.lower() != ".json"):
+        with open(path, "rb") as opened:
+            if what or not opened.read(64).lstrip().startswith(b"{"):
+                raise FormatError(f"{path}: {what or 'a file'}, which holds no report; {_REPORT}")
     return file
 
 
