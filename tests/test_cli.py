@@ -210,7 +210,7 @@ def test_train_from_a_recipe(run, place):
 
 
 @pytest.mark.parametrize("more, missing", [
-    ("tasks: [{dataset: mine, data: soon.jsonl, prompts: soon}]", ["soon: no such folder of prompts", "soon.jsonl: not here yet"]),
+    ("tasks: [{dataset: mine, data: soon.jsonl, prompts: soon}]", ["soon: no such file or folder of prompts", "soon.jsonl: not here yet"]),
     ("tasks: [{data: soon.jsonl, objective: lm}]\nvalidate: [{dataset: mine, data: later.csv, prompts: templates}]",
      ["soon.jsonl: not here yet", "later.csv: not here yet"]),
     ("mixture: t0_train\ndata: DATA\nprompts: P3", ["P3: no such folder of prompts; T0's mixtures need 0.1.0's prompts: pip"]),
@@ -302,7 +302,7 @@ def test_info(run, place):
     model = t0.Model.from_pretrained(place / "model")
     assert code == 0 and facts["parameters"] == model.parameters and facts["config"]["d_model"] == 16
     assert {name for name, _, _ in facts["tensors"]} == {name for name, _ in model.core.tensors()}
-    assert "shared.weight" in run("info", "model")[1]
+    assert "shared.weight" in run("info", "model", "--tensors")[1]
 
 
 def _facts(out):
@@ -605,7 +605,7 @@ def test_a_fault_is_one_line_and_its_trace_can_be_had(run, monkeypatch):
 def test_places_of_results_are_checked_before_the_work(run, place):
     (place / "a file").write_text("")
     common = ["evaluate", "--model", "nowhere", "--task", "mine=rows.jsonl", *MINE]
-    assert run(*common, "--out", "a file") == (2, "", "t0native: error: a file/report.json: cannot write: Not a directory\n")
+    assert run(*common, "--out", "a file") == (2, "", "t0native: error: a file: a file; out must name a folder\n")
     (place / "taken/report.md").mkdir(parents=True)
     assert run(*common, "--out", "taken") == (2, "", "t0native: error: taken/report.md: cannot write: Is a directory\n")
     needed("matplotlib", "pip install '.[plot]'")

@@ -23,10 +23,10 @@ def what_is(path):
     >>> what_is("no/such/file"), what_is(Path(t0.__file__).parent / "mini/heldout/prompts")
     (None, 'a folder of prompts')
     """
-    path = Path(path)
     try:
+        path = Path(path)
         return _what_folder(path) if path.is_dir() else _what_file(path) if path.is_file() else None
-    except (OSError, ValueError):
+    except (OSError, TypeError, ValueError):
         return None
 
 

@@ -93,8 +93,8 @@ def _run_rank(args):
         raise ConfigError("rank: no input; give a text and its choices, or --data FILE and the choices")
     if not choices:
         raise ConfigError("rank: no choices; give them behind the input, as in t0native rank --model my-t0 TEXT yes no")
-    _tell_odd(args.input, choices)
     ranking = load_model(args).rank(args.input, choices, **options)
+    _tell_odd(args.input, choices)
     scores, lengths = [float(score) for score in ranking.scores], [int(length) for length in ranking.lengths]
     if args.json:
         print_json({"choice": ranking.choice, "index": int(ranking.index), "scores": scores, "lengths": lengths})
@@ -119,7 +119,6 @@ def _rank_rows(args, options):
     choices = [*([] if args.input is None else [args.input]), *args.choices, *args.more]
     if (not choices) == (args.choices_field is None):
         raise ConfigError("rank --data: give the choices, as positive negative, or --choices-field NAME, one of the two")
-    _tell_odd(None, choices or ("of", "fields"))
     stream, field_of = _open(args, "rank")
     field, find = None, (lambda row: choices) if choices else (lambda row: choices_of(row, args.choices_field))
 
@@ -154,7 +153,9 @@ def _rank_rows(args, options):
             choices_of(file.first[0], args.choices_field)
         except DataError as error:
             raise DataError(f"{stream.name}, row 0: {error}") from None
-    return file.run(options, {}, {"verb": "rank", "asked": [field, choices, args.choices_field], "options": options})
+    code = file.run(options, {}, {"verb": "rank", "asked": [field, choices, args.choices_field], "options": options})
+    _tell_odd(None, choices or ("of", "fields"))
+    return code
 
 
 # ---- generate -------------------------------------------------------------------------------------------------------
@@ -224,8 +225,8 @@ def _run_generate(args):
     if args.input is None:
         args.data = args.data or "-"
         return _generate_rows(args, lengths | options)
-    _tell_odd(args.input)
     output = load_model(args).generate(args.input, **options, **lengths)
+    _tell_odd(args.input)
     if args.json or not isinstance(output, str):
         print(json_text({"input": args.input, "output": output}, "null", ensure_ascii=False))
     else:

@@ -160,7 +160,7 @@ def _read_tasks(args):
             raise ConfigError(f"evaluate: --suite and --{odd}: give one of them")
         if args.types is not None:
             raise ConfigError("evaluate: --types goes with --task or --data; in a suite of your own, types stands with each task")
-        if args.suite == "mini" and (given := next((name for name in ("data", "prompts", "shots") if getattr(args, name)), None)):
+        if args.suite == "mini" and (given := next((name for name in ("data", "prompts") if getattr(args, name)), None)):
             raise ConfigError(f"evaluate: --{given} goes with no --suite mini, whose rows and prompts are carried; leave one out")
         return suite(args.suite, args.data, args.prompts, shots=args.shots, seed=None if args.shots is None else args.seed)
     if args.shots is not None:

@@ -95,6 +95,7 @@ def _ending(path):
     ending = rows_ending(path)
     if ending not in ROW_ENDINGS:
         known = f"known are {', '.join(ROW_ENDINGS)}, and {', '.join(PACKINGS)} behind them"
-        what = f"{what}, which holds no rows" if (what := what_is(path)) else f"unknown kind of file {shown(path.suffix)}"
+        known_as = what_is(path)
+        what = f"unknown kind of file {shown(path.suffix)}" if known_as in (None, "a file of rows") else f"{known_as}, which holds no rows"
         raise DataError(f"{path}: {what}; {known}")
     return ending

@@ -74,7 +74,8 @@ def _ending(file):
         return ".txt"
     if plain not in ROW_ENDINGS and file.exists() and file.suffix != ".zip":
         known = ", ".join((*ROW_ENDINGS, ".txt"))
-        what = f"{what}, which holds no rows" if (what := what_is(file)) else f"unknown kind of file {shown(file.suffix)}"
+        known_as = what_is(file)
+        what = f"unknown kind of file {shown(file.suffix)}" if known_as in (None, "a file of rows") else f"{known_as}, which holds no rows"
         raise DataError(f"{file}: {what}; known are {known}; another one's form can be told: {', '.join(FORMS)}")
     return plain or rows_ending(file)
 
