@@ -115,7 +115,7 @@ def _find_widgets():
     return tqdm
 
 
-_UNITS = ((31_557_600, "years"), (2 * 86_400, "days"), (2 * 3600, "hours"), (120, "minutes"), (1, "s"), (0, "ms"))
+_UNITS = ((31_557_600, "years"), (2 * 86_400, "days"), (2 * 3600, "hours"), (120, "minutes"), (0.1, "s"), (0, "ms"))
 _SECONDS = {"years": 31_557_600, "days": 86_400, "hours": 3600, "minutes": 60, "s": 1, "ms": 1e-3}
 
 
