@@ -245,7 +245,7 @@ class Model(Hinting):
     def save(self, folder: PathName) -> None:
         """Writes the folder in the hub's layout; other libraries load it with no missing and no unexpected key. Weights are
         written in the model's own float type; an int8 model's as a packed file, which from_pretrained alone reads.
-        README.md is a model card (docs/checkpoints.md), unless one lies there that is not as this program wrote it.
+        README.md is a model card (docs/reference/checkpoints.md), unless one lies there that is not as this program wrote it.
         OSError where it cannot be written (a full disk); what was there before is then untouched.
 
         >>> from tempfile import TemporaryDirectory
