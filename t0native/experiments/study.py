@@ -278,6 +278,7 @@ def write_baselines(folder, seed) -> None:
         trained = training.train_model(seed, PROMPTS[label])
         place = Path(folder) / label.replace(" ", "-")
         trained.model.save(place)
+        (place / "README.md").unlink()  # a card of weights in float32; about.json has what is known
         halve(place / "model.safetensors")
         facts = trained.facts() | {"label": label, "command": f"python -m t0native.experiments.study baselines {seed}"}
         write_text(place / "about.json", json_module.dumps(facts, indent=1) + "\n")

@@ -314,8 +314,8 @@ class Model(Hinting):
         appended first) instead of refusing them; "start": inputs at their beginning instead.  sentinels: <extra_id_k> in a text is T5's
         sentinel k.  length_normalize: the
         best choice is that of the highest score a token (T0: of the highest score); scores stay sums.  token_scores: keep those
-        of each token.  batch_tokens: tokens of one call of the core (None: about a second's work).  progress(done, total) is
-        called as inputs are finished; None shows a bar on stderr where that takes more than two seconds.  DataError for a text that is
+        of each token.  batch_tokens: tokens of one call of the core at most (None: about a second's work).  progress(done, total)
+        is called as inputs are finished; None shows a bar on stderr where that takes more than two seconds.  DataError for a text that is
         too long or cannot be
         tokenized, ConfigError for an input without choices, NumericError where a score is not finite.  Method: Sanh et al. 2022, section 4.
 

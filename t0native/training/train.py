@@ -8,8 +8,8 @@ kill -9, a full disk) goes on bit for bit from its last checkpoint.
 The defaults are T0's where it says what it used: Adafactor without momentum or weight decay, a constant rate of 1e-3,
 dropout 0.1 (from the configuration), inputs of 1024 tokens and targets of 256. They are not T0's in add_eos_to_inputs (the model's own;
 T0: false), in batch_size (T0: 1024
-sequences), clip (none is told of) and in what T0 presumably inherited from T5 1.1, optimizer_options={"z_loss": 1e-4,
-"step_offset": 1_100_000}: a step counter that goes on from pre-training."""
+sequences of several examples each), clip (none is told of) and in what T0 presumably inherited from T5 1.1,
+optimizer_options={"z_loss": 1e-4, "step_offset": 1_100_000}: a step counter that goes on from pre-training."""
 
 from __future__ import annotations
 
