@@ -16,7 +16,7 @@ from t0native.reports.bootstrap import interval_of_mean_gain
 from t0native.reports.report import CELL_KEYS, Report
 
 ROOT = Path(__file__).parent.parent
-RESULTS = (ROOT / "docs/miniature/results.md").read_text(encoding="utf-8")
+RESULTS = re.sub(r"^    ", "", (ROOT / "docs/miniature/results.md").read_text(encoding="utf-8"), flags=re.M)  # blocks are indented
 
 TOLD = "Anna keeps a cat. Ben plays the drum."
 BY_HAND = [
@@ -120,4 +120,4 @@ def test_a_study_tells_rules_and_parts():
     for cell in report.cells:
         cell["model"] = "all prompts"
     text = study.compare_word_rules({(3, "all prompts"): report}, [3], tasks)
-    assert rules_text(tasks) in text and f"| completion | {LISTED} | 3 | 100.0 | 100.0 to 100.0 | 0.0 |" in text
+    assert rules_text(tasks) in text.replace("\n    ", "\n") and f"| completion | {LISTED} | 3 | 100.0 | 100.0 to 100.0 | 0.0 |" in text

@@ -13,6 +13,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 
@@ -166,7 +167,7 @@ def compare_word_rules(reports, seeds, tasks) -> str:
         for part in measure_parts(reports[seed, ALL], tasks)
     ]  # fmt: skip
     head = ["task", "part", "seed", "median", "wordings", "takes the ending with fewer words of the text"]
-    lines = ["", "Rules that only read words, % right on the same rows:", "", "```", rules_text(tasks), "```", ""]
+    lines = ["", "Rules that only read words, % right on the same rows:", "", indent(rules_text(tasks), "    "), ""]
     return "\n".join([*lines, f"{ALL}: median over wordings, %, by parts.", "", *_format_table(head, rows)])
 
 
