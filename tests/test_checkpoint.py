@@ -63,7 +63,7 @@ def test_safetensors_reads_what_we_write(saved):
 
 def test_files_of_a_saved_folder(saved):
     _, folder = saved
-    assert sorted(os.listdir(folder)) == ["config.json", "generation_config.json", "model.safetensors"]
+    assert sorted(os.listdir(folder)) == ["README.md", "config.json", "generation_config.json", "model.safetensors"]
     data = json.loads((folder / "config.json").read_text())
     assert data["model_type"] == "t5" and data["architectures"] == ["T5ForConditionalGeneration"] and data["is_encoder_decoder"] is True
 

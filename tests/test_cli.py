@@ -362,9 +362,9 @@ def test_demo_passes_its_options_on_and_its_exit_code_back(run, monkeypatch):
     given = []
     monkeypatch.setattr(demo, "run", lambda **options: given.append(options) or 1)
     assert run("demo", "--quick", "--seed", 4, "--out", "d", "--wordings", "w", "--json")[0] == 1
-    assert given == [{"out": "d", "seed": 4, "quick": True, "full": False, "wordings": "w", "json": True}]
+    assert given == [{"out": "d", "seed": 4, "quick": True, "full": False, "word_rules": False, "wordings": "w", "json": True}]
     monkeypatch.undo()
-    assert run("demo", "--quick", "--full") == (2, "", "t0native: error: --quick and --full: choose one\n")
+    assert run("demo", "--quick", "--full") == (2, "", "t0native: error: --quick, --full and --word-rules: choose one\n")
 
 
 DIGITS, SEEDS = "9" * 5000, "must be a whole number from 0 to 18446744073709551615"

@@ -247,6 +247,14 @@ def test_tables_show_every_metric_and_what_was_dropped():
     assert "others" not in report_of([8]).to_markdown()
 
 
+def test_tables_say_what_an_interval_of_no_width_leaves_open():
+    """Where all rows are right, or all wrong, every resampling is; 3 / n of other rows may still be otherwise."""
+    report = report_of([0, 8, 20])
+    told = "intervals of no width: 2 cells, all of whose rows are right, or all wrong; of rows like them up to 15 % may be otherwise (3 / n, 95 %)"
+    assert all(told in table for table in (str(report), report.to_markdown(), report.to_html(), report._repr_html_()))
+    assert "of no width" not in str(report_of([8, 9]))
+
+
 def test_texts_that_cannot_be_printed_stop_neither_page_nor_picture(tmp_path):
     needed("matplotlib", "pip install '.[plot]'")
     import base64

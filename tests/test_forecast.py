@@ -183,6 +183,8 @@ def test_the_small_recipe_plans(promptsource_folder, tmp_path, monkeypatch):
     assert main(["train", str(tmp_path / "other.yaml"), "--dry-run"]) == 2  # whose size nobody knows
     facts = read_recipe(tmp_path / "t5_small.yaml", dry_run=True).forecast()
     assert facts["parameters"] == 76_961_152 and facts["tokens a step"] == 16_384 and len(facts["missing"]) == 1
+    lines = "\n".join(forecast.forecast_lines(facts))
+    assert "tokens a step      at most 16,384" in lines and "examples and epochs are the fewest that there can be" in lines
 
 
 def test_every_key_of_a_recipe_is_documented():

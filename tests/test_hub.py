@@ -43,7 +43,8 @@ SCORE = (
 
 
 def files_of(folder):
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    """Of a saved model, but for its card, which is not read from the hub."""
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "README.md"}
 
 
 def scores_of(model):

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
 
 from t0native import _core
 from t0native.base.arguments import check, one_of
-from t0native.base.errors import ConfigError, NumericError
+from t0native.base.errors import ConfigError, FormatError, NumericError
 from t0native.base.files import FileSet
 from t0native.base.memory import check_room
 from t0native.base.threads import get_num_threads
 from t0native.checkpoints.checkpoint import add_weights, check_place_of_weights, config_json
 from t0native.checkpoints.config import stays_float32
 from t0native.checkpoints.endtoken import decide_end_token, with_end_token
+from t0native.checkpoints.modelcard import CARD, add_card, card_of, card_text, has_foreign_card
 from t0native.checkpoints.packedfile import PackedFile, add_packed
 from t0native.checkpoints.sizes import weights_bytes
 from t0native.checkpoints.tensorfiles import as_bfloat16
+from t0native.text.tokenizer import Tokenizer
 from t0native.text.tokenizerfiles import TOKENIZER_FILES
 
 __all__ = ["convert"]
 
 DTYPE = one_of("float32", "bfloat16", "int8")
+_log = logging.getLogger("t0native")
 _ALONG = (*TOKENIZER_FILES, "generation_config.json")
 
 
@@ -33,7 +37,8 @@ def convert(checkpoint, folder, dtype, name=None):
     to even, but for norms and position biases, which stay float32 as in the core. NumericError for a weight that is beyond
     bfloat16's range. "int8": a packed file (packedfile.py), for which the weights are held once in that form. Everything is
     checked as loading checks it, and where something is wrong nothing is written. The folder may be the checkpoint's own.
-    name: by which the checkpoint was asked for, from which it may follow whether its inputs end in the end token (endtoken.py)."""
+    name: by which the checkpoint was asked for, from which it may follow whether its inputs end in the end token (endtoken.py). README.md
+    is a card of the new model (modelcard.py), with what the old one's tells of its trainings where that is as this program wrote it."""
     check(DTYPE, "dtype", dtype)
     if isinstance(checkpoint, PackedFile):
         raise ConfigError(
@@ -46,13 +51,25 @@ def convert(checkpoint, folder, dtype, name=None):
     end = decide_end_token(name or checkpoint.folder, checkpoint.folder, checkpoint.config)
     config = with_end_token(checkpoint.config, end.added)
     along = [(name, (checkpoint.folder / name).read_bytes()) for name in _ALONG if (checkpoint.folder / name).is_file()]
+    card = card_of(name or checkpoint.folder, checkpoint.folder)
+    if has_foreign_card(checkpoint.folder) and not has_foreign_card(folder):
+        _log.warning("%s: is not copied, for it tells of that model; copy what holds of the new one too", checkpoint.folder / CARD)
     with FileSet(folder) as files:
+        add_card(files, card_text(card, config, dtype, _reads_texts(checkpoint)))
         for name, content in [("config.json", config_json(config, dtype)), *along]:
             files.add(name, content)
         if dtype == "int8":
             add_packed(files, _pack(checkpoint), config)
         else:
             _add_floats(files, checkpoint, dtype)
+
+
+def _reads_texts(checkpoint):
+    """Whether loading will find a tokenizer in the folder that this program reads."""
+    try:
+        return Tokenizer.from_folder(checkpoint.folder, checkpoint.config.vocab_size).vocab_size <= checkpoint.config.vocab_size
+    except (OSError, FormatError, ConfigError):
+        return False
 
 
 def _pack(checkpoint):

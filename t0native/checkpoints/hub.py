@@ -16,7 +16,7 @@ from t0native.checkpoints.checkpoint import READERS, TOKENIZER, weights_in
 from t0native.checkpoints.foreign import describe_names
 from t0native.text.tokenizerfiles import TOKENIZER_FILES
 
-__all__ = ["locate"]
+__all__ = ["hub_model", "locate"]
 
 _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _OF_OLD = {name: f"google-t5/{name}" for name in ("t5-small", "t5-base", "t5-large", "t5-3b", "t5-11b")}  # names without an owner
@@ -43,7 +43,7 @@ def locate(path, revision=None, offline=None):
         if revision is not None:
             raise ConfigError(f"revision {shown(revision)}: {path} is a place on this disk; only models of the hub have revisions")
         return here
-    name = _OF_OLD.get(path, path) if isinstance(path, str) else path
+    name = hub_model(path)
     if not isinstance(name, str) or not _ID.fullmatch(name):
         message = f"{printable(str(path))}: no such folder; a model is a folder with config.json, {next(iter(READERS))} and {TOKENIZER}"
         raise FileNotFoundError(message + _suggest_owner(path))
@@ -56,6 +56,15 @@ def locate(path, revision=None, offline=None):
             f"or download it, `hf download {name} --local-dir {here.name}`, and give that folder"
         ) from None
     return Path(_fetch(name, revision, offline or ("HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else None)))
+
+
+def hub_model(path):
+    """The name under which the hub has a model today.
+
+    >>> hub_model("t5-small"), hub_model("google/flan-t5-base")
+    ('google-t5/t5-small', 'google/flan-t5-base')
+    """
+    return _OF_OLD.get(path, path) if isinstance(path, str) else path
 
 
 def _is_here(place):

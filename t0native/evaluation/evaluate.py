@@ -92,7 +92,7 @@ def evaluate(
         end and pad tokens count.
     compat: "t0-2021" for the errors of t-zero's script (t0_2021.py).
     seed (0 to 2**64 - 1): of randomness inside templates and of the bootstrap.  limit: rows a task at most.
-    batch_tokens: tokens of one call of the core (None: about a second's work).  label: the model's name in the report (else
+    batch_tokens: tokens of one call of the core at most (None: about a second's work).  label: the model's name in the report (else
         model.name, or "model"). Neither batches nor threads nor the order of tasks change a cell.
     A cell that fails (a template that does not compile, a field that no row has, a model that answers nothing, no row left) has status
     "failed" and the reason; the others go on. One row never fails a cell: a row that a prompt drops, whose target is no answer (a label

@@ -43,7 +43,7 @@ class Answers:
 @dataclass
 class Judged:
     """values: float64 [rows of the task], NaN where dropped.  metrics: {name: value}.  draws: float64 [replicates] or None.
-    chance: what guessing gives, or None.  normalized: accuracy by scores divided by lengths, or None."""
+    chance: what guessing gives, or None.  normalized: accuracy by scores divided by tokens, the end token counted, or None."""
 
     values: np.ndarray
     metrics: dict

@@ -25,6 +25,7 @@ from t0native.evaluation.evaluate import evaluate
 from t0native.experiments import training
 from t0native.experiments.baselines import ALL, BARE, NEEDED, ONE, QUICK_NEEDED, QUICK_ROWS, SEED, UNTRAINED, judge, load_baseline
 from t0native.experiments.study import run_study
+from t0native.experiments.wordrules import measure_parts, measure_rules, parts_text, rules_line, rules_text
 from t0native.mini import curriculum
 from t0native.mini import tasks as mini_tasks
 from t0native.mini.datasets import GROUPS, UNPROMPTED
@@ -62,18 +63,20 @@ EXAMPLES = (
 )
 
 
-def run(out=None, seed=SEED, threads=None, quick=False, full=False, wordings=None, json=False) -> int:
+def run(out=None, seed=SEED, threads=None, quick=False, full=False, word_rules=False, wordings=None, json=False) -> int:
     """Run the demo and return the exit code: 0 if the effect was shown, 1 if not.
 
     out: folder for report.json, report.md, pictures and the trained model.  wordings: a P3 folder with other prompts for the
-    held-out tasks.  quick: a smaller claim.  full: every model trained anew over three seeds, all figures.  json: print the
-    report as JSON, and the story on stderr."""
-    if quick and full:
-        raise ConfigError("--quick and --full: choose one")
+    held-out tasks.  quick: a smaller claim.  full: every model trained anew over three seeds, all figures.  word_rules: nothing is
+    trained; what rules that only read words get right, and 0.  json: print the report as JSON, and the story on stderr."""
+    if quick + full + word_rules > 1:
+        raise ConfigError("--quick, --full and --word-rules: choose one")
     if threads is not None:
         set_num_threads(threads)
     say = _make_say(sys.stderr if json else sys.stdout)
     folder = None if out is None else _make_folder(Path(check(FOLDER, "out", out)))
+    if word_rules:
+        return _tell_word_rules(mini_tasks.heldout_tasks(wordings), json, say)
     if full:
         return run_study(folder, seed, wordings, say, json=json)
     return _run_demo(folder, seed, quick, wordings, json, say)
@@ -114,6 +117,7 @@ def _run_demo(out, seed, quick, wordings, json, say) -> int:
     say(f"\n{report}\n\n{report.boxes()}\n")
     _answer_examples(models[UNTRAINED], trained.model, say)
     _conclude(verdict, trained, report, quick, say)
+    _compare_word_rules(report, tasks, say)
     if out is not None:
         report.save(out / "report.json")
         write_text(out / "report.md", report.to_markdown())
@@ -199,6 +203,28 @@ def _compare_prompts(report, say):
     higher = [task for task in tasks if (medians[ALL, task] or 0) > (medians.get((ONE, task)) or 0)]
     say(f"More prompts: all of them beat one prompt a dataset on {len(higher)} of {len(tasks)} tasks ({', '.join(higher) or 'none'});")
     say("  one pair of runs, so an indication only: --full averages over seeds.")
+
+
+def _compare_word_rules(report, tasks, say):
+    say(
+        f"\n{rules_line(tasks)}\n"
+        "Whoever wrote them had seen the tasks, which the model never has; but what it learned need be no more than such rules."
+    )
+    if parts := measure_parts(report, tasks):
+        say(f"Its answers in parts, median over wordings (docs/miniature/results.md):\n{parts_text(parts)}")
+
+
+def _tell_word_rules(tasks, json, say):
+    """The table of the rules, and the carried model's parts, which takes seconds."""
+    say(f"{rules_text(tasks)}\n")
+    parted = [task for task in tasks if task.name in ("blanks", "completion")]
+    parts = measure_parts(evaluate(load_baseline(ALL), parted, label=ALL), tasks) if parted else []
+    say(f"The carried model, {ALL}: median over wordings\n{parts_text(parts)}")
+    if json:
+        names = ("task", "rule", "percent")
+        rules = [dict(zip(names, found)) for found in measure_rules(tasks)]
+        print(json_module.dumps({"rules": rules, "parts": [part._asdict() for part in parts]}, indent=1))
+    return 0
 
 
 def _draw(report, path, say):

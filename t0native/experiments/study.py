@@ -13,6 +13,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 
@@ -21,9 +22,10 @@ from t0native.base.files import write_bytes, write_text
 from t0native.evaluation.evaluate import evaluate
 from t0native.experiments import training
 from t0native.experiments.baselines import ALL, BARE, BASELINES, NEEDED, ONE, UNTRAINED, judge
+from t0native.experiments.wordrules import measure_parts, rules_text
 from t0native.mini import curriculum
 from t0native.mini import tasks as mini_tasks
-from t0native.reports.bootstrap import interval_of_mean_median
+from t0native.reports.bootstrap import interval_of_mean_gain, interval_of_mean_median
 from t0native.reports.figures import figure4, figure6, figure7, pooled
 from t0native.reports.report import Report
 
@@ -45,6 +47,7 @@ def run_study(out, seed, wordings, say, seeds=SEEDS, json=False) -> int:
         for number in range(seed, seed + seeds):
             reports[number, label] = _make_report(folder / f"seed-{number}" / label.replace(" ", "-"), number, label, tasks, say)
     text, shown = conclude(reports, list(range(seed, seed + seeds)))
+    text += "\n" + compare_word_rules(reports, list(range(seed, seed + seeds)), tasks)
     write_text(folder / "results.md", text + "\n")
     say(f"\n{text}")
     draw(reports, folder, say)
@@ -130,10 +133,42 @@ def conclude(reports, seeds) -> tuple[str, bool]:
         f"- on average over seeds: {'shown' if len(counting) >= NEEDED else 'NOT shown'}, on {len(counting)} of {len(tasks)} "
         f"tasks ({', '.join(counting) or 'none'})",
         *(f"  - not on {task}: {reason}" for task, reason in reasons.items() if reason is not None),
-        f"- more prompts (all against one) raise the mean median on {len(higher)} of {len(tasks)} ({', '.join(higher) or 'none'})",
+        f"- more prompts (all against one) raise the mean median on {len(higher)} of {len(tasks)} ({', '.join(higher) or 'none'}), "
+        f"{tell_gain(_gains(reports, seeds, tasks))}",
         f"- more datasets (11 against 5) raise it on {len(more)} of {len(tasks)} ({', '.join(more) or 'none'})",
     ]
     return "\n".join(lines), len(counting) >= NEEDED
+
+
+def _gains(reports, seeds, tasks):
+    """[seeds, tasks]: median with all prompts less that with one."""
+    of = {(seed, label): {e["task"]: e["median"] or 0.0 for e in reports[seed, label].summary} for seed in seeds for label in (ALL, ONE)}
+    return np.array([[of[seed, ALL].get(task, 0.0) - of[seed, ONE].get(task, 0.0) for task in tasks] for seed in seeds])
+
+
+def tell_gain(gains):
+    """In words. gains: [seeds, tasks].
+
+    >>> tell_gain([[0.1, 0.2], [0.1, 0.3]])
+    'by 17.5 points on average [10.0, 30.0], in 4 of 4 pairs of seed and task'
+    """
+    gains = np.asarray(gains)
+    low, high = (100 * value for value in interval_of_mean_gain(gains))
+    pairs = f"in {(gains > 0).sum()} of {gains.size} pairs of seed and task"
+    return f"by {100 * gains.mean():.1f} points on average [{low:.1f}, {high:.1f}], {pairs}"
+
+
+def compare_word_rules(reports, seeds, tasks) -> str:
+    """Markdown: what rules of words get right, and the fully prompted models' parts, of each seed."""
+    rows = [
+        [part.task, part.name, str(seed), f"{part.median:.1f}", f"{min(part.values):.1f} to {max(part.values):.1f}",
+         "-" if part.fewer is None else f"{part.fewer:.1f}"]
+        for seed in seeds
+        for part in measure_parts(reports[seed, ALL], tasks)
+    ]  # fmt: skip
+    head = ["task", "part", "seed", "median", "wordings", "takes the ending with fewer words of the text"]
+    lines = ["", "Rules that only read words, % right on the same rows:", "", indent(rules_text(tasks), "    "), ""]
+    return "\n".join([*lines, f"{ALL}: median over wordings, %, by parts.", "", *_format_table(head, rows)])
 
 
 def _mean(reports, seeds, label, task) -> float:
@@ -244,6 +279,7 @@ def write_baselines(folder, seed) -> None:
         trained = training.train_model(seed, PROMPTS[label])
         place = Path(folder) / label.replace(" ", "-")
         trained.model.save(place)
+        (place / "README.md").unlink()  # a card of weights in float32; about.json has what is known
         halve(place / "model.safetensors")
         facts = trained.facts() | {"label": label, "command": f"python -m t0native.experiments.study baselines {seed}"}
         write_text(place / "about.json", json_module.dumps(facts, indent=1) + "\n")

@@ -26,6 +26,7 @@ from t0native.checkpoints.checkpoint import add_files, check_place_of_weights, o
 from t0native.checkpoints.config import Config
 from t0native.checkpoints.endtoken import decide_end_token, with_end_token, without_end_token
 from t0native.checkpoints.hub import locate
+from t0native.checkpoints.modelcard import Card, add_card, card_of, card_text
 from t0native.checkpoints.packedfile import PackedFile
 from t0native.generation.generation import generate, results_of, stream, warn_cut
 from t0native.generation.options import options_of
@@ -68,7 +69,7 @@ class Model(Hinting):
     config: Config.  tokenizer: Tokenizer, or None: the model then takes and gives ids.  name: shown in reports.
     generation: what `generate` does where its keywords do not say else, a dict under the hub's names.
     add_eos_to_inputs: whether texts are read with the end token behind them, where a method's keyword does not say else. It is saved
-    with the model.  end_token_assumed: whether nothing told it when the model was loaded.
+    with the model.  end_token_assumed: whether nothing told it when the model was loaded.  card: where it is from, for README.md.
 
     >>> t0.mini.new_model(0).config.vocab_size == t0.mini.tokenizer().vocab_size
     True
@@ -81,6 +82,7 @@ class Model(Hinting):
     generation: dict[str, Any]
     add_eos_to_inputs: bool
     end_token_assumed: bool
+    card: Card = Card()
 
     def __init__(
         self,
@@ -156,7 +158,7 @@ class Model(Hinting):
             checkpoint.load(core, allow_nonfinite=allow_nonfinite, threads=workers)
         name = place.resolve().name if Path(path).exists() else path
         model = cls(core, checkpoint.config, tokenizer, name=name, threads=threads, generation=generation)
-        model._origin = core, files
+        model._origin, model.card = (core, files), card_of(path, checkpoint.folder)
         end = decide_end_token(path, checkpoint.folder, checkpoint.config, keyword, tell=tokenizer is not None)
         model.add_eos_to_inputs, model.end_token_assumed = end
         return model
@@ -194,7 +196,9 @@ class Model(Hinting):
             return cls.init(config, tokenizer, seed, initializer, kernels=kernels, threads=threads, name=name).to(dtype)
         core = new_core(config, kernels, FLAT if dtype == "float32" else dtype)
         core.init(initializer, seed, get_num_threads() if threads is None else check(THREADS, "threads", threads))
-        return cls(core, config, tokenizer, name=name, threads=threads)
+        model = cls(core, config, tokenizer, name=name, threads=threads)
+        model.card = Card(origin=f"random numbers of seed {seed}, initializer {initializer}")
+        return model
 
     def to(self, dtype: Literal["float32", "bfloat16", "int8"]) -> Model:
         """The same model in another number type, for inference: a copy.
@@ -207,7 +211,7 @@ class Model(Hinting):
         core = new_core(self.config, self.core.kernels, check(DTYPE, "dtype", dtype))
         copy_weights(core, self.core)
         model = Model(core, self.config, self.tokenizer, name=self.name, threads=self._threads, generation=self.generation)
-        model.add_eos_to_inputs, model.end_token_assumed = self.add_eos_to_inputs, self.end_token_assumed
+        model.add_eos_to_inputs, model.end_token_assumed, model.card = self.add_eos_to_inputs, self.end_token_assumed, self.card
         return model
 
     def make_trainable(self) -> None:
@@ -234,20 +238,21 @@ class Model(Hinting):
         if label not in folders:
             raise ConfigError(f"Model.mini: no carried model {shown(label)}; {suggest(label, folders)}")
         model = cls.from_pretrained(folders[label], kernels=kernels, threads=threads)
-        model.name = label
+        model.name, model.card = label, Card(origin=f"the model that t0native carries as {label}")
         return model
 
     @hint_keywords
     def save(self, folder: PathName) -> None:
         """Writes the folder in the hub's layout; other libraries load it with no missing and no unexpected key. Weights are
         written in the model's own float type; an int8 model's as a packed file, which from_pretrained alone reads.
+        README.md is a model card (docs/reference/checkpoints.md), unless one lies there that is not as this program wrote it.
         OSError where it cannot be written (a full disk); what was there before is then untouched.
 
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     t0.mini.new_model(0).save(folder)
         ...     sorted(path.name for path in Path(folder).iterdir())[:2]
-        ['config.json', 'generation_config.json']
+        ['README.md', 'config.json']
         """
         check_place_of_weights(check(FOLDER, "folder", folder), self.dtype)
         with FileSet(folder) as files:
@@ -264,6 +269,7 @@ class Model(Hinting):
         ...     (Path(folder) / "model.safetensors").is_file()
         True
         """
+        add_card(files, card_text(self.card, self.config, self.dtype, self.tokenizer is not None))
         others = [write_generation(self)]
         if self.tokenizer is not None:
             others += self.tokenizer.files_to_save()
@@ -308,8 +314,8 @@ class Model(Hinting):
         appended first) instead of refusing them; "start": inputs at their beginning instead.  sentinels: <extra_id_k> in a text is T5's
         sentinel k.  length_normalize: the
         best choice is that of the highest score a token (T0: of the highest score); scores stay sums.  token_scores: keep those
-        of each token.  batch_tokens: tokens of one call of the core (None: about a second's work).  progress(done, total) is
-        called as inputs are finished; None shows a bar on stderr where that takes more than two seconds.  DataError for a text that is
+        of each token.  batch_tokens: tokens of one call of the core at most (None: about a second's work).  progress(done, total)
+        is called as inputs are finished; None shows a bar on stderr where that takes more than two seconds.  DataError for a text that is
         too long or cannot be
         tokenized, ConfigError for an input without choices, NumericError where a score is not finite.  Method: Sanh et al. 2022, section 4.
 

@@ -20,6 +20,7 @@ __all__ = [
     "bootstrap",
     "bootstrap_means",
     "corpus_draws",
+    "interval_of_mean_gain",
     "interval_of_mean_median",
     "intervals",
     "percentile_interval",
@@ -80,6 +81,21 @@ def interval_of_mean_median(runs, seed=0, replicates=REPLICATES):
     runs: a list of float64 [P, N] as above."""
     medians = [resampled_medians(bootstrap_means(np.asarray(run, np.float64), seed, replicates), seed) for run in runs]
     return percentile_interval(np.mean(medians, axis=0))
+
+
+def interval_of_mean_gain(gains, seed=0, replicates=10 * REPLICATES):
+    """(low, high): 95 % interval of a mean over training seeds and tasks, both drawn with replacement; rows and prompts stay as they are.
+
+    gains: float64 [seeds, tasks], as of one median over another.
+
+    >>> interval_of_mean_gain([[0.1, 0.1], [0.1, 0.1]])
+    (0.1, 0.1)
+    """
+    gains = np.asarray(gains, np.float64)
+    n_seeds, n_tasks = gains.shape
+    seeds = (random_bits(seed, RANDOM_BOOTSTRAP, 0, replicates * n_seeds) % np.uint64(n_seeds)).reshape(replicates, n_seeds, 1)
+    tasks = (random_bits(seed, RANDOM_BOOTSTRAP, PROMPT_INDEX, replicates * n_tasks) % np.uint64(n_tasks)).reshape(replicates, 1, n_tasks)
+    return percentile_interval(gains[seeds, tasks].mean(axis=(1, 2)))
 
 
 def resampled_medians(means, seed):

@@ -239,8 +239,9 @@ class Report(Hinting):
     def compare(self, model_a: str, model_b: str) -> list[dict[str, Any]]:
         """Two models on the tasks and prompts that both have (see `merge`), a list of dicts, one a task: `a` and `b` (medians over
         prompts), `difference` (b - a) with its 95 % `interval` by the paired bootstrap over rows and prompts, and `over_rows` and
-        `over_prompts` alone; `p` of the paired permutation test; `better`: prompts of `prompts` on which b is above a; `tau`:
-        how alike the models order the prompts (tau-b). ConfigError for a model that is not there, and rows that do not fit.
+        `over_prompts` alone; `p` of the paired permutation test, which holds rows and prompts as they are; `better`: prompts
+        of `prompts` on which b is above a; `tau`: how alike the models order the prompts (tau-b). ConfigError for a model that is
+        not there, and rows that do not fit.
 
         >>> task = t0.mini.held_out_tasks()[0]
         >>> runs = [t0.evaluate(t0.mini.new_model(seed), task, limit=20, label=str(seed), progress=False) for seed in (0, 1)]

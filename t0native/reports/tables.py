@@ -65,12 +65,23 @@ def summary_table(report):
 
 
 def notes(report):
-    """What stands below a summary, a list of lines: metrics that are not accuracy, WinoBias' gaps, dropped rows."""
+    """What stands below a summary, a list of lines: metrics that are not accuracy, WinoBias' gaps, dropped rows, intervals of no width."""
     lines = [f"{task}: {metric}" for task, metric in _find_other_metrics(report)] + gap_lines(report)
     dropped = sum(cell["dropped"] or 0 for cell in report.cells)
     if dropped:
-        lines.append(f"rows dropped by prompts: {dropped} in {sum(bool(cell['dropped']) for cell in report.cells)} cells")
-    return lines
+        cells = sum(bool(cell["dropped"]) for cell in report.cells)
+        lines.append(f"rows dropped by prompts: {dropped} in {cells} cells; no value counts them")
+    return lines + _tell_no_width(report.cells)
+
+
+def _tell_no_width(cells):
+    """A line, where the interval of a cell has no width because all of its rows are right, or all wrong."""
+    rows = [cell["n"] for cell in cells if cell["status"] == "ok" and cell["low"] == cell["high"] and cell["value"] in (0, 1) and cell["n"]]
+    if not rows:
+        return []
+    most = min(100.0, 300 / min(rows))
+    told = f"of rows like them up to {most:.2g} % may be otherwise (3 / n, 95 %)"
+    return [f"intervals of no width: {len(rows)} cells, all of whose rows are right, or all wrong; {told}"]
 
 
 def _find_other_metrics(report):

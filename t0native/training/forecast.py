@@ -61,6 +61,7 @@ def forecast(recipe, settings):
         "steps": steps,
         "examples": n_examples,
         "tokens a step": tokens,
+        "tokens are": "about" if settings.batch_tokens is None else "at most",
         "tokens": None if steps is None else tokens * steps,
         "lengths": source,
         "operations a step": work,
@@ -90,6 +91,7 @@ def forecast_lines(facts):
     unknown = "cannot be told before the rows are here, which epochs count"
     facts = facts | {name: unknown for name in ("steps", "examples", "tokens") if facts[name] is None}
     texts |= {name: facts[name] for name in ("steps", "examples", "tokens a step", "tokens", "lengths")}
+    texts |= {name: f"{facts['tokens are']} {texts[name]:,}" for name in ("tokens a step", "tokens") if isinstance(texts[name], int)}
     texts["a step takes"] = duration(facts["seconds a step"])
     all_of_it = unknown if facts["hours"] is None else duration(3600 * facts["hours"])
     texts["all steps take"] = f"{all_of_it} ({facts['speed']}; validation and checkpoints aside)"
@@ -129,7 +131,9 @@ def _measure_lengths(recipe, settings):
     longest = (settings.max_source, settings.max_target)
     tokenizer = None if recipe.missing else recipe.tokenizer()
     if tokenizer is None:
-        return [longest] * SAMPLE, f"taken as {longest[0]} + {longest[1]} tokens an example, the most: not all is here to measure them"
+        fewest = "; so examples and epochs are the fewest that there can be" if settings.batch_tokens else ""
+        source = f"taken as {longest[0]} + {longest[1]} tokens an example, the most: not all is here to measure them{fewest}"
+        return [longest] * SAMPLE, source
     batch = make_batch(recipe.mixture, tokenizer, 0, batch_size=SAMPLE, **settings.batch_options)
     lengths = [tuple(map(int, pair)) for pair in zip(np.diff(batch.sources.offsets), np.diff(batch.targets.offsets))]
     means = np.mean(lengths, axis=0)

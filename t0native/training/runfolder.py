@@ -5,7 +5,7 @@
                      before, dropped {component: rows}, and where examples were cut at 2,048 characters, cut, their number; a line a
                      validation; taken back to the checkpoint's step when a run goes on, so that no step stands in it twice
     best/            the model with the best mean validation, in the hub's layout, where the run selects one
-    config.json, model.safetensors, spiece.model ...   the model in the hub's layout, written when the run ends and when it is
+    README.md, config.json, model.safetensors, spiece.model ...   the model in the hub's layout, written when the run ends and when it is
                      stopped, by `stop` or by Ctrl-C; after kill -9 they are an older state or absent, until it has gone on
 
     .lock            while a run goes on, where the file system has no locks: who writes there (base/locks.py)
@@ -143,7 +143,7 @@ class RunFolder:
         facts = {key: value for key, value in vars(state).items() if key != "losses"}
         folder = step_folder(self.path, state.step)
         if self._steps and self._steps[-1] == state.step:
-            change_state(folder, self.plan, facts)
+            change_state(folder, self.plan, facts, model)
             return
         write_step(folder, self.plan, facts, state.losses, model, trainer, written=self._remove_others)
         self._steps.append(state.step)

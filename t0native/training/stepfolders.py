@@ -2,6 +2,7 @@
 
     RUN/checkpoints/step-000200/
         config.json  spiece.model  model.safetensors ...   the model in the hub's layout: the folder loads as any model's does
+        README.md           its card, which is no part of the manifest: whoever shares the folder may change it
         trainer.safetensors   optimizer float32 [n], the optimiser's state; losses float64 [step]
         manifest.json         {"plan": {...}, "state": {"step": 200, ...}, "files": {name: {"bytes", "sha256"}}, "sha256": of all that}
 
@@ -22,6 +23,7 @@ from t0native.base.interrupts import Interrupts
 from t0native.base.jsontext import json_text, parse_json
 from t0native.base.showing import shown
 from t0native.checkpoints.checkpoint import WEIGHTS
+from t0native.checkpoints.modelcard import CARD, card_text, write_card
 from t0native.checkpoints.safetensorfiles import header_of, read_header
 from t0native.checkpoints.tensorfiles import read_exactly
 
@@ -66,12 +68,15 @@ def write_step(path, plan, state, losses, model, trainer, written):
             for array in tensors.values():
                 file.write(array.view(np.uint8))
         model.add_to(files)
+        digests.pop(CARD, None)  # which its owner may change
         files.add(MANIFEST, _manifest(plan, state, dict(digests)))
         written()
 
 
-def change_state(path, plan, state):
-    """The same step under another state: weights, optimiser and losses stay as they are."""
+def change_state(path, plan, state, model):
+    """The same step under another state: weights, optimiser and losses stay as they are; the model's card tells of it."""
+    if hasattr(model, "card"):
+        write_card(path, card_text(model.card, model.config, model.dtype, model.tokenizer is not None))
     write_bytes(path / MANIFEST, _manifest(plan, state, read_manifest(path)["files"]))
 
 

@@ -8,8 +8,8 @@ kill -9, a full disk) goes on bit for bit from its last checkpoint.
 The defaults are T0's where it says what it used: Adafactor without momentum or weight decay, a constant rate of 1e-3,
 dropout 0.1 (from the configuration), inputs of 1024 tokens and targets of 256. They are not T0's in add_eos_to_inputs (the model's own;
 T0: false), in batch_size (T0: 1024
-sequences), clip (none is told of) and in what T0 presumably inherited from T5 1.1, optimizer_options={"z_loss": 1e-4,
-"step_offset": 1_100_000}: a step counter that goes on from pre-training."""
+sequences of several examples each), clip (none is told of) and in what T0 presumably inherited from T5 1.1,
+optimizer_options={"z_loss": 1e-4, "step_offset": 1_100_000}: a step counter that goes on from pre-training."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from t0native.models.digests import digest_for_runs
 from t0native.tasks.mixture import Mixture
 from t0native.tasks.task import Task, cut_sentence
 from t0native.training.batches import CHUNK, Batches, TokenBatches, add_counts, examples_of, make_batch
+from t0native.training.card import CardOfRun
 from t0native.training.notebook import run_html
 from t0native.training.plan import plan_of
 from t0native.training.runfolder import BEST, RunFolder, planned
@@ -243,7 +244,8 @@ def _run(model, mixture, settings, again):
     folder = RunFolder(
         settings.out, plan if settings.out is None else plan | {"weights": digest_for_runs(model, trainer.weights())}, settings.keep
     )
-    loop = _Loop(settings, model, examples, steps, trainer, folder, folder.open(settings.resume, trainer))
+    state = folder.open(settings.resume, trainer)
+    loop = _Loop(settings, model, examples, steps, trainer, folder, state, CardOfRun(model, mixture, plan, state.step > 0))
     done = loop.state.step
     if done > steps:
         _log.warning("%s: the run has %d steps already, more than the %d asked for: nothing is done", settings.out, done, steps)
@@ -273,9 +275,9 @@ def _tell_stop(step, steps, folder, again):
 class _Loop:
     """The steps of one call of `train`, and what happens between them."""
 
-    def __init__(self, settings, model, examples, steps, trainer, folder, state):
+    def __init__(self, settings, model, examples, steps, trainer, folder, state, card):
         self.settings, self.model, self.examples, self.steps = settings, model, examples, steps
-        self.trainer, self.folder, self.state = trainer, folder, state
+        self.trainer, self.folder, self.state, self.card = trainer, folder, state, card
         self.validate_every = settings.validate_every or max(1, self.steps // 10)
         self.reports = []
         self.interrupts = Interrupts("the run is saved first")
@@ -408,11 +410,11 @@ class _Loop:
         self.reports.append(report)
         medians, means = ({entry["task"]: entry[name] for entry in report.summary} for name in ("median", "mean"))
         state.validated = state.step
-        self.folder.note(step=state.step, validation=medians, **self._select(report))
+        self.folder.note(step=state.step, validation=medians, **self._select(report, medians))
         self.bar.tell(tell_validation(state.step, means if settings.select else medians, self.folder.log))
         self._stop_if_asked(report)
 
-    def _select(self, report):
+    def _select(self, report, medians):
         """Keeps the best model, before the log tells of it: a run killed in between writes the same bytes again."""
         if not self.settings.select:
             return {}
@@ -422,6 +424,7 @@ class _Loop:
         mean = sum(means) / len(means)
         best = self.folder.best()
         if best is None or mean > best[1]:
+            self.card.write(self.state, [*self.folder.log, {"step": self.state.step, "validation": medians, "mean": mean}])
             self.folder.save_model(self.model, BEST)
         return {"mean": mean}
 
@@ -439,6 +442,7 @@ class _Loop:
 
     def _save(self, with_model):
         """The checkpoint, from which the run goes on, and, with_model, the model as other programs read it."""
+        self.card.write(self.state, self.folder.log)
         self.folder.save(self.state, self.model, self.trainer)
         if with_model:
             self.folder.save_model(self.model)
