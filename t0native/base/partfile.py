@@ -64,9 +64,7 @@ class PartFile:
     def __exit__(self, kind, error, trace):
         self._file.close()
         if kind is not None and self.rows == 0:  # nothing to go on from
-            for path in (self._about, self.part):
-                with contextlib.suppress(OSError):
-                    path.unlink()
+            self.remove()
 
     def write(self, lines, rows):
         """Adds UTF-8 that ends in a line end, of so many whole rows."""
@@ -81,6 +79,25 @@ class PartFile:
         os.replace(self.part, self.path)
         with contextlib.suppress(OSError):
             self._about.unlink()
+
+    def lines(self):
+        """The lines that are there, bytes with their line ends, one after the other."""
+        with open(self.part, "rb") as file:
+            left = self._bytes
+            while left > 0 and (line := file.readline()):
+                left -= len(line)
+                yield line
+
+    def remove(self):
+        """Nothing is to be gone on from."""
+        self._file.close()
+        for path in (self._about, self.part):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def close(self):
+        """What is there stays, to be gone on from."""
+        self._file.close()
 
     def _lock(self):
         """Until the file is closed; a file system without locks has none."""
