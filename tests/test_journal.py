@@ -14,10 +14,9 @@ from fakes import FakeModel, FakePrompt, ctrl_c, rows_of, yes_no
 
 import t0native as t0
 from t0native.base import files
-from t0native.evaluation import answering
+from t0native.evaluation import answering, journal
 from t0native.evaluation import cells as cells_of_a_run
 from t0native.evaluation import evaluate as evaluation
-from t0native.evaluation import journal
 from t0native.reports.examples import read_examples
 
 

@@ -94,7 +94,7 @@ def pack_rankings(rankings):
     """A sequence of the same in arrays; the list itself where one of them is no number and arrays of one kind."""
     try:
         index = np.array([operator.index(ranking.index) for ranking in rankings], np.int32)
-    except (OverflowError, TypeError, ValueError):
+    except (AttributeError, OverflowError, TypeError, ValueError):
         return rankings
     ragged = {}
     for name in ("scores", "lengths"):

@@ -1,7 +1,7 @@
 """What a model has said of a cell that is not finished, so that an evaluation that ends in the middle of it goes on there.
 
     RUN/examples/KEY.part    a line a row: the rankings first, {"index", "scores", "lengths"}, of the rows kept in their order; then the
-                             texts, {"text"}, in the order of answering.py; {"dropped", "detail"} in the place of one that cannot be answered
+                             texts, {"text"}, in the order of answering.py; {"row", "dropped", "detail"} where a row has no answer
 
 It begins once a cell has taken EVERY seconds, grows as often, and goes when the cell is finished (journal.py). A kill loses no line that
 was noted (base/partfile.py); the key stands for the model, the rows as rendered and the settings, so lines fit their rows."""
@@ -24,10 +24,11 @@ _AT_ONCE = 8192  # lines
 
 
 class CellPart:
-    """path: of the file, without .part.  key: of the cell.  anew: whether what is there is left aside."""
+    """path: of the file, without .part.  key: of the cell.  check_place: called before each writing.  anew: whether what is there is left
+    aside."""
 
-    def __init__(self, path, key, anew=False):
-        self._path, self._job, self._file = path, {"cell": key}, None
+    def __init__(self, path, key, check_place, anew=False):
+        self._path, self._job, self._check_place, self._file = path, {"cell": key}, check_place, None
         self._noted, self._noted_at = 0, time.monotonic()
         if path.with_name(path.name + ".part").exists():
             self._open(anew)
@@ -58,7 +59,9 @@ class CellPart:
         """Adds what was said since. now: without waiting until it is worth it."""
         if work.done == self._noted or not now and time.monotonic() - self._noted_at < EVERY:
             return
-        self._open()
+        self._check_place()
+        if self._file is None:
+            self._open(anew=False)
         why = {index: (reason, detail) for index, reason, detail in work.dropped}
         lines = [json_text(record, "keep") + "\n" for record in _records(work, self._noted, why)]
         self._file.write("".join(lines).encode(), len(lines))

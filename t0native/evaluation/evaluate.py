@@ -27,8 +27,8 @@ from t0native.base.interrupts import Terminated
 from t0native.base.progress import Progress
 from t0native.base.showing import shown
 from t0native.base.version import __version__
-from t0native.evaluation.asked import AskedModel
 from t0native.evaluation.answering import NO_TOKENIZER, answer, group_cells
+from t0native.evaluation.asked import AskedModel
 from t0native.evaluation.cells import plan
 from t0native.evaluation.journal import Journal, cell_keys, model_fingerprints
 from t0native.evaluation.t0_2021 import COMPAT
@@ -170,7 +170,7 @@ class _Run:
 
     def evaluate_task(self, task, journal, bar):
         """The task's cells, all of them judged or failed, in the order of its prompts."""
-        seed, n = self.settings["seed"], self.n_rows(task)
+        n = self.n_rows(task)
         cells = [self._plan(task, prompt, n, bar) for prompt in task.prompts]
         waiting = [cell for cell in cells if not cell.failed]
         if self.fingerprints is not None:
@@ -222,7 +222,8 @@ class _Run:
 
     def _answer(self, group, journal, bar):
         """Answers, judges and keeps cells that are answered together."""
-        started, name, parts = time.monotonic(), group[0].task.name, [journal.part_of(cell, self.force) for cell in group]
+        started, name, keys = time.monotonic(), group[0].task.name, [cell.key for cell in group]
+        parts = [None if key in keys[:i] else journal.part_of(cell, self.force) for i, (cell, key) in enumerate(zip(group, keys))]
         self.parts = [(part, len(cell.rows.kept)) for part, cell in zip(parts, group) if part is not None]
         bar.first += sum(part.noted for part, _ in self.parts)
         try:

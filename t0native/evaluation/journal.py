@@ -137,8 +137,8 @@ class Journal:
         return f"{EXAMPLES}/{cell.key}.jsonl"
 
     def part_of(self, cell, anew=False):
-        """The CellPart of a cell that is to be answered, or None without a journal. anew: whether what an earlier call left is left aside."""
-        return None if self._database is None else CellPart(self.path / EXAMPLES / cell.key, cell.key, anew)
+        """The CellPart of a cell that is to be answered, or None without a journal. anew: what an earlier call left is left aside."""
+        return None if self._database is None else CellPart(self.path / EXAMPLES / cell.key, cell.key, self.check_place, anew)
 
     def finish(self, cell, answers, seconds):
         """Writes a judged cell's examples, then its row; returns the name of the file in the folder, or None without a journal."""

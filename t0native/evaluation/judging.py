@@ -40,8 +40,8 @@ class Judged:
 def judge(metrics, source, rows, answers, seed):
     """Judged, of the rows that a prompt kept.
 
-    metrics: one or more Metric.  source: the task's rows.  rows: cells.RenderedRows: n, how many there were, and those kept.  answers:
-    Answers (answers.py).  DataError for a row that lacks the field that a metric names, and for a metric that gives what is no fraction of 1."""
+    metrics: one or more Metric.  source: the task's rows.  rows: RenderedRows: n, how many there were, and those kept.  answers:
+    Answers.  DataError for a row that lacks the field that a metric names, and for a metric that gives what is no fraction of 1."""
     judgements, per_token = [_Judgement(metric, source, rows, answers) for metric in metrics], _PerToken(answers.rankings)
     for row in rows.kept:
         for judgement in judgements:

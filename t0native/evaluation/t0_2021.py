@@ -22,7 +22,8 @@ _STOPS = "compat='t0-2021': t-zero's script stops"
 
 
 def count_ranked_in_2021(rows):
-    """How many choices the script ranks, the first ones, of each of the rows kept, of RenderedRows; a list. DataError where it would have stopped."""
+    """How many choices the script ranks, the first ones, of each row that RenderedRows keep: a list. DataError where it would have
+    stopped."""
     if rows.dropped:
         raise DataError(f"{_STOPS} at such rows: {rows.reason}")
     bare = next((row for row in rows.kept if row.choices is None), None)
