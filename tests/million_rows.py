@@ -22,7 +22,7 @@ templates:
   11111111-1111-1111-1111-111111111111: !Template
     id: 11111111-1111-1111-1111-111111111111
     name: mood
-    jinja: '{{ text }} Good or bad? ||| {{ label }}'
+    jinja: '{{ text }} Good or bad? ||| {{ answer_choices[label] }}'
     answer_choices: bad ||| good
     metadata: !TemplateMetadata {}
     reference: ''

@@ -50,12 +50,16 @@ class PartFile:
         self._file = open(self.part, "ab", buffering=0)  # noqa: SIM115 - closed by __exit__
         try:
             self._lock()
+        except BaseException:
+            self._file.close()
+            raise
+        try:
             if os.fstat(self._file.fileno()).st_size < self._bytes:  # a power cut lost what was promised, or it is another file meanwhile
                 self.rows = self._bytes = 0
             self._file.truncate(self._bytes)
             self._note()
         except BaseException:
-            self._file.close()
+            self._leave()
             raise
 
     def __enter__(self):
@@ -63,7 +67,13 @@ class PartFile:
 
     def __exit__(self, kind, error, trace):
         self._file.close()
-        if kind is not None and self.rows == 0:  # nothing to go on from
+        if kind is not None:
+            self._leave()
+
+    def _leave(self):
+        """What can be gone on from stays."""
+        self._file.close()
+        if self.rows == 0:
             self.remove()
 
     def write(self, lines, rows):
