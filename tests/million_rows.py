@@ -1,9 +1,9 @@
-"""predict, rank and generate over a million made rows by a tiny model: memory and time, by hand.
+"""predict, rank, generate and evaluate over a million made rows by a tiny model: memory and time, by hand.
 
     python tests/million_rows.py [--rows N] [--folder DIR] [verb ...]
 
 Each verb runs once over N / 100 rows and once over N. Its greatest memory (VmHWM of /proc) must not grow by more than GROWTH between the
-two; the lines that came out must be as many as the rows, in their order."""
+two, for evaluate by A_ROW bytes a row more; the lines that came out must be as many as the rows, in their order."""
 
 import argparse
 import os
@@ -16,13 +16,14 @@ from pathlib import Path
 import t0native as t0
 
 GROWTH = 48 << 20  # bytes: allocators keep some of what larger chunks took
+A_ROW = 80  # bytes: what an evaluation keeps of a row with two choices: number, scores, lengths, value
 TEMPLATES = """\
 dataset: made
 templates:
   11111111-1111-1111-1111-111111111111: !Template
     id: 11111111-1111-1111-1111-111111111111
     name: mood
-    jinja: '{{ text }} Good or bad? ||| {{ label }}'
+    jinja: '{{ text }} Good or bad? ||| {{ answer_choices[label] }}'
     answer_choices: bad ||| good
     metadata: !TemplateMetadata {}
     reference: ''
@@ -35,6 +36,11 @@ def make(folder, n):
     config = t0.Config(vocab_size=tokenizer.vocab_size, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
     t0.Model.init(config, tokenizer=tokenizer, seed=1).save(folder / "model")
     (folder / "templates.yaml").write_text(TEMPLATES)
+    (folder / "prompts/made").mkdir(parents=True, exist_ok=True)
+    (folder / "prompts/made/templates.yaml").write_text(TEMPLATES)
+    with open(folder / f"labelled{n}.csv", "w") as file:
+        file.write("id,text,label\n")
+        file.writelines(f"{i},Anna has {i % 100} cats and Ben has {i % 7} dogs.,{i % 2}\n" for i in range(n))
     for name, head, line in (("jsonl", "", '{{"id": {0}, "text": "{1}"}}\n'), ("csv", "id,text\n", "{0},{1}\n"), ("txt", "", "{1}\n")):
         with open(folder / f"rows{n}.{name}", "w") as file:
             file.write(head)
@@ -42,11 +48,12 @@ def make(folder, n):
 
 
 def command(folder, verb, n):
-    common = ["--model", "model", "--threads", "2", "--out", f"{verb}{n}.jsonl", "--force"]
+    common = ["--model", "model", "--threads", "2", "--out", f"{verb}{n}" + ".jsonl" * (verb != "evaluate"), "--force"]
     return {
         "predict": ["predict", f"rows{n}.csv", "--prompts", "templates.yaml", *common],
         "rank": ["rank", "--data", f"rows{n}.jsonl", "good", "bad", *common],
         "generate": ["generate", "--data", f"rows{n}.txt", "--max-new-tokens", "2", "--set", "min_new_tokens=0", *common],
+        "evaluate": ["evaluate", "--prompts", "prompts", "--dataset", "made", "--data", f"labelled{n}.csv", *common],
     }[verb]
 
 
@@ -68,7 +75,8 @@ def peak_of(folder, verb, n):
             time.sleep(0.05)
     if process.wait() != 0:
         sys.exit((folder / f"{verb}{n}.log").read_text())
-    with open(folder / f"{verb}{n}.jsonl") as lines:
+    (answers,) = (folder / f"evaluate{n}/examples").glob("*.jsonl") if verb == "evaluate" else [folder / f"{verb}{n}.jsonl"]
+    with open(answers) as lines:
         for i, line in enumerate(lines):
             if f'"row": {i},' not in line:
                 sys.exit(f"{verb}: line {i} is of another row: {line}")
@@ -79,7 +87,7 @@ def peak_of(folder, verb, n):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("verbs", nargs="*", default=["predict", "rank", "generate"])
+    parser.add_argument("verbs", nargs="*", default=["predict", "rank", "generate", "evaluate"])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path)
     args = parser.parse_args(argv)
@@ -90,7 +98,7 @@ def main(argv=None):
         for verb in args.verbs:
             (small, _), (large, seconds) = peak_of(folder, verb, few), peak_of(folder, verb, args.rows)
             print(f"{verb:<9} {few:,} rows: {small / 1e6:.0f} MB; {args.rows:,} rows: {large / 1e6:.0f} MB, {seconds:.0f} s", flush=True)
-            if large - small > GROWTH:
+            if large - small > GROWTH + A_ROW * args.rows * (verb == "evaluate"):
                 sys.exit(f"{verb}: memory grows with the rows")
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -315,11 +316,23 @@ def test_rows_that_cannot_be_answered_are_told_and_files_that_break_keep_what_wa
     assert f"{part.count(chr(10)):,} of 482 answers are in torn.out.jsonl.part; the same command goes on from there" in err
 
 
-@pytest.mark.parametrize("number, code, told", [(signal.SIGINT, 130, "stopped"), (signal.SIGTERM, 143, "ended by SIGTERM")])
-def test_an_interrupted_run_leaves_whole_lines_and_goes_on(place, number, code, told):
-    out = place / f"long{code}.jsonl"
+LONG = {
+    "predict": (*PREDICT, "long.jsonl", "--prompt", "is it so"),
+    "rank": ("rank", "--model", "model", "--data", "long.jsonl", "tea", "milk"),
+    "generate": ("generate", "--model", "model", "--data", "long.jsonl", "--max-new-tokens", "2"),
+}
+
+
+@pytest.mark.parametrize("verb, number, code, told", [
+    ("predict", signal.SIGINT, 130, "stopped"),
+    ("predict", signal.SIGTERM, 143, "ended by SIGTERM"),
+    ("rank", signal.SIGINT, 130, "stopped"),
+    ("generate", signal.SIGINT, 130, "stopped"),
+])  # fmt: skip
+def test_an_interrupted_run_leaves_whole_lines_and_goes_on(place, verb, number, code, told):
+    out = place / f"{verb}{code}.jsonl"
     (place / "long.jsonl").write_text("".join(json.dumps({"text": f"Anna drinks {i}"}) + "\n" for i in range(3000)))
-    command = [sys.executable, "-P", "-m", "t0native", *PREDICT, "long.jsonl", "--prompt", "is it so", "--out", out.name]
+    command = [sys.executable, "-P", "-m", "t0native", *LONG[verb], "--out", out.name]
     environment = os.environ | {"PYTHONPATH": str(Path(t0.__file__).parent.parent)}
     process = subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     part, deadline = Path(f"{out}.part"), time.monotonic() + 120  # met by a hang alone
@@ -339,6 +352,31 @@ def test_an_interrupted_run_leaves_whole_lines_and_goes_on(place, number, code, 
     rows = lines_of(out.read_text())
     assert [row["row"] for row in rows] == list(range(3000)) and not part.exists()
     assert f"{out.name}: 3,000 answers ({len(lines):,} of an earlier run)" in done.stderr
+
+
+@pytest.mark.parametrize("verb", LONG)
+def test_the_reader_of_a_pipe_may_go(place, verb):
+    (place / "long.jsonl").write_text("".join(json.dumps({"text": f"Anna drinks {i}"}) + "\n" for i in range(3000)))
+    environment = os.environ | {"PYTHONPATH": str(Path(t0.__file__).parent.parent), "T0NATIVE_PROGRESS": "0"}
+    command = [sys.executable, "-P", "-m", "t0native", *LONG[verb], "--json"]
+    with subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert json.loads(process.stdout.readline())["row"] == 0
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+def test_a_disk_that_is_full_at_once_leaves_nothing_in_the_way(place):
+    environment = os.environ | {"PYTHONPATH": str(Path(t0.__file__).parent.parent)}
+    command = [sys.executable, "-P", "-m", "t0native", *PREDICT, "rows.jsonl", "--out", "limited.jsonl"]
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16, resource.RLIM_INFINITY))
+
+    full = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, preexec_fn=limit)
+    assert full.returncode == 2 and "cannot write: File too large" in full.stderr and "Traceback" not in full.stderr
+    assert list(place.glob("limited.jsonl*")) == []
+    assert subprocess.run(command, cwd=place, env=environment, capture_output=True).returncode == 0
 
 
 # ---- prompt new -----------------------------------------------------------------------------------------------------

@@ -14,9 +14,9 @@ from fakes import FakeModel, FakePrompt, ctrl_c, rows_of, yes_no
 
 import t0native as t0
 from t0native.base import files
+from t0native.evaluation import answering, journal
 from t0native.evaluation import cells as cells_of_a_run
 from t0native.evaluation import evaluate as evaluation
-from t0native.evaluation import journal
 from t0native.reports.examples import read_examples
 
 
@@ -45,7 +45,7 @@ def runs_of(run):
 @pytest.fixture
 def asked(monkeypatch):
     """(task, prompt) of every cell that a model is asked about."""
-    found, answer = [], cells_of_a_run.answer
+    found, answer = [], answering.answer
 
     def noted(model, cells, *rest):
         found.extend((cell.task.name, cell.prompt) for cell in cells)
@@ -217,7 +217,7 @@ def test_a_full_disk_is_told_and_the_journal_stays(tmp_path, monkeypatch, asked)
 
 
 def test_a_folder_that_is_renamed_while_an_evaluation_writes_there_is_told(tmp_path, monkeypatch):
-    answer, calls, out, moved = cells_of_a_run.answer, [], tmp_path / "run", tmp_path / "moved"
+    answer, calls, out, moved = answering.answer, [], tmp_path / "run", tmp_path / "moved"
 
     def renaming(*arguments):
         calls.append(len(calls))
@@ -242,9 +242,9 @@ def test_a_full_database_is_told(tmp_path):
         cell = t0.Task("t" * 9000, [{}], [t0.Prompt("p", "a ||| b", "b ||| c")])
         made = cells_of_a_run.plan(cell, "p", "m", 0, 1, None)
         made.key = "k"
-        made.judge(cells_of_a_run.answer(tiny(), [made], None, lambda n: None)[0], 0)
+        made.judge(answering.answer(tiny(), [made], None, lambda n: None, [None])[0], 0)
         with pytest.raises(OSError, match="cannot write: database or disk is full; the cells that are finished are kept"):
-            opened.finish(made, cells_of_a_run.answer(tiny(), [made], None, lambda n: None)[0], 0.0)
+            opened.finish(made, answering.answer(tiny(), [made], None, lambda n: None, [None])[0], 0.0)
 
 
 def test_what_is_no_journal_is_told(tmp_path):

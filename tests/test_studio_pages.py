@@ -304,7 +304,7 @@ def test_export_and_import_through_the_pages(browser, studio, first):
     assert zipfile.ZipFile(io.BytesIO(browser.get("/export.zip?accepted=1").data)).namelist() == []
     browser.post(f"/prompt/{number}/delete", base="1")
     page = browser.post("/import", follow=True, files={"zip": (io.BytesIO(data), "p.zip")})
-    assert "1 files: 0 new prompts, 1 changed" in page.text and not current(studio, number)["deleted"]
+    assert "1 file: 0 new prompts, 1 changed" in page.text and not current(studio, number)["deleted"]
     assert browser.get(f"/dataset/{first}/templates.yaml").text == text
     assert "no zip file" in browser.post("/import", 400, files={"zip": (io.BytesIO(b"no"), "p.zip")}).text
     assert "no file was chosen" in browser.post("/import", 400).text

@@ -8,7 +8,7 @@ import hashlib
 
 from t0native.base.jsontext import json_text
 
-__all__ = ["digest_of_rows", "digest_of_value"]
+__all__ = ["digest_of_rows", "digest_of_value", "json_bytes"]
 
 
 def digest_of_value(value):
@@ -17,7 +17,7 @@ def digest_of_value(value):
     >>> digest_of_value({"a": 1, "b": [2]}) == digest_of_value({"b": np.array([2]), "a": 1})
     True
     """
-    return hashlib.sha256(_bytes(value)).hexdigest()
+    return hashlib.sha256(json_bytes(value)).hexdigest()
 
 
 def digest_of_rows(rows, n=None):
@@ -28,11 +28,16 @@ def digest_of_rows(rows, n=None):
     """
     digest = hashlib.sha256()
     for i in range(len(rows) if n is None else n):
-        digest.update(_bytes(rows[i]) + b"\n")
+        digest.update(json_bytes(rows[i]) + b"\n")
     return digest.hexdigest()
 
 
-def _bytes(value):
+def json_bytes(value):
+    """What is digested of a value.
+
+    >>> json_bytes({"b": np.array([2]), "a": 1})
+    b'{"a": 1, "b": [2]}'
+    """
     return json_text(value, "keep", sort_keys=True, default=_plain).encode()
 
 

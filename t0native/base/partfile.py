@@ -50,12 +50,16 @@ class PartFile:
         self._file = open(self.part, "ab", buffering=0)  # noqa: SIM115 - closed by __exit__
         try:
             self._lock()
+        except BaseException:
+            self._file.close()
+            raise
+        try:
             if os.fstat(self._file.fileno()).st_size < self._bytes:  # a power cut lost what was promised, or it is another file meanwhile
                 self.rows = self._bytes = 0
             self._file.truncate(self._bytes)
             self._note()
         except BaseException:
-            self._file.close()
+            self._leave()
             raise
 
     def __enter__(self):
@@ -63,10 +67,14 @@ class PartFile:
 
     def __exit__(self, kind, error, trace):
         self._file.close()
-        if kind is not None and self.rows == 0:  # nothing to go on from
-            for path in (self._about, self.part):
-                with contextlib.suppress(OSError):
-                    path.unlink()
+        if kind is not None:
+            self._leave()
+
+    def _leave(self):
+        """What can be gone on from stays."""
+        self._file.close()
+        if self.rows == 0:
+            self.remove()
 
     def write(self, lines, rows):
         """Adds UTF-8 that ends in a line end, of so many whole rows."""
@@ -81,6 +89,25 @@ class PartFile:
         os.replace(self.part, self.path)
         with contextlib.suppress(OSError):
             self._about.unlink()
+
+    def lines(self):
+        """The lines that are there, bytes with their line ends, one after the other."""
+        with open(self.part, "rb") as file:
+            left = self._bytes
+            while left > 0 and (line := file.readline()):
+                left -= len(line)
+                yield line
+
+    def remove(self):
+        """Nothing is to be gone on from."""
+        self._file.close()
+        for path in (self._about, self.part):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def close(self):
+        """What is there stays, to be gone on from."""
+        self._file.close()
 
     def _lock(self):
         """Until the file is closed; a file system without locks has none."""

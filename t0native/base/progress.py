@@ -32,7 +32,7 @@ class Progress:
         self.drawn_at = self.started if not self.terminal else 0.0
         self.silent_until = self.started + delay
         self.line = ""
-        self.shown = 0
+        self.shown, self.begun = 0, False
         self.widgets = _find_widgets() if self.on and stream is None else None  # the class of a notebook's bars
         self.widget = None
 
@@ -45,6 +45,11 @@ class Progress:
         if self.on and self.terminal and self.shown:
             self.stream.write("\r" + self.line.ljust(self.shown) + "\n")
             self.stream.flush()
+
+    def begin(self, done):
+        """What is counted begins now, where nothing is counted yet: how long it takes is reckoned from here."""
+        if not self.begun and done < self.total:
+            self.begun, self.first, self.started = True, done, time.monotonic()
 
     def update(self, done, *facts):
         """facts: short texts shown behind the count. Costs next to nothing between two drawings."""

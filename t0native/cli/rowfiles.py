@@ -153,8 +153,8 @@ class AnswerFile:
         except (KeyboardInterrupt, Terminated) as error:
             error.told = sink.told(self.total)
             raise
-        except Exception:
-            if sink.done:
+        except Exception as error:
+            if sink.done and not isinstance(error, BrokenPipeError):  # of `| head` nobody asks how many
                 note(sink.told(self.total))
             raise
         return self._tell(sink, counts)

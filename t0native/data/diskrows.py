@@ -52,7 +52,7 @@ __all__ = ["DiskRows", "JoinedRows", "open_rows", "rows_at"]
 
 MAGIC = b"T0ROWS3\n"
 HEADER = len(MAGIC) + 5 * 8
-BIG = 64 << 20  # bytes of a file
+BIG = 16 << 20  # bytes of a file
 _RUN = 1 << 20  # offsets compared at once
 _ON_DISK = (".jsonl", ".ndjson", ".parquet", *DELIMITERS)
 _CHANGED = "{}: changed since it was opened, so its rows are not those that were promised; open it again"
@@ -260,7 +260,7 @@ def open_rows(
 
 def rows_at(path, dataset=None, types=None, split=None):
     """The rows of a file, of a folder or of the files of one table, as `read_rows` gives them; those of a large file stay on the disk:
-    above 64 MiB, of Parquet unfolded. CSV in shards, whose columns all of them decide, and packed files do not, nor files each of whose
+    above 16 MiB, of Parquet unfolded. CSV in shards, whose columns all of them decide, and packed files do not, nor files each of whose
     rows becomes several.  split: of a folder with several tables that one."""
     files = list(map(Path, path)) if isinstance(path, (list, tuple)) else files_at(path, split)
     endings = {ending_of(file) for file in files}

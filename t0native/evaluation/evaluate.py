@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +23,13 @@ from t0native.base.digests import digest_of_rows
 from t0native.base.errors import ConfigError
 from t0native.base.files import check_place, write_json, write_text
 from t0native.base.foreign import hint_keywords
+from t0native.base.interrupts import Terminated
 from t0native.base.progress import Progress
 from t0native.base.showing import shown
 from t0native.base.version import __version__
+from t0native.evaluation.answering import NO_TOKENIZER, answer, group_cells
 from t0native.evaluation.asked import AskedModel
-from t0native.evaluation.cells import FAILURES, NO_TOKENIZER, answer, group_cells, plan
-from t0native.evaluation.isolation import answer_apart
+from t0native.evaluation.cells import plan
 from t0native.evaluation.journal import Journal, cell_keys, model_fingerprints
 from t0native.evaluation.t0_2021 import COMPAT
 from t0native.evaluation.texts import CellAnswers, TextFiles
@@ -126,7 +126,11 @@ def evaluate(
     total = sum(run.n_rows(task) * len(task.prompts) for task in tasks)
     with Journal(out) as journal, Progress("evaluate", total, on=progress, estimate="rows under their prompts") as bar:
         run.texts = TextFiles(out, label, tasks) if write_examples else None
-        cells = [cell for task in tasks for cell in run.evaluate_task(task, journal, bar)]
+        try:
+            cells = [cell for task in tasks for cell in run.evaluate_task(task, journal, bar)]
+        except (KeyboardInterrupt, Terminated) as error:
+            error.told = run.tell_kept(out, sum(len(task.prompts) for task in tasks))
+            raise
         _warn_of_cuts(cells, total)
         about = _describe(model, label, run.settings | asked.settings | {"truncate": truncate}, missing, time.monotonic() - started)
         report = Report.of_records([cell.record for cell in cells], seed=seed, about=about)
@@ -160,6 +164,7 @@ class _Run:
         self.fingerprints = None  # what the model's answers hang on, where there is a journal
         self.texts = None  # the TextFiles of examples in words, where they are asked for
         self.done = 0  # rows
+        self.finished, self.parts = 0, []  # cells; of those that are being answered, (CellPart, rows)
 
     def n_rows(self, task):
         limit = self.settings["limit"]
@@ -167,8 +172,8 @@ class _Run:
 
     def evaluate_task(self, task, journal, bar):
         """The task's cells, all of them judged or failed, in the order of its prompts."""
-        seed, n = self.settings["seed"], self.n_rows(task)
-        cells = [plan(task, prompt, self.label, seed, n, self.settings["compat"]) for prompt in task.prompts]
+        n = self.n_rows(task)
+        cells = [self._plan(task, prompt, n, bar) for prompt in task.prompts]
         waiting = [cell for cell in cells if not cell.failed]
         if self.fingerprints is not None:
             rows = digest_of_rows(task.rows, n)
@@ -180,11 +185,19 @@ class _Run:
             waiting = [cell for cell in waiting if not cell.judged and not cell.failed]
         bar.first += n * (len(cells) - len(waiting))  # rows that take no time
         self.done += n * (len(cells) - len(waiting))
+        if waiting:
+            bar.begin(self.done)
         for group in group_cells(waiting, self.model):
-            self._answer(group, journal, lambda rows: bar.update(self.done + rows, task.name))
+            self._answer(group, journal, bar)
             self.done += n * len(group)
         _warn_of_drops(task, cells)
         return cells
+
+    def _plan(self, task, prompt, n, bar):
+        def show_progress(rows):
+            bar.update(self.done, f"{task.name}: {rows:,} of {n:,} rows rendered")
+
+        return plan(task, prompt, self.label, self.settings["seed"], n, self.settings["compat"], show_progress)
 
     def _keys(self, cell, rows, asked):
         """The keys of a cell whose model is asked so: that of now, and those of earlier versions."""
@@ -204,35 +217,48 @@ class _Run:
         """What can be said of a judged cell's rows: in memory, and in the file `examples`, or one in words."""
         cell.record.answers = CellAnswers(cell, answers, self.settings["seed"])
         cell.record.examples = examples
+        self.finished += 1
         if self.texts is not None:
             journal.check_place()
             cell.record.examples = self.texts.write(cell, answers)
 
-    def _answer(self, group, journal, show_progress):
-        """Answers, judges and keeps cells; where they fail together, each by itself."""
-        started = time.monotonic()
+    def _answer(self, group, journal, bar):
+        """Answers, judges and keeps cells that are answered together."""
+        started, name, keys = time.monotonic(), group[0].task.name, [cell.key for cell in group]
+        parts = [None if key in keys[:i] else journal.part_of(cell, self.force) for i, (cell, key) in enumerate(zip(group, keys))]
+        self.parts = [(part, len(cell.rows.kept)) for part, cell in zip(parts, group) if part is not None]
+        bar.first += sum(part.noted for part, _ in self.parts)
         try:
-            answers_of_cells = answer(self.model, group, self.batch_tokens, show_progress)
-        except FAILURES as error:
-            if len(group) > 1:
-                for cell in group:
-                    self._answer([cell], journal, show_progress)
-                return
-            try:
-                answers_of_cells = [answer_apart(lambda rows: self._ask_part(group[0], rows), group[0].rows.kept, error)]
-            except FAILURES:
-                group[0].fail(error)
-                return
-        for cell, answers in zip(group, answers_of_cells):
+            answers_of_cells = answer(self.model, group, self.batch_tokens, lambda rows: bar.update(self.done + rows, name), parts)
+            for cell, answers in zip(group, answers_of_cells):
+                self._finish(cell, answers, journal, (time.monotonic() - started) / len(group))
+        finally:
+            for part, _ in self.parts:
+                part.close()
+        for part, _ in self.parts:
+            part.remove()
+        self.parts = []
+
+    def _finish(self, cell, answers, journal, seconds):
+        """Judges and keeps a cell. answers: its Answers, or why it fails."""
+        if isinstance(answers, Exception):
+            cell.fail(answers)
+        else:
             answers = cell.judge(answers, self.settings["seed"])
             if not cell.failed:
-                self._keep(cell, answers, journal.finish(cell, answers, (time.monotonic() - started) / len(group)), journal)
-            cell.rows = None
+                self._keep(cell, answers, journal.finish(cell, answers, seconds), journal)
+        cell.rows = None
 
-    def _ask_part(self, cell, rows):
-        """The Answers to some rows of a cell."""
-        part = replace(cell, rows=replace(cell.rows, kept=rows))
-        return answer(self.model, [part], self.batch_tokens, lambda done: None)[0]
+    def tell_kept(self, out, total):
+        """What an evaluation that is interrupted leaves, in words. total: cells."""
+        if out is None:
+            return (
+                f"{self.finished:,} of {total:,} cells were finished, and none is kept: out= names a folder that keeps them, to go on from"
+            )
+        rows, of = sum(part.noted for part, _ in self.parts), sum(n for part, n in self.parts if part.noted)
+        more = f", and {rows:,} of {of:,} answers of the next" if rows else ""
+        again = "the same without force goes on from there" if self.force else "the same again goes on from there"
+        return f"{self.finished:,} of {total:,} cells are kept in {out}{more}; {again}"
 
 
 def _warn_of_drops(task, cells):

@@ -5,6 +5,7 @@
                              "prediction", "value"}, and "text" where a cell is judged both by choices and by what is generated;
                              and a line a row that the model could not answer, or that cannot be scored: {"row", "dropped", "detail"}
                              (in words: texts.py)
+    RUN/examples/KEY.part    of a cell that is not finished (cellpart.py)
 
     key = SHA-256(format, version of the answers, model, number type, kernels, settings, prompt text, metrics, rows as rendered, rows)
 
@@ -28,7 +29,9 @@ from t0native.base.errors import ConfigError, FormatError
 from t0native.base.files import FileSet, make_folder, remove_leftovers
 from t0native.base.jsontext import json_text
 from t0native.base.locks import HeldFolder
-from t0native.evaluation.judging import Answers
+from t0native.evaluation.answers import Answers, PackedRankings, PackedTexts
+from t0native.evaluation.cellpart import CellPart
+from t0native.evaluation.rendered import rendered_digest
 from t0native.evaluation.texts import example_records
 from t0native.generation.options import IDS, is_greedy
 from t0native.models.digests import digest_for_cells
@@ -38,6 +41,7 @@ __all__ = ["Journal", "cell_keys", "model_fingerprints"]
 
 FILE = "journal.sqlite"
 FORMAT = 1
+_AT_ONCE = 8192  # rows read
 VERSIONS = ("0.1.0", "0.1.1")  # of this program that give the same answers as this one: its cells go on; the first stands in new keys
 _TABLE = """CREATE TABLE IF NOT EXISTS cells (
     key TEXT PRIMARY KEY, task TEXT NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,
@@ -112,10 +116,13 @@ class Journal:
         if row is None:
             return None
         try:
-            content = (self.path / row[0]).read_bytes()
+            with open(self.path / row[0], "rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != row[1]:
+                    return None
+                file.seek(0)
+                return _read_answers(map(json.loads, file))
         except FileNotFoundError:
             return None
-        return _read_answers(map(json.loads, content.splitlines())) if hashlib.sha256(content).hexdigest() == row[1] else None
 
     def has(self, key):
         """Whether a cell of this key is finished."""
@@ -128,6 +135,10 @@ class Journal:
     def file_of(cell):
         """Name of the cell's examples in the folder."""
         return f"{EXAMPLES}/{cell.key}.jsonl"
+
+    def part_of(self, cell, anew=False):
+        """The CellPart of a cell that is to be answered, or None without a journal. anew: what an earlier call left is left aside."""
+        return None if self._database is None else CellPart(self.path / EXAMPLES / cell.key, cell.key, self.check_place, anew)
 
     def finish(self, cell, answers, seconds):
         """Writes a judged cell's examples, then its row; returns the name of the file in the folder, or None without a journal."""
@@ -166,8 +177,7 @@ class Journal:
 
 def _make_records(cell, answers):
     """A dict a row that the prompt kept, and one a row that was left out later."""
-    rows = cell.rows.kept
-    for row, example in zip(rows, example_records(rows, answers, cell.record.correct)):
+    for row, example in example_records(cell.rows.kept, answers, cell.record.correct):
         yield {"row": row.index, "input_sha256": _sha256(row.input)} | example
     for index, reason, detail in cell.rows.later:
         yield {"row": index, "dropped": reason, "detail": detail}
@@ -175,17 +185,27 @@ def _make_records(cell, answers):
 
 def _read_answers(records):
     """The Answers that records were written of, with the same bits."""
-    answers = Answers()
+    rankings, texts, dropped, waiting = PackedRankings(), PackedTexts(), [], ([], [])
     for record in records:
         if "dropped" in record:
-            answers.dropped.append((record["row"], record["dropped"], record["detail"]))
+            dropped.append((record["row"], record["dropped"], record["detail"]))
             continue
         if record["choices"] is not None:
             numbers = {name: np.array(record[name]) for name in ("scores", "lengths") if record[name] is not None}
-            answers.rankings = (answers.rankings or []) + [SimpleNamespace(index=record["prediction"], **numbers)]
+            waiting[0].append(SimpleNamespace(index=record["prediction"], **numbers))
         if record["choices"] is None or "text" in record:
-            answers.texts = (answers.texts or []) + [record.get("text", record["prediction"])]
-    return answers
+            waiting[1].append(record.get("text", record["prediction"]))
+        if max(map(len, waiting)) == _AT_ONCE:
+            _move(waiting, (rankings, texts))
+    _move(waiting, (rankings, texts))
+    return Answers(rankings if len(rankings) else None, texts if len(texts) else None, dropped)
+
+
+def _move(lists, sequences):
+    for items, sequence in zip(lists, sequences):
+        if items:
+            sequence.extend(items[:])
+            items.clear()
 
 
 # ---- keys -----------------------------------------------------------------------------------------------------------
@@ -195,10 +215,9 @@ def cell_keys(fingerprints, settings, cell, rows_hash):
     """What a cell hangs on, as 64 hexadecimal digits for each of the fingerprints of a model.
 
     settings: a JSON value.  rows_hash: of the rows."""
-    prompt, rows, kept = cell.task.prompts[cell.prompt], cell.rows, cell.rows.kept
+    prompt = cell.task.prompts[cell.prompt]
     texts = [getattr(prompt, name, None) for name in ("jinja", "answer_choices")]
-    columns = [[getattr(row, name) for row in kept] for name in ("index", "input", "target", "choices", "ranked")]
-    rendered = digest_of_value([rows.n, *columns, rows.truncate])
+    rendered = rendered_digest(cell.rows)
     metrics = [[metric.name, metric.needs, metric.short] for metric in cell.metrics]
     return [digest_of_value([FORMAT, fingerprint, settings, texts, metrics, rendered, rows_hash]) for fingerprint in fingerprints]
 

@@ -7,7 +7,7 @@ MultiRC), the group's value at its first row. A metric that is no mean has draws
 and its rows tell which answers are right (choices), or equal to a target (text)."""
 
 import operator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -18,26 +18,11 @@ from t0native.reports.bootstrap import corpus_draws
 from t0native.tasks.metrics import METRICS
 from t0native.tasks.sifting import NO_LABEL
 
-__all__ = ["FAILURES", "Answers", "Judged", "judge", "judge_or_find", "unjudgeable", "unsound"]
+__all__ = ["FAILURES", "Judged", "judge", "judge_or_find", "unjudgeable", "unsound"]
 
+AT_ONCE = 8192  # rows judged
+_GUESSED = (METRICS["accuracy"].of_row, METRICS["multiple_choice_grade"].of_row)  # of metrics that have a chance level
 FAILURES = (Error, ValueError, ArithmeticError)  # what makes a row, or a cell, fail; the others go on
-
-
-@dataclass
-class Answers:
-    """What a model said to the n rows that a prompt kept; None where no metric asks for it.
-
-    rankings: [n], each with index (and scores and lengths, which only some metrics need).  texts: [n] of str.
-    dropped: (row, reason, detail) of rows that the prompt kept and that have no answer here."""
-
-    rankings: list | None = None
-    texts: list | None = None
-    dropped: list = field(default_factory=list)
-
-    def of_rows(self, places):
-        """Those of some rows alone, by their places here."""
-        rankings, texts = (None if them is None else [them[i] for i in places] for them in (self.rankings, self.texts))
-        return Answers(rankings, texts, self.dropped)
 
 
 @dataclass
@@ -55,29 +40,29 @@ class Judged:
 def judge(metrics, source, rows, answers, seed):
     """Judged, of the rows that a prompt kept.
 
-    metrics: one or more Metric.  source: the task's rows.  rows: cells.RenderedRows: n, how many there were, and those kept.  answers:
+    metrics: one or more Metric.  source: the task's rows.  rows: RenderedRows: n, how many there were, and those kept.  answers:
     Answers.  DataError for a row that lacks the field that a metric names, and for a metric that gives what is no fraction of 1."""
-    judgements = [_Judgement(metric, source, rows, answers) for metric in metrics]
+    judgements, per_token = [_Judgement(metric, source, rows, answers) for metric in metrics], _PerToken(answers.rankings)
+    for row in rows.kept:
+        for judgement in judgements:
+            judgement.add(row)
+        per_token.add(row)
     first = judgements[0]
     values = {metric.name: judgement.value for metric, judgement in zip(metrics, judgements)}
     wrong = next((f"metric {shown(name)} gives {value}" for name, value in values.items() if not -1 <= value <= 1), None)
     if wrong:
         raise DataError(f"{wrong}: must be a fraction of 1 (a correlation from -1)")
-    return Judged(
-        values=first.rows,
-        metrics=values,
-        draws=first.draws(seed),
-        chance=first.chance(),
-        normalized=_accuracy_per_token(rows, answers.rankings),
-    )
+    return Judged(values=first.rows, metrics=values, draws=first.draws(seed), chance=first.chance(), normalized=per_token.accuracy)
 
 
 # ---- rows that cannot be judged: lists of (row, reason, detail) -------------------------------------------------------
 
 
 def unjudgeable(metrics, source, kept):
-    """Rows of which a metric cannot say what is right, whatever the model says. kept: of cells.RenderedRow."""
+    """Rows of which a metric cannot say what is right, whatever the model says. kept: KeptRows."""
     found = []
+    if not kept.held and not any(metric.targets or metric.group or metric.check_target for metric in metrics):
+        return found  # what the prompt gives is right, and it is looked at already
     for row in kept:
         try:
             for metric in metrics:
@@ -92,11 +77,13 @@ def unjudgeable(metrics, source, kept):
 def unsound(kept, answers):
     """Rows whose ranking is none: scores that are not finite, or a number that is no choice's."""
     found = []
-    for row, ranking in zip(kept, answers.rankings or ()):
+    for place, ranking in enumerate(answers.rankings or ()):
         scores = getattr(ranking, "scores", None)
         if scores is not None and not np.isfinite(np.asarray(scores, np.float64)).all():
+            row = kept[place]
             found.append((row.index, "the model's scores are not finite", f"{shown(np.asarray(scores).tolist())} of {shown(row.ranked)}"))
-        elif not 0 <= operator.index(ranking.index) < len(row.ranked):
+        elif not 0 <= operator.index(ranking.index) < kept.n_ranked[place]:
+            row = kept[place]
             found.append((row.index, "the model takes none of the choices", f"number {ranking.index} of {len(row.ranked)}"))
     return found
 
@@ -111,7 +98,7 @@ def judge_or_find(metrics, source, rows, answers, seed):
         if not bad:
             raise
         return None, bad
-    if metrics[0].mean_over == "rows" and np.isnan(judged.values[[row.index for row in rows.kept]]).any():
+    if metrics[0].mean_over == "rows" and np.isnan(judged.values[np.asarray(rows.kept.indices)]).any():
         return None, _unscored(metrics, source, rows.kept, answers)
     return judged, []
 
@@ -134,25 +121,45 @@ def _unscored(metrics, source, kept, answers):
 
 
 def _predictions(metric, answers):
-    """What the metric's functions get of each row."""
+    """What the metric's functions get of each row, one after the other."""
     if metric.by_choices:
-        return [ranking.scores if metric.needs == "scores" else ranking.index for ranking in answers.rankings]
-    return answers.texts
+        return ((ranking.scores if metric.needs == "scores" else ranking.index) for ranking in answers.rankings)
+    return iter(answers.texts)
 
 
 # ---- one metric -------------------------------------------------------------------------------------------------------
 
 
 class _Judgement:
-    """One metric of one cell."""
+    """One metric of one cell; each row that is kept is added once, in their order. Of a mean over rows a number a row is held, else what
+    was said and what is right."""
 
     def __init__(self, metric, source, rows, answers):
-        self.metric, self.n, self.indices = metric, rows.n, [row.index for row in rows.kept]
-        self.targets = [_read_target(metric, source, row) for row in rows.kept]
-        self.predictions = _predictions(metric, answers)
-        self.groups = _group(metric, source, self.indices)
-        self.weigh = metric.weigh(self.predictions, self.targets) if metric.weigh else None
+        self.metric, self.n, self.indices, self._source = metric, rows.n, rows.kept.indices, source
+        self.predictions, self.targets = [], []
         self.plain = metric if metric.mean_over else METRICS["accuracy" if metric.by_choices else "exact_match"]
+        self._said = _predictions(metric, answers)
+        self._values, self._chances, self._done = np.full(rows.n, np.nan), [] if metric.of_row in _GUESSED else None, 0
+
+    def add(self, row):
+        target = _read_target(self.metric, self._source, row)
+        self.targets.append(target)
+        self.predictions.append(next(self._said))
+        if self.metric.mean_over == "rows" and len(self.targets) == AT_ONCE:
+            self._judge_rows()
+
+    def _judge_rows(self):
+        """The values of the rows that were added since."""
+        numbers = np.asarray(self.indices[self._done : self._done + len(self.targets)])
+        self._values[numbers] = list(map(self.metric.of_row, self.predictions, self.targets))
+        if self._chances is not None:
+            self._chances.append(np.array([np.mean(worth) for worth in self.targets], np.float64))
+        self._done += len(self.targets)
+        self.predictions, self.targets = [], []
+
+    @cached_property
+    def weigh(self):
+        return self.metric.weigh(self.predictions, self.targets) if self.metric.weigh else None
 
     @cached_property
     def value(self):
@@ -162,23 +169,26 @@ class _Judgement:
 
     @cached_property
     def rows(self):
-        values = np.full(self.n, np.nan)
-        if self.groups is not None:
-            for places in self.groups:
+        if self.metric.mean_over == "rows":
+            self._judge_rows()
+            return self._values
+        values = self._values
+        if self.metric.mean_over == "groups":
+            for places in _group(self.metric, self._source, self.indices):
                 values[self.indices[places[0]]] = self.metric.of_group(
                     *([them[i] for i in places] for them in (self.predictions, self.targets))
                 )
             return values
         predictions = self.predictions
-        if self.metric.needs == "scores" and self.plain is not self.metric:
+        if self.metric.needs == "scores":
             predictions = [int(np.argmax(scores)) for scores in predictions]
-        values[self.indices] = list(map(self.plain.of_row, predictions, self.targets))
+        values[np.asarray(self.indices)] = list(map(self.plain.of_row, predictions, self.targets))
         return values
 
     def draws(self, seed):
         if self.metric.mean_over:
             return None
-        return corpus_draws(self.weigh or self._weigh_by_repeating, self.indices, self.n, self.value, seed)
+        return corpus_draws(self.weigh or self._weigh_by_repeating, np.asarray(self.indices, np.int64), self.n, self.value, seed)
 
     def _weigh_by_repeating(self, weights):
         """of_rows, a replicate at a time."""
@@ -190,23 +200,32 @@ class _Judgement:
 
     def chance(self):
         """Of the mean of the choices' worth, where that is what the metric gives."""
-        if self.metric.of_row not in (METRICS["accuracy"].of_row, METRICS["multiple_choice_grade"].of_row):
-            return None
-        return float(np.mean([np.mean(worth) for worth in self.targets]))
+        return None if self._chances is None else float(np.mean(np.concatenate(self._chances)))
 
 
-def _accuracy_per_token(rows, rankings):
+class _PerToken:
     """Accuracy of the choice whose score a token of its length is highest; None where the model gave no scores."""
-    if not rankings or not all(hasattr(ranking, "lengths") and hasattr(ranking, "scores") for ranking in rankings):
-        return None
-    best = [int(np.argmax(np.asarray(ranking.scores) / ranking.lengths)) for ranking in rankings]
-    return float(np.mean([row.choices[i] == row.target for i, row in zip(best, rows.kept)]))
+
+    def __init__(self, rankings):
+        self._said, self._right = iter(rankings or ()), bytearray() if rankings else None
+
+    def add(self, row):
+        if self._right is None:
+            return
+        ranking = next(self._said)
+        if not (hasattr(ranking, "lengths") and hasattr(ranking, "scores")):
+            self._right = None
+            return
+        best = int(np.argmax(np.asarray(ranking.scores) / ranking.lengths))
+        self._right.append(bool(row.choices[best] == row.target))
+
+    @property
+    def accuracy(self):
+        return None if self._right is None else float(np.mean(np.frombuffer(self._right, bool)))
 
 
 def _group(metric, source, indices):
-    """[groups] of lists of places in indices, in the order of their first rows; None where the metric has none."""
-    if not metric.group:
-        return None
+    """[groups] of lists of places in indices, in the order of their first rows."""
     groups = {}
     for place, index in enumerate(indices):
         groups.setdefault(tuple(str(_read_field(metric, source[index], index, path)) for path in metric.group), []).append(place)

@@ -14,15 +14,16 @@ The last two need nothing here, but that an empty target is no choice in either.
 from t0native.base.arguments import Kind
 from t0native.base.errors import DataError
 
-__all__ = ["COMPAT", "choices_ranked_in_2021"]
+__all__ = ["COMPAT", "count_ranked_in_2021"]
 
 COMPAT = Kind(lambda value: value == "t0-2021", "'t0-2021'").or_none()
 BATCH = 8
 _STOPS = "compat='t0-2021': t-zero's script stops"
 
 
-def choices_ranked_in_2021(rows):
-    """The choices that the script ranks for each of the rows kept, of cells.RenderedRows. DataError where it would have stopped."""
+def count_ranked_in_2021(rows):
+    """How many choices the script ranks, the first ones, of each row that RenderedRows keep: a list. DataError where it would have
+    stopped."""
     if rows.dropped:
         raise DataError(f"{_STOPS} at such rows: {rows.reason}")
     bare = next((row for row in rows.kept if row.choices is None), None)
@@ -36,5 +37,5 @@ def choices_ranked_in_2021(rows):
             raise DataError(
                 f"{_STOPS} at row {row.index}: it has {len(row.choices)} choices, the first row of its batch, {first.index}, has {count}"
             )
-        ranked.append(row.choices[:count])
+        ranked.append(count)
     return ranked

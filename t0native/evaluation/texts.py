@@ -15,6 +15,7 @@ capitals alone, each gets eight digits of its SHA-256."""
 import hashlib
 import re
 import unicodedata
+from itertools import repeat
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ import numpy as np
 
 from t0native.base.files import make_folder, remove_leftovers, replacing
 from t0native.base.jsontext import json_text
+from t0native.evaluation.answers import pack_rankings
 from t0native.reports.examples import EXAMPLES, in_words
 
 __all__ = ["CellAnswers", "TextFiles", "example_records", "safe_names"]
@@ -31,11 +33,11 @@ _UNSAFE = re.compile(r"[^\w.+=,@-]+")
 
 
 def example_records(rows, answers, values):
-    """A dict a row: row, target, choices, scores, lengths, prediction (a choice's number, or a text), value, and text where a row is judged
-    both ways.
+    """(RenderedRow, dict) of each row: row, target, choices, scores, lengths, prediction (a choice's number, or a text), value, and text
+    where a row is judged both ways.
 
-    rows: [n] of cells.RenderedRow.  answers: the Answers to them.  values: float64 [rows of the task], NaN where there is none."""
-    rankings, texts = answers.rankings or [None] * len(rows), answers.texts or [None] * len(rows)
+    rows: a sequence [n] of RenderedRow.  answers: the Answers to them.  values: float64 [rows of the task], NaN where there is none."""
+    rankings, texts = (repeat(None) if them is None else them for them in (answers.rankings, answers.texts))
     for row, ranking, text in zip(rows, rankings, texts):
         value = values[row.index]
         record = {"row": row.index, "target": row.target, "choices": None, "scores": None, "lengths": None, "prediction": text}
@@ -43,7 +45,7 @@ def example_records(rows, answers, values):
             record |= {"choices": row.ranked, "prediction": int(ranking.index)} | _numbers(ranking)
             if text is not None:
                 record["text"] = text
-        yield record | {"value": None if np.isnan(value) else float(value)}
+        yield row, record | {"value": None if np.isnan(value) else float(value)}
 
 
 def _numbers(ranking):
@@ -77,7 +79,7 @@ class TextFiles:
             self._cleaned.add(path.parent)
         of = {"model": record.model, "task": record.task, "prompt": record.prompt}
         with replacing(path) as file:
-            for row, example in zip(cell.rows.kept, example_records(cell.rows.kept, answers, record.correct)):
+            for row, example in example_records(cell.rows.kept, answers, record.correct):
                 file.write(_line(of | in_words(example, row.input, record.metric)))
             for index, reason, detail in cell.rows.later:
                 file.write(_line(of | {"row": index, "dropped": reason, "detail": detail}))
@@ -120,42 +122,22 @@ class CellAnswers:
         kept = cell.rows.kept
         self._task, self._prompt, self._metric, self._seed = cell.task, cell.prompt, cell.record.metric, seed
         self._values, self._texts = cell.record.correct, answers.texts
-        self._rows = np.array([row.index for row in kept], np.int64)
-        self._index = None if answers.rankings is None else np.array([ranking.index for ranking in answers.rankings], np.int32)
-        self._ranked = np.array([len(row.ranked or ()) for row in kept], np.int32)
-        self._numbers = {name: _Ragged.of(answers.rankings, name) for name in ("scores", "lengths")}
+        self._rows, self._ranked = kept.indices, kept.n_ranked
+        self._rankings = pack_rankings(answers.rankings) if isinstance(answers.rankings, list) else answers.rankings
 
     def examples(self, rows=None):
         """Dicts of the rows in words, with their inputs. rows: a set of numbers in the task; None: all. Errors as Task.render's, where
         the task's rows are no longer what they were."""
-        for place, index in enumerate(self._rows.tolist()):
+        for place, index in enumerate(self._rows):
             if rows is None or index in rows:
                 text, target, choices = self._task.render(self._prompt, index, seed=self._seed)
                 ranked = None if choices is None else choices[: self._ranked[place]]
                 row = SimpleNamespace(index=index, target=target, ranked=ranked)
-                (record,) = example_records([row], self._answers(place), self._values)
+                ((_, record),) = example_records([row], self._answers(place), self._values)
                 yield in_words(record, text, self._metric)
 
     def _answers(self, place):
-        texts = None if self._texts is None else [self._texts[place]]
-        if self._index is None:
-            return SimpleNamespace(rankings=None, texts=texts)
-        numbers = {name: numbers[place] for name, numbers in self._numbers.items() if numbers is not None}
-        return SimpleNamespace(rankings=[SimpleNamespace(index=self._index[place], **numbers)], texts=texts)
-
-
-class _Ragged:
-    """Arrays of different lengths as one."""
-
-    def __init__(self, arrays):
-        self._flat, self._ends = np.concatenate(arrays), np.cumsum([len(array) for array in arrays])
-
-    @classmethod
-    def of(cls, rankings, name):
-        """Of the arrays of that name, or None where not every ranking has one."""
-        arrays = [np.asarray(getattr(ranking, name, None)) for ranking in rankings or ()]
-        return cls(arrays) if arrays and all(array.ndim == 1 for array in arrays) else None
-
-    def __getitem__(self, place):
-        end = self._ends[place]
-        return self._flat[(self._ends[place - 1] if place else 0) : end]
+        return SimpleNamespace(
+            rankings=None if self._rankings is None else [self._rankings[place]],
+            texts=None if self._texts is None else [self._texts[place]],
+        )

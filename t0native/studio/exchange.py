@@ -22,7 +22,17 @@ from t0native.prompts.promptfile import FILE
 from t0native.promptsource import Template, read_content, yaml_text
 from t0native.studio.confined import read_confined
 
-__all__ = ["check_dataset_name", "export_folder", "export_text", "export_zip", "import_folder", "import_zip", "read_folder", "read_zip"]
+__all__ = [
+    "counts_in_words",
+    "check_dataset_name",
+    "export_folder",
+    "export_text",
+    "export_zip",
+    "import_folder",
+    "import_zip",
+    "read_folder",
+    "read_zip",
+]
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}){0,2}")
 MAX_ZIP_FILES, MAX_ZIP_BYTES = 5_000, 16_000_000
@@ -154,8 +164,17 @@ def _import(store, files, author):
             home = store.find_or_add_dataset(db, file["dataset"], file["subset"], file["header"])
             for fields, shared in file["templates"]:
                 _import_template(store, db, home["id"], fields, shared, author, counts)
-        store.add_log(db, author, "import", None, None, json_text(counts))
+        store.add_log(db, author, "import", None, None, counts_in_words(counts))
     return counts
+
+
+def counts_in_words(counts):
+    """
+    >>> counts_in_words({"files": 1, "new": 2, "changed": 0, "unchanged": 3})
+    '1 file: 2 new prompts, 0 changed, 3 as they were'
+    """
+    files, new = (f"{counts[name]:,} {what}{'s' * (counts[name] != 1)}" for name, what in (("files", "file"), ("new", "new prompt")))
+    return f"{files}: {new}, {counts['changed']:,} changed, {counts['unchanged']:,} as they were"
 
 
 def _import_template(store, db, dataset, fields, shared, author, counts):

@@ -5,7 +5,7 @@ import time
 from flask import Response, abort, flash, g, redirect, render_template, request, url_for
 
 from t0native.base.errors import DataError
-from t0native.studio.exchange import export_text, export_zip, import_zip
+from t0native.studio.exchange import counts_in_words, export_text, export_zip, import_zip
 from t0native.studio.lookup import dataset_or_404
 from t0native.studio.rowfiles import MAX_UPLOAD_BYTES
 from t0native.studio.security import needs
@@ -31,7 +31,7 @@ def add(app, studio):
         if upload is None or not upload.filename:
             raise DataError("no file was chosen: choose a zip of <dataset>/<subset>/templates.yaml files")
         counts = import_zip(store, upload.read(MAX_UPLOAD_BYTES + 1), g.user.name)
-        flash(f"{counts['files']} files: {counts['new']} new prompts, {counts['changed']} changed, {counts['unchanged']} as they were.")
+        flash(f"{counts_in_words(counts)}.")
         return redirect(url_for("exchange"))
 
     @app.get("/export.zip")

@@ -16,7 +16,7 @@ SEARCHED = (
     + " || ' ' || ".join(f"ifnull(json_extract({CONTENT}, '$.{name}'), '')" for name in ("name", "jinja", "answer_choices", "reference"))
     + ")"
 )
-BARS, BAR_WIDTH, BAR_HEIGHT = 280, 3, 90
+BARS, BAR_WIDTH, WIDEST, BAR_HEIGHT = 280, 3, 24, 90
 
 
 def add(app, studio):
@@ -108,11 +108,11 @@ def _totals(rows, sizes):
     trained = [(row, sizes[row["id"]]["train"]) for row in rows if sizes.get(row["id"], {}).get("train")]
     trained.sort(key=lambda entry: -entry[1])
     total = sum(size for _, size in trained)
-    bars = []
+    bars, width = [], max(BAR_WIDTH, min(WIDEST, BARS * BAR_WIDTH // max(1, len(trained))))
     for place, (row, size) in enumerate(trained[:BARS]):
         height = round(BAR_HEIGHT * math.log10(size + 1) / math.log10(trained[0][1] + 1), 1)
         title = f"{row['full']}: {size:,} rows, {row['prompts']} prompts"
-        bars.append({"x": place * BAR_WIDTH, "y": BAR_HEIGHT - height, "height": height, "title": title})
+        bars.append({"x": place * width, "y": BAR_HEIGHT - height, "height": height, "title": title})
     return {
         "n_datasets": sum(row["prompts"] > 0 for row in rows),
         "n_prompts": sum(row["prompts"] for row in rows),
@@ -121,5 +121,5 @@ def _totals(rows, sizes):
         "biggest": trained[0] if trained else None,
         "smallest": trained[-1] if trained else None,
         "bars": bars,
-        "bar": {"width": BAR_WIDTH, "height": BAR_HEIGHT, "all": max(len(bars) * BAR_WIDTH, 60)},
+        "bar": {"width": width, "height": BAR_HEIGHT, "all": max(len(bars) * width, 60)},
     }

@@ -52,6 +52,11 @@ if (writer) {
     event.preventDefault();
     preview(event.submitter.name === "preview" ? "" : event.submitter.name);
   });
+  // A prompt that is opened to be changed is shown as rows become by it, not as rows alone.
+  if (document.getElementById("jinja").value.trim() && !shown.querySelector("pre.text")) {
+    for (const details of shown.querySelectorAll("details")) details.open = false;
+    preview();
+  }
   addEventListener("beforeunload", (event) => {
     if (!leaving && new URLSearchParams(new FormData(writer)).toString() !== saved) event.preventDefault();
   });
