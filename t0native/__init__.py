@@ -19,7 +19,12 @@ _FOLDER = os.path.dirname(__file__)
 
 try:
     from t0native import _core
-except ImportError:
+except ImportError as _error:
+    if "subinterpreters" in str(_error):
+        raise ImportError(
+            "t0native works in the main interpreter alone, and so does NumPy: in place of subinterpreters use threads or processes "
+            "(InterpreterPoolExecutor: ThreadPoolExecutor or ProcessPoolExecutor; mod_wsgi: WSGIApplicationGroup %{GLOBAL})"
+        ) from None
     if any(name.startswith("_core.") and name.endswith((".so", ".pyd")) for name in os.listdir(_FOLDER)):
         raise
     from importlib.metadata import distributions

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,45 @@ def test_progress_can_be_switched_off(monkeypatch):
         with Progress("train", 10, on=on, stream=stream) as bar:
             bar.update(10)
         assert stream.getvalue() == ""
+
+
+SUBINTERPRETERS = """
+import sys, warnings
+try:
+    import _interpreters as interpreters  # CPython 3.13 and later
+    kinds = [("isolated",), ("legacy",)]
+    fails = lambda made, code: interpreters.exec(made, code)
+except ImportError:
+    import _xxsubinterpreters as interpreters
+    kinds = [(), ()]
+    def fails(made, code):
+        try:
+            interpreters.run_string(made, code)
+        except interpreters.RunFailedError as error:
+            return error
+if sys.argv[1:]:
+    import t0native
+code = "import warnings; warnings.simplefilter('ignore')\\nimport t0native"
+for number, kind in enumerate(kinds):
+    made = interpreters.create(*kind) if kind else interpreters.create(isolated=not number)
+    print(getattr(error := fails(made, code), "formatted", error))
+    interpreters.destroy(made)
+"""
+
+
+@pytest.mark.parametrize("before", [[], ["loaded"]])
+def test_subinterpreters_are_refused_by_a_sentence(before):
+    """Those with a lock of their own and those that share one, whether or not the main interpreter has loaded the package."""
+    environment = {"PYTHONPATH": str(PACKAGE.parent), "PATH": os.environ["PATH"]}
+    done = subprocess.run([sys.executable, "-P", "-c", SUBINTERPRETERS, *before], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    told = "t0native works in the main interpreter alone, and so does NumPy: in place of subinterpreters use threads or processes"
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2 and all(told in line and "ImportError" in line for line in lines), done.stdout
+
+
+def test_free_threaded_builds_run_with_their_lock():
+    """CPython says so, in a warning of its own; ordinary builds have nothing to say."""
+    free = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    done = python("import sys, numpy, t0native; print(getattr(sys, '_is_gil_enabled', lambda: True)())", PACKAGE.parent)
+    assert done.stdout == "True\n" and ("has been enabled to load module 't0native._core'" in done.stderr) == free, done.stderr

@@ -76,7 +76,16 @@ static int add_purposes(PyObject *module) {
     return PyModule_AddIntConstant(module, "RANDOM_BOOTSTRAP", T0_RANDOM_BOOTSTRAP);
 }
 
+/* In CPython's words for an interpreter with its own lock, which it keeps out by the slots below; this keeps out those that share one
+ * too: the polls of calls (support.c) come back to the main interpreter's thread state, and NumPy loads once a process. */
+static int check_interpreter(void) {
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) return 0;
+    PyErr_SetString(PyExc_ImportError, "module t0native._core does not support loading in subinterpreters");
+    return -1;
+}
+
 static int module_exec(PyObject *module) {
+    if (check_interpreter() < 0) return -1;
     if (PyArray_ImportNumPyAPI() < 0) return -1;
     t0py_state *state = t0py_state_of(module);
     if (add_exceptions(module, state) < 0 || add_purposes(module) < 0) return -1;
