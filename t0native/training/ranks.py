@@ -6,18 +6,20 @@
               divides the lots (else some more, at most log2 L nodes a rank), and as much for weights
 
 What one rank alone does (reading and writing of the run's folder, the screen) rank 0 does, and tells the others. An error that all
-meet ends each in its own way; one that a rank meets alone ends all within seconds (`leave`): the others wait for it, and would for ever.
+meet ends each in its own way; one that a rank meets alone ends all within seconds (`leaving`): the others wait for it, and would for ever.
 
 MPI is asked for where an environment tells that it started this process (STARTED); mpi4py is needed for that alone."""
 
 import logging
 import os
+import sys
 import time
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
 from t0native.base.errors import ConfigError
+from t0native.base.interrupts import Terminated, write_to_stderr
 from t0native.base.showing import shown
 from t0native.base.threads import get_num_threads, set_num_threads
 from t0native.training.lots import add_tree, lots_of_rank
@@ -28,12 +30,17 @@ LOTS = 8  # of a run that several begin
 STARTED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK")  # of Hydra (MPICH, Intel) and PMI-2; Open MPI; PMIx
 LEAVING = 5.0  # seconds that a rank in error waits for the others to be in error too
 _TAGS = 1 << 15
+_started = None  # MPI starts a process once
+_excepthook = sys.excepthook
 
 
 def started_ranks():
     """The Ranks of this process, or ALONE; ConfigError where MPI started it and mpi4py is missing."""
     if not any(name in os.environ for name in STARTED) or os.environ.get("PMI_SIZE") == "1":
         return ALONE
+    global _started
+    if _started is not None:
+        return _started
     try:
         from mpi4py import MPI
     except ImportError as error:
@@ -41,7 +48,8 @@ def started_ranks():
             f"MPI started this process ({next(name for name in STARTED if name in os.environ)} is set), but mpi4py cannot be imported "
             f"({error}): pip install mpi4py mpich"
         ) from None
-    return Ranks(MPI) if MPI.COMM_WORLD.size > 1 else ALONE
+    _started = Ranks(MPI) if MPI.COMM_WORLD.size > 1 else ALONE
+    return _started
 
 
 def share_out(sizes, ranks):
@@ -95,6 +103,9 @@ class Alone:
     def one_tells(self):
         return nullcontext()
 
+    def leaving(self):
+        return nullcontext()
+
 
 ALONE = Alone()
 
@@ -110,6 +121,7 @@ class Ranks:
         sharing = self._comm.Split_type(mpi.COMM_TYPE_SHARED).allgather(cores).count(cores)
         if sharing > 1 and get_num_threads() >= len(cores):  # which is so where nobody chose a number
             set_num_threads(max(1, len(cores) // sharing))
+        sys.excepthook = self._end_all
 
     @contextmanager
     def one_tells(self):
@@ -183,15 +195,29 @@ class Ranks:
                         "same package, files and settings"
                     )
 
-    def leave(self, code):
-        """Called in an error, which all ranks may have met, or this one alone. True where all have; else ends all of them, with
-        this exit code, and does not return."""
+    @contextmanager
+    def leaving(self):
+        """An error inside: where all ranks meet one, each goes on with its own. What one alone meets is told, and ends all of them: the
+        others would wait for it."""
+        try:
+            yield
+        except BaseException as error:
+            if not self._all_leave():
+                write_to_stderr(f"rank {self.rank} of {self.size} (on {self._mpi.Get_processor_name()}): {_words_of(error)}; all are ended")
+                self._comm.Abort(_code_of(error))
+            raise
+
+    def _all_leave(self):
+        """Whether the others come here too, soon."""
         request, until = self._leaving.Ibarrier(), time.monotonic() + LEAVING
-        while not request.Test():
-            if time.monotonic() > until:
-                self._comm.Abort(code)
+        while not (done := request.Test()) and time.monotonic() < until:
             time.sleep(0.01)
-        return True
+        return done
+
+    def _end_all(self, kind, error, trace):
+        """Of an exception that ends this process."""
+        _excepthook(kind, error, trace)
+        self._comm.Abort(_code_of(error))
 
     # ---- tensors ------------------------------------------------------------------------------------------------------
 
@@ -257,6 +283,15 @@ class Ranks:
             elif owner == self.rank:
                 requests.append(self._comm.Irecv(part, 0, i % _TAGS))
         self._mpi.Request.Waitall(requests)
+
+
+def _code_of(error):
+    """The exit code of a program that an error ends."""
+    return error.code if isinstance(error, Terminated) else 130 if isinstance(error, KeyboardInterrupt) else 1
+
+
+def _words_of(error):
+    return "stopped" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
 
 
 class _SharedRows:

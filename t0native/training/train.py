@@ -217,12 +217,12 @@ def run_training(model, mixture, settings, again, ranks=None):
     _check_model(model)
     mixture = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
     mixture = mixture if settings.truncate else mixture.uncut()
-    check_scorable(settings.validate or ())
-    if settings.select:
-        check_selection(mixture, settings)
-    if settings.tensorboard:
-        check_tensorboard(settings.out)
-    with ranks.one_tells():
+    with ranks.leaving(), ranks.one_tells():
+        check_scorable(settings.validate or ())
+        if settings.select:
+            check_selection(mixture, settings)
+        if settings.tensorboard:
+            check_tensorboard(settings.out)
         return _run(model, mixture, _settle(model, settings, ranks), again, ranks)
 
 
