@@ -12,7 +12,7 @@ of the same two numbers whoever makes it. One process alone keeps a set of gradi
 
 import numpy as np
 
-__all__ = ["MOST", "LotSums", "add_tree", "cut_lots", "lots_of_rank"]
+__all__ = ["MOST", "LotSums", "add_tree", "count_blocks", "cut_lots", "lots_of_rank"]
 
 MOST = 64  # lots
 _AT_ONCE = 1 << 22  # floats that are added before signals are looked at
@@ -103,3 +103,19 @@ class LotSums:
     def peak(self):
         """Blocks that were ever needed beside the trainer's own."""
         return len(self._free) + sum(block is not self._own for block in self.nodes.values())
+
+
+def count_blocks(lots, ranks=1):
+    """Sets of gradients that a rank takes at most, beside the trainer's own.
+
+    >>> count_blocks(8), count_blocks(8, 2), count_blocks(8, 3), count_blocks(8, 8)
+    (3, 2, 2, 0)
+    """
+    most = 0
+    for rank in range(ranks):
+        sums = LotSums(np.empty(0, np.float32), 0)
+        sums.begin()
+        for lot in lots_of_rank(lots, ranks, rank):
+            sums.add(lot, sums.block())
+        most = max(most, sums.peak)
+    return most
