@@ -64,7 +64,7 @@ static speed measure(t0_trainer *trainer, double seconds, uint64_t first_step) {
         const double a = now(CLOCK_MONOTONIC);
         must(t0_trainer_gradients(trainer, &result, &sources[i].batch, &targets[i].batch, step, NULL, &err), &err);
         const double b = now(CLOCK_MONOTONIC);
-        must(t0_trainer_apply(trainer, &result, 1e-4f, step, NULL, &err), &err);
+        must(t0_trainer_apply(trainer, &result, 1e-4f, step, NULL, NULL, &err), &err);
         to.gradients += b - a;
         to.optimiser += now(CLOCK_MONOTONIC) - b;
         tokens += result.source_tokens + result.target_tokens;

@@ -247,8 +247,8 @@ bool t0py_options_set(t0_trainer_options *out, PyObject *name, PyObject *value) 
     return false;
 }
 
-bool t0py_frozen_take(bool **out, PyObject *names, const t0_model *model) {
-    PyObject *fast = PySequence_Fast(names, "freeze: must be a sequence of names of tensors");
+bool t0py_tensors_take(bool **out, const char *what, PyObject *names, const t0_model *model) {
+    PyObject *fast = PySequence_Fast(names, "must be a sequence of names of tensors");
     bool *flags = fast ? PyMem_Calloc(model->n_tensors, sizeof *flags) : NULL;
     if (fast && !flags) PyErr_NoMemory();
     for (Py_ssize_t i = 0; flags && i < PySequence_Fast_GET_SIZE(fast); i++) {
@@ -258,7 +258,7 @@ bool t0py_frozen_take(bool **out, PyObject *names, const t0_model *model) {
             flags[tensor - model->tensors] = true;
             continue;
         }
-        if (name) PyErr_Format(PyExc_ValueError, "freeze: there is no tensor %R", PySequence_Fast_GET_ITEM(fast, i));
+        if (name) PyErr_Format(PyExc_ValueError, "%s: there is no tensor %R", what, PySequence_Fast_GET_ITEM(fast, i));
         PyMem_Free(flags);
         flags = NULL;
     }

@@ -15,7 +15,7 @@ bool t0py_config_from_dict(PyObject *dict, t0_config *out);
  * another kind; ranges are not judged. */
 t0_trainer_options t0py_options_default(void);
 bool t0py_options_set(t0_trainer_options *out, PyObject *name, PyObject *value);
-/* Flags [n_tensors] of the tensors named, from PyMem_Calloc; false with an exception set for what names none. */
-bool t0py_frozen_take(bool **out, PyObject *names, const t0_model *model);
+/* Flags [n_tensors] of the tensors named, from PyMem_Calloc; false with an exception set, which begins with `what`, for what names none. */
+bool t0py_tensors_take(bool **out, const char *what, PyObject *names, const t0_model *model);
 
 #endif

@@ -58,7 +58,7 @@ static bool plan(t0_training_bytes *out, plan_arguments *a, t0_model *outline, c
     bool *frozen = NULL;
     t0_error err;
     t0_status status;
-    if (a->freeze && !t0py_frozen_take(&frozen, a->freeze, outline)) return false;
+    if (a->freeze && !t0py_tensors_take(&frozen, "freeze", a->freeze, outline)) return false;
     a->options.frozen = frozen;
     Py_BEGIN_ALLOW_THREADS
     status = t0_trainer_plan(out, outline, &a->options, (size_t)a->n_threads, &batch[0], &batch[1], &err);

@@ -40,7 +40,7 @@ static bool lock_take(t0py_trainer *self) {
 typedef struct trainer_arguments {
     t0py_model *model; /* borrowed */
     t0_trainer_options options;
-    bool *frozen; /* what options.frozen points to, or NULL; from PyMem_Calloc */
+    bool *frozen, *elsewhere; /* what options point to, or NULL; from PyMem_Calloc */
     Py_ssize_t n_threads;
 } trainer_arguments;
 
@@ -61,13 +61,15 @@ static t0py_model *model_among(PyObject *args, PyObject *kwargs, t0py_state *sta
 
 static bool take_argument(PyObject *name, PyObject *value, trainer_arguments *out) {
     if (PyUnicode_CompareWithASCIIString(name, "model") == 0) return true;
-    if (PyUnicode_CompareWithASCIIString(name, "freeze") == 0) return t0py_frozen_take(&out->frozen, value, out->model->model);
+    const t0_model *model = out->model->model;
+    if (PyUnicode_CompareWithASCIIString(name, "freeze") == 0) return t0py_tensors_take(&out->frozen, "freeze", value, model);
+    if (PyUnicode_CompareWithASCIIString(name, "elsewhere") == 0) return t0py_tensors_take(&out->elsewhere, "elsewhere", value, model);
     if (PyUnicode_CompareWithASCIIString(name, "threads") != 0) return t0py_options_set(&out->options, name, value);
     out->n_threads = PyNumber_AsSsize_t(value, PyExc_OverflowError);
     return out->n_threads != -1 || !PyErr_Occurred();
 }
 
-/* False with an exception set; out->frozen is the caller's to free, whatever is returned. */
+/* False with an exception set; out->frozen and out->elsewhere are the caller's to free, whatever is returned. */
 static bool take_arguments(PyObject *args, PyObject *kwargs, t0py_state *state, trainer_arguments *out) {
     *out = (trainer_arguments){.model = model_among(args, kwargs, state), .options = t0py_options_default(), .n_threads = 1};
     if (!out->model) return false;
@@ -75,6 +77,7 @@ static bool take_arguments(PyObject *args, PyObject *kwargs, t0py_state *state, 
     for (Py_ssize_t at = 0; kwargs && PyDict_Next(kwargs, &at, &name, &value);)
         if (!take_argument(name, value, out)) return false;
     out->options.frozen = out->frozen;
+    out->options.elsewhere = out->elsewhere;
     return t0py_threads_valid(state, out->n_threads);
 }
 
@@ -102,6 +105,7 @@ static PyObject *trainer_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
         Py_END_ALLOW_THREADS
     }
     PyMem_Free(a.frozen);
+    PyMem_Free(a.elsewhere);
     if (status == T0_OK) return (PyObject *)self;
     self->trainer = NULL;
     Py_DECREF(self);
@@ -134,7 +138,7 @@ static PyObject *run_step(t0py_trainer *self, const t0py_ragged *sources, const 
     t0_status status;
     Py_BEGIN_ALLOW_THREADS
     status = t0_trainer_gradients(self->trainer, &result, &sources->batch, &targets->batch, step, &poll, &err);
-    if (status == T0_OK && learning_rate) status = t0_trainer_apply(self->trainer, &result, *learning_rate, step, NULL, &err);
+    if (status == T0_OK && learning_rate) status = t0_trainer_apply(self->trainer, &result, *learning_rate, step, NULL, NULL, &err);
     Py_END_ALLOW_THREADS
     if (learning_rate) self->model->changes++;
     PyThread_release_lock(self->lock);
@@ -185,29 +189,141 @@ static PyObject *trainer_step(PyObject *object, PyObject *args, PyObject *kwargs
     return take_and_run((t0py_trainer *)object, arrays, step, &learning_rate);
 }
 
+/* Squared norms [n_tensors], a new reference; NULL with an exception for anything else. None is none: *out is then NULL. */
+static bool take_norms(t0py_trainer *self, PyObject *value, PyArrayObject **out) {
+    *out = NULL;
+    if (!value || value == Py_None) return true;
+    const npy_intp n = (npy_intp)self->model->model->n_tensors;
+    *out = t0py_array(value, NPY_FLOAT64, 1, "norms");
+    if (!*out || PyArray_SIZE(*out) == n) return *out != NULL;
+    PyErr_Format(PyExc_ValueError, "norms: %zd, must be those of %zd tensors", (Py_ssize_t)PyArray_SIZE(*out), (Py_ssize_t)n);
+    Py_CLEAR(*out);
+    return false;
+}
+
 PyDoc_STRVAR(apply_doc,
-             "apply($self, learning_rate, step, abandon=False)\n--\n\n"
+             "apply($self, learning_rate, step, abandon=False, norms=None)\n--\n\n"
              "Clips and applies the gradients; returns their norm before clipping. abandon: what a signal's handler raises ends it "
-             "in the midst, and weights and state are those of no step; without, signals wait until the end.");
+             "in the midst, and weights and state are those of no step; without, signals wait until the end. norms: squared norms of "
+             "all tensors, where they are not to be measured here.");
 static PyObject *trainer_apply(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"learning_rate", "step", "abandon", NULL};
+    static char *names[] = {"learning_rate", "step", "abandon", "norms", NULL};
     t0py_trainer *self = (t0py_trainer *)object;
     float learning_rate;
     unsigned long long step;
     int abandon = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "fK|p:apply", names, &learning_rate, &step, &abandon)) return NULL;
-    if (!step_number_valid(step) || !lock_take(self)) return NULL;
+    PyObject *given = NULL;
+    PyArrayObject *norms;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "fK|pO:apply", names, &learning_rate, &step, &abandon, &given)) return NULL;
+    if (!step_number_valid(step) || !take_norms(self, given, &norms)) return NULL;
     t0_step_result result = {0};
     t0_error err;
     t0py_interrupt stop;
     const t0_poll poll = t0py_poll(&stop);
-    t0_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = t0_trainer_apply(self->trainer, &result, learning_rate, step, abandon ? &poll : NULL, &err);
-    Py_END_ALLOW_THREADS
-    self->model->changes++;
-    PyThread_release_lock(self->lock);
+    t0_status status = T0_OK;
+    const bool locked = lock_take(self);
+    if (locked) {
+        Py_BEGIN_ALLOW_THREADS
+        status = t0_trainer_apply(self->trainer, &result, learning_rate, step, norms ? PyArray_DATA(norms) : NULL, abandon ? &poll : NULL,
+                                  &err);
+        Py_END_ALLOW_THREADS
+        self->model->changes++;
+        PyThread_release_lock(self->lock);
+    }
+    Py_XDECREF(norms);
+    if (!locked) return NULL;
     return status == T0_OK ? PyFloat_FromDouble(result.grad_norm) : t0py_raise(state_of(self), &err);
+}
+
+/* ---- shares of a batch ---------------------------------------------------------------------------------------------- */
+
+/* A writable float32 array [n_weights] in C order, borrowed; None is NULL. False with an exception set. */
+static bool take_block(t0py_trainer *self, PyObject *value, float **out) {
+    *out = NULL;
+    if (!value || value == Py_None) return true;
+    const npy_intp n = (npy_intp)self->model->model->n_weights;
+    PyArrayObject *array = (PyArrayObject *)value;
+    if (PyArray_Check(value) && PyArray_TYPE(array) == NPY_FLOAT32 && PyArray_NDIM(array) == 1 && PyArray_SIZE(array) == n &&
+        PyArray_ISCARRAY(array)) {
+        *out = PyArray_DATA(array);
+        return true;
+    }
+    PyErr_Format(PyExc_ValueError, "out: must be a writable float32 array of %zd numbers, one behind another", (Py_ssize_t)n);
+    return false;
+}
+
+static PyObject *run_share(t0py_trainer *self, const t0py_ragged *sources, const t0py_ragged *targets, t0_range examples,
+                           unsigned long long step, float *out) {
+    double loss = 0.0;
+    t0_error err;
+    t0py_interrupt stop;
+    const t0_poll poll = t0py_poll(&stop);
+    t0_status status;
+    if (!lock_take(self)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    status = t0_trainer_share(self->trainer, out, &loss, &sources->batch, &targets->batch, examples, step, &poll, &err);
+    Py_END_ALLOW_THREADS
+    PyThread_release_lock(self->lock);
+    return status == T0_OK ? PyFloat_FromDouble(loss) : t0py_raise(state_of(self), &err);
+}
+
+PyDoc_STRVAR(share_doc, "share($self, source_ids, source_offsets, target_ids, target_offsets, step, begin, end, out=None)\n--\n\n"
+                        "The share of examples begin .. end - 1 in the gradients of the batch's mean loss, written into out, float32 "
+                        "[n_weights] in the order of the tensor table, or into the trainer's own block. Returns their share in that loss.");
+static PyObject *trainer_share(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"source_ids", "source_offsets", "target_ids", "target_offsets", "step", "begin", "end", "out", NULL};
+    t0py_trainer *self = (t0py_trainer *)object;
+    PyObject *arrays[4], *block = NULL, *result = NULL;
+    unsigned long long step;
+    Py_ssize_t begin, end;
+    float *out;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOKnn|O:share", names, &arrays[0], &arrays[1], &arrays[2], &arrays[3], &step, &begin,
+                                     &end, &block))
+        return NULL;
+    t0py_ragged sources = {0}, targets = {0};
+    if (begin < 0 || end < 0) return PyErr_Format(PyExc_ValueError, "examples %zd to %zd: they count from 0", begin, end);
+    if (step_number_valid(step) && take_block(self, block, &out) && t0py_ragged_take(&sources, arrays[0], arrays[1], "source") &&
+        t0py_ragged_take(&targets, arrays[2], arrays[3], "target"))
+        result = run_share(self, &sources, &targets, (t0_range){(size_t)begin, (size_t)end}, step, out);
+    t0py_ragged_release(&sources);
+    t0py_ragged_release(&targets);
+    return result;
+}
+
+PyDoc_STRVAR(norms_doc, "norms($self)\n--\n\n"
+                        "Squared norms of the gradients, float64 [n_tensors]: 0 of those that are frozen or applied elsewhere.");
+static PyObject *trainer_norms(PyObject *object, PyObject *unused) {
+    (void)unused;
+    t0py_trainer *self = (t0py_trainer *)object;
+    const npy_intp n = (npy_intp)self->model->model->n_tensors;
+    PyObject *out = PyArray_ZEROS(1, &n, NPY_FLOAT64, 0);
+    if (!out || !lock_take(self)) {
+        Py_XDECREF(out);
+        return NULL;
+    }
+    t0_error err;
+    t0py_interrupt stop;
+    const t0_poll poll = t0py_poll(&stop);
+    t0_status status;
+    double *norms = PyArray_DATA((PyArrayObject *)out);
+    Py_BEGIN_ALLOW_THREADS
+    status = t0_trainer_norms(self->trainer, norms, &poll, &err);
+    Py_END_ALLOW_THREADS
+    PyThread_release_lock(self->lock);
+    if (status == T0_OK) return out;
+    Py_DECREF(out);
+    return t0py_raise(state_of(self), &err);
+}
+
+PyDoc_STRVAR(check_loss_doc, "check_loss($self, loss, step, /)\n--\n\nNumericError where the batch's loss is not finite.");
+static PyObject *trainer_check_loss(PyObject *object, PyObject *args) {
+    t0py_trainer *self = (t0py_trainer *)object;
+    double loss;
+    unsigned long long step;
+    t0_error err;
+    if (!PyArg_ParseTuple(args, "dK:check_loss", &loss, &step)) return NULL;
+    if (t0_trainer_check_loss(self->trainer, loss, step, &err) != T0_OK) return t0py_raise(state_of(self), &err);
+    Py_RETURN_NONE;
 }
 
 /* ---- gradients and state -------------------------------------------------------------------------------------------- */
@@ -222,6 +338,14 @@ PyDoc_STRVAR(gradient_writable_doc, "_writable_gradient($self, name, /)\n--\n\nT
 static PyObject *trainer_gradient_writable(PyObject *object, PyObject *name) {
     t0py_trainer *self = (t0py_trainer *)object;
     return t0py_tensor_view(object, self->model->model, t0_trainer_gradient_block(self->trainer), name, true);
+}
+
+PyDoc_STRVAR(block_doc, "block($self)\n--\n\nWritable view of all gradients, float32 [n_weights], in the order of the tensor table.");
+static PyObject *trainer_block(PyObject *object, PyObject *unused) {
+    (void)unused;
+    t0py_trainer *self = (t0py_trainer *)object;
+    const npy_intp shape[1] = {(npy_intp)self->model->model->n_weights};
+    return t0py_float_view(object, t0_trainer_gradient_block(self->trainer), 1, shape, true);
 }
 
 PyDoc_STRVAR(state_doc, "state($self)\n--\n\n"
@@ -266,6 +390,19 @@ static PyObject *trainer_load_state(PyObject *object, PyObject *value) {
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(state_sizes_doc, "state_sizes($self)\n--\n\nFloats of each tensor's state, in the order of the tensor table.");
+static PyObject *trainer_state_sizes(PyObject *object, PyObject *unused) {
+    (void)unused;
+    const t0py_trainer *self = (const t0py_trainer *)object;
+    PyObject *list = PyList_New((Py_ssize_t)self->model->model->n_tensors);
+    for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(list); i++) {
+        PyObject *size = PyLong_FromSize_t(t0_trainer_state_size(self->trainer, (size_t)i));
+        if (size) PyList_SET_ITEM(list, i, size);
+        else Py_CLEAR(list);
+    }
+    return list;
+}
+
 static PyObject *trainer_model(PyObject *object, void *unused) {
     (void)unused;
     return Py_NewRef(((t0py_trainer *)object)->model);
@@ -277,8 +414,13 @@ static PyMethodDef trainer_methods[] = {
     {"gradients", T0PY_METHOD(trainer_gradients), METH_VARARGS | METH_KEYWORDS, gradients_doc},
     {"step", T0PY_METHOD(trainer_step), METH_VARARGS | METH_KEYWORDS, step_doc},
     {"apply", T0PY_METHOD(trainer_apply), METH_VARARGS | METH_KEYWORDS, apply_doc},
+    {"share", T0PY_METHOD(trainer_share), METH_VARARGS | METH_KEYWORDS, share_doc},
+    {"norms", trainer_norms, METH_NOARGS, norms_doc},
+    {"check_loss", trainer_check_loss, METH_VARARGS, check_loss_doc},
+    {"state_sizes", trainer_state_sizes, METH_NOARGS, state_sizes_doc},
     {"gradient", trainer_gradient, METH_O, gradient_doc},
     {"_writable_gradient", trainer_gradient_writable, METH_O, gradient_writable_doc},
+    {"block", trainer_block, METH_NOARGS, block_doc},
     {"state", trainer_state, METH_NOARGS, state_doc},
     {"load_state", trainer_load_state, METH_O, load_state_doc},
     {0},
@@ -297,9 +439,10 @@ static PyGetSetDef trainer_properties[] = {
 
 PyDoc_STRVAR(trainer_doc,
              "Trainer(model, *, optimizer='adafactor', beta1=0.9, beta2=0.999, epsilon=1e-08, weight_decay=0.0, momentum=0.0, "
-             "scale_parameter=True, step_offset=0, clip=0.0, dropout=0.0, label_smoothing=0.0, z_loss=0.0, freeze=(), recompute=False, "
-             "broadcast_dropout=False, seed=0, threads=1, precision='float32')\n--\n\n"
-             "Trains a Model's weights in place. freeze: names of tensors that keep their bits. recompute: less memory for more time. "
+             "scale_parameter=True, step_offset=0, clip=0.0, dropout=0.0, label_smoothing=0.0, z_loss=0.0, freeze=(), elsewhere=(), "
+             "recompute=False, broadcast_dropout=False, seed=0, threads=1, precision='float32')\n--\n\n"
+             "Trains a Model's weights in place. freeze: names of tensors that keep their bits; elsewhere: of those that another process "
+             "applies. recompute: less memory for more time. "
              "broadcast_dropout: one mask along a sequence, as T5X.");
 static PyType_Slot trainer_slots[] = {
     {Py_tp_doc, (void *)trainer_doc}, {Py_tp_new, trainer_new},           {Py_tp_dealloc, trainer_dealloc},

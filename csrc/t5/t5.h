@@ -61,6 +61,7 @@ typedef struct t0_trainer_options {
     bool broadcast_dropout; /* one mask along a sequence, as T5X: nn/layers.h */
     bool recompute; /* keep of each block what goes in, and compute the rest again on the way back: less memory, more time, the same bits */
     const bool *frozen; /* [n_tensors], copied, or NULL: these keep their bits, and need no optimiser state */
+    const bool *elsewhere; /* [n_tensors], copied, or NULL: another process applies these; they have no state here */
     size_t n_shards; /* 0: by the model's size (see trainer.c); 1: wide; 2 to 4: sharded */
 } t0_trainer_options;
 
@@ -82,11 +83,19 @@ void t0_trainer_free(t0_trainer *trainer);
  * untouched whatever it returns. T0_ENUMERIC when the loss or a gradient is not finite. */
 t0_status t0_trainer_gradients(t0_trainer *trainer, t0_step_result *result, const t0_ragged *sources, const t0_ragged *targets,
                                uint64_t step, const t0_poll *poll, t0_error *err);
-/* Clips and applies the gradients in place. Does nothing and returns T0_ENUMERIC when their norm is not finite (the
+/* The share that examples begin .. end - 1 have in a batch's mean loss and in its gradients; shares of all examples add up to those.
+ * out [n_weights]: overwritten; NULL: the trainer's own block. *loss may be infinite or NaN: the sum is what t0_trainer_check_loss
+ * judges. Dropout is that of their places in the batch. */
+t0_status t0_trainer_share(t0_trainer *trainer, float *out, double *loss, const t0_ragged *sources, const t0_ragged *targets,
+                           t0_range examples, uint64_t step, const t0_poll *poll, t0_error *err);
+t0_status t0_trainer_check_loss(const t0_trainer *trainer, double loss, uint64_t step, t0_error *err);
+/* norms [n_tensors]: squared norms of the gradients in the trainer's own block; 0 for tensors that are frozen or applied elsewhere. */
+t0_status t0_trainer_norms(t0_trainer *trainer, double *norms, const t0_poll *poll, t0_error *err);
+/* Clips and applies the gradients in place. norms [n_tensors]: squared, of all tensors; NULL: those that are measured here. Does nothing and returns T0_ENUMERIC when their norm is not finite (the
  * tensor is named). Steps count from 1. poll: NULL, and it runs to its end; or what may end it in the midst with T0_EINTERRUPT:
  * weights, states and gradients are then those of no step. */
-t0_status t0_trainer_apply(t0_trainer *trainer, t0_step_result *result, float learning_rate, uint64_t step, const t0_poll *poll,
-                           t0_error *err);
+t0_status t0_trainer_apply(t0_trainer *trainer, t0_step_result *result, float learning_rate, uint64_t step, const double *norms,
+                           const t0_poll *poll, t0_error *err);
 
 /* Bytes that such a trainer of this model, of which nothing but the tables is read (t0_model_outline), holds beside the weights and
  * what its threads need; activations: for this batch, of which offsets alone are read; 0 for an empty one. */
@@ -99,6 +108,7 @@ t0_status t0_trainer_plan(t0_training_bytes *out, t0_model *model, const t0_trai
 
 size_t t0_trainer_workspace_bytes(const t0_trainer *trainer); /* held for activations: as the largest batch so far has needed */
 float *t0_trainer_gradient_block(t0_trainer *trainer); /* [n_weights], the model's offsets */
+size_t t0_trainer_state_size(const t0_trainer *trainer, size_t i); /* floats of tensor i's */
 float *t0_trainer_state_block(t0_trainer *trainer, size_t *n_floats); /* optimiser states of all tensors, in table order */
 
 #endif

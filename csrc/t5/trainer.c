@@ -11,7 +11,10 @@
  * - wide: one shard, every layer on all threads; one set of gradients. Where there are only the portable kernels, BLAS
  *   takes the large products, and then its threads may change last bits.
  * Else neither depends on the number of threads: the cut is fixed, and layers never split a sum. Dropout masks are those of
- * (seed, step, place, element of the batch) in both. */
+ * (seed, step, place, element of the batch) in both.
+ *
+ * Of a batch that several processes share, or that is summed in lots, t0_trainer_share gives the part of some of its examples, scaled
+ * as the whole; a tensor that another process applies (`elsewhere`) has no state here, and its norm is the other's to tell. */
 #include "t5/shard.h"
 
 #include "base/random.h"
@@ -40,6 +43,7 @@ struct t0_trainer {
     t0_model *model; /* borrowed */
     t0_trainer_options options;
     bool *frozen;    /* [n_tensors] */
+    bool *elsewhere; /* [n_tensors] */
     t0_exec *exec;   /* all threads */
     size_t n_threads;
     size_t n_shards; /* at most: 1 when wide */
@@ -80,12 +84,15 @@ static t0_sgd sgd_of(const t0_trainer *trainer) {
     return (t0_sgd){trainer->learning_rate, trainer->options.momentum, trainer->options.weight_decay};
 }
 
+/* Whether this trainer changes tensor i. */
+static bool applies(const t0_trainer *trainer, size_t i) { return !trainer->frozen[i] && !trainer->elsewhere[i]; }
+
 static size_t state_size(const t0_trainer *trainer, size_t i) {
     const t0_tensor *tensor = &trainer->model->tensors[i];
     const size_t n = tensor->rows * tensor->columns;
     const t0_adafactor adafactor = adafactor_of(trainer);
     const t0_sgd sgd = sgd_of(trainer);
-    if (trainer->frozen[i]) return 0;
+    if (!applies(trainer, i)) return 0;
     switch (trainer->options.optimizer) {
     case T0_ADAMW: return 2 * n;
     case T0_SGD: return t0_sgd_state_size(&sgd, n);
@@ -99,12 +106,14 @@ static t0_status allocate_floats(float **out, size_t n, t0_error *err) {
 }
 
 /* Copies the caller's flags; there must be something left to train. */
-static t0_status take_frozen(t0_trainer *trainer, const bool *given, t0_error *err) {
+static t0_status take_flags(t0_trainer *trainer, const t0_trainer_options *given, t0_error *err) {
     const size_t n = trainer->model->n_tensors;
     trainer->frozen = t0_alloc_zero(n * sizeof *trainer->frozen);
-    if (!trainer->frozen) return t0_fail_memory(err, n * sizeof *trainer->frozen);
+    trainer->elsewhere = t0_alloc_zero(n * sizeof *trainer->elsewhere);
+    if (!trainer->frozen || !trainer->elsewhere) return t0_fail_memory(err, n * sizeof *trainer->frozen);
     size_t n_frozen = 0;
-    for (size_t i = 0; given && i < n; i++) n_frozen += trainer->frozen[i] = given[i];
+    for (size_t i = 0; given->frozen && i < n; i++) n_frozen += trainer->frozen[i] = given->frozen[i];
+    if (given->elsewhere) memcpy(trainer->elsewhere, given->elsewhere, n * sizeof *trainer->elsewhere);
     if (n_frozen == n) return t0_fail(err, T0_EVALUE, "all %zu tensors are frozen: leave at least one to train", n);
     return T0_OK;
 }
@@ -130,11 +139,11 @@ static t0_status plan_trainer(t0_trainer **out, t0_model *model, const t0_traine
     if (!trainer) return t0_fail_memory(err, sizeof *trainer);
     trainer->model = model;
     trainer->options = *options;
-    trainer->options.frozen = NULL; /* borrowed by this call alone */
+    trainer->options.frozen = trainer->options.elsewhere = NULL; /* borrowed by this call alone */
     trainer->n_threads = n_threads;
     trainer->n_shards = options->n_shards ? options->n_shards : model->n_weights < SHARDED_BELOW ? MAX_SHARDS : 1;
     for (size_t i = 0; i < trainer->n_shards; i++) trainer->shards[i].microbatch_rows = trainer->n_shards == 1 ? WIDE_ROWS : SHARDED_ROWS;
-    t0_status status = take_frozen(trainer, options->frozen, err);
+    t0_status status = take_flags(trainer, options, err);
     if (status == T0_OK) status = lay_out_states(trainer, err);
     if (status == T0_OK) *out = trainer;
     else t0_trainer_free(trainer);
@@ -194,6 +203,7 @@ void t0_trainer_free(t0_trainer *trainer) {
     t0_free(trainer->state_offsets);
     t0_free(trainer->norms);
     t0_free(trainer->frozen);
+    t0_free(trainer->elsewhere);
     t0_free(trainer);
 }
 
@@ -205,6 +215,11 @@ size_t t0_trainer_workspace_bytes(const t0_trainer *trainer) {
 }
 
 float *t0_trainer_gradient_block(t0_trainer *trainer) { return trainer->gradients; }
+
+size_t t0_trainer_state_size(const t0_trainer *trainer, size_t i) {
+    assert(i < trainer->model->n_tensors);
+    return state_size(trainer, i);
+}
 
 float *t0_trainer_state_block(t0_trainer *trainer, size_t *n_floats) {
     *n_floats = trainer->n_states;
@@ -219,48 +234,69 @@ static bool watch_check(void *context) {
     return atomic_load(self->stop);
 }
 
-/* First example of shard i of n: the first at which at least i / n of all tokens lie behind, leaving one for each later
- * shard. From the offsets alone. */
-static size_t cut(const t0_ragged *sources, const t0_ragged *targets, size_t i, size_t n, size_t after) {
-    const size_t b = sources->n;
-    if (i == 0 || i == n) return i == 0 ? 0 : b;
-    const double total = (double)(sources->offsets[b] + targets->offsets[b]);
+/* First example of shard i of n among some examples of the batch: the first at which at least i / n of their tokens lie behind,
+ * leaving one for each later shard. From the offsets alone. */
+static size_t cut(const t0_ragged *sources, const t0_ragged *targets, t0_range of, size_t i, size_t n, size_t after) {
+    if (i == 0 || i == n) return i == 0 ? of.begin : of.end;
+    const int64_t behind = sources->offsets[of.begin] + targets->offsets[of.begin];
+    const double total = (double)(sources->offsets[of.end] + targets->offsets[of.end] - behind);
     size_t at = after;
-    while (at < b - (n - i) && (double)(sources->offsets[at] + targets->offsets[at]) * (double)n < total * (double)i) at++;
+    while (at < of.end - (n - i) && (double)(sources->offsets[at] + targets->offsets[at] - behind) * (double)n < total * (double)i) at++;
     return at;
 }
 
-/* Cuts the batch among the shards and plans each of them. Reads offsets, no ids. */
-static t0_status plan_shards(t0_trainer *trainer, const t0_ragged *sources, const t0_ragged *targets, uint64_t step, t0_error *err) {
+/* Where the attention weights of example n begin. */
+static t0_mask_position masks_before(const t0_pass *pass, const t0_ragged *sources, const t0_ragged *targets, size_t n) {
+    if (n == 0) return (t0_mask_position){0};
+    const t0_stack_shape encoder_shape = {.n_sequences = n, .offsets = sources->offsets};
+    const t0_stack_shape decoder_shape = {.decoder = true,
+                                          .n_sequences = n,
+                                          .offsets = targets->offsets,
+                                          .source_offsets = sources->offsets};
+    t0_stack_forward encoder, decoder;
+    t0_stack_plan(&encoder, pass, &encoder_shape);
+    t0_stack_plan(&decoder, pass, &decoder_shape);
+    return (t0_mask_position){encoder.self_p_size, decoder.self_p_size, decoder.cross_p_size};
+}
+
+static t0_pass pass_of(const t0_trainer *trainer, uint64_t step) {
+    const t0_trainer_options *o = &trainer->options;
+    return (t0_pass){.model = trainer->model,
+                     .n_threads = trainer->n_shards == 1 ? trainer->n_threads : 1,
+                     .dropout = o->dropout,
+                     .broadcast = o->broadcast_dropout,
+                     .seed = t0_random_u64(o->seed, T0_RANDOM_DROPOUT, step),
+                     .recompute = o->recompute};
+}
+
+/* Cuts these examples of the batch among the shards and plans each of them. Reads offsets, no ids. */
+static t0_status plan_shards(t0_trainer *trainer, const t0_ragged *sources, const t0_ragged *targets, t0_range of, uint64_t step,
+                             t0_error *err) {
     const t0_trainer_options *o = &trainer->options;
     const double tokens = (double)targets->offsets[targets->n];
     const t0_loss loss = {.scale = (float)(1.0 / tokens), .label_smoothing = o->label_smoothing, .z_loss = o->z_loss};
-    const t0_pass pass = {.model = trainer->model,
-                          .n_threads = trainer->n_shards == 1 ? trainer->n_threads : 1,
-                          .dropout = o->dropout,
-                          .broadcast = o->broadcast_dropout,
-                          .seed = t0_random_u64(o->seed, T0_RANDOM_DROPOUT, step),
-                          .recompute = o->recompute};
-    trainer->n_used = sources->n < trainer->n_shards ? sources->n : trainer->n_shards;
-    t0_mask_position masks = {0};
-    for (size_t i = 0, first = 0; i < trainer->n_used; i++) {
+    const t0_pass pass = pass_of(trainer, step);
+    assert(of.begin < of.end && of.end <= sources->n && sources->n == targets->n);
+    trainer->n_used = t0_size_min(of.end - of.begin, trainer->n_shards);
+    t0_mask_position masks = masks_before(&pass, sources, targets, of.begin);
+    for (size_t i = 0, first = of.begin; i < trainer->n_used; i++) {
         t0_shard *shard = &trainer->shards[i];
         shard->sources = *sources;
         shard->targets = *targets;
         shard->loss = loss;
         shard->start = masks;
         shard->first = first;
-        shard->end = first = cut(sources, targets, i + 1, trainer->n_used, first + 1);
+        shard->end = first = cut(sources, targets, of, i + 1, trainer->n_used, first + 1);
         T0_TRY(t0_shard_plan(shard, &pass, err));
         masks = shard->stop;
     }
-    assert(trainer->shards[trainer->n_used - 1].end == sources->n);
+    assert(trainer->shards[trainer->n_used - 1].end == of.end);
     return T0_OK;
 }
 
-static t0_status prepare(t0_trainer *trainer, const t0_ragged *sources, const t0_ragged *targets, uint64_t step, const t0_poll *poll,
-                         t0_error *err) {
-    T0_TRY(plan_shards(trainer, sources, targets, step, err));
+static t0_status prepare(t0_trainer *trainer, const t0_ragged *sources, const t0_ragged *targets, t0_range of, uint64_t step,
+                         const t0_poll *poll, t0_error *err) {
+    T0_TRY(plan_shards(trainer, sources, targets, of, step, err));
     atomic_store(&trainer->stop, false);
     for (size_t i = 0; i < trainer->n_used; i++) {
         trainer->watches[i] = (watch){.outer = poll, .stop = &trainer->stop};
@@ -306,7 +342,7 @@ static void reduce_tensors(void *context, size_t index, size_t worker) {
         const t0_tensor *tensor = &trainer->model->tensors[i];
         const size_t n = tensor->rows * tensor->columns;
         for (size_t s = 1; s < trainer->n_used; s++)
-            kernels->axpy(trainer->gradients + tensor->offset, 1.0f, trainer->shards[s].gradients + tensor->offset, n);
+            kernels->axpy(trainer->shards[0].gradients + tensor->offset, 1.0f, trainer->shards[s].gradients + tensor->offset, n);
     }
 }
 
@@ -315,64 +351,97 @@ static void measure_tensors(void *context, size_t index, size_t worker) {
     (void)worker;
     for (size_t i = index; i < trainer->model->n_tensors; i += trainer->n_shards) {
         const t0_tensor *tensor = &trainer->model->tensors[i];
-        if (trainer->frozen[i] || t0_exec_stops(task_exec(trainer, index), 0)) continue; /* a frozen one's norm stays 0 */
+        if (!applies(trainer, i) || t0_exec_stops(task_exec(trainer, index), 0)) continue; /* of another its norm stays 0 */
         trainer->norms[i] = t0_norm_squared(task_exec(trainer, index), trainer->gradients + tensor->offset, tensor->rows * tensor->columns);
     }
 }
 
-/* Norm of all gradients; T0_ENUMERIC with the first tensor whose own is not finite. Watched. */
-static t0_status measure(t0_trainer *trainer, double *norm, uint64_t step, t0_error *err) {
+/* Squared norms of the tensors that are applied here. Watched. */
+static t0_status measure(t0_trainer *trainer, t0_error *err) {
     run_tasks(trainer, measure_tensors, trainer->n_shards);
-    T0_TRY(t0_exec_check(trainer->shards[0].exec, err));
+    return t0_exec_check(trainer->shards[0].exec, err);
+}
+
+/* Norm of all gradients from squared norms [n_tensors]; T0_ENUMERIC with the first tensor whose own is not finite. */
+static t0_status add_norms(const t0_trainer *trainer, const double *norms, double *norm, uint64_t step, t0_error *err) {
     double sum = 0.0;
     for (size_t i = 0; i < trainer->model->n_tensors; i++) {
-        if (!isfinite(trainer->norms[i]))
+        if (!isfinite(norms[i]))
             return t0_fail(err, T0_ENUMERIC,
                            "step %llu: the gradient of %s is not finite; nothing was changed. A lower learning rate, clipping "
                            "or other data may help",
                            (unsigned long long)step, trainer->model->tensors[i].name);
-        sum += trainer->norms[i];
+        sum += norms[i];
     }
     *norm = sqrt(sum);
     return T0_OK;
 }
 
-static t0_status sum_losses(t0_trainer *trainer, double *loss, uint64_t step, t0_error *err) {
-    double sum = 0.0;
+static t0_status measure_all(t0_trainer *trainer, double *norm, uint64_t step, const t0_poll *poll, t0_error *err) {
+    watch_begins(trainer, poll);
+    T0_TRY(watch_ends(trainer, measure(trainer, err), err));
+    return add_norms(trainer, trainer->norms, norm, step, err);
+}
+
+t0_status t0_trainer_norms(t0_trainer *trainer, double *norms, const t0_poll *poll, t0_error *err) {
+    watch_begins(trainer, poll);
+    T0_TRY(watch_ends(trainer, measure(trainer, err), err));
+    memcpy(norms, trainer->norms, trainer->model->n_tensors * sizeof *norms);
+    return T0_OK;
+}
+
+/* Sum of the target tokens' losses, in the order of the shards; the first shard's error. */
+static t0_status sum_losses(const t0_trainer *trainer, double *loss, t0_error *err) {
+    *loss = 0.0;
     for (size_t i = 0; i < trainer->n_used; i++) {
         if (trainer->shards[i].status != T0_OK) {
             if (err) *err = trainer->shards[i].error;
             return trainer->shards[i].status;
         }
-        sum += trainer->shards[i].loss_sum;
+        *loss += trainer->shards[i].loss_sum;
     }
-    *loss = sum;
-    if (isfinite(sum)) return T0_OK;
+    return T0_OK;
+}
+
+t0_status t0_trainer_check_loss(const t0_trainer *trainer, double loss, uint64_t step, t0_error *err) {
+    if (isfinite(loss)) return T0_OK;
     const t0_tensor *bad = t0_model_find_nonfinite(trainer->model);
     return t0_fail(err, T0_ENUMERIC, "step %llu: the loss is not finite; %s%s", (unsigned long long)step,
                    bad ? "the weights have a NaN or an infinity, first in " : "all weights are finite, but too large for this batch",
                    bad ? bad->name : "");
 }
 
-t0_status t0_trainer_gradients(t0_trainer *trainer, t0_step_result *result, const t0_ragged *sources, const t0_ragged *targets,
-                               uint64_t step, const t0_poll *poll, t0_error *err) {
+static t0_status check_batch(const t0_trainer *trainer, const t0_ragged *sources, const t0_ragged *targets, t0_error *err) {
     const int32_t vocab = trainer->model->config.vocab_size;
     if (sources->n != targets->n || sources->n == 0)
         return t0_fail(err, T0_EVALUE, "a batch of %zu sources and %zu targets: as many of each, and at least one", sources->n, targets->n);
     T0_TRY(t0_ragged_check(sources, "sources", vocab, err));
-    T0_TRY(t0_ragged_check(targets, "targets", vocab, err));
-    T0_TRY(prepare(trainer, sources, targets, step, poll, err));
+    return t0_ragged_check(targets, "targets", vocab, err);
+}
+
+t0_status t0_trainer_share(t0_trainer *trainer, float *out, double *loss, const t0_ragged *sources, const t0_ragged *targets,
+                           t0_range examples, uint64_t step, const t0_poll *poll, t0_error *err) {
+    T0_TRY(check_batch(trainer, sources, targets, err));
+    if (examples.begin >= examples.end || examples.end > sources->n)
+        return t0_fail(err, T0_EVALUE, "examples %zu to %zu of a batch of %zu: at least one, of the batch", examples.begin, examples.end,
+                       sources->n);
+    trainer->shards[0].gradients = out ? out : trainer->gradients;
+    T0_TRY(prepare(trainer, sources, targets, examples, step, poll, err));
     if (trainer->n_shards == 1) run_shard(trainer, 0, 0);
     else t0_exec_run(trainer->exec, run_shard, trainer, trainer->n_used);
-    double loss = 0.0;
-    T0_TRY(sum_losses(trainer, &loss, step, err));
+    T0_TRY(sum_losses(trainer, loss, err));
+    *loss /= (double)targets->offsets[targets->n];
     run_tasks(trainer, reduce_tensors, trainer->n_shards);
+    return T0_OK;
+}
+
+t0_status t0_trainer_gradients(t0_trainer *trainer, t0_step_result *result, const t0_ragged *sources, const t0_ragged *targets,
+                               uint64_t step, const t0_poll *poll, t0_error *err) {
+    T0_TRY(t0_trainer_share(trainer, NULL, &result->loss, sources, targets, (t0_range){0, sources->n}, step, poll, err));
+    T0_TRY(t0_trainer_check_loss(trainer, result->loss, step, err));
     result->source_tokens = (size_t)sources->offsets[sources->n];
     result->target_tokens = (size_t)targets->offsets[targets->n];
-    result->loss = loss / (double)result->target_tokens;
-    watch_begins(trainer, poll);
-    const t0_status status = measure(trainer, &result->grad_norm, step, err);
-    return watch_ends(trainer, status, err);
+    return measure_all(trainer, &result->grad_norm, step, poll, err);
 }
 
 /* ---- the plan of its memory -------------------------------------------------------------------------------------- */
@@ -395,7 +464,7 @@ static t0_status check_lengths(const t0_model *model, const t0_ragged *sources, 
 static t0_status plan_bytes(t0_trainer *trainer, t0_training_bytes *out, const t0_ragged *sources, const t0_ragged *targets,
                             t0_error *err) {
     size_t n_floats = 0;
-    if (sources->n > 0) T0_TRY(plan_shards(trainer, sources, targets, 1, err));
+    if (sources->n > 0) T0_TRY(plan_shards(trainer, sources, targets, (t0_range){0, sources->n}, 1, err));
     for (size_t i = 0; i < trainer->n_used; i++) {
         const t0_shard *shard = &trainer->shards[i];
         if (!t0_size_add(n_floats, shard->n_floats, &n_floats) || !t0_size_add(n_floats, shard->sequences.capacity, &n_floats) ||
@@ -444,23 +513,22 @@ static void apply_tensors(void *context, size_t index, size_t worker) {
     t0_trainer *trainer = context;
     (void)worker;
     for (size_t i = index; i < trainer->model->n_tensors; i += trainer->n_shards)
-        if (!trainer->frozen[i] && !t0_exec_stops(task_exec(trainer, index), 0)) apply_tensor(trainer, task_exec(trainer, index), i);
+        if (applies(trainer, i) && !t0_exec_stops(task_exec(trainer, index), 0)) apply_tensor(trainer, task_exec(trainer, index), i);
 }
 
-t0_status t0_trainer_apply(t0_trainer *trainer, t0_step_result *result, float learning_rate, uint64_t step, const t0_poll *poll,
-                           t0_error *err) {
+t0_status t0_trainer_apply(t0_trainer *trainer, t0_step_result *result, float learning_rate, uint64_t step, const double *norms,
+                           const t0_poll *poll, t0_error *err) {
     if (step < 1) return t0_fail(err, T0_EVALUE, "step 0: steps count from 1");
     if (!isfinite(learning_rate) || learning_rate < 0.0f)
         return t0_fail(err, T0_EVALUE, "learning rate %g: it must be finite and not below 0", (double)learning_rate);
     double norm = 0.0;
-    watch_begins(trainer, poll);
-    const t0_status status = measure(trainer, &norm, step, err);
-    if (status != T0_OK) return watch_ends(trainer, status, err);
+    T0_TRY(norms ? add_norms(trainer, norms, &norm, step, err) : measure_all(trainer, &norm, step, poll, err));
     result->grad_norm = norm;
     const double limit = trainer->options.clip_norm;
     trainer->clip = limit > 0.0 && norm + 1e-6 > limit ? (float)(limit / (norm + 1e-6)) : 1.0f;
     trainer->learning_rate = learning_rate;
     trainer->step = step;
+    watch_begins(trainer, poll);
     run_tasks(trainer, apply_tensors, trainer->n_shards);
     return watch_ends(trainer, T0_OK, err);
 }

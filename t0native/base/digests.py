@@ -5,10 +5,11 @@
 Arrays count with all their elements and mappings with all their keys; what JSON does not know counts as its text."""
 
 import hashlib
+from pathlib import Path
 
 from t0native.base.jsontext import json_text
 
-__all__ = ["digest_of_rows", "digest_of_value", "json_bytes"]
+__all__ = ["digest_of_package", "digest_of_rows", "digest_of_value", "json_bytes"]
 
 
 def digest_of_value(value):
@@ -29,6 +30,18 @@ def digest_of_rows(rows, n=None):
     digest = hashlib.sha256()
     for i in range(len(rows) if n is None else n):
         digest.update(json_bytes(rows[i]) + b"\n")
+    return digest.hexdigest()
+
+
+def digest_of_package():
+    """Of the sources and the extension module of this package, by which programs on several machines know that they are the same.
+
+    >>> len(digest_of_package())
+    64
+    """
+    digest, package = hashlib.sha256(), Path(__file__).parent.parent
+    for path in sorted(path for kind in ("*.py", "*.so") for path in package.rglob(kind)):
+        digest.update(f"{path.relative_to(package).as_posix()} {path.stat().st_size}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
 

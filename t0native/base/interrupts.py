@@ -138,6 +138,10 @@ class Interrupts:
             self.open = False
             raise _meaning(number)
 
+    def keep(self, number):
+        """As if this signal had come, or no other than this: what `check` raises. None: none."""
+        self.pending = number
+
     @contextmanager
     def allowed(self):
         self.open = True

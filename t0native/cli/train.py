@@ -7,7 +7,7 @@ from t0native.base.errors import ConfigError
 from t0native.base.places import what_is
 from t0native.cli.sets import parse_sets, set_option
 from t0native.cli.targets import PICTURE_MARK, check_folder, check_target, force_option, tell_written
-from t0native.cli.verbs import FINE, json_option, print_json, prompts_option, types_option, verb
+from t0native.cli.verbs import BAD_INPUT, FINE, json_option, print_json, prompts_option, types_option, verb
 from t0native.training.settings import KINDS, SETTINGS
 
 __all__ = ["add_train"]
@@ -50,6 +50,21 @@ def add_train(verbs):
 
 
 def _run_train(args):
+    from t0native.training.ranks import started_ranks
+
+    ranks = started_ranks()
+    try:
+        with ranks.leaving():
+            return _train(args, ranks)
+    except BaseException as error:
+        if ranks.rank == 0:
+            raise
+        raise SystemExit(
+            error.code if isinstance(error, SystemExit) else 130 if isinstance(error, KeyboardInterrupt) else BAD_INPUT
+        ) from None
+
+
+def _train(args, ranks):
     # Here and below what only this verb needs: it would make the start of each other one slower.
     from dataclasses import replace
     from importlib.util import find_spec
@@ -65,11 +80,13 @@ def _run_train(args):
         raise ConfigError("train: how long? --epochs 3 goes three times through the rows; or --steps N")
     settings = recipe.settings()
     if args.show is not None:
+        if ranks.rank:
+            return FINE
         examples = recipe.render_examples(check(whole(1), "--show", args.show))
         print_json(examples) if args.json else print("\n".join(examples))
         return FINE
     if args.dry_run:
-        return _print_forecast(recipe, args.json)
+        return FINE if ranks.rank else _print_forecast(recipe, args.json)
     if settings.out is None:
         named = "--out" if args.config is None else "'out' or --out"
         raise ConfigError(f"{args.config or 'train'}: no 'out': the trained model would be lost; name a folder with {named}")
@@ -78,7 +95,9 @@ def _run_train(args):
         check_picture(args.plot)
         check_target(args.plot, args.force, PICTURE_MARK)
     settings = replace(settings, validate=recipe.validate)
-    run = run_training(recipe.model(), recipe.mixture, settings, _name_command(args.words, settings))
+    run = run_training(recipe.model(), recipe.mixture, settings, _name_command(args.words, settings), ranks)
+    if ranks.rank:
+        return FINE  # rank 0 tells and draws
     has_losses = any("loss" in entry for entry in run.log)
     if has_losses and (args.plot is not None or find_spec("matplotlib")):
         loss_curve(run, run.path / "loss.png" if args.plot is None else args.plot)

@@ -1,7 +1,7 @@
 """What a training takes, before it begins: memory, operations, time.
 
-    memory      weights + gradients + optimiser states + activations of the largest piece of a batch (csrc/t5/shard.c)
-                + this process as it is
+    memory      weights + gradients (of lots some sets more: lots.py) + optimiser states + activations of the largest piece of a batch
+                (csrc/t5/shard.c) + this process as it is
     operations  2 a multiplication with its addition; backward counts twice forward, and recompute forward once more
     hours       steps x (operations of a step / operations of the probe x its seconds + seconds of the optimiser)
 
@@ -21,6 +21,8 @@ from t0native.checkpoints.sizes import training_bytes
 from t0native.models.model import FLAT, Model
 from t0native.text.tokenizer import Ragged
 from t0native.training.batches import examples_of, make_batch
+from t0native.training.lots import count_blocks
+from t0native.training.ranks import LOTS, started_ranks
 from t0native.training.trainer import Trainer, match_names
 
 __all__ = ["forecast", "forecast_lines", "operations"]
@@ -141,7 +143,10 @@ def _measure_lengths(recipe, settings):
 
 
 def memory_of(config, lengths, settings):
-    """{what for: bytes} of a run, with their sum as "total"."""
+    """{what for: bytes} of a run, with their sum as "total"; of several ranks, those of each."""
+    ranks = started_ranks().size
+    lots = settings.lots or (LOTS if ranks > 1 else None)
+    more = 0 if lots is None else 4 * config.parameters * count_blocks(lots, min(ranks, lots))
     beside = training_bytes(
         config,
         lengths,
@@ -152,7 +157,7 @@ def memory_of(config, lengths, settings):
         recompute=settings.recompute,
         threads=settings.threads or get_num_threads(),
     )
-    memory = {"weights": 4 * config.parameters, "gradients": beside["gradients"], "optimiser states": beside["states"]}
+    memory = {"weights": 4 * config.parameters, "gradients": beside["gradients"] + more, "optimiser states": beside["states"] // ranks}
     memory["activations"] = beside["activations"]
     memory["this process"] = _resident_bytes()
     return memory | {"total": sum(memory.values())}

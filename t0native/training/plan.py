@@ -23,6 +23,8 @@ def plan_of(model, mixture, settings):
     if plan["add_eos_to_inputs"] is None:
         plan["add_eos_to_inputs"] = getattr(model, "add_eos_to_inputs", False)
     plan["unanswered"] = settings.unanswered or "drop"
+    if settings.lots is None:
+        del plan["lots"]  # as in the plans of before there were lots
     plan["schedule"] = "a function" if callable(settings.schedule) else settings.schedule
     if settings.epochs is not None:
         plan["epochs"] = settings.epochs

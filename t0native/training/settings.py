@@ -18,6 +18,7 @@ from t0native.base.arguments import FLAG, FOLDER, MAPPING, NAMES, NUMBER, SEED, 
 from t0native.base.errors import ConfigError, suggest
 from t0native.base.showing import shown
 from t0native.base.threads import THREADS
+from t0native.training.lots import MOST as MOST_LOTS
 from t0native.training.schedules import SCHEDULE
 
 if TYPE_CHECKING:  # of annotations alone: the command line reads this module before it knows whether it trains
@@ -32,6 +33,9 @@ __all__ = ["KINDS", "OPTIMIZER_OPTIONS", "SETTINGS", "Settings", "check_settings
 
 COUNT = whole(1)
 LENGTH = Kind(COUNT.or_none().fits, COUNT.wanted)  # of a training, which is told in steps or in epochs
+LOTS = Kind(
+    lambda value: WHOLE.fits(value) and 1 <= value <= MOST_LOTS and value & (value - 1) == 0, f"a power of two, at most {MOST_LOTS}"
+)
 RESUME = ("auto", "must", "never")
 RESUME_KIND = Kind(one_of(*RESUME, True, False).fits, one_of(*RESUME).wanted)  # true is "must", false "never"
 BATCH_SIZE = 64  # where neither batch_size nor batch_tokens is given
@@ -89,6 +93,13 @@ class Settings:
     accumulate: int = _setting(1, COUNT, "batches whose gradients make one step", plan=2)
     batch_tokens: int | None = _setting(
         None, COUNT.or_none(), "instead of `batch_size`: tokens of a batch at most, inputs and targets", plan=2
+    )
+    lots: int | None = _setting(
+        None,
+        LOTS.or_none(),
+        "parts of a batch, a power of two, whose gradients are summed on a tree: the same bits by 1 to so many processes (MPI)",
+        plan=4,
+        option=INTEGER_OPTION,
     )
     optimizer: Literal["adafactor", "adamw", "sgd"] = _setting("adafactor", TEXT, "`adafactor`, `adamw` or `sgd`", plan=1)
     optimizer_options: dict[str, Any] | None = _setting(None, MAPPING.or_none(), "options of the optimiser and the loss, a mapping", plan=1)

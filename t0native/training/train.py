@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from t0native.base.digests import digest_of_package
 from t0native.base.errors import ConfigError, NumericError
 from t0native.base.foreign import Hinting, hint_keywords
 from t0native.base.interrupts import Interrupts, Terminated, write_to_stderr
@@ -29,8 +31,10 @@ from t0native.tasks.mixture import Mixture
 from t0native.tasks.task import Task, cut_sentence
 from t0native.training.batches import CHUNK, Batches, TokenBatches, add_counts, examples_of, make_batch
 from t0native.training.card import CardOfRun
+from t0native.training.lottrainer import LotTrainer
 from t0native.training.notebook import run_html
 from t0native.training.plan import plan_of
+from t0native.training.ranks import settle_lots, started_ranks
 from t0native.training.runfolder import BEST, RunFolder, planned
 from t0native.training.scalars import Scalars, check_tensorboard
 from t0native.training.schedules import rate_at
@@ -104,6 +108,7 @@ def train(
     batch_size: int | None = None,
     accumulate: int = 1,
     batch_tokens: int | None = None,
+    lots: int | None = None,
     optimizer: Literal["adafactor", "adamw", "sgd"] = "adafactor",
     optimizer_options: dict[str, Any] | None = None,
     learning_rate: float = 1e-3,
@@ -150,6 +155,9 @@ def train(
         trimming: as many examples, in their order, as fit, and one at least.
     accumulate: batches whose gradients make one step: the step is, to the bit, that of one batch of batch_size (batch_tokens) x
         accumulate. Memory is the same either way, since gradients of any batch are summed over pieces of some 500 tokens.
+    lots: a power of two, at most 64: the batch is cut into so many runs of whole examples, whose gradients are summed on a tree, so that
+        1 to `lots` processes (`mpiexec -n 4`) give the same bits; a process takes up to log2(lots) more sets of gradients. None: 8 where
+        MPI begins a run, as the run in `out` began, else none.
     schedule: "constant", "linear", "cosine", "rsqrt", or a callable (step, steps) -> factor; where it has an attribute
         `expected`, the progress bar counts to that step instead of the last one possible.  warmup: steps.
     clip: global norm of the gradients, 0 for none.  dropout: None for the model's own rate.  broadcast_dropout: one mask for
@@ -190,6 +198,7 @@ def train(
     """
     settings = Settings(
         steps=steps, epochs=epochs, out=out, resume=resume, batch_size=batch_size, accumulate=accumulate, batch_tokens=batch_tokens,
+        lots=lots,
         optimizer=optimizer, optimizer_options=optimizer_options, learning_rate=learning_rate, schedule=schedule, warmup=warmup, clip=clip,
         seed=seed, dropout=dropout, broadcast_dropout=broadcast_dropout, freeze=freeze, recompute=recompute, precision=precision,
         max_source=max_source, max_target=max_target, add_eos_to_inputs=add_eos_to_inputs, add_eos_to_targets=add_eos_to_targets,
@@ -201,20 +210,30 @@ def train(
     return run_training(model, mixture, settings, "the same call" + (" with resume='auto'" if settings.resume == "never" else ""))
 
 
-def run_training(model, mixture, settings, again):
-    """`train` by Settings. again: what goes on with the run after it was stopped, in words."""
+def run_training(model, mixture, settings, again, ranks=None):
+    """`train` by Settings. again: what goes on with the run after it was stopped, in words.  ranks: of this process; None: as it was
+    started."""
+    ranks = started_ranks() if ranks is None else ranks
     _check_model(model)
     mixture = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
     mixture = mixture if settings.truncate else mixture.uncut()
-    check_scorable(settings.validate or ())
-    if settings.select:
-        check_selection(mixture, settings)
-    else:
-        tell_shared_rows(mixture, settings)
-    if settings.tensorboard:
-        check_tensorboard(settings.out)
-    settings = settings if settings.unanswered else replace(settings, unanswered=_planned(settings, "unanswered") or "drop")
-    return _run(model, mixture, _settle_end_token(model, settings), again)
+    with ranks.leaving(), ranks.one_tells():
+        check_scorable(settings.validate or ())
+        if settings.select:
+            check_selection(mixture, settings)
+        else:
+            tell_shared_rows(mixture, settings)
+        if settings.tensorboard:
+            check_tensorboard(settings.out)
+        return _run(model, mixture, _settle(model, settings, ranks), again, ranks)
+
+
+def _settle(model, settings, ranks):
+    """The settings with what the run in `out` decides, where they leave it open: unanswered, lots, add_eos_to_inputs."""
+    began = ranks.ask_first(lambda: {name: _planned(settings, name) for name in ("seed", "unanswered", "lots", "add_eos_to_inputs")})
+    lots = settle_lots(settings, ranks, began["lots"], goes_on=began["seed"] is not None)
+    settings = replace(settings, unanswered=settings.unanswered or began["unanswered"] or "drop", lots=lots)
+    return _settle_end_token(model, settings, began["add_eos_to_inputs"])
 
 
 def _planned(settings, name):
@@ -222,12 +241,11 @@ def _planned(settings, name):
     return planned(settings.out, name) if settings.out is not None and settings.resume != "never" else None
 
 
-def _settle_end_token(model, settings):
-    """The settings with a decided add_eos_to_inputs, which is the model's from now on."""
+def _settle_end_token(model, settings, began):
+    """The settings with a decided add_eos_to_inputs, which is the model's from now on. began: the run's that goes on, or None."""
     added = settings.add_eos_to_inputs
     if added is None:
         added = getattr(model, "add_eos_to_inputs", False)
-        began = _planned(settings, "add_eos_to_inputs")
         if began not in (None, added) and getattr(model, "end_token_assumed", False):
             how = "with" if began else "without"
             _log.warning("%s: the run goes on %s the end token behind inputs, as it began; add_eos_to_inputs tells it", settings.out, how)
@@ -236,29 +254,45 @@ def _settle_end_token(model, settings):
     return replace(settings, add_eos_to_inputs=added)
 
 
-def _run(model, mixture, settings, again):
-    """The Run of checked settings."""
+def _run(model, mixture, settings, again, ranks):
+    """The Run of settled settings."""
     examples, steps = examples_of(mixture, settings)
-    trainer = Trainer(model, **settings.trainer_options)
+    trainer = _make_trainer(model, settings, ranks)
     plan = plan_of(model, mixture, settings)
-    folder = RunFolder(
-        settings.out, plan if settings.out is None else plan | {"weights": digest_for_runs(model, trainer.weights())}, settings.keep
-    )
-    state = folder.open(settings.resume, trainer)
-    loop = _Loop(settings, model, examples, steps, trainer, folder, state, CardOfRun(model, mixture, plan, state.step > 0))
+    weights = digest_for_runs(model, trainer.weights()) if settings.out is not None or ranks.size > 1 else None
+    ranks.check_same({"package": digest_of_package(), **plan, "weights": weights, "length": (settings.steps, settings.epochs)})
+    out = settings.out if ranks.rank == 0 else None
+    folder = RunFolder(out, plan if settings.out is None else plan | {"weights": weights}, settings.keep)
+    state = _open(folder, settings, trainer, ranks)
+    card = CardOfRun(model, mixture, plan, state.step > 0)
+    loop = _Loop(settings, model, examples, steps, trainer, folder, state, card, ranks)
     done = loop.state.step
     if done > steps:
         _log.warning("%s: the run has %d steps already, more than the %d asked for: nothing is done", settings.out, done, steps)
     try:
-        if settings.tensorboard:
+        if settings.tensorboard and ranks.rank == 0:
             folder.scalars = Scalars(folder.path, folder.log)
         loop.run()
     except (KeyboardInterrupt, Terminated):
-        write_to_stderr(_tell_stop(loop.state.step, steps, folder, again))
+        if ranks.rank == 0:
+            write_to_stderr(_tell_stop(loop.state.step, steps, folder, again))
         raise
     finally:
         folder.close()
     return loop.summarize()
+
+
+def _make_trainer(model, settings, ranks):
+    if settings.lots is None:
+        return Trainer(model, **settings.trainer_options)
+    return LotTrainer(model, lots=settings.lots, ranks=ranks, **settings.trainer_options)
+
+
+def _open(folder, settings, trainer, ranks):
+    """The State from which all ranks go on, which rank 0 reads."""
+    state, folder.log, folder.plan = ranks.ask_first(lambda: (folder.open(settings.resume, trainer), folder.log, folder.plan))
+    trainer.spread()
+    return state
 
 
 def _tell_stop(step, steps, folder, again):
@@ -275,7 +309,8 @@ def _tell_stop(step, steps, folder, again):
 class _Loop:
     """The steps of one call of `train`, and what happens between them."""
 
-    def __init__(self, settings, model, examples, steps, trainer, folder, state, card):
+    def __init__(self, settings, model, examples, steps, trainer, folder, state, card, ranks):
+        self.ranks = ranks
         self.settings, self.model, self.examples, self.steps = settings, model, examples, steps
         self.trainer, self.folder, self.state, self.card = trainer, folder, state, card
         self.validate_every = settings.validate_every or max(1, self.steps // 10)
@@ -329,12 +364,13 @@ class _Loop:
 
     def run(self):
         state, settings = self.state, self.settings
-        self.bar = bar = Progress("train", self.steps, on=settings.progress, done=state.step)
+        self.bar = bar = Progress("train", self.steps, on=settings.progress and self.ranks.rank == 0, done=state.step)
         with self.interrupts, bar, self._batches() as batches:
             try:
                 self._validate_if_due()
                 while state.step < self.steps and state.stopped is None:
-                    self._step(batches.next(self.interrupts.check))
+                    self.ranks.meet(self.interrupts)
+                    self._step(batches.next(self.interrupts.check if self.ranks.size == 1 else lambda: None))
                     bar.total = max(state.step, getattr(settings.schedule, "expected", self.steps))
                     bar.update(state.step, *self._speed())
                     self._validate_if_due()
@@ -352,7 +388,7 @@ class _Loop:
         number, settings = batch.step + 1, self.settings
         learning_rate = rate_at(batch.step, self.steps, settings.learning_rate, settings.schedule, settings.warmup)
         try:
-            with self.interrupts.allowed():
+            with self._interruptible():
                 loss = self.trainer.gradients(batch.sources, batch.targets, number)
             self.whole = False
             grad_norm = self.trainer.apply(learning_rate, number)
@@ -389,15 +425,19 @@ class _Loop:
         speed = (state.tokens - self.tokens_before) / max(1e-9, state.seconds - self.seconds_before - self.validation_seconds)
         return f"loss {self.smooth_loss:.3f}", f"{speed:,.0f} tokens/s"
 
+    def _interruptible(self):
+        """Where a signal may act at once: one process alone; several meet between two steps, for one would leave the others waiting."""
+        return self.interrupts.allowed() if self.ranks.size == 1 else nullcontext()
+
     def _validate_if_due(self):
         state, settings = self.state, self.settings
         due = state.step > 0 and (state.step % self.validate_every == 0 or state.step == self.steps)
         if settings.validate is None or not due or state.validated >= state.step:
             return
         began = time.monotonic()
-        with self.interrupts.allowed():
+        with self._interruptible():
             report = evaluate(
-                self.model,
+                self.ranks.share_rows(self.model),
                 settings.validate,
                 progress=False,
                 label=f"step {state.step}",
@@ -431,17 +471,18 @@ class _Loop:
     def _stop_if_asked(self, report):
         if self.settings.stop is None:
             return
-        reason = self.settings.stop(report, self.folder.log)
+        reason = self.ranks.ask_first(lambda: self.settings.stop(report, self.folder.log))
         self.state.stopped = None if reason is None else str(reason)  # a checkpoint keeps it as text
 
     def _save_if_due(self):
         now, every = time.monotonic(), self.settings.checkpoint_every
-        if self.state.step % every == 0 if every else now - self.saved_at > CHECKPOINT_SECONDS:
+        if self.state.step % every == 0 if every else self.ranks.tell(now - self.saved_at > CHECKPOINT_SECONDS):
             self._save(with_model=False)
             self.saved_at = now
 
     def _save(self, with_model):
         """The checkpoint, from which the run goes on, and, with_model, the model as other programs read it."""
+        self.trainer.collect()
         self.card.write(self.state, self.folder.log)
         self.folder.save(self.state, self.model, self.trainer)
         if with_model:

@@ -34,10 +34,11 @@ class Trainer:
     """Trains a model's weights in place. Steps are numbered from 1; one thread may use it at a time.
 
     options: of the optimiser (settings.OPTIMIZER_OPTIONS); dropout: None for the rate of the model's configuration; freeze: patterns of
-    names of tensors that keep their bits; switches: broadcast_dropout, recompute, precision. ConfigError for a value that the core
-    refuses and for a pattern that fits no tensor, MemoryError where gradients and optimiser state do not fit."""
+    names of tensors that keep their bits; elsewhere: names of those that another process applies; switches: broadcast_dropout,
+    recompute, precision. ConfigError for a value that the core refuses and for a pattern that fits no tensor, MemoryError where gradients
+    and optimiser state do not fit."""
 
-    def __init__(self, model, *, optimizer, clip_norm, dropout, seed, threads, options, freeze=None, **switches):
+    def __init__(self, model, *, optimizer, clip_norm, dropout, seed, threads, options, freeze=None, elsewhere=(), **switches):
         rate = model.config.dropout_rate if dropout is None else dropout
         threads = model.threads if threads is None else threads
         model.make_trainable()
@@ -48,7 +49,7 @@ class Trainer:
         check_room(needed, "gradients and optimiser state take {}", f"close other programs, or {smaller}")
         fixed = {"optimizer": optimizer, "clip": clip_norm, "dropout": rate, "seed": seed, "threads": threads, **switches}
         try:
-            self._core = _core.Trainer(model.core, **fixed, freeze=match_names(freeze or (), shapes), **options)
+            self._core = _core.Trainer(model.core, **fixed, freeze=match_names(freeze or (), shapes), elsewhere=elsewhere, **options)
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
@@ -75,3 +76,9 @@ class Trainer:
 
     def load_state(self, state):
         self._core.load_state(state)
+
+    def collect(self):
+        """Before a checkpoint is written: `state` is whole already."""
+
+    def spread(self):
+        """After one was read: nobody else is to be told."""

@@ -271,7 +271,7 @@ static float *train(const t0_kernels *kernels, size_t n_shards, size_t n_threads
         draw(&sources, 13, 2, 7, 29, step % 4);
         draw(&targets, 13, 1, 3, 29, step % 4 + 50);
         t0_step_result result = gradients(trainer, &sources, &targets, step);
-        CHECK(t0_trainer_apply(trainer, &result, RATES[kind], step, NULL, &err) == T0_OK);
+        CHECK(t0_trainer_apply(trainer, &result, RATES[kind], step, NULL, NULL, &err) == T0_OK);
         *last_loss = result.loss;
     }
     float *weights = malloc(model->n_weights * sizeof *weights);
@@ -376,14 +376,14 @@ static void frozen_tensors_are_left_out_of_the_step(void) {
         CHECK_NEAR(result.grad_norm, sqrt(sum), 0, 1e-6);
         g[model->tensors[0].offset] = NAN;
         t0_error err;
-        CHECK(t0_trainer_apply(trainer, &result, 0.01f, 1, NULL, &err) == T0_OK);
+        CHECK(t0_trainer_apply(trainer, &result, 0.01f, 1, NULL, NULL, &err) == T0_OK);
         CHECK_NEAR(result.grad_norm, sqrt(sum), 0, 1e-6);
         for (size_t i = 0; i < model->n_tensors; i++) {
             const size_t at = model->tensors[i].offset;
             CHECK(same_bits(w + at, model->weights + at, model->tensors[i].rows * model->tensors[i].columns) == frozen[i]);
         }
         memset(frozen, true, sizeof frozen); /* the trainer has its own */
-        CHECK(t0_trainer_apply(trainer, &result, 0.01f, 2, NULL, &err) == T0_OK && !same_bits(w, model->weights, model->n_weights));
+        CHECK(t0_trainer_apply(trainer, &result, 0.01f, 2, NULL, NULL, &err) == T0_OK && !same_bits(w, model->weights, model->n_weights));
         t0_trainer *none = NULL;
         CHECK(t0_trainer_new(&none, model, &options, t0_kernels_at(0), 1, &err) == T0_EVALUE && strstr(err.message, "at least one"));
         free(w);
@@ -437,11 +437,11 @@ static void an_abandoned_optimizer_step_harms_no_other(void) {
     const size_t size = model->n_weights * sizeof(float);
     float *before = memcpy(malloc(size), model->weights, size), *after = malloc(size);
     t0_error err;
-    CHECK(t0_trainer_apply(trainer, &result, 0.01f, 1, NULL, &err) == T0_OK);
+    CHECK(t0_trainer_apply(trainer, &result, 0.01f, 1, NULL, NULL, &err) == T0_OK);
     memcpy(after, model->weights, size);
     for (int n = 0, status = T0_EINTERRUPT; status == T0_EINTERRUPT; n = n < 5 ? n + 1 : 2 * n) {
         memcpy(model->weights, before, size);
-        status = t0_trainer_apply(trainer, &result, 0.01f, 1, &(t0_poll){stops, &(stop_after){n}}, &err);
+        status = t0_trainer_apply(trainer, &result, 0.01f, 1, NULL, &(t0_poll){stops, &(stop_after){n}}, &err);
         CHECK((status == T0_OK) == same_bits(after, model->weights, model->n_weights));
     }
     free(before), free(after);
@@ -565,11 +565,11 @@ static void numbers_that_are_not_finite_are_named(void) {
     const t0_tensor *wo = t0_model_find(model, "decoder.block.2.layer.2.DenseReluDense.wo.weight");
     float *g = t0_trainer_gradient_block(trainer), kept = g[wo->offset + 5], weight = model->weights[0];
     g[wo->offset + 5] = INFINITY;
-    CHECK(t0_trainer_apply(trainer, &result, 0.01f, 17, NULL, &err) == T0_ENUMERIC && strstr(err.message, wo->name) &&
+    CHECK(t0_trainer_apply(trainer, &result, 0.01f, 17, NULL, NULL, &err) == T0_ENUMERIC && strstr(err.message, wo->name) &&
           strstr(err.message, "step 17"));
     CHECK(model->weights[0] == weight);
     g[wo->offset + 5] = kept;
-    CHECK(t0_trainer_apply(trainer, &result, 0.01f, 17, NULL, &err) == T0_OK && model->weights[0] != weight);
+    CHECK(t0_trainer_apply(trainer, &result, 0.01f, 17, NULL, NULL, &err) == T0_OK && model->weights[0] != weight);
     CHECK(!t0_model_find_nonfinite(model));
     model->weights[wo->offset + 3] = NAN;
     CHECK(t0_model_find_nonfinite(model) == wo);

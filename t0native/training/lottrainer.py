@@ -1,0 +1,132 @@
+"""The trainer of a batch that is summed in lots, by one process or by several (lots.py, ranks.py), with the same bits.
+
+    gradients   shares of this rank's lots --> nodes --> each tensor's sum, in its owner's block
+    apply       squared norms of all tensors, from their owners --> clip and optimiser, each owner its tensors --> weights to all
+
+`state`, `load_state` and the writing of weights are rank 0's, as of one process; `collect` and `spread` are everybody's: before rank 0
+writes a checkpoint, and after it has read one."""
+
+import numpy as np
+
+from t0native.base.errors import ConfigError
+from t0native.training.lots import LotSums, add_tree, cut_lots, lots_of_rank
+from t0native.training.ranks import ALONE, share_out
+from t0native.training.trainer import Trainer
+
+__all__ = ["LotTrainer"]
+
+
+class LotTrainer(Trainer):
+    """A Trainer of so many lots. ConfigError for more ranks than lots."""
+
+    def __init__(self, model, *, lots, ranks=ALONE, **options):
+        if ranks.size > lots:
+            raise ConfigError(f"{ranks.size} ranks and {lots} lots: a rank needs one at least; begin with lots={_power_from(ranks.size)}")
+        model.make_trainable()
+        tensors = model.core.tensors()
+        sizes = [int(np.prod(shape)) for _, shape in tensors]
+        self._owners = share_out(sizes, ranks.size)
+        elsewhere = [name for (name, _), owner in zip(tensors, self._owners) if owner != ranks.rank]
+        super().__init__(model, elsewhere=elsewhere, **options)
+        self.lots, self.ranks, self._whole = lots, ranks, None
+        ends = np.cumsum([0, *sizes])
+        self._tensors = [(owner, int(begin), int(end)) for owner, begin, end in zip(self._owners, ends, ends[1:])]
+        self._block = self._core.block()
+        self._sums = LotSums(self._block, len(self._block))
+        self._state_sizes = ranks.add(np.array(self._core.state_sizes())) if ranks.size > 1 else self._core.state_sizes()
+
+    def gradients(self, sources, targets, step):
+        """Mean loss of the batch (two Ragged), of which all ranks have the same. Changes no weight."""
+        cuts = cut_lots(sources.offsets, targets.offsets, self.lots)
+        losses = np.zeros(self.lots)
+        self._sums.begin()
+        for lot in lots_of_rank(self.lots, self.ranks.size, self.ranks.rank):
+            begin, end = cuts[lot]
+            if begin < end:
+                block = self._sums.block()
+                batch = (sources.ids, sources.offsets, targets.ids, targets.offsets)
+                losses[lot] = self._core.share(*batch, step, begin, end, block)
+                self._sums.add(lot, block)
+        filled = sum(begin < end for begin, end in cuts)
+        loss = self._sum_losses(losses, filled)
+        self._core.check_loss(loss, step)
+        self._sum_gradients(filled)
+        return loss
+
+    def _sum_losses(self, losses, filled):
+        losses = self.ranks.add(losses) if self.ranks.size > 1 else losses
+        parts = {(0, lot): losses[lot : lot + 1] for lot in range(filled)}
+        return float(add_tree(parts, self.lots.bit_length() - 1)[0])
+
+    def _sum_gradients(self, filled):
+        nodes = self._sums.nodes
+        if self.ranks.size > 1:
+            self.ranks.finish_sums(self._tensors, nodes, self.lots, filled, self._block)
+        else:
+            total = add_tree(dict(nodes), self.lots.bit_length() - 1)
+            assert total.ctypes.data == self._block.ctypes.data  # the first lot's block, to which all others are added
+
+    def apply(self, learning_rate, step):
+        if self.ranks.size == 1:
+            return super().apply(learning_rate, step)
+        norm = self._core.apply(learning_rate, step, abandon=True, norms=self.ranks.add(self._core.norms()))
+        self._spread_weights()
+        return norm
+
+    def _spread_weights(self):
+        self.ranks.spread(list(self.writable_weights().values()), self._owners)
+
+    # ---- between a rank and rank 0 --------------------------------------------------------------------------------------
+
+    def state(self):
+        """The whole optimiser's state: in rank 0, after `collect`; what it holds before nobody has set."""
+        if self.ranks.size == 1:
+            return super().state()
+        if self._whole is None:
+            self._whole = np.zeros(sum(self._state_sizes), np.float32)
+        return self._whole
+
+    def load_state(self, state):
+        if self.ranks.size == 1:
+            super().load_state(state)
+        else:
+            self._whole = np.array(state, np.float32)
+
+    def collect(self):
+        """Rank 0 gets everybody's state."""
+        if self.ranks.size > 1:
+            self.ranks.collect(self._parts(self._core.state()), self._slices(self.state()) if self.ranks.rank == 0 else None)
+
+    def spread(self):
+        """Everybody gets rank 0's weights and what rank 0 has of the state that they own."""
+        if self.ranks.size > 1:
+            self._spread_weights_from(0)
+            mine = np.array(self._core.state())
+            self.ranks.hand_out(self._parts(mine), self._slices(self.state()) if self.ranks.rank == 0 else None)
+            self._core.load_state(mine)
+            self._whole = None
+
+    def _spread_weights_from(self, rank):
+        self.ranks.spread(list(self.writable_weights().values()), [rank] * len(self._owners))
+
+    def _parts(self, mine):
+        """(owner, this rank's part of `mine` or None) of each tensor's state."""
+        parts, at = [], 0
+        for owner, size in zip(self._owners, self._state_sizes):
+            own = owner == self.ranks.rank
+            parts.append((owner, mine[at : at + size] if own else None))
+            at += size if own else 0
+        return parts
+
+    def _slices(self, whole):
+        ends = np.cumsum([0, *self._state_sizes])
+        return [whole[begin:end] for begin, end in zip(ends, ends[1:])]
+
+
+def _power_from(n):
+    """The smallest power of two that is at least n.
+
+    >>> _power_from(5), _power_from(8)
+    (8, 8)
+    """
+    return 1 << (n - 1).bit_length()

@@ -1,0 +1,318 @@
+"""Processes that train one model together, as MPI starts them: `mpiexec -n 8 t0native train recipe.yaml`, or srun.
+
+    rank r    has a run of the batch's lots (lots.py) and owns some of the tensors: it finishes the sums of their gradients, keeps their
+              optimiser state and applies them; then everybody gets their weights
+    volume    of a rank and step, R ranks, N weights: N (R - 1) / R x 4 bytes out and in for gradients, where R is a power of two that
+              divides the lots (else some more, at most log2 L nodes a rank), and as much for weights
+
+What one rank alone does (reading and writing of the run's folder, the screen) rank 0 does, and tells the others. An error that all
+meet ends each in its own way; one that a rank meets alone ends all within seconds (`leaving`): the others wait for it, and would for ever.
+
+MPI is asked for where an environment tells that it started this process (STARTED); mpi4py is needed for that alone."""
+
+import logging
+import os
+import sys
+import time
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+
+from t0native.base.errors import ConfigError
+from t0native.base.interrupts import Terminated, write_to_stderr
+from t0native.base.showing import shown
+from t0native.base.threads import get_num_threads, set_num_threads
+from t0native.training.lots import add_tree, lots_of_rank
+
+__all__ = ["ALONE", "Alone", "Ranks", "settle_lots", "share_out", "started_ranks"]
+
+LOTS = 8  # of a run that several begin
+STARTED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK")  # of Hydra (MPICH, Intel) and PMI-2; Open MPI; PMIx
+LEAVING = 5.0  # seconds that a rank in error waits for the others to be in error too
+_TAGS = 1 << 15
+_started = None  # MPI starts a process once
+_excepthook = sys.excepthook
+
+
+def started_ranks():
+    """The Ranks of this process, or ALONE; ConfigError where MPI started it and mpi4py is missing."""
+    if not any(name in os.environ for name in STARTED) or os.environ.get("PMI_SIZE") == "1":
+        return ALONE
+    global _started
+    if _started is not None:
+        return _started
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise ConfigError(
+            f"MPI started this process ({next(name for name in STARTED if name in os.environ)} is set), but mpi4py cannot be imported "
+            f"({error}): pip install mpi4py mpich"
+        ) from None
+    _started = Ranks(MPI) if MPI.COMM_WORLD.size > 1 else ALONE
+    return _started
+
+
+def share_out(sizes, ranks):
+    """The owner of each of the tensors of these sizes: the largest first, each to who has least.
+
+    >>> share_out([5, 9, 4, 1], 2)
+    [1, 0, 1, 0]
+    """
+    loads, owners = [0] * ranks, [0] * len(sizes)
+    for i in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
+        owners[i] = loads.index(min(loads))
+        loads[owners[i]] += sizes[i]
+    return owners
+
+
+def settle_lots(settings, ranks, began, goes_on):
+    """The lots of a run: as told, as it began, or 8 where several ranks begin one; None for one process that says nothing.
+
+    began: the lots of the run that goes on, or None; goes_on: whether one does. ConfigError where several ranks cannot share it."""
+    lots = settings.lots or began
+    if ranks.size == 1 or lots is not None:
+        return lots
+    if goes_on:
+        raise ConfigError(
+            f"{settings.out}: the run began in one process without lots, and {ranks.size} cannot go on with it to the bit: go on in one, "
+            f"or begin anew with resume: never and lots: {LOTS}"
+        )
+    return LOTS
+
+
+class Alone:
+    """One process: what Ranks does, without anybody to tell."""
+
+    size, rank = 1, 0
+
+    def tell(self, value):
+        return value
+
+    def ask_first(self, call):
+        return call()
+
+    def meet(self, interrupts):
+        pass
+
+    def check_same(self, facts):
+        pass
+
+    def share_rows(self, model):
+        return model
+
+    def one_tells(self):
+        return nullcontext()
+
+    def leaving(self):
+        return nullcontext()
+
+
+ALONE = Alone()
+
+
+class Ranks:
+    """size: processes; rank: the number of this one. Threads of each, where nobody chose a number: the processors that it may use, by the
+    ranks that may use the same."""
+
+    def __init__(self, mpi):
+        self._mpi, self._comm, self._leaving = mpi, mpi.COMM_WORLD.Dup(), mpi.COMM_WORLD.Dup()
+        self.size, self.rank = self._comm.size, self._comm.rank
+        cores = sorted(os.sched_getaffinity(0))
+        sharing = self._comm.Split_type(mpi.COMM_TYPE_SHARED).allgather(cores).count(cores)
+        if sharing > 1 and get_num_threads() >= len(cores):  # which is so where nobody chose a number
+            set_num_threads(max(1, len(cores) // sharing))
+        sys.excepthook = self._end_all
+
+    @contextmanager
+    def one_tells(self):
+        """Inside, rank 0 alone logs: all know the same."""
+        logger = logging.getLogger("t0native")
+        told = self._tells if self.rank else None
+        if told:
+            logger.addFilter(told)
+        try:
+            yield
+        finally:
+            if told:
+                logger.removeFilter(told)
+
+    @staticmethod
+    def _tells(record):
+        return False
+
+    def ask_first(self, call):
+        """What rank 0's call() gives, in all ranks; or what it raises, of Exception, in all ranks."""
+        outcome = None
+        if self.rank == 0:
+            try:
+                outcome = call(), None
+            except Exception as error:
+                outcome = None, error
+        result, error = self.tell(outcome)
+        if error is not None:
+            raise error
+        return result
+
+    def meet(self, interrupts):
+        """A signal that any rank has kept is raised in all."""
+        number = self.most(interrupts.pending or 0)
+        interrupts.keep(number or None)
+        interrupts.check()
+
+    def share_rows(self, model):
+        """The model, whose `rank` and `generate` each rank does for some of the rows."""
+        return _SharedRows(model, self)
+
+    def tell(self, value):
+        """Rank 0's value, which pickles, in all ranks."""
+        return self._comm.bcast(value)
+
+    def most(self, number):
+        """The largest of all ranks' numbers."""
+        return self._comm.allreduce(number, self._mpi.MAX)
+
+    def gather(self, value):
+        """All ranks' values, in rank 0; None elsewhere."""
+        return self._comm.gather(value)
+
+    def all(self, value):
+        """All ranks' values, in all ranks."""
+        return self._comm.allgather(value)
+
+    def add(self, array):
+        """The array becomes the sum of all ranks', of which at each place one alone is not 0: exact."""
+        self._comm.Allreduce(self._mpi.IN_PLACE, array)
+        return array
+
+    def check_same(self, facts):
+        """ConfigError in all ranks where a fact {name: value} of one differs from rank 0's."""
+        everyone = self.all((self._mpi.Get_processor_name(), facts))
+        for rank, (host, theirs) in enumerate(everyone):
+            for name, value in everyone[0][1].items():
+                if theirs.get(name) != value:
+                    raise ConfigError(
+                        f"rank {rank} (on {host}): {name} {shown(theirs.get(name))}, rank 0 has {shown(value)}: all ranks must have the "
+                        "same package, files and settings"
+                    )
+
+    @contextmanager
+    def leaving(self):
+        """An error inside: where all ranks meet one, each goes on with its own. What one alone meets is told, and ends all of them: the
+        others would wait for it."""
+        try:
+            yield
+        except BaseException as error:
+            if not self._all_leave():
+                write_to_stderr(f"rank {self.rank} of {self.size} (on {self._mpi.Get_processor_name()}): {_words_of(error)}; all are ended")
+                self._comm.Abort(_code_of(error))
+            raise
+
+    def _all_leave(self):
+        """Whether the others come here too, soon."""
+        request, until = self._leaving.Ibarrier(), time.monotonic() + LEAVING
+        while not (done := request.Test()) and time.monotonic() < until:
+            time.sleep(0.01)
+        return done
+
+    def _end_all(self, kind, error, trace):
+        """Of an exception that ends this process."""
+        _excepthook(kind, error, trace)
+        self._comm.Abort(_code_of(error))
+
+    # ---- tensors ------------------------------------------------------------------------------------------------------
+
+    def finish_sums(self, tensors, nodes, lots, filled, block):
+        """Sums of all lots of the tensors that this rank owns, into block.
+
+        tensors: (owner, begin, end) of each tensor in a block [n_weights] of gradients;  nodes: LotSums.nodes of this rank;
+        filled: lots that have examples, the first ones;  block: of this rank."""
+        keys = [self._keys(lots, filled, rank) for rank in range(self.size)]
+        level = lots.bit_length() - 1
+        sends = [
+            self._comm.Isend(nodes[key][begin:end], owner, i % _TAGS)
+            for i, (owner, begin, end) in enumerate(tensors)
+            if owner != self.rank
+            for key in keys[self.rank]
+        ]
+        for i, (owner, begin, end) in enumerate(tensors):
+            if owner == self.rank:
+                parts = {key: nodes[key][begin:end] for key in keys[self.rank]}
+                for rank in range(self.size):
+                    for key in keys[rank] if rank != self.rank else ():
+                        parts[key] = np.empty(end - begin, np.float32)
+                        self._comm.Recv(parts[key], rank, i % _TAGS)
+                block[begin:end] = add_tree(parts, level)
+        self._mpi.Request.Waitall(sends)
+
+    def _keys(self, lots, filled, rank):
+        """Which nodes a rank has: the largest in its run of lots, in order."""
+        mine = lots_of_rank(lots, self.size, rank)
+        keys, at = [], mine.start
+        while at < min(mine.stop, filled):
+            level = 0
+            while at % (2 << level) == 0 and at + (2 << level) <= min(mine.stop, filled):
+                level += 1
+            keys.append((level, at >> level))
+            at += 1 << level
+        return keys
+
+    def spread(self, arrays, owners):
+        """Each array becomes its owner's, in all ranks."""
+        self._mpi.Request.Waitall([self._comm.Ibcast(array, owner) for array, owner in zip(arrays, owners)])
+
+    def collect(self, parts, whole):
+        """In rank 0 the arrays `whole`, one of each tensor, become their owners'. parts: (owner, this rank's array or None)."""
+        requests = []
+        for i, ((owner, part), place) in enumerate(zip(parts, whole if self.rank == 0 else parts)):
+            if owner == self.rank == 0:
+                place[:] = part
+            elif self.rank == 0:
+                requests.append(self._comm.Irecv(place, owner, i % _TAGS))
+            elif owner == self.rank:
+                requests.append(self._comm.Isend(part, 0, i % _TAGS))
+        self._mpi.Request.Waitall(requests)
+
+    def hand_out(self, parts, whole):
+        """The way back: each part becomes rank 0's array."""
+        requests = []
+        for i, ((owner, part), place) in enumerate(zip(parts, whole if self.rank == 0 else parts)):
+            if owner == self.rank == 0:
+                part[:] = place
+            elif self.rank == 0:
+                requests.append(self._comm.Isend(place, owner, i % _TAGS))
+            elif owner == self.rank:
+                requests.append(self._comm.Irecv(part, 0, i % _TAGS))
+        self._mpi.Request.Waitall(requests)
+
+
+def _code_of(error):
+    """The exit code of a program that an error ends."""
+    return error.code if isinstance(error, Terminated) else 130 if isinstance(error, KeyboardInterrupt) else 1
+
+
+def _words_of(error):
+    return "stopped" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+
+
+class _SharedRows:
+    """A model whose rows are shared out among ranks: each asks it about a run of them, and all get all answers, in order."""
+
+    def __init__(self, model, ranks):
+        self._model, self._ranks = model, ranks
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+    def rank(self, inputs, choices, **options):
+        mine = self._mine(len(inputs))
+        return self._join(self._model.rank(inputs[mine], choices[mine], **options) if inputs[mine] else [])
+
+    def generate(self, inputs, **options):
+        mine = self._mine(len(inputs))
+        return self._join(self._model.generate(inputs[mine], **options) if inputs[mine] else [])
+
+    def _mine(self, n):
+        return slice(n * self._ranks.rank // self._ranks.size, n * (self._ranks.rank + 1) // self._ranks.size)
+
+    def _join(self, answers):
+        return [answer for part in self._ranks.all(answers) for answer in part]

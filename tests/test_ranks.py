@@ -1,0 +1,320 @@
+"""Lots and ranks: sums on a tree, and processes under MPI that give the bits of one."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import lacking, needed
+
+import t0native as t0
+from t0native import _core
+from t0native.training.lots import LotSums, add_tree, cut_lots, lots_of_rank
+from t0native.training.lottrainer import LotTrainer
+from t0native.training.ranks import ALONE, share_out
+from t0native.training.trainer import Trainer
+
+OPTIONS = {"optimizer": "adafactor", "clip_norm": 1.0, "dropout": 0.1, "seed": 3, "threads": 1, "options": {}}
+HOW = "pip install mpi4py mpich"
+
+
+# ---- lots --------------------------------------------------------------------------------------------------------------
+
+
+def test_lots_are_runs_of_whole_examples():
+    draw = np.random.default_rng(0)
+    for _ in range(300):
+        examples, lots = int(draw.integers(1, 40)), 1 << int(draw.integers(0, 7))
+        lengths = [draw.integers(1, 50, examples) for _ in range(2)]
+        source, target = (np.concatenate([[0], np.cumsum(each)]) for each in lengths)
+        cuts = cut_lots(source, target, lots)
+        assert len(cuts) == lots and cuts[0][0] == 0 and cuts[-1][1] == examples
+        assert all(end == begin for (_, end), (begin, _) in zip(cuts, cuts[1:]))
+        filled = [begin < end for begin, end in cuts]
+        assert filled == sorted(filled, reverse=True) and sum(filled) == min(examples, lots)
+        if lots <= examples // 4:
+            tokens = [int((source + target)[end] - (source + target)[begin]) for begin, end in cuts]
+            assert max(tokens) <= sum(tokens) / lots + 2 * int(np.max(lengths[0] + lengths[1])) + 1
+
+
+def plain_tree(leaves):
+    """The same sums by the definition: pairs of neighbours, one that is alone stands for both."""
+    while len(leaves) > 1:
+        pairs = [leaves[i : i + 2] for i in range(0, len(leaves), 2)]
+        leaves = [pair[0] + pair[1] if len(pair) == 2 else pair[0] for pair in pairs]
+    return leaves[0]
+
+
+@pytest.mark.parametrize("lots, filled", [(1, 1), (2, 1), (2, 2), (8, 8), (8, 5), (16, 13), (64, 64), (64, 33)])
+def test_any_number_of_ranks_sums_the_same_tree(lots, filled):
+    draw = np.random.default_rng(lots + filled)
+    leaves = [draw.normal(size=7).astype(np.float32) for _ in range(filled)]
+    wanted = plain_tree(list(leaves))
+    for ranks in {1, 2, 3, 5, lots} - set(range(lots + 1, 6)):
+        nodes, most = {}, 0
+        for rank in range(ranks):
+            sums = LotSums(np.empty(7, np.float32), 7)
+            for _ in range(2):  # the second batch uses the blocks of the first
+                sums.begin()
+                for lot in lots_of_rank(lots, ranks, rank):
+                    if lot < filled:
+                        block = sums.block()
+                        block[:] = leaves[lot]
+                        sums.add(lot, block)
+            nodes |= sums.nodes
+            most = max(most, sums.peak)
+        assert (add_tree(dict(nodes), lots.bit_length() - 1) == wanted).all()
+        assert most <= max(1, lots.bit_length() - 1)
+
+
+def test_owners_have_about_as_much():
+    sizes = [1000, 1, 7, 300, 300, 300, 100]
+    owners = share_out(sizes, 3)
+    assert set(owners) == {0, 1, 2} and owners == share_out(sizes, 3)
+    loads = [sum(size for size, owner in zip(sizes, owners) if owner == rank) for rank in range(3)]
+    assert max(loads) == 1000 and min(loads) >= 400
+    assert share_out(sizes, 1) == [0] * 7
+
+
+# ---- shares of a batch -------------------------------------------------------------------------------------------------
+
+
+def batch_of(model, seed=0, examples=9):
+    draw = np.random.default_rng(seed)
+    arrays = []
+    for most in (12, 6):
+        lengths = draw.integers(1, most, examples)
+        arrays += [draw.integers(2, 100, lengths.sum()).astype(np.int32), np.concatenate([[0], np.cumsum(lengths)])]
+    return arrays
+
+
+@pytest.mark.parametrize("broadcast", [False, True])
+def test_shares_add_up_to_the_gradients_of_the_batch(broadcast):
+    model = t0.mini.new_model(0)
+    core = _core.Trainer(model.core, dropout=0.3, seed=5, broadcast_dropout=broadcast)
+    batch = batch_of(model)
+    loss = core.gradients(*batch, 4)[0]
+    whole = np.array(core.block())
+    assert core.share(*batch, 4, 0, 9) == loss and (core.block() == whole).all()
+    parts = [np.empty_like(whole) for _ in range(3)]
+    losses = [core.share(*batch, 4, begin, end, part) for (begin, end), part in zip([(0, 2), (2, 7), (7, 9)], parts)]
+    assert sum(losses) == pytest.approx(loss, rel=1e-12)
+    np.testing.assert_allclose(sum(part.astype(float) for part in parts), whole, rtol=0, atol=2e-6 * np.abs(whole).max())
+    assert core.norms() == pytest.approx([float((core.gradient(name).astype(float) ** 2).sum()) for name, _ in model.core.tensors()])
+
+
+def test_shares_refuse_what_is_no_part_of_the_batch():
+    model = t0.mini.new_model(0)
+    core, batch = _core.Trainer(model.core), batch_of(model)
+    for begin, end in [(0, 10), (3, 3), (5, 2)]:
+        with pytest.raises(ValueError, match=f"examples {begin} to {end} of a batch of 9: at least one, of the batch"):
+            core.share(*batch, 1, begin, end)
+    with pytest.raises(ValueError, match="examples -1 to 2: they count from 0"):
+        core.share(*batch, 1, -1, 2)
+    for out in (np.empty(3, np.float32), np.empty(len(core.block())), np.empty(2 * len(core.block()), np.float32)[::2], [1.0]):
+        with pytest.raises(ValueError, match="out: must be a writable float32 array of [0-9]+ numbers, one behind another"):
+            core.share(*batch, 1, 0, 2, out)
+    with pytest.raises(ValueError, match="norms: 2, must be those of [0-9]+ tensors"):
+        core.apply(0.1, 1, norms=[1.0, 2.0])
+    with pytest.raises(ValueError, match="elsewhere: there is no tensor 'x'"):
+        _core.Trainer(model.core, elsewhere=["x"])
+    with pytest.raises(t0.NumericError, match="step 3: the loss is not finite; all weights are finite, but too large for this batch"):
+        core.check_loss(float("inf"), 3)
+
+
+def test_one_lot_is_the_batch_and_more_are_near_it():
+    batches = [batch_of(None, seed) for seed in range(3)]
+    results = {}
+    for lots in (None, 1, 8, 64):
+        model = t0.mini.new_model(0)
+        trainer = Trainer(model, **OPTIONS) if lots is None else LotTrainer(model, lots=lots, **OPTIONS)
+        losses = []
+        for step, (a, b, c, d) in enumerate(batches, 1):
+            losses.append(trainer.gradients(t0.Ragged(a, b), t0.Ragged(c, d), step))
+            trainer.apply(0.01, step)
+        results[lots] = losses, {name: np.array(model.core.tensor(name)) for name, _ in model.core.tensors()}
+    assert results[1][0] == results[None][0]
+    assert all((results[1][1][name] == results[None][1][name]).all() for name in results[1][1])
+    for lots in (8, 64):
+        assert results[lots][0] == pytest.approx(results[None][0], rel=1e-4)
+
+
+def test_tensors_that_are_applied_elsewhere_keep_their_bits_and_have_no_state():
+    model = t0.mini.new_model(0)
+    names = [name for name, _ in model.core.tensors()]
+    whole, part = _core.Trainer(model.core), _core.Trainer(model.core, elsewhere=names[1::2])
+    assert part.state_sizes() == [0 if i % 2 else size for i, size in enumerate(whole.state_sizes())]
+    assert len(part.state()) == sum(part.state_sizes())
+    batch, before = batch_of(model), {name: np.array(model.core.tensor(name)) for name in names}
+    part.gradients(*batch, 1)
+    assert (part.norms()[1::2] == 0).all() and (part.norms()[::2] > 0).any()
+    norm = part.apply(0.1, 1, norms=np.ones(len(names)))
+    assert norm == pytest.approx(len(names) ** 0.5)
+    changed = [bool((model.core.tensor(name) != before[name]).any()) for name in names]
+    assert not any(changed[1::2]) and any(changed[::2])
+
+
+@pytest.mark.parametrize("value", [0, 3, 128, "8", True, 2.0])
+def test_lots_are_powers_of_two(value):
+    with pytest.raises(t0.ConfigError, match=r"lots .*: must be a power of two, at most 64"):
+        t0.train(t0.mini.new_model(0), t0.mini.training_tasks(["values"]), steps=1, lots=value)
+
+
+def test_a_run_goes_on_with_the_lots_it_began_with(tmp_path):
+    train = lambda model, **options: t0.train(
+        model, t0.mini.training_tasks(["values"]), batch_size=6, out=tmp_path, progress=False, **options
+    )
+    model = t0.mini.new_model(0)
+    train(model, steps=2, lots=4)
+    assert train(model, steps=3).steps == 3
+    with pytest.raises(t0.ConfigError, match="lots was 4, is 8"):
+        train(model, steps=4, lots=8)
+
+
+def test_one_process_is_no_ranks(monkeypatch):
+    from t0native.training import ranks
+
+    for name in ranks.STARTED:
+        monkeypatch.delenv(name, raising=False)
+    assert ranks.started_ranks() is ALONE
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(t0.ConfigError, match=r"MPI started this process \(OMPI_COMM_WORLD_SIZE is set\), but mpi4py cannot be imported"):
+        ranks.started_ranks()
+
+
+# ---- several processes -------------------------------------------------------------------------------------------------
+
+
+def start(ranks, out, options, *fault):
+    """The process of mpiexec, or of one rank without it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PMI", "OMPI", "HYDI", "MPI"))}
+    environment |= {"PYTHONPATH": str(Path(t0.__file__).parent.parent), "T0NATIVE_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, str(Path(__file__).with_name("ranked.py")), str(out), json.dumps(options), *fault]
+    if ranks > 1:
+        command = [mpiexec(), "-n", str(ranks), *command]
+    return subprocess.Popen(
+        command, cwd=out.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def mpiexec():
+    needed("mpi4py", HOW)
+    beside = Path(sys.executable).with_name("mpiexec")
+    return str(beside) if beside.exists() else shutil.which("mpiexec") or lacking(f"there is no mpiexec: {HOW}")
+
+
+def run(ranks, out, options, *fault):
+    """(exit code, stdout, stderr, seconds)"""
+    began, process = time.monotonic(), start(ranks, out, options, *fault)
+    try:
+        texts = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    return process.returncode, *texts, time.monotonic() - began
+
+
+def facts(out, step):
+    """What a run has left: its bytes, and its log without seconds."""
+    folder = out / "checkpoints" / f"step-{step:06d}"
+    log = re.sub(r'"seconds": [0-9.e+-]+', "", (out / "log.jsonl").read_text())
+    return (folder / "model.safetensors").read_bytes(), (folder / "trainer.safetensors").read_bytes(), log
+
+
+CASES = {
+    "adafactor": {"lots": 8, "batch_size": 16, "validate": True, "validate_every": 3},
+    "adamw": {"lots": 4, "batch_tokens": 300, "accumulate": 2, "optimizer": "adamw", "freeze": ["*layer_norm*"], "broadcast_dropout": True},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_ranks_give_the_bits_of_one_process(tmp_path, name):
+    options = CASES[name]
+    code, output, errors, _ = run(1, tmp_path / "one", options)
+    assert code == 0, errors
+    for ranks in (2, 3):
+        code, text, errors, _ = run(ranks, tmp_path / f"of-{ranks}", options)
+        assert code == 0, errors
+        assert sorted(text.split("\n"))[1:] == [output.strip().replace("0 ", f"{rank} ", 1) for rank in range(ranks)]
+        assert facts(tmp_path / f"of-{ranks}", 6) == facts(tmp_path / "one", 6)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_number_of_ranks(tmp_path):
+    options = CASES["adafactor"]
+    for ranks, steps in ((3, 2), (1, 4), (2, 6)):
+        code, _, errors, _ = run(ranks, tmp_path / "parts", options | {"steps": steps})
+        assert code == 0, errors
+    assert run(1, tmp_path / "whole", options)[0] == 0
+    of_parts, of_whole = facts(tmp_path / "parts", 6), facts(tmp_path / "whole", 6)
+    assert of_parts[:2] == of_whole[:2]
+
+
+@pytest.mark.slow
+def test_errors_of_one_rank_end_all_and_those_of_all_are_told_once(tmp_path):
+    code, _, errors, seconds = run(3, tmp_path / "fault", {"lots": 4, "batch_size": 8}, "error")
+    assert code != 0 and "rank 1 of 3 (on " in errors and "): RuntimeError: rank 1 has a fault; all are ended" in errors and seconds < 60
+    code, _, errors, seconds = run(2, tmp_path / "seed", {"lots": 4, "batch_size": 8}, "seed")
+    assert code != 0 and "): seed 99, rank 0 has 0: all ranks must have the same package, files and settings" in errors
+    assert not (tmp_path / "seed" / "checkpoints").exists()
+    code, _, errors, _ = run(3, tmp_path / "few", {"lots": 2, "batch_size": 8})
+    assert code != 0 and "3 ranks and 2 lots: a rank needs one at least; begin with lots=4" in errors
+
+
+@pytest.mark.slow
+def test_a_killed_rank_ends_all_and_the_last_checkpoint_is_whole(tmp_path):
+    options = {"lots": 4, "batch_size": 8, "checkpoint_every": 1}
+    code, _, _, seconds = run(2, tmp_path / "killed", options, "kill")
+    assert code != 0 and seconds < 60
+    assert run(2, tmp_path / "killed", options)[0] == 0
+    assert run(1, tmp_path / "whole", options)[0] == 0
+    assert facts(tmp_path / "killed", 6)[:2] == facts(tmp_path / "whole", 6)[:2]
+
+
+@pytest.mark.slow
+def test_sigterm_saves_in_all_ranks(tmp_path):
+    process = start(2, tmp_path / "run", {"lots": 4, "batch_size": 8, "steps": 500, "log_every": 1}, "slow")
+    log = tmp_path / "run" / "log.jsonl"
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not (log.exists() and log.stat().st_size):
+        time.sleep(0.05)
+    for child in ranks_of(process.pid):
+        os.kill(child, signal.SIGTERM)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert errors.count("stopped after step ") == 1 and (tmp_path / "run" / "checkpoints").exists()
+
+
+def ranks_of(pid):
+    """Processes of Python below one."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+            words = (path.parent / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if int(fields[3]) and any(word.endswith(b"ranked.py") for word in words) and b"python" in words[0]:
+            found.append((int(path.parent.name), int(fields[1])))
+    parents = {child: parent for child, parent in found}
+    return [child for child in parents if below(child, pid)]
+
+
+def below(child, ancestor):
+    while child > 1:
+        if child == ancestor:
+            return True
+        try:
+            child = int(Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            return False
+    return False
