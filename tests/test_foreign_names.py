@@ -9,7 +9,15 @@ import t0native as t0
 from t0native.base.foreign import ATTRIBUTES, KEYWORDS, Hinting, hint_keywords
 
 GOLDEN = Path(__file__).parent / "golden/foreign_names.txt"
-FUNCTIONS = {"train": t0.train, "evaluate": t0.evaluate, "predict": t0.predict, "read_csv": t0.read_csv, "generate": t0.Model.generate}
+FUNCTIONS = {
+    "train": t0.train,
+    "evaluate": t0.evaluate,
+    "predict": t0.predict,
+    "read_csv": t0.read_csv,
+    "read_rows": t0.read_rows,
+    "open_rows": t0.open_rows,
+    "generate": t0.Model.generate,
+}
 
 
 def cases():

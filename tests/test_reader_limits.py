@@ -277,11 +277,11 @@ def test_an_index_that_lies_beside_rows_is_not_believed(tmp_path):
         ):  # fmt: skip
             changed = np.array(numbers, "<i8")
             changed[4] = zlib.crc32(changed[5:])
-            index.write_bytes(b"T0ROWS3\n" + changed.tobytes())
+            index.write_bytes(b"T0ROWS4\n" + changed.tobytes())
             assert list(open_rows(path)) == expected
         rng = seeded(name)
         for _ in range(30):
-            index.write_bytes(change_bytes(rng, b"T0ROWS3\n" + sound.tobytes()))
+            index.write_bytes(change_bytes(rng, b"T0ROWS4\n" + sound.tobytes()))
             assert list(open_rows(path)) == expected
 
 

@@ -14,9 +14,10 @@ import t0native as t0
 from t0native.cli.main import main
 from t0native.data import diskrows
 from t0native.data.columns import RULES
-from t0native.data.csvrows import is_quoted, read_csv
+from t0native.data.csvrows import read_csv
 from t0native.data.datafolder import find_rows
 from t0native.data.datasetfacts import dataset_facts, types_of
+from t0native.data.dialects import is_quoted
 from t0native.data.frames import sequence_of
 from t0native.data.rows import read_rows
 from t0native.data.types import parse_types, read_types

@@ -29,7 +29,11 @@ def test_jsonl_rows_come_as_written(tmp_path):
         ("[1, 2]\n", "a.jsonl, line 1: a row must be an object {...}, this is a list: '[1, 2]'"),
         ("", "a.jsonl: no rows"),
         ("\n\n", "a.jsonl: no rows"),
-        (b'{"a": "\xff"}\n', "a.jsonl, line 1, byte 8: not UTF-8 (0xff)"),
+        (
+            b'{"a": "\xff"}\n',
+            "a.jsonl, line 1, byte 8 (offset 7 of the file): not UTF-8 (0xff); in Windows-1252, as Excel saves CSV, it would be "
+            "'{\"a\": \"ÿ\"}': iconv -f WINDOWS-1252 -t UTF-8 FOLDER/a.jsonl > a.utf8.jsonl, or in Python read_rows(..., encoding='cp1252')",
+        ),
         ("[" * 100_000, "a.jsonl, line 1: nested too deeply: more than 100 levels"),
         ('{"a": 1}\n{"a": ' + "9" * 5000 + "}\n", "a.jsonl, line 2: a number of more than 4300 digits; write it as a text"),
         ('{"a": 1,\n', "a.jsonl, line 1, column 9: not JSON (Expecting property name enclosed in double quotes): '{\"a\": 1,'"),
@@ -39,7 +43,7 @@ def test_broken_jsonl_names_file_and_line(tmp_path, content, message):
     path = write(tmp_path, "a.jsonl", content)
     with pytest.raises(t0.DataError) as error:
         read_jsonl(path)
-    assert str(error.value) == f"{tmp_path}/{message}"
+    assert str(error.value) == f"{tmp_path}/{message.replace('FOLDER', str(tmp_path))}"
 
 
 def test_csv_rows(tmp_path):

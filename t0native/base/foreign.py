@@ -38,6 +38,13 @@ _INPUTS = {
     "input_ids": "give the ids as inputs, the first argument",
     "texts": "give them as inputs, the first argument",
 }
+_TABLE = {
+    "sep": "say delimiter=",
+    "separator": "say delimiter=",
+    "dtype": 'say types={"label": "int"}',
+    "dtypes": 'say types={"label": "int"}',
+}
+
 KEYWORDS: dict[str, dict[str, str]] = {  # function -> {keyword: what to do}
     "Model.from_pretrained": {
         "torch_dtype": 'say dtype="float32", "bfloat16" or "int8"',
@@ -165,11 +172,9 @@ KEYWORDS: dict[str, dict[str, str]] = {  # function -> {keyword: what to do}
         "skip_special_tokens": "say skip_special=",
         "clean_up_tokenization_spaces": "leave it out, nothing is cleaned up",
     },
-    "read_csv": {
-        "sep": "say delimiter=",
-        "dtype": 'say types={"label": "int"}',
-        "encoding": "write the file as UTF-8: iconv -t UTF-8 FILE > NEW",
-    },
+    "read_csv": _TABLE,
+    "read_rows": _TABLE,
+    "open_rows": _TABLE,
 }  # fmt: skip
 
 _MODEL_FOLDER = 'Model.from_pretrained("folder or hub name")'

@@ -121,11 +121,11 @@ class _Column:
 
 
 class Columns:
-    """The columns of a table of texts under some Types (types.py). place: the file, for errors."""
+    """The columns of a table of texts under some Types (types.py). place: the file, for errors.  said: of it besides, or ""."""
 
-    def __init__(self, place, names, types):
+    def __init__(self, place, names, types, said=""):
         types.check_fields(place, names)
-        self.place, self.names, self.types = place, list(names), types
+        self.place, self.names, self.types, self._said = place, list(names), types, [said] if said else []
         self._columns = [_Column(name, types.told.get(name)) for name in names]
 
     def look(self, rows, lines):
@@ -152,7 +152,7 @@ class Columns:
 
     def tell(self, decided):
         """Logs the line about what was converted; nothing where nothing was."""
-        made = [f"{named(column.name)} {about['said']}" for column, about in zip(self._columns, decided) if about["said"]]
+        made = self._said + [f"{named(column.name)} {about['said']}" for column, about in zip(self._columns, decided) if about["said"]]
         tell(self.place, made, sum(about["blanks"] for about in decided), [about["note"] for about in decided if about["note"]])
 
 

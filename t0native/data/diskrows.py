@@ -2,8 +2,8 @@
 
     DATA.jsonl         one object a line; blank lines are passed over
     DATA.csv, .tsv     the first line has the field names; a row may have quoted line ends; blank lines are passed over
-    .DATA.jsonl.rows   "T0ROWS3\n", then int64 little-endian: size and time (ns) of DATA.jsonl, n, k, CRC-32 of what follows; k times
-                       eight bytes, of a CSV file what its columns are, by all rows, under which types, and whether it is quoted:
+    .DATA.jsonl.rows   "T0ROWS4\n", then int64 little-endian: size and time (ns) of DATA.jsonl, n, k, CRC-32 of what follows; k times
+                       eight bytes, of a CSV file what its columns are, by all rows, under which types, and how it is written:
                        JSON, filled up with spaces; and n + 1 offsets: where each row begins, and the end of the file
     DATA.parquet       arrowrows.py
     several of them    shards of one table, one after the other
@@ -30,16 +30,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from t0native.base.errors import DataError
+from t0native.base.errors import ConfigError, DataError
 from t0native.base.files import make_folder, replacing
+from t0native.base.foreign import hint_keywords
 from t0native.base.jsontext import json_text, parse_json
 from t0native.base.showing import named, shown
 from t0native.data.arrowrows import ParquetRows, parquet_bytes
 from t0native.data.columns import Columns
-from t0native.data.csvrows import blocks_of, csv_cells, csv_records, is_quoted, long_cells
+from t0native.data.csvrows import blocks_of, csv_records, dialect_of
+from t0native.data.dialects import TABLES, Dialect, csv_cells, long_cells
 from t0native.data.distributed import BESIDE, convert_row, holds_many
 from t0native.data.lines import parse_object, text_lines
-from t0native.data.rows import DELIMITERS, files_at, read_files
+from t0native.data.rows import files_at, read_files
 from t0native.data.types import read_types, types_of_rows
 from t0native.data.unpacking import ending_of
 
@@ -50,11 +52,11 @@ if TYPE_CHECKING:  # of annotations alone
 
 __all__ = ["DiskRows", "JoinedRows", "open_rows", "rows_at"]
 
-MAGIC = b"T0ROWS3\n"
+MAGIC = b"T0ROWS4\n"
 HEADER = len(MAGIC) + 5 * 8
 BIG = 16 << 20  # bytes of a file
 _RUN = 1 << 20  # offsets compared at once
-_ON_DISK = (".jsonl", ".ndjson", ".parquet", *DELIMITERS)
+_ON_DISK = (".jsonl", ".ndjson", ".parquet", *TABLES)
 _CHANGED = "{}: changed since it was opened, so its rows are not those that were promised; open it again"
 
 
@@ -79,10 +81,10 @@ class _JsonLines:
     def prepare(self, file, about):
         """Before rows are read. about: as scan gave it."""
 
-    def row(self, data, number=None):
-        """The row at the beginning of these bytes; DataError where it is none. number: of its line, where that is known."""
+    def row(self, data, number=None, at=0):
+        """The row at the beginning of these bytes; DataError where it is none. number, at: of its line and first byte, where known."""
         line = data[: data.find(b"\n") + 1 or len(data)]  # blank lines may follow
-        ((number, text),) = text_lines(self.path, [line], number or 2)  # of the first one the byte order mark is gone already
+        ((number, text),) = text_lines(self.path, [line], number or 2, at)  # of the first one the byte order mark is gone already
         row = parse_object(self.path, number, text)
         for name, told in self._told.items():
             try:
@@ -98,16 +100,15 @@ class _CsvRows:
     """As _JsonLines, of a CSV file."""
 
     def __init__(self, path, types, delimiter, dataset):
-        self.path, self.delimiter, self._types, self._dataset = path, delimiter, types, dataset
-        self.key = types.key
+        self.path, self._delimiter, self._types, self._dataset = path, delimiter, types, dataset
+        self.key = types.key if delimiter is None else [*types.key, delimiter]
 
-    def _records(self, lines, quoted):
-        return csv_records(self.path, text_lines(self.path, lines), self.delimiter, quoted)
+    def _records(self, lines, dialect):
+        return csv_records(self.path, text_lines(self.path, lines), dialect)
 
     def scan(self, file):
         offsets, at = array.array("q"), 0
-        quoted = is_quoted(text for _, text in text_lines(self.path, file)) if self.delimiter == "\t" else True
-        file.seek(0)
+        dialect = dialect_of(self.path, self._delimiter)
 
         def lines():
             nonlocal at
@@ -125,7 +126,7 @@ class _CsvRows:
 
         columns = None
         with long_cells():
-            records = self._records(lines(), quoted)
+            records = self._records(lines(), dialect)
             _, names = next(records)
             for rows, numbers in blocks_of(placed(records)):
                 if columns is None:
@@ -134,21 +135,21 @@ class _CsvRows:
                 columns.look(rows, numbers)
         offsets.append(at)
         is_raw = columns is not None and columns.types is not self._types
-        return offsets, {"quoted": quoted, "raw": is_raw, "types": self.key, "columns": columns.decide() if columns else []}
+        return offsets, {"dialect": list(dialect), "raw": is_raw, "types": self.key, "columns": columns.decide() if columns else []}
 
     def prepare(self, file, about):
         file.seek(0)
-        self._quoted = about["quoted"]
+        self._dialect = dialect = Dialect(*about["dialect"])
         with long_cells():
-            _, self._names = next(self._records(file, self._quoted))
-        columns = Columns(self.path, self._names, self._types.of_raw_form() if about["raw"] else self._types)
+            _, self._names = next(self._records(file, dialect))
+        columns = Columns(self.path, self._names, self._types.of_raw_form() if about["raw"] else self._types, dialect.said)
         columns.tell(about["columns"])
         self._converters = columns.converters(about["columns"])
 
-    def row(self, data, number=None):
+    def row(self, data, number=None, at=0):
         try:
             with long_cells():
-                cells = next(csv_cells(io.StringIO(data.decode("utf-8"), newline="\n"), self.delimiter, self._quoted))
+                cells = next(csv_cells(io.StringIO(data.decode("utf-8"), newline="\n"), self._dialect.delimiter, self._dialect.quoted))
             for i, convert in self._converters:
                 cells[i] = convert(cells[i])
             return dict(zip(self._names, cells, strict=True))
@@ -159,10 +160,10 @@ class _CsvRows:
 class DiskRows:
     """Rows of a JSON Lines or CSV file by number, each read and parsed when asked for, from any thread; see `open_rows`."""
 
-    def __init__(self, path, dataset=None, index=None, types=None):
+    def __init__(self, path, dataset=None, index=None, types=None, delimiter=None):
         self.path, self.dataset = Path(path), dataset
-        types, delimiter = read_types(types, dataset), DELIMITERS.get(self.path.suffix.lower())
-        self._form = _JsonLines(path, types) if delimiter is None else _CsvRows(path, types, delimiter, dataset)
+        types, is_table = read_types(types, dataset), self.path.suffix.lower() in TABLES
+        self._form = _CsvRows(path, types, delimiter, dataset) if is_table else _JsonLines(path, types)
         self._file = open(path, "rb")
         weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()
@@ -194,7 +195,7 @@ class DiskRows:
         try:
             row = self._form.row(data)
         except DataError:
-            row = self._form.row(data, self._line_at(start))  # which tells it with the line, that is counted only now
+            row = self._form.row(data, self._line_at(start), start)  # which tells it with the line, that is counted only now
         return convert_row(self.dataset, row, self.path)
 
     def _facts_now(self):
@@ -232,13 +233,19 @@ class JoinedRows:
         return self._parts[part][i - (self._ends[part - 1] if part else 0)]
 
 
+@hint_keywords
 def open_rows(
-    path: PathName, dataset: str | None = None, index: PathName | None = None, types: Mapping[str, str] | str | None = None
+    path: PathName,
+    dataset: str | None = None,
+    index: PathName | None = None,
+    types: Mapping[str, str] | str | None = None,
+    *,
+    delimiter: str | None = None,
 ) -> RowSequence:
     """The rows of a file, left on the disk: a sequence of dicts, for files that do not fit in memory. By the ending: CSV (.csv, .tsv),
     Parquet, Arrow and Feather (.parquet, .arrow, .feather: by pyarrow), else JSON Lines.
 
-    dataset, types: as `read_rows`'; piqa and cos_e, of which a part stands in another file, are refused, and packed files.
+    dataset, types, delimiter: as `read_rows`'; piqa and cos_e, of which a part stands in another file, are refused, and packed files.
     index: folder of the index, or of a Parquet file's copy; beside the data unless given. A broken row is a DataError with file and
     line, of JSON Lines when it is asked for, else at once; so is an empty file; OSError where the file cannot be opened.
 
@@ -253,9 +260,11 @@ def open_rows(
     ending, packing = ending_of(path)
     if packing:
         raise DataError(f"{path}: packed, so its rows cannot be left on the disk: unpack it, or read it into memory by read_rows")
+    if delimiter is not None and ending not in TABLES:
+        raise ConfigError(f"delimiter {shown(delimiter)}: of CSV and TSV files alone, {path} is {ending or 'another'}")
     if ending in (".arrow", ".feather"):  # mapped
         return read_files([path], dataset, types)
-    return (ParquetRows if ending == ".parquet" else DiskRows)(path, dataset, index, types)
+    return ParquetRows(path, dataset, index, types) if ending == ".parquet" else DiskRows(path, dataset, index, types, delimiter)
 
 
 def rows_at(path, dataset=None, types=None, split=None):
@@ -265,7 +274,7 @@ def rows_at(path, dataset=None, types=None, split=None):
     files = list(map(Path, path)) if isinstance(path, (list, tuple)) else files_at(path, split)
     endings = {ending_of(file) for file in files}
     ending, packing = endings.pop()
-    on_disk = not endings and not packing and ending in _ON_DISK and (len(files) == 1 or ending not in DELIMITERS)
+    on_disk = not endings and not packing and ending in _ON_DISK and (len(files) == 1 or ending not in TABLES)
     if dataset in BESIDE or not on_disk or not all(file.is_file() for file in files):
         return read_files(files, dataset, types)
     size = sum(parquet_bytes(file) if ending == ".parquet" else file.stat().st_size for file in files)
@@ -329,9 +338,16 @@ def _is_about(about):
     """Whether a value is such as `scan` gives."""
     if about is None:
         return True
-    told = isinstance(about, dict) and all(type(about.get(name)) is bool for name in ("quoted", "raw")) and "types" in about
+    told = isinstance(about, dict) and _is_dialect(about.get("dialect")) and type(about.get("raw")) is bool and "types" in about
     columns = about.get("columns") if told else None
     return isinstance(columns, list) and all(
         isinstance(column, dict) and all(isinstance(column.get(name, ...), kinds) for name, kinds in _OF_A_COLUMN.items())
         for column in columns
     )
+
+
+def _is_dialect(values):
+    if not isinstance(values, list) or [type(value) for value in values] != [str, bool, int, str]:
+        return False
+    delimiter, _, header, said = values
+    return len(delimiter) == 1 and delimiter not in '"\r\n\0' and header in (1, 2) and said.isprintable() and len(said) <= 300

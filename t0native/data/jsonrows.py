@@ -27,9 +27,9 @@ INSIDE = ("data", "rows", "examples", "instances", "items")
 _FORMS = 'or {"data": [objects]}, or columns {"text": ["a"], "label": [0]}; for one object a line name the file .jsonl'
 
 
-def read_json(path: PathName) -> list[dict[str, Any]]:
-    """The rows of a JSON file, in one of the forms above, a list of dicts. DataError names file and element."""
-    lines = list(lines_of(path))
+def read_json(path: PathName, *, encoding: str = "utf-8") -> list[dict[str, Any]]:
+    """The rows of a JSON file, in one of the forms above, a list of dicts. encoding: as `read_csv`'s. DataError names file and element."""
+    lines = list(lines_of(path, encoding))
     if _are_json_lines(path, lines):
         return require_rows(path, [parse_object(path, number, line) for number, line in lines if line.strip()])
     content = parse_example("".join(line for _, line in lines), path)

@@ -3,15 +3,19 @@ and column. A name that stands twice in a row is an error wherever rows are read
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
+import shlex
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from t0native.base.errors import DataError
+from t0native.base.errors import ConfigError, DataError
 from t0native.base.jsontext import MAX_DEPTH, is_too_deep
-from t0native.base.showing import shown
-from t0native.data.unpacking import open_unpacked
+from t0native.base.showing import printable, shown
+from t0native.data.unpacking import TEXT_ENDINGS, ending_of, open_unpacked, rows_ending
 
 if TYPE_CHECKING:  # of annotations alone
     from collections.abc import Iterator
@@ -22,16 +26,16 @@ if TYPE_CHECKING:  # of annotations alone
 __all__ = ["kind_of", "lines_of", "parse_example", "parse_object", "read_jsonl", "require_distinct", "require_rows", "text_lines"]
 
 
-def read_jsonl(path: PathName) -> list[dict[str, Any]]:
-    """The objects of a JSON Lines file, a list of dicts. Blank lines are passed over. DataError with file, line and column
-    for what is no JSON object in UTF-8, and for an empty file; OSError where it cannot be opened.
+def read_jsonl(path: PathName, *, encoding: str = "utf-8") -> list[dict[str, Any]]:
+    """The objects of a JSON Lines file, a list of dicts. Blank lines are passed over. encoding: as `read_csv`'s. DataError with file, line
+    and column for what is no JSON object, and for an empty file; OSError where it cannot be opened.
 
     >>> rows = t0.read_jsonl(Path(t0.__file__).parent / "mini/heldout/rows/inference.jsonl")
     >>> len(rows), sorted(rows[0])
     (500, ['hypothesis', 'label', 'premise'])
     """
     rows = []
-    for number, line in lines_of(path):
+    for number, line in lines_of(path, encoding):
         if line.strip():
             rows.append(parse_object(path, number, line))
     return require_rows(path, rows)
@@ -91,22 +95,61 @@ def parse_object(path, number, line):
     return row
 
 
-def lines_of(path: PathName) -> Iterator[tuple[int, str]]:
-    """(number from 1, text with its end) of each line; a leading byte order mark is dropped, broken UTF-8 is told."""
+def lines_of(path: PathName, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    """(number from 1, text with its end) of each line; a leading byte order mark is dropped, what is no text in this encoding is told.
+    ConfigError for an encoding that Python has not."""
+    is_utf8 = _codec(encoding) == "utf-8"
     with open_unpacked(path) as file:
-        yield from text_lines(path, file)
+        yield from text_lines(path, file) if is_utf8 else _decoded_lines(path, file, encoding)
 
 
-def text_lines(path, lines, first=1):
-    """(number, text) of an iterable of a file's lines as bytes, from line `first` on; as `lines_of`."""
+def _codec(encoding):
+    """Python's own name of an encoding of texts."""
+    try:
+        codec = codecs.lookup(encoding)
+    except (LookupError, TypeError, ValueError):
+        codec = None
+    if codec is None or not getattr(codec, "_is_text_encoding", True):
+        raise ConfigError(f"encoding {shown(encoding)}: must be one that Python has, as 'utf-8', 'cp1252', 'latin-1' or 'utf-16'")
+    return "utf-8" if codec.name == "utf-8-sig" else codec.name
+
+
+def _decoded_lines(path, file, encoding):
+    number = 0
+    try:
+        with io.TextIOWrapper(file, encoding, newline="\n") as texts:
+            for number, text in enumerate(texts, 1):
+                yield number, text.removeprefix("\ufeff") if number == 1 else text
+    except UnicodeError as error:
+        what = printable(str(error))
+        raise DataError(f"{path}, behind line {number}: not {encoding} ({what}); name the encoding that it is written in") from None
+
+
+def text_lines(path, lines, first=1, at=0):
+    """(number, text) of an iterable of a file's lines as bytes, from line `first` on, which begins at byte `at`; as `lines_of`."""
     for number, line in enumerate(lines, first):
         if number == 1 and (line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in line):
             raise DataError(f"{path}, line 1: UTF-16, or no text; write it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW")
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise DataError(f"{path}, line {number}, byte {error.start + 1}: not UTF-8 (0x{line[error.start]:02x})") from None
+            place = f"{path}, line {number}, byte {error.start + 1} (offset {at + error.start:,} of the file)"
+            raise DataError(f"{place}: not UTF-8 (0x{line[error.start]:02x}){_as_excel_has_it(path, line, error.start)}") from None
+        at += len(line)
         yield number, text.removeprefix("\ufeff") if number == 1 else text
+
+
+def _as_excel_has_it(path, line, at):
+    """The end of the message about a line that is no UTF-8: what it would be in the encoding of Western Windows, where it can be that, and
+    the remedy."""
+    is_file = str(path) != "standard input" and not ending_of(path)[1]
+    old, new = (shlex.quote(str(name)) for name in (path, f"{Path(path).stem}.utf8{Path(path).suffix}")) if is_file else ("FILE", "NEW")
+    try:
+        around = line[max(0, at - 12) : at + 12].decode("cp1252").strip()
+    except UnicodeDecodeError:
+        return f"; write it as UTF-8: iconv -f ENCODING -t UTF-8 {old} > {new}"
+    told = f"; in Windows-1252, as Excel saves CSV, it would be {shown(around)}: iconv -f WINDOWS-1252 -t UTF-8 {old} > {new}"
+    return told + (", or in Python read_rows(..., encoding='cp1252')" if rows_ending(path) in TEXT_ENDINGS else "") if is_file else told
 
 
 def require_rows(path, rows):

@@ -9,47 +9,64 @@ Errors are DataError with the file and the line; a file that cannot be opened is
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from t0native.base.errors import DataError
+from t0native.base.errors import ConfigError, DataError
+from t0native.base.foreign import hint_keywords
 from t0native.base.places import what_is
 from t0native.base.showing import shown
 from t0native.data.arrowrows import read_arrow
 from t0native.data.csvrows import read_csv, read_csv_files
+from t0native.data.dialects import TABLES
 from t0native.data.distributed import convert_rows
 from t0native.data.frames import columns_of, convert_told, rows_of, sequence_of
 from t0native.data.jsonrows import read_json
 from t0native.data.layouts import files_in, find_split
-from t0native.data.lines import lines_of, parse_example, read_jsonl
+from t0native.data.lines import kind_of, lines_of, parse_example, read_jsonl
 from t0native.data.types import read_types
 from t0native.data.unpacking import ARROW_ENDINGS, PACKINGS, ROW_ENDINGS, rows_ending
 
 if TYPE_CHECKING:  # of annotations alone
     from collections.abc import Iterable, Mapping
 
-    from t0native.base.annotations import PathName, RowSequence
+    from t0native.base.annotations import PathName, Rows, RowSequence
 
 __all__ = [
     "columns_of", "files_at", "lines_of", "parse_example", "read_csv", "read_files", "read_json", "read_jsonl", "read_rows",
     "rows_of", "sequence_of",
 ]  # fmt: skip
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
-def read_rows(path: PathName, dataset: str | None = None, types: Mapping[str, str] | str | None = None) -> RowSequence:
+@hint_keywords
+def read_rows(
+    path: PathName | Rows,
+    dataset: str | None = None,
+    types: Mapping[str, str] | str | None = None,
+    *,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> RowSequence:
     """The rows of a file, read by its ending, or of a folder with one table in it, as the hub or `save_to_disk` leave them; in a folder of
-    several, "FOLDER/validation" names one.
+    several, "FOLDER/validation" names one. Of a data frame, a table, columns or other rows that Python holds: those, as Task takes them.
 
     dataset: "super_glue/wsc.fixed", ...: rows in its distributed form are converted to its public columns, and its features have
     their types.  types: what fields are, {"label": "int"}, "text" or "0.1.0" (the head of types.py); a line of the logger "t0native" tells
     what a CSV file's columns, or a data frame's gaps, were converted into.
+    delimiter: what divides the fields of CSV files, as `read_csv`'s.  encoding: what CSV and JSON files are written in; UTF-8 unless given.
     DataError for an unknown ending, for a folder that is not one table, and as `read_jsonl` and `read_csv`.
 
-    >>> len(t0.read_rows(Path(t0.__file__).parent / "mini/heldout/rows/sense.jsonl"))
-    500
+    >>> len(t0.read_rows(Path(t0.__file__).parent / "mini/heldout/rows/sense.jsonl")), t0.read_rows({"text": ["Tea."], "label": [1]})
+    (500, [{'text': 'Tea.', 'label': 1}])
     """
-    return read_files(files_at(path), dataset, types)
+    if isinstance(path, (str, PathLike)):
+        return read_files(files_at(path), dataset, types, delimiter, encoding)
+    for name, value in (("delimiter", delimiter), ("encoding", encoding)):
+        if value is not None:
+            raise ConfigError(f"{name} {shown(value)}: of files alone; these rows are {kind_of(path)}")
+    rows = sequence_of(path, "rows", dataset, types)
+    return rows if dataset is None else convert_rows(dataset, rows, "rows")
 
 
 def files_at(path: PathName, split: str | None = None) -> list[Path]:
@@ -71,20 +88,30 @@ def _one_of(folder, split, ways):
     return ways[0]
 
 
-def read_files(files: Iterable[PathName], dataset: str | None = None, types: Mapping[str, str] | str | None = None) -> RowSequence:
+def read_files(
+    files: Iterable[PathName],
+    dataset: str | None = None,
+    types: Mapping[str, str] | str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> RowSequence:
     """The rows of the files of one table, all of one kind, as `read_rows`."""
     files, types = list(map(Path, files)), read_types(types, dataset)
     kinds = {_ending(path) for path in files}
     if len(kinds) > 1:
         raise DataError(f"{files[0]} and {files[1]}: files of one table must be of one kind, these are {', '.join(sorted(kinds))}")
-    kind = kinds.pop()
-    if kind in DELIMITERS:
-        rows = read_csv_files(files, DELIMITERS[kind], types, dataset)
+    kind, read_as = kinds.pop(), {} if encoding is None else {"encoding": encoding}
+    if delimiter is not None and kind not in TABLES:
+        raise ConfigError(f"delimiter {shown(delimiter)}: of CSV and TSV files alone, {files[0]} is {kind}")
+    if read_as and kind in ARROW_ENDINGS:
+        raise ConfigError(f"encoding {shown(encoding)}: of files of text alone, {files[0]} is {kind}")
+    if kind in TABLES:
+        rows = read_csv_files(files, delimiter, types, dataset, **read_as)
     elif kind in ARROW_ENDINGS:
         rows = read_arrow(files, types, dataset)
     else:
         read = read_json if kind == ".json" else read_jsonl
-        rows = convert_told(files[0], [row for path in files for row in read(path)], types)
+        rows = convert_told(files[0], [row for path in files for row in read(path, **read_as)], types)
     return rows if dataset is None else convert_rows(dataset, rows, files[0])
 
 

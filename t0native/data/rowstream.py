@@ -22,11 +22,12 @@ from t0native.base.errors import DataError
 from t0native.base.places import what_is
 from t0native.base.showing import shown
 from t0native.data.arrowrows import iter_parquet
-from t0native.data.csvrows import blocks_of, csv_records, long_cells, look_through
+from t0native.data.csvrows import blocks_of, csv_records, look_through
+from t0native.data.dialects import TABLES, long_cells
 from t0native.data.distributed import BESIDE, COLUMNS
 from t0native.data.forms import FORMS
 from t0native.data.lines import lines_of, parse_object, text_lines
-from t0native.data.rows import DELIMITERS, files_at, read_files
+from t0native.data.rows import files_at, read_files
 from t0native.data.types import read_types
 from t0native.data.unpacking import ROW_ENDINGS, ending_of, rows_ending
 
@@ -87,8 +88,8 @@ def _stream_files(files, ending, dataset, types):
         return RowStream(str(files[0]), _count(files), lambda: _text_rows(files))
     if simple and ending in (".jsonl", ".ndjson"):
         return RowStream(str(files[0]), _count(files), lambda: _json_rows(files, told))
-    if simple and ending in DELIMITERS:
-        return _stream_csv(files, DELIMITERS[ending], told)
+    if simple and ending in TABLES:
+        return _stream_csv(files, TABLES[ending], told)
     if simple and ending == ".parquet" and len(files) == 1 and not ending_of(files[0])[1]:
         total, start = iter_parquet(files[0], told)
         return RowStream(str(files[0]), total, start)
@@ -167,18 +168,18 @@ def _told_value(path, number, row, name, told):
 # ---- tables -----------------------------------------------------------------------------------------------------------
 
 
-def _stream_csv(files, delimiter, types):
+def _stream_csv(files, presumed, types):
     total = 0
 
     def count(rows):
         nonlocal total
         total += len(rows)
 
-    columns, converters, quoted = look_through(files, delimiter, types, None, count)
+    columns, converters, dialects = look_through(files, None, types, None, count, presumed=presumed)
 
     def start():
-        for file, marks in zip(files, quoted):
-            for rows in _blocks(file, delimiter, marks):
+        for file, dialect in zip(files, dialects):
+            for rows in _blocks(file, dialect):
                 for cells in rows:
                     for i, convert in converters:
                         cells[i] = convert(cells[i])
@@ -187,9 +188,9 @@ def _stream_csv(files, delimiter, types):
     return RowStream(str(files[0]), total, start)
 
 
-def _blocks(file, delimiter, quoted):
+def _blocks(file, dialect):
     """Blocks of rows; csv's limit of a cell, which is the process's, is raised only while one is read."""
-    records = csv_records(file, lines_of(file), delimiter, quoted)
+    records = csv_records(file, lines_of(file), dialect)
     blocks = blocks_of(itertools.islice(records, 1, None))
     while True:
         with long_cells():

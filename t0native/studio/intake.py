@@ -80,7 +80,7 @@ def _rows(kind, source, types):
             first += len(batch)
         return
     if kind in ("csv", "tsv"):
-        yield from read_csv(source, "," if kind == "csv" else "\t", types)
+        yield from read_csv(source, None if kind == "csv" else "\t", types)
     else:
         yield from {"jsonl": read_jsonl, "json": read_json}[kind](source)
 

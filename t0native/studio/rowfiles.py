@@ -204,7 +204,7 @@ def _quick_count(path):
             with open(path, "rb") as file:
                 return sum(not line.isspace() for line in file)
         if kind in (".csv", ".tsv") and size <= MAX_COUNTED_CELLS:
-            return count_csv_rows(path, "," if kind == ".csv" else "\t")
+            return count_csv_rows(path)
     except (OSError, ValueError):
         pass  # whoever opens the file is told
     return None
