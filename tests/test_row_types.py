@@ -376,14 +376,16 @@ def test_types_of_lists_and_of_json_lines(tmp_path):
 def test_columns_and_splits_are_told_apart():
     assert sequence_of({"text": ("a", "b"), "spans": [[1], [2]]}) == [{"text": "a", "spans": [1]}, {"text": "b", "spans": [2]}]
     assert sequence_of({"text": ["a"], "who": [{"name": "Ann"}]}) == [{"text": "a", "who": {"name": "Ann"}}]
-    for splits in (
-        {"train": [{"a": 1}], "test": [{"a": 2}]},
-        {"train": [], "test": []},
-        {"a": [1], "b": [1, 2]},
-        {"text": "abc"},
-        {"text": b"abc"},
+    for splits, told in (
+        ({"train": [{"a": 1}], "test": [{"a": 2}]}, "a mapping, not rows; choose one of its parts: train, test"),
+        ({"train": [], "test": []}, "a mapping, not rows; choose one of its parts"),
+        ({"train": [{"a": 1}], "test": [{"a": 2}, {"a": 3}]}, "a mapping, not rows; choose one of its parts"),
+        ({"a": [1], "b": [1, 2]}, "columns of different lengths: 'a' 1, 'b' 2"),
+        ({"text": "abc", "label": 1}, r"one row, with the fields text, label; put it into a list: \[row\]"),
+        ({"text": b"abc"}, "one row, with the fields text; put it"),
+        ({0: {"text": "abc"}}, r"a mapping of rows; list\(rows.values\(\)\) is a list of them"),
     ):
-        with pytest.raises(t0.DataError, match="a mapping, not rows; choose one of its parts"):
+        with pytest.raises(t0.DataError, match=told):
             sequence_of(splits)
     assert find_rows({"mine": {"text": ["a"], "label": [1]}}, "mine", None, "test")() == [{"text": "a", "label": 1}]
     assert find_rows({"mine": {"train": [{"a": 1}]}}, "mine", None, "test") is None

@@ -191,7 +191,11 @@ def test_columns_with_hyphens_serve_as_underscores():
             'collection["super_glue", "rte"]',
         ),
         ((rows_of(1), "*"), t0.ConfigError, "task 't': prompts '*' needs dataset=\"dataset/subset\""),
-        (([["no mapping"]], {"p": yes_no()}), t0.DataError, "task 't', row 0: a row must be a mapping of fields, is list"),
+        (
+            ([["no mapping"]], {"p": yes_no()}),
+            t0.DataError,
+            "task 't', row 0: a row must be a mapping of fields, is list; dict(zip(names, row)) names its values",
+        ),
         (([rows_of(1)[0] | {3: "x"}], {"p": yes_no()}), t0.DataError, "task 't', row 0: the field name 3 is int, must be text"),
     ],
 )

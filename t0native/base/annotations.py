@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,10 @@ class RowSequence(Protocol):
     """What reading gives: rows by number, one after the other."""
 
     def __len__(self) -> int: ...
-    def __getitem__(self, i: int, /) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, i: SupportsIndex, /) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, i: slice, /) -> Sequence[dict[str, Any]]: ...
     def __iter__(self) -> Iterator[dict[str, Any]]: ...
 
 

@@ -28,6 +28,7 @@ from t0native.data.arrowcolumns import ArrowColumns
 from t0native.data.distributed import convert_row
 from t0native.data.layouts import name_of
 from t0native.data.lines import require_distinct, require_rows
+from t0native.data.numbered import NumberedRows
 from t0native.data.types import types_of_rows
 from t0native.data.unpacking import ending_of, open_unpacked, rows_ending
 
@@ -42,7 +43,7 @@ ARROW_FILE = b"ARROW1"  # how one begins that is no stream
 _BROKEN = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, MemoryError)  # of a copy that is none
 
 
-class ArrowRows:
+class ArrowRows(NumberedRows):
     """Rows of a pyarrow Table that was checked, by number, made into a dict when asked for. functions: {field: what its values become}.
     parts: [(file, number of its first row, its MappedFile or None)] of the files that are one after the other in it.  column_names: its
     fields."""
@@ -54,8 +55,7 @@ class ArrowRows:
     def __len__(self):
         return self._table.num_rows
 
-    def __getitem__(self, i):
-        i = _row_index(i, len(self))
+    def _row(self, i):
         path, first, mapped = self._parts[bisect.bisect_right(self._firsts, i) - 1]
         if mapped is not None:
             mapped.check()
@@ -84,7 +84,7 @@ def read_arrow(paths, types=None, dataset=None):
     return ArrowRows(table, about.functions(about.decide()), parts)
 
 
-class ParquetRows:
+class ParquetRows(NumberedRows):
     """Rows of a Parquet file by number, from any thread; see `diskrows.open_rows`."""
 
     def __init__(self, path, dataset=None, index=None, types=None):
@@ -99,8 +99,8 @@ class ParquetRows:
     def __len__(self):
         return self._len
 
-    def __getitem__(self, i):
-        number, place = divmod(_row_index(i, len(self)), self._every)
+    def _row(self, i):
+        number, place = divmod(i, self._every)
         with self._lock:
             if self._last[0] != number:
                 self._last = number, self._batch(number)
@@ -168,13 +168,6 @@ def _columns_of(pyarrow, place, schema, types, dataset, row):
     """The ArrowColumns of a table of which this is the first row."""
     require_distinct(place, schema.names)
     return ArrowColumns.of_schema(pyarrow, place, schema, types_of_rows(types, dataset, row))
-
-
-def _row_index(i, n):
-    """From 0, of the i-th of n rows."""
-    if not -n <= i < n:
-        raise IndexError(f"row {i} of {n}")
-    return int(i) % n
 
 
 def _pyarrow(path):

@@ -41,6 +41,7 @@ from t0native.data.csvrows import blocks_of, csv_records, dialect_of
 from t0native.data.dialects import TABLES, Dialect, csv_cells, long_cells
 from t0native.data.distributed import BESIDE, convert_row, holds_many
 from t0native.data.lines import parse_object, text_lines
+from t0native.data.numbered import NumberedRows
 from t0native.data.rows import files_at, read_files
 from t0native.data.types import read_types, types_of_rows
 from t0native.data.unpacking import ending_of
@@ -157,7 +158,7 @@ class _CsvRows:
             raise DataError(_CHANGED.format(self.path)) from None
 
 
-class DiskRows:
+class DiskRows(NumberedRows):
     """Rows of a JSON Lines or CSV file by number, each read and parsed when asked for, from any thread; see `open_rows`."""
 
     def __init__(self, path, dataset=None, index=None, types=None, delimiter=None):
@@ -179,13 +180,10 @@ class DiskRows:
     def __len__(self):
         return len(self._offsets) - 1
 
-    def __getitem__(self, i):
-        i = int(i)
-        if not -len(self) <= i < len(self):
-            raise IndexError(f"row {i} of {len(self)}")
+    def _row(self, i):
         if self._index is not None and self._index.size() != len(self._index):
             raise DataError(f"{self.path}: its index was cut since it was opened; open it again")
-        start, end = (int(offset) for offset in self._offsets[i % len(self) :][:2])
+        start, end = (int(offset) for offset in self._offsets[i : i + 2])
         with self._lock:
             self._file.seek(start)
             data = self._file.read(end - start)
@@ -213,7 +211,7 @@ class DiskRows:
         return number
 
 
-class JoinedRows:
+class JoinedRows(NumberedRows):
     """The rows of several sequences, one after the other."""
 
     def __init__(self, parts):
@@ -225,10 +223,7 @@ class JoinedRows:
     def __len__(self):
         return self._ends[-1]
 
-    def __getitem__(self, i):
-        if not -len(self) <= i < len(self):
-            raise IndexError(f"row {i} of {len(self)}")
-        i %= len(self)
+    def _row(self, i):
         part = bisect.bisect_right(self._ends, i)
         return self._parts[part][i - (self._ends[part - 1] if part else 0)]
 

@@ -3,6 +3,7 @@
     pandas             a list of dicts; gaps (NaN, NaT, NA) are None
     polars, pyarrow,   by __arrow_c_stream__ (needs pyarrow), polars without: a list of dicts
       duckdb, ...
+    NumPy              an array of records: a list of dicts
     `datasets`         the object itself, or behind functions of its values where some become others
     columns            a mapping of equally long lists: a list of dicts
     lists, iterators   as they are, as lists
@@ -13,14 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain, islice
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t0native.base.errors import ConfigError, DataError
-from t0native.base.showing import listed, named, shown
+from t0native.base.showing import listed, named, printable, shown
 from t0native.data.arrowchecks import check_table, naming_errors, rows_of_batch
 from t0native.data.arrowcolumns import ArrowColumns, mend_columns
 from t0native.data.lines import kind_of, require_distinct
+from t0native.data.numbered import NumberedRows
 from t0native.data.types import read_types
 
 if TYPE_CHECKING:  # of annotations alone
@@ -29,7 +32,7 @@ if TYPE_CHECKING:  # of annotations alone
 
     from t0native.base.annotations import Row, Rows
 
-__all__ = ["TypedRows", "are_columns", "columns_of", "convert_told", "rows_of", "sequence_of"]
+__all__ = ["TypedRows", "are_columns", "columns_of", "convert_told", "row_remedy", "rows_of", "sequence_of", "why_no_row"]
 
 
 def sequence_of(rows: Rows, what: str = "rows", dataset: str | None = None, types: Mapping[str, str] | str | None = None) -> Sequence[Row]:
@@ -47,8 +50,12 @@ def sequence_of(rows: Rows, what: str = "rows", dataset: str | None = None, type
     types = read_types(types, dataset)
     if isinstance(rows, Mapping):
         if not are_columns(rows):
-            raise DataError(f"{what}: a mapping, not rows; choose one of its parts: {listed(rows, 8)}")
+            raise DataError(f"{what}: {_why_no_columns(rows)}")
         return _rows_of_columns(what, _listed(rows), types)
+    if getattr(getattr(rows, "dtype", None), "names", None):  # an array of records
+        return _rows_of_columns(what, {name: rows[name].tolist() for name in rows.dtype.names}, types)
+    if _is_column(rows):
+        return convert_told(what, _values_of_column(what, rows), types)
     if hasattr(rows, "to_dict") and hasattr(rows, "iloc"):
         return _rows_of_pandas(what, rows, types)
     if _is_of_datasets(rows):
@@ -56,10 +63,42 @@ def sequence_of(rows: Rows, what: str = "rows", dataset: str | None = None, type
     if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "to_pylist"):
         return _rows_of_arrow(what, rows, types)
     if hasattr(rows, "__len__") and hasattr(rows, "__getitem__"):
-        return convert_told(what, rows, types)
+        return convert_told(what, _by_number(what, rows), types)
     if hasattr(rows, "__iter__"):
         return convert_told(what, list(rows), types)
-    raise DataError(f"{what}: {kind_of(rows)} is no sequence of rows")
+    remedy = f"; {type(rows).__name__}.collect() gives a data frame" if hasattr(rows, "collect") else ""
+    raise DataError(f"{what}: {kind_of(rows)} is no sequence of rows{remedy}")
+
+
+def why_no_row(row: Any) -> str | None:
+    """Why what stands in the place of a row is none, in words with the remedy; None for a mapping.
+
+    >>> why_no_row({"text": "Tea."}), why_no_row(("Tea.", 1))
+    (None, 'a row must be a mapping of fields, is tuple; dict(zip(names, row)) names its values')
+    """
+    if isinstance(row, Mapping):
+        return None
+    return f"a row must be a mapping of fields, is {type(row).__name__}{row_remedy(row)}"
+
+
+def row_remedy(row: Any) -> str:
+    """How what is no row becomes one, as the end of a sentence, or ""."""
+    if isinstance(row, str):
+        return '; texts are rows under the name of their field: {"text": [...]}'
+    if isinstance(row, PathLike):
+        return "; read the file first: t0native.read_rows(name)"
+    if isinstance(row, tuple) and len(row) == 2 and hasattr(row[1], "to_dict"):
+        return "; the data frame itself serves as rows"
+    remedies = {
+        "_asdict": "row._asdict()",
+        "to_dict": "row.to_dict()",
+        "__dataclass_fields__": "dataclasses.asdict(row)",
+        "keys": "dict(row)",
+    }
+    remedy = next((words for name, words in remedies.items() if hasattr(row, name)), None)
+    if remedy is not None:
+        return f"; {remedy} is one"
+    return "; dict(zip(names, row)) names its values" if isinstance(row, Sequence) or hasattr(row, "tolist") else ""
 
 
 def rows_of(data: Rows) -> Iterable[Row]:
@@ -72,6 +111,8 @@ def rows_of(data: Rows) -> Iterable[Row]:
         return sequence_of(data)
     lengths = {}
     for name, column in data.items():
+        if _is_table(column):
+            raise DataError(f"rows: {_why_no_columns(data)}")
         if isinstance(column, str) or not hasattr(column, "__len__"):
             raise DataError(f"column {shown(name)}: {kind_of(column)}, must be a list of values (rows may also be a list of mappings)")
         lengths[name] = len(column)
@@ -111,7 +152,7 @@ def convert_told(what, rows, types):
     return [_convert_row(f"{what}, row {i}", row, types.explicit) for i, row in enumerate(rows)]
 
 
-class TypedRows:
+class TypedRows(NumberedRows):
     """Rows by number of which some values become others. functions: {field: function of a value}.  column_names: its fields."""
 
     def __init__(self, rows, functions):
@@ -121,7 +162,7 @@ class TypedRows:
     def __len__(self):
         return len(self._rows)
 
-    def __getitem__(self, i):
+    def _row(self, i):
         row = dict(self._rows[i])
         for name, function in self._functions.items():
             row[name] = function(row[name])
@@ -154,7 +195,67 @@ def _listed(columns):
 
 
 def _is_table(value):
-    return hasattr(value, "columns") or hasattr(value, "column_names")
+    """Asked of the type: a lazy frame would compute them."""
+    return any(hasattr(type(value), name) or name in getattr(value, "__dict__", ()) for name in ("columns", "column_names"))
+
+
+def _why_no_columns(mapping):
+    """What a mapping is that is not of columns, and the remedy."""
+    values = list(mapping.values())
+    if values and all(isinstance(key, str) for key in mapping) and all(_is_value(value) for value in values):
+        return f"one row, with the fields {listed(mapping, 8)}; put it into a list: [row]"
+    if values and all(isinstance(value, Mapping) for value in values) and not all(isinstance(key, str) for key in mapping):
+        return "a mapping of rows; list(rows.values()) is a list of them"
+    lengths = [len(value) for value in values if hasattr(value, "__len__") and not isinstance(value, (str, bytes, Mapping))]
+    if len(set(lengths)) > 1 and len(lengths) == len(values) and not any(_is_table(value) or _holds_rows(value) for value in values):
+        return f"columns of different lengths: {', '.join(f'{shown(name)} {n}' for name, n in zip(mapping, lengths))}"
+    return f"a mapping, not rows; choose one of its parts: {listed(mapping, 8)}"
+
+
+def _is_value(value):
+    return value is None or isinstance(value, (str, bytes, int, float))
+
+
+def _holds_rows(values):
+    return isinstance(next(iter(values), None), Mapping)
+
+
+def _is_column(rows):
+    """Whether it is one column of a data frame or a table, or an array: values of one kind, by no name."""
+    if _is_table(rows) or isinstance(rows, (list, tuple)):
+        return False
+    of_pandas, of_arrow = hasattr(rows, "iloc") and hasattr(rows, "tolist"), hasattr(rows, "type") and hasattr(rows, "to_pylist")
+    of_polars = hasattr(rows, "dtype") and hasattr(rows, "to_list")
+    return of_pandas or of_arrow or of_polars or (hasattr(rows, "dtype") and hasattr(rows, "ndim"))
+
+
+def _values_of_column(what, column):
+    """The rows that a column holds, a list; DataError where its values are none."""
+    turn = next(name for name in ("to_pylist", "to_list", "tolist") if hasattr(column, name))
+    with naming_errors(what):
+        values = getattr(column, turn)()
+    first = values[0] if isinstance(values, list) and values else {}
+    if isinstance(first, list) and len(getattr(column, "shape", ())) > 1:
+        raise DataError(
+            f"{what}: an array of shape {shown(column.shape)}, and no rows; its columns need names: {{'text': values[:, 0], ...}}"
+        )
+    if not isinstance(values, list) or why_no_row(first):
+        own = getattr(column, "name", None) or getattr(column, "_name", None)
+        name = shown(own if isinstance(own, str) else "text")
+        kind = f"{type(column).__name__} of {type(first).__name__}"
+        raise DataError(f"{what}: one column, {kind}, and no rows; the field needs its name: {{{name}: values}}, or give the whole table")
+    return values
+
+
+def _by_number(what, rows):
+    """Rows that have a length and numbers, as they are. DataError where the first cannot be had by its number."""
+    if not isinstance(rows, (list, tuple, NumberedRows)) and len(rows):
+        try:
+            rows[0]
+        except (KeyError, TypeError) as error:
+            why = f"{type(error).__name__}: {printable(str(error))}"
+            raise DataError(f"{what}: {kind_of(rows)} is no sequence of rows: rows[0] fails ({why})") from None
+    return rows
 
 
 def _rows_of_pandas(what, frame, types):
@@ -169,7 +270,8 @@ def _rows_of_pandas(what, frame, types):
 
 def _is_of_datasets(rows):
     """A `datasets.Dataset`, or what is like one: rows by number, with names of columns and features."""
-    return columns_of(rows) is not None and isinstance(getattr(rows, "features", None), Mapping) and hasattr(rows, "with_format")
+    known = columns_of(rows) is not None and isinstance(getattr(rows, "features", None), Mapping)
+    return known and hasattr(rows, "with_format") and hasattr(rows, "__len__")
 
 
 def _typed_dataset(what, rows, types):

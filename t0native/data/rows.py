@@ -21,10 +21,10 @@ from t0native.data.arrowrows import read_arrow
 from t0native.data.csvrows import read_csv, read_csv_files
 from t0native.data.dialects import TABLES
 from t0native.data.distributed import convert_rows
-from t0native.data.frames import columns_of, convert_told, rows_of, sequence_of
+from t0native.data.frames import columns_of, convert_told, row_remedy, rows_of, sequence_of, why_no_row
 from t0native.data.jsonrows import read_json
 from t0native.data.layouts import files_in, find_split
-from t0native.data.lines import kind_of, lines_of, parse_example, read_jsonl
+from t0native.data.lines import kind_of, lines_of, parse_example, read_jsonl, require_rows
 from t0native.data.types import read_types
 from t0native.data.unpacking import ARROW_ENDINGS, PACKINGS, ROW_ENDINGS, rows_ending
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # of annotations alone
 
 __all__ = [
     "columns_of", "files_at", "lines_of", "parse_example", "read_csv", "read_files", "read_json", "read_jsonl", "read_rows",
-    "rows_of", "sequence_of",
+    "row_remedy", "rows_of", "sequence_of", "why_no_row",
 ]  # fmt: skip
 
 
@@ -65,7 +65,9 @@ def read_rows(
     for name, value in (("delimiter", delimiter), ("encoding", encoding)):
         if value is not None:
             raise ConfigError(f"{name} {shown(value)}: of files alone; these rows are {kind_of(path)}")
-    rows = sequence_of(path, "rows", dataset, types)
+    rows = require_rows("rows", sequence_of(path, "rows", dataset, types))
+    if (why := why_no_row(rows[0])) is not None:
+        raise DataError(f"rows, row 0: {why}")
     return rows if dataset is None else convert_rows(dataset, rows, "rows")
 
 

@@ -17,9 +17,9 @@
 `Rows(dataset, level)` behaves as a list of a million rows; row i is a pure function of (seed, dataset, level, i).
 Level 1 tells one fact, level 2 two or three: the curriculum (curriculum.py) goes from one to the other."""
 
-from collections.abc import Sequence
 from random import Random
 
+from t0native.data.numbered import NumberedRows
 from t0native.mini.world import (
     AMBIGUOUS,
     NAMES,
@@ -304,7 +304,7 @@ GROUPS = {
 UNPROMPTED = "denoising"
 
 
-class Rows(Sequence):
+class Rows(NumberedRows):
     """Rows of a dataset, made when asked for. split: "train" and "validation" never share a stream."""
 
     def __init__(self, dataset: str, level: int = 2, seed: int = 0, split: str = "train", count: int = 1_000_000):
@@ -315,9 +315,5 @@ class Rows(Sequence):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> dict:
-        if index < 0:
-            index += self.count
-        if not 0 <= index < self.count:
-            raise IndexError(f"row {index} of {self.count} of {self.dataset}")
-        return self._make(stream(self.seed, self._stream, index), self.level)
+    def _row(self, i: int) -> dict:
+        return self._make(stream(self.seed, self._stream, i), self.level)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from t0native.base.errors import DataError, FormatError, TemplateError, nearest, suggest
 from t0native.base.jsontext import parse_json
 from t0native.base.showing import listed, shown
+from t0native.data.rows import why_no_row
 from t0native.prompts.notes import GAPS, INPUT, render_noted
 from t0native.prompts.prompt import Prompt
 from t0native.prompts.targets import half_a_character
@@ -53,6 +54,8 @@ class _Asker:
         return next((name for name in self.fields if name not in present), None)
 
     def ask(self, number, row):
+        if (why := why_no_row(row)) is not None:
+            return Ask(number, row, self.name, None, None, why)
         name = self.missing(row)
         if name is not None:
             return Ask(number, row, self.name, None, None, _no_field(name, row))
@@ -108,12 +111,17 @@ def asks_of_prompts(prompts, rows, seed=0, truncate=True, first=0):
 
 
 def check_fields(prompts, rows, name):
-    """DataError where none of these rows has what the input of one of the prompts reads. name: of the rows, for the message."""
+    """DataError where none of these rows is a mapping, or has what the input of one of the prompts reads. name: of the rows."""
+    odd = [why_no_row(row) for row in rows]
+    if rows and None not in odd:
+        raise DataError(f"{name}, row 0: {odd[0]}")
+    numbers = [number for number, why in enumerate(odd) if why is None]
     for prompt in prompts:
         asker = _Asker(prompt, 0, True)
-        missing = [asker.missing(row) for row in rows]
+        missing = [asker.missing(rows[number]) for number in numbers]
         if rows and None not in missing:
-            raise DataError(f"{name}, prompt {shown(prompt.name)}, row 0: {_no_field(missing[0], rows[0])}")
+            first = numbers[0]
+            raise DataError(f"{name}, prompt {shown(prompt.name)}, row {first}: {_no_field(missing[0], rows[first])}")
 
 
 def asks_of_fields(rows, field, choices=None, first=0):

@@ -123,7 +123,7 @@ def _rows_of(rows, types, dataset):
     if isinstance(rows, (str, Path)):
         stream = stream_rows(rows, dataset, types)
         return stream.name, stream.total, stream
-    if hasattr(rows, "__len__") or hasattr(rows, "__arrow_c_stream__"):
+    if hasattr(rows, "__len__") or hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "collect"):
         sequence = sequence_of(rows, "rows", dataset, types)
         return "rows", len(sequence), (sequence[i] for i in range(len(sequence)))
     if not hasattr(rows, "__iter__"):

@@ -15,6 +15,7 @@ import logging
 import operator
 import uuid
 from collections.abc import Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, NamedTuple
 
 from t0native import _core
@@ -23,7 +24,7 @@ from t0native.base.arguments import SEED, check, number, one_of, whole
 from t0native.base.errors import ConfigError, DataError, TemplateError, with_place
 from t0native.base.foreign import Hinting
 from t0native.base.showing import shown
-from t0native.data.rows import rows_of
+from t0native.data.rows import row_remedy, rows_of
 from t0native.prompts.notes import CHOICES, NO_LABEL, Note, Rendering, cut_sentence
 from t0native.prompts.preview import example_html, preview, prompt_html
 
@@ -95,7 +96,18 @@ def _as_dict(example):
         return example
     if isinstance(example, Mapping):
         return dict(example)
-    raise DataError(f"example: {type(example).__name__}, must be a mapping of field names to values")
+    is_one = (
+        isinstance(example, (str, bytes, PathLike)) or hasattr(example, "_asdict") or (hasattr(example, "iloc") and not _are_rows(example))
+    )
+    if not is_one and (_are_rows(example) or hasattr(example, "__iter__")):
+        remedy = "; apply_all and render_all take rows"
+    else:
+        remedy = row_remedy(example)
+    raise DataError(f"example: {type(example).__name__}, must be a mapping of field names to values{remedy}")
+
+
+def _are_rows(example):
+    return hasattr(type(example), "columns") or hasattr(type(example), "column_names")
 
 
 def _join_names(example):

@@ -14,7 +14,7 @@ from t0native.base.arguments import FLAG, check
 from t0native.base.errors import ConfigError, DataError, TemplateError, nearest, with_place
 from t0native.base.foreign import hint_keywords
 from t0native.base.showing import listed, shown
-from t0native.data.rows import columns_of, sequence_of
+from t0native.data.rows import columns_of, sequence_of, why_no_row
 from t0native.prompts.notes import cut_sentence, render_noted
 from t0native.prompts.preview import task_html
 from t0native.tasks.metrics import find_metric
@@ -275,8 +275,8 @@ class Task:
             self.problems = {name: DataError(message) for name in self._fields} | self.problems
 
     def _check_row(self, name, row, index):
-        if not isinstance(row, Mapping):
-            raise DataError(f"task {shown(self.name)}, row {index}: a row must be a mapping of fields, is {type(row).__name__}")
+        if (why := why_no_row(row)) is not None:
+            raise DataError(f"task {shown(self.name)}, row {index}: {why}")
         fields = self._fields[name]
         if all(field in row for field in fields):
             return
