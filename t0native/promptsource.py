@@ -25,7 +25,7 @@ from t0native.base.errors import FormatError
 from t0native.base.files import write_text
 from t0native.base.showing import shown
 from t0native.prompts.collection import find_files, promptsource_folder
-from t0native.prompts.prompt import Prompt
+from t0native.prompts.prompt import prompt_as_written
 from t0native.prompts.promptfile import FILE, MetadataTag, PromptLoader, TemplateTag, read_file, warn_once
 
 if TYPE_CHECKING:  # of annotations alone
@@ -104,7 +104,7 @@ class Template(_Fields):
             self.answer_choices,
             self.id,
         ):
-            prompt = self._prompt = Prompt(self.name, self.jinja, self.answer_choices, id=self.id)
+            prompt = self._prompt = prompt_as_written(self.name, self.jinja, self.answer_choices, id=self.id)
         return prompt
 
     def get_id(self) -> str:

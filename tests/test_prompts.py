@@ -1,5 +1,6 @@
 """Prompts and their files: against the reference output of real Jinja2, against Jinja2 itself, and hostile files."""
 
+import copy
 import json
 import logging
 import pickle
@@ -128,6 +129,42 @@ def test_separators_truncation_and_choices_are_promptsources(example, truncate):
 def test_highlight_marks_what_is_printed():
     assert Prompt("p", "a {{ x }}").apply({"x": "y"}, highlight_variables=True) == ["a <span style='color: #F08080'>y</span>"]
     assert Prompt("p", "").apply({}) == [""] and Prompt("p", "a ||| ||| b").apply({}) == ["a", "", "b"]
+
+
+@pytest.mark.parametrize(
+    "jinja, choices, message, line, column",
+    [
+        ("{{ broken", None, "prompt 'p', line 1, column 10: ", 1, 10),
+        ("a\n{{ text | nothing }} ||| b", None, "prompt 'p', line 2, column 11: ", 2, 11),
+        ("{% if text %}a ||| b", None, "prompt 'p', line 1, column ", 1, None),
+        ("a ||| b", "yes ||| {{ no", "answer_choices of prompt 'p', line 1, column ", 1, None),
+        ("{% include 'x' %}", None, "prompt 'p', line 1, column ", 1, None),
+    ],
+)
+def test_a_broken_template_is_refused_when_the_prompt_is_made(tmp_path, jinja, choices, message, line, column):
+    """But one of a file is loaded, beside others: whoever uses it is told, and `prompt check` lists it."""
+    with pytest.raises(t0.TemplateError) as told:
+        Prompt("p", jinja, choices)
+    assert str(told.value).startswith(message) and told.value.line == line and column in (None, told.value.column)
+    path = tmp_path / "templates.yaml"
+    path.write_text(
+        json.dumps({"dataset": "d", "templates": {"p": {"jinja": jinja, "answer_choices": choices}, "q": {"jinja": "a ||| b"}}})
+    )
+    prompts = t0.PromptSet.read(path)
+    for prompt in (prompts["p"], pickle.loads(pickle.dumps(prompts["p"])), copy.copy(prompts["p"])):
+        assert prompt == prompts["p"]
+        with pytest.raises(t0.TemplateError) as later:
+            prompt.apply({"text": "x"})
+        assert str(later.value) == str(told.value)
+    assert prompts["q"].apply({}) == ["a", "b"]
+
+
+def test_what_a_prompt_costs_to_make():
+    """Some 0.1 ms: a comprehension of thousands is fine."""
+    started = time.process_time()
+    for i in range(1000):
+        Prompt(f"p{i}", "{{ text }} Good or bad? {% if a %}{{ a }}{% endif %} ||| {{ answer_choices[label] }}", "bad ||| good")
+    assert time.process_time() - started < 2
 
 
 def test_render_is_t0s_pipeline():

@@ -9,6 +9,7 @@ import t0native as t0
 from t0native.data.distributed import convert_rows
 from t0native.data.lines import read_jsonl
 from t0native.data.rows import read_csv, read_rows, sequence_of
+from t0native.prompts.prompt import prompt_as_written
 
 
 def write(tmp_path, name, content):
@@ -214,10 +215,12 @@ def test_every_prompt_of_the_installed_promptsource(promptsource_folder):
 
 def test_a_broken_template_is_told_when_the_task_is_made(tmp_path):
     with pytest.raises(t0.TemplateError, match="^task 't', prompt 'bad', line 1, column 11: ") as error:
-        t0.Task("t", [{"text": "a"}], t0.Prompt("bad", "{{ text | nothing }} ||| yes"))
+        t0.Task("t", [{"text": "a"}], prompt_as_written("bad", "{{ text | nothing }} ||| yes"))
     assert (error.value.line, error.value.column) == (1, 11)
     with pytest.raises(t0.TemplateError, match="^some/templates.yaml: task 't', answer_choices of prompt 'p', line 1"):
-        t0.Task("t", [{"text": "a"}], t0.PromptSet("d", None, [t0.Prompt("p", "a ||| b", "{{ a | nothing }}")], "some/templates.yaml"))
+        t0.Task(
+            "t", [{"text": "a"}], t0.PromptSet("d", None, [prompt_as_written("p", "a ||| b", "{{ a | nothing }}")], "some/templates.yaml")
+        )
     with pytest.raises(t0.TemplateError, match="task 't', prompt 'p': the template reads answer_choices, but the prompt has none; give it"):
         t0.Task("t", [{"label": 0}], t0.Prompt("p", "a ||| {{ answer_choices[label] }}"))
 
@@ -302,7 +305,7 @@ def test_fields_that_the_prompt_provides_for_may_be_missing():
 def test_a_prompt_that_cannot_be_used_is_kept_as_a_problem_where_others_can():
     prompts = [
         t0.Prompt("good", "{{ text }} ||| yes"),
-        t0.Prompt("bad", "{{ text | nothing }} ||| yes"),
+        prompt_as_written("bad", "{{ text | nothing }} ||| yes"),
         t0.Prompt("other", "{{ label }} ||| a"),
     ]
     prompts.append(t0.Prompt("plain", "a? ||| yes"))

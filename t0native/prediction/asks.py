@@ -82,12 +82,10 @@ def _head_of(prompt):
     if not isinstance(prompt, Prompt) or SEPARATOR not in prompt.jinja:
         return None
     text = prompt.jinja.partition(SEPARATOR)[0]
-    head = Prompt(prompt.name, f"{text}{SEPARATOR} -", prompt.answer_choices, id=prompt.id, **prompt.budgets)
     try:
-        head.fields  # noqa: B018 - compiles
+        return Prompt(prompt.name, f"{text}{SEPARATOR} -", prompt.answer_choices, id=prompt.id, **prompt.budgets)
     except TemplateError:
         return None
-    return head
 
 
 def _no_field(name, row):

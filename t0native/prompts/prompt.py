@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # of annotations alone
     from t0native.base.annotations import Row, Rows
     from t0native.prompts.preview import Preview
 
-__all__ = ["Prompt", "PromptMetadata", "PromptedExample"]
+__all__ = ["Prompt", "PromptMetadata", "PromptedExample", "prompt_as_written"]
 
 _log = logging.getLogger("t0native")
 _PICKS = {None: 0, "first": 1, "last": 2}
@@ -134,7 +134,8 @@ class Prompt(_core.Prompt, Hinting):
     max_steps, max_output, max_memory, max_seconds: budgets of one rendering in steps of work, characters, bytes and, unless
     None, seconds (which make results depend on the machine); kept as the dict `budgets`. TemplateError names the one to raise.
 
-    The template is compiled when it is first used; TemplateError then names the prompt, the line and the column.
+    The template and the answer choices are compiled at once; TemplateError names the prompt, the line and the column. A prompt of a file is
+    compiled when it is first used, so that a broken one hides no other.
 
     >>> prompt = Prompt("sentiment", "{{ text }} Good or bad? ||| {{ answer_choices[label] }}", "bad ||| good")
     >>> prompt.render({"text": "I loved it.", "label": 1})
@@ -167,9 +168,15 @@ class Prompt(_core.Prompt, Hinting):
         for field, value, kinds in (("name", name, str), ("jinja", jinja, str), ("answer_choices", answer_choices, (str, type(None)))):
             if not isinstance(value, kinds):
                 raise DataError(f"prompt {shown(name)}: {field} is {type(value).__name__}, must be text")
-        id = id if id is not None else str(uuid.uuid5(uuid.NAMESPACE_OID, repr((name, jinja, answer_choices))))
         budgets = {"max_steps": max_steps, "max_output": max_output, "max_memory": max_memory, "max_seconds": max_seconds}
         budgets = {budget: check(_BUDGETS[budget], f"prompt {shown(name)}: {budget}", value) for budget, value in budgets.items()}
+        self._fill(name, jinja, answer_choices, reference, metadata, id, budgets)
+        self._template(True, False)
+        if answer_choices is not None:
+            self._choices_template  # noqa: B018 - compiles
+
+    def _fill(self, name, jinja, answer_choices, reference, metadata, id, budgets):
+        id = id if id is not None else str(uuid.uuid5(uuid.NAMESPACE_OID, repr((name, jinja, answer_choices))))
         values = name, jinja, answer_choices, reference, metadata or PromptMetadata(), id, budgets, {}
         for field, value in zip(_FIELDS, values):
             object.__setattr__(self, field, value)
@@ -178,7 +185,7 @@ class Prompt(_core.Prompt, Hinting):
         raise AttributeError(f"prompt {shown(self.name)}: {field} cannot be set, a Prompt never changes: make another")
 
     def __reduce__(self):
-        return _rebuild, (self.name, self.jinja, self.answer_choices, self.reference, self.metadata, self.id, self.budgets)
+        return prompt_as_written, (self.name, self.jinja, self.answer_choices, self.reference, self.metadata, self.id, self.budgets)
 
     def __repr__(self):
         return f"Prompt({self.name!r}, id={self.id!r})"
@@ -448,5 +455,8 @@ def _find_problem(parts):
     return None if parts[0] else "the template gives an empty input"
 
 
-def _rebuild(name, jinja, answer_choices, reference, metadata, id, budgets):
-    return Prompt(name, jinja, answer_choices, reference, metadata, id, **budgets)
+def prompt_as_written(name, jinja, answer_choices=None, reference="", metadata=None, id=None, budgets=None):
+    """A Prompt of texts as a file has them: compiled when it is first used, so that a broken one can be loaded, listed and told."""
+    prompt = Prompt.__new__(Prompt)
+    prompt._fill(name, jinja, answer_choices, reference, metadata, id, Prompt.__init__.__kwdefaults__ | (budgets or {}))
+    return prompt

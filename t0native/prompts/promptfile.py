@@ -19,7 +19,7 @@ import yaml
 from t0native.base.errors import FormatError, nearest
 from t0native.base.showing import named, shown
 from t0native.base.yamltext import MAX_BYTES, SafeLoader, load_document, problem_of
-from t0native.prompts.prompt import Prompt, PromptMetadata
+from t0native.prompts.prompt import PromptMetadata, prompt_as_written
 
 __all__ = ["FILE", "FORM", "LANGUAGES", "METRICS", "MetadataTag", "PromptLoader", "Remarks", "TemplateTag", "read_file", "warn_once"]
 
@@ -209,7 +209,7 @@ def _construct_template(loader, node):
     TemplateTag.check(loader, fields, place, PromptMetadata)
     id = fields.get("id")
     texts = fields["name"], fields["jinja"], fields.get("answer_choices"), fields.get("reference") or ""
-    return Prompt(*texts, fields.get("metadata"), None if id is None else str(id))
+    return prompt_as_written(*texts, fields.get("metadata"), None if id is None else str(id))
 
 
 _Loader.add_constructor(TemplateTag.name, _construct_template)

@@ -26,7 +26,7 @@ from t0native.base.errors import DataError, TemplateError
 from t0native.base.jsontext import json_text
 from t0native.base.showing import printable, shown
 from t0native.prompts.preview import colour_fields
-from t0native.prompts.prompt import Prompt
+from t0native.prompts.prompt import prompt_as_written
 from t0native.studio.checks import row_warnings
 from t0native.studio.children import how_it_ended
 from t0native.text.tokenizer import Tokenizer
@@ -140,7 +140,7 @@ def work(request, tokenizer=None):
     """
     content = request["content"]
     texts = content["name"], content["jinja"], content.get("answer_choices")
-    prompt = Prompt(*texts, id=content.get("id"), **BUDGETS)
+    prompt = prompt_as_written(*texts, id=content.get("id"), budgets=BUDGETS)
     try:
         prompt.fields  # noqa: B018 - compiles template and choices
     except TemplateError as error:
