@@ -33,7 +33,7 @@ def test_sound_files_have_no_problems(tmp_path):
 
 @pytest.mark.parametrize("second, problem", [
     (entry(id=FIRST), ("two", f"its key is '{SECOND}', its id '{FIRST}': they must be the same")),
-    (entry("b"), ("two", "its id 'b' is no UUID")),
+    (entry("b"), ("two", "its id 'b' is no UUID: write one that stays, such as `id: 451eaf9c-0c20-5a48-b31e-2c0a7f0429ea`, and the same as the entry's key")),
     (entry(name="one"), ("one", "another prompt of the file has its name")),
     (entry(name='" "'), (" ", "its name is empty")),
     (entry(jinja="{{ text }}? ||| {{ answer_choices[label] }}", choices="a ||| b"), ("two", "its text is that of 'one'")),
@@ -43,7 +43,8 @@ def test_sound_files_have_no_problems(tmp_path):
     (entry(choices="'{{ a.b( }}'"), ("two", "does not compile: answer_choices of prompt 'two', line 1, column 9: unexpected '}', expected ')'")),
     (entry(jinja="{{ answer_choices[0] }} ||| a"), ("two", "reads answer_choices and has none")),
     (entry(tag=""), ("two", f"not tagged: promptsource reads it as `{SECOND}: !Template`")),
-    (f"  {SECOND}: text\n", (None, f"entry '{SECOND}' is str, must be a mapping tagged !Template")),
+    (f"  {SECOND}: 7\n", (None, f"entry '{SECOND}' is int, must be a mapping tagged !Template")),
+    (f"  {SECOND}: text\n", (SECOND, "the separator ||| is missing: it has no target")),
     (entry(FIRST, name="three"), (None, f"line 8: entry '{FIRST}' stands twice, first in line 3; the last one counts")),
     (entry() + "    name: again\n", (None, "line 13: 'name' stands twice, first in line 10")),
 ])  # fmt: skip

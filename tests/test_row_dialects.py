@@ -152,7 +152,7 @@ def test_a_file_of_western_windows_is_told_with_a_remedy_that_works(name, tmp_pa
     at = len(lines[0]) + 1 + lines[1].index("ï")
     with pytest.raises(t0.DataError) as told:
         t0.read_rows(path)
-    place, command = str(told.value).partition(": not UTF-8 (0xef); in Windows-1252, as Excel saves CSV, it would be ")[::2]
+    place, command = str(told.value).partition(": not UTF-8 (0xef); in Windows-1252 it would be ")[::2]
     assert place == f"{path}, line 2, byte {lines[1].index('ï') + 1} (offset {at} of the file)"
     shown, command = command.split(": iconv ")
     assert "naïve – €5" in shown

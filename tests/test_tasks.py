@@ -32,7 +32,7 @@ def test_jsonl_rows_come_as_written(tmp_path):
         ("\n\n", "a.jsonl: no rows"),
         (
             b'{"a": "\xff"}\n',
-            "a.jsonl, line 1, byte 8 (offset 7 of the file): not UTF-8 (0xff); in Windows-1252, as Excel saves CSV, it would be "
+            "a.jsonl, line 1, byte 8 (offset 7 of the file): not UTF-8 (0xff); in Windows-1252 it would be "
             "'{\"a\": \"ÿ\"}': iconv -f WINDOWS-1252 -t UTF-8 FOLDER/a.jsonl > a.utf8.jsonl, or in Python read_rows(..., encoding='cp1252')",
         ),
         ("[" * 100_000, "a.jsonl, line 1: nested too deeply: more than 100 levels"),

@@ -148,7 +148,7 @@ def _as_excel_has_it(path, line, at):
         around = line[max(0, at - 12) : at + 12].decode("cp1252").strip()
     except UnicodeDecodeError:
         return f"; write it as UTF-8: iconv -f ENCODING -t UTF-8 {old} > {new}"
-    told = f"; in Windows-1252, as Excel saves CSV, it would be {shown(around)}: iconv -f WINDOWS-1252 -t UTF-8 {old} > {new}"
+    told = f"; in Windows-1252 it would be {shown(around)}: iconv -f WINDOWS-1252 -t UTF-8 {old} > {new}"
     return told + (", or in Python read_rows(..., encoding='cp1252')" if rows_ending(path) in TEXT_ENDINGS else "") if is_file else told
 
 

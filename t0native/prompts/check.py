@@ -72,7 +72,7 @@ def check_file(path: PathName, rows: Iterable[Row] | None = None, ids: dict[str,
     except FormatError as error:
         return [Problem(str(path), None, str(error).removeprefix(f"{path}: "))]
     entries, names, texts = content["templates"], {}, {}
-    problems = [Problem(str(path), None, what) for what in remarks.twice]
+    problems = [Problem(str(path), None, what) for what in (*remarks.twice, *remarks.unknown)]
     if remarks.listed:
         problems.append(Problem(str(path), None, "templates is a list; promptsource wants a mapping, id: !Template"))
     for key, prompt in entries.items():
@@ -96,6 +96,7 @@ def check_file(path: PathName, rows: Iterable[Row] | None = None, ids: dict[str,
 def _form(key, prompt, remarks):
     if str(key) in remarks.untagged:
         yield f"not tagged: promptsource reads it as `{prompt.id}: {TemplateTag.name}`"
+    yield from remarks.otherwise.get(str(key), ())
 
 
 def _identity(path, key, prompt, ids, remarks):
@@ -106,7 +107,8 @@ def _identity(path, key, prompt, ids, remarks):
     try:
         uuid.UUID(prompt.id)
     except ValueError:
-        yield f"its id {shown(prompt.id)} is no UUID"
+        own = uuid.uuid5(uuid.NAMESPACE_OID, repr((prompt.name, prompt.jinja, prompt.answer_choices)))
+        yield f"its id {shown(prompt.id)} is no UUID: write one that stays, such as `id: {own}`, and the same as the entry's key"
     place = f"{shown(prompt.name)} of {path}"
     if ids.setdefault(prompt.id, place) != place:
         yield f"its id {prompt.id} is also that of {ids[prompt.id]}"

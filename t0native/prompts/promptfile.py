@@ -8,17 +8,23 @@
         metadata: !TemplateMetadata      original_task, choices_in_prompt, metrics, languages
 
 As in the reference, an entry whose key stands twice counts as it stands last, in the first one's place. A file written by hand may leave
-out tags, ids and names (then its key is its name), and templates may be a list; `Remarks` say where one did, for `prompt check`.
+out tags, ids, names (then its key is its name) and metadata, templates may be a list, an entry its text alone, answer_choices a list, and
+texts may be what YAML takes for numbers or truth; `Remarks` say where one did, for `prompt check`. What YAML takes otherwise is told with
+the line that was meant (handwritten.py).
 What aliases may repeat, and how much a file may hold, says base/yamltext.py."""
 
+import io
 import logging
+import re
 from dataclasses import dataclass, field
 
 import yaml
 
-from t0native.base.errors import FormatError, nearest
-from t0native.base.showing import named, shown
+from t0native.base.errors import DataError, FormatError, nearest
+from t0native.base.showing import named, printable, shown
 from t0native.base.yamltext import MAX_BYTES, SafeLoader, load_document, problem_of
+from t0native.data.lines import text_lines
+from t0native.prompts.handwritten import cut_by_a_comment, quoted_line, what_was_meant
 from t0native.prompts.prompt import PromptMetadata, prompt_as_written
 
 __all__ = ["FILE", "FORM", "LANGUAGES", "METRICS", "MetadataTag", "PromptLoader", "Remarks", "TemplateTag", "read_file", "warn_once"]
@@ -41,6 +47,9 @@ LANGUAGES = frozenset(  # ISO 639-1
     "tn tr tk tw ug uk ur uz ve vi vo wa cy wo xh yi yo za zu bh sh".split()
 )
 _MAP, _TEXT = "tag:yaml.org,2002:map", "tag:yaml.org,2002:str"
+_NOT_QUOTED = {f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "timestamp")}
+_OF_SYNTAX = (yaml.scanner.ScannerError, yaml.parser.ParserError, yaml.composer.ComposerError)
+_OTHER_NAMES = ("template", "prompt", "text", "question", "Jinja", "jinja2")  # of jinja
 _log = logging.getLogger("t0native")
 _warned = set()
 
@@ -54,13 +63,15 @@ def warn_once(what, place):
 
 @dataclass
 class Remarks:
-    """What was read though promptsource wants it otherwise. twice: sentences, of keys that stand twice.  untagged, without_id: keys of
-    entries.  listed: templates is a list; keys are
-    the numbers of its entries, from 1."""
+    """What was read though promptsource wants it otherwise. twice, unknown: sentences, of keys that stand twice and of fields.  untagged,
+    without_id: keys of entries.  otherwise: {key: sentences}, of values of an entry.  listed: templates is a list; keys are the numbers of
+    its entries, from 1."""
 
     twice: list = field(default_factory=list)
     untagged: set = field(default_factory=set)
     without_id: set = field(default_factory=set)
+    unknown: list = field(default_factory=list)
+    otherwise: dict = field(default_factory=dict)
     listed: bool = False
 
 
@@ -73,6 +84,7 @@ class PromptLoader(SafeLoader):
     def __init__(self, stream, name="", quiet=False, remarks=None):
         super().__init__(stream)
         self.name, self.quiet, self.remarks = name, quiet, Remarks() if remarks is None else remarks
+        self.lines = stream.decode("utf-8", "replace").splitlines()
 
     def get_single_node(self):
         root = super().get_single_node()
@@ -84,8 +96,8 @@ class PromptLoader(SafeLoader):
                 root.value[i] = key, templates = key, _numbered(templates)
             if isinstance(templates, yaml.MappingNode):
                 self._drop_repeated(templates)
-                for entry in templates.value if self.lenient else ():
-                    self._complete(*entry)
+                if self.lenient:
+                    templates.value = [(entry, self._complete(entry, value)) for entry, value in templates.value]
         return root
 
     def warn(self, kind, value, place, near=None):
@@ -103,9 +115,16 @@ class PromptLoader(SafeLoader):
         templates.value = list(entries.values())
 
     def _complete(self, key, entry):
-        """Gives an entry the tags and the name that it lacks."""
-        if not isinstance(entry, yaml.MappingNode) or not isinstance(key, yaml.ScalarNode):
-            return
+        """The entry with the tags and the name that it lacks, and with texts where texts must be."""
+        if not isinstance(key, yaml.ScalarNode):
+            return entry
+        if isinstance(entry, yaml.ScalarNode) and entry.tag == _TEXT and not self.remarks.listed:
+            _refuse_glued(self.name, entry)
+            self._check_uncut(key, entry)
+            entry = yaml.MappingNode(_MAP, [(_text("jinja", entry), entry)], entry.start_mark, entry.end_mark)
+        if not isinstance(entry, yaml.MappingNode):
+            return entry
+        entry.value = [(name, self._as_text(key, name, value)) for name, value in entry.value]
         fields = {name.value: value for name, value in entry.value if isinstance(name, yaml.ScalarNode)}
         if entry.tag == _MAP:
             entry.tag = TemplateTag.name
@@ -117,6 +136,47 @@ class PromptLoader(SafeLoader):
         metadata = fields.get("metadata")
         if isinstance(metadata, yaml.MappingNode) and metadata.tag == _MAP:
             metadata.tag = MetadataTag.name
+        return entry
+
+    def _as_text(self, key, name, value):
+        """What a field of an entry is: a list of choices as a text with ||| between them, a number or a truth value as the text it is."""
+        if not isinstance(name, yaml.ScalarNode) or name.value not in ("name", "jinja", "answer_choices"):
+            return value
+        if isinstance(value, yaml.ScalarNode):
+            self._check_uncut(name, value)
+        if name.value == "answer_choices" and isinstance(value, yaml.SequenceNode):
+            texts = _texts_of(self.name, value)
+            self._remark(key, name, f"is a list; promptsource wants a text: {quoted_line(name.value, texts)}")
+            return yaml.ScalarNode(_TEXT, texts, value.start_mark, value.end_mark)
+        if isinstance(value, yaml.ScalarNode) and value.tag in _NOT_QUOTED:
+            self._remark(key, name, f"is no text to YAML; in quotation marks it is: {quoted_line(name.value, value.value)}")
+            return yaml.ScalarNode(_TEXT, value.value, value.start_mark, value.end_mark)
+        return value
+
+    def _check_uncut(self, name, value):
+        cut = cut_by_a_comment(self.lines, name, value)
+        if cut is not None:
+            raise FormatError(f"{self.name}: line {cut[0]}: {cut[1]}")
+
+    def _remark(self, key, name, what):
+        self.remarks.otherwise.setdefault(key.value, []).append(f"{name.value} {what}")
+
+
+def _texts_of(name, choices):
+    """The text that a list of choices stands for; each choice as it is written."""
+    for choice in choices.value:
+        if not isinstance(choice, yaml.ScalarNode) or "|||" in choice.value or not choice.value:
+            place = f"{name}: line {choice.start_mark.line + 1}"
+            what = "holds |||" if isinstance(choice, yaml.ScalarNode) and choice.value else "is no text"
+            raise FormatError(f"{place}: a choice {what}; write the choices as one text: answer_choices: 'bad ||| good'")
+    return " ||| ".join(choice.value for choice in choices.value)
+
+
+def _refuse_glued(name, entry):
+    """FormatError for an entry whose field has no space behind its colon, which makes one text of both."""
+    glued = re.match(r"(name|jinja|answer_choices|reference|id|metadata):(?=\S)", entry.value)
+    if glued:
+        raise FormatError(f"{name}: line {entry.start_mark.line + 1}: a space is missing behind {glued[0]} YAML reads one text otherwise")
 
 
 def _text(value, node):
@@ -145,7 +205,11 @@ class MetadataTag:
         fields = loader.construct_mapping(node, deep=True)
         for key in fields:
             if key not in cls.known:
-                loader.warn("field", key, place, nearest(str(key), cls.known))
+                near = nearest(str(key), cls.known)
+                loader.warn("field", key, place, near)
+                if near:
+                    line = node.start_mark.line + 1
+                    loader.remarks.unknown.append(f"line {line}: unknown field {shown(key)} of a {cls.name}; did you mean {shown(near)}?")
         return fields, place
 
     @staticmethod
@@ -156,7 +220,7 @@ class MetadataTag:
             if values is None:
                 continue
             if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-                raise FormatError(f"{place}: {key} must be a list of text")
+                raise FormatError(f"{place}: {key} must be a list of text, as {key}: [{'en' if key == 'languages' else 'Accuracy'}]")
             known = METRICS if key == "metrics" else LANGUAGES
             for value in values:
                 if value not in known:
@@ -174,16 +238,32 @@ class TemplateTag(MetadataTag):
         """FormatError where a field has not the type it must have."""
         for key in ("name", "jinja"):
             if not isinstance(fields.get(key), str):
-                raise FormatError(f"{place}: a template's {key} must be text, is {type(fields.get(key)).__name__}; {FORM}")
+                what = f"{place}: a template's {key} must be text, is {type(fields.get(key)).__name__}"
+                raise FormatError(f"{what}; {_nearest_field(fields) if key == 'jinja' and fields.get(key) is None else FORM}")
         for key in ("id", "reference"):
             check_plain(fields.get(key), f"{place}: template {shown(fields['name'])}: {key}")
         choices, metadata = fields.get("answer_choices"), fields.get("metadata")
         if not isinstance(choices, (str, type(None))):
             raise FormatError(
-                f"{place}: template {shown(fields['name'])}: answer_choices must be text or null, is {type(choices).__name__}"
+                f"{place}: template {shown(fields['name'])}: answer_choices must be text or null, is {type(choices).__name__}; "
+                "write the choices as one text: answer_choices: 'bad ||| good'"
             )
         if not isinstance(metadata, (metadata_type, type(None))):
-            raise FormatError(f"{place}: template {shown(fields['name'])}: metadata must be tagged {MetadataTag.name}")
+            form = f"{MetadataTag.name} {{languages: [en]}}"
+            raise FormatError(f"{place}: template {shown(fields['name'])}: metadata must be a mapping tagged so: {form}")
+
+
+def _nearest_field(fields):
+    """What stands where a template's jinja is missing."""
+    name = next((name for name in _OTHER_NAMES if isinstance(fields.get(name), str)), None)
+    if name is not None:
+        return f"the field {shown(name)} is called jinja here: {printable(quoted_line('jinja', fields[name]))}"
+    target = next((name for name in ("target", "output", "answer", "completion") if isinstance(fields.get(name), str)), None)
+    source = next((name for name in ("input", "source") if isinstance(fields.get(name), str)), None)
+    if source and target:
+        text = f"{fields[source]} ||| {fields[target]}"
+        return f"{source} and {target} are one text with ||| between them: {printable(quoted_line('jinja', text))}"
+    return FORM
 
 
 def check_plain(value, what):
@@ -216,17 +296,33 @@ _Loader.add_constructor(TemplateTag.name, _construct_template)
 _Loader.add_constructor(MetadataTag.name, _construct_metadata)
 
 
+def _tell(path, raw, error):
+    """What is wrong with a file that is no YAML, with its line, and what was meant where that can be said."""
+    problem, mark = problem_of(error)
+    if mark is None and isinstance(error, yaml.reader.ReaderError):
+        try:
+            for _ in text_lines(path, io.BytesIO(raw)):
+                pass
+        except DataError as told:
+            return str(told).removeprefix(f"{path}, ")
+    meant = what_was_meant(raw, error) if isinstance(error, _OF_SYNTAX) or "unhashable" in problem else None
+    if meant is not None:
+        return f"line {meant[0]}: {meant[1]} ({problem})"
+    if "for the tag '!" in problem:
+        problem += f"; known are {TemplateTag.name} and {MetadataTag.name}"
+    return f"line {mark.line + 1}: {problem}" if mark else problem
+
+
 def read_file(path, loader_type=_Loader, quiet=False):
     """(The content of one file: a dict with dataset, subset and templates, key -> what the loader makes of them; its Remarks).
     FormatError with file and line where it is broken. quiet: what is not known in it is not told."""
     remarks = Remarks()
     try:
         with open(path, "rb") as file:
-            content = load_document(path, file.read(MAX_BYTES + 1), lambda raw: loader_type(raw, str(path), quiet, remarks))
+            raw = file.read(MAX_BYTES + 1)
+        content = load_document(path, raw, lambda raw: loader_type(raw, str(path), quiet, remarks))
     except yaml.YAMLError as error:
-        problem, mark = problem_of(error)
-        place = f"line {mark.line + 1}: " if mark else ""
-        raise FormatError(f"{path}: {place}{problem}") from error
+        raise FormatError(f"{path}: {_tell(path, raw, error)}") from error
     if not isinstance(content, dict) or not isinstance(content.get("templates"), dict):
         raise FormatError(f"{path}: must be a mapping with dataset and templates, {FORM}")
     for key in ("dataset", "subset"):
