@@ -8,6 +8,8 @@ import pytest
 import t0native as t0
 from t0native.prediction.answers import answer_all
 from t0native.prediction.asks import Ask, asks_of_fields, choices_of
+from t0native.prompts.check import check_file
+from t0native.tasks.sifting import sift
 
 MOOD = t0.Prompt("mood", "{{ text }} Good or bad? ||| {{ answer_choices[label] }}", "bad ||| good")
 WHO = t0.Prompt("who", "{{ text }} Who? ||| {{ answers.text[0] }}")
@@ -17,6 +19,53 @@ ROWS = [{"text": f"Anna drinks {drink}.", "label": i % 2} for i, drink in enumer
 @pytest.fixture(scope="module")
 def model():
     return t0.Model.mini()
+
+
+PICK = t0.Prompt("pick", "{{ text }} ||| {{ answer_choices[0] }}", "{{ my_options }}")
+
+
+@pytest.mark.parametrize(
+    "cell, why",
+    [
+        ("a ||| b ||| c", "||| within a field divides nothing"),
+        ('["a", "b"]', "a list that is written as a text is one"),
+        ("a; b", None),
+        ("a", None),
+    ],
+)
+def test_choices_that_are_one_text_of_a_field(model, cell, why, caplog):
+    """predict gives no answer to such a row; an evaluation keeps it, as T0's did, and tells it once. Both remedies give several choices."""
+    rows = [{"text": "Tea or milk?", "my-options": cell, "label": i % 2} for i in range(2)]
+    found = list(t0.predict(model, PICK, rows, progress=False))
+    sentence = (
+        f'one choice alone, {cell!r}: {why}; a list in the row, by {{{{ my_options | join("|||") }}}}, or another sign between the choices, '
+        'by {{ my_options.split(";") | join("|||") }}, gives several'
+    )
+    assert [answer["reason"] for answer in found] == [sentence if why else None] * 2
+    assert [answer["prediction"] for answer in found] == [None if why else cell] * 2
+    task = t0.Task("t", rows, t0.Prompt("pick", "{{ text }} ||| {{ my_options[0] }}", "{{ my_options }}"))
+    for i in range(2):
+        sift(task, "pick", i)
+    told = [record.getMessage() for record in caplog.records if "one choice alone" in record.getMessage()]
+    assert told == ([f"task 't', prompt 'pick', row 0: {sentence}; such rows are kept, as in T0"] if why else [])
+    for remedy, value in (('{{ my_options | join("|||") }}', ["a", "b", "c"]), ('{{ my_options.split(";") | join("|||") }}', "a; b; c")):
+        assert not why or remedy in sentence
+        prompt = t0.Prompt("pick", PICK.jinja, remedy)
+        (answer,) = t0.predict(model, prompt, [{"text": "Tea or milk?", "my-options": value}], progress=False)
+        assert answer["choices"] == ["a", "b", "c"]
+
+
+def test_a_choice_that_holds_the_separator_is_named_where_it_divides(model, tmp_path):
+    prompt = t0.Prompt("pick", "{{ text }} ||| {{ answer_choices[label] }}", "{{ options }}")
+    rendering = prompt.render_noted({"text": "t", "options": "a ||| b ||| c", "label": 0})
+    assert rendering.dropped == "the template gives 4 parts; 2, separated by |||, are needed: a choice that holds ||| is printed"
+    assert prompt.why_dropped({"text": "t", "options": "a ||| b ||| c", "label": 0}) == rendering.dropped
+    (tmp_path / "templates.yaml").write_text(
+        f"templates:\n  pick: !Template\n    id: pick\n    jinja: '{prompt.jinja}'\n    answer_choices: '{prompt.answer_choices}'\n"
+    )
+    rows = [{"text": "t", "options": "a ||| b", "label": i} for i in range(2)]
+    (said,) = (problem.what for problem in check_file(tmp_path / "templates.yaml", rows) if "row" in problem.what)
+    assert said.startswith("1 of 2 rows: there is nothing to choose from; row 1: one choice alone, 'a ||| b': ||| within a field")
 
 
 @pytest.mark.parametrize("label", [True, False])

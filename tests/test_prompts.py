@@ -126,6 +126,48 @@ def test_separators_truncation_and_choices_are_promptsources(example, truncate):
     assert PROMPT.choices(example) == rival.choices(example)
 
 
+CELLS = [
+    "a ||| b ||| c",
+    "a|||b",
+    '["a", "b"]',
+    ["a", "b"],
+    ["a ||| b", "c"],
+    "a; b; c",
+    "x",
+    "",
+    {"k": "a ||| b"},
+    "a |||| b",
+    " ||| ",
+    None,
+]
+EXPRESSIONS = [
+    "{{ options }}", "{{ options | join('|||') }}", "{{ options.split('|||') | join('|||') }}", "{{ options | replace('|||', ';') }}",
+    "{{ options.split('; ') | join('|||') }}", "{{ options ~ ' ||| d' }}", "{{ options | lower }}", "{{ [options, 'z'] | join(' ||| ') }}",
+    "yes ||| {{ options }}", "{% for o in options %}{{ o }} ||| {% endfor %}", "{{ options[0] }} ||| {{ options[1] }}", "{{ options | tojson }}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=range(len(CELLS)))
+def test_choices_that_a_field_holds_are_promptsources(cell):
+    """||| within the text of a field divides nothing there: the cell is one choice, and so it is here."""
+    example = {"text": "t", "options": cell, "label": 0}
+    for expression in EXPRESSIONS:
+        prompt, rival = (kind("{{ text }} {{ options }} ||| {{ answer_choices[label] }}", expression) for kind in (made_up, Rival))
+        try:
+            expected = rival.choices(example), rival.apply(example)
+        except Exception:
+            with pytest.raises(t0.TemplateError):
+                prompt.apply(example)
+            continue
+        assert (prompt.choices(example), prompt.apply(example)) == expected, expression
+    if cell == "a ||| b ||| c":
+        assert made_up("", "{{ options }}").choices(example) == [cell]
+
+
+def made_up(jinja, choices):
+    return Prompt("made up", jinja, choices)
+
+
 def test_highlight_marks_what_is_printed():
     assert Prompt("p", "a {{ x }}").apply({"x": "y"}, highlight_variables=True) == ["a <span style='color: #F08080'>y</span>"]
     assert Prompt("p", "").apply({}) == [""] and Prompt("p", "a ||| ||| b").apply({}) == ["a", "", "b"]

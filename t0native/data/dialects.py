@@ -29,7 +29,7 @@ from t0native.data.unpacking import rows_ending
 __all__ = ["TABLES", "Dialect", "csv_cells", "find_dialect", "is_quoted", "long_cells", "other_delimiter", "presumed_delimiter"]
 
 TABLES = {".csv": ",", ".tsv": "\t"}
-LOOKED_AT, MOST_LINES = 100, 10_000  # rows that are looked at, and lines that they may take
+LOOKED_AT, MOST_LINES, LONGEST = 100, 10_000, 1 << 20  # rows that are looked at, lines that they may take, characters of the first
 _CANDIDATES = ";\t|,"
 _NAMES = {"\t": "a tab", ",": "a comma"}
 _SEP = re.compile(r'"?sep=([^\w"\r\n])"?', re.IGNORECASE)
@@ -68,7 +68,7 @@ def find_dialect(open_lines, presumed, delimiter=None):
     (Dialect(delimiter=';', quoted=True, header=1, said="fields divided by ';'"), ',')
     """
     check(_DELIMITER, "delimiter", delimiter)
-    first = next(iter(open_lines()), "")
+    first = next(iter(open_lines()), "")[:LONGEST]
     told = _SEP.fullmatch(first.strip(" \r\n"))
     header = 2 if told else 1
     chosen = delimiter or (told[1] if told else _sniff(open_lines, first, presumed))

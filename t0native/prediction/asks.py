@@ -16,7 +16,7 @@ from t0native.base.showing import listed, shown
 from t0native.data.rows import why_no_row
 from t0native.prompts.notes import GAPS, INPUT, render_noted
 from t0native.prompts.prompt import Prompt
-from t0native.prompts.targets import half_a_character
+from t0native.prompts.targets import half_a_character, one_choice_alone
 
 __all__ = ["Ask", "asks_of_fields", "asks_of_prompts", "check_fields", "choices_of"]
 
@@ -73,7 +73,7 @@ class _Asker:
         if example is None:
             return Ask(number, row, self.name, None, None, dropped)
         gap = next((str(note) for note in notes if note.part == INPUT and note.kind in GAPS), None)
-        reason = gap or half_a_character(example)
+        reason = gap or half_a_character(example) or one_choice_alone(self.prompt, row, example[2])
         return Ask(number, row, self.name, None if reason else example[0], example[2], reason)
 
 

@@ -17,7 +17,7 @@ from t0native.base.errors import DataError, FormatError, TemplateError
 from t0native.base.showing import shown
 from t0native.prompts.prompt import Prompt
 from t0native.prompts.promptfile import TemplateTag, read_file
-from t0native.prompts.targets import half_a_character, tell_choices
+from t0native.prompts.targets import half_a_character, one_choice_alone, tell_choices
 
 if TYPE_CHECKING:  # of annotations alone
     from collections.abc import Iterable, Iterator
@@ -30,6 +30,7 @@ __all__ = ["Problem", "check_collection", "check_file", "text_problems"]
 
 
 CANNOT, NO_ANSWER, NO_CHOICE = "it cannot be rendered", "the target is no answer", "the target is not among the choices"
+ONE_CHOICE = "there is nothing to choose from"
 
 
 class Problem(NamedTuple):
@@ -147,13 +148,13 @@ def _rows(prompt, rows):
     faults, targets = {}, 0  # what is wrong -> [rows, the first, what is particular to it]
     for index, row in enumerate(rows):
         what, detail = _fault(prompt, row, index)
-        targets += what in (None, NO_CHOICE)
+        targets += what in (None, NO_CHOICE, ONE_CHOICE)
         faults.setdefault(what, [0, index, detail])[0] += 1
     if not targets:
         _, index, detail = min(faults.values(), key=lambda fault: fault[1] if fault[2] else len(rows))
         yield f"none of {len(rows)} rows gives a target" + (f"; row {index}: {detail}" if detail else "")
         return
-    for what in (CANNOT, NO_ANSWER, NO_CHOICE):
+    for what in (CANNOT, ONE_CHOICE, NO_ANSWER, NO_CHOICE):
         if what in faults:
             count, index, detail = faults[what]
             yield f"{count} of {len(rows)} rows: {what}; row {index}: {detail}"
@@ -167,7 +168,9 @@ def _fault(prompt, row, index):
         return CANNOT, str(error)
     example = rendering.example
     if example is None:
-        return "dropped", None
+        return "dropped", rendering.dropped if "a choice " in rendering.dropped else None
+    if (alone := one_choice_alone(prompt, row, example.choices)) is not None:
+        return ONE_CHOICE, alone
     if (half := half_a_character(example)) is not None:
         return CANNOT, half
     if (why := rendering.no_answer) is not None:

@@ -18,7 +18,7 @@ from t0native.base.yamltext import SafeLoader
 
 __all__ = ["cut_by_a_comment", "quoted_line", "what_was_meant"]
 
-LOOKED_BACK, LONGEST = 12, 160  # lines; characters of a line that is written out
+LOOKED_BACK, LONGEST, MOST = 12, 160, 4_000  # lines; characters of a line that is written out, and of one whose key may be any
 _FIELD = re.compile(r"(\s*(?:- +)?)(name|jinja|answer_choices|reference)[ ]*:(?=\s|$)[ ]*(.*)")
 _OTHER = re.compile(r"(\s*(?:- +)?)([^\s:#'\"{}\[\]][^:#{}\[\]]*?)[ ]*:(?=\s|$)[ ]*(\{[{%#].*)")
 _FIRST = {
@@ -44,7 +44,7 @@ def what_was_meant(content, error):
     if "\t" in indent:
         return last + 1, f"a tab in the indentation, where YAML takes spaces alone: {shown_line(lines[last].expandtabs(4))}"
     for number in range(last, max(-1, last - LOOKED_BACK), -1):
-        match = _FIELD.fullmatch(lines[number]) or _OTHER.fullmatch(lines[number])
+        match = _FIELD.fullmatch(lines[number]) or (len(lines[number]) <= MOST and _OTHER.fullmatch(lines[number]))
         if match and not _is_text(lines, number, last, match):
             return number + 1, _quote(lines, number, match)
     return _other_column(lines, last)

@@ -322,7 +322,7 @@ class Prompt(_core.Prompt, Hinting):
         if of_choices or of_parts:
             raw = [(kind, CHOICES, *rest) for kind, _, *rest in of_choices] + list(of_parts)
             notes = tuple(Note(*note, example.get(note[-1], note[-2])) for note in raw)
-        dropped = _find_problem(parts)
+        dropped = _find_problem(parts, choices)
         rendered = None if dropped else PromptedExample(parts[0], parts[1] or NO_LABEL, choices or None)
         return Rendering(rendered, dropped, notes)
 
@@ -448,10 +448,12 @@ class Prompt(_core.Prompt, Hinting):
         return named
 
 
-def _find_problem(parts):
+def _find_problem(parts, choices=None):
     """Why T0's pipeline drops these parts, or None."""
     if len(parts) != 2:
-        return f"the template gives {len(parts)} part{'s' * (len(parts) != 1)}; 2, separated by |||, are needed"
+        told = f"the template gives {len(parts)} part{'s' * (len(parts) != 1)}; 2, separated by |||, are needed"
+        held = len(parts) > 2 and any("|||" in choice for choice in choices or ())
+        return f"{told}: a choice that holds ||| is printed" if held else told
     return None if parts[0] else "the template gives an empty input"
 
 

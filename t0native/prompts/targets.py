@@ -2,7 +2,7 @@
 
 from t0native.base.showing import shown
 
-__all__ = ["half_a_character", "tell_choices"]
+__all__ = ["half_a_character", "one_choice_alone", "tell_choices"]
 
 _LABELS = ("label", "labels", "answer", "gold", "target", "class")  # fields that are named where the target is no field's value
 
@@ -22,6 +22,29 @@ def half_a_character(example):
                 where = f"lone surrogate U+{ord(text[error.start]):04x} at index {error.start}"
                 return f"{name}: {where}; repair the row's text"
     return None
+
+
+def one_choice_alone(prompt, row, choices):
+    """Where a field's text stands in the place of the choices, as one choice alone, in words; None where it does not. In promptsource too
+    ||| within a field's text divides nothing, and a list that is written as a text is that text.
+
+    >>> pick = t0.Prompt("pick", "{{ text }} ||| {{ label }}", "{{ options }}")
+    >>> one_choice_alone(pick, {"options": "no; yes"}, ["no; yes"]) is None
+    True
+    >>> print(one_choice_alone(pick, {"options": "no ||| yes"}, ["no ||| yes"]))
+    one choice alone, 'no ||| yes': ||| within a field divides nothing; a list in the row, by {{ options | join("|||") }}, or another sign \
+    between the choices, by {{ options.split(";") | join("|||") }}, gives several
+    """
+    if choices is None or len(choices) != 1 or getattr(prompt, "fixed_choices", None) is not None:
+        return None
+    choice = choices[0]
+    is_list = choice[:1] == "[" and choice[-1:] == "]"
+    if "|||" not in choice and not is_list:
+        return None
+    why = "a list that is written as a text is one" if is_list else "||| within a field divides nothing"
+    name = next((name for name, value in row.items() if isinstance(value, str) and value.strip() == choice), "options").replace("-", "_")
+    several = f'a list in the row, by {{{{ {name} | join("|||") }}}}, or another sign between the choices, by '
+    return f'one choice alone, {shown(choice)}: {why}; {several}{{{{ {name}.split(";") | join("|||") }}}}, gives several'
 
 
 def tell_choices(prompt, row, target, choices):

@@ -8,7 +8,8 @@ half a character            a text holds half of a surrogate pair, which no toke
 the target is no answer     it prints what is undefined, out of range, None or nan, or takes answer_choices from their end (label -1)
 not among the choices       where the row is to be judged by its choices
 
-A row whose input prints a gap as None or nan is kept, for T0 was trained so; once a prompt, a line tells it."""
+A row whose input prints a gap as None or nan is kept, for T0 was trained so, and one whose choices are one text of a field; once a prompt,
+a line tells it."""
 
 import logging
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from typing import NamedTuple
 from t0native.base.errors import DataError, TemplateError
 from t0native.base.showing import shown
 from t0native.prompts.notes import GAPS, INPUT, NO_LABEL
-from t0native.prompts.targets import half_a_character, tell_choices
+from t0native.prompts.targets import half_a_character, one_choice_alone, tell_choices
 
 __all__ = ["CANNOT_RENDER", "HALF", "NO_ANSWER", "NO_CHOICE", "NO_LABEL", "Sifted", "sift", "warn_once"]
 
@@ -62,6 +63,8 @@ def sift(task, prompt, index, seed=0, key=None, *, answers=True, choices=False):
     gap = next((note for note in rendering.notes if note.part == INPUT and note.kind in GAPS), None)
     if gap is not None:
         warn_once(task, f"prompt {shown(prompt)}, row {index}, input: {gap}; such rows are kept, as in T0", f"gap of {prompt}")
+    if (alone := one_choice_alone(task.prompts[prompt], task.rows[index], example[2])) is not None:
+        warn_once(task, f"prompt {shown(prompt)}, row {index}: {alone}; such rows are kept, as in T0", f"choice of {prompt}")
     if answers and (why := rendering.no_answer) is not None:
         return Sifted(rendering, NO_ANSWER, why)
     if choices and example[2] is not None and example[1] not in example[2]:
