@@ -275,6 +275,23 @@ def test_fields_that_have_the_names_of_answers_stay(run, place):
     assert (line["row.prompt"], line["row.row"], line["prompt"], line["row"]) == ("mine", 7, "is it so", 0)
 
 
+@pytest.mark.parametrize("to", ["jsonl", "csv"])
+def test_no_field_of_a_row_is_ever_overwritten(run, place, to):
+    """Not even one that is called as another is renamed, nor of a row that has more fields than the first ones."""
+    first = {"text": "a", "prediction": "mine", "row.prediction": "older", "row": 7, "row.row": 8, "reason": "because"}
+    rows = [first] * 100 + [first | ({"index": 3, "row.index": 4, "choices": "c"} if to == "jsonl" else {})]
+    (place / "clash.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, _, err = run(*PREDICT, "clash.jsonl", "--prompt", "is it so", "--out", f"clashed.{to}", "--force")
+    lines = t0.read_rows(place / f"clashed.{to}")
+    assert code == 0 and len(lines) == 101, err
+    for row, line in zip(rows, lines):
+        values = list(line.values())
+        assert all(value in values for value in row.values())
+        assert line["row.row.prediction"] == "mine" and line["row.prediction"] == "older" and line["prediction"] in ("yes", "no")
+    if to == "jsonl":
+        assert (lines[-1]["row.row.index"], lines[-1]["row.index"], lines[-1]["row.choices"]) == (3, 4, "c")
+
+
 def test_rank_and_generate_over_files(run, place):
     model = t0.Model.from_pretrained(place / "model")
     texts = [row["text"] for row in ROWS]

@@ -80,15 +80,20 @@ class AnswerFile:
                 raise ConfigError(f"--keep {name}: no field of {self.stream.name}; {suggest(name, names)}")
         if not chosen:
             raise ConfigError(f"--keep {shown(keep)}: must be all, none, or names of fields: {listed(names)}")
-        return {name: self._name_kept(name) for name in chosen}
+        return {name: self._name_kept(name, [other for other in names if other != name]) for name in chosen}
 
-    def _name_kept(self, name):
-        return f"row.{name}" if name in self.fields else str(name)
+    def _name_kept(self, name, others):
+        """The name with "row." before it, as often as it takes to be no field of a record and none of the others."""
+        while name in self.fields or name in others:
+            name = f"row.{name}"
+        return str(name)
 
     def _line(self, answer):
         row, kept = answer.ask.row, self._kept
         if self.args.keep == "all" and not kept.keys() >= row.keys() - {self._without}:  # a row with more fields than the first ones
-            kept = kept | {name: self._name_kept(name) for name in row if name not in kept and name != self._without}
+            kept = dict(kept)
+            for name in [name for name in row if name not in kept and name != self._without]:
+                kept[name] = self._name_kept(name, [*kept.values(), *(other for other in row if other != name)])
         return {new: row[name] for name, new in kept.items() if name in row} | self._record(answer)
 
     def _writer(self, form):
