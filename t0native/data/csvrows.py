@@ -30,7 +30,7 @@ BLOCK = 1024  # rows whose cells are looked at together
 
 @hint_keywords
 def read_csv(
-    path: PathName, delimiter: str | None = None, types: Mapping[str, str] | str | None = None, *, encoding: str = "utf-8"
+    path: PathName, delimiter: str | None = None, types: Mapping[str, Any] | str | None = None, *, encoding: str = "utf-8"
 ) -> list[dict[str, Any]]:
     """The rows of a CSV file (first line: field names), a list of dicts. A packed file (.gz, .zip, ...) is unpacked.
 

@@ -48,6 +48,7 @@ from t0native.data.unpacking import ending_of
 
 if TYPE_CHECKING:  # of annotations alone
     from collections.abc import Mapping
+    from typing import Any
 
     from t0native.base.annotations import PathName, RowSequence
 
@@ -233,7 +234,7 @@ def open_rows(
     path: PathName,
     dataset: str | None = None,
     index: PathName | None = None,
-    types: Mapping[str, str] | str | None = None,
+    types: Mapping[str, Any] | str | None = None,
     *,
     delimiter: str | None = None,
 ) -> RowSequence:

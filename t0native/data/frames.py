@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # of annotations alone
 __all__ = ["TypedRows", "are_columns", "columns_of", "convert_told", "row_remedy", "rows_of", "sequence_of", "why_no_row"]
 
 
-def sequence_of(rows: Rows, what: str = "rows", dataset: str | None = None, types: Mapping[str, str] | str | None = None) -> Sequence[Row]:
+def sequence_of(rows: Rows, what: str = "rows", dataset: str | None = None, types: Mapping[str, Any] | str | None = None) -> Sequence[Row]:
     """`rows` as something with a length and rows by number: lists and `datasets` objects as they are, data frames, tables, streams of
     Arrow, columns and iterators as lists. A mapping of splits is refused with the names of the splits.
 

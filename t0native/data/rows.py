@@ -30,6 +30,7 @@ from t0native.data.unpacking import ARROW_ENDINGS, PACKINGS, ROW_ENDINGS, rows_e
 
 if TYPE_CHECKING:  # of annotations alone
     from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from t0native.base.annotations import PathName, Rows, RowSequence
 
@@ -43,7 +44,7 @@ __all__ = [
 def read_rows(
     path: PathName | Rows,
     dataset: str | None = None,
-    types: Mapping[str, str] | str | None = None,
+    types: Mapping[str, Any] | str | None = None,
     *,
     delimiter: str | None = None,
     encoding: str | None = None,
@@ -93,7 +94,7 @@ def _one_of(folder, split, ways):
 def read_files(
     files: Iterable[PathName],
     dataset: str | None = None,
-    types: Mapping[str, str] | str | None = None,
+    types: Mapping[str, Any] | str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
 ) -> RowSequence:

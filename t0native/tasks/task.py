@@ -21,7 +21,7 @@ from t0native.tasks.metrics import find_metric
 
 if TYPE_CHECKING:  # of annotations alone
     from collections.abc import Sequence
-    from typing import Literal
+    from typing import Any, Literal
 
     from t0native.base.annotations import PromptLike, Row, Rows
     from t0native.prompts.notes import Rendering
@@ -85,7 +85,7 @@ class Task:
         dataset: str | tuple[str | None, str | None] | None = None,
         split: str | None = None,
         *,
-        types: Mapping[str, str] | str | None = None,
+        types: Mapping[str, Any] | str | None = None,
         truncate: bool = True,
         strict: bool = True,
     ) -> None:

@@ -20,6 +20,11 @@ lines = t0.read_jsonl(Path("rows.jsonl"))
 assert_type(lines, list[dict[str, Any]])
 assert_type(len(rows), int)
 first = [row["text"] for row in rows][0]
+some = t0.read_rows("rows.csv", delimiter=";", encoding="cp1252")[:100]
+assert_type(some[0]["text"], Any)
+t0.read_rows(some)
+t0.read_rows({"text": ["a"]}, types={"text": str} if first else None)
+t0.Task("some", some, {})
 p3 = t0.PromptCollection.load("templates")
 prompt = p3["super_glue", "rte"]["must be true"]
 assert_type(prompt, t0.Prompt)
