@@ -29,7 +29,9 @@ def add_train(verbs):
     parser = verb(
         verbs, "train", _run_train, "train a model on a file of rows, or on a mixture that a recipe, a YAML file, describes", examples
     )
-    parser.add_argument("config", nargs="?", metavar="RECIPE.yaml", help="what is trained on what (docs/training.md); or rows, as --data")
+    parser.add_argument(
+        "config", nargs="?", metavar="RECIPE.yaml", help="what is trained on what (docs/reference/training.md); or rows, as --data"
+    )
     parser.add_argument("--model", metavar="DIR", help="without a recipe: the model to begin with, a folder or owner/name on the hub")
     parser.add_argument("--data", metavar="FILE", help="without a recipe: rows to train on")
     prompts_option(parser)

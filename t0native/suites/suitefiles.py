@@ -71,7 +71,7 @@ def read_suite(path, data=None, prompts=None, shots=None, seed=None):
     ConfigError with file, key and value; DataError for broken rows; OSError where the file cannot be opened."""
     path = Path(path)
     if (what := what_is(path)) not in (None, "a suite of tasks", "a recipe of a training"):
-        raise ConfigError(f"{path}: {what}, no suite; a suite is a YAML file (docs/suites.md)")
+        raise ConfigError(f"{path}: {what}, no suite; a suite is a YAML file (docs/reference/suites.md)")
     with open(path, "rb") as file:
         settings = parse_yaml(path, file)
     with _naming_errors(path):

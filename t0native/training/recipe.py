@@ -72,7 +72,7 @@ def read_recipe(path, dry_run=False):
     path = Path(path)
     what = what_is(path)
     if path.is_dir() or what not in (None, "a recipe of a training", "a suite of tasks"):
-        raise ConfigError(f"{path}: {what or 'a folder'}, no recipe; a recipe is a YAML file (docs/training.md)")
+        raise ConfigError(f"{path}: {what or 'a folder'}, no recipe; a recipe is a YAML file (docs/reference/training.md)")
     with open(path, "rb") as file:
         content = parse_yaml(path, file)
     with _naming_errors(path):
