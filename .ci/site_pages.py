@@ -1,5 +1,6 @@
-"""A hook of MkDocs. Links of pages to files outside docs/ (sources, recipes, notebooks) lead to the repository on the web where its address
-is known (T0NATIVE_URL), and are plain names where it is not. In a search, pages that answer a question come before those that list names."""
+"""A hook of MkDocs. Links of pages to files outside docs/ (sources, recipes, notebooks) lead to the repository on the web where its
+address is known (T0NATIVE_URL), and are plain names where it is not. In a search, pages that answer a question come before those that
+list names."""
 
 import os
 import posixpath
