@@ -50,3 +50,10 @@ class Docstrings(griffe.Extension):
     def on_object(self, *, obj, **_):
         if obj.docstring:
             obj.docstring.value = as_markdown(obj.docstring.value)
+
+    def on_package(self, *, pkg, **_):
+        """A public module is a stub, `from t0native.reports.figures import *`: it has that module's docstring."""
+        for module in pkg.modules.values():
+            found = module.docstring is None and re.search(r"^from t0native\.([\w.]+) import \*", "\n".join(module.lines), flags=re.M)
+            if found:
+                module.docstring = pkg[found[1]].docstring

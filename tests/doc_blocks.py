@@ -53,9 +53,9 @@ def commands(text):
 
 def make_world(folder):
     """Fills a folder with what pages name: rows, prompts, and small random models in the places of those on the hub."""
-    for block in blocks_of(ROOT / "README.md"):
-        if block.kind in FILES:
-            write(folder / FILES[block.kind], block.text)
+    for block in [*blocks_of(ROOT / "docs/quickstart.md"), *blocks_of(ROOT / "docs/how-to/fine-tune.md")]:
+        if block.title:
+            write(folder / block.title, block.text)
     letters = [("▁", -3.0, NORMAL), *((chr(code), -5.0, NORMAL) for code in range(33, 127))]
     tokenizer = t0.Tokenizer(model_file(letters))
     config = t0.Config(vocab_size=tokenizer.vocab_size, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)

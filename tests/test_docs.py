@@ -176,6 +176,15 @@ def headings(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_lists_and_indented_blocks_begin_behind_a_blank_line(page):
+    """Else the site's Markdown takes them for text of the paragraph above, where GitHub's does not."""
+    lines = FENCE.sub("", page.read_text(encoding="utf-8")).splitlines()
+    for above, line in zip(lines, lines[1:], strict=False):
+        goes_on = not above.strip() or above.startswith((" ", "- ")) or re.match(r"\d+\. ", above)
+        assert goes_on or not re.match(r"- |\d+\. |    ", line), line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_a_page_is_one_thing(page):
     lines = page.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 150 and lines[0].startswith("# ")
