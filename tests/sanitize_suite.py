@@ -22,14 +22,19 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 STACK = 256 << 20  # frames are larger here; the depth that Python allows is the same
 TIME, MEMORY, LIBRARY = "measures time", "measures or limits memory", "loads a library of its own before all others"
+BROWSER = "starts a browser, which does not start under the sanitizers' library"
 LEFT_OUT = {  # the beginning of a test's id, without the folder: why
     "test_added_tokens.py::test_a_long_text_of_tokens_takes_linear_time": TIME,
     "test_allocations.py::test_allocations_of_the_core": LIBRARY,
+    "test_figures.py::test_the_page_in_a_browser": BROWSER,
     "test_forecast.py::test_the_memory_of_a_forecast_is_that_of_a_run": MEMORY,
     "test_interrupt.py::test_ctrl_c_stops_a_call_and_the_model_lives_on": TIME,
     "test_mini.py::test_rows_are_fast": TIME,
     "test_prompts.py::test_all_installed_prompts_load_and_compile": TIME,
+    "test_studio_browser.py::": BROWSER,
+    "test_studio_editor.py::": BROWSER,
     "test_studio_pages.py::test_comparing_hostile_texts_takes_no_time": TIME,
+    "test_studio_workers.py::test_the_kernel_stops_what_the_evaluator_does_not": TIME,
     "test_t5x.py::test_no_layout_is_held_in_memory": MEMORY,
     "test_tokenizer.py::test_a_megabyte_of_anything_takes_linear_time": TIME,
     "test_tokenizer.py::test_nothing_is_leaked": MEMORY,
