@@ -141,7 +141,7 @@ def compared(runs, ours, name):
 
 
 def encoder_operations(c, work):
-    inner, gates = c.num_heads * c.d_kv, 3 if c.feed_forward_proj == "gated-gelu" else 2
+    inner, gates = c.num_heads * c.d_kv, 3 if c.gated else 2
     return 2 * work.B * work.S * c.num_layers * (4 * c.d_model * inner + gates * c.d_model * c.d_ff + 2 * work.S * inner)
 
 
@@ -155,7 +155,7 @@ def operations(c, work):
 
 def step_weights(c):
     """Weights that a step of decoding reads."""
-    inner, gates = c.num_heads * c.d_kv, 3 if c.feed_forward_proj == "gated-gelu" else 2
+    inner, gates = c.num_heads * c.d_kv, 3 if c.gated else 2
     return c.num_decoder_layers * (6 * c.d_model * inner + gates * c.d_model * c.d_ff) + c.d_model * c.vocab_size
 
 

@@ -135,7 +135,7 @@ def told(seconds):
 
 def operations(config, sources, targets):
     """Of the forward pass, twice that backward: each weight with each row it meets, and attention."""
-    d, inner, f = config.d_model, config.num_heads * config.d_kv, config.d_ff * (3 if config.feed_forward_proj == "gated-gelu" else 2)
+    d, inner, f = config.d_model, config.num_heads * config.d_kv, config.d_ff * (3 if config.gated else 2)
     s, t = sum(sources), sum(targets)
     encoder = config.num_layers * (4 * d * inner + d * f) * s
     decoder = config.num_decoder_layers * ((6 * d * inner + d * f) * t + 2 * d * inner * s) + config.vocab_size * d * t

@@ -12,6 +12,8 @@ to be rounded with a small error, it may go to the other neighbour. So each roun
 is the least distance of all, as a share of the largest number of its row. Neighbours no farther apart than float32's own
 error do not count: there it does no more than that error does."""
 
+import math
+
 import numpy as np
 
 CLEAR = 8 * 2.0**-24  # of a row's largest number: float32's error of what is rounded in small models, with room
@@ -78,24 +80,24 @@ class NumpyT5:
         return self.linear((half(p) @ half(v)).swapaxes(0, 1).reshape(len(x), -1), f"{name}.o")
 
     def feed_forward(self, x, name):
-        if self.shape["feed_forward_proj"] == "relu":
-            return self.linear(np.maximum(self.linear(x, name + ".wi"), 0.0), name + ".wo")
-        h = self.linear(x, name + ".wi_0")
-        gelu = 0.5 * h * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3)))
-        return self.linear(gelu * self.linear(x, name + ".wi_1"), name + ".wo")
+        proj = self.shape["feed_forward_proj"]
+        gated, f = proj.startswith("gated-"), ACTIVATIONS["gelu_new" if proj == "gated-gelu" else proj.removeprefix("gated-")]
+        h = f(self.linear(x, name + (".wi_0" if gated else ".wi")))
+        return self.linear(h * self.linear(x, name + ".wi_1") if gated else h, name + ".wo")
 
-    def bias(self, stack, n):
-        table = self.weights[f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"]
+    def bias(self, stack, block, n):
+        own = block if self.shape.get("relative_attention_every_layer") else 0
+        table = self.weights[f"{stack}.block.{own}.layer.0.SelfAttention.relative_attention_bias.weight"]
         distances = np.arange(n)[None, :] - np.arange(n)[:, None]
         return np.moveaxis(table[buckets(distances, stack == "encoder", self.shape)], -1, 0)
 
     def stack(self, stack, ids, states=None):
         """States after the final norm [N, D]; states: the encoder's, for a decoder."""
-        x, bias = self.table[ids], self.bias(stack, len(ids))
+        x = self.table[ids]
         for block in range(self.shape["num_layers" if states is None else "num_decoder_layers"]):
             at = f"{stack}.block.{block}.layer."
             y = self.norm(x, at + "0.layer_norm")
-            x = x + self.attention(y, y, at + "0.SelfAttention", bias, states is not None)
+            x = x + self.attention(y, y, at + "0.SelfAttention", self.bias(stack, block, len(ids)), states is not None)
             if states is not None:
                 x = x + self.attention(self.norm(x, at + "1.layer_norm"), states, at + "1.EncDecAttention", 0.0, False)
             last = at + ("1" if states is None else "2")
@@ -123,6 +125,18 @@ class NumpyT5:
         z = self.logits(source, [self.shape["decoder_start_token_id"], *target[:-1]])
         most = z.max(-1, keepdims=True)
         return (z - most - np.log(np.exp(z - most).sum(-1, keepdims=True)))[np.arange(len(target)), target]
+
+
+def erf(x):
+    return np.array([math.erf(value) for value in x.reshape(-1)]).reshape(x.shape)
+
+
+ACTIVATIONS = {
+    "relu": lambda h: np.maximum(h, 0.0),
+    "gelu": lambda h: 0.5 * h * (1 + erf(h / np.sqrt(2))),
+    "gelu_new": lambda h: 0.5 * h * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3))),
+    "silu": lambda h: h / (1 + np.exp(-h)),
+}
 
 
 def spacing(x):

@@ -131,7 +131,7 @@ def test_several_end_tokens():
 
 
 REFUSED = {
-    "feed_forward_proj": "gated-silu",
+    "feed_forward_proj": "gated-mish",
     "is_encoder_decoder": False,
     "model_type": "longt5",
     "architectures": ["T5EncoderModel"],
@@ -156,8 +156,8 @@ REFUSED = {
     "auto_map": {"AutoModel": "modeling.Mine"},
     "decoder": {"model_type": "t5"},
     "quantization_config": {"bits": 8},
-    "dense_act_fn": "silu",
-    "is_gated_act": False,
+    "dense_act_fn": 1,
+    "is_gated_act": "no",
     "scale_decoder_outputs": "yes",
     "encoder_attention_type": "local",
 }
@@ -209,7 +209,14 @@ def test_sizes_and_their_limits_are_told():
         ({"dropout_rate": 1}, "dropout_rate 1: must be at least 0 and less than 1"),
         ({"layer_norm_epsilon": 0.0}, "layer_norm_epsilon 0: must be above 0 and less than 1"),
         ({"layer_norm_epsilon": 10**400}, "layer_norm_epsilon inf: must be above 0 and less than 1"),
-        ({"feed_forward_proj": "silu"}, "feed_forward_proj 'silu': must be 'gated-gelu' or 'relu'"),
+        (
+            {"feed_forward_proj": "gated-"},
+            "feed_forward_proj 'gated-': must be 'relu', 'gelu', 'gelu_new' or 'silu', or one of these behind 'gated-', as 'gated-gelu'",
+        ),
+        (
+            {"feed_forward_proj": "\ud800"},
+            "feed_forward_proj '\\ud800': must be 'relu', 'gelu', 'gelu_new' or 'silu', or one of these behind 'gated-', as 'gated-gelu'",
+        ),
         ({"d_ff": 2**31}, "d_ff 2147483648: must be a whole number from 1 to 16777216"),
         ({"d_ff": 10**5000}, "d_ff of thousands of digits: must be a whole number from 1 to 16777216"),
         (
@@ -258,6 +265,29 @@ def test_a_lack_of_memory_is_not_a_missing_key():
 def test_a_tie_that_is_no_truth_value_is_refused_beside_any_other_key(key, value):
     with pytest.raises(t0.ConfigError, match="tie_word_embeddings 'no': must be true or false"):
         t0.Config.from_dict({**T0_3B, "tie_word_embeddings": "no", key: value})
+
+
+@pytest.mark.parametrize(
+    "proj, activation, gated, meant",
+    [
+        ("relu", "gelu_new", True, "gated-gelu_new"),
+        ("gated-gelu", "gelu_new", True, "gated-gelu"),
+        ("gated-gelu", "gelu", True, "gated-gelu_python"),  # the exact form, for which "gated-gelu" does not stand
+        ("gated-gelu", "silu", None, "gated-silu"),
+        ("gated-gelu", None, False, "gelu_new"),
+        ("gelu", None, True, "gated-gelu_python"),
+        ("gated-silu", "silu", True, "gated-silu"),
+        ("gelu", None, None, "gelu"),
+    ],
+)
+def test_the_keys_that_the_hub_derives_decide_as_in_its_program(proj, activation, gated, meant):
+    keys = {"feed_forward_proj": proj, "dense_act_fn": activation, "is_gated_act": gated}
+    config = t0.Config.from_dict(T0_3B | keys)
+    assert config.feed_forward_proj == meant and config.gated is meant.startswith("gated-")
+    again = config.to_dict()
+    assert again["feed_forward_proj"] == meant and not {"dense_act_fn", "is_gated_act"} & set(again)
+    assert t0.Config.from_dict(again) == config
+    assert t0.Config.from_dict(T0_3B | keys | {"feed_forward_proj": "relu"}, ["feed_forward_proj"]).feed_forward_proj == "relu"
 
 
 def test_keys_that_change_nothing_are_kept():

@@ -378,9 +378,8 @@ def test_a_file_given_by_name(tmp_path, name):
 @pytest.mark.parametrize(
     "keys, message",
     [
-        ({"feed_forward_proj": "gated-relu"}, "feed_forward_proj 'gated-relu': must be 'gated-gelu' or 'relu'"),
-        ({"feed_forward_proj": "gated-silu"}, "feed_forward_proj 'gated-silu': must be 'gated-gelu' or 'relu'"),
-        ({"feed_forward_proj": "gelu", "is_gated_act": True}, "feed_forward_proj 'gelu': must be 'gated-gelu' or 'relu'"),
+        ({"feed_forward_proj": "gated-tanh"}, "feed_forward_proj 'gated-tanh': must be 'relu', 'gelu', 'gelu_new' or 'silu', or one of these behind 'gated-', as 'gated-gelu'"),
+        ({"dense_act_fn": "mish"}, "feed_forward_proj 'gated-mish': must be 'relu', 'gelu', 'gelu_new' or 'silu', or one of these"),
         ({"architectures": ["T5EncoderModel"], "is_encoder_decoder": False}, "architectures 'T5EncoderModel' is not supported; T5ForConditionalGeneration is"),
         ({"architectures": ["MT5EncoderModel"]}, "architectures 'MT5EncoderModel' is not supported; T5ForConditionalGeneration is"),
         ({"architectures": ["T5ForSequenceClassification"]}, "architectures 'T5ForSequenceClassification' is not supported"),

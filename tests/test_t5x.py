@@ -171,11 +171,18 @@ def test_a_gin_file_tells_the_rest(tmp_path, text):
     assert load(tmp_path, config={"relative_attention_max_distance": 20}).config.relative_attention_max_distance == 20
 
 
+@pytest.mark.parametrize("activation, meant", [("silu", "gated-silu"), ("swish", "gated-silu"), ("relu", "gated-relu")])
+def test_a_gin_file_tells_the_activation(tmp_path, activation, meant):
+    save_t5x_folder(tmp_path / "checkpoint_5", weights_of(t0.Model.init(UNTIED)))
+    (tmp_path / "config.gin").write_text(f"{GIN}network.T5Config.mlp_activations = ('{activation}', 'linear')\n")
+    assert load(tmp_path).config.feed_forward_proj == meant
+
+
 @pytest.mark.parametrize(
     "line, message",
     [
         ("network.T5Config.emb_dim = 7", "emb_dim = 7: the tensors have 6"),
-        ("network.T5Config.mlp_activations = ('silu', 'linear')", r"\('silu', 'linear'\) are not supported"),
+        ("network.T5Config.mlp_activations = ('tanh', 'linear')", r"\('tanh', 'linear'\) are not supported; relu, gelu and silu are"),
         ("network.T5Config.mlp_activations = __import__('os').system('touch ran')", "None are not supported"),
         ("network.T5Config.logits_via_embedding = True", "logits_via_embedding = True, but decoder.logits_dense is here"),
         ("network.T5Config.max_distance = 3", "relative_attention_max_distance 3: must be above 16"),

@@ -144,6 +144,34 @@ static void loop_dropout(float *y, const float *x, size_t n, float rate, uint64_
     }
 }
 
+static void loop_relu(float *restrict a, const float *restrict u, size_t n) {
+    for (size_t i = 0; i < n; i++) a[i] = u[i] < 0.0f ? 0.0f : u[i]; /* NaN stays */
+}
+
+static void loop_relu_backward(float *restrict du, const float *restrict da, const float *restrict u, size_t n) {
+    for (size_t i = 0; i < n; i++) du[i] = u[i] > 0.0f ? da[i] : 0.0f;
+}
+
+static void loop_relu_gate(float *restrict a, const float *restrict u, const float *restrict v, size_t n) {
+    for (size_t i = 0; i < n; i++) a[i] = (u[i] < 0.0f ? 0.0f : u[i]) * v[i];
+}
+
+static void loop_relu_gate_backward(float *restrict du, float *restrict dv, const float *restrict da, const float *restrict u,
+                                    const float *restrict v, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        dv[i] = da[i] * (u[i] < 0.0f ? 0.0f : u[i]);
+        du[i] = u[i] > 0.0f ? da[i] * v[i] : 0.0f;
+    }
+}
+
+/* The activations of a set: relu from here, the others, named NAME, NAME_backward, NAME_gate and NAME_gate_backward, from where the
+ * set has them. */
+#define T0_KERNEL_ACTIVATIONS                                                                                                  \
+    .activations = {[T0_GELU_NEW] = {gelu_new, gelu_new_backward, gelu_new_gate, gelu_new_gate_backward},                      \
+                    [T0_RELU] = {loop_relu, loop_relu_backward, loop_relu_gate, loop_relu_gate_backward},                      \
+                    [T0_GELU] = {gelu, gelu_backward, gelu_gate, gelu_gate_backward},                                          \
+                    [T0_SILU] = {silu, silu_backward, silu_gate, silu_gate_backward}}
+
 /* Entries that every set takes from here, and those that a set may bring itself. */
 #define T0_KERNEL_PASSES                                                                                                       \
     .scale_mul = loop_scale_mul, .norm_backward = loop_norm_backward, .dropout = loop_dropout, .adamw = loop_adamw,            \

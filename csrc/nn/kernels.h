@@ -24,6 +24,18 @@ typedef struct t0_adamw_pass {
     float rate, root, epsilon; /* lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t), and what is added to the root */
 } t0_adamw_pass;
 
+/* The f of a feed-forward, f(h) or f(h0) h1. The order is no file's. */
+typedef enum t0_activation { T0_GELU_NEW, T0_RELU, T0_GELU, T0_SILU, T0_ACTIVATIONS } t0_activation;
+
+/* One f (the equations: kernels_portable.c). NaN stays NaN, and what is infinite does not become finite. */
+typedef struct t0_activation_kernels {
+    void (*apply)(float *a, const float *u, size_t n);                            /* a = f(u) */
+    void (*apply_backward)(float *du, const float *da, const float *u, size_t n); /* du = da f'(u) */
+    void (*gate)(float *a, const float *u, const float *v, size_t n);             /* a = f(u) v */
+    /* du = da v f'(u), dv = da f(u). */
+    void (*gate_backward)(float *du, float *dv, const float *da, const float *u, const float *v, size_t n);
+} t0_activation_kernels;
+
 /* Products with packed weights (nn/product.c). `panel` is one panel [groups][32] of nn/packed.h, where both panels are drawn.
  * Row i of m <= rows_* rows of activations begins at a + i * a_row, a_row in elements of a, and is filled up with zeros to whole
  * words: 2 groups bfloat16s, or 4 groups bytes. A tile's results are stored as c[m][32], all 32 columns of them. */
@@ -79,9 +91,7 @@ typedef struct t0_kernels {
     float (*softmax)(float *x, size_t n); /* in place; returns log-sum-exp */
     float (*log_sum_exp)(const float *x, size_t n); /* -infinity for n 0 */
     void (*exp_affine)(float *y, const float *x, float shift, float scale, float offset, size_t n); /* y = scale exp(x - shift) + offset */
-    void (*gelu_gate)(float *a, const float *u, const float *v, size_t n); /* a = gelu_new(u) * v */
-    /* du = da v gelu_new'(u), dv = da gelu_new(u). */
-    void (*gelu_gate_backward)(float *du, float *dv, const float *da, const float *u, const float *v, size_t n);
+    t0_activation_kernels activations[T0_ACTIVATIONS];
     /* y[i] = x[i] * mask(first + i) / (1 - rate), 0 <= rate < 1; the mask is nn/layers.h's. */
     void (*dropout)(float *y, const float *x, size_t n, float rate, uint64_t seed, uint64_t purpose, uint64_t first);
 

@@ -2,7 +2,10 @@
  *
  *     gelu_new(u) = u (1 + tanh y) / 2,  y = sqrt(2/pi) (u + 0.044715 u^3)      (Hendrycks & Gimpel 2016, tanh form)
  *                 = u q,  q = 1 / (1 + exp(-2 y))
- *     gelu_new'(u) = q + 2 u q (1-q) y',  y' = sqrt(2/pi) (1 + 3 * 0.044715 u^2) */
+ *     gelu_new'(u) = q + 2 u q (1-q) y',  y' = sqrt(2/pi) (1 + 3 * 0.044715 u^2)
+ *     gelu(u) = u P(u),  P(u) = erfc(-u / sqrt 2) / 2,  gelu'(u) = P(u) + u e^(-u^2/2) / sqrt(2 pi)       (ibid., exact form)
+ *     silu(u) = u q,  q = 1 / (1 + e^-u),  silu'(u) = q + u q (1-q)                                       (Elfwing et al. 2018)
+ *     relu(u) = max(u, 0): nn/kernel_loops.h */
 #include "nn/kernels.h"
 
 #define T0_KERNEL_PLAIN
@@ -96,18 +99,51 @@ static const float ROOT_2_PI = 0.79788456f, CUBIC = 0.044715f;
 
 static float gelu_sigmoid(float u) { return 1.0f / (1.0f + expf(-2.0f * ROOT_2_PI * (u + CUBIC * u * u * u))); }
 
-static void gelu_gate(float *a, const float *u, const float *v, size_t n) {
-    for (size_t i = 0; i < n; i++) a[i] = u[i] * gelu_sigmoid(u[i]) * v[i];
+static float gelu_new_value(float u) { return u * gelu_sigmoid(u); }
+
+static float gelu_new_slope(float u) {
+    const float q = gelu_sigmoid(u), slope = ROOT_2_PI * (1.0f + 3.0f * CUBIC * u * u);
+    return q + 2.0f * u * q * (1.0f - q) * slope;
 }
 
-static void gelu_gate_backward(float *du, float *dv, const float *da, const float *u, const float *v, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        const float q = gelu_sigmoid(u[i]), slope = ROOT_2_PI * (1.0f + 3.0f * CUBIC * u[i] * u[i]);
-        const float d = da[i], gate = v[i];
-        dv[i] = d * u[i] * q;
-        du[i] = d * gate * (q + 2.0f * u[i] * q * (1.0f - q) * slope);
-    }
+static float normal_below(float u) { return 0.5f * erfcf(-0.70710678f * u); }
+
+static float gelu_value(float u) { return u * normal_below(u); }
+
+static float gelu_slope(float u) { return normal_below(u) + u * 0.39894228f * expf(-0.5f * u * u); }
+
+static float logistic(float u) { return 1.0f / (1.0f + expf(-u)); }
+
+static float silu_value(float u) { return u * logistic(u); }
+
+static float silu_slope(float u) {
+    const float q = logistic(u);
+    return q + u * q * (1.0f - q);
 }
+
+#define ACTIVATION(name)                                                                                                 \
+    static void name(float *a, const float *u, size_t n) {                                                               \
+        for (size_t i = 0; i < n; i++) a[i] = name##_value(u[i]);                                                        \
+    }                                                                                                                    \
+    static void name##_backward(float *du, const float *da, const float *u, size_t n) {                                  \
+        for (size_t i = 0; i < n; i++) du[i] = da[i] * name##_slope(u[i]);                                               \
+    }                                                                                                                    \
+    static void name##_gate(float *a, const float *u, const float *v, size_t n) {                                        \
+        for (size_t i = 0; i < n; i++) a[i] = name##_value(u[i]) * v[i];                                                 \
+    }                                                                                                                    \
+    static void name##_gate_backward(float *du, float *dv, const float *da, const float *u, const float *v, size_t n) {  \
+        for (size_t i = 0; i < n; i++) {                                                                                 \
+            const float d = da[i], gate = v[i];                                                                          \
+            dv[i] = DV(name, d, u[i]);                                                                                   \
+            du[i] = d * gate * name##_slope(u[i]);                                                                       \
+        }                                                                                                                \
+    }
+#define DV(name, d, u) ((d) * name##_value(u))
+ACTIVATION(gelu)
+ACTIVATION(silu)
+#undef DV
+#define DV(name, d, u) ((d) * (u)*gelu_sigmoid(u)) /* in the order of the first version's products */
+ACTIVATION(gelu_new)
 
 extern const t0_dense_kernels t0_dense_portable;
 extern const t0_probe t0_probe_portable;
@@ -124,8 +160,7 @@ const t0_kernels t0_kernels_portable = {
     .softmax = softmax,
     .log_sum_exp = log_sum_exp,
     .exp_affine = exp_affine,
-    .gelu_gate = gelu_gate,
-    .gelu_gate_backward = gelu_gate_backward,
+    T0_KERNEL_ACTIVATIONS,
     T0_KERNEL_SUMS,
     T0_KERNEL_PASSES,
 };

@@ -27,10 +27,11 @@ void t0_embedding_forward(t0_exec *exec, float *x, const float *table, const int
 void t0_embedding_backward(t0_exec *exec, float *dtable, const float *dx, const int32_t *ids, size_t n_rows, size_t dim); /* dtable += */
 
 /* ---- feed-forward activation ----------------------------------------------------------------------------------- */
-/* gated: h[N,2F] holds wi_0 x in columns 0..F-1 and wi_1 x in F..2F-1; a[N,F] = gelu_new(h0) * h1 (tanh form).
- * not gated: h[N,F]; a = max(h, 0). */
-void t0_activation_forward(t0_exec *exec, float *a, const float *h, size_t n_rows, size_t d_ff, bool gated);
-void t0_activation_backward(t0_exec *exec, float *dh, const float *da, const float *h, size_t n_rows, size_t d_ff, bool gated);
+/* gated: h[N,2F] holds wi_0 x in columns 0..F-1 and wi_1 x in F..2F-1; a[N,F] = f(h0) * h1.
+ * not gated: h[N,F]; a = f(h). The four f: nn/kernels.h. */
+void t0_activation_forward(t0_exec *exec, float *a, const float *h, size_t n_rows, size_t d_ff, t0_activation f, bool gated);
+void t0_activation_backward(t0_exec *exec, float *dh, const float *da, const float *h, size_t n_rows, size_t d_ff, t0_activation f,
+                            bool gated);
 
 /* ---- dropout: y = x * mask / (1 - rate), mask from base/random.h at (seed, T0_RANDOM_DROPOUT + (site << 8), first + i).
  * Forward and backward are the same call. rate in [0, 1); y may be x. ---------------------------------------------- */

@@ -127,6 +127,7 @@ typedef struct product {
     float *y;
     size_t y_stride, out;
     t0_finish finish;
+    t0_activation f;              /* of T0_APPLY and T0_GATE */
     const likelihood *likelihood; /* NULL: y is written */
     size_t parts;
     bool by_rows;
@@ -204,7 +205,7 @@ static void run_tile(const product *p, tile *t, float *to, size_t to_stride, siz
 static void run_plain(const product *p, tile *t, size_t first, size_t m, size_t j) {
     const size_t n = p->out - j * T0_PANEL < T0_PANEL ? p->out - j * T0_PANEL : T0_PANEL;
     float *y = p->y + first * p->y_stride + j * T0_PANEL, *c = t->values[0];
-    if (p->x->dtype != T0_BFLOAT16 && p->finish != T0_RELU) {
+    if (p->x->dtype != T0_BFLOAT16 && p->finish != T0_APPLY) {
         run_tile(p, t, y, p->y_stride, n, p->finish == T0_ADD, first, m, j);
         return;
     }
@@ -212,8 +213,7 @@ static void run_plain(const product *p, tile *t, size_t first, size_t m, size_t 
     for (size_t i = 0; i < m; i++, y += p->y_stride, c += T0_PANEL) {
         if (p->finish == T0_ADD)
             for (size_t e = 0; e < n; e++) y[e] += c[e];
-        else if (p->finish == T0_RELU)
-            for (size_t e = 0; e < n; e++) y[e] = c[e] < 0.0f ? 0.0f : c[e]; /* NaN stays */
+        else if (p->finish == T0_APPLY) p->kernels->activations[p->f].apply(y, c, n);
         else memcpy(y, c, n * sizeof *y);
     }
 }
@@ -224,7 +224,7 @@ static void gate(const product *p, const tile *t, size_t slot, size_t first, siz
     assert(slot % 2 == 0 && begin < p->out);
     for (size_t i = 0; i < m; i++) {
         const float *h0 = t->values[slot] + i * T0_PANEL, *h1 = t->values[slot + 1] + i * T0_PANEL;
-        p->kernels->gelu_gate(p->y + (first + i) * p->y_stride + begin, h0, h1, n);
+        p->kernels->activations[p->f].gate(p->y + (first + i) * p->y_stride + begin, h0, h1, n);
     }
 }
 
@@ -289,7 +289,14 @@ static void run_product(product *p) {
 
 void t0_product(t0_exec *exec, float *y, size_t y_stride, size_t out, const t0_rows *x, const t0_packed *w, t0_finish finish) {
     product p = {.exec = exec, .x = x, .w = w, .y = y, .y_stride = y_stride, .out = out, .finish = finish};
-    assert(out <= (finish == T0_GATE ? w->out / 2 : w->out) && y_stride >= out && (finish != T0_GATE || t0_packed_panels(w) % 2 == 0));
+    assert(out <= w->out && y_stride >= out && (finish == T0_STORE || finish == T0_ADD));
+    run_product(&p);
+}
+
+void t0_product_activated(t0_exec *exec, float *y, size_t y_stride, size_t out, const t0_rows *x, const t0_packed *w, t0_activation f,
+                          bool gated) {
+    product p = {.exec = exec, .x = x, .w = w, .y = y, .y_stride = y_stride, .out = out, .finish = gated ? T0_GATE : T0_APPLY, .f = f};
+    assert(f < T0_ACTIVATIONS && y_stride >= out && out <= (gated ? w->out / 2 : w->out) && (!gated || t0_packed_panels(w) % 2 == 0));
     run_product(&p);
 }
 

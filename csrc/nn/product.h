@@ -1,7 +1,7 @@
 /* Products with packed weights: y[N, out] = x[N, in] W^T, the passes before and after being part of it.
  *
  * Rows x are first brought into the weights' number type (t0_rows): from a buffer, or straight out of the norm. Results leave
- * through a finish: stored, added to the residual stream, rectified, gated, or only as log-likelihoods.
+ * through a finish: stored, added to the residual stream, through an activation, gated, or only as log-likelihoods.
  * Each element is reduced over the depth in one order, whatever N, its neighbours or the threads; int8 sums are exact.
  * float32 sums have the order of nn/gemm.h, so a packed matrix gives the bits of a plain one. */
 #ifndef T0_NN_PRODUCT_H
@@ -32,12 +32,15 @@ bool t0_rows_norm(t0_exec *exec, t0_rows *rows, const float *x, const float *g, 
 typedef enum t0_finish {
     T0_STORE, /* y = x W^T */
     T0_ADD,   /* y += x W^T */
-    T0_RELU,  /* y = max(0, x W^T) */
-    T0_GATE   /* y[n, out] = gelu_new(h0) h1, panels of W being wi_0's and wi_1's in turn */
+    T0_APPLY, /* y = f(x W^T) */
+    T0_GATE   /* y[n, out] = f(h0) h1, panels of W being wi_0's and wi_1's in turn */
 } t0_finish;
 
-/* out: columns of y that are written. */
+/* out: columns of y that are written. finish: T0_STORE or T0_ADD. */
 void t0_product(t0_exec *exec, float *y, size_t y_stride, size_t out, const t0_rows *x, const t0_packed *w, t0_finish finish);
+/* The same with T0_APPLY or, gated, T0_GATE. */
+void t0_product_activated(t0_exec *exec, float *y, size_t y_stride, size_t out, const t0_rows *x, const t0_packed *w, t0_activation f,
+                          bool gated);
 
 /* Of z[N, V] = x W^T, without storing it: lse[n] = log sum_v exp z[n,v], and picked[i] = z[n, labels[i]] for
  * label_offsets[n] <= i < label_offsets[n + 1]. parts: t0_likelihood_parts(V) floats a row. */

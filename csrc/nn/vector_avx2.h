@@ -74,6 +74,8 @@ static inline VECTOR add_first(VECTOR sums, size_t left, VECTOR more) {
     return ADD(sums, _mm256_and_ps(more, _mm256_castsi256_ps(first_lanes(left))));
 }
 
+static inline VECTOR where_negative(VECTOR x, VECTOR a, VECTOR b) { return _mm256_blendv_ps(b, a, x); }
+
 static inline VECTOR power_of_two(WORDS n) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
 }

@@ -64,6 +64,10 @@ static inline VECTOR load_or(VECTOR otherwise, const float *x, size_t left) {
 
 static inline VECTOR add_first(VECTOR sums, size_t left, VECTOR more) { return _mm512_mask_add_ps(sums, first_lanes(left), sums, more); }
 
+static inline VECTOR where_negative(VECTOR x, VECTOR a, VECTOR b) {
+    return _mm512_mask_blend_ps(_mm512_movepi32_mask(_mm512_castps_si512(x)), b, a);
+}
+
 static inline VECTOR scale_by_power(VECTOR x, VECTOR n) { return _mm512_scalef_ps(x, n); }
 
 static inline float sum_lanes(VECTOR v) { return _mm512_reduce_add_ps(v); }

@@ -159,14 +159,52 @@ static bool config_flag(PyObject *dict, const char *name, bool *out) {
     return true;
 }
 
+/* Names of the hub's activations for each f that there is; "gated-" before one means the gated form, where T5's "gelu" is the
+ * tanh form. */
+static const struct projection {
+    const char *name;
+    t0_activation f, gated;
+} PROJECTIONS[] = {
+    {"relu", T0_RELU, T0_RELU},
+    {"gelu", T0_GELU, T0_GELU_NEW},
+    {"gelu_new", T0_GELU_NEW, T0_GELU_NEW},
+    {"silu", T0_SILU, T0_SILU},
+    {"swish", T0_SILU, T0_SILU},
+    {"gelu_python", T0_GELU, T0_GELU},
+    {"gelu_pytorch_tanh", T0_GELU_NEW, T0_GELU_NEW},
+    {"gelu_fast", T0_GELU_NEW, T0_GELU_NEW},
+};
+
+static bool config_projection(PyObject *value, t0_config *out) {
+    static const char GATED[] = "gated-";
+    if (!PyUnicode_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "configuration: feed_forward_proj %.100R: must be text", value);
+        return false;
+    }
+    const char *text = PyUnicode_AsUTF8(value);
+    if (!text && !PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) return false;
+    PyErr_Clear(); /* a lone surrogate: no name */
+    out->gated = text && strncmp(text, GATED, strlen(GATED)) == 0;
+    for (size_t i = 0; text && i < sizeof PROJECTIONS / sizeof *PROJECTIONS; i++)
+        if (strcmp(text + (out->gated ? strlen(GATED) : 0), PROJECTIONS[i].name) == 0) {
+            out->activation = out->gated ? PROJECTIONS[i].gated : PROJECTIONS[i].f;
+            return true;
+        }
+    PyErr_Format(
+        PyExc_ValueError,
+        "configuration: feed_forward_proj %.100R: must be 'relu', 'gelu', 'gelu_new' or 'silu', or one of these behind 'gated-', as "
+        "'gated-gelu'",
+        value);
+    return false;
+}
+
 static bool config_rest(PyObject *dict, t0_config *out) {
-    static const char *const PROJECTIONS[] = {"relu", "gated-gelu"};
-    if (!config_flag(dict, "tie_word_embeddings", &out->tied) || !config_flag(dict, "scale_decoder_outputs", &out->scaled)) return false;
+    if (!config_flag(dict, "tie_word_embeddings", &out->tied) || !config_flag(dict, "scale_decoder_outputs", &out->scaled) ||
+        !config_flag(dict, "relative_attention_every_layer", &out->bias_every_layer) ||
+        !config_flag(dict, "encoder_only", &out->encoder_only))
+        return false;
     PyObject *projection = config_value(dict, "feed_forward_proj");
-    if (!projection) return false;
-    const Py_ssize_t found = find_name("configuration: feed_forward_proj", projection, PROJECTIONS, 2, "'gated-gelu' or 'relu'");
-    out->gated = found == 1;
-    return found >= 0;
+    return projection && config_projection(projection, out);
 }
 
 bool t0py_config_from_dict(PyObject *dict, t0_config *out) {

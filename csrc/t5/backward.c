@@ -3,7 +3,8 @@
  * A sub-layer x' = x + drop(W u), u = f(norm(x)):
  *     e = drop(dx'),   dW += e^T u,   du = e W,   (f backward) dy,   dx = dx' + (norm backward) dy
  * dx is updated in place. Dropout masks are drawn again, never stored. The encoder's states get their gradient from the
- * keys and values of every decoder block, block by block. The bias tables get theirs, by distance, from all blocks of their stack. */
+ * keys and values of every decoder block, block by block. A bias table gets its own, by distance, from the blocks
+ * that it serves. */
 #include "t5/backward.h"
 
 #include "nn/vectors.h"
@@ -69,7 +70,7 @@ static void ffn_backward(const t0_stack_backward *backward, float *gradients, co
     t0_stack_activation(forward, b->h, block);
     linear_backward(pass, gradients, backward->narrow, e, forward->a, w->wo, n, f, d, false);
     if (pass->dropout > 0.0f) t0_stack_dropout(forward, backward->narrow, backward->narrow, f, block, T0_DROP_INNER);
-    t0_activation_backward(pass->exec, backward->wide, backward->narrow, b->h, n, f, c->gated);
+    t0_activation_backward(pass->exec, backward->wide, backward->narrow, b->h, n, f, c->activation, c->gated);
     t0_stack_norm(forward, b->ffn_r, b->ffn_x, w->ffn_norm);
     linear_backward(pass, gradients, backward->dy, backward->wide, forward->y, w->wi, n, d, t0_config_hidden(c), false);
     norm_backward(backward, gradients, backward->dy, b->ffn_x, b->ffn_r, w->ffn_norm);
@@ -96,6 +97,17 @@ static void cross_backward(const t0_stack_backward *backward, float *gradients, 
     norm_backward(backward, gradients, backward->dy, b->cross_x, b->cross_r, w->cross_norm);
     linear_backward(pass, gradients, cross->dstates, cross->dkv, cross->states, w->cross_kv, n_keys, d, 2 * inner,
                     block + 1 < forward->stack->n_blocks);
+}
+
+/* What has been gathered by distance since the last table that was met, to the table of this block, if it has one. */
+static void biases_backward(const t0_stack_backward *backward, float *gradients, size_t block) {
+    const t0_stack_forward *forward = backward->forward;
+    const t0_config *c = &forward->pass->model->config;
+    const size_t n_heads = (size_t)c->n_heads;
+    if (!t0_config_has_bias(c, block)) return;
+    t0_bias_backward(gradients + forward->stack->blocks[block].bias_table, backward->dbias, n_heads, forward->bias_width,
+                     forward->bias_center, !forward->shape->decoder, c->n_buckets, c->max_distance);
+    memset(backward->dbias, 0, n_heads * forward->bias_width * sizeof *backward->dbias);
 }
 
 static void self_backward(const t0_stack_backward *backward, float *gradients, const t0_block_buffers *b, size_t block) {
@@ -135,6 +147,7 @@ static t0_status blocks_backward(const t0_stack_backward *backward, float *gradi
             T0_TRY(t0_exec_check(forward->pass->exec, err));
         }
         self_backward(backward, gradients, &b, l);
+        biases_backward(backward, gradients, l);
     }
     return T0_OK;
 }
@@ -151,8 +164,6 @@ static t0_status stack_backward(const t0_stack_backward *backward, float *gradie
     memset(backward->dbias, 0, n_heads * forward->bias_width * sizeof *backward->dbias);
     norm_backward(backward, gradients, dout, forward->x, forward->final_r, forward->stack->final_norm);
     T0_TRY(blocks_backward(backward, gradients, cross, err));
-    t0_bias_backward(gradients + forward->stack->bias_table, backward->dbias, n_heads, forward->bias_width, forward->bias_center,
-                     !forward->shape->decoder, c->n_buckets, c->max_distance);
     if (pass->dropout > 0.0f) t0_stack_dropout(forward, backward->dx, backward->dx, d, 0, T0_DROP_EMBEDDING);
     t0_embedding_backward(pass->exec, gradients + pass->model->shared, backward->dx, ids, n, d);
     return T0_OK;

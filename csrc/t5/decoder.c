@@ -96,6 +96,7 @@ static t0_status prepare(t0_decoder *d, t0_exec *exec, const t0_ragged *sources,
 
 t0_status t0_decoder_new(t0_decoder **out, const t0_model *model, t0_exec *exec, const t0_ragged *sources, const t0_poll *poll,
                          t0_error *err) {
+    T0_TRY(t0_model_check_decoder(model, err));
     T0_TRY(t0_ragged_check(sources, "sources", model->config.vocab_size, err));
     t0_decoder *decoder = t0_alloc_zero(sizeof *decoder);
     if (!decoder) return t0_fail_memory(err, sizeof *decoder);

@@ -2,9 +2,9 @@
  * positions.
  *
  *     x0 = drop(shared[ids])
- *     x += drop(Wo drop-attention(Wqkv norm(x)))            self; the bias table of block 0 serves all blocks
+ *     x += drop(Wo drop-attention(Wqkv norm(x)))            self; the bias table is the block's, or block 0's for all
  *     x += drop(Wo drop-attention(Wq norm(x), cross_kv))    decoder only; no bias
- *     x += drop(wo drop(gelu(wi_0 norm(x)) * wi_1 norm(x))) or, not gated, drop(wo drop(max(0, wi norm(x))))
+ *     x += drop(wo drop(f(wi_0 norm(x)) * wi_1 norm(x)))    or, not gated, drop(wo drop(f(wi norm(x))))
  *     out = drop(norm(x)), in a decoder with a scaled head times D^-0.5
  *
  * q|k|v, cross k|v and wi_0|wi_1 are one product each. Inference has a pass of its own, infer.c. */
@@ -157,7 +157,7 @@ void t0_stack_norm(const t0_stack_forward *forward, float *r, const float *x, si
 
 void t0_stack_activation(const t0_stack_forward *forward, const float *h, size_t block) {
     const t0_config *c = &forward->pass->model->config;
-    t0_activation_forward(forward->pass->exec, forward->a, h, forward->n_rows, (size_t)c->d_ff, c->gated);
+    t0_activation_forward(forward->pass->exec, forward->a, h, forward->n_rows, (size_t)c->d_ff, c->activation, c->gated);
     if (forward->pass->dropout > 0.0f) t0_stack_dropout(forward, forward->a, forward->a, (size_t)c->d_ff, block, T0_DROP_INNER);
 }
 
@@ -180,11 +180,21 @@ static void add_residual(const t0_stack_forward *forward, float *out, const floa
     }
 }
 
+/* The distances' biases of a block, for it and those after it that have no table of their own. */
+static void place_biases(const t0_stack_forward *forward, size_t block) {
+    const t0_model *model = forward->pass->model;
+    const t0_config *c = &model->config;
+    if (!t0_config_has_bias(c, block)) return;
+    t0_bias_forward(forward->bias, model->weights + forward->stack->blocks[block].bias_table, (size_t)c->n_heads, forward->bias_width,
+                    forward->bias_center, !forward->shape->decoder, c->n_buckets, c->max_distance);
+}
+
 static void self_forward(const t0_stack_forward *forward, const t0_block_buffers *b, float *out, size_t block) {
     const t0_block *w = &forward->stack->blocks[block];
     const size_t d = (size_t)forward->pass->model->config.d_model, inner = t0_config_inner(&forward->pass->model->config);
     t0_stack_norm(forward, b->self_r, b->self_x, w->self_norm);
     linear(forward->pass, b->qkv, forward->y, w->self_qkv, forward->n_rows, d, 3 * inner, false);
+    place_biases(forward, block);
     const t0_attention s = t0_stack_self_attention(forward, block);
     t0_attention_forward(forward->pass->exec, &s, b->self_o, b->self_p, b->qkv, b->qkv + inner, b->qkv + 2 * inner);
     add_residual(forward, out, b->self_x, b->self_o, w->self_o, inner, block, T0_DROP_SELF);
@@ -245,8 +255,6 @@ static t0_status stack_forward(t0_stack_forward *forward, float *out, const int3
     const t0_config *c = &model->config;
     const size_t d = (size_t)c->d_model;
     assert(forward->bias && pass->exec); /* it has its places */
-    t0_bias_forward(forward->bias, model->weights + forward->stack->bias_table, (size_t)c->n_heads, forward->bias_width,
-                    forward->bias_center, !forward->shape->decoder, c->n_buckets, c->max_distance);
     float *x = t0_stack_block(forward, 0).self_x;
     t0_embedding_forward(pass->exec, x, model->weights + model->shared, ids, forward->n_rows, d);
     if (pass->dropout > 0.0f) t0_stack_dropout(forward, x, x, d, 0, T0_DROP_EMBEDDING);

@@ -120,6 +120,7 @@ static t0_status generate_groups(generate_call *call, t0_error *err) {
 }
 
 static t0_status generate_check(const t0_model *model, const t0_ragged *sources, const t0_generation *options, t0_error *err) {
+    T0_TRY(t0_model_check_decoder(model, err));
     T0_TRY(t0_ragged_check(sources, "sources", model->config.vocab_size, err));
     if (options->max_new_tokens < 1) return t0_fail(err, T0_EVALUE, "max_new_tokens %d: at least 1", options->max_new_tokens);
     if (options->min_new_tokens < 0 || options->min_new_tokens > options->max_new_tokens)

@@ -2,7 +2,7 @@
  * to it in place:
  *
  *     rows = norm(x) in the products' number type;   qkv = rows W;   o = attention;   rows = o;    x += rows Wo
- *     rows = norm(x);   a = gelu(rows wi_0) * (rows wi_1), in the product's finish;   rows = a;    x += rows wo
+ *     rows = norm(x);   a = f(rows wi_0) * (rows wi_1), in the product's finish;   rows = a;    x += rows wo
  *
  * A flat model goes the same way with its plain matrices (nn/gemm.h), whose sums have the same order: the same bits.
  * Memory: x | rows | the greater of qkv + o and h + a | bias | attention's scratch. */
@@ -109,6 +109,13 @@ static void store_keys(const t0_infer_pass *pass, size_t block) {
     }
 }
 
+/* The distances' biases of a block, for it and those after it that have no table of their own. */
+static void place_biases(const t0_infer_pass *pass, const t0_block *w) {
+    const t0_config *c = &pass->model->config;
+    t0_bias_forward(pass->places.bias, pass->model->weights + w->bias_table, (size_t)c->n_heads, pass->places.bias_width,
+                    pass->places.bias_center, !pass->decoder, c->n_buckets, c->max_distance);
+}
+
 static void attend_to_self(const t0_infer_pass *pass, size_t block) {
     const size_t inner = t0_config_inner(&pass->model->config);
     t0_attend s = attention(pass, pass->places.qkv, 3 * inner);
@@ -148,10 +155,10 @@ static void feed_forward(const t0_infer_pass *pass, const t0_rows *rows, size_t 
     const t0_config *c = &pass->model->config;
     const size_t f = (size_t)c->d_ff;
     if (pass->model->packed) {
-        t0_product(pass->exec, pass->places.a, f, f, rows, &pass->model->matrices[wi], c->gated ? T0_GATE : T0_RELU);
+        t0_product_activated(pass->exec, pass->places.a, f, f, rows, &pass->model->matrices[wi], c->activation, c->gated);
     } else {
         multiply(pass->model, pass->exec, pass->places.h, t0_config_hidden(c), rows, wi, false);
-        t0_activation_forward(pass->exec, pass->places.a, pass->places.h, pass->rows.n, f, c->gated);
+        t0_activation_forward(pass->exec, pass->places.a, pass->places.h, pass->rows.n, f, c->activation, c->gated);
     }
     const t0_rows hidden = take(pass, pass->places.a, f);
     multiply(pass->model, pass->exec, pass->places.x, dim_of(pass->model), &hidden, wo, true);
@@ -168,6 +175,7 @@ static t0_status block_forward(const t0_infer_pass *pass, const t0_block *w, siz
         return block == 0 ? t0_fail(err, T0_ENUMERIC, "%s, embedding: a token's vector is not finite", stack_name(pass))
                           : not_finite(pass, block - 1, "feed-forward", err);
     multiply(model, pass->exec, pass->places.qkv, 3 * inner, &rows, w->self_qkv, false);
+    if (t0_config_has_bias(&model->config, block)) place_biases(pass, w);
     attend_to_self(pass, block);
     rows = take(pass, pass->places.o, inner);
     multiply(model, pass->exec, pass->places.x, d, &rows, w->self_o, true);
@@ -223,8 +231,6 @@ t0_status t0_infer_forward(t0_infer_pass *pass, float *out, const int32_t *ids, 
     const t0_stack *stack = pass->decoder ? &model->decoder : &model->encoder;
     const size_t d = dim_of(model), n = pass->rows.n;
     assert(is_consistent(pass));
-    t0_bias_forward(pass->places.bias, model->weights + stack->bias_table, (size_t)c->n_heads, pass->places.bias_width,
-                    pass->places.bias_center, !pass->decoder, c->n_buckets, c->max_distance);
     embed(pass, ids);
     for (size_t l = 0; l < stack->n_blocks; l++) T0_TRY(block_forward(pass, &stack->blocks[l], l, err));
     T0_TRY(t0_exec_check(pass->exec, err));

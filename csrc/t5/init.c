@@ -15,7 +15,7 @@
  *     bias = -4 at distance 0  =>   the word itself is passed over for its other mentions
  *
  * The other heads look to neighbours, alternately left and right: bias 4 - (d - 1) at distances d = 1 .. 4 on their side.
- * The bias table is shared by all blocks, so a head has the same role in each. Only the encoder is changed. */
+ * A head has the same role in each block, whether the bias table is shared by all or each has one. Only the encoder is changed. */
 #include "base/random.h"
 #include "nn/layers.h"
 #include "t5/model.h"
@@ -86,25 +86,29 @@ static void match_like_with_like(const t0_config *c, float *qkv, float *o, size_
         for (size_t i = 0; i < k; i++) o[row * inner + h * k + i] = MATCH * wv[i * d + row];
 }
 
-static float *bias_at(t0_model *model, int64_t distance, size_t h) {
+static float *bias_at(t0_model *model, size_t table, int64_t distance, size_t h) {
     const t0_config *c = &model->config;
     const size_t bucket = (size_t)t0_relative_bucket(distance, true, c->n_buckets, c->max_distance);
-    return model->weights + model->encoder.bias_table + bucket * (size_t)c->n_heads + h;
+    return model->weights + table + bucket * (size_t)c->n_heads + h;
+}
+
+/* Heads from n_matching on look to neighbours, those before past themselves. */
+static void give_biases(t0_model *model, size_t table, size_t n_matching) {
+    for (size_t h = 0; h < n_matching; h++) *bias_at(model, table, 0, h) = SELF_BIAS;
+    for (size_t h = n_matching; h < (size_t)model->config.n_heads; h++) {
+        const int side = (h - n_matching) % 2 == 0 ? -1 : 1;
+        for (int d = NEAR; d >= 1; d--) /* far first: where distances share a bucket the nearest one counts */
+            *bias_at(model, table, side * d, h) = NEAR_BIAS - (float)(d - 1);
+    }
 }
 
 static void give_roles(t0_model *model) {
-    const size_t n_heads = (size_t)model->config.n_heads, n_matching = (n_heads + 1) / 2;
-    for (size_t h = 0; h < n_matching; h++) {
-        for (size_t l = 0; l < model->encoder.n_blocks; l++) {
-            const t0_block *block = &model->encoder.blocks[l];
+    const size_t n_matching = ((size_t)model->config.n_heads + 1) / 2;
+    for (size_t l = 0; l < model->encoder.n_blocks; l++) {
+        const t0_block *block = &model->encoder.blocks[l];
+        for (size_t h = 0; h < n_matching; h++)
             match_like_with_like(&model->config, model->weights + block->self_qkv, model->weights + block->self_o, h);
-        }
-        *bias_at(model, 0, h) = SELF_BIAS;
-    }
-    for (size_t h = n_matching; h < n_heads; h++) {
-        const int side = (h - n_matching) % 2 == 0 ? -1 : 1;
-        for (int d = NEAR; d >= 1; d--) /* far first: where distances share a bucket the nearest one counts */
-            *bias_at(model, side * d, h) = NEAR_BIAS - (float)(d - 1);
+        if (t0_config_has_bias(&model->config, l)) give_biases(model, block->bias_table, n_matching);
     }
 }
 

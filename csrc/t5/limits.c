@@ -95,13 +95,15 @@ static void check_depths(const t0_config *c, refusals *all) {
 /* Floats of all tensors; false on overflow. No block is needed: each has the same size. */
 static bool count_weights(const t0_config *c, size_t *out) {
     const size_t d = (size_t)c->d_model, inner = t0_config_inner(c), f = (size_t)c->d_ff;
-    const size_t matrices = c->gated ? 3 : 2, v = (size_t)c->vocab_size * (c->tied ? 1 : 2);
+    const size_t matrices = c->gated ? 3 : 2, v = (size_t)c->vocab_size * (c->tied || c->encoder_only ? 1 : 2);
+    const size_t layers = (size_t)c->n_layers, decoder_layers = c->encoder_only ? 0 : (size_t)c->n_decoder_layers;
     const size_t ffn = matrices * f * d + d, attention = 4 * inner * d + d; /* < 2^53: dimensions are < 2^25 here */
     size_t encoder, decoder, tables;
-    if (!t0_size_mul(attention + ffn, (size_t)c->n_layers, &encoder)) return false;
-    if (!t0_size_mul(2 * attention + ffn, (size_t)c->n_decoder_layers, &decoder)) return false;
+    if (!t0_size_mul(attention + ffn, layers, &encoder)) return false;
+    if (!t0_size_mul(2 * attention + ffn, decoder_layers, &decoder)) return false;
     if (!t0_size_mul(v, d, &tables)) return false;
-    const size_t rest = 2 * d + 2 * (size_t)c->n_buckets * (size_t)c->n_heads;
+    const size_t stacks = c->encoder_only ? 1 : 2, biases = c->bias_every_layer ? layers + decoder_layers : stacks;
+    const size_t rest = stacks * d + biases * (size_t)c->n_buckets * (size_t)c->n_heads; /* < 2^55 */
     if (!t0_size_add(encoder, decoder, out) || !t0_size_add(*out, tables, out) || !t0_size_add(*out, rest, out)) return false;
     return *out <= SIZE_MAX / 8 / sizeof(float);
 }

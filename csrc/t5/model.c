@@ -1,9 +1,9 @@
 /* The tensor table of a T5 and the block of weights that it describes.
  *
  *     shared
- *     encoder block l:  q k v o [bias, l = 0] norm   wi_0 wi_1 (or wi) wo norm            then the final norm
- *     decoder block l:  q k v o [bias, l = 0] norm   q k v o norm (cross)   wi.. wo norm  then the final norm
- *     lm_head, unless tied
+ *     encoder block l:  q k v o [bias, l = 0 or each] norm   wi_0 wi_1 (or wi) wo norm            then the final norm
+ *     decoder block l:  q k v o [bias, l = 0 or each] norm   q k v o norm (cross)   wi.. wo norm  then the final norm
+ *     lm_head, unless tied; of an encoder alone neither decoder nor head
  *
  * The same walk is made twice: first to count tensors and bytes, then to fill the tables. */
 #include "t5/model.h"
@@ -99,8 +99,9 @@ static void walk_self(walk *at, t0_stack *stack, size_t block) {
     add_rows(at, "SelfAttention.k", inner, d, rows, 1);
     add_rows(at, "SelfAttention.v", inner, d, 2 * rows, 1);
     to->self_o = add_matrix(at, "SelfAttention.o", d, inner, false);
-    if (block == 0)
-        stack->bias_table = add_floats(at, "SelfAttention.relative_attention_bias", at->config->n_buckets, at->config->n_heads, false);
+    to->bias_table = stack->blocks[0].bias_table;
+    if (t0_config_has_bias(at->config, block))
+        to->bias_table = add_floats(at, "SelfAttention.relative_attention_bias", at->config->n_buckets, at->config->n_heads, false);
     to->self_norm = add_norm(at, "layer_norm");
 }
 
@@ -147,8 +148,10 @@ static void walk_stack(walk *at, t0_stack *stack, const char *name, bool decoder
 static walk walk_model(t0_model *model) {
     const t0_config *config = &model->config;
     walk at = {.config = config, .packed = model->packed, .dtype = model->dtype, .tensors = model->tensors, .matrices = model->matrices};
-    model->shared = add_matrix(&at, "shared", config->vocab_size, config->d_model, !config->tied);
+    model->shared = add_matrix(&at, "shared", config->vocab_size, config->d_model, !config->tied || config->encoder_only);
     walk_stack(&at, &model->encoder, "encoder", false);
+    model->head = SIZE_MAX;
+    if (config->encoder_only) return at;
     walk_stack(&at, &model->decoder, "decoder", true);
     at.prefix[0] = 0;
     model->head = config->tied ? model->shared : add_matrix(&at, "lm_head", config->vocab_size, config->d_model, false);
@@ -168,7 +171,8 @@ static size_t floats_bytes(const t0_model *model) { return t0_size_round(model->
 
 /* Tables and places; the block is left to the caller. */
 static t0_status lay_out(t0_model *model, t0_error *err) {
-    if (!allocate_blocks(&model->encoder, model->config.n_layers) || !allocate_blocks(&model->decoder, model->config.n_decoder_layers))
+    if (!allocate_blocks(&model->encoder, model->config.n_layers) ||
+        (!model->config.encoder_only && !allocate_blocks(&model->decoder, model->config.n_decoder_layers)))
         return t0_fail_memory(err, sizeof(t0_block));
     const walk sizes = walk_model(model);
     if (sizes.overflow) return t0_fail(err, T0_EVALUE, "configuration: the weights would not fit into this machine's addresses");
@@ -267,6 +271,11 @@ size_t t0_cross_size(const t0_model *model, size_t n_rows) {
     size_t size;
     const bool fits = t0_size_mul(n_rows, 2 * t0_config_inner(&model->config), &size) && t0_size_mul(size, model->decoder.n_blocks, &size);
     return fits ? size : SIZE_MAX;
+}
+
+t0_status t0_model_check_decoder(const t0_model *model, t0_error *err) {
+    if (!model->config.encoder_only) return T0_OK;
+    return t0_fail(err, T0_EVALUE, "this model is an encoder alone, without a decoder and a head: it encodes, and nothing else");
 }
 
 size_t t0_model_put(t0_model *model, const t0_tensor *tensor, size_t first_row, size_t n, const void *src, t0_dtype from) {

@@ -2,7 +2,8 @@
  *
  * One table (name, rows, columns, offset) drives allocation, loading, saving, gradients, optimiser states and tests.
  * Names are the hub's. Order: shared; encoder blocks (q k v o bias norm, then wi wo norm), final norm; decoder the same
- * with cross-attention between; lm_head.
+ * with cross-attention between; lm_head. The bias stands in block 0 of a stack, or, as umT5 has it, in every block. Of an encoder alone
+ * there are shared and the encoder.
  *
  * A flat model holds all tensors end to end as floats, so that q|k|v, cross k|v and wi_0|wi_1 are one matrix each: the form
  * that training changes. A packed model is for inference alone: matrices in panels of a number type (nn/packed.h), norms and
@@ -10,8 +11,8 @@
  *
  *     floats | shared | encoder block 0: qkv o wi wo | ... | decoder block 0: qkv o cross_q cross_kv cross_o wi wo | ... | lm_head
  *
- * each matrix on a multiple of 64 bytes. shared is a table of rows (bfloat16 where the model is int8); tied, it is the head's
- * panels instead. */
+ * each matrix on a multiple of 64 bytes. shared is a table of rows (bfloat16 where the model is int8); tied to a head, it is the
+ * head's panels instead. */
 #ifndef T0_T5_MODEL_H
 #define T0_T5_MODEL_H
 
@@ -27,9 +28,12 @@ typedef struct t0_config {
     int32_t n_layers, n_decoder_layers, n_heads;
     int32_t n_buckets, max_distance;
     float norm_epsilon, dropout;
-    bool gated;  /* gated-gelu (v1.1) or relu (v1.0) */
+    t0_activation activation; /* of the feed-forward: gelu_new, gated, in v1.1; relu in v1.0 */
+    bool gated;
     bool tied;   /* head = shared */
     bool scaled; /* the head's input by D^-0.5, as T5 1.0 has it, whose head is tied */
+    bool bias_every_layer; /* a bias table a layer, as umT5 has it; else block 0's serves its stack */
+    bool encoder_only;     /* neither decoder nor head: their keys say nothing */
     int32_t pad_id, eos_id, decoder_start_id;
 } t0_config;
 
@@ -65,6 +69,7 @@ typedef struct t0_tensor {
  * none. */
 typedef struct t0_block {
     size_t self_norm, self_qkv, self_o;      /* [D], [3I,D], [D,I] */
+    size_t bias_table;                       /* [buckets,H]: its own, or block 0's */
     size_t cross_norm, cross_q, cross_kv, cross_o; /* decoder: [D], [I,D], [2I,D], [D,I] */
     size_t ffn_norm, wi, wo;                 /* [D], [2F or F, D], [D,F] */
 } t0_block;
@@ -72,7 +77,7 @@ typedef struct t0_block {
 typedef struct t0_stack {
     size_t n_blocks;
     t0_block *blocks;
-    size_t bias_table, final_norm; /* [buckets,H] of block 0, [D] */
+    size_t final_norm; /* [D] */
 } t0_stack;
 
 typedef struct t0_model {
@@ -80,7 +85,7 @@ typedef struct t0_model {
     size_t n_tensors, n_weights; /* n_weights: of all tensors */
     t0_tensor *tensors;
     t0_stack encoder, decoder;
-    size_t shared, head; /* [V,D] each; head == shared when tied */
+    size_t shared, head; /* [V,D] each; head == shared when tied; SIZE_MAX where there is none */
     bool packed;
     t0_dtype dtype;      /* of products: float32 where flat */
     size_t n_floats;     /* of `weights`: n_weights where flat */
@@ -118,6 +123,11 @@ typedef enum t0_init {
 /* T0_INIT_MATCHING is for flat models. `poll` may stop it (T0_EINTERRUPT), with the weights half filled; only a packed model can
  * lack memory, for a few rows. */
 t0_status t0_model_init(t0_model *model, t0_exec *exec, t0_init how, uint64_t seed, const t0_poll *poll, t0_error *err);
+
+/* T0_EVALUE for a model without a decoder. */
+t0_status t0_model_check_decoder(const t0_model *model, t0_error *err);
+/* Whether block l of a stack has a bias table of its own. */
+static inline bool t0_config_has_bias(const t0_config *c, size_t l) { return l == 0 || c->bias_every_layer; }
 
 /* The first tensor of a flat model with a NaN or infinity, or NULL. */
 const t0_tensor *t0_model_find_nonfinite(const t0_model *model);

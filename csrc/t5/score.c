@@ -279,6 +279,7 @@ static void score_free(score_call *call) {
 
 static t0_status score_check(const t0_model *model, const t0_ragged *sources, const t0_ragged *targets, const int32_t *source_of,
                              t0_error *err) {
+    T0_TRY(t0_model_check_decoder(model, err));
     T0_TRY(t0_ragged_check(sources, "sources", model->config.vocab_size, err));
     T0_TRY(t0_ragged_check(targets, "targets", model->config.vocab_size, err));
     for (size_t t = 0; t < targets->n; t++)

@@ -76,6 +76,7 @@ static t0_status run_logits(logits_call *call, t0_workspace *workspace, float *o
 
 t0_status t0_logits(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_ragged *decoder_inputs,
                     const t0_poll *poll, t0_error *err) {
+    T0_TRY(t0_model_check_decoder(model, err));
     T0_TRY(t0_ragged_check(sources, "input_ids", model->config.vocab_size, err));
     T0_TRY(t0_ragged_check(decoder_inputs, "decoder_input_ids", model->config.vocab_size, err));
     const size_t n = sources->n;

@@ -133,6 +133,7 @@ static t0_status lay_out_states(t0_trainer *trainer, t0_error *err) {
 /* A trainer with all its sizes, but without threads, gradients and states; the options are checked. */
 static t0_status plan_trainer(t0_trainer **out, t0_model *model, const t0_trainer_options *options, size_t n_threads, t0_error *err) {
     if (model->packed) return t0_fail(err, T0_EVALUE, "a packed model cannot be trained: load it flat");
+    T0_TRY(t0_model_check_decoder(model, err));
     T0_TRY(t0_trainer_options_check(options, err));
     if (options->n_shards > MAX_SHARDS) return t0_fail(err, T0_EVALUE, "%zu shards: at most %d", options->n_shards, MAX_SHARDS);
     t0_trainer *trainer = t0_alloc_zero(sizeof *trainer);

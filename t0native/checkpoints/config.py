@@ -48,7 +48,7 @@ _KINDS = {  # what a value is; its range is the core's to judge
     "scale_decoder_outputs": FLAG.or_none(),
 }
 _REQUIRED = ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads")  # no sane default stands in for a shape
-_DERIVED = ("dense_act_fn", "is_gated_act")  # the hub derives them; checked, never written
+_DERIVED = {"dense_act_fn": TEXT.or_none(), "is_gated_act": FLAG.or_none()}  # of feed_forward_proj, which a file's own replace
 _HEAD = {"architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "is_encoder_decoder": True}
 _LARGEST_FILE = 1 << 20
 
@@ -102,7 +102,7 @@ class Config:
     relative_attention_max_distance: int = 128
     dropout_rate: float = 0.1
     layer_norm_epsilon: float = 1e-6
-    feed_forward_proj: str = "gated-gelu"  # or "relu" (T5 1.0)
+    feed_forward_proj: str = "gated-gelu"  # or "relu" (T5 1.0), "gated-silu" (UL2); also "gelu", "gelu_new", "silu", "gated-relu"
     tie_word_embeddings: bool = False  # the head is the embedding
     pad_token_id: int = 0
     eos_token_id: int = 1
@@ -167,14 +167,14 @@ class Config:
             raise ConfigError(f"configuration: missing {', '.join(missing)}")
         _refuse_what_matters(data)
         own = {f.name for f in fields(cls)} - {"extra"}
-        values = {"feed_forward_proj": "relu", "tie_word_embeddings": True}  # the hub's defaults
+        values = {"feed_forward_proj": _projection_where_none(data), "tie_word_embeddings": True}  # the hub's defaults
         values |= {key: value for key, value in data.items() if key in own and not (value is None and key in _IDS)}
         ends = values.get("eos_token_id")
         if isinstance(ends, list) and ends:  # the first is the tokenizer's; generation ends at any
             values["eos_token_id"] = ends[0]
         if isinstance(values["tie_word_embeddings"], bool) and values.get("scale_decoder_outputs") in (None, True, False):
             values |= decide_head(data, given).keys  # other values are refused with the other fields
-        _check_derived(data, values["feed_forward_proj"])
+        values["feed_forward_proj"] = _decide_projection(data, values["feed_forward_proj"], given)
         extra = {key: value for key, value in data.items() if key not in own and key not in _DERIVED and value != _HEAD.get(key, _HEAD)}
         if isinstance(ends, list) and len(ends) > 1:
             extra["eos_token_id"] = ends
@@ -205,6 +205,15 @@ class Config:
         return self.tie_word_embeddings if self.scale_decoder_outputs is None else self.scale_decoder_outputs
 
     @property
+    def gated(self) -> bool:
+        """Whether the feed-forward has a gate: two products of its input instead of one.
+
+        >>> Config.t5_v1_1("small").gated, Config.t5_v1_1("small", feed_forward_proj="relu").gated
+        (True, False)
+        """
+        return self.feed_forward_proj.startswith("gated-")
+
+    @property
     def parameters(self) -> int:
         """Number of weights."""
         return sum(map(math.prod, self.tensors().values()))
@@ -224,7 +233,7 @@ class Config:
 
     def _stack(self, stack, layers, attentions):
         width, inner, norm = self.d_model, self.num_heads * self.d_kv, {"layer_norm.weight": (self.d_model,)}
-        entering = ("wi_0", "wi_1") if self.feed_forward_proj == "gated-gelu" else ("wi",)
+        entering = ("wi_0", "wi_1") if self.gated else ("wi",)
         feed_forward = {f"DenseReluDense.{wi}.weight": (self.d_ff, width) for wi in entering}
         feed_forward["DenseReluDense.wo.weight"] = (width, self.d_ff)
         parts = [{f"{name}.{x}.weight": (inner, width) for x in "qkv"} | {f"{name}.o.weight": (width, inner)} for name in attentions]
@@ -282,12 +291,23 @@ def _refuse_architectures(data):
             raise ConfigError(f"configuration: architectures {shown(name)} is not supported; T5ForConditionalGeneration is")
 
 
-def _check_derived(data, proj):
-    """The hub derives these two from feed_forward_proj; a file in which they differ describes another model."""
-    gated = proj == "gated-gelu"
-    wanted = {"is_gated_act": (gated,), "dense_act_fn": ("gelu_new",) if gated else ("relu",)}
-    for key, allowed in wanted.items():
-        if data.get(key) is not None and data[key] not in allowed and proj in ("relu", "gated-gelu"):
-            raise ConfigError(
-                f"configuration: {key} {shown(data[key])} contradicts feed_forward_proj {shown(proj)}, which means {shown(allowed[0])}"
-            )
+def _projection_where_none(data):
+    """The feed_forward_proj of a file that has no such key, as the hub's class of its model_type has it."""
+    return "gated-gelu" if data.get("model_type") in ("mt5", "umt5") else "relu"
+
+
+def _decide_projection(data, proj, given):
+    """feed_forward_proj, with the two keys that the hub derives of it in the place of what it says, where a file has them: what the hub's
+    program computes. The core judges the name.  given: names of keys that a user gave, beside whose proj a file's two say nothing."""
+    if not isinstance(proj, str):
+        return proj  # which is refused with the other fields
+    if problems := [problem for key, kind in _DERIVED.items() if (problem := kind.problem(key, data.get(key)))]:
+        raise ConfigError("configuration: " + "; ".join(problems))
+    gated = proj.startswith("gated-")
+    meant = ("gelu_new" if proj == "gated-gelu" else proj.split("-")[-1]), gated
+    keys = (None if "feed_forward_proj" in given and key not in given else data.get(key) for key in _DERIVED)
+    activation, gated = (given if given is not None else derived for given, derived in zip(keys, meant))
+    if (activation, gated) == meant:
+        return proj
+    exact = {"gelu": "gelu_python"} if gated else {}  # "gated-gelu" means gelu_new
+    return ("gated-" if gated else "") + exact.get(activation, activation)

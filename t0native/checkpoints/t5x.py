@@ -25,7 +25,16 @@ __all__ = ["derive_config", "find_t5x", "read_t5x"]
 TREE, GIN = "checkpoint", "config.gin"
 _STEP = re.compile(r".*checkpoint_(\d+)")
 _NEEDED = ("feed_forward_proj", "relative_attention_max_distance")  # which no tensor tells
-_ACTIVATIONS = {("relu",): "relu", ("gelu", "linear"): "gated-gelu"}
+_ACTIVATIONS = {  # Flax's gelu is the tanh form
+    ("relu",): "relu",
+    ("gelu",): "gelu_new",
+    ("silu",): "silu",
+    ("swish",): "silu",
+    ("relu", "linear"): "gated-relu",
+    ("gelu", "linear"): "gated-gelu",
+    ("silu", "linear"): "gated-silu",
+    ("swish", "linear"): "gated-silu",
+}
 _DENSE = r"(wi|wi_0|wi_1|wo)\.kernel"
 _LETTERS = {"query": "q", "key": "k", "value": "v", "out": "o"}
 # (pattern of T5X's name, form of the hub's, stored the other way round)
@@ -215,7 +224,7 @@ def _from_gin(path, shapes):
     activations = values.get("mlp_activations", ("relu",))  # T5X's default
     proj = _ACTIVATIONS.get(tuple(activations) if isinstance(activations, (list, tuple)) else None)
     if proj is None:
-        problems.add(f"T5Config.mlp_activations = {shown(activations)} are not supported; ('gelu', 'linear') and ('relu',) are")
+        problems.add(f"T5Config.mlp_activations = {shown(activations)} are not supported; relu, gelu and silu are, alone or with 'linear'")
     problems.check()
     rate = values.get("dropout_rate")
     dropout = {"dropout_rate": float(rate)} if isinstance(rate, (int, float)) and 0 <= rate < 1 else {}

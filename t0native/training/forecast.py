@@ -183,7 +183,7 @@ def operations(config, lengths, recompute=False):
     0.8
     """
     d, inner, f = config.d_model, config.num_heads * config.d_kv, config.d_ff
-    feed_forward = d * f * (3 if config.feed_forward_proj == "gated-gelu" else 2)
+    feed_forward = d * f * (3 if config.gated else 2)
     rows, answers = (sum(pair[i] for pair in lengths) for i in (0, 1))
     squares, triangles, crossed = (sum(weight) for weight in zip(*((s * s, t * t / 2, s * t) for s, t in lengths)))
     encoder = rows * (4 * d * inner + feed_forward) + 2 * inner * squares

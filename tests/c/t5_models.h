@@ -23,6 +23,7 @@ static const t0_config PRIMES = {.vocab_size = 29,
 static inline t0_config varied(bool gated, bool tied, int n_heads, int n_layers, int n_decoder_layers) {
     t0_config c = PRIMES;
     c.gated = gated;
+    c.activation = gated ? T0_GELU_NEW : T0_RELU;
     c.tied = tied;
     c.scaled = tied;
     c.n_heads = n_heads;

@@ -33,6 +33,7 @@ static const t0_config CONFIGS[] = {
      .n_buckets = 32,
      .max_distance = 128,
      .norm_epsilon = 1e-6f,
+     .activation = T0_RELU,
      .gated = false,
      .tied = true,
      .scaled = true,

@@ -166,31 +166,86 @@ static void exponential_is_right_over_its_range(void) {
     }
 }
 
-static double gelu(double u) { return 0.5 * u * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (u + 0.044715 * u * u * u))); }
+static double relu_of(double u) { return u > 0 ? u : 0; }
+static double gelu_of(double u) { return 0.5 * u * erfc(-u / sqrt(2)); }
+static double gelu_new_of(double u) { return 0.5 * u * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (u + 0.044715 * u * u * u))); }
+static double silu_of(double u) { return u / (1 + exp(-u)); }
+static double (*const ACTIVATION[T0_ACTIVATIONS])(double) = {
+    [T0_GELU_NEW] = gelu_new_of, [T0_RELU] = relu_of, [T0_GELU] = gelu_of, [T0_SILU] = silu_of};
+
+static void check_gated(t0_exec *exec, t0_activation kind, const float *h, const float *da, size_t rows, size_t f) {
+    double (*const of)(double) = ACTIVATION[kind];
+    float *a = t0_alloc(rows * f * sizeof *a), *dh = t0_alloc(rows * 2 * f * sizeof *dh);
+    t0_activation_forward(exec, a, h, rows, f, kind, true);
+    t0_activation_backward(exec, dh, da, h, rows, f, kind, true);
+    for (size_t i = 0; i < rows * f; i++) {
+        const size_t at = i / f * 2 * f + i % f;
+        const double u = h[at], v = h[at + f], slope = (of(u + 1e-5) - of(u - 1e-5)) / 2e-5;
+        CHECK_NEAR(a[i], of(u) * v, 1e-6, 2e-6);
+        CHECK_NEAR(dh[at], da[i] * v * slope, 1e-5, 1e-5);
+        CHECK_NEAR(dh[at + f], da[i] * of(u), 1e-6, 2e-6);
+    }
+    t0_free(a), t0_free(dh);
+}
+
+static void check_plain(t0_exec *exec, t0_activation kind, const float *h, const float *da, size_t rows, size_t f) {
+    double (*const of)(double) = ACTIVATION[kind];
+    float *a = t0_alloc(rows * f * sizeof *a), *dh = t0_alloc(rows * f * sizeof *dh);
+    t0_activation_forward(exec, a, h, rows, f, kind, false);
+    t0_activation_backward(exec, dh, da, h, rows, f, kind, false);
+    for (size_t i = 0; i < rows * f; i++) {
+        const double u = h[i], slope = (of(u + 1e-5) - of(u - 1e-5)) / 2e-5;
+        CHECK_NEAR(a[i], of(u), 1e-6, 1e-6);
+        CHECK_NEAR(dh[i], da[i] * slope, 1e-5, 1e-5);
+        if (kind == T0_RELU) CHECK(a[i] == (h[i] > 0 ? h[i] : 0) && dh[i] == (h[i] > 0 ? da[i] : 0));
+    }
+    t0_free(a), t0_free(dh);
+}
 
 static void activations_agree_with_double_and_differences(void) {
     FOR_KERNELS(k) {
         t0_exec *exec = make_exec(k, 2);
-        for (size_t l = 0; l < N_LENGTHS; l++) {
-            const size_t f = LENGTHS[l], rows = 3;
-            float *h = draw(rows * 2 * f), *da = draw(rows * f), *a = draw(rows * f), *dh = draw(rows * 2 * f);
-            for (size_t i = 0; i < rows * 2 * f; i++) h[i] *= 3.0f;
-            t0_activation_forward(exec, a, h, rows, f, true);
-            t0_activation_backward(exec, dh, da, h, rows, f, true);
-            for (size_t i = 0; i < rows * f; i++) {
-                const size_t at = i / f * 2 * f + i % f;
-                const double u = h[at], v = h[at + f], slope = (gelu(u + 1e-5) - gelu(u - 1e-5)) / 2e-5;
-                CHECK_NEAR(a[i], gelu(u) * v, 1e-6, 2e-6);
-                CHECK_NEAR(dh[at], da[i] * v * slope, 1e-5, 1e-5);
-                CHECK_NEAR(dh[at + f], da[i] * gelu(u), 1e-6, 2e-6);
+        for (size_t l = 0; l < N_LENGTHS; l++)
+            for (t0_activation kind = 0; kind < T0_ACTIVATIONS; kind++) {
+                const size_t f = LENGTHS[l], rows = 3;
+                float *h = draw(rows * 2 * f), *da = draw(rows * f);
+                for (size_t i = 0; i < rows * 2 * f; i++) h[i] *= 3.0f;
+                check_gated(exec, kind, h, da, rows, f);
+                check_plain(exec, kind, h, da, rows, f);
+                t0_free(h), t0_free(da);
             }
-            t0_activation_forward(exec, a, h, rows, f, false);
-            t0_activation_backward(exec, dh, da, h, rows, f, false);
-            for (size_t i = 0; i < rows * f; i++) CHECK(a[i] == (h[i] > 0 ? h[i] : 0) && dh[i] == (h[i] > 0 ? da[i] : 0));
-            t0_free(h), t0_free(da), t0_free(a), t0_free(dh);
-        }
         t0_exec_free(exec);
     }
+}
+
+/* From far below to far above, where exponentials end, and every sign of zero; the sets beside the portable one. */
+static void activations_agree_everywhere_and_keep_what_is_not_finite(void) {
+    enum { N = 4003 };
+    float *u = t0_alloc(N * sizeof *u), *ones = t0_alloc(N * sizeof *ones), *a = t0_alloc(N * sizeof *a), *b = t0_alloc(N * sizeof *b);
+    for (size_t i = 0; i < N; i++) u[i] = ((float)i - N / 2.0f) / 16.0f, ones[i] = 1.0f;
+    u[0] = 0.0f, u[1] = -0.0f, u[2] = 1e-30f, u[3] = -3e38f, u[4] = 3e38f;
+    FOR_KERNELS(k) {
+        for (t0_activation kind = 0; kind < T0_ACTIVATIONS; kind++) {
+            const t0_activation_kernels *f = &k->activations[kind], *portable = &t0_kernels_at(0)->activations[kind];
+            f->apply(a, u, N), portable->apply(b, u, N);
+            for (size_t i = 0; i < N; i++) {
+                CHECK_NEAR(a[i], b[i], 3e-7, 1e-6);
+                CHECK_NEAR(a[i], ACTIVATION[kind](u[i]), 3e-7, 1e-6);
+            }
+            f->apply_backward(a, ones, u + 5, N - 5), portable->apply_backward(b, ones, u + 5, N - 5);
+            for (size_t i = 0; i < N - 5; i++) CHECK_NEAR(a[i], b[i], 2e-6, 1e-6);
+            for (size_t i = 0; i < 3; i++) {
+                const float odd[] = {NAN, INFINITY, -INFINITY};
+                float in[20] = {0}, out[20], slope[20];
+                in[7] = in[18] = odd[i];
+                f->apply(out, in, 20), f->gate(slope, in, ones, 20);
+                const bool may_end = odd[i] < 0; /* whose limit is 0 */
+                CHECK((!isfinite(out[7]) && !isfinite(out[18]) && !isfinite(slope[7])) || may_end);
+                CHECK(out[6] == 0 && out[8] == 0);
+            }
+        }
+    }
+    t0_free(u), t0_free(ones), t0_free(a), t0_free(b);
 }
 
 /* Whether the mask of element `index` keeps it, by the header's rule. */
@@ -503,6 +558,7 @@ int main(void) {
     T0_RUN(kernels_agree_with_double);
     T0_RUN(exponential_is_right_over_its_range);
     T0_RUN(activations_agree_with_double_and_differences);
+    T0_RUN(activations_agree_everywhere_and_keep_what_is_not_finite);
     T0_RUN(dropout_masks_are_the_generators);
     T0_RUN(norms_agree_with_double_and_differences);
     T0_RUN(embeddings_gather_and_collect);

@@ -76,17 +76,24 @@ static void what_is_not_finite_is_told_and_never_a_number(void) {
 
 /* ---- products ------------------------------------------------------------------------------------------------------- */
 
-static float *multiplied(t0_exec *exec, const float *x, size_t n, const t0_packed *w, size_t out, t0_finish finish, float start) {
+/* f: of T0_APPLY and T0_GATE. */
+static float *activated(t0_exec *exec, const float *x, size_t n, const t0_packed *w, size_t out, t0_finish finish, t0_activation f,
+                        float start) {
     const t0_dtype dtype = t0_rows_dtype(t0_exec_kernels(exec), w->dtype);
     float *memory = t0_alloc((t0_rows_floats(dtype, n, w->in) + 16) * sizeof *memory), *y = t0_alloc(n * (out + 3) * sizeof *y);
     t0_rows rows = t0_rows_at(dtype, n, w->in, memory);
     for (size_t i = 0; i < n * (out + 3); i++) y[i] = start;
     t0_rows_fill(exec, &rows, x, w->in);
-    t0_product(exec, y, out + 3, out, &rows, w, finish);
+    if (finish == T0_STORE || finish == T0_ADD) t0_product(exec, y, out + 3, out, &rows, w, finish);
+    else t0_product_activated(exec, y, out + 3, out, &rows, w, f, finish == T0_GATE);
     for (size_t i = 0; i < n; i++)
         for (size_t j = out; j < out + 3; j++) CHECK(y[i * (out + 3) + j] == start); /* nothing beside the columns is touched */
     t0_free(memory);
     return y;
+}
+
+static float *multiplied(t0_exec *exec, const float *x, size_t n, const t0_packed *w, size_t out, t0_finish finish, float start) {
+    return activated(exec, x, n, w, out, finish, T0_RELU, start);
 }
 
 static void products_agree_with_sums_of_what_is_packed(void) {
@@ -167,19 +174,30 @@ static void gates_take_their_factors_in_turn_and_rectifiers_keep_nan(void) {
         t0_packed p = {.dtype = T0_FLOAT32, .out = 2 * PANELS * T0_PANEL, .in = IN};
         t0_packed_at(&p, t0_alloc_zero(t0_packed_bytes(&p)));
         for (size_t half = 0; half < 2; half++) t0_packed_put(&p, (t0_packed_place){half, 2}, 0, F, w + half * F * IN, T0_FLOAT32);
-        float *y = multiplied(exec, x, N, &p, F, T0_GATE, 0);
         t0_gemm(exec, h, 2 * F, (t0_operand){x, IN, 1}, (t0_operand){w, 1, IN}, N, 2 * F, IN, false);
-        for (size_t i = 0; i < N; i++) kernels->gelu_gate(a + i * F, h + i * 2 * F, h + i * 2 * F + F, F);
-        for (size_t i = 0; i < N * F; i++) CHECK_NEAR(y[i / F * (F + 3) + i % F], a[i], 1e-6, 1e-6);
-        t0_free(y), t0_free(p.words);
+        for (t0_activation kind = 0; kind < T0_ACTIVATIONS; kind++) {
+            float *gated = activated(exec, x, N, &p, F, T0_GATE, kind, 0);
+            for (size_t i = 0; i < N; i++) kernels->activations[kind].gate(a + i * F, h + i * 2 * F, h + i * 2 * F + F, F);
+            for (size_t i = 0; i < N * F; i++) CHECK_NEAR(gated[i / F * (F + 3) + i % F], a[i], 1e-6, 1e-6);
+            t0_free(gated);
+        }
+        t0_free(p.words);
         for (size_t d = 0; d < N_DTYPES; d++) {
             t0_packed r = packed_of(DTYPES[d], w, F, IN);
             const float kept = x[3];
             x[3] = NAN;
-            y = multiplied(exec, x, N, &r, F, T0_RELU, 0);
+            float *y = multiplied(exec, x, N, &r, F, T0_APPLY, 0);
             for (size_t j = 0; j < F; j++) CHECK(isnan(y[j]) && y[F + 3 + j] >= 0);
+            t0_free(y);
             x[3] = kept;
-            t0_free(y), t0_free(r.words);
+            float *plain = multiplied(exec, x, N, &r, F, T0_STORE, 0);
+            for (t0_activation kind = 0; kind < T0_ACTIVATIONS; kind++) { /* the product's own numbers, through the kernel */
+                y = activated(exec, x, N, &r, F, T0_APPLY, kind, 0);
+                for (size_t i = 0; i < N; i++) kernels->activations[kind].apply(a + i * F, plain + i * (F + 3), F);
+                for (size_t i = 0; i < N * F; i++) CHECK_NEAR(y[i / F * (F + 3) + i % F], a[i], 1e-6, 1e-6);
+                t0_free(y);
+            }
+            t0_free(plain), t0_free(r.words);
         }
         t0_exec_free(exec);
     }

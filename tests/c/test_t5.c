@@ -145,7 +145,7 @@ static void matching_heads_find_the_same_word(void) {
         if (h < 2) CHECK(same > 4 && fabs(different) < 1.5);
         else CHECK(fabs(same) < 1.5 && fabs(different) < 1.5);
     }
-    const float *bias = model->weights + model->encoder.bias_table; /* 8 buckets: 0, -1, -2, -3..; then 4: none, +1, +2.. */
+    const float *bias = model->weights + model->encoder.blocks[0].bias_table; /* 8 buckets: 0, -1, -2, -3..; then 4: none, +1, +2.. */
     CHECK(bias[0] == -4.0f && bias[1] == -4.0f && bias[4 + 2] == 4.0f && bias[5 * 4 + 3] == 4.0f);
     t0_model_free(model);
 }

@@ -22,6 +22,8 @@ def config(vocab, d_model, heads, d_kv, d_ff, layers, decoder_layers, buckets=32
         "relative_attention_num_buckets": buckets,
         "relative_attention_max_distance": distance,
         "feed_forward_proj": proj,
+        "relative_attention_every_layer": False,
+        "encoder_only": False,
         "tie_word_embeddings": tied,
         "scale_decoder_outputs": tied,
         **BASE,
