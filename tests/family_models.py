@@ -39,7 +39,18 @@ FAMILIES = {
         ],
     ),
 }
+UMT5 = {"feed_forward_proj": "gated-gelu"}, {"scalable_attention": True}, {"feed_forward_proj": "gated-silu"}, {"feed_forward_proj": "relu"}
+FAMILIES["umT5"] = Family("UMT5ForConditionalGeneration", "UMT5Config", list(UMT5))
 MODELS = [(family, number) for family, facts in FAMILIES.items() for number in range(len(facts.keys))]
+ENCODERS = {
+    "T5 encoder": Family(
+        "T5EncoderModel", "T5Config", [{"feed_forward_proj": proj} for proj in ("gated-gelu", "relu", "gated-silu", "gelu")]
+    ),
+    "mT5 encoder": Family("MT5EncoderModel", "MT5Config", [{}] * 4),
+    "umT5 encoder": Family("UMT5EncoderModel", "UMT5Config", list(UMT5)),
+}
+ENCODER_MODELS = [(family, number) for family in ENCODERS for number in range(4)]
+ENCODER_IDS = [f"{family}-{number}" for family, number in ENCODER_MODELS]
 IDS = [f"{family}-{number}" for family, number in MODELS]
 
 
@@ -62,7 +73,8 @@ def theirs(family, number):
     import transformers
 
     torch.set_num_threads(1)
-    facts, own = FAMILIES[family], FAMILIES[family].heads[number % len(FAMILIES[family].heads)]
+    facts = (FAMILIES | ENCODERS)[family]
+    own = facts.heads[number % len(facts.heads)]
     config = getattr(transformers, facts.config)(**shape(family, number), **facts.keys[number], tie_word_embeddings=not own)
     model = getattr(transformers, facts.cls)(config).eval()
     if own and hasattr(model, "lm_head"):  # which transformers would tie

@@ -27,7 +27,7 @@ class NumpyT5:
         self.by_token, self.encoded = False, {}
         self.weights = {name: self._stored(name, value) for name, value in weights.items()}
         self.table = self.weights["shared.weight"]
-        if dtype == "int8" and not shape["tie_word_embeddings"]:
+        if dtype == "int8" and (not shape["tie_word_embeddings"] or shape.get("encoder_only")):
             self.table = bfloat16(weights["shared.weight"].astype(np.float64))
 
     def _stored(self, name, value):

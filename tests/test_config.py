@@ -134,7 +134,7 @@ REFUSED = {
     "feed_forward_proj": "gated-mish",
     "is_encoder_decoder": False,
     "model_type": "longt5",
-    "architectures": ["T5EncoderModel"],
+    "architectures": ["T5Model"],
     "vocab_size": 0,
     "d_model": -1,
     "d_kv": 2**24,
@@ -150,7 +150,6 @@ REFUSED = {
     "relative_attention_num_buckets": 2,
     "relative_attention_max_distance": 10,
     "hidden_size": 512,
-    "scalable_attention": True,
     "local_radius": 127,
     "num_sparse_encoder_layers": 3,
     "auto_map": {"AutoModel": "modeling.Mine"},
@@ -268,6 +267,43 @@ def test_a_tie_that_is_no_truth_value_is_refused_beside_any_other_key(key, value
 
 
 @pytest.mark.parametrize(
+    "kind, meant",
+    [
+        ("longt5", "LongT5, whose encoder attends to neighbours alone"),
+        ("switch_transformers", "Switch Transformers, whose feed-forwards are experts"),
+        ("t5gemma", "T5Gemma, which is made of Gemma's layers"),
+    ],
+)
+def test_relatives_are_named_before_a_key_is_missed(kind, meant):
+    with pytest.raises(t0.ConfigError) as error:
+        t0.Config.from_dict({"model_type": kind, "architectures": ["T5GemmaForConditionalGeneration"], "encoder": {"hidden_size": 8}})
+    assert str(error.value) == f"configuration: model_type '{kind}' is not supported: {meant}; T5, mT5 and umT5 are read"
+
+
+@pytest.mark.parametrize("kind", ["t5", "mt5", "umt5"])
+@pytest.mark.parametrize("alone", [False, True])
+def test_kinds_are_told_by_model_type_and_architectures(kind, alone):
+    prefix = {"t5": "T5", "mt5": "MT5", "umt5": "UMT5"}[kind]
+    keys = {"model_type": kind, "architectures": [prefix + ("EncoderModel" if alone else "ForConditionalGeneration")]}
+    config = t0.Config.from_dict(T0_3B | keys | {"is_encoder_decoder": not alone, "scalable_attention": True})
+    assert (config.relative_attention_every_layer, config.encoder_only) == (kind == "umt5", alone)
+    again = config.to_dict()
+    assert {key: again[key] for key in keys} == keys and again["is_encoder_decoder"] is not alone and again["scalable_attention"] is True
+    assert not {"relative_attention_every_layer", "encoder_only"} & set(again)
+    assert t0.Config.from_dict(again).core() == config.core()
+    tables = [name for name in config.tensors() if "relative_attention_bias" in name]
+    assert len(tables) == (24 if kind == "umt5" else 1) * (1 if alone else 2)
+    assert any(name.startswith(("decoder", "lm_head")) for name in config.tensors()) is not alone
+    assert _core.model_bytes(config.core(), "float32-flat") == 4 * config.parameters
+
+
+def test_an_encoder_alone_may_say_that_it_is_an_encoder_and_decoder():
+    """As the pipelines of images have it."""
+    config = t0.Config.from_dict(T0_3B | {"architectures": ["T5EncoderModel"], "is_encoder_decoder": True})
+    assert config.encoder_only and config.to_dict()["is_encoder_decoder"] is False
+
+
+@pytest.mark.parametrize(
     "proj, activation, gated, meant",
     [
         ("relu", "gelu_new", True, "gated-gelu_new"),
@@ -293,7 +329,7 @@ def test_the_keys_that_the_hub_derives_decide_as_in_its_program(proj, activation
 def test_keys_that_change_nothing_are_kept():
     harmless = {
         "classifier_dropout": 0.0, "dtype": "float32", "hidden_size": 2048, "id2label": {"0": "A"}, "max_length": 20, "n_positions": 512,
-        "num_beams": 4, "scalable_attention": False, "task_specific_params": {"a": {"prefix": "b"}}, "of_my_own": [1],
+        "num_beams": 4, "scalable_attention": True, "task_specific_params": {"a": {"prefix": "b"}}, "of_my_own": [1],
     }  # fmt: skip
     kept = t0.Config.from_dict({**T0_3B, **harmless}).to_dict()
     assert {key: kept[key] for key in harmless} == harmless
@@ -309,7 +345,12 @@ def test_every_key_that_transformers_t5_reads_is_decided_here():
     from t0native.checkpoints import config
 
     read = set(re.findall(r"config\.([a-z_]\w*)", Path(modeling_t5.__file__).read_text()))
-    ours = {field.name for field in dataclasses.fields(t0.Config)} | {*config._ONLY, *config._DERIVED, *config._ALIASES}
+    ours = {field.name for field in dataclasses.fields(t0.Config)} | {
+        *config._ONLY,
+        *config._DERIVED,
+        *config._ALIASES,
+        "is_encoder_decoder",
+    }
     how = {"_attn_implementation", "use_cache"}  # how it is computed, not what
     elsewhere = {"initializer_factor", "classifier_dropout", "num_labels", "problem_type"}  # random weights; classification heads
     assert {"d_model", "dense_act_fn"} < read and read <= ours | how | elsewhere

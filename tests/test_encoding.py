@@ -61,5 +61,5 @@ def test_no_inputs_ids_and_the_end_token(model):
 
 @pytest.mark.parametrize("word", ["max", "cls", "", 1, True])
 def test_other_words_are_refused(model, word):
-    with pytest.raises(t0.ConfigError, match=r"^pooling .*: must be 'mean', or None$"):
+    with pytest.raises(t0.ConfigError, match=r"^pooling .*: must be 'mean' or 'sentence', or None$"):
         model.encode("tea", pooling=word)

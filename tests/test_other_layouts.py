@@ -380,8 +380,9 @@ def test_a_file_given_by_name(tmp_path, name):
     [
         ({"feed_forward_proj": "gated-tanh"}, "feed_forward_proj 'gated-tanh': must be 'relu', 'gelu', 'gelu_new' or 'silu', or one of these behind 'gated-', as 'gated-gelu'"),
         ({"dense_act_fn": "mish"}, "feed_forward_proj 'gated-mish': must be 'relu', 'gelu', 'gelu_new' or 'silu', or one of these"),
-        ({"architectures": ["T5EncoderModel"], "is_encoder_decoder": False}, "architectures 'T5EncoderModel' is not supported; T5ForConditionalGeneration is"),
-        ({"architectures": ["MT5EncoderModel"]}, "architectures 'MT5EncoderModel' is not supported; T5ForConditionalGeneration is"),
+        ({"architectures": ["T5Model"], "is_encoder_decoder": False}, "architectures 'T5Model' is not supported; T5ForConditionalGeneration is, and T5EncoderModel"),
+        ({"is_encoder_decoder": False}, "is_encoder_decoder False is not supported; it must be true, but for an encoder alone"),
+        ({"model_type": "longt5"}, "model_type 'longt5' is not supported: LongT5, whose encoder attends to neighbours alone"),
         ({"architectures": ["T5ForSequenceClassification"]}, "architectures 'T5ForSequenceClassification' is not supported"),
     ],
 )  # fmt: skip

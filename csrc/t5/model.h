@@ -38,7 +38,10 @@ typedef struct t0_config {
 } t0_config;
 
 static inline size_t t0_config_inner(const t0_config *c) { return (size_t)c->n_heads * (size_t)c->d_kv; } /* I */
-static inline size_t t0_config_hidden(const t0_config *c) { return (size_t)c->d_ff * (c->gated ? 2 : 1); } /* columns of wi */
+/* Columns of wi. */
+static inline size_t t0_config_hidden(const t0_config *c) { return (size_t)c->d_ff * (c->gated ? 2 : 1); }
+/* Whether block l of a stack has a bias table of its own. */
+static inline bool t0_config_has_bias(const t0_config *c, size_t l) { return l == 0 || c->bias_every_layer; }
 
 /* A whole number (int32_t) of a configuration: the hub's name of it, where it lies, and its limits (limits.c). An id must be below
  * vocab_size too. */
@@ -126,9 +129,6 @@ t0_status t0_model_init(t0_model *model, t0_exec *exec, t0_init how, uint64_t se
 
 /* T0_EVALUE for a model without a decoder. */
 t0_status t0_model_check_decoder(const t0_model *model, t0_error *err);
-/* Whether block l of a stack has a bias table of its own. */
-static inline bool t0_config_has_bias(const t0_config *c, size_t l) { return l == 0 || c->bias_every_layer; }
-
 /* The first tensor of a flat model with a NaN or infinity, or NULL. */
 const t0_tensor *t0_model_find_nonfinite(const t0_model *model);
 

@@ -49,12 +49,16 @@ class FileSet:
     def __init__(self, folder: PathName, digests: dict[str, Any] | None = None) -> None:
         self.folder, self._digests = Path(folder), digests
         self._written = []  # (temporary path, final path), not yet renamed
-        self._made_folder = False
+        self._made_folders = []
 
     def __enter__(self) -> Self:
-        self._made_folder = not self.folder.exists()
-        make_folder(self.folder)
+        self._make(self.folder)
         return self
+
+    def _make(self, folder):
+        if not folder.exists():
+            self._made_folders.append(folder)
+        make_folder(folder)
 
     def add(self, name: str, *chunks: Any) -> None:
         """Writes chunks (bytes, memoryviews, C-contiguous arrays) as the future file `name`."""
@@ -64,7 +68,10 @@ class FileSet:
 
     @contextlib.contextmanager
     def opened(self, name: str, mode: str = "wb") -> Iterator[Any]:
-        """The future file `name`, open for writing while the block lasts. mode "w": UTF-8 text, lines end in \\n."""
+        """The future file `name`, open for writing while the block lasts; "folder/file" makes that folder. mode "w": UTF-8 text, lines
+        end in \\n."""
+        if "/" in name:
+            self._make((self.folder / name).parent)
         temporary = _temporary(self.folder / name)
         self._written.append((temporary, self.folder / name))
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
@@ -87,9 +94,9 @@ class FileSet:
             for temporary, _ in self._written:
                 with contextlib.suppress(OSError):
                     temporary.unlink()
-            if self._made_folder:
+            for folder in reversed(self._made_folders):
                 with contextlib.suppress(OSError):
-                    self.folder.rmdir()  # succeeds only where nothing was written
+                    folder.rmdir()  # succeeds only where nothing was written
 
 
 class _Pieces:

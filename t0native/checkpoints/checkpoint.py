@@ -68,6 +68,8 @@ class Checkpoint:
     @property
     def head(self):
         """Its head, and why it is taken for that, in words."""
+        if self.config.encoder_only:
+            return "none (an encoder alone)"
         return f"{describe_head(self.config.tie_word_embeddings, self.config.scaled)} ({self.why})"
 
     def tell(self):
@@ -77,7 +79,7 @@ class Checkpoint:
 
     def copies(self):
         """Names of tensors that may be there and only repeat shared.weight."""
-        head = [HEAD] if self.config.tie_word_embeddings else []
+        head = [HEAD] if self.config.tie_word_embeddings and not self.config.encoder_only else []
         return [name for name in (*COPIES, *head) if name in self.entries]
 
     def check(self):
@@ -147,7 +149,7 @@ class Checkpoint:
                     else ", found others"
                 )
                 raise FormatError(f"{self.entries[name].what}: expected the same values as shared.weight{why}")
-        if not self.config.tie_word_embeddings and _same_values(shared, self.entries[HEAD]):
+        if not self.config.tie_word_embeddings and not self.config.encoder_only and _same_values(shared, self.entries[HEAD]):
             raise FormatError(
                 f"{self.entries[HEAD].what}: the head holds the values of shared.weight, though the configuration gives it weights of "
                 f"its own ({self.why}): they were lost when this was saved; {_LOST_HEAD}"
@@ -179,12 +181,13 @@ def _same_values(one, other):
 # ---- finding and opening ---------------------------------------------------------------------------------------------
 
 
-def open_checkpoint(path, config=None, packed=None):
+def open_checkpoint(path, config=None, packed=None, part=None):
     """The Checkpoint at `path`: a folder in the hub's layout, or a checkpoint of T5X (t5x.py); or the PackedFile there. Only
     headers are read.
 
     config: a Config in the place of the files' own, or a mapping of keys that replace theirs.  packed: whether a packed file
-    is wanted where there is one; None: only where there is nothing else. FormatError for what is broken,
+    is wanted where there is one; None: only where there is nothing else.  part: "encoder" for a checkpoint without its decoder's
+    tensors, of which nothing but the headers is read then. FormatError for what is broken,
     FileNotFoundError for what is missing, ConfigError for a configuration that must be given."""
     if config is not None and not isinstance(config, (Config, Mapping)):
         raise ConfigError(f"config {shown(config)}: must be a Config, or a mapping of the keys of a config.json")
@@ -195,17 +198,36 @@ def open_checkpoint(path, config=None, packed=None):
         if packed is False:
             message = f"{path}: holds int8 weights, from which no others can be made"
             raise ConfigError(f'{message}; load it with dtype="int8", or take the model that it was made from')
-        return _with_config(read_packed(file), config)
+        return _part_of_packed(_with_config(read_packed(file), config), part)
     checkpoint = _open_files(path, config, None if of_hub else find_t5x(path))
+    if part == "encoder" or checkpoint.config.encoder_only:
+        checkpoint = _encoder_of(checkpoint)
     if (path / ADAPTER).is_file():
         without = Note(f"the weights beside it are loaded without {describe_adapter(path)}", loud=True)
         return replace(checkpoint, notes=(*checkpoint.notes, without))
     return checkpoint
 
 
+def _encoder_of(checkpoint):
+    """The checkpoint without what its encoder does not need."""
+    kept = {name: entry for name, entry in checkpoint.entries.items() if name != HEAD and not name.startswith("decoder.")}
+    left = len(checkpoint.entries) - len(kept)
+    notes = [Note(f"{left} tensors of a decoder and its head are not read", loud=False)] if left else []
+    return replace(checkpoint, config=replace(checkpoint.config, encoder_only=True), entries=kept, notes=(*checkpoint.notes, *notes))
+
+
+def _part_of_packed(packed, part):
+    if part is None or packed.config.encoder_only:
+        return packed
+    remedy = (
+        "load it whole, for its pages are read only where they are used, or convert the encoder (Model.save) from the model it was made of"
+    )
+    raise ConfigError(f"{packed.path}: part {shown(part)}: holds a whole model, packed as one; {remedy}")
+
+
 def _open_files(path, config, t5x):
     """The Checkpoint of a folder in the hub's layout, or, t5x being its msgpack file, of T5X."""
-    entries, notes, lost = (read_t5x(t5x) if t5x else None), [], []
+    entries, notes, lost, why = (read_t5x(t5x) if t5x else None), [], [], "an encoder alone has none"
     folders = [path] if t5x is None else [t5x.parent, t5x.parent.parent] if t5x.name == TREE else [t5x.parent]
     file = next((folder / "config.json" for folder in folders if (folder / "config.json").is_file()), None)
     changes = {} if config is None else config
@@ -219,7 +241,7 @@ def _open_files(path, config, t5x):
         raise FileNotFoundError(f"{path}: no config.json here; {_describe_instead(path)}")
     if entries is None:
         entries, notes, lost = entries_of(path)
-    if file is not None and not isinstance(config, Config):
+    if file is not None and not isinstance(config, Config) and not resolved.encoder_only:
         head = _head_of(read_keys(file, changes), changes, entries, lost)
         resolved, why = replace(resolved, **head.keys), head.why
         if head.against:
@@ -356,8 +378,10 @@ def config_json(config, dtype):
     """Content of config.json. Where the hub's keys for the number type are there, they tell that of the file beside it; those of the
     head are such that transformers 4 and 5 compute what this program does."""
     dtypes = {key: dtype for key in ("dtype", "torch_dtype") if key in config.extra and dtype != "int8"}
-    keys = portable_head(config.to_dict() | dtypes, config.tie_word_embeddings, config.scaled)
-    if config.scaled and not config.tie_word_embeddings:
+    keys = config.to_dict() | dtypes
+    if not config.encoder_only:
+        keys = portable_head(keys, config.tie_word_embeddings, config.scaled)
+    if config.scaled and not config.tie_word_embeddings and not config.encoder_only:
         _log.warning("a scaled head of its own is saved: transformers 5 computes it so, transformers 4 has none and leaves the scale away")
     return (json_text(keys, "keep", indent=2, sort_keys=True) + "\n").encode()
 
@@ -366,7 +390,7 @@ def add_weights(files, config, dtype, chunks_of):
     """Adds model.safetensors to a FileSet. dtype: "float32", or "bfloat16" for all but what stays float32.  chunks_of(name):
     arrays that make the tensor. The head of a tied and unscaled model is there too, a copy of the embedding (head.py)."""
     shapes, half = config.tensors(), dtype == "bfloat16"
-    if needs_copy(config.tie_word_embeddings, config.scaled):
+    if needs_copy(config.tie_word_embeddings, config.scaled) and not config.encoder_only:
         shapes[HEAD] = shapes[SHARED]
     stored = {name: "BF16" if half and not stays_float32(name) else "F32" for name in shapes}
     with files.opened(WEIGHTS) as file:

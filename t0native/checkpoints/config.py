@@ -44,19 +44,18 @@ _KINDS = {  # what a value is; its range is the core's to judge
     **dict.fromkeys((*_SIZES, *_BUCKETS, *_IDS), WHOLE),
     **dict.fromkeys(("dropout_rate", "layer_norm_epsilon"), NUMBER),
     "feed_forward_proj": TEXT,
-    "tie_word_embeddings": FLAG,
+    **dict.fromkeys(("tie_word_embeddings", "relative_attention_every_layer", "encoder_only"), FLAG),
     "scale_decoder_outputs": FLAG.or_none(),
 }
 _REQUIRED = ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads")  # no sane default stands in for a shape
 _DERIVED = {"dense_act_fn": TEXT.or_none(), "is_gated_act": FLAG.or_none()}  # of feed_forward_proj, which a file's own replace
-_HEAD = {"architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "is_encoder_decoder": True}
+_OWN_KINDS = ("relative_attention_every_layer", "encoder_only")  # fields that model_type and architectures tell
 _LARGEST_FILE = 1 << 20
 
 # Keys that change what is computed, in the hub's T5 or in its relatives, and the only values that this model computes. Of
 # all other keys the hub's T5 reads none when it computes logits, so they are kept and written back.
 _ONLY = {
-    "model_type": ("t5", "mt5"),
-    "is_encoder_decoder": (True,),
+    "model_type": ("t5", "mt5", "umt5"),
     "is_decoder": (False,),
     "add_cross_attention": (False,),
     "tie_encoder_decoder": (False,),
@@ -71,11 +70,16 @@ _ONLY = {
     "auto_map": (None, {}),  # code of the checkpoint's own
     "encoder": (None,),  # T5Gemma: a configuration for each stack
     "decoder": (None,),
-    "scalable_attention": (None, False),  # UMT5
     "local_radius": (None,),  # LongT5
     "global_block_size": (None,),
     "num_sparse_encoder_layers": (None, 0),  # Switch
     "num_sparse_decoder_layers": (None, 0),
+}
+_RELATIVES = {  # model_type: what it is, and does that no T5 does
+    "longt5": "LongT5, whose encoder attends to neighbours alone",
+    "switch_transformers": "Switch Transformers, whose feed-forwards are experts",
+    "t5gemma": "T5Gemma, which is made of Gemma's layers",
+    "t5gemma2": "T5Gemma 2, which is made of Gemma's layers",
 }
 # Other names that the hub has for a size; where a file has both, they must agree.
 _ALIASES = {"hidden_size": "d_model", "num_attention_heads": "num_heads", "num_hidden_layers": "num_layers", "head_dim": "d_kv"}
@@ -100,6 +104,7 @@ class Config:
     num_decoder_layers: int | None = None  # None: as many as the encoder's
     relative_attention_num_buckets: int = 32
     relative_attention_max_distance: int = 128
+    relative_attention_every_layer: bool = False  # a bias table in each layer (umT5, Pile-T5), not one a stack
     dropout_rate: float = 0.1
     layer_norm_epsilon: float = 1e-6
     feed_forward_proj: str = "gated-gelu"  # or "relu" (T5 1.0), "gated-silu" (UL2); also "gelu", "gelu_new", "silu", "gated-relu"
@@ -108,6 +113,7 @@ class Config:
     eos_token_id: int = 1
     decoder_start_token_id: int | None = None  # None: pad_token_id
     scale_decoder_outputs: bool | None = None  # by d_model^-0.5, before the head; None, in which what it means is kept: where it is tied
+    encoder_only: bool = False  # neither decoder nor head, whatever the keys say of them
     extra: Mapping[str, object] = field(default_factory=dict)  # keys of config.json that change no number
 
     def __post_init__(self) -> None:
@@ -162,12 +168,14 @@ class Config:
         """
         if not isinstance(data, Mapping):
             raise ConfigError(f"configuration: an object with keys is needed, not {type(data).__name__}")
+        _refuse_relatives(data)
         missing = [name for name in _REQUIRED if name not in data]
         if missing:
             raise ConfigError(f"configuration: missing {', '.join(missing)}")
         _refuse_what_matters(data)
-        own = {f.name for f in fields(cls)} - {"extra"}
+        own = {f.name for f in fields(cls)} - {"extra", *_OWN_KINDS}
         values = {"feed_forward_proj": _projection_where_none(data), "tie_word_embeddings": True}  # the hub's defaults
+        values |= _kinds(data)
         values |= {key: value for key, value in data.items() if key in own and not (value is None and key in _IDS)}
         ends = values.get("eos_token_id")
         if isinstance(ends, list) and ends:  # the first is the tokenizer's; generation ends at any
@@ -175,7 +183,8 @@ class Config:
         if isinstance(values["tie_word_embeddings"], bool) and values.get("scale_decoder_outputs") in (None, True, False):
             values |= decide_head(data, given).keys  # other values are refused with the other fields
         values["feed_forward_proj"] = _decide_projection(data, values["feed_forward_proj"], given)
-        extra = {key: value for key, value in data.items() if key not in own and key not in _DERIVED and value != _HEAD.get(key, _HEAD)}
+        told = _kind_keys(None, values)
+        extra = {key: value for key, value in data.items() if key not in own and key not in _DERIVED and value != told.get(key, told)}
         if isinstance(ends, list) and len(ends) > 1:
             extra["eos_token_id"] = ends
         return cls(**values, extra=extra)
@@ -187,13 +196,16 @@ class Config:
         >>> config.to_dict()["model_type"], Config.from_dict(config.to_dict()) == config
         ('t5', True)
         """
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "extra"}
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("extra", *_OWN_KINDS)}
+        kinds = {name: getattr(self, name) for name in _OWN_KINDS}
+        head = _kind_keys(self.extra.get("model_type"), kinds)
+        head = {**self.extra, **head} if any(kinds.values()) else {**head, **self.extra}
         if isinstance(self.extra.get("eos_token_id"), list):  # of several, where a file says so
             own["eos_token_id"] = [own["eos_token_id"], *self.extra["eos_token_id"][1:]]
         if self.scale_decoder_outputs is None:
             del own["scale_decoder_outputs"]
-            return {**_HEAD, **self.extra, **own}
-        return keep_head({**_HEAD, **self.extra, **own})
+            return {**head, **own}
+        return keep_head({**head, **own})
 
     @property
     def scaled(self) -> bool:
@@ -226,6 +238,8 @@ class Config:
         """
         table = {"shared.weight": (self.vocab_size, self.d_model)}
         table |= self._stack("encoder", self.num_layers, ("SelfAttention",))
+        if self.encoder_only:
+            return table
         table |= self._stack("decoder", self.num_decoder_layers, ("SelfAttention", "EncDecAttention"))
         if not self.tie_word_embeddings:
             table["lm_head.weight"] = (self.vocab_size, self.d_model)
@@ -241,7 +255,8 @@ class Config:
         table = {}
         for block in range(layers):
             for i, part in enumerate([*parts, feed_forward]):
-                part = part | (bias if block == i == 0 else {}) | norm
+                biased = i == 0 and (block == 0 or self.relative_attention_every_layer)
+                part = part | (bias if biased else {}) | norm
                 table |= {f"{stack}.block.{block}.layer.{i}.{name}": shape for name, shape in part.items()}
         return table | {f"{stack}.final_layer_norm.weight": (width,)}
 
@@ -283,12 +298,51 @@ def _refuse_what_matters(data):
 
 
 def _refuse_architectures(data):
-    architectures = data.get("architectures") or []
-    if not isinstance(architectures, list) or not all(isinstance(name, str) for name in architectures):
-        raise ConfigError(f"configuration: architectures {shown(architectures)}: must be a list of names")
-    for name in architectures:
-        if not name.endswith("ForConditionalGeneration") and not name.endswith("WithLMHeadModel"):
-            raise ConfigError(f"configuration: architectures {shown(name)} is not supported; T5ForConditionalGeneration is")
+    names = _architectures(data)
+    for name in names:
+        if not name.endswith(("ForConditionalGeneration", "WithLMHeadModel", "EncoderModel")):
+            raise ConfigError(
+                f"configuration: architectures {shown(name)} is not supported; T5ForConditionalGeneration is, and T5EncoderModel"
+            )
+    if data.get("is_encoder_decoder", True) is not True and not any(map(_is_encoder, names)):
+        told = shown(data["is_encoder_decoder"])
+        raise ConfigError(
+            f"configuration: is_encoder_decoder {told} is not supported; it must be true, but for an encoder alone (architectures "
+            "T5EncoderModel)"
+        )
+
+
+def _refuse_relatives(data):
+    """ConfigError for the families of which nothing is read, before a key is missed that they do not have."""
+    kind = data.get("model_type")
+    if isinstance(kind, str) and kind in _RELATIVES:
+        raise ConfigError(f"configuration: model_type {shown(kind)} is not supported: {_RELATIVES[kind]}; T5, mT5 and umT5 are read")
+
+
+def _architectures(data):
+    names = data.get("architectures") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"configuration: architectures {shown(names)}: must be a list of names")
+    return names
+
+
+def _is_encoder(name):
+    return name.endswith("EncoderModel")
+
+
+def _kinds(data):
+    """The fields of _OWN_KINDS that a file's model_type and architectures tell."""
+    names = _architectures(data)
+    kind = data.get("model_type") or ("umt5" if any(name.startswith("UMT5") for name in names) else "t5")
+    return {"relative_attention_every_layer": kind == "umt5", "encoder_only": any(map(_is_encoder, names))}
+
+
+def _kind_keys(kind, values):
+    """The keys by which the hub knows a model of these _OWN_KINDS, and, of a T5 in form, of this model_type."""
+    every, alone = (values[name] for name in _OWN_KINDS)
+    kind = "umt5" if every else "mt5" if kind == "mt5" and alone else "t5"
+    name = {"t5": "T5", "mt5": "MT5", "umt5": "UMT5"}[kind] + ("EncoderModel" if alone else "ForConditionalGeneration")
+    return {"architectures": [name], "model_type": kind, "is_encoder_decoder": not alone}
 
 
 def _projection_where_none(data):

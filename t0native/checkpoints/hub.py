@@ -14,6 +14,7 @@ from t0native.base.jsontext import parse_json
 from t0native.base.showing import printable, shown
 from t0native.checkpoints.checkpoint import READERS, TOKENIZER, weights_in
 from t0native.checkpoints.foreign import describe_names
+from t0native.checkpoints.sentences import MODULES, OF_A_MODULE, SENTENCE_FILES
 from t0native.text.tokenizerfiles import TOKENIZER_FILES
 
 __all__ = ["hub_model", "locate"]
@@ -29,7 +30,7 @@ _OWNERS = {
     "t0pp": "bigscience",
     "mt0": "bigscience",
 }
-_SMALL = ("config.json", "generation_config.json", *TOKENIZER_FILES)
+_SMALL = ("config.json", "generation_config.json", *TOKENIZER_FILES, *SENTENCE_FILES)
 
 
 def locate(path, revision=None, offline=None):
@@ -112,7 +113,8 @@ def _choose(name, names):
     for weights in READERS:
         for chosen in (weights, f"{weights}.index.json"):
             if chosen in names:
-                return [file for file in _SMALL if file in names], chosen
+                modules = [file for file in names if MODULES in names and OF_A_MODULE.fullmatch(file)]
+                return [*(file for file in _SMALL if file in names), *modules], chosen
     has = describe_names(sorted(names)) or ", ".join(sorted(names)[:12])
     raise FileNotFoundError(f"{name}: this model of the hub has neither {' nor '.join(READERS)}; it has {has}")
 

@@ -82,7 +82,7 @@ def card_text(card: Card, config: Config, dtype: str, reads_texts: bool = True) 
     base_model: "google/t5-v1_1-small"
     """
     blocks = [
-        _metadata(card, dtype),
+        _metadata(card, config, dtype),
         f"# T5 with {config.parameters:,} parameters",
         f"Made by t0native {__version__}. What it is for, and where it fails, is its owner's to tell.",
         _use(config, dtype, reads_texts),
@@ -95,9 +95,10 @@ def card_text(card: Card, config: Config, dtype: str, reads_texts: bool = True) 
     return f"{text}<!-- t0native: written by t0native, unchanged while this is the SHA-256 of what stands above: {digest} -->\n"
 
 
-def _metadata(card, dtype):
-    tags = ["t5", "rank-classification", *(["multitask-prompted-training"] if card.trainings else [])]
-    lines = ["---", "library_name: t0native", "pipeline_tag: text2text-generation", "tags:", *(f"- {tag}" for tag in tags)]
+def _metadata(card, config, dtype):
+    use, task = ("sentence-embedding", "feature-extraction") if config.encoder_only else ("rank-classification", "text2text-generation")
+    tags = ["t5", use, *(["multitask-prompted-training"] if card.trainings else [])]
+    lines = ["---", "library_name: t0native", f"pipeline_tag: {task}", "tags:", *(f"- {tag}" for tag in tags)]
     if card.base_model is not None:
         lines.append(f"base_model: {json_text(card.base_model)}")
         relation = "finetune" if card.trainings else "quantized" if dtype == "int8" else None
@@ -115,6 +116,9 @@ def _use(config, dtype, reads_texts):
         "",
         f'model = t0.Model.from_pretrained("."{chosen})  # the folder of this file, or "owner/name" of the hub',
     ]
+    if config.encoder_only:
+        text = '"a text"' if reads_texts else f"[{config.vocab_size - 1}]"
+        return "\n".join(["## Use", "", "```python", *lines, f"print(model.encode({text}).shape)  # an encoder alone", "```"])
     if reads_texts:
         lines.append('text = "Review: the soup was warm and the waiter kind. Is this review positive or negative?"')
         lines.append('print(model.rank(text, ["positive", "negative"]).choice)')
@@ -126,7 +130,8 @@ def _use(config, dtype, reads_texts):
 
 
 def _shape(card, config, dtype):
-    layers = f"{config.num_layers} of the encoder, {config.num_decoder_layers} of the decoder, {config.num_heads} heads"
+    decoder = "no decoder" if config.encoder_only else f"{config.num_decoder_layers} of the decoder"
+    layers = f"{config.num_layers} of the encoder, {decoder}, {config.num_heads} heads"
     facts = [("layers", layers), ("d_model, d_ff", f"{config.d_model}, {config.d_ff}"), ("vocabulary", f"{config.vocab_size:,}")]
     return [*facts, ("weights", dtype), *([("weights from", card.origin)] if card.origin and not card.trainings else [])]
 

@@ -55,7 +55,7 @@ class PackedFile:
         """{tensor name: Entry}, for what is told of a model: nothing is read through them."""
 
         def dtype(name):
-            table = name == "shared.weight" and not self.config.tie_word_embeddings
+            table = name == "shared.weight" and (self.config.encoder_only or not self.config.tie_word_embeddings)
             return "F32" if stays_float32(name) else "BF16" if table else "I8"
 
         return {name: Entry(self.path, name, dtype(name), shape, ()) for name, shape in self.config.tensors().items()}
@@ -63,6 +63,8 @@ class PackedFile:
     @property
     def head(self):
         """Its head in words."""
+        if self.config.encoder_only:
+            return "none (an encoder alone)"
         return f"{describe_head(self.config.tie_word_embeddings, self.config.scaled)} (as it was packed)"
 
     notes = ()

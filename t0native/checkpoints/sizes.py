@@ -22,7 +22,7 @@ def scoring_bytes(config, tokens):
     """About the bytes that a call of the core takes to score `tokens` tokens, inputs and choices together."""
     inner, widest = config.num_heads * config.d_kv, max(config.d_model, config.num_heads * config.d_kv, config.d_ff)
     layer = 2 * config.d_model + max(4 * inner, 2 * config.d_ff) + widest
-    keys_and_values = 2 * inner * config.num_decoder_layers  # of cross-attention, for all layers
+    keys_and_values = 0 if config.encoder_only else 2 * inner * config.num_decoder_layers  # of cross-attention, for all layers
     return 4 * tokens * (layer + keys_and_values)
 
 

@@ -4,7 +4,7 @@ from t0native.base.errors import ConfigError
 from t0native.base.showing import shown
 from t0native.text.sequences import as_list, is_one
 
-__all__ = ["check_choices", "check_row"]
+__all__ = ["check_choices", "check_row", "need_decoder"]
 
 
 def check_choices(inputs, choices):
@@ -36,3 +36,9 @@ def check_row(place, row):
     if isinstance(row, str) or len(row) == 0:
         raise ConfigError(f"{place}: {shown(row)}; a list of at least one choice is needed")
     return list(row)
+
+
+def need_decoder(config, what):
+    """ConfigError where an encoder alone is asked for what a decoder does.  what: the method that was called."""
+    if config.encoder_only:
+        raise ConfigError(f"{what}: this model is an encoder alone, without a decoder: encode is what it does; load the whole model")

@@ -6,6 +6,7 @@ from t0native.base.errors import FormatError
 from t0native.base.memory import available_memory
 from t0native.checkpoints.checkpoint import open_checkpoint
 from t0native.checkpoints.endtoken import describe_end_token
+from t0native.checkpoints.family import describe_family
 from t0native.checkpoints.sizes import DTYPES, scoring_bytes, training_bytes, weights_bytes
 from t0native.models.scoring import usual_batch_tokens
 from t0native.models.tokenizing import describe_tokenizer
@@ -24,6 +25,7 @@ def describe_model(path, config=None):
         "folder": str(path),
         "files": _files(checkpoint.entries.values()),
         "loads": for_texts if loads == "yes" else loads,
+        "family": describe_family(checkpoint.config, str(path)),
         "tokenizer": tokenizer,
         "head": checkpoint.head,
         "end_token": describe_end_token(path, checkpoint.folder, checkpoint.config),
@@ -63,7 +65,7 @@ def _memory(config):
     for dtype in DTYPES:
         weights = weights_bytes(config, dtype)
         memory[dtype] = {"weights": weights, "scoring": scoring, "fits": None if free is None else weights + scoring <= free}
-    for optimizer in ("adafactor", "adamw"):
+    for optimizer in () if config.encoder_only else ("adafactor", "adamw"):
         taken = training_bytes(config, optimizer=optimizer)
         memory[f"training_{optimizer}"] = weights_bytes(config, "float32") + taken["gradients"] + taken["states"]
     return memory
@@ -78,8 +80,9 @@ def memory_lines(memory):
             f"memory {dtype}",
             f"{_format_bytes(part['weights'])} of weights, {_format_bytes(part['scoring'])} while scoring" + (f": {fits}" if fits else ""),
         )
-    adafactor, adamw = _format_bytes(memory["training_adafactor"]), _format_bytes(memory["training_adamw"])
-    yield "memory training", f"{adafactor} with gradients and Adafactor, {adamw} with AdamW, activations aside"
+    if "training_adafactor" in memory:
+        adafactor, adamw = _format_bytes(memory["training_adafactor"]), _format_bytes(memory["training_adamw"])
+        yield "memory training", f"{adafactor} with gradients and Adafactor, {adamw} with AdamW, activations aside"
     if memory["available"] is not None:
         yield "memory available", _format_bytes(memory["available"])
 

@@ -7,11 +7,13 @@ Generating  of generate and stream: options of the hub under its names, None to 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from t0native.base.annotations import Item, Progress
 
-__all__ = ["Generating", "Judging", "Reading", "Streaming"]
+__all__ = ["Encoding", "Generating", "Judging", "Pooling", "Reading", "Streaming"]
+
+Pooling: TypeAlias = Literal["mean", "sentence"]
 
 
 class Reading(TypedDict, total=False):
@@ -21,6 +23,12 @@ class Reading(TypedDict, total=False):
     max_input_length: int
     truncate: bool | Literal["start"]
     sentinels: bool
+
+
+class Encoding(Reading, total=False):
+    """Of `encode` besides, but for pooling."""
+
+    pad: Literal["attend", "zeros"] | None
 
 
 class Judging(Reading, total=False):

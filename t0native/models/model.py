@@ -9,7 +9,6 @@ Wherever a text is taken, ids can be given too (a list of integers or an array):
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -22,23 +21,22 @@ from t0native.base.files import FileSet
 from t0native.base.foreign import Hinting, hint_keywords
 from t0native.base.showing import shown
 from t0native.base.threads import THREADS, get_num_threads
-from t0native.checkpoints.checkpoint import add_files, check_place_of_weights, open_checkpoint
+from t0native.checkpoints.checkpoint import add_files, check_place_of_weights
 from t0native.checkpoints.config import Config
-from t0native.checkpoints.endtoken import decide_end_token, with_end_token, without_end_token
-from t0native.checkpoints.hub import locate
-from t0native.checkpoints.modelcard import Card, add_card, card_of, card_text
-from t0native.checkpoints.packedfile import PackedFile
+from t0native.checkpoints.endtoken import with_end_token, without_end_token
+from t0native.checkpoints.modelcard import Card, add_card, card_text
 from t0native.generation.generation import generate, results_of, stream, warn_cut
 from t0native.generation.options import options_of
-from t0native.models.choices import check_choices, check_row
-from t0native.models.cores import FLAT, check_kernels, copy_weights, new_core
-from t0native.models.encoding import POOLING, encode_means, encode_states
-from t0native.models.generationfile import read_generation, write_generation
+from t0native.models.choices import check_choices, check_row, need_decoder
+from t0native.models.cores import FLAT, copy_weights, new_core
+from t0native.models.encoding import encode
+from t0native.models.generationfile import write_generation
+from t0native.models.loading import load
 from t0native.models.notebook import model_html
 from t0native.models.pickling import FileWeights, weights_to_pickle
-from t0native.models.ranking import Choice, Ranking
+from t0native.models.ranking import Choice, Ranking, rankings_of
 from t0native.models.scoring import score_pairs
-from t0native.models.tokenizing import load_tokenizer, mismatch
+from t0native.models.tokenizing import mismatch
 from t0native.text.sequences import Sequences, as_list, check_ids, inputs_of
 
 if TYPE_CHECKING:  # of annotations alone
@@ -49,16 +47,17 @@ if TYPE_CHECKING:  # of annotations alone
 
     from t0native import _core
     from t0native.base.annotations import Array, Column, Item, Many, PathName, Progress
+    from t0native.checkpoints.sentences import Sentence
     from t0native.generation.generation import Generation
-    from t0native.models.keywords import Generating, Judging, Reading, Streaming
+    from t0native.models.keywords import Encoding, Generating, Judging, Pooling, Reading, Streaming
     from t0native.text.tokenizer import Tokenizer
 
 __all__ = ["Model", "Ranking"]
-_log = logging.getLogger("t0native")
 
 MAX_INPUT_LENGTH, MAX_TARGET_LENGTH = 1024, 256  # T0's own
 INITIALIZER = one_of("t5", "matching")
 DTYPE = one_of("float32", "bfloat16", "int8")
+PART = one_of("encoder").or_none()
 MINI = Path(__file__).parents[1] / "mini" / "baselines"  # a folder a carried model
 
 
@@ -70,6 +69,7 @@ class Model(Hinting):
     generation: what `generate` does where its keywords do not say else, a dict under the hub's names.
     add_eos_to_inputs: whether texts are read with the end token behind them, where a method's keyword does not say else. It is saved
     with the model.  end_token_assumed: whether nothing told it when the model was loaded.  card: where it is from, for README.md.
+    sentence: of a folder of sentence-transformers.  An encoder alone (config.encoder_only) raises ConfigError where a decoder is needed.
 
     >>> t0.mini.new_model(0).config.vocab_size == t0.mini.tokenizer().vocab_size
     True
@@ -83,6 +83,7 @@ class Model(Hinting):
     add_eos_to_inputs: bool
     end_token_assumed: bool
     card: Card = Card()
+    sentence: Sentence | None = None
 
     def __init__(
         self,
@@ -120,6 +121,7 @@ class Model(Hinting):
         allow_nonfinite: bool = False,
         verify: bool = False,
         add_eos_to_inputs: bool | None = None,
+        part: Literal["encoder"] | None = None,
     ) -> Self:
         """Loads a checkpoint: a folder in the hub's layout (config.json, spiece.model, and model.safetensors or
         pytorch_model.bin, whole or in shards), one of T5X (its file, its folder, or a run's folder: then the last one), a
@@ -135,6 +137,7 @@ class Model(Hinting):
         t0.get_num_threads().  allow_nonfinite: take weights that are not finite.  verify: go through a packed file and check
         it again; other files are always checked.  add_eos_to_inputs: whether the model reads texts with the end token behind
         them; None: what its files say, or where they say nothing, what they tell of where it is from (docs/reference/generation.md).
+        part: "encoder" for the encoder of a whole model: nothing else is read, and `encode` is what it does.
         FileNotFoundError for a missing file, FormatError for a broken one, NumericError for weights that are not finite
         (with the tensor's name), ConfigError for an argument, MemoryError before more memory is asked for than there is.
 
@@ -142,25 +145,12 @@ class Model(Hinting):
         Traceback (most recent call last):
         FileNotFoundError: my-t0: no such folder; a model is a folder with config.json, model.safetensors and spiece.model
         """
-        dtype, workers = check(DTYPE, "dtype", dtype), get_num_threads() if threads is None else check(THREADS, "threads", threads)
-        keyword = check(FLAG.or_none(), "add_eos_to_inputs", add_eos_to_inputs)
-        place = locate(path, revision)
-        checkpoint = open_checkpoint(place, config, dtype == "int8")
-        tokenizer = load_tokenizer(checkpoint.folder, checkpoint.config, tokenizer)
-        generation = read_generation(checkpoint)
-        checkpoint.check()
-        checkpoint.tell()
-        files = FileWeights.of(place, checkpoint, dtype, check_kernels(kernels))
-        if isinstance(checkpoint, PackedFile):
-            core = checkpoint.open(check_kernels(kernels), verify)
-        else:
-            core = new_core(checkpoint.config, kernels, dtype)
-            checkpoint.load(core, allow_nonfinite=allow_nonfinite, threads=workers)
-        name = place.resolve().name if Path(path).exists() else path
-        model = cls(core, checkpoint.config, tokenizer, name=name, threads=threads, generation=generation)
-        model._origin, model.card = (core, files), card_of(path, checkpoint.folder)
-        end = decide_end_token(path, checkpoint.folder, checkpoint.config, keyword, tell=tokenizer is not None)
-        model.add_eos_to_inputs, model.end_token_assumed = end
+        check(DTYPE, "dtype", dtype), check(FLAG.or_none(), "add_eos_to_inputs", add_eos_to_inputs), check(PART, "part", part)
+        workers = get_num_threads() if threads is None else check(THREADS, "threads", threads)
+        found = load(path, dtype, config, tokenizer, revision, kernels, workers, allow_nonfinite, verify, add_eos_to_inputs, part)
+        model = cls(found.core, found.config, found.tokenizer, name=found.name, threads=threads, generation=found.generation)
+        model._origin, model.sentence, model.card = (found.core, found.files), found.sentence, found.card
+        model.add_eos_to_inputs, model.end_token_assumed = found.end
         return model
 
     @classmethod
@@ -212,13 +202,16 @@ class Model(Hinting):
         copy_weights(core, self.core)
         model = Model(core, self.config, self.tokenizer, name=self.name, threads=self._threads, generation=self.generation)
         model.add_eos_to_inputs, model.end_token_assumed, model.card = self.add_eos_to_inputs, self.end_token_assumed, self.card
+        model.sentence = self.sentence
         return model
 
     def make_trainable(self) -> None:
-        """Lays float32 weights out for training, in place; they are so after init. ConfigError for another number type.
+        """Lays float32 weights out for training, in place; they are so after init. ConfigError for another number type, and for an
+        encoder alone.
 
         >>> t0.Model.mini().make_trainable()
         """
+        need_decoder(self.config, "train")
         if self.dtype != "float32":
             raise ConfigError(f'a model in {self.dtype} cannot be trained: load it with dtype="float32"')
         if self.core.packed:
@@ -270,7 +263,7 @@ class Model(Hinting):
         True
         """
         add_card(files, card_text(self.card, self.config, self.dtype, self.tokenizer is not None))
-        others = [write_generation(self)]
+        others = [write_generation(self)] if self.sentence is None else [write_generation(self), *self.sentence.files_to_save()]
         if self.tokenizer is not None:
             others += self.tokenizer.files_to_save()
         add_files(files, self.core, with_end_token(self.config, self.add_eos_to_inputs), others)
@@ -325,6 +318,7 @@ class Model(Hinting):
         >>> [ranking.scores.shape for ranking in t0.mini.new_model(0).rank(["Is it tea?", "Is it milk?"], ["Yes", "No"])]
         [(2,), (2,)]
         """
+        need_decoder(self.config, "rank")
         single, inputs = inputs_of(inputs)
         choices = [check_row("choices of input 0", choices)] if single else check_choices(inputs, choices)
         sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
@@ -332,12 +326,7 @@ class Model(Hinting):
         targets = Sequences(self, "choice", flat, True, max_target_length, truncate, sentinels)
         owners = np.repeat(np.arange(len(inputs)), [len(row) for row in choices])
         scores, tokens = score_pairs(self, sources, targets, owners, batch_tokens, progress)
-        rankings, at = [], 0
-        for row in choices:
-            own = slice(at, at := at + len(row))
-            part, lengths = scores[own], targets.lengths[own]
-            best = int(np.argmax(part / lengths if length_normalize else part))
-            rankings.append(Ranking(row[best], best, part, lengths, tokens[own] if token_scores else None, row))
+        rankings = rankings_of(choices, scores, targets.lengths, tokens if token_scores else None, length_normalize)
         return rankings[0] if single else rankings
 
     @overload
@@ -378,6 +367,7 @@ class Model(Hinting):
         >>> model.rank("Is it tea?", ["Yes", "No"]).scores.tolist()[0] == model.score("Is it tea?", "Yes")
         True
         """
+        need_decoder(self.config, "score")
         single, inputs = inputs_of(inputs)
         if isinstance(targets, str) and not single:
             raise ConfigError(f"targets {shown(targets)}: a text; a list of {len(inputs)} targets is needed, one for each input")
@@ -452,6 +442,7 @@ class Model(Hinting):
         >>> [type(answer) for answer in answers]
         [<class 'str'>, <class 'str'>]
         """
+        need_decoder(self.config, "generate")
         options = options_of(self, options)
         single, inputs = inputs_of(inputs)
         sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
@@ -483,6 +474,7 @@ class Model(Hinting):
         >>> "".join(model.stream(ask)) == model.generate(ask)
         True
         """
+        need_decoder(self.config, "stream")
         options = options_of(self, options)
         for name in ("num_beams", "num_return_sequences", "output_scores"):
             if (value := getattr(options, name)) > 1 or value is True:
@@ -501,19 +493,22 @@ class Model(Hinting):
         return Sequences(self, "input", inputs, self.add_eos_to_inputs if add_eos is None else add_eos, most, truncate, sentinels)
 
     @overload
-    def encode(self, inputs: Item, *, pooling: Literal["mean"] | None = ..., **keywords: Unpack[Reading]) -> NDArray[np.float32]: ...
+    def encode(self, inputs: Item, *, pooling: Pooling | None = ..., **keywords: Unpack[Encoding]) -> NDArray[np.float32]: ...
     @overload
-    def encode(self, inputs: Array, *, pooling: Literal["mean"] | None = ..., **keywords: Unpack[Reading]) -> Any: ...
+    def encode(self, inputs: Array, *, pooling: Pooling | None = ..., **keywords: Unpack[Encoding]) -> Any: ...
     @overload
-    def encode(self, inputs: Many, *, pooling: None = ..., **keywords: Unpack[Reading]) -> list[NDArray[np.float32]]: ...
+    def encode(self, inputs: Many, *, pooling: None = ..., pad: None = ..., **keywords: Unpack[Reading]) -> list[NDArray[np.float32]]: ...
     @overload
-    def encode(self, inputs: Many, *, pooling: Literal["mean"], **keywords: Unpack[Reading]) -> NDArray[np.float32]: ...
+    def encode(self, inputs: Many, *, pooling: Pooling, **keywords: Unpack[Reading]) -> NDArray[np.float32]: ...
+    @overload
+    def encode(self, inputs: Many, *, pad: Literal["attend", "zeros"], **keywords: Unpack[Reading]) -> NDArray[np.float32]: ...
     @hint_keywords
     def encode(
         self,
         inputs: Any,
         *,
-        pooling: Literal["mean"] | None = None,
+        pooling: Pooling | None = None,
+        pad: Literal["attend", "zeros"] | None = None,
         add_eos_to_inputs: bool | None = None,
         max_input_length: int = MAX_INPUT_LENGTH,
         truncate: bool | Literal["start"] = False,
@@ -521,17 +516,21 @@ class Model(Hinting):
     ) -> Any:
         """Encoder states: a float32 array [S, D] for an input of S tokens, a list of them for a list.
 
-        pooling: "mean" for one vector an input, the mean over its tokens: float32 [B, D], or [D] for a single input. It does not depend
-        on the company, and is what the mean of the input's states alone is, to the bit.  Other keywords and errors as `rank`'s.
+        pooling: one vector an input: "mean", the mean over its tokens, float32 [B, D], or [D] for a single input; it does not depend
+        on the company, and is what the mean of the input's states alone is, to the bit. "sentence": what the folder's modules of
+        sentence-transformers make of that, [B, E]; max_input_length is then theirs at most.  pad: all inputs as long as
+        max_input_length, [B, S, D], or [S, D] for one: "attend", behind an input pads that are tokens like others, as pipelines without
+        a mask have them; "zeros", zeros behind it.  Other keywords and errors as `rank`'s; ConfigError for pooling beside pad, and for
+        "sentence" of a model without such modules.
 
         >>> model = t0.mini.new_model(0)
         >>> model.encode("Anna keeps a cat.").shape, model.encode(["Anna keeps a cat.", "tea"], pooling="mean").shape
         ((5, 64), (2, 64))
+        >>> model.encode(["Anna keeps a cat.", "tea"], pad="zeros", max_input_length=8).shape
+        (2, 8, 64)
         """
         single, inputs = inputs_of(inputs)
-        pooling = check(POOLING, "pooling", pooling)
-        sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
-        vectors = encode_states(self, sources) if pooling is None else encode_means(self, sources)
+        vectors = encode(self, inputs, pooling, pad, (add_eos_to_inputs, max_input_length, truncate, sentinels))
         return vectors[0] if single else vectors
 
     def logits(self, input_ids: ArrayLike, decoder_input_ids: ArrayLike) -> NDArray[np.float32]:
@@ -542,6 +541,7 @@ class Model(Hinting):
         >>> model.logits([5, 6, 7], [0, 5]).shape == (2, model.config.vocab_size)
         True
         """
+        need_decoder(self.config, "logits")
         sources, targets = (self._one_sequence(*pair) for pair in (("input_ids", input_ids), ("decoder_input_ids", decoder_input_ids)))
         return self.core.logits(sources, [0, len(sources)], targets, [0, len(targets)], self.threads)
 
@@ -590,8 +590,9 @@ class Model(Hinting):
     def __repr__(self):
         c = self.config
         head = f"{self.name!r}: " if self.name else ""
+        layers = f"{c.num_layers} encoder" if c.encoder_only else f"{c.num_layers} + {c.num_decoder_layers}"
         return (
-            f"<Model {head}{self.parameters:,} weights, d_model {c.d_model}, {c.num_layers} + {c.num_decoder_layers} layers, "
+            f"<Model {head}{self.parameters:,} weights, d_model {c.d_model}, {layers} layers, "
             f"{c.num_heads} heads, vocabulary {c.vocab_size}, {self.dtype}, kernels {self.core.kernels}>"
         )
 

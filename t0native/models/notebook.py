@@ -15,7 +15,8 @@ _LONGEST = 80  # characters of a choice in a line of text
 def model_html(model):
     """A Model as a table of what it is."""
     config, tokenizer = model.config, model.tokenizer
-    shape = f"{config.num_layers} encoder and {config.num_decoder_layers} decoder layers, d_model {config.d_model}, d_ff {config.d_ff}"
+    decoder = "no decoder" if config.encoder_only else f"{config.num_decoder_layers} decoder layers"
+    shape = f"{config.num_layers} encoder and {decoder}, d_model {config.d_model}, d_ff {config.d_ff}".replace("and no", "layers, no")
     facts = [
         ("model", model.name or "-"),
         ("weights", f"{model.parameters:,} in {model.dtype}, kernels {model.core.kernels}"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+import numpy as np
+
 from t0native.models.notebook import ranking_html, ranking_text
 
 if TYPE_CHECKING:  # of annotations alone
-    import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Choice", "Ranking"]
+__all__ = ["Choice", "Ranking", "rankings_of"]
 
 Choice = TypeVar("Choice")  # as it was given: a text or ids
 
@@ -48,3 +49,14 @@ class Ranking(Generic[Choice]):
 
     def _repr_html_(self) -> str:
         return ranking_html(self)
+
+
+def rankings_of(choices, scores, lengths, tokens, length_normalize):
+    """A Ranking of each row of choices. scores, lengths [choices of all rows], tokens: a list beside them, or None.  length_normalize:
+    the best is that of the highest score a token."""
+    rankings, at = [], 0
+    for row in choices:
+        own = slice(at, at := at + len(row))
+        best = int(np.argmax(scores[own] / lengths[own] if length_normalize else scores[own]))
+        rankings.append(Ranking(row[best], best, scores[own], lengths[own], None if tokens is None else tokens[own], row))
+    return rankings
