@@ -252,7 +252,7 @@ ATTRIBUTES: dict[str, dict[str, str]] = {  # class, or the package -> {attribute
         "AutoModel": f"say {_MODEL_FOLDER}",
         "T5ForConditionalGeneration": f"say {_MODEL_FOLDER}",
         "T5EncoderModel": f'say {_MODEL_FOLDER}.encode(texts, pooling="mean")',
-        "SentenceTransformer": f'say {_MODEL_FOLDER}.encode(texts, pooling="mean")',
+        "SentenceTransformer": f'say {_MODEL_FOLDER}.encode(texts, pooling="sentence")',
         "AutoTokenizer": "say Model.from_pretrained(folder).tokenizer, or Tokenizer.from_folder(folder)",
         "T5Tokenizer": "say Tokenizer.from_folder(folder)",
         "SentencePieceProcessor": "say Tokenizer.from_file(file)",

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "t5/decoder.h"
 #include "t5/t5.h"
 
 #include <string.h>
@@ -40,8 +41,24 @@ static const t0_config CONFIGS[] = {
      .pad_id = 0,
      .eos_id = 1,
      .decoder_start_id = 0},
+    {.vocab_size = 19,
+     .d_model = 9,
+     .d_kv = 4,
+     .d_ff = 10,
+     .n_layers = 3,
+     .n_decoder_layers = 2,
+     .n_heads = 2,
+     .n_buckets = 6,
+     .max_distance = 11,
+     .norm_epsilon = 1e-6f,
+     .activation = T0_SILU,
+     .gated = true,
+     .bias_every_layer = true,
+     .pad_id = 0,
+     .eos_id = 1,
+     .decoder_start_id = 0},
 };
-enum { N_CONFIGS = 2, MOST = 4096 };
+enum { N_CONFIGS = 3, MOST = 4096 };
 
 static t0_error err;
 
@@ -268,10 +285,49 @@ static void a_poll_stops_each_call_wherever_it_is(void) {
     t0_model_free(model);
 }
 
+/* The same states as the whole model's, flat and packed; what needs a decoder is refused. */
+static void an_encoder_alone_encodes_and_nothing_else(void) {
+    static batch sources;
+    static float states[MOST], alone[MOST], logits[MOST];
+    double scores[64];
+    int32_t ids[64], lengths[64], source_of[1] = {0};
+    fill(&sources, 5, 9, CONFIGS[2].vocab_size, 77);
+    t0_exec *exec = exec_of(1);
+    for (size_t c = 0; c < N_CONFIGS; c++) {
+        t0_config config = CONFIGS[c];
+        config.encoder_only = true;
+        t0_model *whole = model_of(c, 21), *encoder = NULL, *packed = NULL;
+        CHECK(t0_model_new(&encoder, &config, &err) == T0_OK && t0_model_new_packed(&packed, &config, T0_FLOAT32, NULL, 0, &err) == T0_OK);
+        CHECK(encoder->n_weights < whole->n_weights && encoder->head == SIZE_MAX && encoder->decoder.n_blocks == 0);
+        for (size_t i = 0; i < encoder->n_tensors; i++) {
+            const t0_tensor *tensor = &encoder->tensors[i], *from = t0_model_find(whole, tensor->name);
+            t0_model_put(encoder, tensor, 0, tensor->rows, whole->weights + from->offset, T0_FLOAT32);
+            t0_model_put(packed, t0_model_find(packed, tensor->name), 0, tensor->rows, whole->weights + from->offset, T0_FLOAT32);
+        }
+        const size_t n = (size_t)sources.offsets[5] * (size_t)config.d_model * sizeof *states;
+        for (int64_t i = 0; i < sources.offsets[5]; i++) sources.ids[i] %= config.vocab_size;
+        CHECK(t0_encode_states(whole, exec, states, &sources.ragged, NULL, &err) == T0_OK);
+        CHECK(t0_encode_states(encoder, exec, alone, &sources.ragged, NULL, &err) == T0_OK && memcmp(alone, states, n) == 0);
+        CHECK(t0_encode_states(packed, exec, alone, &sources.ragged, NULL, &err) == T0_OK && memcmp(alone, states, n) == 0);
+        const t0_generation options = {.max_new_tokens = 2};
+        t0_decoder *decoder = NULL;
+        t0_trainer *trainer = NULL;
+        const t0_trainer_options plain = {.optimizer = T0_SGD};
+        CHECK(t0_logits(encoder, exec, logits, &sources.ragged, &sources.ragged, NULL, &err) == T0_EVALUE);
+        CHECK(t0_score(packed, exec, scores, logits, &sources.ragged, &sources.ragged, source_of, NULL, &err) == T0_EVALUE);
+        CHECK(t0_generate(packed, exec, ids, lengths, scores, &sources.ragged, &options, NULL, &err) == T0_EVALUE);
+        CHECK(t0_decoder_new(&decoder, packed, exec, &sources.ragged, NULL, &err) == T0_EVALUE);
+        CHECK(t0_trainer_new(&trainer, encoder, &plain, t0_kernels_at(0), 1, &err) == T0_EVALUE && strstr(err.message, "an encoder alone"));
+        t0_model_free(whole), t0_model_free(encoder), t0_model_free(packed);
+    }
+    t0_exec_free(exec);
+}
+
 int main(void) {
     T0_RUN(scores_equal_teacher_forced_logits);
     T0_RUN(generation_takes_the_best_token);
     T0_RUN(states_do_not_depend_on_the_company);
+    T0_RUN(an_encoder_alone_encodes_and_nothing_else);
     T0_RUN(empty_batches_and_bad_ids);
     T0_RUN(each_allocation_may_fail);
     T0_RUN(a_poll_stops_each_call_wherever_it_is);

@@ -110,6 +110,7 @@ static void check_initial_tensor(const t0_model *model, const t0_tensor *t) {
 static void initial_weights_have_the_stated_deviations(void) {
     for (int gated = 0; gated < 2; gated++) {
         t0_config c = varied(gated, false, 3, 2, 3);
+        c.bias_every_layer = gated;
         c.d_model = 96, c.d_kv = 24, c.d_ff = 160, c.vocab_size = 300, c.n_buckets = 256, c.max_distance = 1024;
         t0_model *model = make_model(c, 0), *other = make_model(c, 0);
         init_model(model, T0_INIT_T5, 5);
