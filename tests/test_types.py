@@ -86,7 +86,8 @@ def test_tables_of_keywords_are_the_keywords_there_are():
         return set(inspect.signature(function).parameters)
 
     reading, judging = set(keywords.Reading.__annotations__), set(keywords.Judging.__annotations__)
-    assert reading | {"self", "inputs", "pooling"} == names(t0.Model.encode)
+    assert reading < set(keywords.Encoding.__annotations__)
+    assert set(keywords.Encoding.__annotations__) | {"self", "inputs", "pooling"} == names(t0.Model.encode)
     assert judging | {"self", "inputs", "choices", "token_scores"} == names(t0.Model.rank)
     assert judging | {"self", "inputs", "targets", "token_scores"} == names(t0.Model.score)
     form, idle = {"num_return_sequences", "output_scores"}, {"pad_token_id", "use_cache"}
