@@ -32,6 +32,13 @@ static inline t0_config varied(bool gated, bool tied, int n_heads, int n_layers,
     return c;
 }
 
+/* With a bias table in each layer, and silu. */
+static inline t0_config as_umt5(t0_config c) {
+    c.bias_every_layer = true;
+    c.activation = T0_SILU;
+    return c;
+}
+
 static inline void init_model(t0_model *model, t0_init how, uint64_t seed) {
     t0_exec *exec = NULL;
     t0_error err;

@@ -73,10 +73,7 @@ static void check_differences(t0_config config, t0_trainer_options options) {
 
 static void gradients_agree_with_differences(void) {
     check_differences(varied(true, false, 3, 2, 3), PLAIN);
-    t0_config every = varied(true, false, 2, 2, 2);
-    every.bias_every_layer = true;
-    every.activation = T0_SILU;
-    check_differences(every, PLAIN);
+    check_differences(as_umt5(varied(true, false, 2, 2, 2)), PLAIN);
     check_differences(varied(true, true, 3, 3, 1), PLAIN);
     check_differences(varied(false, true, 1, 1, 2), PLAIN);
     t0_config tied_unscaled = varied(true, true, 3, 2, 1), own_scaled = varied(false, false, 2, 1, 2);
@@ -205,10 +202,7 @@ static void recomputed_activations_are_the_same(void) {
     static sequences sources, targets;
     draw(&sources, 7, 1, 60, 29, 33);
     draw(&targets, 7, 1, 40, 29, 34);
-    t0_config deep = varied(true, false, 3, 6, 6);
-    deep.vocab_size = 29;
-    deep.bias_every_layer = true; /* whose biases are laid out again too */
-    t0_model *model = make_model(deep, 18);
+    t0_model *model = make_model(as_umt5(varied(true, false, 3, 6, 6)), 18); /* whose biases are laid out again too */
     FOR_KERNELS(kernels) {
         for (size_t shards = 1; shards <= 3; shards += 2) {
             t0_trainer_options options = {.scale_parameter = true, .n_shards = shards, .dropout = 0.2f, .seed = 5};
