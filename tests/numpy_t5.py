@@ -137,6 +137,7 @@ ACTIVATIONS = {
     "gelu_new": lambda h: 0.5 * h * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3))),
     "silu": lambda h: h / (1 + np.exp(-h)),
 }
+ACTIVATIONS["gelu_python"] = ACTIVATIONS["gelu"]
 
 
 def spacing(x):

@@ -125,7 +125,7 @@ def test_saved_and_loaded_by_transformers(family, number, tmp_path):
     for found, wanted in zip(
         states_and_logits(other.eval(), sources, targets), states_and_logits(families.theirs(family, number), sources, targets)
     ):
-        assert difference(found, wanted) <= 1e-6
+        assert difference(found, wanted) <= 1e-5
     again = t0.Model.from_pretrained(tmp_path)
     assert again.config.tensors() == model.config.tensors() and again.config.core() == model.config.core()
 
@@ -206,7 +206,7 @@ def test_encoders_saved_packed_and_loaded_back(family, number, tmp_path):
     other, told = getattr(transformers, name).from_pretrained(tmp_path / "floats", output_loading_info=True)
     assert not any(told[what] for what in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     row = families.sequences(family, number, "inputs", (9,))
-    assert difference(encoded(other, row), encoded(families.theirs(family, number), row)) <= 1e-6
+    assert difference(encoded(other, row), encoded(families.theirs(family, number), row)) <= 1e-5
     small = model.to("int8")
     small.save(tmp_path / "bytes")
     mapped = t0.Model.from_pretrained(tmp_path / "bytes", "int8", verify=True)
