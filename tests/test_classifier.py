@@ -149,13 +149,14 @@ def test_of_several_labels_our_own_wordings_ask_for_each(model):
     assert c.explain(TEXTS[0]).votes["milk"][0].probabilities["Yes"] == pytest.approx(share, rel=1e-9)
 
 
-def test_lists_of_labels_of_each_text(model):
-    c = t0.Classifier(model, ["Anna", "Ben", "Tom"], PROMPTS)
+@pytest.mark.parametrize("how", ["mean", "median", "vote"])
+def test_lists_of_labels_of_each_text(model, how):
+    c = t0.Classifier(model, ["Anna", "Ben", "Tom"], PROMPTS, combine=how)
     lists = [["Tom", "Anna"], ["Ben"], ["Tom", "Anna", "Ben"]]
     found = c.predict_proba(TEXTS, lists)
     assert (found[0, 1], found[1].tolist()) == (0.0, [0.0, 1.0, 0.0])
     np.testing.assert_allclose(found.sum(axis=1), 1)
-    two = t0.Classifier(model, ["Anna", "Tom"], PROMPTS).predict_proba(TEXTS[:1])
+    two = t0.Classifier(model, ["Anna", "Tom"], PROMPTS, combine=how).predict_proba(TEXTS[:1])
     assert found[0, [0, 2]].tolist() == two[0].tolist()  # its prompt lists its own labels
     assert (c.predict_proba(TEXTS[2:], [["Ben", "Tom", "Anna"]]) == c.predict_proba(TEXTS[2:])).all()
     assert c.predict(TEXTS, lists)[1] == "Ben" and c.explain(TEXTS[0], ["Tom", "Anna"]).votes[0].scores.keys() == {"Anna", "Tom"}

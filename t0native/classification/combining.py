@@ -7,8 +7,8 @@
 
     probability = largest q;   margin = it less the second largest;   abstained = probability < threshold or margin < margin asked for
 
-Each text is computed by itself, over labels in their sorted order: neither its company nor the order of the labels changes a bit. Of
-equal labels the first of that order is chosen. (Combining log-probabilities: Heskes 1998; that wordings vary: Sanh et al. 2022.)"""
+Labels stand in their sorted order, and all sums go over the labels or the wordings of one text: neither the order of the labels nor the
+company of a text changes a bit. Of equal labels the first is chosen. (Mean of log-probabilities: Heskes 1998.)"""
 
 from __future__ import annotations
 
@@ -19,50 +19,42 @@ from numpy.typing import NDArray
 
 from t0native.base.arguments import one_of
 
-__all__ = ["COMBINE", "combine", "combine_all", "decide", "log_normalize"]
+__all__ = ["COMBINE", "combine", "decide", "log_normalize"]
 
 Floats = NDArray[np.float64]
 COMBINE = one_of("mean", "median", "vote")
 
 
 def log_normalize(scores: Floats) -> Floats:
-    """s less the log of the sum of its exponentials along the last axis, a row at a time.
+    """s less the log of the sum of its exponentials along the last axis.
 
     >>> np.exp(log_normalize(np.array([0.0, 0.0]))).tolist()
     [0.5, 0.5]
     """
-    flat = np.ascontiguousarray(scores, np.float64).reshape(-1, scores.shape[-1])
-    out = np.empty_like(flat)
-    for row, into in zip(flat, out):
-        top = row.max()
-        into[:] = row - (top + np.log(np.exp(row - top).sum()))
-    return out.reshape(scores.shape)
+    scores = np.ascontiguousarray(scores, np.float64)
+    top = scores.max(axis=-1, keepdims=True)
+    return scores - (top + np.log(np.exp(scores - top).sum(axis=-1, keepdims=True)))
 
 
 def combine(logs: Floats, how: str, weights: Floats) -> Floats:
-    """log q [C] of log-probabilities [W, C].
+    """log q [..., C] of log-probabilities [..., W, C]. Wordings are added one after the other.
 
     >>> np.exp(combine(np.log([[0.5, 0.5], [0.8, 0.2]]), "mean", np.ones(2))).round(3).tolist()
     [0.667, 0.333]
     """
-    if how == "vote":
-        best = logs == logs.max(axis=1, keepdims=True)
-        votes = (best / best.sum(axis=1, keepdims=True) * weights[:, None]).sum(axis=0)
-        with np.errstate(divide="ignore"):
-            return np.log(votes / weights.sum())
     if how == "median":
-        return log_normalize(np.median(logs[weights > 0], axis=0))
-    with np.errstate(invalid="ignore"):
-        weighed = np.where(weights[:, None] > 0, logs * weights[:, None], 0.0)
-    return log_normalize(weighed.sum(axis=0) / weights.sum())
-
-
-def combine_all(logs: Floats, how: str, weights: Floats) -> Floats:
-    """log q [B, C] of log-probabilities [B, W, C], each text by itself."""
-    out = np.empty((logs.shape[0], logs.shape[2]))
-    for i, of_one in enumerate(logs):
-        out[i] = combine(np.ascontiguousarray(of_one), how, weights)
-    return out
+        return log_normalize(np.median(logs[..., weights > 0, :], axis=-2))
+    total = np.zeros((*logs.shape[:-2], logs.shape[-1]))
+    for w in np.flatnonzero(weights):
+        of_one = logs[..., w, :]
+        if how == "vote":
+            best = of_one == of_one.max(axis=-1, keepdims=True)
+            of_one = best / best.sum(axis=-1, keepdims=True)
+        total = total + of_one * weights[w]
+    if how == "mean":
+        return log_normalize(total / weights.sum())
+    with np.errstate(divide="ignore"):
+        return np.log(total / weights.sum())
 
 
 def decide(probabilities: Floats, threshold: float | None, margin: float | None) -> tuple[NDArray[np.int64], Floats, Floats, NDArray[Any]]:

@@ -19,7 +19,7 @@ from t0native.base.errors import ConfigError, DataError
 from t0native.base.progress import BAR_DELAY, Progress
 from t0native.base.showing import shown
 from t0native.classification.calibration import CALIBRATIONS, without_prior
-from t0native.classification.combining import COMBINE, combine_all, decide
+from t0native.classification.combining import COMBINE, combine, decide
 from t0native.classification.labels import Labels, read_labels
 from t0native.classification.lengths import LONG_TEXTS, Shortener, token_counter
 from t0native.classification.tables import Item, Scored, score_items
@@ -203,18 +203,17 @@ class Engine:
 
     def combine(self, scores: Floats, fitted: Fitted) -> Floats:
         """log q [B, C] of scores."""
-        logs = combine_all(self.log_shares(scores, fitted.prior), self.settings.combine, fitted.weights)
+        logs = combine(self.log_shares(scores, fitted.prior), self.settings.combine, fitted.weights)
         return logs[:, 1].reshape(-1, len(self.labels.names)) if self.settings.multi_label else logs
 
     def probabilities(self, scores: Floats, fitted: Fitted) -> Floats:
         """[B, C]; rows sum to 1 but of several labels a text."""
         logs = self.combine(scores, fitted)
-        if fitted.tuner is not None:  # each text by itself, as in combining
-            tuned = [fitted.tuner.apply(row[None]) for row in logs]
-            logs = np.concatenate(tuned) if tuned else logs
+        if fitted.tuner is not None:
+            logs = fitted.tuner.apply(logs)
             logs = np.where(np.isneginf(scores).all(axis=1), -np.inf, logs) if self._some_left_out(scores) else logs
         shares = np.exp(logs)
-        return shares if self.settings.multi_label else np.array([row / row.sum() for row in shares]).reshape(shares.shape)
+        return shares if self.settings.multi_label else shares / shares.sum(axis=1, keepdims=True)
 
     def _some_left_out(self, scores):
         return not self.settings.multi_label and bool(np.isneginf(scores).any())

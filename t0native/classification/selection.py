@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t0native.base.errors import DataError
-from t0native.classification.combining import combine_all
+from t0native.classification.combining import combine
 
 __all__ = ["Selection", "choose_weights", "select_wordings"]
 
@@ -48,9 +48,9 @@ def select_wordings(logs: Floats, right: NDArray[np.int64], how: str) -> Selecti
     for part in range(FIVE):
         out = parts == part
         weights = choose_weights(logs[~out], right[~out], how)
-        hits += int((combine_all(logs[out], how, weights).argmax(axis=1) == right[out]).sum())
+        hits += int((combine(logs[out], how, weights).argmax(axis=1) == right[out]).sum())
     weights = choose_weights(logs, right, how)
-    same = float((combine_all(logs, how, weights).argmax(axis=1) == right).mean())
+    same = float((combine(logs, how, weights).argmax(axis=1) == right).mean())
     return Selection(weights, hits / len(right), same, len(right))
 
 
@@ -62,7 +62,7 @@ def choose_weights(logs: Floats, right: NDArray[np.int64], how: str) -> Floats:
         out = parts == part
         order = _order(logs[~out], right[~out])
         for k in range(n_wordings):
-            values[k] += _worth(combine_all(logs[out], how, _first(order, k + 1)), right[out])
+            values[k] += _worth(combine(logs[out], how, _first(order, k + 1)), right[out])
     return _first(_order(logs, right), int(np.argmax(values)) + 1)
 
 
