@@ -51,7 +51,8 @@ class Classifier(Estimator):
     text.  yes_no: the words of several labels a text.  batch_tokens: as Model.rank's.  progress: False for no bar.
 
     classes_ are the labels, sorted as scikit-learn has them, and so are the columns of `predict_proba`. No number depends on the order of
-    labels, the company of a text, batches or threads. ConfigError for what cannot serve, DataError for texts and labels by their number.
+    labels, the company of a text, batches or threads. As scikit-learn has it, what cannot serve is told by the first method that is called,
+    not here: ConfigError for arguments, DataError for texts and labels by their number.
 
     >>> c = t0.Classifier(t0.Model.mini(), ["Anna", "Ben"], "{{ text }} Who keeps the dog?")
     >>> texts = ["Anna keeps a cat. Ben keeps a dog.", "Ben keeps a cat. Anna keeps a dog."]
@@ -86,7 +87,6 @@ class Classifier(Estimator):
         self.long_texts, self.max_input_length, self.length_normalize = long_texts, max_input_length, length_normalize
         self.content_free, self.domain, self.yes_no = content_free, domain, yes_no
         self.batch_tokens, self.progress = batch_tokens, progress
-        self._engine()  # what is wrong is told where it is made
 
     # ---- learning --------------------------------------------------------------------------------------------------------
 

@@ -571,7 +571,7 @@ class Model(Hinting):
         return self.core.parameters
 
     def __getstate__(self):
-        """For pickle and copy.deepcopy: its files' place where they have the size and time they had, else its weights (pickling.py)."""
+        """For pickle: its files' place where they have the size and time they had, else its weights (pickling.py)."""
         return {**self.__dict__, "core": weights_to_pickle(self.core, self._origin), "_origin": None}
 
     def __setstate__(self, state):
@@ -580,6 +580,11 @@ class Model(Hinting):
         self.__dict__.update(state)
         self.core = weights.open(self.config, new_core, self.threads)
         self._origin = self.core, weights if isinstance(weights, FileWeights) else None
+
+    def __deepcopy__(self, memo):
+        """The model itself: whoever copies what holds a model, as scikit-learn's clone does, means no second one of gigabytes. `to(dtype)`
+        copies it."""
+        return self
 
     def __copy__(self):
         """A model of its own facts with the same weights, not copied."""

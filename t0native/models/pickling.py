@@ -1,4 +1,4 @@
-"""Weights through pickle: to processes that are spawned, joblib, Spark, and for copy.deepcopy.
+"""Weights through pickle: to processes that are spawned, joblib, Spark.
 
     a model that came from files        their place: they are read there again, if they have the size and the time that they had
     any other, and where they changed   the weights: packed as the core holds them, or tensor by tensor where they can be trained
