@@ -165,11 +165,13 @@ def test_temperature_is_the_best_there_is(doubtful, apart):
     logs, right = doubtful
     found = fit_tuner("temperature", logs, right, apart)
 
+    rest = 1 / (len(logs) + 2)
+
     def loss(beta):
         if not apart:
-            return -np.log(softmax(beta * logs))[right].mean()
-        share = 1 / (1 + np.exp(-beta * (logs - np.log1p(-np.exp(logs)))))
-        return -np.log(np.where(right, share, 1 - share)).mean()
+            return -(np.where(right, 1 - rest, rest / 2) * np.log(softmax(beta * logs))).mean()
+        odds, target = beta * (logs - np.log1p(-np.exp(logs))), np.where(right, 1 - rest, rest)
+        return (target * np.logaddexp(0, -odds) + (1 - target) * np.logaddexp(0, odds)).mean()
 
     betas = np.exp(np.linspace(-3, 1, 2001))
     best = betas[np.argmin([loss(beta) for beta in betas])]
@@ -179,9 +181,11 @@ def test_temperature_is_the_best_there_is(doubtful, apart):
     np.testing.assert_allclose(np.exp(found.apply(logs)), wanted, rtol=1e-9)
 
 
-def test_temperature_of_what_is_always_right_ends():
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_model_that_was_right_on_all_of_a_few_texts_is_not_certain_for_it(apart):
     logs, right = np.log([[0.9, 0.1]] * 5), np.array([[True, False]] * 5)
-    assert fit_tuner("temperature", logs, right, False).beta == pytest.approx(1000, rel=1e-6)
+    assert np.exp(fit_tuner("temperature", logs, right, apart).apply(logs))[0, 0] == pytest.approx(6 / 7, rel=1e-6)
+    assert np.exp(fit_tuner("platt", logs, right, apart).apply(logs))[0, 0] < 0.95
 
 
 def test_platt_is_that_of_scikit_learn(doubtful):

@@ -205,6 +205,8 @@ def test_prompts_of_every_form(model, tmp_path):
     (tmp_path / "mine/templates.yaml").write_text(text)
     wanted = t0.Classifier(model, ["Anna", "Ben"], ASK).predict_proba(TEXTS)
     prompts = t0.PromptSet.read(tmp_path / "mine/templates.yaml")
+    (listed,) = t0.Classifier(model, ["Anna", "Ben"], ["{{ text }} Is it {{ answer_choices | join(' or ') }}?"]).explain(TEXTS[0]).votes
+    assert listed.inputs == [f"{TEXTS[0]} Is it Anna or Ben?"]  # without choices of its own
     for form in (str(tmp_path / "mine/templates.yaml"), tmp_path / "mine/templates.yaml", prompts, prompts["who"], [prompts["who"]], [ASK]):
         assert (t0.Classifier(model, ["Anna", "Ben"], form).predict_proba(TEXTS) == wanted).all()
 
@@ -219,6 +221,7 @@ def test_rows_where_prompts_read_several_fields(model):
         c.predict(TEXTS)
     with pytest.raises(t0.DataError, match="text 1: no field 'second'; nearest is 'secnd'"):
         c.predict([rows[0], {"first": "a", "secnd": "b"}])
+    assert c.predict([rows[0] | {"second": np.array(["Ben", "keeps a dog."])}]).shape == (1,)  # whatever a template makes of it
     with pytest.raises(t0.DataError, match="text 0: second is missing"):
         c.predict([rows[0] | {"second": float("nan")}])
 
@@ -234,6 +237,11 @@ def test_texts_in_every_form(model):
 def test_columns_of_pandas(model):
     pandas = pytest.importorskip("pandas")
     c, frame = t0.Classifier(model, ["Anna", "Ben"], "{{ said }} Who keeps the dog?"), pandas.DataFrame({"said": TEXTS})
+    for kind in ("string", object):
+        with pytest.raises(t0.DataError, match="text 1: is missing"):
+            c.predict(pandas.Series(["Anna", pandas.NA], dtype=kind))
+        with pytest.raises(t0.DataError, match=r"y\[1\]: is missing"):
+            c.fit(["Anna", "Ben"], pandas.Series(["Anna", pandas.NA], dtype=kind))
     assert (c.predict_proba(frame["said"]) == c.predict_proba(TEXTS)).all() and (c.predict_proba(frame) == c.predict_proba(TEXTS)).all()
 
 
@@ -374,6 +382,21 @@ def test_options_that_cannot_serve(model, options, told):
 def test_a_model_that_is_none():
     with pytest.raises(t0.ConfigError, match="model 'google/flan-t5-base': must be a Model, which has rank; Model.from_pretrained"):
         t0.Classifier("google/flan-t5-base", ["a", "b"]).predict(TEXTS)
+
+
+def test_the_first_word_that_is_given_stands_for_a_label(model):
+    c = t0.Classifier(model, {"b": ["Tom", "Ben"], "a": "Anna"}, PROMPTS[1])
+    assert c.explain(TEXTS[0]).votes[0].inputs == [f"{TEXTS[0]} Who keeps the dog, Anna or Tom?"]
+
+
+def test_parts_of_a_call_change_no_bit(model, monkeypatch):
+    from t0native.classification import engine, tables
+
+    c = t0.Classifier(model, ["Anna", "Ben", "Tom"], PROMPTS)
+    wanted = c.predict_proba(TEXTS * 3)
+    for name, value, module in (("MOST", 2, engine), ("PART", 1, engine), ("AT_ONCE", 4, tables)):
+        monkeypatch.setattr(module, name, value)
+        assert c.predict_proba(TEXTS * 3).tobytes() == wanted.tobytes()
 
 
 def test_labels_are_found_by_what_they_are():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from t0native.base.errors import ConfigError
+from t0native.base.foreign import hint_keywords
 from t0native.classification.calibration import CONTENT_FREE
 from t0native.classification.engine import Engine, Fitted, Settings
 from t0native.classification.estimator import Estimator
@@ -30,8 +31,6 @@ if TYPE_CHECKING:  # of annotations alone
     from t0native.base.annotations import Ranks
 
 __all__ = ["Classifier"]
-
-AT_ONCE = 256  # texts of a call of the model in `classify`
 
 
 class Classifier(Estimator):
@@ -60,6 +59,7 @@ class Classifier(Estimator):
     (['Ben', 'Anna'], [1.0, 1.0])
     """
 
+    @hint_keywords
     def __init__(
         self,
         model: Ranks,
@@ -200,9 +200,7 @@ class Classifier(Estimator):
         return self._in_parts(engine, fitted, texts, among)
 
     def _in_parts(self, engine, fitted, texts, among):
-        for first in range(0, len(texts), AT_ONCE):
-            part = slice(first, first + AT_ONCE)
-            probabilities = engine.probabilities(engine.score(texts[part], among and among[part]).scores, fitted)
+        for probabilities in engine.all_probabilities(texts, among, fitted):
             for answer, row in zip(engine.answers(probabilities), probabilities):
                 yield answer | {"probabilities": dict(zip(engine.labels.names, row.tolist()))}
         engine.tell_long()
@@ -228,12 +226,12 @@ class Classifier(Estimator):
     def _votes(self, engine, fitted, item, scores, among):
         shares = engine.log_shares(scores, fitted.prior)
         if not self.multi_label:
-            words = engine.labels.first_words if among is None else [engine.labels.first_words[c] for c in among]
+            words = engine.labels.shown if among is None else [engine.labels.shown[c] for c in among]
             return _votes_of(engine, fitted, engine.inputs(item, words), engine.labels.names, scores[0], shares[0])
         no_yes = [self.yes_no[1], self.yes_no[0]]
         return {
             name: _votes_of(engine, fitted, engine.inputs(item, no_yes, word), no_yes, scores[i], shares[i])
-            for i, (name, word) in enumerate(zip(engine.labels.names, engine.labels.first_words))
+            for i, (name, word) in enumerate(zip(engine.labels.names, engine.labels.shown))
         }
 
     # ---- how good --------------------------------------------------------------------------------------------------------
@@ -303,9 +301,9 @@ class Classifier(Estimator):
     def _answer(self, X, labels):
         engine, fitted = self._ready()
         texts = engine.read(X)
-        scores = engine.score(texts, engine.read_among(labels, len(texts))).scores
+        parts = list(engine.all_probabilities(texts, engine.read_among(labels, len(texts)), fitted))
         engine.tell_long()
-        return engine, engine.probabilities(scores, fitted)
+        return engine, np.concatenate(parts) if parts else np.empty((0, len(engine.labels.names)))
 
     def __sklearn_is_fitted__(self) -> bool:
         """True: it answers without fit, unless it is to learn something there."""

@@ -8,7 +8,7 @@ log q of "label c is one of the text's"."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +32,7 @@ _log = logging.getLogger("t0native")
 
 Floats = NDArray[np.float64]
 SHARE = number(lambda value: 0 <= value <= 1, "a number from 0 to 1")
+PART, MOST = 4_000_000, 4096  # scores, and texts, of a part
 HALF = 0.5  # from where a label is one of the text's, where nothing else is asked for
 
 
@@ -73,10 +74,10 @@ class Engine:
         self.model, self.settings = model, settings
         self._check_settings()
         self.labels: Labels = read_labels(labels, 1 if settings.multi_label else 2, getattr(model, "tokenizer", None))
-        self.wordings: list[Wording] = read_wordings(prompts, self.labels.first_words, settings.multi_label)
+        self.wordings: list[Wording] = read_wordings(prompts, self.labels.shown, settings.multi_label)
         self.thresholds = self._read_thresholds()
         self._shortener = Shortener(token_counter(model), settings.max_input_length, settings.long_texts)
-        self._words = self._choices()
+        self._words, self._shown = self._choices()
         self.asked = self.long = 0
 
     def _check_settings(self):
@@ -92,13 +93,14 @@ class Engine:
             raise ConfigError("margin: is between a text's best two labels; with multi_label=True each label has its threshold")
 
     def _choices(self):
-        """The words of each choice: of the labels, or no and yes."""
+        """(the words of each choice, what stands for it in a text): of the labels, or of no and yes."""
         if not self.settings.multi_label:
-            return self.labels.words
+            return self.labels.words, self.labels.shown
         yes_no = self.settings.yes_no
         if isinstance(yes_no, str) or len(yes_no) != 2:
             raise ConfigError(f"yes_no {shown(yes_no)}: must be two texts, the words for yes and for no")
-        return tuple(read_labels({0: yes_no[1], 1: yes_no[0]}, 2, getattr(self.model, "tokenizer", None)).words)
+        read = read_labels({0: yes_no[1], 1: yes_no[0]}, 2, getattr(self.model, "tokenizer", None))
+        return read.words, read.shown
 
     def _read_thresholds(self):
         """A threshold, or None; of several labels a text one of each, [C]."""
@@ -165,7 +167,7 @@ class Engine:
         texts, wordings = list(texts), self.wordings if wordings is None else wordings
         per = len(self.labels.names) if self.settings.multi_label else 1
         if self.settings.multi_label:
-            items = [Item(text, label) for text in texts for label in self.labels.first_words]
+            items = [Item(text, label) for text in texts for label in self.labels.shown]
         else:
             items = [Item(text, None, None if among is None else among[i]) for i, text in enumerate(texts)]
         ranking = {} if self.settings.batch_tokens is None else {"batch_tokens": self.settings.batch_tokens}
@@ -174,7 +176,9 @@ class Engine:
         on = progress is None and self.settings.progress is not False
         with Progress(what, len(texts), on=on, delay=BAR_DELAY) as bar:
             tell = (lambda done: bar.update(done // per)) if progress is None else (lambda done: progress(done // per))
-            scored = score_items(self.model, items, wordings, self._words, self._shortener, self.settings.length_normalize, ranking, tell)
+            scored = score_items(
+                self.model, items, wordings, self._words, self._shown, self._shortener, self.settings.length_normalize, ranking, tell
+            )
         self.asked, self.long = self.asked + len(items) * len(wordings), self.long + scored.long
         return scored
 
@@ -214,6 +218,15 @@ class Engine:
             logs = np.where(np.isneginf(scores).all(axis=1), -np.inf, logs) if self._some_left_out(scores) else logs
         shares = np.exp(logs)
         return shares if self.settings.multi_label else shares / shares.sum(axis=1, keepdims=True)
+
+    def all_probabilities(self, texts: list[Any], among: Any, fitted: Fitted) -> Iterator[Floats]:
+        """[part, C] of parts of the texts, one after the other, so that no more scores than PART are held; among: of `read_among`."""
+        size = max(1, min(MOST, PART // (len(self.labels.names) * len(self.wordings))))
+        with Progress("classify", len(texts), on=self.settings.progress is not False, delay=BAR_DELAY) as bar:
+            for first in range(0, len(texts), size):
+                part = slice(first, first + size)
+                tell = lambda done: bar.update(first + done)  # noqa: E731, B023 - called in this round
+                yield self.probabilities(self.score(texts[part], among and among[part], progress=tell).scores, fitted)
 
     def _some_left_out(self, scores):
         return not self.settings.multi_label and bool(np.isneginf(scores).any())

@@ -75,7 +75,7 @@ def _contextual(engine, wording):
     if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
         raise ConfigError(f"content_free {shown(texts)}: must be a list of texts without content, as ('N/A', '')")
     rows = [_row_of(wording, text) for text in texts]
-    rows = [row for row in rows if wording.render({"label": "", **row}, engine.labels.first_words) is not None]
+    rows = [row for row in rows if wording.render({"label": "", **row}, engine.labels.shown) is not None]
     if not rows:
         raise ConfigError(f"content_free {shown(tuple(texts))}: none gives the prompt {shown(wording.name)} an input; add a text, as 'N/A'")
     return contextual_prior(_scores_of(engine, rows, wording))
@@ -87,7 +87,7 @@ def _of_domain(engine, wording):
         row = {"domain": check(TEXT, "domain", engine.settings.domain)}
         return pmi_prior(_scores_of(engine, [row], domain_wording())[0])
     row = _row_of(wording, "")
-    if wording.render({"label": "", **row}, engine.labels.first_words) is None:
+    if wording.render({"label": "", **row}, engine.labels.shown) is None:
         raise ConfigError(
             f"calibration 'pmi': the prompt {shown(wording.name)} is empty without its text; domain= names what texts are about"
         )

@@ -4,8 +4,8 @@
     {0: "bad", 1: "good"}                           words of one's own
     {"sports": ["sports", "football"], ...}         several: the label has the mean of their likelihoods
 
-Labels are held sorted, as scikit-learn has classes, and words of a label too: whatever is summed is summed in that order, so that the order
-in which they are given changes no bit."""
+Labels are held sorted, as scikit-learn has classes, and the words of a label too: whatever is summed is summed in that order, so that the
+order in which they are given changes no bit. Where a text names a label, it is by the first of its words."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.showing import shown
 from t0native.text.sequences import as_list
 
-__all__ = ["Labels", "read_labels"]
+__all__ = ["Labels", "is_missing", "read_labels"]
 
 SEPARATOR = "|||"  # of choices in a prompt
 
 
 class Labels(NamedTuple):
-    """names: sorted.  words: a tuple of texts of each.  place: {name: its number}."""
+    """names: sorted.  words: a tuple of texts of each, sorted.  shown: the first that was given of each: what stands for it in a text.
+    place: {name: its number}."""
 
     names: tuple[Any, ...]
     words: tuple[tuple[str, ...], ...]
+    shown: tuple[str, ...]
     place: dict[Any, int]
 
     @property
@@ -35,14 +37,9 @@ class Labels(NamedTuple):
         """The names as scikit-learn's classes_: an array [C] of their own type."""
         return np.array(self.names)
 
-    @property
-    def first_words(self) -> list[str]:
-        """What stands for each label in a text."""
-        return [words[0] for words in self.words]
-
     def find(self, what: str, name: object) -> int:
         """The number of a label. DataError where there is no such label. what: where the name stands."""
-        if name is None or name != name:
+        if is_missing(name):
             raise DataError(f"{what}: is missing; each row of a text needs its label")
         try:
             return self.place[name]
@@ -69,9 +66,10 @@ def read_labels(labels: Any, least: int = 2, tokenizer: Any = None) -> Labels:
         if name == other:
             raise ConfigError(f"labels: {shown(name)} stands twice")
     names = tuple(name for name, _ in pairs)
-    words = tuple(_words_of(name, given) for name, given in pairs)
+    given = [_words_of(name, words) for name, words in pairs]
+    words = tuple(tuple(sorted(texts)) for texts in given)
     _check_apart(names, words, tokenizer)
-    return Labels(names, words, {name: i for i, name in enumerate(names)})
+    return Labels(names, words, tuple(texts[0] for texts in given), {name: i for i, name in enumerate(names)})
 
 
 def _pairs_of(labels):
@@ -96,12 +94,23 @@ def _check_name(name):
     return name
 
 
+def is_missing(value: object) -> bool:
+    """Whether a value is a gap, as Python, NumPy and pandas have them.
+
+    >>> is_missing(None), is_missing(float("nan")), is_missing(np.float32("nan")), is_missing("nan")
+    (True, True, True, False)
+    """
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and value != value
+
+
 def _plain(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _words_of(name, words):
-    """A tuple of one label's words, sorted."""
+    """One label's words, each once."""
     several = [words] if isinstance(words, str) else as_list(f"labels: the words of {shown(name)}", words)
     for text in several:
         if not isinstance(text, str):
@@ -112,7 +121,7 @@ def _words_of(name, words):
             raise ConfigError(f"labels: the words of {shown(name)} hold |||, which stands between choices: {shown(text)}")
     if len(several) == 0:
         raise ConfigError(f"labels: {shown(name)} has no words; give a text, or a list of texts")
-    return tuple(sorted({text.strip() for text in several}))
+    return list(dict.fromkeys(text.strip() for text in several))
 
 
 def _check_apart(names, words, tokenizer):

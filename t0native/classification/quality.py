@@ -65,7 +65,7 @@ class Judged(NamedTuple):
             "accuracy": float(hits.mean()),
             "ece": self.bins.ece,
             "brier": float(((q - right) ** 2).mean() if self.apart else ((q - right) ** 2).sum(axis=1).mean()),
-            "log_loss": float(-np.log(np.maximum(of_right, SMALLEST)).mean()),
+            "log_loss": float(np.log(1 / np.clip(of_right, SMALLEST, 1)).mean()),
             "coverage": float(given.mean()),
             "accuracy_given": float(hits[given].mean()) if given.any() else None,
         }

@@ -55,13 +55,14 @@ def score_items(
     items: Sequence[Item],
     wordings: Sequence[Wording],
     words: Sequence[tuple[str, ...]],
+    shown: Sequence[str],
     shortener: Shortener,
     normalize: bool,
     ranking: dict[str, Any],
     tell: Callable[[int], object],
 ) -> Scored:
-    """words: of each choice.  normalize: whether scores are divided by their tokens.  ranking: keywords of model.rank.  tell(items done).
-    Errors as Model.rank's; DataError names the text."""
+    """words: of each choice.  shown: what stands for each in a wording.  normalize: whether scores are divided by their tokens.  ranking:
+    keywords of model.rank.  tell(items done). Errors as Model.rank's; DataError names the text."""
     scores = np.full((len(items), len(wordings), len(words)), -np.inf)
     pieces, long, at_hand, choices = np.ones((len(items), len(wordings)), np.int64), 0, [], 0
     everything = tuple(range(len(words))), [text for of_one in words for text in of_one]
@@ -72,7 +73,7 @@ def score_items(
             row = row_of(item.text, wording)
             try:
                 inputs, cut = shortener.inputs(
-                    wording, row if item.label is None else {**row, "label": item.label}, [words[c][0] for c in among]
+                    wording, row if item.label is None else {**row, "label": item.label}, [shown[c] for c in among]
                 )
             except DataError as error:
                 raise DataError(f"text {i}: {error}") from None

@@ -14,6 +14,7 @@ import numpy as np
 
 from t0native.base.errors import ConfigError, DataError, nearest
 from t0native.base.showing import listed, shown
+from t0native.classification.labels import is_missing
 from t0native.data.frames import are_columns, sequence_of
 from t0native.text.sequences import as_list
 
@@ -61,15 +62,14 @@ def problem_of(item: Any, wordings: Any) -> str | None:
             return f"the prompt {shown(several.name)} reads {listed(several.fields)}: rows with these fields are needed, not texts"
         return _problem_of_text("it", item)
     if not isinstance(item, Mapping):
-        missing = item is None or item != item or type(item).__name__ == "NAType"
-        return "is missing" if missing else f"{shown(item)} is {type(item).__name__}; a text or a row is needed"
+        return "is missing" if is_missing(item) else f"{shown(item)} is {type(item).__name__}; a text or a row is needed"
     for wording in wordings:
         for field in wording.fields:
             if field not in item:
                 near = nearest(field, item)
                 return f"no field {shown(field)}; {f'nearest is {shown(near)} ' if near else ''}(the row has: {listed(item)})"
             value = item[field]
-            if value is None or value != value:
+            if is_missing(value):
                 return f"{field} is missing"
             if isinstance(value, str) and (problem := _problem_of_text(field, value)) is not None:
                 return problem

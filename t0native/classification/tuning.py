@@ -1,7 +1,9 @@
 """Calibration with a few labels: what was found of B texts with known labels y, put to log-probabilities q of all later ones.
 
-temperature  q'[c] = softmax(beta log q)[c], beta = 1 / T from 1/1000 to 1000, least sum_b -log q'[b, y_b]: it is convex in beta, and its
-             slope sum_b (sum_c q'[b, c] log q[b, c] - log q[b, y_b]) is halved to nought.                Guo et al. 2017, ICML, section 4.2
+temperature  q'[c] = softmax(beta log q)[c], beta = 1 / T from 1/1000 to 1000, least sum_b sum_c -t[b, c] log q'[b, c]: it is convex in
+             beta, and its slope sum_b sum_c (q'[b, c] - t[b, c]) log q[b, c] is halved to nought.       Guo et al. 2017, ICML, section 4.2
+             t is (B + 1) / (B + 2) for the right label, and the other labels share the rest, as Platt's targets are: a model that is right
+             on all of a few texts does not become certain for it.
 platt        each label against the others: p[c] = 1 / (1 + exp(-(a[c] x[c] + b[c]))), x[c] = log q[c] - log(1 - q[c]), least cross entropy
              against (N+ + 1) / (N+ + 2) where c is right and 1 / (N- + 2) where it is not; by Newton's steps, halved where they would not
              descend. Then q' = p / sum_c p.                                       Platt 1999; Lin, Lin & Weng 2007, Machine Learning 68
@@ -75,8 +77,8 @@ class Isotonic(NamedTuple):
 def fit_tuner(how: str, logs: Floats, right: NDArray[np.bool_], apart: bool) -> Any:
     """The Temperature, Platt or Isotonic of log-probabilities [B, C]. right: whether a label is one of the text's, bool [B, C].
 
-    >>> logs, right = np.log([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.9, 0.1]]), np.eye(2, dtype=bool)[[0, 0, 0, 1]]
-    >>> np.exp(fit_tuner("temperature", logs, right, False).apply(logs))[0].round(3).tolist()
+    >>> logs, right = np.log([[0.9, 0.1]] * 400), np.eye(2, dtype=bool)[[0] * 300 + [1] * 100]
+    >>> np.exp(fit_tuner("temperature", logs, right, False).apply(logs))[0].round(2).tolist()
     [0.75, 0.25]
     """
     return {"temperature": _fit_temperature, "platt": _fit_platt, "isotonic": _fit_isotonic}[how](logs, right, apart)
@@ -87,22 +89,23 @@ def fit_tuner(how: str, logs: Floats, right: NDArray[np.bool_], apart: bool) -> 
 
 def _fit_temperature(logs, right, apart):
     logs = np.maximum(logs, LEAST)
-    low, high = np.log(1e-3), np.log(1e3)
+    low, high, rest = np.log(1e-3), np.log(1e3), 1 / (len(logs) + 2)
+    target = np.where(right, 1 - rest, rest if apart else rest / max(1, logs.shape[1] - 1))
     for _ in range(60):
         middle = (low + high) / 2
-        if _slope(np.exp(middle), logs, right, apart) > 0:
+        if _slope(np.exp(middle), logs, target, apart) > 0:
             high = middle
         else:
             low = middle
     return Temperature(float(np.exp((low + high) / 2)), apart)
 
 
-def _slope(beta, logs, right, apart):
-    """Of the sum of -log q' of what is right, by beta."""
+def _slope(beta, logs, target, apart):
+    """Of the cross entropy of q' and the targets [B, C], by beta."""
     if apart:
         odds = _odds(logs)
-        return float(((np.exp(_log_sigmoid(beta * odds)) - right) * odds).sum())
-    return float((np.exp(log_normalize(beta * logs)) * logs).sum() - logs[right].sum())
+        return float(((np.exp(_log_sigmoid(beta * odds)) - target) * odds).sum())
+    return float(((np.exp(log_normalize(beta * logs)) - target) * logs).sum())
 
 
 # ---- platt ----------------------------------------------------------------------------------------------------------------

@@ -115,9 +115,9 @@ def read_wordings(prompts: Any, words: list[str], multi_label: bool) -> list[Wor
             f"prompts {shown(prompts)}: no set of wordings; {suggest(prompts, SETS)} (or a template with {{{{ text }}}}, or a file)"
         )
     elif isinstance(prompts, (str, Path)):
-        named = read_prompts(PromptSet.read(prompts))
+        named = read_prompts(PromptSet.read(prompts), given=True)
     else:
-        named = read_prompts(_with_texts(prompts))
+        named = read_prompts(_with_texts(prompts), given=True)
     return [_wording_of(name, prompt, multi_label) for name, prompt in named.items()]
 
 
