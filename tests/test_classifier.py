@@ -207,7 +207,15 @@ def test_prompts_of_every_form(model, tmp_path):
     prompts = t0.PromptSet.read(tmp_path / "mine/templates.yaml")
     (listed,) = t0.Classifier(model, ["Anna", "Ben"], ["{{ text }} Is it {{ answer_choices | join(' or ') }}?"]).explain(TEXTS[0]).votes
     assert listed.inputs == [f"{TEXTS[0]} Is it Anna or Ben?"]  # without choices of its own
-    for form in (str(tmp_path / "mine/templates.yaml"), tmp_path / "mine/templates.yaml", prompts, prompts["who"], [prompts["who"]], [ASK]):
+    for form in (
+        tmp_path,
+        str(tmp_path / "mine/templates.yaml"),
+        tmp_path / "mine/templates.yaml",
+        prompts,
+        prompts["who"],
+        [prompts["who"]],
+        [ASK],
+    ):
         assert (t0.Classifier(model, ["Anna", "Ben"], form).predict_proba(TEXTS) == wanted).all()
 
 

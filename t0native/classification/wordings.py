@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from t0native.base.errors import ConfigError, TemplateError, suggest
 from t0native.base.showing import listed, shown
 from t0native.prediction.predict import read_prompts
-from t0native.prompts.collection import PromptSet
+from t0native.prompts.collection import choose_prompts
 from t0native.prompts.prompt import Prompt
 
 __all__ = ["SETS", "Wording", "domain_wording", "kind_of_labels", "read_wordings"]
@@ -115,7 +115,7 @@ def read_wordings(prompts: Any, words: list[str], multi_label: bool) -> list[Wor
             f"prompts {shown(prompts)}: no set of wordings; {suggest(prompts, SETS)} (or a template with {{{{ text }}}}, or a file)"
         )
     elif isinstance(prompts, (str, Path)):
-        named = read_prompts(PromptSet.read(prompts), given=True)
+        named = read_prompts(choose_prompts(prompts), given=True)
     else:
         named = read_prompts(_with_texts(prompts), given=True)
     return [_wording_of(name, prompt, multi_label) for name, prompt in named.items()]

@@ -43,16 +43,14 @@ def add_classify(verbs):
         "row: its own fields, then row, label, probability, margin (the lead over the second label), abstained, and reason, which says\n"
         "why there is no label. docs/reference/classification.md."
     )
-    parser.add_argument("texts", nargs="*", metavar="FILE|TEXT", help="one file (.jsonl, .csv, .txt, ..., or - for stdin), or texts")
+    help = "one file (.jsonl, .csv, .txt, ..., or - for stdin), or texts"
+    parser.add_argument("texts", nargs="*", metavar="FILE|TEXT", help=help).dash = True
     model_options(parser)
     parser.add_argument("--labels", required=True, metavar="A,B", help="words; a=WORDS,b=WORDS; or a file with a label a line, or .json")
     parser.add_argument("--labels-field", metavar="NAME", help="a field with the labels that a row may have, a list or a ||| b")
-    parser.add_argument(
-        "--prompts",
-        action="append",
-        metavar="P",
-        help='topics, sentiment, yes/no, a template "{{ text }} ...?" (again for another), or a file',
-    )
+    help = 'topics, sentiment, yes/no, a template "{{ text }} ...?" (again for another), or a file or folder of prompts'
+    parser.add_argument("--prompts", action="append", metavar="P", help=help)
+    parser.add_argument("--dataset", metavar="D", help="whose prompts, where a folder has those of several")
     parser.add_argument("--field", metavar="NAME", help="the field that is the text (default: text, input, or the only one)")
     parser.add_argument("--combine", choices=("mean", "median", "vote"), default="mean", help="how wordings are combined (default mean)")
     parser.add_argument("--calibrate", choices=("contextual", "pmi", "batch"), help="take away what is said of labels whatever the text is")
@@ -84,7 +82,7 @@ def _run_classify(args):
         raise ConfigError("classify: --tune METHOD and --labelled FILE go together: it learns of rows that have a label")
     named = {name: getattr(args, name) for name in ("combine", "multi_label", "threshold", "margin", "long_texts", "max_input_length")}
     settings = Settings(calibration=args.calibrate, **named, **parse_sets(args.sets, SETS))
-    labels, prompts = _labels_of(args.labels), _prompts_of(args.prompts)
+    labels, prompts = _labels_of(args.labels), _prompts_of(args.prompts, args.dataset)
     plan = Engine(SimpleNamespace(rank=None), labels, prompts, settings)  # before the model is loaded, what needs none
     make = lambda model: Engine(model, labels, prompts, settings)  # noqa: E731
     if not args.texts:
@@ -124,10 +122,16 @@ def _whole_numbers(labels):
     return labels
 
 
-def _prompts_of(given):
+def _prompts_of(given, dataset):
     """What Classifier takes as prompts."""
-    if given is None or len(given) == 1:
-        return None if given is None else given[0]
+    from t0native.prompts.collection import choose_prompts
+
+    if given is None and dataset is None:
+        return None
+    if given is None or (len(given) == 1 and "{{" not in given[0] and Path(given[0]).exists()):
+        return choose_prompts(given and given[0], dataset)
+    if len(given) == 1:
+        return given[0]
     odd = next((text for text in given if "{{" not in text), None)
     if odd is not None:
         raise ConfigError(f"--prompts {odd}: several must each be a template, with {{{{ text }}}}; a file of prompts stands alone")

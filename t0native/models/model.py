@@ -35,7 +35,7 @@ from t0native.models.cores import FLAT, check_kernels, copy_weights, new_core
 from t0native.models.encoding import POOLING, encode_means, encode_states
 from t0native.models.generationfile import read_generation, write_generation
 from t0native.models.notebook import model_html
-from t0native.models.pickling import FileWeights, weights_to_pickle
+from t0native.models.pickling import FileWeights, itself, weights_to_pickle
 from t0native.models.ranking import Choice, Ranking
 from t0native.models.scoring import score_pairs
 from t0native.models.tokenizing import load_tokenizer, mismatch
@@ -581,10 +581,7 @@ class Model(Hinting):
         self.core = weights.open(self.config, new_core, self.threads)
         self._origin = self.core, weights if isinstance(weights, FileWeights) else None
 
-    def __deepcopy__(self, memo):
-        """The model itself: whoever copies what holds a model, as scikit-learn's clone does, means no second one of gigabytes. `to(dtype)`
-        copies it."""
-        return self
+    __deepcopy__ = itself
 
     def __copy__(self):
         """A model of its own facts with the same weights, not copied."""
