@@ -64,7 +64,7 @@ MINI = Path(__file__).parents[1] / "mini" / "baselines"  # a folder a carried mo
 
 class Model(Hinting):
     """A T5 (Raffel et al. 2020) with its tokenizer. Make one with Model.from_pretrained, Model.init or Model.mini; any number
-    of threads may use it at once. It pickles and deep copies, by the place of its files where it came from some that have not changed.
+    of threads may use it at once. It pickles, by the place of its files where it came from some that have not changed.
 
     config: Config.  tokenizer: Tokenizer, or None: the model then takes and gives ids.  name: shown in reports.
     generation: what `generate` does where its keywords do not say else, a dict under the hub's names.
@@ -83,6 +83,7 @@ class Model(Hinting):
     add_eos_to_inputs: bool
     end_token_assumed: bool
     card: Card = Card()
+    __deepcopy__ = itself
 
     def __init__(
         self,
@@ -580,8 +581,6 @@ class Model(Hinting):
         self.__dict__.update(state)
         self.core = weights.open(self.config, new_core, self.threads)
         self._origin = self.core, weights if isinstance(weights, FileWeights) else None
-
-    __deepcopy__ = itself
 
     def __copy__(self):
         """A model of its own facts with the same weights, not copied."""
