@@ -367,7 +367,7 @@ def test_texts_that_have_no_label(model, texts, told):
         ({"max_input_length": 0}, "max_input_length 0: must be a whole number, at least 1"),
         ({"prompts": "topic"}, "prompts 'topic': no set of wordings; did you mean 'topics'?"),
         ({"prompts": "Is it tea?"}, "prompts 'Is it tea.*no set of wordings"),
-        ({"prompts": "{{ a | nofilter }}"}, "prompt 'wording': its template up to"),
+        ({"prompts": "{{ a | nofilter }}"}, "prompt 'wording', line 1, column"),
         ({"prompts": t0.Prompt("q", "Is it tea? ||| {{ label }}")}, "prompt 'q': its input reads no field"),
         (
             {"prompts": t0.Prompt("q", "{{ text }} {% if a %} ||| x {% endif %}")},
@@ -383,7 +383,7 @@ def test_texts_that_have_no_label(model, texts, told):
     ],
 )
 def test_options_that_cannot_serve(model, options, told):
-    with pytest.raises((t0.ConfigError, t0.DataError), match=told):
+    with pytest.raises((t0.ConfigError, t0.DataError, t0.TemplateError), match=told):
         t0.Classifier(model, ["Anna", "Ben"], **options).predict(TEXTS)
 
 

@@ -154,8 +154,8 @@ def _wording_of(name, prompt, multi_label):
     if not isinstance(prompt, Prompt):
         raise ConfigError(f"prompt {shown(name)}: is {type(prompt).__name__}; a classifier takes Prompts, whose choices are the labels")
     head = prompt.jinja.partition(SEPARATOR)[0]
-    asking = Prompt(prompt.name, f"{head}{SEPARATOR} -", _JOINED, id=prompt.id, **prompt.budgets)
     try:
+        asking = Prompt(prompt.name, f"{head}{SEPARATOR} -", _JOINED, id=prompt.id, **prompt.budgets)
         fields = tuple(field for field in asking.fields if field != WORDS and field not in asking.optional_fields)
     except TemplateError as error:
         raise ConfigError(
