@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers; a na
     from t0native.base.threads import set_num_threads as set_num_threads
     from t0native.base.version import __version__ as __version__
     from t0native.checkpoints.config import Config as Config
+    from t0native.classification.classifier import Classifier as Classifier
     from t0native.data import rows as rows
     from t0native.data.convert_data import convert_data as convert_data
     from t0native.data.diskrows import open_rows as open_rows
@@ -92,6 +93,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers; a na
     from t0native.training.train import train as train
 
 _HOME = {  # public name -> the module that holds it
+    "Classifier": "classification.classifier",
     "Component": "tasks.mixture",
     "Config": "checkpoints.config",
     "ConfigError": "base.errors",

@@ -1,4 +1,4 @@
-"""predict, rank, generate and evaluate over a million made rows by a tiny model: memory and time, by hand.
+"""predict, classify, rank, generate and evaluate over a million made rows by a tiny model: memory and time, by hand.
 
     python tests/million_rows.py [--rows N] [--folder DIR] [verb ...]
 
@@ -52,6 +52,7 @@ def command(folder, verb, n):
     common = ["--model", "model", "--threads", "2", "--out", f"{verb}{n}" + ".jsonl" * (verb != "evaluate"), "--force"]
     return {
         "predict": ["predict", f"rows{n}.csv", "--prompts", "templates.yaml", *common],
+        "classify": ["classify", f"rows{n}.csv", "--labels", "good,bad", "--calibrate", "batch", "--keep", "id", *common],
         "rank": ["rank", "--data", f"rows{n}.jsonl", "good", "bad", *common],
         "generate": ["generate", "--data", f"rows{n}.txt", "--max-new-tokens", "2", "--set", "min_new_tokens=0", *common],
         "evaluate": ["evaluate", "--prompts", "prompts", "--dataset", "made", "--data", f"labelled{n}.csv", *common],
@@ -88,7 +89,7 @@ def peak_of(folder, verb, n):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("verbs", nargs="*", default=["predict", "rank", "generate", "evaluate"])
+    parser.add_argument("verbs", nargs="*", default=["predict", "classify", "rank", "generate", "evaluate"])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path)
     args = parser.parse_args(argv)

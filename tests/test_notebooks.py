@@ -37,7 +37,7 @@ def run(path, folder):
 
 def test_there_are_notebooks():
     numbers = [path.name[:2] for path in NOTEBOOKS]
-    assert numbers == [f"{n:02}" for n in range(1, 6)]
+    assert numbers == [f"{n:02}" for n in range(1, 7)]
 
 
 @pytest.mark.slow

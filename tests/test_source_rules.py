@@ -34,7 +34,7 @@ MAY_INCLUDE = {
 PYTHON = modules_in(ROOT / "t0native")
 # What each room of t0native/ may import besides itself and the core. A room is a folder, or a file that stands in the hall.
 # To come: tokenizers of other kinds go into text; GGUF and CTranslate2 files into checkpoints; adapters into models and training;
-# a classifier, and the frameworks that people use, into a room above training; MPI into training, Dask into evaluation; a server beside studio.
+# the frameworks that people use into a room above training; MPI into training, Dask into evaluation; a server beside studio.
 MAY_IMPORT = {
     "base": set(),
     "text": {"base"},
@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "prediction": {"base", "data", "prompts", "generation"},
     "training": set("base text data checkpoints prompts generation models tasks mini suites reports evaluation".split()),
     "experiments": {"base", "models", "tasks", "mini", "reports", "evaluation", "training"},
+    "classification": {"base", "text", "data", "prompts", "reports", "prediction"},
     "studio": {"base", "text", "data", "prompts", "promptsource", "models"},
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT)

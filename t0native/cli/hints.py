@@ -31,6 +31,8 @@ _EPOCHS = (
     Hint("epochs are a training's: t0native train"),
 )
 _BATCH = (_use("--batch-size"), _use("--batch-tokens"), Hint("batches are made by themselves, and change no number"))
+_LABELS = (_use("--labels", "--labels A,B"), Hint("use --choice LABEL, once for each", "--choice"))
+_TEMPLATE = Hint('use --prompts "{{ text }} ...?", or --prompts FILE', "--labels")
 _MODEL = (_use("--model", "--model DIR"), Hint("the model is an argument by itself"))
 
 FOREIGN = {  # an option without its dashes, with hyphens -> Hints, the first that fits is said
@@ -55,17 +57,18 @@ FOREIGN = {  # an option without its dashes, with hyphens -> Hints, the first th
     "max-source-length": (_use("--max-input-length"), _use("--set", "--set max_source=N")),
     "beams": (_use("--num-beams"),), "beam-size": (_use("--num-beams"),), "n-beams": (_use("--num-beams"),),
     "do-sample": (_use("--sample"),), "temp": (_use("--temperature"),), "t": (_use("--temperature"),),
-    "labels": (Hint("use --choice LABEL, once for each",
-    "--choice"), Hint("the choices stand in the prompt, as answer_choices: no ||| yes")),
-    "candidate-labels": (Hint("use --choice LABEL, once for each", "--choice"),),
-    "classes": (Hint("use --choice LABEL, once for each", "--choice"),),
-    "choices": (Hint("use --choice TEXT, once for each, or --choices-field FIELD", "--choice"),
+    "labels": (Hint("use --choice LABEL, once for each", "--choice"),
+    Hint("the choices stand in the prompt, as answer_choices: no ||| yes; t0native classify takes labels")),
+    "candidate-labels": _LABELS, "classes": _LABELS, "label": _LABELS, "choice": _LABELS,
+    "choices": (_use("--labels", "--labels A,B"), Hint("use --choice TEXT, once for each, or --choices-field FIELD", "--choice"),
     Hint("the choices stand in the prompt, as answer_choices: no ||| yes", "--prompts")),
+    "multi-class": (_use("--multi-label"),), "hypothesis-template": (_use("--prompts", '--prompts "{{ text }} ...?"'),),
+    "calibration": (_use("--calibrate"),), "min-confidence": (_use("--threshold"),),
     "n": (Hint("use --set num_return_sequences=N for several answers, --limit N for fewer rows", "--num-beams"),
     _use("--limit", "--limit N")),
-    "template": (_use("--prompt", "--prompt NAME"), _use("--prompts", "--prompts DIR")),
-    "templates": (_use("--prompts", "--prompts DIR"),),
-    "prompt": (Hint("every prompt of --prompts is evaluated, and t0native report --prompt NAME shows one", "--suite"),
+    "template": (_use("--prompt", "--prompt NAME"), _TEMPLATE, _use("--prompts", "--prompts DIR")),
+    "templates": (_TEMPLATE, _use("--prompts", "--prompts DIR")),
+    "prompt": (_TEMPLATE, Hint("every prompt of --prompts is evaluated, and t0native report --prompt NAME shows one", "--suite"),
     Hint("every prompt of --prompts is trained on", "--steps"), Hint("the input is an argument by itself", "--max-new-tokens"),
     _use("--prompts", "--prompts FILE")),
     "model": (_MODEL[1],), "out": (Hint("the folder to write is an argument by itself, behind the model's", "--config"),

@@ -19,6 +19,7 @@ from t0native.base.version import __version__
 from t0native.cli.answer import add_generate, add_predict, add_rank
 from t0native.cli.bench import add_bench
 from t0native.cli.checkpoints import add_convert, add_info
+from t0native.cli.classify import add_classify
 from t0native.cli.completion import add_completion
 from t0native.cli.data import add_data
 from t0native.cli.demo import add_demo
@@ -43,6 +44,7 @@ VERBS = (
     add_rank,
     add_generate,
     add_predict,
+    add_classify,
     add_train,
     add_evaluate,
     add_report,

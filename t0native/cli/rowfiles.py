@@ -1,4 +1,4 @@
-"""Rows in, answers out: what predict, rank and generate do with a file of any size.
+"""Rows in, answers out: what predict, classify, rank and generate do with a file of any size.
 
     a file, or standard input --rows--> asks --chunks--> answers --lines--> standard output, or FILE.part, which becomes FILE
 
@@ -18,7 +18,7 @@ from t0native.base.showing import listed, shown
 from t0native.cli.verbs import FAILED, FINE, json_option, load_model, note, print_json, types_option
 from t0native.data.forms import FORMS, OUT_FORMS
 
-__all__ = ["AnswerFile", "output_options", "rows_options"]
+__all__ = ["AnswerFile", "facts_of", "output_options", "rows_options"]
 
 LOOKED_AT = 100  # rows, before the model is loaded
 MEASURED, WORTH_TELLING = 0.5, 2.0  # seconds: what the estimate rests on, and what it must be to be told
@@ -59,6 +59,11 @@ class AnswerFile:
             raise DataError(f"{stream.name}: no rows")
         self.total = None if stream.total is None else min(stream.total, args.limit or stream.total) * per_row
         self._kept = self._find_kept()
+
+    def look(self, n):
+        """The first n rows, or all where there are fewer; they are answered all the same."""
+        self.first += itertools.islice(self._rows, max(0, n - len(self.first)))
+        return self.first[:n]
 
     def leave_out(self, field):
         """A field of the rows that is called as records call the same text, input, goes along no more; returns it."""
@@ -103,15 +108,15 @@ class AnswerFile:
 
     # ---- the run ---------------------------------------------------------------------------------------------------------
 
-    def run(self, ranking, generation, job):
+    def run(self, ranking, generation, job, over=None):
         """Answers everything; returns the exit code. ranking, generation: keywords of the model's methods.  job: what a part of the results
-        hangs on beside rows and model."""
+        hangs on beside rows and model.  over: a function of the loaded model; what it gives is asked in the model's place."""
         from t0native.base.partfile import PartFile
         from t0native.data.rowwriter import form_of
 
-        args = self.args
+        args, self._over = self.args, over
         if args.out is None:
-            form = args.to or ("jsonl" if args.json or self.text == "prediction" else "text")
+            form = args.to or ("jsonl" if args.json or self.text in ("prediction", "label") else "text")
             return self._run(_Pipe(self._writer(form)), form, ranking, generation)
         if Path(args.out).is_dir():
             raise ConfigError(f"--out {args.out}: a folder; name a file, as {Path(args.out, 'answers.jsonl')}")
@@ -124,14 +129,14 @@ class AnswerFile:
 
     def _job(self, job, form):
         args = self.args
-        rows = [str(time.time_ns())] if self.stream.name == "standard input" else _facts_of(self.stream.name)
-        model = [args.model, args.revision, args.dtype, args.tokenizer, args.add_eos_to_inputs, *_facts_of(args.model)]
+        rows = [str(time.time_ns())] if self.stream.name == "standard input" else facts_of(self.stream.name)
+        model = [args.model, args.revision, args.dtype, args.tokenizer, args.add_eos_to_inputs, *facts_of(args.model)]
         return job | {"rows": [*rows, args.limit, args.types], "model": model, "format": [form, list(self._kept.items())]}
 
     def _run(self, sink, form, ranking, generation):
         from t0native.prediction.answers import answer_all
 
-        model = load_model(self.args)
+        model = load_model(self.args) if self._over is None else self._over(load_model(self.args))
         done, counts = sink.done, _Counts()
         if done:
             note(f"{self.args.out}.part: {done:,} answers are there; going on")
@@ -272,7 +277,7 @@ class _Named:
         return f"{self.done:,}{of} answers are in {self._file.part}; the same command goes on from there"
 
 
-def _facts_of(place):
+def facts_of(place):
     """[path, size, time of each file] of a file or folder, or the name of what is none."""
     path = Path(place)
     files = sorted(path.iterdir()) if path.is_dir() else [path] if path.is_file() else []

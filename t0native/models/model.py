@@ -33,7 +33,7 @@ from t0native.models.encoding import encode
 from t0native.models.generationfile import write_generation
 from t0native.models.loading import load
 from t0native.models.notebook import model_html
-from t0native.models.pickling import FileWeights, weights_to_pickle
+from t0native.models.pickling import FileWeights, itself, weights_to_pickle
 from t0native.models.ranking import Choice, Ranking, rankings_of
 from t0native.models.scoring import score_pairs
 from t0native.models.tokenizing import mismatch
@@ -57,13 +57,12 @@ __all__ = ["Model", "Ranking"]
 MAX_INPUT_LENGTH, MAX_TARGET_LENGTH = 1024, 256  # T0's own
 INITIALIZER = one_of("t5", "matching")
 DTYPE = one_of("float32", "bfloat16", "int8")
-PART = one_of("encoder").or_none()
 MINI = Path(__file__).parents[1] / "mini" / "baselines"  # a folder a carried model
 
 
 class Model(Hinting):
     """A T5 (Raffel et al. 2020) with its tokenizer. Make one with Model.from_pretrained, Model.init or Model.mini; any number
-    of threads may use it at once. It pickles and deep copies, by the place of its files where it came from some that have not changed.
+    of threads may use it at once. It pickles, by the place of its files where it came from some that have not changed.
 
     config: Config.  tokenizer: Tokenizer, or None: the model then takes and gives ids.  name: shown in reports.
     generation: what `generate` does where its keywords do not say else, a dict under the hub's names.
@@ -84,6 +83,7 @@ class Model(Hinting):
     end_token_assumed: bool
     card: Card = Card()
     sentence: Sentence | None = None
+    __deepcopy__ = itself
 
     def __init__(
         self,
@@ -145,7 +145,11 @@ class Model(Hinting):
         Traceback (most recent call last):
         FileNotFoundError: my-t0: no such folder; a model is a folder with config.json, model.safetensors and spiece.model
         """
-        check(DTYPE, "dtype", dtype), check(FLAG.or_none(), "add_eos_to_inputs", add_eos_to_inputs), check(PART, "part", part)
+        (
+            check(DTYPE, "dtype", dtype),
+            check(FLAG.or_none(), "add_eos_to_inputs", add_eos_to_inputs),
+            check(one_of("encoder").or_none(), "part", part),
+        )
         workers = get_num_threads() if threads is None else check(THREADS, "threads", threads)
         found = load(path, dtype, config, tokenizer, revision, kernels, workers, allow_nonfinite, verify, add_eos_to_inputs, part)
         model = cls(found.core, found.config, found.tokenizer, name=found.name, threads=threads, generation=found.generation)
@@ -571,7 +575,7 @@ class Model(Hinting):
         return self.core.parameters
 
     def __getstate__(self):
-        """For pickle and copy.deepcopy: its files' place where they have the size and time they had, else its weights (pickling.py)."""
+        """For pickle: its files' place where they have the size and time they had, else its weights (pickling.py)."""
         return {**self.__dict__, "core": weights_to_pickle(self.core, self._origin), "_origin": None}
 
     def __setstate__(self, state):

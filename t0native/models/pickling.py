@@ -1,4 +1,4 @@
-"""Weights through pickle: to processes that are spawned, joblib, Spark, and for copy.deepcopy.
+"""Weights through pickle: to processes that are spawned, joblib, Spark.
 
     a model that came from files        their place: they are read there again, if they have the size and the time that they had
     any other, and where they changed   the weights: packed as the core holds them, or tensor by tensor where they can be trained
@@ -19,7 +19,7 @@ from t0native.base.kernels import available, default
 from t0native.checkpoints.checkpoint import open_checkpoint
 from t0native.checkpoints.packedfile import PackedFile
 
-__all__ = ["FileWeights", "HeldWeights", "weights_to_pickle"]
+__all__ = ["FileWeights", "HeldWeights", "itself", "weights_to_pickle"]
 
 ALIGNMENT = 64  # csrc/nn/packed.h
 REMEDY = "load the model where it is used, or pickle model.to(model.dtype), which carries its weights"
@@ -97,6 +97,12 @@ def weights_to_pickle(core, origin):
     core."""
     loaded, files = origin
     return files if loaded is core and files is not None and files.changed() is None else HeldWeights.of(core)
+
+
+def itself(model, memo):
+    """What copy.deepcopy gives of a model: whoever copies what holds one, as scikit-learn's clone does, means no second one of gigabytes.
+    `Model.to(dtype)` copies it."""
+    return model
 
 
 def _facts(path):

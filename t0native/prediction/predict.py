@@ -88,8 +88,9 @@ def prediction_of(answer):
     return facts | {"reason": answer.reason}
 
 
-def read_prompts(prompts):
-    """{name: prompt} of what `predict` takes. ConfigError where it is none, or two have one name.
+def read_prompts(prompts, given=False):
+    """{name: prompt} of what `predict` takes. given: whether choices are given beside, so that the prompts need have none of their own.
+    ConfigError where it is none, or two have one name.
 
     >>> list(read_prompts([t0.Prompt("a", "x ||| y")]))
     ['a']
@@ -111,7 +112,7 @@ def read_prompts(prompts):
     if not named:
         raise DataError("prompts: there are none")
     for prompt in named.values():
-        if getattr(prompt, "lacks_choices", False):
+        if not given and getattr(prompt, "lacks_choices", False):
             raise DataError(
                 f"prompt {shown(prompt.name)}: the template reads answer_choices, but the prompt has none; give it answer_choices"
             )

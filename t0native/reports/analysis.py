@@ -45,20 +45,32 @@ def describe(report):
             | {"cells": [{key: cell[key] for key in ("prompt", "value", "low", "high", "n")} for cell in described]}
             | {"rank_stability": rank_stability(rows, _seed(report)) if report.draws[cells[0]] is None else None}
             | dict(zip(("agreement", "kappa"), agreement(rows)))
-            | {"ece": _median([error for cell in described if (error := _calibration_error(report, cell)) is not None])}
+            | _calibration(report, described)
         )
     return statistics
 
 
-def _calibration_error(report, cell):
-    """Of a cell that has it as a metric, or has the scores of its choices in its examples; else None."""
-    if "ece" in (cell["metrics"] or {}):
-        return cell["metrics"]["ece"]
-    examples = [one for one in report.examples(cell) or () if one["choices"] and one["scores"]]
-    if not examples:
-        return None
-    right = [np.array([choice == one["target"] for choice in one["choices"]], np.float64) for one in examples]
-    return METRICS["ece"].of_rows([one["scores"] for one in examples], right)
+def _calibration(report, cells):
+    """{"ece", "brier"}: medians over the cells that have the scores of their choices in their examples (of ece also those that have it as a
+    metric); None where none has."""
+    eces, briers = [], []
+    for cell in cells:
+        examples = [one for one in report.examples(cell) or () if one["choices"] and one["scores"]]
+        right = [np.array([choice == one["target"] for choice in one["choices"]], np.float64) for one in examples]
+        scores = [np.asarray(one["scores"], np.float64) for one in examples]
+        if "ece" in (cell["metrics"] or {}):
+            eces.append(cell["metrics"]["ece"])
+        elif examples:
+            eces.append(METRICS["ece"].of_rows(scores, right))
+        if examples:
+            briers.append(float(np.mean([((_shares(of_one) - one) ** 2).sum() for of_one, one in zip(scores, right)])))
+    return {"ece": _median(eces), "brier": _median(briers)}
+
+
+def _shares(scores):
+    """The choices' shares of the likelihood of all."""
+    shares = np.exp(scores - scores.max())
+    return shares / shares.sum()
 
 
 def _group_cells(report, models=None):

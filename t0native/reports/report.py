@@ -225,7 +225,8 @@ class Report(Hinting):
 
         rank_stability  how far half of the rows orders the prompts as the other half does: mean tau-b, -1 to 1
         agreement, kappa  how often two prompts judge a row alike, and how far beyond chance (Fleiss' kappa)
-        ece             median over prompts of the calibration error, where the task names the metric "ece", or the report has examples
+        ece, brier      medians over prompts of the calibration error and of the Brier score of the choices' shares of the likelihood, where
+                        the report has examples (ece also where the task names that metric)
 
         None stands where a number is not defined.
 

@@ -98,6 +98,20 @@ model.to("bfloat16").save(Path("folder"))
 with FileSet("folder") as together:
     model.add_to(together)
 
+# ---- classification ------------------------------------------------------------------------------------------------------
+
+classifier = t0.Classifier(model, {0: "bad", 1: ["good", "fine"]}, "sentiment", combine="median", threshold=0.6, tune="temperature")
+assert_type(classifier.fit(["a text"], [1]), t0.Classifier)
+assert_type(classifier.calibrate(["a text"], method="batch"), t0.Classifier)
+assert_type(t0.Classifier(model, ["sports", "politics"]).predict_proba(["a text"]), NDArray[np.float64])
+assert_type(classifier.score(["a text"], [1]), float)
+for answer in classifier.classify(["a text"]):
+    assert_type(answer, dict[str, Any])
+assert_type(classifier.explain("a text").votes[0].scores, Any)
+assert_type(classifier.report(["a text"], [1]).statistics(), list[dict[str, Any]])
+assert_type(classifier.get_params(), dict[str, Any])
+assert_type(classifier.set_params(combine="vote"), t0.Classifier)
+
 # ---- training and evaluation ---------------------------------------------------------------------------------------------
 
 run = t0.train(small, mixture, steps=1000, out="run/", resume="auto", validate=[task], select=True, schedule="linear")

@@ -51,3 +51,8 @@ t0.mini.tokenizer().encode(["a", "b"])  # error: a list for a text
 t0.read_jsonl(["a.jsonl"])  # error: a list for a name
 t0.metrics.find_metrc("accuracy")  # error: a misspelt name
 t0.set_num_threads("2")  # error: a text for a number
+t0.Classifier(model)  # error: no labels
+t0.Classifier(model, ["a", "b"], combine="max")  # error: no such combination
+t0.Classifier(model, ["a", "b"]).calibrate(method="platt")  # error: no calibration without labels
+t0.Classifier(model, ["a", "b"]).predict_probab(["a"])  # error: a misspelt method
+t0.Classifier("folder", ["a", "b"])  # error: a name for a model
