@@ -56,7 +56,7 @@ __all__ = ["Model", "Ranking"]
 
 MAX_INPUT_LENGTH, MAX_TARGET_LENGTH = 1024, 256  # T0's own
 INITIALIZER = one_of("t5", "matching")
-DTYPE = one_of("float32", "bfloat16", "int8")
+DTYPE, PART = one_of("float32", "bfloat16", "int8"), one_of("encoder").or_none()
 MINI = Path(__file__).parents[1] / "mini" / "baselines"  # a folder a carried model
 
 
@@ -145,11 +145,7 @@ class Model(Hinting):
         Traceback (most recent call last):
         FileNotFoundError: my-t0: no such folder; a model is a folder with config.json, model.safetensors and spiece.model
         """
-        (
-            check(DTYPE, "dtype", dtype),
-            check(FLAG.or_none(), "add_eos_to_inputs", add_eos_to_inputs),
-            check(one_of("encoder").or_none(), "part", part),
-        )
+        check(DTYPE, "dtype", dtype), check(PART, "part", part), check(FLAG.or_none(), "add_eos_to_inputs", add_eos_to_inputs)
         workers = get_num_threads() if threads is None else check(THREADS, "threads", threads)
         found = load(path, dtype, config, tokenizer, revision, kernels, workers, allow_nonfinite, verify, add_eos_to_inputs, part)
         model = cls(found.core, found.config, found.tokenizer, name=found.name, threads=threads, generation=found.generation)
