@@ -12,7 +12,7 @@ import pytest
 from conftest import needed
 
 import t0native as t0
-from t0native.data import diskrows
+from t0native.data import datafolder, diskrows
 from t0native.mini.datasets import Rows
 
 HAVE = "pip install pandas polars pyarrow datasets"
@@ -261,3 +261,12 @@ def test_parts_of_typed_datasets_and_of_made_rows(five):
     assert list(rows[:5]) == five and rows[-1] == {"text": "x", "label": None}
     made = Rows("values", count=5)
     assert list(made[1:3]) == [made[1], made[2]] and len(made[::2]) == 3
+
+
+def test_names_of_folders_that_no_system_takes_are_told_in_short(tmp_path):
+    with pytest.raises(t0.DataError, match="File name too long$") as error:
+        t0.read_rows(tmp_path / ("9" * 5000 + ".jsonl"))
+    assert len(str(error.value)) < 400
+    with pytest.raises(t0.DataError, match=r"\\x1b\[2J: no such folder of data") as error:
+        datafolder.find_rows(str(tmp_path / "\x1b[2J"), "rte")
+    assert str(error.value).isprintable()

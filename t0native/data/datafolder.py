@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from t0native.base.errors import ConfigError, DataError
-from t0native.base.showing import shown
+from t0native.base.showing import printable, shown
 from t0native.data.datasetfacts import dataset_facts, hub_name
 from t0native.data.diskrows import rows_at
 from t0native.data.distributed import convert_rows
@@ -39,7 +39,8 @@ def find_rows(data, dataset, subset=None, split="train", types=None):
     if not isinstance(data, (str, Path)):
         raise ConfigError(f"data {shown(data)}: must be a folder, or a mapping of dataset names to rows")
     if not Path(data).is_dir():
-        raise DataError(f"{data}: no such folder of data; expected {data}/<dataset>/<subset>/<split>.jsonl below it")
+        where = printable(str(data))
+        raise DataError(f"{where}: no such folder of data; expected {where}/<dataset>/<subset>/<split>.jsonl below it")
     ways = [files for folder in _folders(data, names, subset) for files in find_split(folder, split)]
     if len(ways) > 1:
         raise DataError(f"{ways[0][0]} and {ways[1][0]} are both the {split} split of {names[0]}; leave one")

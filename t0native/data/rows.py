@@ -9,6 +9,7 @@ Errors are DataError with the file and the line; a file that cannot be opened is
 
 from __future__ import annotations
 
+import errno
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from t0native.base.errors import ConfigError, DataError
 from t0native.base.foreign import hint_keywords
 from t0native.base.places import what_is
-from t0native.base.showing import shown
+from t0native.base.showing import printable, shown
 from t0native.data.arrowrows import read_arrow
 from t0native.data.csvrows import read_csv, read_csv_files
 from t0native.data.dialects import TABLES
@@ -76,13 +77,23 @@ def files_at(path: PathName, split: str | None = None) -> list[Path]:
     """The files of the table that a path names: itself, the shards in it, or those whose name without numbers it is. split: of a folder
     with several tables that one. DataError where they are none or several tables."""
     path = Path(path)
-    if path.is_dir():
+    if _is_folder(path):
         if split is not None and (ways := find_split(path, split)):
             return _one_of(path, split, ways)
         return files_in(path)
     if not path.exists() and (ways := find_split(path.parent, path.name)):
         return _one_of(path.parent, path.name, ways)
     return [path]
+
+
+def _is_folder(path):
+    """DataError for a name that no system takes."""
+    try:
+        return path.is_dir()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise DataError(f"{printable(str(path))}: {error.strerror}") from None
 
 
 def _one_of(folder, split, ways):
