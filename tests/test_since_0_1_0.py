@@ -4,6 +4,7 @@ no finished cell; or they are refused with the reason. The fixtures were made by
 import json
 import os
 import platform
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -190,4 +191,5 @@ def test_a_report_loads(unpacked, expected):
         assert {key: cell[key] for key in wanted} == wanted
         assert all(cell[key] is None for key in cell.keys() - wanted.keys())  # what is counted since then
     assert report.about["versions"]["t0native"] == "0.1.0"
-    assert report.to_markdown() == (unpacked / "finished/report.md").read_text()
+    text = re.sub(r"\nintervals of no width: 1 cell, all of whose .*\n", "", report.to_markdown())  # told since then
+    assert text == (unpacked / "finished/report.md").read_text()

@@ -80,8 +80,8 @@ def _tell_no_width(cells):
     if not rows:
         return []
     most = min(100.0, 300 / min(rows))
-    told = f"of rows like them up to {most:.2g} % may be otherwise (3 / n, 95 %)"
-    return [f"intervals of no width: {len(rows)} cells, all of whose rows are right, or all wrong; {told}"]
+    told = f"of rows like them up to {most:.{int(most < 10)}f} % may be otherwise (3 / n, 95 %)"
+    return [f"intervals of no width: {len(rows)} cell{'s' * (len(rows) > 1)}, all of whose rows are right, or all wrong; {told}"]
 
 
 def _find_other_metrics(report):
