@@ -17,6 +17,7 @@ from t0native.base import files
 from t0native.evaluation import answering, journal
 from t0native.evaluation import cells as cells_of_a_run
 from t0native.evaluation import evaluate as evaluation
+from t0native.prompts.prompt import prompt_as_written
 from t0native.reports.examples import read_examples
 
 
@@ -128,7 +129,7 @@ def test_generated_answers_are_kept_too(tmp_path, asked):
 def test_failed_cells_are_tried_again(tmp_path, asked):
     prompts = {
         "good": yes_no("good"),
-        "bad": t0.Prompt("bad", "{{ text | nothing }} ||| a"),
+        "bad": prompt_as_written("bad", "{{ text | nothing }} ||| a"),
         "lost": t0.Prompt("lost", "{{ txt }} ||| a ||| b"),
     }
     model = FakeModel()

@@ -54,7 +54,7 @@ def test_base_path_and_read_only(tmp_path):
     (["--data", "{}", "--users", "{}/broken.json"], "no file of users"),
     (["--data", "{}", "--model", "{}/none"], "no such folder"),
     (["adduser", "anna"], "--users FILE"),
-    (["adduser"], "adduser NAME"),
+    (["adduser"], "adduser whom? as in t0native studio adduser anna"),
     (["adduser", "a/b", "--users", "{}/users.json"], "user name 'a/b'"),
     (["adduser", "anna", "--users", "{}/users.json", "--role", "king"], "role 'king'"),
     (["import", "{}", "--data", "{}/"], "no templates.yaml below it"),

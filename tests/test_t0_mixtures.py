@@ -263,7 +263,7 @@ def test_a_recipe_validates_on_a_suite(tmp_path):
         ),
         (
             "tasks: [{dataset: mine, data: rows.jsonl, objective: lm}]\nvalidate: t0_train_selectoin",
-            "no suite 't0_train_selectoin'; did you mean 't0-train-selection'?",
+            "no suite 't0_train_selectoin'; did you mean 't0-train-selection'? (a suite of one's own is a YAML file)",
         ),
         ("validate: 3", "validate 3: must be a list of tasks, or the name of a T0 mixture or of a suite"),
         ("steps: 3", "no 'tasks'; it must name the tasks to train on"),

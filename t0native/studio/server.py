@@ -4,10 +4,12 @@ import ipaddress
 import logging
 import re
 import socket
+from contextlib import suppress
 
 import waitress
 
 from t0native.base.errors import ConfigError
+from t0native.base.interrupts import Terminated
 from t0native.base.showing import shown
 from t0native.studio.app import Studio, create_app
 from t0native.studio.connections import Connection
@@ -42,10 +44,11 @@ def serve(
         )  # fmt: skip
         server.channel_class = Connection
         host = "127.0.0.1" if listen == "0.0.0.0" else f"[{listen}]" if ":" in listen else listen
-        print(f"prompt studio: http://{host}:{bound.getsockname()[1]}{base_path}/   (Ctrl-C ends it)", flush=True)
-        for sentence in studio.left_out[:5]:
-            print(f"left out: {sentence}", flush=True)
-        server.run()
+        with suppress(KeyboardInterrupt, Terminated):  # from the first word on a signal is how it ends
+            print(f"prompt studio: http://{host}:{bound.getsockname()[1]}{base_path}/   (Ctrl-C ends it)", flush=True)
+            for sentence in studio.left_out[:5]:
+                print(f"left out: {sentence}", flush=True)
+            server.run()
     finally:
         studio.close()
 

@@ -68,7 +68,7 @@ def suite(
         return make_suite(*read_suite(name, data, prompts, shots, seed))
     if name not in _SUITES:
         what = f", {what}" if (what := what_is(name)) else ""
-        raise ConfigError(f"no suite {shown(name)}{what}; {suggest(str(name), _SUITES)}, or a YAML file")
+        raise ConfigError(f"no suite {shown(name)}{what}; {suggest(str(name), _SUITES)} (a suite of one's own is a YAML file)")
     shots, seed = check(SHOTS, "shots", shots or 0), check(SEED, "seed", seed or 0)
     tasks = [with_shots(task, data, shots, seed) for task in _SUITES[name](name, data, prompts)]
     return make_suite(name, tasks, data)
