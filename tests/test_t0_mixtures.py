@@ -127,7 +127,7 @@ def write(path, rows):
 def test_without_data_an_example_tells_the_source(promptsource_0_1_0):
     with pytest.raises(t0.DataError) as error:
         t0.Mixture.t0("bias", promptsource_0_1_0).example(0, 0)
-    assert str(error.value).splitlines()[0].endswith("1 split of a dataset is missing (no data was given):")
+    assert str(error.value).splitlines()[0].endswith("1 split of a dataset is missing (no data was given: data= names its folder):")
     assert "hub id " in str(error.value)
 
 
