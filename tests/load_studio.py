@@ -49,7 +49,7 @@ class Server:
         command = [sys.executable, "-P", "-m", "t0native", "studio", "--data", str(folder), "--port", "0", *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
-        self.port = int(re.search(r"http://127\.0\.0\.1:(\d+)", line).group(1))
+        self.port = int(re.search(r"http://127\.0\.0\.\d:(\d+)", line).group(1))
 
     def stop(self, how=signal.SIGKILL):
         self.process.send_signal(how)

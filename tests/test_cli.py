@@ -444,7 +444,7 @@ BAD = [
     (["train", "list.yaml"], "list.yaml: the file: must be a mapping of keys to values"),
     (["train", "torn.yaml"], None),
     (["train", "twice.yaml"], "twice.yaml, line 4, column 1: not YAML: 'steps' stands twice, first in line 3"),
-    (["prompt", "apply", "mine", *MINE, "--example", "{}"], "task 'mine', prompt 'is it so', row 0: no field 'label'; (the row has: )"),
+    (["prompt", "apply", "mine", *MINE, "--example", "{}"], "task 'mine', prompt 'is it so', row 0: no field 'label' (the row has: )"),
     (["train", "no-model.yaml"], "no-model.yaml: no 'model'; it must name the model"),
     (
         ["rank", "--model", "model", "--threads", "many", "a", "b"],

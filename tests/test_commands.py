@@ -324,7 +324,7 @@ def test_samples_over_a_file_are_those_of_one_call(run, place):
 def test_rows_that_cannot_be_answered_are_told_and_files_that_break_keep_what_was_done(run, place):
     (place / "gaps.jsonl").write_text('{"text": "a"}\n{"label": 1}\n')
     code, out, err = run(*PREDICT, "gaps.jsonl", "--prompt", "is it so")
-    assert code == 0 and lines_of(out)[1]["reason"] == "no field 'text'; (the row has: label)"
+    assert code == 0 and lines_of(out)[1]["reason"] == "no field 'text' (the row has: label)"
     assert "1 of 2 without an answer; the first, row 1: no field 'text'" in err
     (place / "torn.jsonl").write_text((place / "rows.jsonl").read_text() * 20 + "oops\n")
     code, out, err = run(*PREDICT, "torn.jsonl", "--out", "torn.out.jsonl")

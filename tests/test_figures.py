@@ -242,8 +242,8 @@ def test_tables_show_every_metric_and_what_was_dropped():
     report.cells[0] |= {"metrics": {"accuracy": 0.4, "f1_macro": 0.25}, "normalized": 0.125, "dropped": 3}
     told = "f1_macro 25.0, normalized 12.5"
     for table in (report.to_markdown(), report.to_html()):
-        assert table.count(told) == 1 and "others" in table and "rows dropped by prompts: 3 in 1 cells" in table
-    assert "rows dropped by prompts: 3 in 1 cells" in report._repr_html_()
+        assert table.count(told) == 1 and "others" in table and "rows dropped by prompts: 3 in 1 cell" in table
+    assert "rows dropped by prompts: 3 in 1 cell" in report._repr_html_()
     assert "others" not in report_of([8]).to_markdown()
 
 
@@ -253,6 +253,8 @@ def test_tables_say_what_an_interval_of_no_width_leaves_open():
     told = "intervals of no width: 2 cells, all of whose rows are right, or all wrong; of rows like them up to 15 % may be otherwise (3 / n, 95 %)"
     assert all(told in table for table in (str(report), report.to_markdown(), report.to_html(), report._repr_html_()))
     assert "of no width" not in str(report_of([8, 9]))
+    assert "of no width: 1 cell, all" in str(report_of([1], n=1)) and "up to 100 % may" in str(report_of([1], n=1))
+    assert "up to 7.5 % may" in str(report_of([40], n=40))
 
 
 def test_texts_that_cannot_be_printed_stop_neither_page_nor_picture(tmp_path):

@@ -94,12 +94,12 @@ def test_a_row_that_cannot_be_asked_or_answered_gives_its_reason(model):
     rows = [*ROWS[:9], {"label": 1}, {"text": "long " * 300, "label": 0}, {"text": "half \ud800", "label": 0}, ROWS[0]]
     long = t0.Prompt("long", "{{ text }}{{ text }} ||| a", "a ||| b")
     found = list(t0.predict(model, [MOOD], rows, max_input_length=1024, progress=False))
-    assert found[9]["reason"] == "no field 'text'; (the row has: label)" and found[9]["prediction"] is None
+    assert found[9]["reason"] == "no field 'text' (the row has: label)" and found[9]["prediction"] is None
     assert "half" in found[11]["reason"] or "surrogate" in found[11]["reason"]
     assert [answer["reason"] is None for answer in found] == [True] * 9 + [False, True, False, True]
     refused = list(answer_all(model, asks_of_fields(rows, "text"), generation={"max_input_length": 50}))
     reasons = [answer.reason for answers in refused for answer in answers]
-    assert reasons[10].startswith("300 tokens, but max_input_length is 50") and reasons[9] == "no field 'text'; (the row has: label)"
+    assert reasons[10].startswith("300 tokens, but max_input_length is 50") and reasons[9] == "no field 'text' (the row has: label)"
     assert long.name == "long"
 
 

@@ -1,6 +1,7 @@
 """`t0native prompt check`: every kind of problem is told, with its file and prompt, and sound files have none."""
 
 import json
+import shutil
 
 import pytest
 
@@ -78,6 +79,9 @@ def test_the_command(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == []
     assert main([*command[:2], "d", "ones", *command[2:]]) == 2
     assert "d has no prompt 'ones'; did you mean 'one'?" in capsys.readouterr().err
+    assert main([*command, "--data", str(tmp_path / "rows.jsonl")]) == 1  # whose rows they are is plain: the prompts are of one dataset
+    assert capsys.readouterr().out.endswith("1 problem\n")
+    shutil.copytree(tmp_path / "d", tmp_path / "f")
     assert main([*command, "--data", str(tmp_path / "rows.jsonl")]) == 2
     assert "--data needs a dataset" in capsys.readouterr().err
     assert main([*command[:2], "e", *command[2:]]) == 2

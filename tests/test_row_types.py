@@ -23,14 +23,14 @@ from t0native.data.rows import read_rows
 from t0native.data.types import parse_types, read_types
 
 COLUMNS = {  # name -> (cells, values, what is told)
-    "whole": (["1", "-8", "0"], [1, -8, 0], "whole int"),
-    "whole, one missing": (["1", "", "0"], [1, None, 0], "whole, one missing int"),
-    "of a data frame": (["1.0", "", "-2.0"], [1, None, -2], "of a data frame int"),
-    "decimals": (["1.0", "0.5", "-2.25"], [1.0, 0.5, -2.25], "decimals float"),
-    "all .0, none missing": (["1.0", "2.0", "3.0"], [1.0, 2.0, 3.0], "all .0, none missing float"),
-    "decimals, one missing": (["1.0", "", "0.5"], [1.0, None, 0.5], "decimals, one missing float"),
-    "truth": (["True", "False", "True"], [True, False, True], "truth bool"),
-    "truth, one missing": (["true", "", "false"], [True, None, False], "truth, one missing bool"),
+    "whole": (["1", "-8", "0"], [1, -8, 0], "whole is int"),
+    "whole, one missing": (["1", "", "0"], [1, None, 0], "whole, one missing is int"),
+    "of a data frame": (["1.0", "", "-2.0"], [1, None, -2], "of a data frame is int"),
+    "decimals": (["1.0", "0.5", "-2.25"], [1.0, 0.5, -2.25], "decimals is float"),
+    "all .0, none missing": (["1.0", "2.0", "3.0"], [1.0, 2.0, 3.0], "all .0, none missing is float"),
+    "decimals, one missing": (["1.0", "", "0.5"], [1.0, None, 0.5], "decimals, one missing is float"),
+    "truth": (["True", "False", "True"], [True, False, True], "truth is bool"),
+    "truth, one missing": (["true", "", "false"], [True, None, False], "truth, one missing is bool"),
     "text": (["a", "b", ""], ["a", "b", None], None),
     "blank": (["", "", ""], [None, None, None], None),
     "leading zero": (["01", "2", "3"], ["01", "2", "3"], "leading zero stays text ('01')"),
@@ -44,7 +44,7 @@ COLUMNS = {  # name -> (cells, values, what is told)
     "capital truth": (["TRUE", "FALSE", "TRUE"], ["TRUE", "FALSE", "TRUE"], "capital truth stays text ('TRUE')"),
     "two truths": (["True", "false", "True"], ["True", "false", "True"], "two truths stays text ('false')"),
     "not a number": (["nan", "inf", "1.5"], ["nan", "inf", "1.5"], None),
-    "huge": (["9" * 30, "1", "2"], [int("9" * 30), 1, 2], "huge int"),
+    "huge": (["9" * 30, "1", "2"], [int("9" * 30), 1, 2], "huge is int"),
 }
 
 
@@ -82,7 +82,7 @@ def test_a_column_by_the_rule(name, ending, tmp_path, told):
     assert typed(read_rows(path)) == expected
     (sentence,) = told()
     blanks = cells.count("")
-    parts = [f"{path}: n int" + (f", {line}" if line and "stays" not in line else "")]
+    parts = [f"{path}: n is int" + (f", {line}" if line and "stays" not in line else "")]
     parts += [f"{blanks} blank cell{'s are' if blanks > 1 else ' is'} None"] * (blanks > 0)
     parts += [line] if line and "stays" in line else []
     assert sentence == "; ".join(parts)
@@ -105,7 +105,7 @@ def test_types_that_are_told(tmp_path, told):
         {"id": "008", "label": None, "score": 2.0, "flag": False, "mood": 0},
         {"id": "", "label": 0, "score": None, "flag": None, "mood": None},
     ]
-    line = f"{path}: label int, score float, flag bool, mood int (by name); 4 blank cells are None"
+    line = f"{path}: label is int, score is float, flag is bool, mood is int (by name); 4 blank cells are None"
     for read in (read_csv, read_rows, t0.open_rows, t0.open_rows):
         assert typed(read(path, types=types)) == typed(expected) and told() == [line]
     assert typed(t0.open_rows(path, types="text")) == typed(read_rows(path, types="text"))
@@ -201,20 +201,20 @@ def test_every_dataset_has_types():
 @pytest.mark.parametrize("dataset, text, row, line", [
     ("winogrande/winogrande_xl", "sentence,option1,option2,answer\n_ ran.,a,b,1\n", {"sentence": "_ ran.", "option1": "a", "option2": "b", "answer": "1"}, None),
     ("social_i_qa", "context,label\nc,2\n", {"context": "c", "label": "2"}, None),
-    ("hellaswag", "ctx,ind,label\nc,7,\n", {"ctx": "c", "ind": 7, "label": ""}, "ind int"),
+    ("hellaswag", "ctx,ind,label\nc,7,\n", {"ctx": "c", "ind": 7, "label": ""}, "ind is int"),
     ("allenai/social_i_qa", "context,label\n12,3\n", {"context": "12", "label": "3"}, None),
-    ("paws/labeled_final", "id,sentence1,label\n1,5,0\n", {"id": 1, "sentence1": "5", "label": 0}, "id int, label int"),
-    ("anli", "premise,label\np,neutral\n", {"premise": "p", "label": 1}, "label int (by name)"),
-    ("super_glue/boolq", "passage,label\np,True\n", {"passage": "p", "label": 1}, "label int (by name)"),
-    ("super_glue/boolq", "passage,label\np,true\n", {"passage": "p", "label": 1}, "label bool; label is not super_glue/boolq's one of 'False', 'True' or its number (line 2 has 'true')"),
+    ("paws/labeled_final", "id,sentence1,label\n1,5,0\n", {"id": 1, "sentence1": "5", "label": 0}, "id is int, label is int"),
+    ("anli", "premise,label\np,neutral\n", {"premise": "p", "label": 1}, "label is int (by name)"),
+    ("super_glue/boolq", "passage,label\np,True\n", {"passage": "p", "label": 1}, "label is int (by name)"),
+    ("super_glue/boolq", "passage,label\np,true\n", {"passage": "p", "label": 1}, "label is bool; label is not super_glue/boolq's one of 'False', 'True' or its number (line 2 has 'true')"),
     ("super_glue/rte", "premise,label\n12,not_entailment\n", {"premise": "12", "label": 1}, None),  # distributed.py's
-    ("super_glue/axg", "premise,hypothesis,label\n,12,0\n", {"premise": "", "hypothesis": "12", "label": 0}, "label int"),
-    ("super_glue/cb", "premise,label\np,\nq,2\n", {"premise": "p", "label": None}, "label int; 1 blank cell is None"),
-    ("super_glue/copa", "premise,label\np,-1\n", {"premise": "p", "label": -1}, "label int"),
-    ("yelp_review_full", "text,label\ng,5\n", {"text": "g", "label": 5}, "label int; label is not yelp_review_full's one of '1 star', '2 star', '3 stars', '4 stars', ... or its number (line 2 has '5')"),
+    ("super_glue/axg", "premise,hypothesis,label\n,12,0\n", {"premise": "", "hypothesis": "12", "label": 0}, "label is int"),
+    ("super_glue/cb", "premise,label\np,\nq,2\n", {"premise": "p", "label": None}, "label is int; 1 blank cell is None"),
+    ("super_glue/copa", "premise,label\np,-1\n", {"premise": "p", "label": -1}, "label is int"),
+    ("yelp_review_full", "text,label\ng,5\n", {"text": "g", "label": 5}, "label is int; label is not yelp_review_full's one of '1 star', '2 star', '3 stars', '4 stars', ... or its number (line 2 has '5')"),
     ("squad_v2", 'id,answers\n1,"{\'text\': []}"\n', {"id": "1", "answers": "{'text': []}"}, "answers stays text, in squad_v2 it is no flat value: use JSON Lines or Parquet"),
-    ("story_cloze/2016", "story_id,answer_right_ending\n7,2.0\n", {"story_id": "7", "answer_right_ending": 2}, "answer_right_ending int"),
-    ("mine", "story_id,answer\n7,2\n", {"story_id": 7, "answer": 2}, "story_id int, answer int"),
+    ("story_cloze/2016", "story_id,answer_right_ending\n7,2.0\n", {"story_id": "7", "answer_right_ending": 2}, "answer_right_ending is int"),
+    ("mine", "story_id,answer\n7,2\n", {"story_id": 7, "answer": 2}, "story_id is int, answer is int"),
 ])  # fmt: skip
 def test_a_csv_file_of_a_dataset_has_the_types_of_its_features(dataset, text, row, line, tmp_path, told):
     path = tmp_path / "a.csv"
@@ -303,7 +303,7 @@ def test_gaps_of_a_data_frame(form, told):
     if form == "pandas, its own gaps":  # whose whole numbers stayed whole
         assert line == "mine: 4 gaps are None"
     else:
-        assert line.startswith("mine: label int; ") and line.endswith("gaps are None")
+        assert line.startswith("mine: label is int; ") and line.endswith("gaps are None")
 
 
 def test_gaps_as_0_1_0_had_them(told):
@@ -322,7 +322,7 @@ def test_gaps_in_files_of_arrow(tmp_path, told):
     for name in ("a.parquet", "a.feather", "a.arrow"):
         path = tmp_path / name
         for read in (read_rows, t0.open_rows, t0.open_rows):
-            assert typed(read(path)) == typed(GAP_ROWS) and told() == [f"{path}: label int; 2 gaps are None"]
+            assert typed(read(path)) == typed(GAP_ROWS) and told() == [f"{path}: label is int; 2 gaps are None"]
     assert typed(t0.open_rows(tmp_path / "a.parquet", types={"label": "float", "n": str}))[1][0] == ("label", type(None), None)
     assert typed(t0.open_rows(tmp_path / "a.parquet", types={"label": "float", "n": str}))[0][::4] == [
         ("label", float, 1.0),
@@ -352,7 +352,7 @@ def test_a_data_frame_of_a_dataset_has_the_types_of_its_features(told):
         "w", "{{ sentence }} ||| {% if answer == '1' %}{{ option1 }}{% else %}{{ option2 }}{% endif %}", "{{ option1 }} ||| {{ option2 }}"
     )
     task = t0.Task("w", pandas.read_csv(io.StringIO(csv_text)), prompt, dataset="winogrande/winogrande_xl")
-    assert [task.render("w", i).target for i in range(2)] == ["a", "d"] and told() == ["task 'w': answer text"]
+    assert [task.render("w", i).target for i in range(2)] == ["a", "d"] and told() == ["task 'w': answer is text"]
     held = find_rows({"winogrande/winogrande_xl": pandas.read_csv(io.StringIO(csv_text))}, "winogrande", "winogrande_xl")()
     assert [row["answer"] for row in held] == ["1", "2"]
 

@@ -1,9 +1,11 @@
 """`t0native studio` as it is started: a server of its own, several clients at once, kill -9 between two edits."""
 
+import http.client
 import io
 import json
 import signal
 import socket
+from types import SimpleNamespace
 
 import pytest
 from attack_studio import attack_names, attack_uploads
@@ -42,6 +44,29 @@ def test_base_path_and_read_only(tmp_path):
         assert client.get("/elsewhere")[0] == 404
         client.close()
         assert running.stop(signal.SIGINT) == 0
+
+
+def test_the_address_that_is_printed_can_be_opened(tmp_path):
+    """127.0.0.2 stands for a machine's address in a network: it is none of the loopback names that are always trusted."""
+    with server(make_folder(tmp_path / "d"), "--listen", "127.0.0.2") as running:
+        for host, status in {f"127.0.0.2:{running.port}": 200, "192.0.2.7": 400}.items():
+            connection = http.client.HTTPConnection("127.0.0.2", running.port, timeout=60)
+            connection.request("GET", "/", headers={"Host": host})
+            assert connection.getresponse().status == status
+            connection.close()
+
+
+def test_who_listens_everywhere_hears_what_others_need(tmp_path, capsys, monkeypatch):
+    import t0native.studio.server as serving
+
+    monkeypatch.setattr(serving.waitress, "create_server", lambda *args, sockets, **options: SimpleNamespace(run=sockets[0].close))
+    Accounts(tmp_path / "users.json").add("anna", "a good long one", "writer")
+    said = {}
+    for hosts in ((), ("192.0.2.7",)):
+        serving.serve(tmp_path, port=0, listen="0.0.0.0", users=tmp_path / "users.json", hosts=hosts)
+        said[hosts] = capsys.readouterr().out
+    assert "http://127.0.0.1:" in said[()] and "other machines are refused until --host-name says" in said[()]
+    assert "http://192.0.2.7:" in said["192.0.2.7",] and "refused" not in said["192.0.2.7",]
 
 
 @pytest.mark.parametrize("options, told", [
@@ -89,3 +114,6 @@ def test_users_import_and_export_by_the_command_line(tmp_path, capsys, monkeypat
     )
     assert main(["studio", "export", str(tmp_path / "out"), "--data", str(tmp_path)]) == 0
     assert (tmp_path / "out/inference/templates.yaml").exists()
+    capsys.readouterr()
+    assert main(["studio", "export", str(tmp_path / "done"), "--data", str(tmp_path), "--accepted"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/done: 0 files: no prompt is accepted yet\n"

@@ -67,7 +67,7 @@ DATA = [
     ("mine/validation.jsonl", "[1]\n", "my.yaml: tasks[0]: DATA/mine/validation.jsonl, line 1: a row must be an object {...}, this is a list: '[1]'"),
     ("mine/validation.jsonl", "\n", "my.yaml: tasks[0]: DATA/mine/validation.jsonl: no rows"),
     ("mine/validation.jsonl", b'{"text": "\xff"}\n', "my.yaml: tasks[0]: DATA/mine/validation.jsonl, line 1, byte 11 (offset 10 of the file): not UTF-8 (0xff); in Windows-1252 it would be '{\"text\": \"ÿ\"}': iconv -f WINDOWS-1252 -t UTF-8 DATA/mine/validation.jsonl > validation.utf8.jsonl, or in Python read_rows(..., encoding='cp1252')"),
-    ("mine/validation.jsonl", '{"id": "a"}\n', "my.yaml: tasks[0]: task 'mine', prompt 'ask', row 0: no field 'label'; (the row has: id)"),
+    ("mine/validation.jsonl", '{"id": "a"}\n', "my.yaml: tasks[0]: task 'mine', prompt 'ask', row 0: no field 'label' (the row has: id)"),
     ("mine/validation.jsonl", '{"texts": "a", "label": 0}\n', "my.yaml: tasks[0]: task 'mine', prompt 'ask', row 0: no field 'text'; nearest is 'texts' (the row has: texts, label)"),
     ("mine/validation.csv", "text,label\na,0,1\n", "my.yaml: tasks[0]: DATA/mine/validation.csv, line 2: 3 cells, but line 1 names 2 fields; quote cells that hold the delimiter or a line end"),
     ("mine/validation.json", {"text": "a"}, "my.yaml: tasks[0]: DATA/mine/validation.json: must be a list of objects, is an object with text (a string); or {\"data\": [objects]}, or columns {\"text\": [\"a\"], \"label\": [0]}; for one object a line name the file .jsonl"),

@@ -101,5 +101,8 @@ def test_what_lacks_data_is_told_and_the_rest_runs(folder, caplog):
         folder, "{data: DATA, templates: P, shots: 1, tasks: [{dataset: mine, name: a, train: more}, {dataset: mine, shots: 0}]}"
     )
     assert suite.missing == [("mine", None, "more")] and len(suite) == 1
-    with pytest.raises(t0.DataError, match="^suite 'my', 0 of 2 cells have data: 1 split of a dataset is missing \\(no data was given\\)"):
+    with pytest.raises(
+        t0.DataError,
+        match="^suite 'my', 0 of 2 cells have data: 1 split of a dataset is missing \\(no data was given: data= names its folder\\)",
+    ):
         suite_of(folder, "{templates: P, tasks: [{dataset: mine}]}")

@@ -127,7 +127,7 @@ def write(path, rows):
 def test_without_data_an_example_tells_the_source(promptsource_0_1_0):
     with pytest.raises(t0.DataError) as error:
         t0.Mixture.t0("bias", promptsource_0_1_0).example(0, 0)
-    assert str(error.value).splitlines()[0].endswith("1 split of a dataset is missing (no data was given):")
+    assert str(error.value).splitlines()[0].endswith("1 split of a dataset is missing (no data was given: data= names its folder):")
     assert "hub id " in str(error.value)
 
 
@@ -263,7 +263,7 @@ def test_a_recipe_validates_on_a_suite(tmp_path):
         ),
         (
             "tasks: [{dataset: mine, data: rows.jsonl, objective: lm}]\nvalidate: t0_train_selectoin",
-            "no suite 't0_train_selectoin'; did you mean 't0-train-selection'? (a suite of one's own is a YAML file)",
+            "no suite 't0_train_selectoin'; did you mean 't0-train-selection'?",
         ),
         ("validate: 3", "validate 3: must be a list of tasks, or the name of a T0 mixture or of a suite"),
         ("steps: 3", "no 'tasks'; it must name the tasks to train on"),

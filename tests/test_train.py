@@ -940,11 +940,33 @@ def test_each_validation_is_told_and_the_best_at_the_end(tmp_path, monkeypatch, 
         "step 4: validation 30.0 % (held 30.0), the best so far",
         "step 8: validation 70.0 % (held 70.0), the best so far",
         "step 12: validation 50.0 % (held 50.0); best validation 70.0 % at step 8",
-        "best validation 70.0 % at step 8",
+        f"best validation 70.0 % at step 8; {f'its model is in {tmp_path}/best' if select else 'that model is not kept: `select: true` keeps it'}",
     ]
     assert ", best validation 70.0 % at step 8, " in repr(done)
     assert t0.loss_curve(done, text=True).endswith("\n           validation, %: best 70.0 at step 8, last 50.0 at step 12")
     assert "step 8, mean 70.0 %" in done._repr_html_()
+
+
+def test_where_a_run_goes_on_is_told(tmp_path, monkeypatch):
+    monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
+    told = {}
+    for begins, options in {"new": {"steps": 6}, "on": {}, "done": {}}.items():
+        monkeypatch.setattr(sys, "stderr", stream := Terminal())
+        run(out=tmp_path, progress=True, **options)
+        told[begins] = [line.split("\r")[-1] for line in stream.getvalue().splitlines() if str(tmp_path) in line]
+    assert told["new"] == []
+    assert told["on"] == [f"{tmp_path}: goes on after step 6 of 20"]
+    assert told["done"] == [f"{tmp_path}: has all of its 20 steps already; nothing is trained"]
+
+
+@pytest.mark.parametrize("epochs, few", [(1, True), (40, False)])
+def test_few_steps_are_told_where_epochs_make_them(epochs, few, monkeypatch):
+    """Three epochs of forty rows are two steps of 64 examples, from which no model learns: a table would not tell why."""
+    monkeypatch.delenv("T0NATIVE_PROGRESS", raising=False)
+    monkeypatch.setattr(sys, "stderr", stream := Terminal())
+    done = run(steps=None, epochs=epochs, batch_size=1 if not few else 1000, progress=True)
+    assert (done.steps < 20) == few
+    assert ("1 step of at most 1,000 examples: few to learn from; a smaller batch_size gives more" in stream.getvalue()) == few
 
 
 def test_a_validation_whose_cells_fail_selects_nothing(tmp_path, caplog):

@@ -161,7 +161,9 @@ def _check_prompts(collection, args):
 
     if args.dataset is None and args.data is not None:
         if len(collection) > 1:
-            raise ConfigError("prompt check: --data needs a dataset, whose rows they are")
+            options = [*(["--prompts", args.prompts] if args.prompts else []), "--data", args.data]
+            first = shlex.join(["t0native", "prompt", "check", dataset_name(next(iter(collection))), *options])
+            raise ConfigError(f"prompt check: --data needs a dataset, whose rows they are, as in {first}")
         args.dataset = next(map(dataset_name, collection))
     if args.dataset is not None and args.dataset not in collection:
         _choose_prompts(args)  # which says what there is

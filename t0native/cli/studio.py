@@ -106,8 +106,13 @@ def _import(args):
     if args.json:
         print_json(counts)
         return FINE
-    print(f"{counts['files']} files: {counts['new']} new prompts, {counts['changed']} changed, {counts['unchanged']} as they were")
+    new = f"{counts['new']} new prompt{'' if counts['new'] == 1 else 's'}"
+    print(f"{_files(counts['files'])}: {new}, {counts['changed']} changed, {counts['unchanged']} as they were")
     return FINE
+
+
+def _files(number):
+    return f"{number} file{'' if number == 1 else 's'}"
 
 
 def _export(args):
@@ -116,7 +121,8 @@ def _export(args):
     folder, store = _require(args.subject, "export where? as in t0native studio export out/ --data my/rows"), _store(args)
     try:
         files = export_folder(store, folder, args.accepted, args.force)
-        print_json({"path": folder, "files": files}) if args.json else print(f"{folder}: {files} files")
+        none = ": no prompt is accepted yet" if args.accepted and not files else ""
+        print_json({"path": folder, "files": files}) if args.json else print(f"{folder}: {_files(files)}{none}")
     finally:
         store.close()
     return FINE

@@ -100,7 +100,7 @@ class ArrowColumns:
                 decided[column.name] = what
                 gaps += column.gaps
             if what in ("int", "told") and (what == "int" or column.told.kind != column.kind):
-                made.append(f"{column.name} {'int' if what == 'int' else column.told.kind}")
+                made.append(f"{column.name} is {'int' if what == 'int' else column.told.kind}")
             if column.unfit is not None:
                 row, value = column.unfit
                 notes.append(f"{column.name} is not {column.told.whose}'s {column.told} (row {row} has {shown(value)})")

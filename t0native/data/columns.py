@@ -152,7 +152,7 @@ class Columns:
 
     def tell(self, decided):
         """Logs the line about what was converted; nothing where nothing was."""
-        made = self._said + [f"{named(column.name)} {about['said']}" for column, about in zip(self._columns, decided) if about["said"]]
+        made = self._said + [f"{named(column.name)} is {about['said']}" for column, about in zip(self._columns, decided) if about["said"]]
         tell(self.place, made, sum(about["blanks"] for about in decided), [about["note"] for about in decided if about["note"]])
 
 
@@ -165,8 +165,8 @@ def _with_blank(convert):
 def note_of(made, gaps, notes, what="blank cell"):
     """The sentence about what became of columns, or "".
 
-    >>> note_of(["label int", "score float"], 3, ["zip stays text ('01234')"])
-    "label int, score float; 3 blank cells are None; zip stays text ('01234')"
+    >>> note_of(["label is int", "score is float"], 3, ["zip stays text ('01234')"])
+    "label is int, score is float; 3 blank cells are None; zip stays text ('01234')"
     """
     first = ", ".join(made[:SHOWN]) + (f" and {len(made) - SHOWN} more" if len(made) > SHOWN else "")
     blank = f"{gaps} {what}{'s are' if gaps != 1 else ' is'} None" if gaps else ""

@@ -75,7 +75,9 @@ def missing_text(missing, data):
     1 split of a dataset is missing in data:
       super_glue/rte/validation.jsonl: hub id aps/super_glue, config rte; https://aclweb.org/aclwiki/Recognizing_Textual_Entailment
     """
-    place = "(no data was given)" if data is None else "in the mapping" if isinstance(data, Mapping) else f"in {data}"
+    place = (
+        "(no data was given: data= names its folder)" if data is None else "in the mapping" if isinstance(data, Mapping) else f"in {data}"
+    )
     lines = [("1 split of a dataset is" if len(missing) == 1 else f"{len(missing)} splits of datasets are") + f" missing {place}:"]
     lines += [_source(*key) + _seen(data, *key) for key in missing[:SHOWN_MISSING]]
     if len(missing) > SHOWN_MISSING:

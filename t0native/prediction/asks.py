@@ -90,7 +90,7 @@ def _head_of(prompt):
 
 def _no_field(name, row):
     near = nearest(name, row)
-    return f"no field {shown(name)}; {f'nearest is {shown(near)} ' if near else ''}(the row has: {listed(row)})"
+    return f"no field {shown(name)}{f'; nearest is {shown(near)}' if near else ''} (the row has: {listed(row)})"
 
 
 def asks_of_prompts(prompts, rows, seed=0, truncate=True, first=0):

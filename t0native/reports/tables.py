@@ -70,7 +70,7 @@ def notes(report):
     dropped = sum(cell["dropped"] or 0 for cell in report.cells)
     if dropped:
         cells = sum(bool(cell["dropped"]) for cell in report.cells)
-        lines.append(f"rows dropped by prompts: {dropped} in {cells} cells; no value counts them")
+        lines.append(f"rows dropped by prompts: {dropped} in {cells} cell{'' if cells == 1 else 's'}; no value counts them")
     return lines + _tell_no_width(report.cells)
 
 

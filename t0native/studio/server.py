@@ -17,6 +17,7 @@ from t0native.studio.rowfiles import MAX_UPLOAD_BYTES
 
 __all__ = ["serve"]
 
+EVERYWHERE = ("0.0.0.0", "::")  # all addresses of the machine
 THREADS = 24  # a page holds one while its preview waits
 
 
@@ -31,7 +32,8 @@ def serve(
         raise ConfigError(f"--base-path {shown(base_path)}: must be as in /studio, without a slash at its end")
     if users is None and not _is_loopback(listen):
         raise ConfigError(f"--listen {listen}: other machines can reach it, and anybody could write: give --users FILE too")
-    studio = Studio(folder, users, read_only, hosts, model, add_eos_to_inputs=add_eos_to_inputs)
+    trusted = hosts if listen in EVERYWHERE else [*hosts, _printed(listen)]  # what is printed below can be opened
+    studio = Studio(folder, users, read_only, trusted, model, add_eos_to_inputs=add_eos_to_inputs)
     try:
         if studio.accounts is not None and not len(studio.accounts):
             raise ConfigError(f"{users}: no users in it; `t0native studio adduser NAME --users {users}` adds one")
@@ -43,14 +45,23 @@ def serve(
             connection_limit=500, channel_timeout=60, clear_untrusted_proxy_headers=True,
         )  # fmt: skip
         server.channel_class = Connection
-        host = "127.0.0.1" if listen == "0.0.0.0" else f"[{listen}]" if ":" in listen else listen
+        address = _printed(listen, () if https else hosts)
         with suppress(KeyboardInterrupt, Terminated):  # from the first word on a signal is how it ends
-            print(f"prompt studio: http://{host}:{bound.getsockname()[1]}{base_path}/   (Ctrl-C ends it)", flush=True)
+            print(f"prompt studio: http://{address}:{bound.getsockname()[1]}{base_path}/   (Ctrl-C ends it)", flush=True)
+            if listen in EVERYWHERE and not hosts:
+                print("other machines are refused until --host-name says under which name or address they open it", flush=True)
             for sentence in studio.left_out[:5]:
                 print(f"left out: {sentence}", flush=True)
             server.run()
     finally:
         studio.close()
+
+
+def _printed(listen, hosts=()):
+    """The host of the printed address. hosts: names under which a browser reaches all addresses of the machine."""
+    if listen in EVERYWHERE:
+        return next(iter(hosts), "127.0.0.1")
+    return f"[{listen}]" if ":" in listen else listen
 
 
 def _is_loopback(listen):

@@ -67,8 +67,8 @@ def suite(
     if isinstance(name, Path) or (isinstance(name, str) and name.lower().endswith((".yaml", ".yml"))):
         return make_suite(*read_suite(name, data, prompts, shots, seed))
     if name not in _SUITES:
-        what = f", {what}" if (what := what_is(name)) else ""
-        raise ConfigError(f"no suite {shown(name)}{what}; {suggest(str(name), _SUITES)} (a suite of one's own is a YAML file)")
+        what, near = f", {what}" if (what := what_is(name)) else "", suggest(str(name), _SUITES)
+        raise ConfigError(f"no suite {shown(name)}{what}; {near}{'' if near.endswith('?') else ', or a YAML file'}")
     shots, seed = check(SHOTS, "shots", shots or 0), check(SEED, "seed", seed or 0)
     tasks = [with_shots(task, data, shots, seed) for task in _SUITES[name](name, data, prompts)]
     return make_suite(name, tasks, data)

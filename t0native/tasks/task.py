@@ -284,11 +284,9 @@ class Task:
         missing = sorted(field for field in fields if field not in present)
         if missing:
             near = nearest(missing[0], row)
-            hint = f"nearest is {shown(near)} (" if near else "("
-            raise DataError(
-                f"task {shown(self.name)}, prompt {shown(name)}, row {index}: no field {shown(missing[0])}; {hint}"
-                f"the row has: {listed(row)})"
-            )
+            hint = f"; nearest is {shown(near)}" if near else ""
+            place = f"task {shown(self.name)}, prompt {shown(name)}, row {index}"
+            raise DataError(f"{place}: no field {shown(missing[0])}{hint} (the row has: {listed(row)})")
 
 
 def _split_dataset(dataset, prompts):

@@ -72,9 +72,13 @@ def _mixture(mixture, plan):
     rows = [_task_row(name, components) for name, components in list(tasks.items())[:_MOST_TASKS]]
     more = [f"And {len(tasks) - _MOST_TASKS:,} more tasks."] if len(tasks) > _MOST_TASKS else []
     changes = ["It changed while the run went on; this is the one that it was given."] if plan.get("curriculum") else []
-    prompts = f"{len(tasks):,} tasks, {len(mixture.components):,} prompts of them."
+    prompts = f"{_counted(len(tasks), 'task')}, {_counted(len(mixture.components), 'prompt')} of {'it' if len(tasks) == 1 else 'them'}."
     table = markdown_rows(["task", "dataset", "split", "rows", "share", "prompts", "their names"], rows)
     return ["### Mixture", prompts, *changes, table, *more]
+
+
+def _counted(number, noun):
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _task_row(name, components):

@@ -41,7 +41,7 @@ from t0native.training.schedules import rate_at
 from t0native.training.selection import check_selection, tell_shared_rows
 from t0native.training.settings import Settings
 from t0native.training.trainer import Trainer
-from t0native.training.validations import tell_best, tell_validation
+from t0native.training.validations import best_validation, tell_best, tell_validation, validations_of
 
 if TYPE_CHECKING:  # of annotations alone
     import os
@@ -57,6 +57,7 @@ __all__ = ["Run", "train"]
 _log = logging.getLogger("t0native")
 CHECKPOINT_SECONDS = 600.0
 SMOOTHING = 0.95  # of the loss on the progress bar
+FEW_STEPS = 20  # fewer, of a run by epochs, are told to be few
 
 
 @dataclass
@@ -295,6 +296,28 @@ def _open(folder, settings, trainer, ranks):
     return state
 
 
+def _tell_start(step, steps, settings, folder):
+    """Where a run goes on, or that it is a short one; None where there is nothing to tell."""
+    if step == 0:
+        if settings.epochs is None or steps >= FEW_STEPS or not settings.batch_size:
+            return None
+        size = f"{settings.batch_size * settings.accumulate:,}"
+        return f"{steps:,} step{'' if steps == 1 else 's'} of at most {size} examples: few to learn from; a smaller batch_size gives more"
+    if step < steps:
+        return f"{folder.path}: goes on after step {step:,} of {steps:,}"
+    return f"{folder.path}: has all of its {steps:,} steps already; nothing is trained" if step == steps else None
+
+
+def _tell_end(step, settings, folder):
+    """The best validation of a run, and where its model is."""
+    best = best_validation(validations_of(folder.log)[0])
+    if best is None:
+        return "no validation has a mean"
+    if settings.select:
+        return tell_best(folder.log) + (f"; its model is in {folder.path / BEST}" if folder.path else "")
+    return tell_best(folder.log) + ("; that model is not kept: `select: true` keeps it" if best[0] < step and folder.path else "")
+
+
 def _tell_stop(step, steps, folder, again):
     """Where a signal has stopped a run, and what goes on."""
     stopped, saved = f"stopped after step {step:,} of {steps:,}", folder.saved_step
@@ -367,6 +390,8 @@ class _Loop:
         self.bar = bar = Progress("train", self.steps, on=settings.progress and self.ranks.rank == 0, done=state.step)
         with self.interrupts, bar, self._batches() as batches:
             try:
+                if told := _tell_start(state.step, self.steps, settings, self.folder):
+                    bar.tell(told)
                 self._validate_if_due()
                 while state.step < self.steps and state.stopped is None:
                     self.ranks.meet(self.interrupts)
@@ -381,7 +406,7 @@ class _Loop:
                 raise
             self._save(with_model=True)
             if self.reports:
-                bar.tell(tell_best(self.folder.log) or "no validation has a mean")
+                bar.tell(_tell_end(state.step, settings, self.folder))
 
     def _step(self, batch):
         """One step, or none: gradients may be interrupted, for they change nothing; the rest only at once, and then it is not saved."""
