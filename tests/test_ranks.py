@@ -18,7 +18,8 @@ import t0native as t0
 from t0native import _core
 from t0native.training.lots import LotSums, add_tree, cut_lots, lots_of_rank
 from t0native.training.lottrainer import LotTrainer
-from t0native.training.ranks import ALONE, share_out
+from t0native.training.ranks import ALONE, Alone, settle_lots, share_out
+from t0native.training.settings import Settings
 from t0native.training.trainer import Trainer
 
 OPTIONS = {"optimizer": "adafactor", "clip_norm": 1.0, "dropout": 0.1, "seed": 3, "threads": 1, "options": {}}
@@ -184,10 +185,33 @@ def test_one_process_is_no_ranks(monkeypatch):
     for name in ranks.STARTED:
         monkeypatch.delenv(name, raising=False)
     assert ranks.started_ranks() is ALONE
+    monkeypatch.setenv("PMI_SIZE", "1")
+    assert ranks.started_ranks().size == 1 and ranks.started_ranks().started
+    monkeypatch.delenv("PMI_SIZE")
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     with pytest.raises(t0.ConfigError, match=r"MPI started this process \(OMPI_COMM_WORLD_SIZE is set\), but mpi4py cannot be imported"):
         ranks.started_ranks()
+
+
+def test_lots_of_a_run_that_says_nothing():
+    class Several(Alone):
+        size, started = 3, True
+
+        def __init__(self):
+            pass
+
+    quiet, told = t0_settings(), t0_settings(lots=2)
+    one = Alone(started=True)
+    assert settle_lots(quiet, ALONE, None, goes_on=False) is None and settle_lots(quiet, ALONE, 4, goes_on=True) == 4
+    assert settle_lots(quiet, one, None, goes_on=False) == 8 and settle_lots(quiet, one, None, goes_on=True) is None
+    assert settle_lots(quiet, Several(), None, goes_on=False) == 8 and settle_lots(told, Several(), None, goes_on=True) == 2
+    with pytest.raises(t0.ConfigError, match="run: the run began in one process without lots, and 3 cannot go on with it to the bit"):
+        settle_lots(quiet, Several(), None, goes_on=True)
+
+
+def t0_settings(**keywords):
+    return Settings(steps=1, out="run", **keywords)
 
 
 # ---- several processes -------------------------------------------------------------------------------------------------

@@ -27,7 +27,8 @@ from t0native.training.lots import add_tree, lots_of_rank
 __all__ = ["ALONE", "Alone", "Ranks", "settle_lots", "share_out", "started_ranks"]
 
 LOTS = 8  # of a run that several begin
-STARTED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK")  # of Hydra (MPICH, Intel) and PMI-2; Open MPI; PMIx
+SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # of Hydra (MPICH, Intel) and PMI-2; of Open MPI
+STARTED = (*SIZES, "PMIX_RANK", "PMI_RANK")
 LEAVING = 5.0  # seconds that a rank in error waits for the others to be in error too
 _TAGS = 1 << 15
 _started = None  # MPI starts a process once
@@ -36,8 +37,10 @@ _excepthook = sys.excepthook
 
 def started_ranks():
     """The Ranks of this process, or ALONE; ConfigError where MPI started it and mpi4py is missing."""
-    if not any(name in os.environ for name in STARTED) or os.environ.get("PMI_SIZE") == "1":
+    if not any(name in os.environ for name in STARTED):
         return ALONE
+    if any(os.environ.get(name) == "1" for name in SIZES):
+        return Alone(started=True)
     global _started
     if _started is not None:
         return _started
@@ -48,7 +51,7 @@ def started_ranks():
             f"MPI started this process ({next(name for name in STARTED if name in os.environ)} is set), but mpi4py cannot be imported "
             f"({error}): pip install mpi4py mpich"
         ) from None
-    _started = Ranks(MPI) if MPI.COMM_WORLD.size > 1 else ALONE
+    _started = Ranks(MPI) if MPI.COMM_WORLD.size > 1 else Alone(started=True)
     return _started
 
 
@@ -66,11 +69,11 @@ def share_out(sizes, ranks):
 
 
 def settle_lots(settings, ranks, began, goes_on):
-    """The lots of a run: as told, as it began, or 8 where several ranks begin one; None for one process that says nothing.
+    """The lots of a run: as told, as it began, or 8 where MPI begins one; None for a process that nobody else joins.
 
     began: the lots of the run that goes on, or None; goes_on: whether one does. ConfigError where several ranks cannot share it."""
     lots = settings.lots or began
-    if ranks.size == 1 or lots is not None:
+    if lots is not None or not ranks.started or (goes_on and ranks.size == 1):
         return lots
     if goes_on:
         raise ConfigError(
@@ -81,9 +84,12 @@ def settle_lots(settings, ranks, began, goes_on):
 
 
 class Alone:
-    """One process: what Ranks does, without anybody to tell."""
+    """One process: what Ranks does, without anybody to tell. started: whether MPI started it, as one of one."""
 
     size, rank = 1, 0
+
+    def __init__(self, started=False):
+        self.started = started
 
     def tell(self, value):
         return value
@@ -113,6 +119,8 @@ ALONE = Alone()
 class Ranks:
     """size: processes; rank: the number of this one. Threads of each, where nobody chose a number: the processors that it may use, by the
     ranks that may use the same."""
+
+    started = True
 
     def __init__(self, mpi):
         self._mpi, self._comm, self._leaving = mpi, mpi.COMM_WORLD.Dup(), mpi.COMM_WORLD.Dup()
@@ -170,10 +178,6 @@ class Ranks:
     def most(self, number):
         """The largest of all ranks' numbers."""
         return self._comm.allreduce(number, self._mpi.MAX)
-
-    def gather(self, value):
-        """All ranks' values, in rank 0; None elsewhere."""
-        return self._comm.gather(value)
 
     def all(self, value):
         """All ranks' values, in all ranks."""
