@@ -16,6 +16,7 @@ from studio_client import make_folder
 needed("flask", "pip install '.[studio]'", module_level=True)
 needed("waitress", "pip install '.[studio]'", module_level=True)
 
+from t0native.base.interrupts import Terminated  # noqa: E402
 from t0native.cli.main import main  # noqa: E402
 from t0native.studio.accounts import Accounts  # noqa: E402
 
@@ -67,6 +68,18 @@ def test_who_listens_everywhere_hears_what_others_need(tmp_path, capsys, monkeyp
         said[hosts] = capsys.readouterr().out
     assert "http://127.0.0.1:" in said[()] and "other machines are refused until --host-name says" in said[()]
     assert "http://192.0.2.7:" in said["192.0.2.7",] and "refused" not in said["192.0.2.7",]
+
+
+@pytest.mark.parametrize("ended", [KeyboardInterrupt(), Terminated(signal.SIGTERM)])
+def test_a_signal_before_the_server_runs_is_a_good_end_too(tmp_path, capsys, monkeypatch, ended):
+    import t0native.studio.server as serving
+
+    def run(sockets):
+        sockets[0].close()
+        raise ended
+
+    monkeypatch.setattr(serving.waitress, "create_server", lambda *args, sockets, **options: SimpleNamespace(run=lambda: run(sockets)))
+    assert main(["studio", "--data", str(tmp_path), "--port", "0"]) == 0 and capsys.readouterr().out.startswith("prompt studio: http://")
 
 
 @pytest.mark.parametrize("options, told", [
