@@ -1,14 +1,17 @@
 """Cells of many rows: what is held as numbers and rendered again, answered part by part, and gone on with after an interruption."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fakes import FakeModel, FakePrompt, rows_of, yes_no
 from million_rows import TEMPLATES
 
 import t0native as t0
+from t0native.base import partfile
 from t0native.evaluation import answering, answers, cellpart, journal, judging, rendered
 
 SMALL = {
@@ -105,6 +108,45 @@ def test_an_interrupted_cell_goes_on_in_its_middle(small, tmp_path, at):
     assert list((tmp_path / "run/examples").glob("*.part*")) == []
     same = files_of(tmp_path / "whole")
     assert {name for name, data in files_of(tmp_path / "run").items() if same[name] != data} <= {"times.json"}
+
+
+@pytest.mark.parametrize("where", ["append_line", "write_json"])
+@pytest.mark.parametrize("before", [True, False], ids=["before", "behind"])
+def test_an_interruption_while_answers_are_noted_tells_none_twice(small, tmp_path, monkeypatch, where, before):
+    small()
+    t0.evaluate(Speaker(), tasks()[:1], out=tmp_path / "whole", progress=False)
+    write, calls = getattr(partfile, where), []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) != 5:
+            return write(*arguments)
+        if where == "append_line" and before:
+            arguments[0].write(arguments[1][:3].encode())  # a part of a line
+        elif not before:
+            write(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(partfile, where, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        t0.evaluate(Speaker(), tasks()[:1], out=tmp_path / "run", progress=False)
+    kept = [json.loads(about.read_text()) for about in (tmp_path / "run/examples").glob("*.part.json")]
+    assert len(calls) >= 5 and sum(about["rows"] for about in kept) > 0
+    t0.evaluate(Speaker(), tasks()[:1], out=tmp_path / "run", progress=False)
+    same = files_of(tmp_path / "whole")
+    assert {name for name, data in files_of(tmp_path / "run").items() if same[name] != data} <= {"times.json"}
+
+
+def test_rankings_without_scores_go_on_as_they_are(small, tmp_path):
+    class Bare(Speaker):
+        def rank(self, inputs, choices, **options):
+            return [SimpleNamespace(index=ranking.index, scores=None) for ranking in super().rank(inputs, choices, **options)]
+
+    small()
+    with pytest.raises(KeyboardInterrupt):
+        t0.evaluate(Bare(4), tasks()[:1], out=tmp_path, progress=False)
+    report = t0.evaluate(Bare(), tasks()[:1], out=tmp_path, progress=False)
+    assert [cell["n"] for cell in report.cells] == [19, 19]
 
 
 def test_a_damaged_part_is_begun_anew(small, tmp_path):

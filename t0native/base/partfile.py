@@ -77,8 +77,9 @@ class PartFile:
             self.remove()
 
     def write(self, lines, rows):
-        """Adds UTF-8 that ends in a line end, of so many whole rows."""
+        """Adds UTF-8 that ends in a line end, of so many whole rows. Interrupted, it has added all of them, or none: `rows` says which."""
         if lines:
+            self._file.truncate(self._bytes)  # what an interrupted call has left
             append_line(self._file, lines.decode().removesuffix("\n"))
         self.rows, self._bytes = self.rows + rows, self._bytes + len(lines)
         self._note()

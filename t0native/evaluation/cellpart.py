@@ -29,19 +29,20 @@ class CellPart:
 
     def __init__(self, path, key, check_place, anew=False):
         self._path, self._job, self._check_place, self._file = path, {"cell": key}, check_place, None
-        self._noted, self._noted_at = 0, time.monotonic()
+        self._noted_at = time.monotonic()
         if path.with_name(path.name + ".part").exists():
             self._open(anew)
 
     def read_into(self, work):
         """Adds to an answering.Work what was said of its first rows."""
-        if self._noted:
+        if self.noted:
             try:
                 self._read(work)
+                if work.done != self.noted:
+                    raise ValueError(self._path)
             except (KeyError, TypeError, ValueError):  # the disk lost what it had promised
                 work.begin()
                 self._open(anew=True)
-            self._noted = work.done
 
     def _read(self, work):
         records, n = map(json.loads, self._file.lines()), len(work.kept) if work.ranks else 0
@@ -56,21 +57,21 @@ class CellPart:
             work.add_texts([None if "dropped" in record else record["text"] for record in batch])
 
     def note(self, work, now=False):
-        """Adds what was said since. now: without waiting until it is worth it."""
-        if work.done == self._noted or not now and time.monotonic() - self._noted_at < EVERY:
+        """Adds what was said since. now: without waiting until it is worth it; what an interrupted call has added already is told anew."""
+        if not work.done or not now and (work.done == self.noted or time.monotonic() - self._noted_at < EVERY):
             return
         self._check_place()
         if self._file is None:
             self._open(anew=False)
         why = {index: (reason, detail) for index, reason, detail in work.dropped}
-        lines = [json_text(record, "keep") + "\n" for record in _records(work, self._noted, why)]
+        lines = [json_text(record, "keep") + "\n" for record in _records(work, self.noted, why)]
         self._file.write("".join(lines).encode(), len(lines))
-        self._noted, self._noted_at = self._noted + len(lines), time.monotonic()
+        self._noted_at = time.monotonic()
 
     @property
     def noted(self):
         """How many answers are kept."""
-        return self._noted
+        return 0 if self._file is None else self._file.rows
 
     def close(self):
         """What is noted stays, to be gone on from."""
@@ -88,7 +89,6 @@ class CellPart:
             self._file = PartFile(self._path, self._job, anew)
         except ConfigError:  # nothing tells what is there
             self._file = PartFile(self._path, self._job, True)
-        self._noted = self._file.rows
 
 
 def _batches(records, n):
@@ -102,7 +102,7 @@ def _batches(records, n):
 
 
 def _ranking(record):
-    numbers = {name: np.array(record[name]) for name in ("scores", "lengths") if name in record}
+    numbers = {name: np.array(record[name]) for name in ("scores", "lengths") if record.get(name) is not None}
     return SimpleNamespace(index=record["index"], **numbers)
 
 
