@@ -1,7 +1,9 @@
 """Tables as Excel, pandas and others write them: what divides their cells, in which encoding, under which first line; read right, or told."""
 
 import json
+import os
 import subprocess
+import threading
 
 import pytest
 from conftest import needed
@@ -255,3 +257,15 @@ def test_an_index_of_an_older_version_is_made_anew(tmp_path):
     place.write_bytes(place.read_bytes().replace(diskrows.MAGIC, b"T0ROWS3\n"))
     assert list(t0.open_rows(path)) == list(rows) == [json.loads('{"text": "Tea", "label": 1}')]
     assert place.read_bytes().startswith(diskrows.MAGIC)
+
+
+@pytest.mark.parametrize("delimiter", ",;\t", ids=["comma", "semicolon", "tab"])
+def test_a_pipe_is_read_once(delimiter, tmp_path):
+    path, lines = tmp_path / "rows.csv", [f"row {i}{delimiter}{i}" for i in range(20_000)]
+    os.mkfifo(path)
+    content = "\n".join([f"text{delimiter}label", *lines])
+    writer = threading.Thread(target=path.write_text, args=(content,), daemon=True)
+    writer.start()
+    found = t0.read_csv(path)
+    writer.join(10)
+    assert len(found) == len(lines) and found[0] == {"text": "row 0", "label": 0} and found[-1] == {"text": "row 19999", "label": 19999}

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import functools
 import itertools
+import os
 from typing import TYPE_CHECKING
 
 from t0native.base.errors import DataError
@@ -66,10 +67,11 @@ def read_csv_files(paths, delimiter=None, types=None, dataset=None, encoding="ut
 def look_through(paths, delimiter, types, dataset, take, encoding="utf-8", presumed=None):
     """(the Columns of a table that lies in several files, their converters, the Dialect of each file), decided by all cells and told.
     take: a function that is given each block of rows.  presumed: the delimiter that a name of the form says, where the ending does not."""
-    columns, dialects = None, [dialect_of(path, delimiter, encoding, presumed) for path in paths]
-    for path, dialect in zip(paths, dialects):
+    columns, openers = None, [_opener(path, encoding) for path in paths]
+    dialects = [dialect_of(path, delimiter, presumed, open_lines) for path, open_lines in zip(paths, openers)]
+    for path, dialect, open_lines in zip(paths, dialects, openers):
         with long_cells():
-            records = csv_records(path, lines_of(path, encoding), dialect)
+            records = csv_records(path, open_lines(), dialect)
             _, names = next(records)
             for rows, lines in blocks_of(records):
                 if columns is None:
@@ -85,13 +87,19 @@ def look_through(paths, delimiter, types, dataset, take, encoding="utf-8", presu
     return columns, columns.converters(decided), dialects
 
 
-def dialect_of(path, delimiter=None, encoding="utf-8", presumed=None):
-    """The Dialect of a file. delimiter: as `read_csv`'s. DataError, ConfigError and OSError as its."""
-    return find_dialect(functools.partial(_texts_of, path, encoding), presumed or presumed_delimiter(path), delimiter)
+def dialect_of(path, delimiter=None, presumed=None, open_lines=None):
+    """The Dialect of a file. delimiter: as `read_csv`'s.  open_lines: as _opener gives it. DataError, ConfigError and OSError as its."""
+    open_lines = open_lines or _opener(path)
+    return find_dialect(lambda: (text for _, text in open_lines()), presumed or presumed_delimiter(path), delimiter)
 
 
-def _texts_of(path, encoding):
-    return (text for _, text in lines_of(path, encoding))
+def _opener(path, encoding="utf-8"):
+    """A function that gives the (number, line)s of a file from the first on, whenever it is called; those of a pipe, which are there once
+    alone, stay in memory."""
+    if isinstance(path, (str, os.PathLike)) and os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        lines = list(lines_of(path, encoding))
+        return lambda: iter(lines)
+    return functools.partial(lines_of, path, encoding)
 
 
 def count_csv_rows(path):
