@@ -114,6 +114,23 @@ def test_texts_are_shown_in_a_line_each(run):
     assert run("-", *WORDS, stdin="texts.txt")[1].count('"label": ') == len(TEXTS)
 
 
+def test_a_long_text_is_no_file(run):
+    code, out, err = run(*WORDS, " ".join(TEXTS[:20]))
+    assert code == 0 and len(out.splitlines()) == 1, err
+    code, _, err = run(*WORDS[:4], "--prompts", "is it so? " * 50, TEXTS[0])
+    assert code == 2 and "no set of wordings" in err
+    code, _, err = run(*WORDS[:2], "--labels", "Anna or Ben " * 30, TEXTS[0])
+    assert code == 2 and "File name too long" not in err
+    code, _, err = run("--model", "model", "--labels", "Anna,Ben", "--dataset", "x", "--prompts", "is it so? " * 50, TEXTS[0])
+    assert code == 2 and "File name too long" not in err
+
+
+def test_a_file_of_labels_is_read_as_it_is_written_or_refused(run, place):
+    (place / "words.txt").write_bytes("très bon\nmauvais\n".encode("cp1252"))
+    code, _, err = run("--model", "model", "--labels", "words.txt", TEXTS[0])
+    assert code == 2 and "words.txt, line 1, byte 3" in err and "not UTF-8" in err
+
+
 def test_labels_of_every_form(run, place):
     (place / "labels.txt").write_text("Anna\n\nBen\nTom\n")
     (place / "labels.json").write_text('{"0": ["Anna", "Anne"], "1": "Ben", "2": "Tom"}')

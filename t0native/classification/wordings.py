@@ -11,6 +11,7 @@ Our own are short questions of the kinds on which T0 was trained, one half of th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,7 +111,7 @@ def read_wordings(prompts: Any, words: list[str], multi_label: bool) -> list[Wor
         named = _own(prompts, words, multi_label)
     elif isinstance(prompts, str) and "{{" in prompts:
         named = {"wording": Prompt("wording", prompts)}
-    elif isinstance(prompts, str) and not Path(prompts).exists() and "/" not in prompts.replace("yes/no", "") and "." not in prompts:
+    elif isinstance(prompts, str) and not os.path.exists(prompts) and "/" not in prompts.replace("yes/no", "") and "." not in prompts:
         raise ConfigError(
             f"prompts {shown(prompts)}: no set of wordings; {suggest(prompts, SETS)} (or a template with {{{{ text }}}}, or a file)"
         )

@@ -6,6 +6,7 @@
 A row's answer is a line with label, probability, margin and abstained, in the order of the rows. Calibration "batch" takes the first
 rows."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -95,12 +96,12 @@ def _run_classify(args):
 
 def _labels_of(text):
     """What Classifier takes as labels."""
-    path = Path(text)
-    if "," not in text and path.is_file():
-        content = path.read_bytes()
-        if path.suffix.lower() == ".json":
-            return _whole_numbers(parse_json(text, content))
-        return [line.strip() for line in content.decode("utf-8-sig", "replace").splitlines() if line.strip()]
+    from t0native.data.lines import lines_of
+
+    if "," not in text and os.path.isfile(text):
+        if Path(text).suffix.lower() == ".json":
+            return _whole_numbers(parse_json(text, Path(text).read_bytes()))
+        return [line.strip() for _, line in lines_of(text) if line.strip()]
     if text.lstrip()[:1] in ("{", "["):
         return _whole_numbers(parse_json("--labels", text.encode("utf-8", "surrogatepass")))
     parts = [part.strip() for part in text.split(",")]
@@ -128,7 +129,7 @@ def _prompts_of(given, dataset):
 
     if given is None and dataset is None:
         return None
-    if given is None or (len(given) == 1 and "{{" not in given[0] and Path(given[0]).exists()):
+    if given is None or (len(given) == 1 and "{{" not in given[0] and os.path.exists(given[0])):
         return choose_prompts(given and given[0], dataset)
     if len(given) == 1:
         return given[0]
@@ -146,7 +147,7 @@ def _file_of(texts):
         return None
     (text,) = texts
     named = Path(text).suffix.lower() in (*ROW_ENDINGS, ".txt", ".text", ".gz") and " " not in text
-    return text if text == "-" or named or (len(text) < 4096 and Path(text).exists()) else None
+    return text if text == "-" or named or os.path.exists(text) else None
 
 
 def _print_texts(args, make):

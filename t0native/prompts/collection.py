@@ -6,6 +6,7 @@ Opening a folder only lists it; a file (promptfile.py) is read when its prompts 
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -189,10 +190,10 @@ class PromptCollection(Mapping[Any, PromptSet]):
         """
         folder = Path(folder)
         what = what_is(folder)
-        if folder.is_file() and what in (None, "a file of prompts"):
+        if os.path.isfile(folder) and what in (None, "a file of prompts"):
             return cls(_key_of_file(folder, quiet), folder, quiet=quiet)
-        if not folder.is_dir():
-            wrong = f"{what}, which holds no prompts; {PROMPTS}" if folder.is_file() else "no such folder of prompts"
+        if not os.path.isdir(folder):
+            wrong = f"{what}, which holds no prompts; {PROMPTS}" if os.path.isfile(folder) else "no such folder of prompts"
             raise DataError(f"{printable(str(folder))}: {wrong}")
         files = find_files(folder)
         if not files and (folder / FILE).is_file():
@@ -288,7 +289,7 @@ def choose_prompts(where, dataset=None, named="prompts=FILE", quiet=False):
                 + (f"; did you mean {shown(near)}?" if near else "")
             )
         return collection[dataset]
-    if not Path(where).exists():
+    if not os.path.exists(where):
         raise DataError(f"{printable(str(where))}: no such file or folder of prompts; {PROMPTS}")
     collection = load_prompts(where, quiet)
     names = list(map(dataset_name, collection))
