@@ -184,3 +184,21 @@ def test_what_is_sound_stays_as_it_is(text, tmp_path):
     path.write_text(HEAD + text + "    answer_choices: {{ a }}\n")
     with pytest.raises(t0.FormatError, match=r"answer_choices: '\{\{ a \}\}'"):
         t0.PromptSet.read(path)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '"\\e[31mred":\n    text of mine # {{ text }}',
+        "x\u202ey: {{ text }} no? ||| z\n    more: {{ text }}",
+        f"{'long' * 900}: {{{{ a }}}} b\n    c: d",
+    ],
+    ids=["escape", "right to left", "long"],
+)
+def test_a_name_of_an_entry_is_shown_safely(tmp_path, entry):
+    path = tmp_path / "templates.yaml"
+    path.write_text(f"dataset: mine\ntemplates:\n  {entry}\n", encoding="utf-8")
+    with pytest.raises(t0.FormatError) as error:
+        t0.PromptSet.read(path)
+    said = str(error.value).removeprefix(str(path))
+    assert said.isprintable() and len(said) < 400 and "in YAML" in said

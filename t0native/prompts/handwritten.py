@@ -13,7 +13,7 @@ import re
 
 import yaml
 
-from t0native.base.showing import printable
+from t0native.base.showing import named, printable
 from t0native.base.yamltext import SafeLoader
 
 __all__ = ["cut_by_a_comment", "quoted_line", "what_was_meant"]
@@ -75,19 +75,21 @@ def cut_by_a_comment(lines, key, value):
     if not re.match(r"\s+#", rest) or not re.search(r"\|\|\||\{\{|\}\}|\{%", rest):
         return None
     if line != key.start_mark.line:
-        return line + 1, f"# begins a comment in YAML, and cuts the text of {key.value} off; {_BLOCK.format(key.value)}"
+        return line + 1, f"# begins a comment in YAML, and cuts the text of {named(key.value)} off; {_block(key.value)}"
     text = whole[key.end_mark.column :].lstrip(" :")
     return line + 1, f"# begins a comment in YAML, and cuts the text off; {_or_block(key.value, text)}"
 
 
 # ---- inside ---------------------------------------------------------------------------------------------------------
 
-_BLOCK = "write {}: |- and the text in the lines below it, indented"
+
+def _block(key):
+    return f"write {named(key)}: |- and the text in the lines below it, indented"
 
 
 def _or_block(key, text):
     line = quoted_line(key, text)
-    return f"in quotation marks it is text: {printable(line)}" if len(line) <= LONGEST else _BLOCK.format(key)
+    return f"in quotation marks it is text: {printable(line)}" if len(line) <= LONGEST else _block(key)
 
 
 def _is_text(lines, number, last, match):
@@ -115,7 +117,7 @@ def _quote(lines, number, match):
     elif text[:1] in ("'", '"') and text.count(text[0]) == 1 and not _goes_on(lines, number, indent):
         text, why = text[1:], "the quotation mark at its beginning is not closed"
     if _goes_on(lines, number, indent):
-        return f"{why} in YAML; {_BLOCK.format(key)}"
+        return f"{why} in YAML; {_block(key)}"
     if key not in _FIELD.pattern:
         line = f"{key}: {{{quoted_line('jinja', text)}}}"
         return f"{why} in YAML; in quotation marks it is text: {shown_line(line)}"
