@@ -202,3 +202,20 @@ def test_a_name_of_an_entry_is_shown_safely(tmp_path, entry):
         t0.PromptSet.read(path)
     said = str(error.value).removeprefix(str(path))
     assert said.isprintable() and len(said) < 400 and "in YAML" in said
+
+
+def test_each_entry_of_a_file_is_one_prompt(tmp_path):
+    path = tmp_path / "templates.yaml"
+    path.write_text("dataset: mine\ntemplates:\n  1: a ||| b\n  yes: c ||| d\n  x: &x {jinja: e ||| f}\n  y: *x\n")
+    assert {name: prompt.jinja for name, prompt in t0.PromptSet.read(path).items()} == {
+        "1": "a ||| b", "yes": "c ||| d", "x": "e ||| f", "y": "e ||| f",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_comment_that_cuts_a_text_is_found_in_every_encoding(tmp_path, encoding):
+    path = tmp_path / "templates.yaml"
+    content = "dataset: mine\ntemplates:\n  mood:\n    jinja: Good? # {{ text }}\n"
+    path.write_bytes((("\ufeff" if encoding == "utf-16-be" else "") + content).encode(encoding))
+    with pytest.raises(t0.FormatError, match="line 4: # begins a comment in YAML"):
+        t0.PromptSet.read(path)

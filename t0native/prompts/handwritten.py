@@ -16,7 +16,7 @@ import yaml
 from t0native.base.showing import named, printable
 from t0native.base.yamltext import SafeLoader
 
-__all__ = ["cut_by_a_comment", "quoted_line", "what_was_meant"]
+__all__ = ["cut_by_a_comment", "lines_of_yaml", "quoted_line", "what_was_meant"]
 
 LOOKED_BACK, LONGEST, MOST = 12, 160, 4_000  # lines; characters of a line that is written out, and of one whose key may be any
 _FIELD = re.compile(r"(\s*(?:- +)?)(name|jinja|answer_choices|reference)[ ]*:(?=\s|$)[ ]*(.*)")
@@ -36,7 +36,7 @@ def what_was_meant(content, error):
     ... except yaml.YAMLError as error: print(what_was_meant(b"jinja: {{ text }}, really? ||| {{ label }}", error)[1])
     { begins a mapping in YAML; in quotation marks it is text: jinja: '{{ text }}, really? ||| {{ label }}'
     """
-    mark, lines = getattr(error, "problem_mark", None), content.decode("utf-8", "replace").splitlines()
+    mark, lines = getattr(error, "problem_mark", None), lines_of_yaml(content)
     if mark is None or not lines:
         return None
     last = min(mark.line, len(lines) - 1)
@@ -48,6 +48,11 @@ def what_was_meant(content, error):
         if match and not _is_text(lines, number, last, match):
             return number + 1, _quote(lines, number, match)
     return _other_column(lines, last)
+
+
+def lines_of_yaml(content):
+    """The lines of a file's bytes, as YAML counts them: UTF-8, or UTF-16 behind its mark."""
+    return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace").splitlines()
 
 
 def quoted_line(key, value):

@@ -24,7 +24,7 @@ from t0native.base.errors import DataError, FormatError, nearest
 from t0native.base.showing import named, printable, shown
 from t0native.base.yamltext import MAX_BYTES, SafeLoader, load_document, problem_of
 from t0native.data.lines import text_lines
-from t0native.prompts.handwritten import cut_by_a_comment, quoted_line, what_was_meant
+from t0native.prompts.handwritten import cut_by_a_comment, lines_of_yaml, quoted_line, what_was_meant
 from t0native.prompts.prompt import PromptMetadata, prompt_as_written
 
 __all__ = ["FILE", "FORM", "LANGUAGES", "METRICS", "MetadataTag", "PromptLoader", "Remarks", "TemplateTag", "read_file", "warn_once"]
@@ -84,7 +84,7 @@ class PromptLoader(SafeLoader):
     def __init__(self, stream, name="", quiet=False, remarks=None):
         super().__init__(stream)
         self.name, self.quiet, self.remarks = name, quiet, Remarks() if remarks is None else remarks
-        self.lines = stream.decode("utf-8", "replace").splitlines()
+        self.lines = lines_of_yaml(stream)
 
     def get_single_node(self):
         root = super().get_single_node()
@@ -97,7 +97,7 @@ class PromptLoader(SafeLoader):
             if isinstance(templates, yaml.MappingNode):
                 self._drop_repeated(templates)
                 if self.lenient:
-                    templates.value = [(entry, self._complete(entry, value)) for entry, value in templates.value]
+                    templates.value = [(_key_as_text(entry), self._complete(entry, value)) for entry, value in templates.value]
         return root
 
     def warn(self, kind, value, place, near=None):
@@ -124,7 +124,8 @@ class PromptLoader(SafeLoader):
             entry = yaml.MappingNode(_MAP, [(_text("jinja", entry), entry)], entry.start_mark, entry.end_mark)
         if not isinstance(entry, yaml.MappingNode):
             return entry
-        entry.value = [(name, self._as_text(key, name, value)) for name, value in entry.value]
+        pairs = [(name, self._as_text(key, name, value)) for name, value in entry.value]
+        entry = yaml.MappingNode(entry.tag, pairs, entry.start_mark, entry.end_mark)  # an alias of it stands under another key
         fields = {name.value: value for name, value in entry.value if isinstance(name, yaml.ScalarNode)}
         if entry.tag == _MAP:
             entry.tag = TemplateTag.name
@@ -177,6 +178,11 @@ def _refuse_glued(name, entry):
     glued = re.match(r"(name|jinja|answer_choices|reference|id|metadata):(?=\S)", entry.value)
     if glued:
         raise FormatError(f"{name}: line {entry.start_mark.line + 1}: a space is missing behind {glued[0]} YAML reads one text otherwise")
+
+
+def _key_as_text(key):
+    """A key that YAML takes for a number or a truth value as the text it is: as a value, 1 is true."""
+    return _text(key.value, key) if isinstance(key, yaml.ScalarNode) and key.tag in _NOT_QUOTED else key
 
 
 def _text(value, node):
