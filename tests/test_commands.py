@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from test_cli import RECIPE, TEMPLATES
@@ -17,6 +18,8 @@ from test_cli import RECIPE, TEMPLATES
 import t0native as t0
 from t0native.cli.main import main, make_parser
 from t0native.cli.parsing import subparsers_of
+from t0native.cli.rowfiles import AnswerFile
+from t0native.data.rowstream import stream_rows
 
 GOLDEN = Path(__file__).parent / "golden/wrong_commands.txt"  # T0NATIVE_WRITE_GOLDEN=1 writes its answers anew: look at what changed
 ROWS = [{"text": f"Anna drinks {drink}", "label": i % 2} for i, drink in enumerate(["tea", "milk", "juice", "water"] * 3)]
@@ -555,3 +558,20 @@ def test_scripts_of_shells_know_every_verb_and_option(run, tmp_path, shell):
         assert (
             subprocess.run([shell, "-n" if shell != "fish" else "--no-execute", tmp_path / "script"], capture_output=True).returncode == 0
         )
+
+
+def test_a_part_belongs_to_its_rows_all_of_them(tmp_path):
+    """To each shard of a folder, and to the form that they are read in."""
+    common = ("out", "to", "limit", "types", "model", "revision", "dtype", "tokenizer", "add_eos_to_inputs")
+
+    def job(path, form=None):
+        args = SimpleNamespace(**dict.fromkeys(common), json=False, keep="none", form=form)
+        args.model = "model"
+        return AnswerFile(args, stream_rows(path, form=form), 1, None, None, ["row"], "row")._job({}, "jsonl")
+
+    for i in range(2):
+        (tmp_path / f"train-0000{i}-of-00002.csv").write_text(f"text\na\tb{i}\n")
+    first, table = job(tmp_path), tmp_path / "train-00000-of-00002.csv"
+    assert job(tmp_path) == first and job(table) != first
+    (tmp_path / "train-00001-of-00002.csv").write_text("text\nanother\n")
+    assert job(tmp_path) != first and job(table) == job(table) != job(table, "text")

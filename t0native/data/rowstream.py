@@ -38,7 +38,10 @@ COUNTED = 1 << 30  # bytes of a file whose lines are counted before: a second's 
 
 
 class RowStream:
-    """Rows to go through once or again: iterate.  name: of the file.  total: how many rows there are, where that is known before."""
+    """Rows to go through once or again: iterate.  name: of the file, or the first of them.  total: how many rows there are, where that is
+    known before.  files: all that are read; none of standard input."""
+
+    files = ()
 
     def __init__(self, name, total, start):
         self.name, self.total, self._start = name, total, start
@@ -66,7 +69,9 @@ def stream_rows(path, dataset=None, types=None, form=None):
         raise DataError(f"{path}: files of one table must be of one kind, these are {', '.join(sorted({ending, *endings}))}")
     for file in files:
         open(file, "rb").close()  # an OSError that names it
-    return _stream_files(files, ending, dataset, types)
+    stream = _stream_files(files, ending, dataset, types)
+    stream.files = tuple(files)
+    return stream
 
 
 def _ending(file):
