@@ -140,8 +140,9 @@ def test_an_interruption_while_answers_are_noted_tells_none_twice(small, tmp_pat
 def test_rankings_without_scores_go_on_as_they_are(small, tmp_path):
     class Bare(Speaker):
         def rank(self, inputs, choices, **options):
-            return [SimpleNamespace(index=ranking.index, scores=None) for ranking in super().rank(inputs, choices, **options)]
+            return [SimpleNamespace(index=ranking.index, scores=None, lengths=None) for ranking in super().rank(inputs, choices, **options)]
 
+    assert [cell["n"] for cell in t0.evaluate(Bare(), tasks()[:1], progress=False).cells] == [19, 19]
     small()
     with pytest.raises(KeyboardInterrupt):
         t0.evaluate(Bare(4), tasks()[:1], out=tmp_path, progress=False)

@@ -213,7 +213,7 @@ class _PerToken:
         if self._right is None:
             return
         ranking = next(self._said)
-        if not (hasattr(ranking, "lengths") and hasattr(ranking, "scores")):
+        if getattr(ranking, "lengths", None) is None or getattr(ranking, "scores", None) is None:
             self._right = None
             return
         best = int(np.argmax(np.asarray(ranking.scores) / ranking.lengths))
