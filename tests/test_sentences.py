@@ -63,6 +63,13 @@ def test_vectors_are_those_of_the_modules(tmp_path, bias, at):
     assert model.encode([], pooling="sentence").shape == (0, 9)
 
 
+def test_lower_case_is_refused(tmp_path):
+    write(tmp_path)
+    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 4, "do_lower_case": true}')
+    with pytest.raises(t0.FormatError, match="do_lower_case True: texts are read as they stand; only false is read"):
+        t0.Model.from_pretrained(tmp_path)
+
+
 @pytest.mark.parity
 def test_vectors_are_those_of_torch(tmp_path):
     """The modules' own arithmetic, in torch, over transformers' encoder in one padded and masked batch."""
