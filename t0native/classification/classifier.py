@@ -315,9 +315,9 @@ def _asked_of(engine):
     wordings = [(wording.name, wording.prompt.jinja) for wording in engine.wordings]
     settings = engine.settings
     return [
-        list(zip(engine.labels.names, engine.labels.words)),
+        list(zip(engine.labels.names, engine.labels.words, engine.labels.shown)),
         wordings,
-        settings.multi_label,
+        tuple(settings.yes_no) if settings.multi_label else None,
         settings.length_normalize,
         settings.combine,
     ]
