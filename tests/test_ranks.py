@@ -19,10 +19,11 @@ from conftest import lacking, needed
 
 import t0native as t0
 from t0native import _core
+from t0native.base.interrupts import Interrupts, Terminated
 from t0native.evaluation import answering
 from t0native.training.lots import LotSums, add_tree, cut_lots, lots_of_rank
 from t0native.training.lottrainer import LotTrainer
-from t0native.training.ranks import ALONE, Alone, _SharedRows, settle_lots, share_out
+from t0native.training.ranks import ALONE, Alone, Ranks, _SharedRows, settle_lots, share_out
 from t0native.training.settings import Settings
 from t0native.training.trainer import Trainer
 
@@ -281,6 +282,22 @@ def test_ranks_whose_clocks_differ_ask_about_the_same_rows(monkeypatch):
     monkeypatch.setattr(answering, "LEAST", 2)
     monkeypatch.setattr(answering, "time", SimpleNamespace(monotonic=lambda: clock() * (1 + getattr(clocks, "pace", 0))))
     assert in_threads(begin, 2) == [(1.0, 100, 0)] * 2
+
+
+def test_a_signal_that_comes_while_ranks_meet_is_not_lost():
+    interrupts = Interrupts()
+
+    def most(number):
+        answers.append(number)
+        if len(answers) == 1:
+            interrupts.pending = signal.SIGTERM  # as its handler does, behind what this rank has told
+        return max(answers)
+
+    answers, ranks = [], SimpleNamespace(most=most)
+    Ranks.meet(ranks, interrupts)
+    with pytest.raises(Terminated):
+        Ranks.meet(ranks, interrupts)
+    assert answers == [0, signal.SIGTERM]
 
 
 # ---- several processes -------------------------------------------------------------------------------------------------

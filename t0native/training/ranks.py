@@ -162,10 +162,11 @@ class Ranks:
         return result
 
     def meet(self, interrupts):
-        """A signal that any rank has kept is raised in all."""
+        """A signal that any rank has kept is raised in all. One that comes while they meet is kept until they meet again."""
         number = self.most(interrupts.pending or 0)
-        interrupts.keep(number or None)
-        interrupts.check()
+        if number:
+            interrupts.keep(number)
+            interrupts.check()
 
     def share_rows(self, model):
         """The model, whose `rank` and `generate` each rank does for some of the rows."""
