@@ -131,6 +131,10 @@ def test_shares_refuse_what_is_no_part_of_the_batch():
         core.apply(0.1, 1, norms=[1.0, 2.0])
     with pytest.raises(ValueError, match="elsewhere: there is no tensor 'x'"):
         _core.Trainer(model.core, elsewhere=["x"])
+    with pytest.raises(ValueError, match="freeze: there is no tensor 3"):
+        _core.Trainer(model.core, freeze=[3])
+    with pytest.raises(TypeError, match="freeze: must be a sequence of names of tensors"):
+        _core.Trainer(model.core, freeze=5)
     with pytest.raises(t0.NumericError, match="step 3: the loss is not finite; all weights are finite, but too large for this batch"):
         core.check_loss(float("inf"), 3)
 
