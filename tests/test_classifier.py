@@ -9,6 +9,7 @@ import pytest
 import t0native as t0
 from t0native.classification.combining import combine, log_normalize
 from t0native.classification.labels import read_labels
+from t0native.classification.tuning import Isotonic
 from t0native.classification.wordings import SETS, read_wordings
 
 ASK = "{{ text }} Who keeps the dog?"
@@ -411,3 +412,37 @@ def test_labels_are_found_by_what_they_are():
     labels = read_labels({np.int64(1): "good", np.int64(0): "bad"})
     assert labels.names == (0, 1) and labels.array.dtype.kind == "i" and labels.find("y", np.int64(1)) == 1
     assert read_labels(np.array(["b", "a"])).names == ("a", "b")
+
+
+@pytest.mark.parametrize("change", [{"labels": {"Anna": ["Anne", "Anna"], "Ben": "Ben"}}, {"yes_no": ("No", "Yes"), "multi_label": True}])
+def test_what_was_learned_belongs_to_the_words_that_were_asked(model, change):
+    c = t0.Classifier(model, {"Anna": ["Anna", "Anne"], "Ben": "Ben"}, "{{ text }} {{ label }}?", multi_label="yes_no" in change)
+    rows = [{"text": text, "label": "Anna"} for text in TEXTS]
+    c.calibrate(rows)
+    c.predict(rows)
+    c.set_params(**change)
+    with pytest.raises(t0.ConfigError, match="labels, prompts or how they are asked have changed since fit or calibrate: call it again"):
+        c.predict(rows)
+
+
+def test_an_error_of_several_labels_names_the_text(model):
+    c = t0.Classifier(model, ["tea", "milk", "wine"], "{{ text | replace('x', '') }}{{ label[:2 if text == 'x' else 9] | replace('mi', '') }}",
+                      multi_label=True)  # fmt: skip
+    with pytest.raises(t0.DataError, match="^text 1: prompt 'wording': it gives an empty input"):
+        c.predict(["tea?", "x"])
+
+
+def test_lists_of_labels_that_a_tuner_gives_nothing_have_the_same():
+    words = ["a", "b", "c"]
+    c = t0.Classifier(Table({"x": dict.fromkeys(words, 0.0)}), words, "{{ text }}")
+    engine, fitted = c._ready()
+    none, some = (np.array([0.0, 1.0]), np.array([0.0, 0.0])), (np.array([0.0, 1.0]), np.array([0.5, 1.0]))
+    fitted = fitted._replace(tuner=Isotonic((none, none, some), False))
+    scores = np.array([[[0.0, 0.0, -np.inf]], [[0.0, -np.inf, 0.0]]])
+    assert engine.probabilities(scores, fitted).tolist() == [[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
+
+
+def test_a_report_counts_a_label_of_one_half_as_given():
+    c = t0.Classifier(Table({"x": {"Yes": 0.0, "No": 0.0}}), ["a", "b"], "{{ text }} {{ label }}", multi_label=True)
+    assert c.predict(["x"]).tolist() == [[1, 1]] and c.score(["x"], [["a", "b"]]) == 1.0
+    assert c.report(["x"], [["a", "b"]]).statistics()[0]["accuracy"] == 1.0

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import t0native as t0
+from t0native.base.partfile import PartFile
 from t0native.cli.main import main
 
 ASK = "{{ text }} Who keeps the dog?"
@@ -139,6 +140,7 @@ def test_labels_of_every_form(run, place):
         ("a=Anna, b=Ben,c=Tom", list("abc")),
         ("0=Anna,1=Ben,2=Tom", [0, 1, 2]),
         ("labels.json", [0, 1, 2]),
+        ("007=Anna,08=Ben,10=Tom", ["007", "08", "10"]),  # codes, not numbers
     ):
         code, out, _ = run("rows.jsonl", *WORDS[:2], "--labels", labels, *WORDS[4:], "--keep", "none")
         assert code == 0 and [line["label"] for line in lines_of(out)] == [names[PEOPLE.index(row["who"])] for row in ROWS]
@@ -201,3 +203,16 @@ def test_it_goes_on_after_a_kill_to_the_same_bytes(place):
     whole = subprocess.run([*command, "--out", "whole.jsonl", "--threads", "1"], cwd=place, env=environment, capture_output=True)
     assert whole.returncode == 0 and (place / "killed.jsonl").read_bytes() == (place / "whole.jsonl").read_bytes()
     assert np.array_equal([line["id"] for line in lines_of((place / "killed.jsonl").read_text())], np.arange(3000))
+
+
+def test_it_does_not_go_on_with_other_words_in_the_question(run, monkeypatch):
+    """The first word of a label stands in the question: another first one is another command."""
+    one, other = '{"a": ["Anna", "Anne"], "b": ["Ben"]}', '{"a": ["Anne", "Anna"], "b": ["Ben"]}'
+    command = ["rows.jsonl", *WORDS[:2], "--prompts", "{{ text }} {{ answer_choices | join(' or ') }}?", "--out", "words.jsonl", "--labels"]
+    with monkeypatch.context() as patched:
+        patched.setattr(PartFile, "finish", lambda self: (_ for _ in ()).throw(OSError("no room")))
+        assert run(*command, one)[0] == 2
+    code, _, err = run(*command, other)
+    assert code == 2 and "is a part of another command's results (labels differ" in err
+    code, _, err = run(*command, one)
+    assert code == 0 and f"{len(ROWS)} answers are there; going on" in err

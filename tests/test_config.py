@@ -216,6 +216,10 @@ def test_sizes_and_their_limits_are_told():
             {"feed_forward_proj": "\ud800"},
             "feed_forward_proj '\\ud800': must be 'relu', 'gelu', 'gelu_new' or 'silu', or one of these behind 'gated-', as 'gated-gelu'",
         ),
+        (
+            {"feed_forward_proj": "relu\0"},
+            "feed_forward_proj 'relu\\x00': must be 'relu', 'gelu', 'gelu_new' or 'silu', or one of these behind 'gated-', as 'gated-gelu'",
+        ),
         ({"d_ff": 2**31}, "d_ff 2147483648: must be a whole number from 1 to 16777216"),
         ({"d_ff": 10**5000}, "d_ff of thousands of digits: must be a whole number from 1 to 16777216"),
         (

@@ -7,8 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,9 +19,11 @@ from conftest import lacking, needed
 
 import t0native as t0
 from t0native import _core
+from t0native.base.interrupts import Interrupts, Terminated
+from t0native.evaluation import answering
 from t0native.training.lots import LotSums, add_tree, cut_lots, lots_of_rank
 from t0native.training.lottrainer import LotTrainer
-from t0native.training.ranks import ALONE, Alone, settle_lots, share_out
+from t0native.training.ranks import ALONE, Alone, Ranks, _SharedRows, settle_lots, share_out
 from t0native.training.settings import Settings
 from t0native.training.trainer import Trainer
 
@@ -126,6 +131,10 @@ def test_shares_refuse_what_is_no_part_of_the_batch():
         core.apply(0.1, 1, norms=[1.0, 2.0])
     with pytest.raises(ValueError, match="elsewhere: there is no tensor 'x'"):
         _core.Trainer(model.core, elsewhere=["x"])
+    with pytest.raises(ValueError, match="freeze: there is no tensor 3"):
+        _core.Trainer(model.core, freeze=[3])
+    with pytest.raises(TypeError, match="freeze: must be a sequence of names of tensors"):
+        _core.Trainer(model.core, freeze=5)
     with pytest.raises(t0.NumericError, match="step 3: the loss is not finite; all weights are finite, but too large for this batch"):
         core.check_loss(float("inf"), 3)
 
@@ -212,6 +221,87 @@ def test_lots_of_a_run_that_says_nothing():
 
 def t0_settings(**keywords):
     return Settings(steps=1, out="run", **keywords)
+
+
+# ---- rows that are shared out -------------------------------------------------------------------------------------------
+
+
+class Threads:
+    """Ranks in one process, each on a thread."""
+
+    def __init__(self, rank, barrier, values):
+        self.size, self.rank, self._barrier, self._values = len(values), rank, barrier, values
+
+    def all(self, value):
+        self._values[self.rank] = value
+        self._barrier.wait(timeout=20)
+        found = list(self._values)
+        self._barrier.wait(timeout=20)
+        return found
+
+    def tell(self, value):
+        return self.all(value)[0]
+
+
+class Fallible:
+    """Gives the first choice, or the second of rows of even length, and refuses those with bad in them."""
+
+    def rank(self, inputs, choices, **options):
+        bad = next((source for source in inputs if "bad" in source), None)
+        if bad is not None:
+            raise t0.DataError(f"{bad} is refused")
+        return [SimpleNamespace(index=int(len(source) % 2 == 0)) for source in inputs]
+
+
+def in_threads(work, size):
+    """[work(rank's Threads)] of so many ranks."""
+    barrier, values = threading.Barrier(size), [None] * size
+    with ThreadPoolExecutor(size) as pool:
+        return list(pool.map(lambda rank: work(Threads(rank, barrier, values)), range(size)))
+
+
+def outcome(model, texts):
+    """(share of the rows whose answer is that of Fallible, rows, dropped rows)"""
+    rows = [{"text": text, "label": "ab"[len(text) % 2 == 0]} for text in texts]
+    (cell,) = t0.evaluate(model, t0.Task("few", rows, [t0.Prompt("p", "{{ text }} ||| {{ label }}", "a ||| b")]), progress=False).cells
+    return cell["value"], cell["n"], cell["dropped"]
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_row_that_one_rank_cannot_answer_is_left_out_in_all(size):
+    texts = ["bad" if i in (3, 11) else "x" * (i % 7 + 1) for i in range(30)]
+    assert outcome(Fallible(), texts) == (1.0, 28, 2)
+    assert in_threads(lambda ranks: outcome(_SharedRows(Fallible(), ranks), texts), size) == [(1.0, 28, 2)] * size
+
+
+def test_ranks_whose_clocks_differ_ask_about_the_same_rows(monkeypatch):
+    """One rank finds that a part took long, the other that it took no time."""
+    texts, clock, clocks = ["x" * (i % 7 + 1 + 7 * (i % 3)) for i in range(100)], time.monotonic, threading.local()
+
+    def begin(ranks):
+        clocks.pace = 1_000_000 * ranks.rank
+        return outcome(_SharedRows(Fallible(), ranks), texts)
+
+    monkeypatch.setattr(answering, "FIRST", 8)
+    monkeypatch.setattr(answering, "LEAST", 2)
+    monkeypatch.setattr(answering, "time", SimpleNamespace(monotonic=lambda: clock() * (1 + getattr(clocks, "pace", 0))))
+    assert in_threads(begin, 2) == [(1.0, 100, 0)] * 2
+
+
+def test_a_signal_that_comes_while_ranks_meet_is_not_lost():
+    interrupts = Interrupts()
+
+    def most(number):
+        answers.append(number)
+        if len(answers) == 1:
+            interrupts.pending = signal.SIGTERM  # as its handler does, behind what this rank has told
+        return max(answers)
+
+    answers, ranks = [], SimpleNamespace(most=most)
+    Ranks.meet(ranks, interrupts)
+    with pytest.raises(Terminated):
+        Ranks.meet(ranks, interrupts)
+    assert answers == [0, signal.SIGTERM]
 
 
 # ---- several processes -------------------------------------------------------------------------------------------------

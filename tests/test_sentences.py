@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import t0native as t0
+from t0native.checkpoints.checkpoint import open_checkpoint
+from t0native.checkpoints.conversion import convert
 from t0native.checkpoints.safetensorfiles import header_of
 from t0native.checkpoints.sentences import Dense, Sentence, read_sentence
 
@@ -63,6 +65,13 @@ def test_vectors_are_those_of_the_modules(tmp_path, bias, at):
     assert model.encode([], pooling="sentence").shape == (0, 9)
 
 
+def test_lower_case_is_refused(tmp_path):
+    write(tmp_path)
+    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 4, "do_lower_case": true}')
+    with pytest.raises(t0.FormatError, match="do_lower_case True: texts are read as they stand; only false is read"):
+        t0.Model.from_pretrained(tmp_path)
+
+
 @pytest.mark.parity
 def test_vectors_are_those_of_torch(tmp_path):
     """The modules' own arithmetic, in torch, over transformers' encoder in one padded and masked batch."""
@@ -94,6 +103,9 @@ def test_saved_and_read_again(tmp_path):
         again = t0.Model.from_pretrained(tmp_path / dtype, dtype)
         vectors = [each.encode(ROWS, pooling="sentence", truncate=True) for each in (same, again)]
         assert (vectors[0] == vectors[1]).all()
+        convert(open_checkpoint(tmp_path / "one"), tmp_path / f"{dtype}-converted", dtype)
+        converted = t0.Model.from_pretrained(tmp_path / f"{dtype}-converted", dtype)
+        assert (converted.encode(ROWS, pooling="sentence", truncate=True) == vectors[0]).all()
     modules = json.loads((tmp_path / "int8/modules.json").read_text())
     assert [module["type"] for module in modules] == [f"sentence_transformers.models.{kind}" for kind in KINDS]
 

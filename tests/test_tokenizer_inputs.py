@@ -156,7 +156,7 @@ def test_many_small_arrow_arrays_take_linear_time(tok):
         return time.process_time() - began
 
     seconds(100)
-    assert seconds(8000) < 40 * seconds(1000)
+    assert seconds(8000) < 40 * max(0.02, seconds(1000))
 
 
 def test_arrays_from_the_fuzz():

@@ -181,9 +181,11 @@ static bool config_projection(PyObject *value, t0_config *out) {
         PyErr_Format(PyExc_TypeError, "configuration: feed_forward_proj %.100R: must be text", value);
         return false;
     }
-    const char *text = PyUnicode_AsUTF8(value);
+    Py_ssize_t size = 0;
+    const char *text = PyUnicode_AsUTF8AndSize(value, &size);
     if (!text && !PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) return false;
     PyErr_Clear(); /* a lone surrogate: no name */
+    if (text && strlen(text) != (size_t)size) text = NULL; /* nor is one with a NUL in it */
     out->gated = text && strncmp(text, GATED, strlen(GATED)) == 0;
     for (size_t i = 0; text && i < sizeof PROJECTIONS / sizeof *PROJECTIONS; i++)
         if (strcmp(text + (out->gated ? strlen(GATED) : 0), PROJECTIONS[i].name) == 0) {
@@ -286,17 +288,19 @@ bool t0py_options_set(t0_trainer_options *out, PyObject *name, PyObject *value) 
 }
 
 bool t0py_tensors_take(bool **out, const char *what, PyObject *names, const t0_model *model) {
-    PyObject *fast = PySequence_Fast(names, "must be a sequence of names of tensors");
+    PyObject *fast = PySequence_Fast(names, "");
+    if (!fast && PyErr_ExceptionMatches(PyExc_TypeError)) PyErr_Format(PyExc_TypeError, "%s: must be a sequence of names of tensors", what);
     bool *flags = fast ? PyMem_Calloc(model->n_tensors, sizeof *flags) : NULL;
     if (fast && !flags) PyErr_NoMemory();
     for (Py_ssize_t i = 0; flags && i < PySequence_Fast_GET_SIZE(fast); i++) {
-        const char *name = PyUnicode_AsUTF8(PySequence_Fast_GET_ITEM(fast, i));
+        PyObject *item = PySequence_Fast_GET_ITEM(fast, i);
+        const char *name = PyUnicode_Check(item) ? PyUnicode_AsUTF8(item) : NULL;
         const t0_tensor *tensor = name ? t0_model_find(model, name) : NULL;
         if (tensor) {
             flags[tensor - model->tensors] = true;
             continue;
         }
-        if (name) PyErr_Format(PyExc_ValueError, "%s: there is no tensor %R", what, PySequence_Fast_GET_ITEM(fast, i));
+        if (!PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "%s: there is no tensor %R", what, item);
         PyMem_Free(flags);
         flags = NULL;
     }

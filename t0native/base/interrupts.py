@@ -139,7 +139,7 @@ class Interrupts:
             raise _meaning(number)
 
     def keep(self, number):
-        """As if this signal had come, or no other than this: what `check` raises. None: none."""
+        """As if this signal had come, and no other than this: what `check` raises."""
         self.pending = number
 
     @contextmanager

@@ -18,6 +18,7 @@ from t0native.checkpoints.config import stays_float32
 from t0native.checkpoints.endtoken import decide_end_token, with_end_token
 from t0native.checkpoints.modelcard import CARD, add_card, card_of, card_text, has_foreign_card
 from t0native.checkpoints.packedfile import PackedFile, add_packed
+from t0native.checkpoints.sentences import read_sentence
 from t0native.checkpoints.sizes import weights_bytes
 from t0native.checkpoints.tensorfiles import as_bfloat16
 from t0native.text.tokenizer import Tokenizer
@@ -51,6 +52,8 @@ def convert(checkpoint, folder, dtype, name=None):
     end = decide_end_token(name or checkpoint.folder, checkpoint.folder, checkpoint.config)
     config = with_end_token(checkpoint.config, end.added)
     along = [(name, (checkpoint.folder / name).read_bytes()) for name in _ALONG if (checkpoint.folder / name).is_file()]
+    sentence = read_sentence(checkpoint.folder)
+    along += [] if sentence is None else sentence.files_to_save()
     card = card_of(name or checkpoint.folder, checkpoint.folder)
     if has_foreign_card(checkpoint.folder) and not has_foreign_card(folder):
         _log.warning("%s: is not copied, for it tells of that model; copy what holds of the new one too", checkpoint.folder / CARD)

@@ -134,7 +134,10 @@ def _object(file, kind=dict):
 
 
 def _read_length(file):
-    length = _object(file).get("max_seq_length") if file.is_file() else None
+    about = _object(file) if file.is_file() else {}
+    if about.get("do_lower_case"):
+        raise FormatError(f"{file}: do_lower_case {shown(about['do_lower_case'])}: texts are read as they stand; only false is read")
+    length = about.get("max_seq_length")
     if length is not None and (isinstance(length, bool) or not isinstance(length, int) or not 1 <= length < 2**31):
         raise FormatError(f"{file}: max_seq_length {shown(length)}: must be a whole number from 1 to 2147483647")
     return length

@@ -98,7 +98,7 @@ class Classifier(Estimator):
 
         >>> texts = ["Anna keeps a cat. Ben keeps a dog.", "Ben keeps a cat. Anna keeps a dog."] * 4
         >>> c = t0.Classifier(t0.Model.mini(), ["Anna", "Ben"], "{{ text }} Who keeps the dog?", tune="temperature")
-        >>> c.fit(texts, ["Ben", "Anna"] * 4).tuner_.temperature < 1
+        >>> c.fit(texts, ["Ben", "Anna"] * 4).tuner_.temperature > 1  # eight texts do not make it more certain
         True
         """
         engine, fitted = self._engine(), None
@@ -315,9 +315,9 @@ def _asked_of(engine):
     wordings = [(wording.name, wording.prompt.jinja) for wording in engine.wordings]
     settings = engine.settings
     return [
-        list(zip(engine.labels.names, engine.labels.words)),
+        list(zip(engine.labels.names, engine.labels.words, engine.labels.shown)),
         wordings,
-        settings.multi_label,
+        tuple(settings.yes_no) if settings.multi_label else None,
         settings.length_normalize,
         settings.combine,
     ]

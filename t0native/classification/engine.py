@@ -167,9 +167,9 @@ class Engine:
         texts, wordings = list(texts), self.wordings if wordings is None else wordings
         per = len(self.labels.names) if self.settings.multi_label else 1
         if self.settings.multi_label:
-            items = [Item(text, label) for text in texts for label in self.labels.shown]
+            items = [Item(i, text, label) for i, text in enumerate(texts) for label in self.labels.shown]
         else:
-            items = [Item(text, None, None if among is None else among[i]) for i, text in enumerate(texts)]
+            items = [Item(i, text, None, None if among is None else among[i]) for i, text in enumerate(texts)]
         ranking = {} if self.settings.batch_tokens is None else {"batch_tokens": self.settings.batch_tokens}
         if self._shortener.counts:
             ranking["max_input_length"] = self.settings.max_input_length
@@ -215,7 +215,7 @@ class Engine:
         logs = self.combine(scores, fitted)
         if fitted.tuner is not None:
             logs = fitted.tuner.apply(logs)
-            logs = np.where(np.isneginf(scores).all(axis=1), -np.inf, logs) if self._some_left_out(scores) else logs
+            logs = _among(logs, np.isneginf(scores).all(axis=1)) if self._some_left_out(scores) else logs
         shares = np.exp(logs)
         return shares if self.settings.multi_label else shares / shares.sum(axis=1, keepdims=True)
 
@@ -257,3 +257,9 @@ class Engine:
             "margin": float(far[least]),
             "abstained": False,
         }
+
+
+def _among(logs, left_out):
+    """log q [B, C] without the labels that are left out, bool [B, C]; where that leaves no probability, the others have the same."""
+    logs = np.where(left_out, -np.inf, logs)
+    return np.where(np.isneginf(logs).all(axis=1, keepdims=True) & ~left_out, 0.0, logs)

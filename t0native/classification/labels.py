@@ -102,7 +102,7 @@ def is_missing(value: object) -> bool:
     """
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(value, (float, np.floating)) and value != value
+    return isinstance(value, (float, np.floating)) and bool(value != value)
 
 
 def _plain(value):

@@ -47,7 +47,7 @@ class Judged(NamedTuple):
     def hits(self) -> NDArray[np.bool_]:
         """Whether the answer of each row is right."""
         if self.apart:
-            return ((self.probabilities > 0.5) == self.right).ravel()
+            return ((self.probabilities >= 0.5) == self.right).ravel()
         return self.right[np.arange(len(self.right)), self.probabilities.argmax(axis=1)]
 
     @property

@@ -26,9 +26,10 @@ AT_ONCE = 200_000  # choices of one call of the model
 
 
 class Item(NamedTuple):
-    """What is scored.  text: a text or a row.  label: what the wording's field `label` is, or None.  among: the numbers of the choices, or
-    None for all."""
+    """What is scored.  number: of the text, as errors name it.  text: a text or a row.  label: what the wording's field `label` is, or
+    None.  among: the numbers of the choices, or None for all."""
 
+    number: int
     text: Any
     label: str | None = None
     among: tuple[int, ...] | None = None
@@ -44,6 +45,7 @@ class Scored(NamedTuple):
 
 class _Asked(NamedTuple):
     item: int
+    number: int
     wording: int
     inputs: list[str]
     choices: list[str]
@@ -76,9 +78,9 @@ def score_items(
                     wording, row if item.label is None else {**row, "label": item.label}, [shown[c] for c in among]
                 )
             except DataError as error:
-                raise DataError(f"text {i}: {error}") from None
+                raise DataError(f"text {item.number}: {error}") from None
             pieces[i, w], long, choices = len(inputs), long + cut, choices + len(inputs) * len(flat)
-            at_hand.append(_Asked(i, w, inputs, flat, among))
+            at_hand.append(_Asked(i, item.number, w, inputs, flat, among))
         if choices >= AT_ONCE or i + 1 == len(items):
             _fill(scores, model, at_hand, words, normalize, ranking)
             at_hand, choices = [], 0
@@ -94,7 +96,7 @@ def _fill(scores, model, asked, words, normalize, ranking):
         found = [_of_labels(next(rankings), one.among, words, normalize) for _ in one.inputs]
         mean = found[0] if len(found) == 1 else np.sum(found, axis=0) / len(found)
         if np.isnan(mean).any() or not np.isfinite(mean).any():
-            raise DataError(f"text {one.item}: the model gives {shown(mean.tolist())} for its labels")
+            raise DataError(f"text {one.number}: the model gives {shown(mean.tolist())} for its labels")
         scores[one.item, one.wording, list(one.among)] = mean
 
 

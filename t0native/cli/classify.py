@@ -7,6 +7,7 @@ A row's answer is a line with label, probability, margin and abstained, in the o
 rows."""
 
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -117,8 +118,8 @@ def _labels_of(text):
 
 
 def _whole_numbers(labels):
-    """A mapping whose names are whole numbers, all of them, with these."""
-    if isinstance(labels, dict) and labels and all(name.removeprefix("-").isdecimal() and name.isascii() for name in labels):
+    """A mapping whose names are whole numbers as Python writes them, all of them, with these; 007 is a text."""
+    if isinstance(labels, dict) and labels and all(re.fullmatch("0|-?[1-9][0-9]*", name) for name in labels):
         return {int(name): words for name, words in labels.items()}
     return labels
 
@@ -256,7 +257,7 @@ class _Run:
         prompts = [[wording.name, wording.prompt.jinja] for wording in plan.wordings]
         job = {
             "verb": "classify",
-            "labels": [list(plan.labels.names), plan.labels.words, args.labels_field],
+            "labels": [list(plan.labels.names), plan.labels.words, plan.labels.shown, args.labels_field],
             "prompts": prompts,
             "options": [*plan.settings, self.field, args.probabilities, args.calibrate_rows if args.calibrate == "batch" else None],
             "tune": None if args.tune is None else [args.tune, args.label_field, *facts_of(args.labelled)],

@@ -60,7 +60,7 @@ def _run_prompt(args):
     if args.what == "list" and args.dataset is None:
         return _list_datasets(load_prompts(where, quiet), args.json)
     if args.what == "check":
-        return _check_prompts(load_prompts(where), args)
+        return _check_prompts(_telling_places(args, lambda: load_prompts(where)), args)
     prompts = _choose_prompts(args, quiet)
     args.dataset = args.dataset or prompts.full_name
     chosen = prompts if args.name is None else {args.name: _find_prompt(prompts, args.dataset, args.name)}
@@ -69,11 +69,17 @@ def _run_prompt(args):
 
 
 def _choose_prompts(args, quiet=False):
-    """The PromptSet that is asked for; ConfigError where the place of a dataset's name has something else."""
+    """The PromptSet that is asked for."""
     from t0native.prompts.collection import choose_prompts
 
+    where = None if args.prompts == "promptsource" else args.prompts
+    return _telling_places(args, lambda: choose_prompts(where, args.dataset, quiet=quiet))
+
+
+def _telling_places(args, call):
+    """What call() gives; its ConfigError tells it where the place of a dataset's name has something else."""
     try:
-        return choose_prompts(None if args.prompts == "promptsource" else args.prompts, args.dataset, quiet=quiet)
+        return call()
     except ConfigError as error:
         option = OPTIONS_OF.get(what_is(args.dataset or ""))
         raise ConfigError(f"prompt {args.what}: {option} {args.dataset}?" if option else str(error)) from None

@@ -180,10 +180,10 @@ def _solve(works, parts, ask):
 
 def _rank_all(model, works, batch_tokens, show_progress):
     """Fills in the rankings of works, part by part."""
-    size = None
+    size, agree = None, getattr(model, "agree_on_rows", lambda n: n)  # of processes that share the rows, and have each its clock
     while waiting := [work for work in works if work.error is None and len(work.rankings) < len(work.kept)]:
         began, first = time.monotonic(), min(work.kept.indices[len(work.rankings)] for work in waiting)
-        size = size or _first_size(model, waiting, first)
+        size = agree(size or _first_size(model, waiting, first))
         parts = [_next_rows(work, first + size) for work in waiting]
         asked = [(work, part) for work, part in zip(waiting, parts) if part]
         ask = lambda works, parts: _rank(model, works, parts, batch_tokens, show_progress)  # noqa: E731

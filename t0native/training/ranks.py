@@ -162,10 +162,11 @@ class Ranks:
         return result
 
     def meet(self, interrupts):
-        """A signal that any rank has kept is raised in all."""
+        """A signal that any rank has kept is raised in all. One that comes while they meet is kept until they meet again."""
         number = self.most(interrupts.pending or 0)
-        interrupts.keep(number or None)
-        interrupts.check()
+        if number:
+            interrupts.keep(number)
+            interrupts.check()
 
     def share_rows(self, model):
         """The model, whose `rank` and `generate` each rank does for some of the rows."""
@@ -299,7 +300,8 @@ def _words_of(error):
 
 
 class _SharedRows:
-    """A model whose rows are shared out among ranks: each asks it about a run of them, and all get all answers, in order."""
+    """A model whose rows are shared out among ranks: each asks it about a run of them, and all get all answers, in order. What one of them
+    raises, all do: they go on alike, as by asking the rows apart."""
 
     def __init__(self, model, ranks):
         self._model, self._ranks = model, ranks
@@ -308,15 +310,25 @@ class _SharedRows:
         return getattr(self._model, name)
 
     def rank(self, inputs, choices, **options):
-        mine = self._mine(len(inputs))
-        return self._join(self._model.rank(inputs[mine], choices[mine], **options) if inputs[mine] else [])
+        return self._share(len(inputs), lambda mine: self._model.rank(inputs[mine], choices[mine], **options))
 
     def generate(self, inputs, **options):
-        mine = self._mine(len(inputs))
-        return self._join(self._model.generate(inputs[mine], **options) if inputs[mine] else [])
+        return self._share(len(inputs), lambda mine: self._model.generate(inputs[mine], **options))
 
-    def _mine(self, n):
-        return slice(n * self._ranks.rank // self._ranks.size, n * (self._ranks.rank + 1) // self._ranks.size)
+    def agree_on_rows(self, n):
+        """Rank 0's number of rows, in all ranks: each has its own clock, and all must ask about the same rows."""
+        return self._ranks.tell(n)
 
-    def _join(self, answers):
-        return [answer for part in self._ranks.all(answers) for answer in part]
+    def _share(self, n, ask):
+        """The answers of n rows. ask: a function of a slice of them."""
+        mine = slice(n * self._ranks.rank // self._ranks.size, n * (self._ranks.rank + 1) // self._ranks.size)
+        answers, error = [], None
+        try:
+            answers = ask(mine) if mine.start < mine.stop else []
+        except Exception as raised:
+            error = raised
+        parts = self._ranks.all((answers, error))
+        for _, raised in parts:
+            if raised is not None:
+                raise raised
+        return [answer for part, _ in parts for answer in part]
