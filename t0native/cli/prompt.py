@@ -77,12 +77,13 @@ def _choose_prompts(args, quiet=False):
 
 
 def _telling_places(args, call):
-    """What call() gives; its ConfigError tells it where the place of a dataset's name has something else."""
+    """What call() gives; its error tells it where the place of a dataset's name has something else."""
     try:
         return call()
-    except ConfigError as error:
-        option = OPTIONS_OF.get(what_is(args.dataset or ""))
-        raise ConfigError(f"prompt {args.what}: {option} {args.dataset}?" if option else str(error)) from None
+    except (ConfigError, DataError) as error:
+        if option := OPTIONS_OF.get(what_is(args.dataset or "")):
+            raise ConfigError(f"prompt {args.what}: {option} {args.dataset}?") from None
+        raise error from None
 
 
 def _list_datasets(collection, as_json):
