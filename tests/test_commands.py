@@ -18,7 +18,7 @@ from test_cli import RECIPE, TEMPLATES
 import t0native as t0
 from t0native.cli.main import main, make_parser
 from t0native.cli.parsing import subparsers_of
-from t0native.cli.rowfiles import AnswerFile
+from t0native.cli.rowfiles import LOOKED_AT, AnswerFile
 from t0native.data.rowstream import stream_rows
 
 GOLDEN = Path(__file__).parent / "golden/wrong_commands.txt"  # T0NATIVE_WRITE_GOLDEN=1 writes its answers anew: look at what changed
@@ -571,6 +571,12 @@ def test_a_part_belongs_to_its_rows_all_of_them(tmp_path):
 
     for i in range(2):
         (tmp_path / f"train-0000{i}-of-00002.csv").write_text(f"text\na\tb{i}\n")
+    os.mkfifo(tmp_path / "pipe")
+    source = os.open(tmp_path / "pipe", os.O_RDWR)  # so that nobody waits for the other end
+    jobs = [job(tmp_path / "pipe", "text") for _ in range(2) if os.write(source, b"a line\n" * LOOKED_AT)]
+    assert jobs[0] != jobs[1]
+    os.close(source)
+    os.remove(tmp_path / "pipe")
     first, table = job(tmp_path), tmp_path / "train-00000-of-00002.csv"
     assert job(tmp_path) == first and job(table) != first
     (tmp_path / "train-00001-of-00002.csv").write_text("text\nanother\n")

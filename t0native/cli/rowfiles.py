@@ -129,7 +129,10 @@ class AnswerFile:
 
     def _job(self, job, form):
         args = self.args
-        rows = [str(time.time_ns())] if self.stream.name == "standard input" else facts_of(self.stream.name)
+        once = self.stream.name == "standard input" or any(
+            not Path(file).is_file() for file in self.stream.files
+        )  # nothing tells pipes apart
+        rows = [str(time.time_ns())] if once else facts_of(self.stream.name)
         rows += [fact for file in self.stream.files[1:] for fact in facts_of(file)] + ([args.form] if args.form else [])
         model = [args.model, args.revision, args.dtype, args.tokenizer, args.add_eos_to_inputs, *facts_of(args.model)]
         return job | {"rows": [*rows, args.limit, args.types], "model": model, "format": [form, list(self._kept.items())]}
