@@ -25,6 +25,7 @@ from t0native.training.lots import LotSums, add_tree, cut_lots, lots_of_rank
 from t0native.training.lottrainer import LotTrainer
 from t0native.training.ranks import ALONE, Alone, Ranks, _SharedRows, settle_lots, share_out
 from t0native.training.settings import Settings
+from t0native.training.train import _Loop
 from t0native.training.trainer import Trainer
 
 OPTIONS = {"optimizer": "adafactor", "clip_norm": 1.0, "dropout": 0.1, "seed": 3, "threads": 1, "options": {}}
@@ -242,6 +243,8 @@ class Threads:
     def tell(self, value):
         return self.all(value)[0]
 
+    ask_first = Ranks.ask_first
+
 
 class Fallible:
     """Gives the first choice, or the second of rows of even length, and refuses those with bad in them."""
@@ -286,6 +289,37 @@ def test_ranks_whose_clocks_differ_ask_about_the_same_rows(monkeypatch):
     monkeypatch.setattr(answering, "LEAST", 2)
     monkeypatch.setattr(answering, "time", SimpleNamespace(monotonic=lambda: clock() * (1 + getattr(clocks, "pace", 0))))
     assert in_threads(begin, 2) == [(1.0, 100, 0)] * 2
+
+
+@pytest.mark.parametrize("error", [None, OSError("no room")])
+def test_all_ranks_wait_until_a_checkpoint_is_written(error):
+    """Else one that is stopped leaves, and five seconds later ends the one that writes."""
+    written = threading.Event()
+
+    class Folder:
+        def __init__(self, rank):
+            self.rank, self.log = rank, ()
+
+        def save(self, *parts):
+            if self.rank:  # who has no folder
+                return
+            time.sleep(0.3)
+            written.set()
+            if error is not None:
+                raise error
+
+    def save(ranks):
+        loop = object.__new__(_Loop)
+        loop.ranks, loop.folder, loop.state, loop.model = ranks, Folder(ranks.rank), None, None
+        loop.trainer, loop.card = SimpleNamespace(collect=lambda: None), SimpleNamespace(write=lambda *parts: None)
+        if error is not None:
+            with pytest.raises(OSError, match="no room"):
+                loop._save(with_model=False)
+        else:
+            loop._save(with_model=False)
+        return written.is_set()
+
+    assert in_threads(save, 3) == [True] * 3
 
 
 def test_a_signal_that_comes_while_ranks_meet_is_not_lost():

@@ -506,12 +506,17 @@ class _Loop:
             self.saved_at = now
 
     def _save(self, with_model):
-        """The checkpoint, from which the run goes on, and, with_model, the model as other programs read it."""
+        """The checkpoint, from which the run goes on, and, with_model, the model as other programs read it. Rank 0 writes, and the others
+        wait for it: one that left with an error meanwhile would end it."""
+
+        def write():
+            self.folder.save(self.state, self.model, self.trainer)
+            if with_model:
+                self.folder.save_model(self.model)
+
         self.trainer.collect()
         self.card.write(self.state, self.folder.log)
-        self.folder.save(self.state, self.model, self.trainer)
-        if with_model:
-            self.folder.save_model(self.model)
+        self.ranks.ask_first(write)
 
 
 def _check_model(model):
