@@ -152,4 +152,4 @@ def test_a_form_that_cannot_says_so(tmp_path, caplog):
     pandas = needed("pandas", HAVE)
     pandas.DataFrame([{"code": "12", "parts": ["a"]}, {"code": None, "parts": ["b"]}]).to_csv(tmp_path / "a.csv", index=False)
     assert read_rows(tmp_path / "a.csv") == [{"code": 12, "parts": "['a']"}, {"code": None, "parts": "['b']"}]
-    assert [record.getMessage() for record in caplog.records] == [f"{tmp_path}/a.csv: code int; 1 blank cell is None"]
+    assert [record.getMessage() for record in caplog.records] == [f"{tmp_path}/a.csv: code is int; 1 blank cell is None"]
