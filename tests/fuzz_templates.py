@@ -151,7 +151,7 @@ def fuzz(pairs, seed, report=print, share_broken=0.0):
 
 def documented():
     """The constructs that docs/reference/templates.md lists: filters, tests, functions and methods."""
-    text = (Path(__file__).parent.parent / "docs" / "templates.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parent.parent / "docs" / "reference" / "templates.md").read_text(encoding="utf-8")
     for kind in ("filter", "test", "function", "method"):
         for name in text.split(f"<!-- {kind}s -->")[1].split("<!-- end -->")[0].split():
             yield f"{kind}:{name}"
