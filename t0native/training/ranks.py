@@ -100,9 +100,6 @@ class Alone:
     def meet(self, interrupts):
         pass
 
-    def check_same(self, facts):
-        pass
-
     def share_rows(self, model):
         return model
 

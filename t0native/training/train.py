@@ -261,7 +261,8 @@ def _run(model, mixture, settings, again, ranks):
     trainer = _make_trainer(model, settings, ranks)
     plan = plan_of(model, mixture, settings)
     weights = digest_for_runs(model, trainer.weights()) if settings.out is not None or ranks.size > 1 else None
-    ranks.check_same({"package": digest_of_package(), **plan, "weights": weights, "length": (settings.steps, settings.epochs)})
+    if ranks.size > 1:
+        ranks.check_same({"package": digest_of_package(), **plan, "weights": weights, "length": (settings.steps, settings.epochs)})
     out = settings.out if ranks.rank == 0 else None
     folder = RunFolder(out, plan if settings.out is None else plan | {"weights": weights}, settings.keep)
     state = _open(folder, settings, trainer, ranks)
