@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 import pytest
+from dog_rows import ASK, NAMES, RIGHT, TEXTS
 
 import t0native as t0
 from t0native.classification.calibration import batch_prior, contextual_prior, pmi_prior, without_prior
@@ -12,11 +13,6 @@ from t0native.classification.combining import log_normalize
 from t0native.classification.quality import Judged
 from t0native.classification.selection import select_wordings
 from t0native.classification.tuning import fit_tuner
-
-ASK = "{{ text }} Who keeps the dog?"
-NAMES, ANIMALS = ["Anna", "Ben", "Tom"], ["cat", "bird", "fish", "horse"]
-ROWS = [(f"{a} keeps a {pet}. {b} keeps a dog.", b) for a in NAMES for b in NAMES if a != b for pet in ANIMALS]
-TEXTS, RIGHT = [text for text, _ in ROWS], [name for _, name in ROWS]
 
 
 @pytest.fixture(scope="module")

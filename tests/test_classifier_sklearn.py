@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import needed
+from dog_rows import ASK, NAMES, RIGHT, TEXTS
 
 import t0native as t0
 from t0native.classification.estimator import _Alone
@@ -24,11 +25,6 @@ from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
 from sklearn.pipeline import Pipeline, make_pipeline  # noqa: E402
 from sklearn.preprocessing import FunctionTransformer  # noqa: E402
 from sklearn.utils.estimator_checks import estimator_checks_generator  # noqa: E402
-
-ASK = "{{ text }} Who keeps the dog?"
-NAMES, ANIMALS = ["Anna", "Ben", "Tom"], ["cat", "bird", "fish", "horse"]
-ROWS = [(f"{a} keeps a {pet}. {b} keeps a dog.", b) for a in NAMES for b in NAMES if a != b for pet in ANIMALS]
-TEXTS, RIGHT = [text for text, _ in ROWS], [name for _, name in ROWS]
 
 
 @pytest.fixture(scope="module")

@@ -85,14 +85,19 @@ def test_gradients(family, number):
     other.zero_grad()
 
 
+def in_fewer_bits(family, number, dtype):
+    """(the model in float32, in fewer bits, the same arithmetic in NumPy)"""
+    model = families.ours(family, number)
+    small = model.to(dtype)
+    weights = {name: model.core.tensor(name) for name, _ in model.core.tensors()}
+    return model, small, NumpyT5(model.config.core(), weights, dtype, halves=small.core.kernels == "avx512-vnni")
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
 @EACH
 def test_scores_in_fewer_bits(family, number, dtype):
     """As the same arithmetic in NumPy where no rounding is nearly a tie, and the choice of float32 wherever that is clear."""
-    model = families.ours(family, number)
-    small = model.to(dtype)
-    weights = {name: model.core.tensor(name) for name, _ in model.core.tensors()}
-    oracle = NumpyT5(model.config.core(), weights, dtype, halves=small.core.kernels == "avx512-vnni")
+    model, small, oracle = in_fewer_bits(family, number, dtype)
     sources = families.sequences(family, number, "few", (1, 2, 9, 4, 11, 3))
     choices = [[*ids, model.config.eos_token_id] for ids in families.sequences(family, number, "choices", (1, 2, 4))]
     exact, found = ([ranking.scores for ranking in each.rank(sources, choices)] for each in (model, small))
@@ -182,10 +187,7 @@ def test_encoders_on_every_kernel_set_and_padded_as_pipelines_have_them(family, 
 @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
 @ENCODER
 def test_encoders_in_fewer_bits(family, number, dtype):
-    model = families.ours(family, number)
-    small = model.to(dtype)
-    weights = {name: model.core.tensor(name) for name, _ in model.core.tensors()}
-    oracle = NumpyT5(model.config.core(), weights, dtype, halves=small.core.kernels == "avx512-vnni")
+    model, small, oracle = in_fewer_bits(family, number, dtype)
     for row in families.sequences(family, number, "few", (1, 1, 1, 2, 9)):
         oracle.clear = np.inf
         expected = oracle.encode(row)

@@ -264,26 +264,23 @@ class Ranks:
 
     def collect(self, parts, whole):
         """In rank 0 the arrays `whole`, one of each tensor, become their owners'. parts: (owner, this rank's array or None)."""
-        requests = []
-        for i, ((owner, part), place) in enumerate(zip(parts, whole if self.rank == 0 else parts)):
-            if owner == self.rank == 0:
-                place[:] = part
-            elif self.rank == 0:
-                requests.append(self._comm.Irecv(place, owner, i % _TAGS))
-            elif owner == self.rank:
-                requests.append(self._comm.Isend(part, 0, i % _TAGS))
-        self._mpi.Request.Waitall(requests)
+        self._exchange(parts, whole, to_first=True)
 
     def hand_out(self, parts, whole):
         """The way back: each part becomes rank 0's array."""
+        self._exchange(parts, whole, to_first=False)
+
+    def _exchange(self, parts, whole, to_first):
+        """Between rank 0 and each other owner; what rank 0 owns it copies."""
         requests = []
         for i, ((owner, part), place) in enumerate(zip(parts, whole if self.rank == 0 else parts)):
             if owner == self.rank == 0:
-                part[:] = place
-            elif self.rank == 0:
-                requests.append(self._comm.Isend(place, owner, i % _TAGS))
-            elif owner == self.rank:
-                requests.append(self._comm.Irecv(part, 0, i % _TAGS))
+                source, target = (part, place) if to_first else (place, part)
+                target[:] = source
+            elif self.rank in (0, owner):
+                array, other = (place, owner) if self.rank == 0 else (part, 0)
+                move = self._comm.Irecv if to_first == (self.rank == 0) else self._comm.Isend
+                requests.append(move(array, other, i % _TAGS))
         self._mpi.Request.Waitall(requests)
 
 
