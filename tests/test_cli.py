@@ -436,7 +436,7 @@ BAD = [
         "model/config.json: a file; name the folder that holds it, with config.json, model.safetensors and spiece.model",
     ),
     (["prompt", "list", "--prompts", "nowhere"], None),
-    (["report", "nowhere"], "nowhere: No such file or directory"),
+    (["report", "nowhere"], "nowhere: no such report; a report is the folder into which evaluate wrote, or the report.json in it"),
     (["report", "rows.jsonl"], None),
     (["info", "nowhere"], "nowhere: no such folder; a model is a folder with config.json, model.safetensors and spiece.model"),
     (["train", "unknown.yaml"], "unknown.yaml: unknown key stepz; did you mean 'steps'?"),

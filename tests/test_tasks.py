@@ -319,3 +319,11 @@ def test_a_prompt_that_cannot_be_used_is_kept_as_a_problem_where_others_can():
     with pytest.raises(t0.TemplateError, match="prompt 'bad'"):
         t0.Task("t", [{"text": "a"}], prompts[1])
     assert list(t0.Task("t", [{"text": "a"}], prompts[1], strict=False).problems) == ["bad"]
+
+
+def test_rows_that_lack_the_answer_alone_are_sent_to_predict():
+    prompt = t0.Prompt("mood", "{{ text }} Good or bad? ||| {{ label }}")
+    for row, sent in ({"text": "a"}, True), ({"label": "good"}, False), ({"other": 1}, False):
+        with pytest.raises(t0.DataError, match="no field") as error:
+            t0.Task("moods", [row], prompt)
+        assert str(error.value).endswith("; only the answer reads it: rows without answers are for predict") == sent

@@ -29,6 +29,7 @@ from t0native.training.plan import complete_plan, plan_of
 from t0native.training.schedules import rate_at
 from t0native.training.settings import KINDS, SETTINGS, Settings
 from t0native.training.stepfolders import check_files, read_manifest, step_folder, steps_in
+from t0native.training.train import _tell_start
 
 
 @pytest.fixture(autouse=True)
@@ -967,6 +968,11 @@ def test_few_steps_are_told_where_epochs_make_them(epochs, few, monkeypatch):
     done = run(steps=None, epochs=epochs, batch_size=1 if not few else 1000, progress=True)
     assert (done.steps < 20) == few
     assert ("1 step of at most 1,000 examples: few to learn from; a smaller batch_size gives more" in stream.getvalue()) == few
+
+
+def test_few_steps_of_one_example_want_more_epochs():
+    told = _tell_start(0, 4, Settings(epochs=2, batch_size=1), None)
+    assert told == "4 steps of one example: few to learn from; more epochs give more"
 
 
 def test_a_validation_whose_cells_fail_selects_nothing(tmp_path, caplog):

@@ -1,6 +1,7 @@
 """The verb report. What it needs is imported when it runs: no other verb, and no --help, waits for it."""
 
 from argparse import ArgumentTypeError
+from pathlib import Path
 
 from t0native.base.errors import ConfigError
 from t0native.base.showing import shown
@@ -71,6 +72,9 @@ def _read_reports(paths):
     """One Report of all."""
     from t0native.reports.report import Report
 
+    lost = next((path for path in paths if not Path(path).exists()), None)
+    if lost is not None:
+        raise ConfigError(f"{lost}: no such report; a report is the folder into which evaluate wrote, or the report.json in it")
     reports = [Report.load(path) for path in paths]
     try:
         return Report.merge(reports)

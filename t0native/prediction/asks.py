@@ -14,13 +14,11 @@ from t0native.base.errors import DataError, FormatError, TemplateError, nearest,
 from t0native.base.jsontext import parse_json
 from t0native.base.showing import listed, shown
 from t0native.data.rows import why_no_row
+from t0native.prompts.head import SEPARATOR, without_target
 from t0native.prompts.notes import GAPS, INPUT, render_noted
-from t0native.prompts.prompt import Prompt
 from t0native.prompts.targets import half_a_character, one_choice_alone
 
 __all__ = ["Ask", "asks_of_fields", "asks_of_prompts", "check_fields", "choices_of"]
-
-SEPARATOR = "|||"
 
 
 class Ask(NamedTuple):
@@ -41,7 +39,7 @@ class _Asker:
     def __init__(self, prompt, seed, truncate):
         self.prompt, self._seed, self._truncate = prompt, seed, truncate
         self.name = prompt.name
-        self._head = _head_of(prompt)
+        self._head = without_target(prompt)
         read = self.prompt if self._head is None else self._head
         optional = set(getattr(read, "optional_fields", ()))
         self.fields = tuple(name for name in getattr(read, "fields", ()) if name not in optional) if self._head is not None else ()
@@ -75,17 +73,6 @@ class _Asker:
         gap = next((str(note) for note in notes if note.part == INPUT and note.kind in GAPS), None)
         reason = gap or half_a_character(example) or one_choice_alone(self.prompt, row, example[2])
         return Ask(number, row, self.name, None if reason else example[0], example[2], reason)
-
-
-def _head_of(prompt):
-    """The prompt up to its first |||, or None where that is no template (a tag around |||), or the prompt is none of ours."""
-    if not isinstance(prompt, Prompt) or SEPARATOR not in prompt.jinja:
-        return None
-    text = prompt.jinja.partition(SEPARATOR)[0]
-    try:
-        return Prompt(prompt.name, f"{text}{SEPARATOR} -", prompt.answer_choices, id=prompt.id, **prompt.budgets)
-    except TemplateError:
-        return None
 
 
 def _no_field(name, row):

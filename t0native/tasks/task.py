@@ -15,6 +15,7 @@ from t0native.base.errors import ConfigError, DataError, TemplateError, nearest,
 from t0native.base.foreign import hint_keywords
 from t0native.base.showing import listed, shown
 from t0native.data.rows import columns_of, sequence_of, why_no_row
+from t0native.prompts.head import without_target
 from t0native.prompts.notes import cut_sentence, render_noted
 from t0native.prompts.preview import task_html
 from t0native.tasks.metrics import find_metric
@@ -286,7 +287,14 @@ class Task:
             near = nearest(missing[0], row)
             hint = f"; nearest is {shown(near)}" if near else ""
             place = f"task {shown(self.name)}, prompt {shown(name)}, row {index}"
-            raise DataError(f"{place}: no field {shown(missing[0])}{hint} (the row has: {listed(row)})")
+            raise DataError(f"{place}: no field {shown(missing[0])}{hint} (the row has: {listed(row)}){self._of_answer(name, missing)}")
+
+    def _of_answer(self, name, missing):
+        """What to do with rows that have all that a prompt's input reads."""
+        head = without_target(self.prompts[name])
+        if head is None or set(missing) & set(head.fields):
+            return ""
+        return "; only the answer reads it: rows without answers are for predict"
 
 
 def _split_dataset(dataset, prompts):

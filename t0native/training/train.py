@@ -302,8 +302,9 @@ def _tell_start(step, steps, settings, folder):
     if step == 0:
         if settings.epochs is None or steps >= FEW_STEPS or not settings.batch_size:
             return None
-        size = f"{settings.batch_size * settings.accumulate:,}"
-        return f"{steps:,} step{'' if steps == 1 else 's'} of at most {size} examples: few to learn from; a smaller batch_size gives more"
+        size = settings.batch_size * settings.accumulate
+        told = f"{steps:,} step{'' if steps == 1 else 's'} of {f'at most {size:,} examples' if size > 1 else 'one example'}"
+        return f"{told}: few to learn from; {'a smaller batch_size gives' if size > 1 else 'more epochs give'} more"
     if step < steps:
         return f"{folder.path}: goes on after step {step:,} of {steps:,}"
     return f"{folder.path}: has all of its {steps:,} steps already; nothing is trained" if step == steps else None
