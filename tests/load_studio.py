@@ -94,7 +94,15 @@ class Client:
         return answer.status, text, answer.getheader("Location")
 
     def get(self, path):
-        return self._ask("GET", path)
+        """A page; on a connection that was kept and has been closed since, asked again on a new one, as browsers do."""
+        kept = self.connection.sock is not None
+        try:
+            return self._ask("GET", path)
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            if not kept:
+                raise
+            self.connection.close()
+            return self._ask("GET", path)
 
     def post(self, path, **form):
         return self._ask("POST", path, urllib.parse.urlencode({"token": self.token, **form}))
