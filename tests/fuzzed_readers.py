@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import gguf_files
 import numpy as np
 from checkpoint_files import in_pieces, save_zarr
 from reader_inputs import safetensors, t5x_file, torch_file, zipped
@@ -21,10 +22,10 @@ from reader_inputs import safetensors, t5x_file, torch_file, zipped
 import t0native as t0
 from t0native.base import jsontext
 from t0native.checkpoints.checkpoint import open_checkpoint
+from t0native.checkpoints.gguffile import read_gguf
 from t0native.checkpoints.packedfile import read_packed
 from t0native.checkpoints.safetensorfiles import read_header
 from t0native.checkpoints.t5x import derive_config, read_t5x
-from t0native.checkpoints.tensorfiles import FLOATS
 from t0native.checkpoints.torchfiles import read_torch
 from t0native.data.diskrows import open_rows
 from t0native.prompts.check import check_file
@@ -34,6 +35,7 @@ from t0native.text.tokenizerjson import read_tokenizer_json
 from t0native.training.recipe import read_recipe
 
 CONFIG = t0.Config(vocab_size=5, d_model=3, d_ff=2, num_layers=1, num_heads=1, d_kv=2)
+WIDE = t0.Config(vocab_size=5, d_model=32, d_ff=32, num_layers=1, num_heads=1, d_kv=32)  # rows are whole blocks of Q8_0
 LARGEST = 1 << 20  # bytes of a tensor that is read; sizes beyond are compared with the configuration before, in a real load
 NOW = 1_600_000_000_000_000_000
 
@@ -76,7 +78,7 @@ def some(rng, tensors):
 
 def go_through(entries):
     for entry in entries:
-        if entry.dtype in FLOATS and 1 <= len(entry.shape) <= 2 and entry.size < LARGEST:
+        if entry.holds_weights and 1 <= len(entry.shape) <= 2 and entry.size < LARGEST:
             assert sum(chunk.size for chunk in entry) == np.prod(entry.shape)
 
 
@@ -99,6 +101,23 @@ def make_t5x_folder(rng):
     leaves["encoder.encoder_norm.scale"] = in_pieces(np.arange(9, dtype=np.float32).reshape(3, 3), 4)
     gin = b"from t5x import models\nVOCAB = 5\nnetwork.T5Config:\n  emb_dim = 3\n  vocab_size = %VOCAB\n  mlp_activations = ('relu',)\n"
     return {"checkpoint": t5x_file(rng, made().tensors, leaves), "config.gin": gin, **case}
+
+
+def make_gguf(rng):
+    config = CONFIG if rng.random() < 0.5 else WIDE
+    keys, kind = gguf_files.keys_of(config), rng.choice(list(gguf_files.TYPES))
+    texts = ["<pad>", "</s>", "<unk>", "\u2581a", "[PAD4]"]
+    if rng.random() < 0.8:
+        keys |= {"tokenizer.ggml.model": rng.choice(["t5", "t5", "llama"]), "tokenizer.ggml.tokens": texts}
+        keys |= {"tokenizer.ggml.scores": np.array([0, 0, 0, -1, -1e4], np.float32)}
+        keys |= {"tokenizer.ggml.token_type": np.array([3, 3, 2, 1, 5], np.int32), "tokenizer.ggml.add_space_prefix": True}
+    tensors = made().tensors if config is CONFIG else {name: np.zeros(shape, np.float32) for name, shape in WIDE.tensors().items()}
+    return {"a.gguf": gguf_files.gguf_bytes(keys, tensors, kind, rng.choice([2, 3]))}
+
+
+def read_gguf_through(folder):
+    go_through(read_gguf(folder / "a.gguf").entries)
+    assert t0.Model.from_pretrained(folder / "a.gguf", allow_nonfinite=True).config.vocab_size
 
 
 def make_packed(rng):
@@ -364,6 +383,7 @@ READERS = [
     ),
     Reader("msgpack", lambda rng: {"a.msgpack": t5x_file(rng, made().tensors)}, lambda folder: read_t5x_through(folder / "a.msgpack")),
     Reader("t5x", make_t5x_folder, lambda folder: read_t5x_through(folder / "checkpoint")),
+    Reader("gguf", make_gguf, read_gguf_through),
     Reader("packed", make_packed, lambda folder: read_packed(folder / "model.t0packed").open(verify=folder.stat().st_mtime_ns % 2 == 0)),
     Reader("model", make_model, read_model),
     Reader("tokenizer", make_tokenizer, read_tokenizer),

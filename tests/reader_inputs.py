@@ -17,6 +17,7 @@ import zlib
 
 import numpy as np
 from checkpoint_files import pack, state_dict_program, t5x_arrays, t5x_tree, tensor_program, text, torch_program
+from gguf_files import change_gguf
 
 LARGEST = 1 << 20  # bytes of a file
 ESCAPE, HALF = "\x1b[2J\u202e\x07", "\ud800"
@@ -600,6 +601,7 @@ _BY_ENDING = [
     (".safetensors", lambda rng, data: change_framed(rng, data, 0)),
     (".t0packed", lambda rng, data: change_framed(rng, data, 8)),
     ((".bin",), change_torch),
+    (".gguf", change_gguf),
     (("checkpoint", ".msgpack"), change_msgpack),
     ((".json", ".zarray"), change_json),
     (".jsonl", change_lines),

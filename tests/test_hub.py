@@ -230,6 +230,7 @@ def test_a_model_without_weights_that_are_read(hub, run, models):
         "acme/small: this model of the hub has neither model.safetensors nor pytorch_model.bin; it has flax_model.msgpack: weights of Flax"
         in told
     )
+    assert told.endswith("; a file of llama.cpp is loaded by itself: `hf download acme/small gpt.gguf --local-dir DIR`, then DIR/gpt.gguf")
     assert not hub.asked
     hub.add("acme/none", {"README.md": b"# none", "vocab.txt": b"a"})
     assert load(run, "'acme/none'").endswith("neither model.safetensors nor pytorch_model.bin; it has README.md, vocab.txt")

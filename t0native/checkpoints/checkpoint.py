@@ -23,11 +23,12 @@ from t0native.base.showing import named, shown
 from t0native.checkpoints.config import Config, read_keys, stays_float32
 from t0native.checkpoints.foreign import ADAPTER, describe_adapter, describe_file, describe_folder
 from t0native.checkpoints.head import decide_head, describe_head, is_unclear, needs_copy, portable_head
+from t0native.checkpoints.llamacpp import find_gguf, open_gguf
 from t0native.checkpoints.names import COPIES, HEAD, SHARED, Note, is_ignored, set_names_right
 from t0native.checkpoints.packedfile import PACKED, add_packed, read_packed
 from t0native.checkpoints.safetensorfiles import header_of, read_header
 from t0native.checkpoints.t5x import TREE, derive_config, find_t5x, read_t5x
-from t0native.checkpoints.tensorfiles import FLOATS, Entry, Problems, as_bfloat16, as_float32, check_plain_names
+from t0native.checkpoints.tensorfiles import Entry, Problems, as_bfloat16, as_float32, check_plain_names
 from t0native.checkpoints.torchfiles import read_torch
 from t0native.text.tokenizerfiles import tokenizer_in
 
@@ -55,7 +56,8 @@ _log = logging.getLogger("t0native")
 class Checkpoint:
     """A checkpoint on the disk, of which only headers were read.
 
-    folder: where its tokenizer lies.  entries: {tensor name: Entry} of all its files.  why: what decided about its head.
+    folder: where its tokenizer lies; a GGUF file, which holds all itself.  entries: {tensor name: Entry} of all its files.  why: what
+    decided about its head.
     notes: what else was decided.
     """
 
@@ -96,7 +98,7 @@ class Checkpoint:
                     problems.add(f"{named(entry.path.name)}, tensor {named(name)}: unexpected, this configuration has no such tensor")
             elif entry.shape != wanted:
                 problems.add(f"{named(entry.path.name)}, tensor {named(name)}: expected shape {list(wanted)}, found {list(entry.shape)}")
-            elif entry.dtype not in FLOATS:
+            elif not entry.holds_weights:
                 problems.add(f"{named(entry.path.name)}, tensor {named(name)}: expected F32, F16, BF16 or F64, found {entry.dtype}")
         problems.check()
 
@@ -182,7 +184,8 @@ def _same_values(one, other):
 
 
 def open_checkpoint(path, config=None, packed=None, part=None):
-    """The Checkpoint at `path`: a folder in the hub's layout, or a checkpoint of T5X (t5x.py); or the PackedFile there. Only
+    """The Checkpoint at `path`: a folder in the hub's layout, a checkpoint of T5X (t5x.py), a file of llama.cpp (llamacpp.py) or the
+    folder of one; or the PackedFile there. Only
     headers are read.
 
     config: a Config in the place of the files' own, or a mapping of keys that replace theirs.  packed: whether a packed file
@@ -191,25 +194,28 @@ def open_checkpoint(path, config=None, packed=None, part=None):
     FileNotFoundError for what is missing, ConfigError for a configuration that must be given."""
     if config is not None and not isinstance(config, (Config, Mapping)):
         raise ConfigError(f"config {shown(config)}: must be a Config, or a mapping of the keys of a config.json")
+    of_hub = weights_in(path)
+    if not of_hub and (gguf := find_gguf(path)) is not None:
+        return _part_of(_open_gguf(path, gguf, config), part)
     if path.is_file() and (what := describe_file(path)):
         raise NotADirectoryError(f"{path}: {what}")
-    of_hub, file = weights_in(path), path / PACKED if path.is_dir() else path
+    file = path / PACKED if path.is_dir() else path
     if file.suffix == Path(PACKED).suffix and file.is_file() and (packed or not of_hub):
         if packed is False:
             message = f"{path}: holds int8 weights, from which no others can be made"
             raise ConfigError(f'{message}; load it with dtype="int8", or take the model that it was made from')
         return _part_of_packed(_with_config(read_packed(file), config), part)
-    checkpoint = _open_files(path, config, None if of_hub else find_t5x(path))
-    if part == "encoder" or checkpoint.config.encoder_only:
-        checkpoint = _encoder_of(checkpoint)
+    checkpoint = _part_of(_open_files(path, config, None if of_hub else find_t5x(path)), part)
     if (path / ADAPTER).is_file():
         without = Note(f"the weights beside it are loaded without {describe_adapter(path)}", loud=True)
         return replace(checkpoint, notes=(*checkpoint.notes, without))
     return checkpoint
 
 
-def _encoder_of(checkpoint):
-    """The checkpoint without what its encoder does not need."""
+def _part_of(checkpoint, part):
+    """The checkpoint, without what its encoder does not need where that is asked for, or all there is."""
+    if part != "encoder" and not checkpoint.config.encoder_only:
+        return checkpoint
     kept = {name: entry for name, entry in checkpoint.entries.items() if name != HEAD and not name.startswith("decoder.")}
     left = len(checkpoint.entries) - len(kept)
     notes = [Note(f"{left} tensors of a decoder and its head are not read", loud=False)] if left else []
@@ -225,9 +231,10 @@ def _part_of_packed(packed, part):
     raise ConfigError(f"{packed.path}: part {shown(part)}: holds a whole model, packed as one; {remedy}")
 
 
-def _open_files(path, config, t5x):
-    """The Checkpoint of a folder in the hub's layout, or, t5x being its msgpack file, of T5X."""
-    entries, notes, lost, why = (read_t5x(t5x) if t5x else None), [], [], "an encoder alone has none"
+def _open_files(path, config, t5x, entries=None):
+    """The Checkpoint of a folder in the hub's layout, or, t5x being its msgpack file, of T5X. entries: of its tensors, where they were
+    read."""
+    entries, notes, lost, why = (read_t5x(t5x) if t5x else entries), [], [], "an encoder alone has none"
     folders = [path] if t5x is None else [t5x.parent, t5x.parent.parent] if t5x.name == TREE else [t5x.parent]
     file = next((folder / "config.json" for folder in folders if (folder / "config.json").is_file()), None)
     changes = {} if config is None else config
@@ -250,6 +257,28 @@ def _open_files(path, config, t5x):
     return Checkpoint(home, resolved, entries, why, tuple(notes))
 
 
+def _open_gguf(path, file, config):
+    """The Checkpoint of a file of llama.cpp, which tells all itself; but in a folder that was named config.json counts, and a tokenizer."""
+    entries, resolved = open_gguf(file, {} if config is None or isinstance(config, Config) else config)
+    if path.is_dir() and (path / "config.json").is_file():
+        found = _open_files(path, config, None, entries)
+        return found if tokenizer_in(path) else replace(found, folder=file)
+    if isinstance(config, Config):
+        return Checkpoint(file, config, entries)
+    if resolved.encoder_only:
+        return Checkpoint(file, resolved, entries, "an encoder alone has none")
+    given, why = config or {}, "as the configuration says that was given"
+    if "tie_word_embeddings" not in given:
+        own = _has_own_head(entries, there=HEAD in entries)
+        resolved = replace(resolved, tie_word_embeddings=not own, scale_decoder_outputs=given.get("scale_decoder_outputs"))
+        why = (
+            f"output.weight holds {'other values than' if own else 'the values of'} the embedding"
+            if HEAD in entries
+            else "no output.weight"
+        )
+    return Checkpoint(file, resolved, entries, why)
+
+
 def _describe_instead(path):
     """What the folder, which is no model's, holds instead, or what a model's holds."""
     steps = sorted(path.glob("checkpoints/step-*"))
@@ -261,12 +290,17 @@ def _describe_instead(path):
 def _head_of(data, given, entries, lost):
     """The Head of a configuration beside these tensors, whose values are compared only where no key decides. lost: names of tensors
     that should be there."""
-    own, shared, head = None, entries.get(SHARED), entries.get(HEAD)
+    own = None
     if is_unclear(data, given):
-        comparable = shared is not None and head is not None and shared.shape == head.shape and {shared.dtype, head.dtype} <= set(FLOATS)
-        there = head is not None or HEAD in lost or data.get("tie_word_embeddings") is False
-        own = not _same_values(shared, head) if comparable else there
+        own = _has_own_head(entries, there=HEAD in entries or HEAD in lost or data.get("tie_word_embeddings") is False)
     return decide_head(data, given, own)
+
+
+def _has_own_head(entries, there):
+    """Whether lm_head.weight holds other values than the embedding; `there` where the two cannot be compared."""
+    shared, head = entries.get(SHARED), entries.get(HEAD)
+    comparable = shared is not None and head is not None and shared.shape == head.shape and shared.holds_weights and head.holds_weights
+    return not _same_values(shared, head) if comparable else there
 
 
 def _with_config(packed, config):

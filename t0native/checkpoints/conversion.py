@@ -16,12 +16,12 @@ from t0native.base.threads import get_num_threads
 from t0native.checkpoints.checkpoint import add_weights, check_place_of_weights, config_json
 from t0native.checkpoints.config import stays_float32
 from t0native.checkpoints.endtoken import decide_end_token, with_end_token
+from t0native.checkpoints.llamacpp import tokenizer_of
 from t0native.checkpoints.modelcard import CARD, add_card, card_of, card_text, has_foreign_card
 from t0native.checkpoints.packedfile import PackedFile, add_packed
 from t0native.checkpoints.sentences import read_sentence
 from t0native.checkpoints.sizes import weights_bytes
 from t0native.checkpoints.tensorfiles import as_bfloat16
-from t0native.text.tokenizer import Tokenizer
 from t0native.text.tokenizerfiles import TOKENIZER_FILES
 
 __all__ = ["convert"]
@@ -51,7 +51,7 @@ def convert(checkpoint, folder, dtype, name=None):
         check_place_of_weights(folder, dtype)
     end = decide_end_token(name or checkpoint.folder, checkpoint.folder, checkpoint.config)
     config = with_end_token(checkpoint.config, end.added)
-    along = [(name, (checkpoint.folder / name).read_bytes()) for name in _ALONG if (checkpoint.folder / name).is_file()]
+    along = _along(checkpoint)
     sentence = read_sentence(checkpoint.folder)
     along += [] if sentence is None else sentence.files_to_save()
     card = card_of(name or checkpoint.folder, checkpoint.folder)
@@ -67,10 +67,17 @@ def convert(checkpoint, folder, dtype, name=None):
             _add_floats(files, checkpoint, dtype)
 
 
+def _along(checkpoint):
+    """(name, content) of the tokenizer's files, and of what tells of generation."""
+    if checkpoint.folder.is_file():
+        return tokenizer_of(checkpoint.folder, checkpoint.config.vocab_size).files_to_save() if _reads_texts(checkpoint) else []
+    return [(name, (checkpoint.folder / name).read_bytes()) for name in _ALONG if (checkpoint.folder / name).is_file()]
+
+
 def _reads_texts(checkpoint):
     """Whether loading will find a tokenizer in the folder that this program reads."""
     try:
-        return Tokenizer.from_folder(checkpoint.folder, checkpoint.config.vocab_size).vocab_size <= checkpoint.config.vocab_size
+        return tokenizer_of(checkpoint.folder, checkpoint.config.vocab_size).vocab_size <= checkpoint.config.vocab_size
     except (OSError, FormatError, ConfigError):
         return False
 

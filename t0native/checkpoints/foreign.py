@@ -24,7 +24,6 @@ _FROM_SOURCE = "they cannot be turned back: take the model that they were made f
 _PROGRAMS = [
     (r"flax_model.*\.msgpack(\.index\.json)?", "weights of Flax", _BY_TRANSFORMERS_4.format("flax", "from_flax=True")),
     (r"tf_model.*\.h5(\.index\.json)?", "weights of TensorFlow", _BY_TRANSFORMERS_4.format("tensorflow", "from_tf=True")),
-    (r".*\.gguf", "quantised weights of llama.cpp", _FROM_SOURCE),
     (r".*\.onnx(_data)?", "a graph of ONNX", _FROM_SOURCE),
     (r"(shared|source|target)_vocabulary\.(json|txt)", "a model of CTranslate2 (model.bin)", _FROM_SOURCE),
     (r"openvino_.*\.(xml|bin)", "a graph of OpenVINO", _FROM_SOURCE),
@@ -64,7 +63,6 @@ _OF_OTHERS = -3  # those before are no names that a folder in the hub's layout h
 # (first bytes of a file, what it is, what to do)
 _FOLDER = "name the folder that holds it, with config.json, model.safetensors and spiece.model"
 _STARTS = [
-    (b"GGUF", "quantised weights of llama.cpp", _FROM_SOURCE),
     (b"\x89HDF", "weights of TensorFlow (HDF5)", _BY_TRANSFORMERS_4.format("tensorflow", "from_tf=True")),
     (b"PK\3\4", "a file of torch (or another zip)", _FOLDER),
     (b"\x80\2", "a pickle, as torch wrote it before 1.6", _FOLDER),

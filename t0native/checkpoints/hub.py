@@ -11,7 +11,7 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError
 from t0native.base.jsontext import parse_json
-from t0native.base.showing import printable, shown
+from t0native.base.showing import named, printable, shown
 from t0native.checkpoints.checkpoint import READERS, TOKENIZER, weights_in
 from t0native.checkpoints.foreign import describe_names
 from t0native.checkpoints.sentences import MODULES, OF_A_MODULE, SENTENCE_FILES
@@ -116,7 +116,13 @@ def _choose(name, names):
                 modules = [file for file in names if MODULES in names and OF_A_MODULE.fullmatch(file)]
                 return [*(file for file in _SMALL if file in names), *modules], chosen
     has = describe_names(sorted(names)) or ", ".join(sorted(names)[:12])
-    raise FileNotFoundError(f"{name}: this model of the hub has neither {' nor '.join(READERS)}; it has {has}")
+    gguf = next((file for file in sorted(names) if file.endswith(".gguf")), None)
+    alone = (
+        f"; a file of llama.cpp is loaded by itself: `hf download {name} {named(gguf)} --local-dir DIR`, then DIR/{named(gguf)}"
+        if gguf
+        else ""
+    )
+    raise FileNotFoundError(f"{name}: this model of the hub has neither {' nor '.join(READERS)}; it has {has}{alone}")
 
 
 def _download(name, revision, small, weights):

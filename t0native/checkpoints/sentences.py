@@ -21,7 +21,7 @@ from t0native.base.errors import FormatError
 from t0native.base.jsontext import json_text, parse_json
 from t0native.base.showing import named, shown
 from t0native.checkpoints.safetensorfiles import header_of, read_header
-from t0native.checkpoints.tensorfiles import FLOATS, as_float32
+from t0native.checkpoints.tensorfiles import as_float32
 from t0native.checkpoints.torchfiles import read_torch
 
 __all__ = ["MODULES", "SENTENCE_FILES", "Dense", "Sentence", "read_sentence"]
@@ -178,7 +178,7 @@ def _read_dense(folder):
 def _tensor(file, entry, shape):
     if entry is None:
         return None
-    if entry.shape != shape or entry.dtype not in FLOATS:
+    if entry.shape != shape or not entry.holds_weights:
         raise FormatError(
             f"{file}, tensor {named(entry.name)}: expected floats of shape {shown(list(shape))}, found {entry.dtype} {list(entry.shape)}"
         )

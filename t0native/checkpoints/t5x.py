@@ -17,6 +17,7 @@ from t0native.base.showing import named, shown
 from t0native.checkpoints.config import Config
 from t0native.checkpoints.foreign import MODEL
 from t0native.checkpoints.msgpackfiles import Array, read_msgpack
+from t0native.checkpoints.shapes import from_shapes
 from t0native.checkpoints.tensorfiles import Entry, Problems
 from t0native.checkpoints.zarrfiles import read_zarr
 
@@ -156,7 +157,7 @@ def derive_config(file, entries, folders, overrides):
     """Config of what the tensors' shapes tell, config.gin in one of the folders, and `overrides` (a mapping, which wins).
 
     FormatError where the shapes are no T5's, ConfigError naming what must be given."""
-    values = _from_shapes(file, entries)
+    values = from_shapes(file, entries)
     gin = next((folder / GIN for folder in folders if (folder / GIN).is_file()), None)
     values |= _from_gin(gin, values) if gin else {}
     values |= overrides
@@ -172,42 +173,6 @@ def derive_config(file, entries, folders, overrides):
         return Config(**values)
     except (ConfigError, TypeError) as error:
         raise ConfigError(f"{file}: {error}") from None
-
-
-def _from_shapes(file, entries):
-    problems = Problems(file)
-
-    def shape(name):
-        entry = entries.get(name)
-        if entry is None or len(entry.shape) != 2:
-            problems.add(f"tensor {name}: " + ("missing" if entry is None else f"expected two dimensions, found {list(entry.shape)}"))
-        return entry.shape if entry is not None and len(entry.shape) == 2 else (1, 1)
-
-    first = "encoder.block.0.layer.0.SelfAttention."
-    gated = "encoder.block.0.layer.1.DenseReluDense.wi_0.weight" in entries
-    vocab_size, d_model = shape("shared.weight")
-    buckets, heads = shape(first + "relative_attention_bias.weight")
-    inner, _ = shape(first + "q.weight")
-    d_ff, _ = shape(f"encoder.block.0.layer.1.DenseReluDense.{'wi_0' if gated else 'wi'}.weight")
-    problems.check()
-    if not heads or inner % heads:
-        raise FormatError(f"{file}: queries of {inner} columns for {heads} heads: the sizes must divide")
-    layers = {stack: _layers(entries, stack) for stack in ("encoder", "decoder")}
-    return {
-        "vocab_size": vocab_size,
-        "d_model": d_model,
-        "d_ff": d_ff,
-        "num_heads": heads,
-        "d_kv": inner // heads,
-        "num_layers": layers["encoder"],
-        "num_decoder_layers": layers["decoder"],
-        "relative_attention_num_buckets": buckets,
-        "tie_word_embeddings": "lm_head.weight" not in entries,
-    }
-
-
-def _layers(entries, stack):
-    return 1 + max((int(match[1]) for name in entries if (match := re.match(rf"{stack}\.block\.(\d{{1,4}})\.", name))), default=0)
 
 
 def _from_gin(path, shapes):

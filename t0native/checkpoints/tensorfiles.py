@@ -108,6 +108,11 @@ class Entry:
         return math.prod(self.shape) * DTYPE_BYTES[self.dtype]
 
     @property
+    def holds_weights(self):
+        """Whether its elements can be weights: they can be gone through."""
+        return self.dtype in FLOATS
+
+    @property
     def what(self):
         """For messages: file and tensor."""
         return f"{self.path}: tensor {named(self.name)}"
@@ -163,7 +168,11 @@ class Entry:
 
     def _read(self, file, element, out):
         """Fills the array from the elements numbered from `element` on."""
-        view, at = memoryview(out).cast("B"), element * DTYPE_BYTES[self.dtype]
+        self._read_bytes(file, element * DTYPE_BYTES[self.dtype], out)
+
+    def _read_bytes(self, file, at, out):
+        """Fills the array from the tensor's bytes from `at` on."""
+        view = memoryview(out).cast("B")
         for offset, size in self.places:
             if at < size and len(view):
                 part = view[: size - at]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.showing import shown
+from t0native.checkpoints.llamacpp import find_gguf, tokenizer_of
 from t0native.text.tokenizer import Tokenizer
 from t0native.text.tokenizerfiles import tokenizer_in
 from t0native.text.tokenizerjson import OtherTokenizer
@@ -27,7 +28,7 @@ def load_tokenizer(folder, config, given=None):
         return given or None
     if given is None:
         try:
-            return _checked(folder, Tokenizer.from_folder(folder, config.vocab_size), config)
+            return _checked(folder, tokenizer_of(folder, config.vocab_size), config)
         except (FileNotFoundError, OtherTokenizer) as error:
             _log.warning("%s; this model takes and gives ids, not texts", error)
             return None
@@ -36,8 +37,8 @@ def load_tokenizer(folder, config, given=None):
     place = Path(given)
     if not place.exists():
         raise FileNotFoundError(f"tokenizer {place}: no such file or folder")
-    if place.is_dir():
-        return _checked(place, Tokenizer.from_folder(place, config.vocab_size), config)
+    if place.is_dir() or find_gguf(place) is not None:
+        return _checked(place, tokenizer_of(place, config.vocab_size), config)
     tokenizer = Tokenizer.from_file(place)
     if tokenizer.vocab_size > config.vocab_size and not tokenizer.files:
         tokenizer = Tokenizer.from_file(place, extra_ids=0)  # a model without T5's sentinels
@@ -77,7 +78,7 @@ def mismatch(tokenizer, config):
 def describe_tokenizer(folder, config):
     """(what a folder's tokenizer is, whether the model loads for texts: "yes", else why not)."""
     try:
-        tokenizer = _checked(folder, Tokenizer.from_folder(folder, config.vocab_size), config)
+        tokenizer = _checked(folder, tokenizer_of(folder, config.vocab_size), config)
     except FileNotFoundError as error:
         return "none", f"for ids alone, not for texts: {error}"
     except OtherTokenizer as error:
@@ -85,4 +86,4 @@ def describe_tokenizer(folder, config):
     except FormatError as error:
         return "broken", f"no: {error}"
     added = f", {len(tokenizer.added_tokens)} added tokens" if tokenizer.added_tokens else ""
-    return f"{tokenizer_in(folder)}{added}", "yes"
+    return f"{tokenizer_in(folder) or folder.name}{added}", "yes"

@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # of annotations alone
 
     from t0native.base.annotations import Column, PathName
 
-__all__ = ["Explanation", "Piece", "Ragged", "Tokenizer"]
+__all__ = ["Explanation", "Piece", "Ragged", "Tokenizer", "tokenizer_of_parts"]
 
 _log = logging.getLogger("t0native")
 
@@ -342,6 +342,11 @@ class Tokenizer(_core.Tokenizer, Hinting):
     def __repr__(self):
         added = f", {len(self.added)} added tokens" if self.added else ""
         return f"Tokenizer({self.n_pieces} pieces, {self.extra_ids} extra ids{added}, {self.fingerprint[:8]})"
+
+
+def tokenizer_of_parts(place, parts):
+    """The Tokenizer of TokenizerParts that were read at `place`, a path for messages."""
+    return Tokenizer._of(place, parts)
 
 
 def _again(kind, model_bytes, extra_ids, added, files):

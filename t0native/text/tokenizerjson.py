@@ -27,7 +27,7 @@ from t0native.base.jsontext import parse_json
 from t0native.base.showing import named, shown
 from t0native.text.addedtokens import SENTINEL_NAME, AddedToken, check_tokens, token_of
 
-__all__ = ["JsonModel", "OtherTokenizer", "looks_like_json", "read_tokenizer_json"]
+__all__ = ["JsonModel", "OtherTokenizer", "looks_like_json", "read_tokenizer_json", "spiece_bytes"]
 
 LARGEST = 64 << 20  # bytes; mT5's has 16 MB
 _MARK = "\u2581"
@@ -78,7 +78,7 @@ def read_tokenizer_json(path, data):
         notes.append(
             "prepend_scheme first: behind an added token a text begins with U+2581 all the same, as in transformers 5's T5Tokenizer"
         )
-    spiece = _spiece(path, pieces, scores, types, spaces, charsmap, _end_token(path, content.get("post_processor")))
+    spiece = spiece_bytes(f"{path}: model.vocab", pieces, scores, types, spaces, charsmap, _end_token(path, content.get("post_processor")))
     return JsonModel(spiece, pieces, extra + behind, added, notes)
 
 
@@ -303,8 +303,8 @@ def _field(number, content):
     return _varint(number << 3) + _varint(int(content))
 
 
-def _spiece(path, pieces, scores, types, spaces, charsmap, end):
-    """The bytes of a model file (csrc/text/spiece.c)."""
+def spiece_bytes(where, pieces, scores, types, spaces, charsmap, end, model_type=1):
+    """The bytes of a model file (csrc/text/spiece.c). where: of the pieces, for messages.  model_type: 1 Unigram, 2 BPE."""
     floats = scores[: len(pieces)].astype("<f4").tobytes()
     kinds = {kind: b"" if kind == _NORMAL else _field(3, kind) for kind in set(types)}
     lengths = [_varint(n) for n in range(256)]
@@ -313,12 +313,14 @@ def _spiece(path, pieces, scores, types, spaces, charsmap, end):
         try:
             text = piece.encode()
         except UnicodeEncodeError:
-            raise FormatError(f"{path}: model.vocab[{i}] {shown(piece)}: half a surrogate pair is no character") from None
+            raise FormatError(f"{where}[{i}] {shown(piece)}: half a surrogate pair is no character") from None
         n = len(text)
         content = b"\n%b%b\x15%b%b" % (lengths[n] if n < 256 else _varint(n), text, floats[4 * i : 4 * i + 4], kinds[kind])
         n = len(content)
         parts.append(b"\n%b%b" % (lengths[n] if n < 256 else _varint(n), content))
-    trainer = _field(3, 1) + (_field(35, 1) if _BYTE in types else b"") + (_field(47, end.encode(errors="replace")) if end else b"")
+    trainer = (
+        _field(3, model_type) + (_field(35, 1) if _BYTE in types else b"") + (_field(47, end.encode(errors="replace")) if end else b"")
+    )
     normal = (
         (_field(2, charsmap) if charsmap else b"") + _field(3, spaces["add_dummy_prefix"]) + _field(4, spaces["remove_extra_whitespaces"])
     )

@@ -33,6 +33,7 @@ from t0native.checkpoints.checkpoint import open_checkpoint
 from t0native.checkpoints.config import T5_V1_1_SIZE, Config
 from t0native.checkpoints.endtoken import decide_end_token
 from t0native.checkpoints.hub import locate
+from t0native.checkpoints.llamacpp import tokenizer_of
 from t0native.data.diskrows import rows_at
 from t0native.data.types import TYPES
 from t0native.mini import curriculum
@@ -207,7 +208,7 @@ class Recipe:
             with _naming_errors(self.path):
                 return Tokenizer.from_file(self.folder / self._model["tokenizer"])
         found = open_checkpoint(locate(self._locate_model(), offline=self._offline))
-        return Tokenizer.from_folder(found.folder, found.config.vocab_size)
+        return tokenizer_of(found.folder, found.config.vocab_size)
 
     def model_name(self):
         """The model as the recipe names it."""
