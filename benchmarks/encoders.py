@@ -114,15 +114,8 @@ def export(folder):
     names = ["input_ids", "attention_mask"]
     axes = {name: {0: "batch", 1: "tokens"} for name in names}
     (folder / "onnx").mkdir()
-    torch.onnx.export(
-        Encoder(model),
-        (ids, ids),
-        folder / "onnx/float32.onnx",
-        input_names=names,
-        output_names=["states"],
-        dynamic_axes=axes,
-        dynamo=False,
-    )
+    out = folder / "onnx/float32.onnx"
+    torch.onnx.export(Encoder(model), (ids, ids), out, input_names=names, output_names=["states"], dynamic_axes=axes, dynamo=False)
     del model
     quantization.quantize_dynamic(out, folder / "onnx/int8.onnx", weight_type=quantization.QuantType.QInt8)
 
@@ -188,8 +181,9 @@ def compare(folder, pair, ids, runs):
     a, b = (found[side][-1][2] for side in pair)
     told = ", ".join(f"{what} {statistics.median(each):.2f} x ({min(each):.2f} to {max(each):.2f})" for what, each in ratios.items())
     memory = found[pair[0]][-1][3] / found[pair[1]][-1][3]
+    cosine = (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
     print(
-        f"  {pair[0]} is faster than {pair[1]} by {told}; its memory is {memory:.2f} x; states differ by {np.abs(a - b).max():.3g}",
+        f"  {pair[0]} is faster than {pair[1]} by {told}; its memory is {memory:.2f} x; least cosine of states {cosine.min():.4f}",
         flush=True,
     )
 
@@ -219,11 +213,7 @@ def prepare(folder, config, sides):
     if not (folder / "model").exists():
         write(folder / "model", config)
     if "int8" in sides and not (folder / "int8").exists():
-        os.spawnv(
-            os.P_WAIT,
-            sys.executable,
-            [sys.executable, "-m", "t0native", "convert", str(folder / "model"), str(folder / "int8"), "--dtype", "int8"],
-        )
+        subprocess.run([sys.executable, "-m", "t0native", "convert", folder / "model", folder / "int8", "--dtype", "int8"], check=True)
     if "onnx" in sides and not (folder / "onnx").exists():
         process = multiprocessing.get_context("spawn").Process(target=export, args=(folder,))
         process.start()
