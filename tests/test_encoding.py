@@ -63,3 +63,26 @@ def test_no_inputs_ids_and_the_end_token(model):
 def test_other_words_are_refused(model, word):
     with pytest.raises(t0.ConfigError, match=r"^pooling .*: must be 'mean' or 'sentence', or None$"):
         model.encode("tea", pooling=word)
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("pad", ["attend", "zeros"])
+def test_texts_are_cut_and_padded_as_the_pipelines_do(tmp_path, pad):
+    """The tokenizer's padding="max_length", truncation=True, of a text that is longer and of one that is shorter."""
+    import torch
+    import transformers
+
+    t0.mini.new_model(0).save(tmp_path)
+    encoder = transformers.T5EncoderModel.from_pretrained(tmp_path).eval()
+    texts = ["Anna keeps a cat and a dog in the garden.", "tea", ""]
+    given = transformers.AutoTokenizer.from_pretrained(tmp_path)(
+        texts, padding="max_length", truncation=True, max_length=7, return_tensors="pt"
+    )
+    with torch.no_grad():
+        expected = encoder(given.input_ids, attention_mask=given.attention_mask if pad == "zeros" else None).last_hidden_state.numpy()
+    if pad == "zeros":
+        expected = expected * given.attention_mask.numpy()[:, :, None]
+    model = t0.Model.from_pretrained(tmp_path, add_eos_to_inputs=True)
+    found = model.encode(texts, pad=pad, max_input_length=7, truncate=True)
+    assert np.abs(found - expected).max() <= 1e-4

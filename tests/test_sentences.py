@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import needed
 
 import t0native as t0
 from t0native.checkpoints.checkpoint import open_checkpoint
@@ -92,6 +93,53 @@ def test_vectors_are_those_of_torch(tmp_path):
     (tmp_path / "sentence_bert_config.json").unlink()
     found = t0.Model.from_pretrained(tmp_path).encode(ROWS, pooling="sentence")
     assert ((found * wanted).sum(axis=1) >= 0.99999).all() and np.allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("length", [None, 6])
+def test_a_folder_of_sentence_transformers_itself(tmp_path, length):
+    """As GTR's was made: an encoder, its mean, a Dense without a bias, Normalize."""
+    theirs = needed("sentence_transformers", "pip install sentence-transformers")
+    import torch
+    import transformers
+    from sentence_transformers import models
+
+    t0.mini.new_model(0).save(tmp_path / "t5")
+    keys = json.loads((tmp_path / "t5/config.json").read_text())
+    keys.pop("add_eos_to_inputs")
+    (tmp_path / "t5/config.json").write_text(json.dumps(keys))
+    transformers.T5EncoderModel.from_pretrained(tmp_path / "t5").save_pretrained(tmp_path / "encoder")
+    transformers.AutoTokenizer.from_pretrained(tmp_path / "t5").save_pretrained(tmp_path / "encoder")
+    encoder, width = models.Transformer(str(tmp_path / "encoder")), keys["d_model"]
+    made = theirs.SentenceTransformer(
+        modules=[
+            encoder,
+            models.Pooling(width, pooling_mode="mean"),
+            models.Dense(width, 48, bias=False, activation_function=torch.nn.Identity()),
+            models.Normalize(),
+        ]
+    )
+    if length is not None:
+        made.max_seq_length = length
+    made.save(str(tmp_path / "gtr"))
+    texts = ["Tom drinks tea.", "Anna keeps a cat and a dog in the garden.", "", "a b c " * 40, "  two  spaces "]
+    wanted = theirs.SentenceTransformer(str(tmp_path / "gtr")).encode(texts)
+    model = t0.Model.from_pretrained(tmp_path / "gtr")
+    assert model.sentence.max_length == length
+    found = model.encode(texts, pooling="sentence", truncate=True)
+    assert found.shape == (5, 48) and ((found * wanted).sum(axis=1) >= 0.99999).all()
+
+
+def test_a_prompt_that_goes_before_every_text_is_told(tmp_path, caplog):
+    write(tmp_path)
+    about = {"default_prompt_name": "query", "prompts": {"query": "find: "}}
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps(about))
+    t0.Model.from_pretrained(tmp_path)
+    assert "sentence-transformers puts 'find: ' before every text; here it is yours to put" in caplog.text
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps(about | {"prompts": {}}))
+    with pytest.raises(t0.FormatError, match="default_prompt_name 'query': must be the name of a text in `prompts`, or null"):
+        t0.Model.from_pretrained(tmp_path)
 
 
 def test_saved_and_read_again(tmp_path):

@@ -3,7 +3,9 @@
     modules.json                Transformer, Pooling, then any number of Dense and Normalize, each with the folder of its files
     N_Pooling/config.json       the mean over tokens is what is read
     N_Dense/config.json         in_features, out_features, bias, activation_function; its weights beside it: linear.weight, linear.bias
-    sentence_bert_config.json   max_seq_length: longer texts are cut there
+    sentence_bert_config.json   max_seq_length: longer texts are cut there; without it, as version 6 writes, at the model_max_length of
+    tokenizer_config.json
+    config_sentence_transformers.json   default_prompt_name: of `prompts`, which goes before every text there, and is told here
 
     mean -> Dense: f(x W^T + b), f the identity or tanh -> Normalize: x / max(|x|, 1e-12)
 
@@ -23,11 +25,12 @@ from t0native.base.showing import named, shown
 from t0native.checkpoints.safetensorfiles import header_of, read_header
 from t0native.checkpoints.tensorfiles import as_float32
 from t0native.checkpoints.torchfiles import read_torch
+from t0native.text.tokenizerfiles import CONFIG_FILE
 
 __all__ = ["MODULES", "SENTENCE_FILES", "Dense", "Sentence", "read_sentence"]
 
-MODULES, LENGTH_FILE = "modules.json", "sentence_bert_config.json"
-SENTENCE_FILES = (MODULES, LENGTH_FILE)
+MODULES, LENGTH_FILE, PROMPT_FILE = "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"
+SENTENCE_FILES = (MODULES, LENGTH_FILE, PROMPT_FILE)
 OF_A_MODULE = re.compile(r"\d+_\w+/(config\.json|model\.safetensors|pytorch_model\.bin)")  # names of a module's files in its folder
 _LARGEST_FILE, _LEAST_NORM = 1 << 20, np.float32(1e-12)
 _ACTIVATIONS = {"Identity": None, "Tanh": np.tanh}
@@ -53,12 +56,13 @@ class Dense:
 @dataclass(frozen=True)
 class Sentence:
     """path: of the encoder's folder within the model's.  layers: Dense, or "Normalize", in order.  max_length: tokens of a text, or
-    None.  width: of the vectors that come out."""
+    None.  width: of the vectors that come out.  prompt: what that program puts before each text unasked."""
 
     path: str
     layers: tuple[Dense | str, ...]
     max_length: int | None
     width: int | None = None
+    prompt: str = ""
 
     def shortened(self, length):
         """The most tokens of a text, where `length` are allowed."""
@@ -115,7 +119,7 @@ def read_sentence(folder):
             if layer.weight.shape[1] != width:
                 raise FormatError(f"{file}: a Dense takes {layer.weight.shape[1]} numbers, but {width} come to it")
             width = len(layer.weight)
-    return Sentence(paths[0][1], layers, _read_length(folder / paths[0][1] / LENGTH_FILE), width)
+    return Sentence(paths[0][1], layers, _read_length(folder / paths[0][1]), width, _read_prompt(folder / PROMPT_FILE))
 
 
 def _is_inside(path):
@@ -133,11 +137,27 @@ def _object(file, kind=dict):
     return content
 
 
-def _read_length(file):
+def _read_prompt(file):
+    about = _object(file) if file.is_file() else {}
+    name, prompts = about.get("default_prompt_name"), about.get("prompts") or {}
+    if name is None:
+        return ""
+    prompt = prompts.get(name) if isinstance(prompts, dict) and isinstance(name, str) else None
+    if not isinstance(prompt, str):
+        raise FormatError(f"{file}: default_prompt_name {shown(name)}: must be the name of a text in `prompts`, or null")
+    return prompt
+
+
+def _read_length(folder):
+    """Tokens that a text of the encoder in this folder is cut to, or None."""
+    file, tokenizer = folder / LENGTH_FILE, folder / CONFIG_FILE
     about = _object(file) if file.is_file() else {}
     if about.get("do_lower_case"):
         raise FormatError(f"{file}: do_lower_case {shown(about['do_lower_case'])}: texts are read as they stand; only false is read")
     length = about.get("max_seq_length")
+    if length is None and tokenizer.is_file():
+        length = _object(tokenizer).get("model_max_length")
+        return length if type(length) is int and 1 <= length < 2**31 else None  # transformers' word for none is 10**30
     if length is not None and (isinstance(length, bool) or not isinstance(length, int) or not 1 <= length < 2**31):
         raise FormatError(f"{file}: max_seq_length {shown(length)}: must be a whole number from 1 to 2147483647")
     return length

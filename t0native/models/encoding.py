@@ -17,6 +17,7 @@ from t0native.base.arguments import check, one_of
 from t0native.base.errors import ConfigError
 from t0native.base.showing import shown
 from t0native.models.scoring import usual_batch_tokens
+from t0native.text.sequences import KEEP_END
 from t0native.text.tokenizer import Ragged
 
 if TYPE_CHECKING:  # of annotations alone
@@ -42,6 +43,8 @@ def encode(model: Model, inputs: list[Any], pooling: str | None, pad: str | None
         if model.sentence is None:
             raise ConfigError("pooling 'sentence': this model's folder has no modules.json of sentence-transformers; pooling='mean' does")
         length = model.sentence.shortened(length)
+    if (pooling == "sentence" or pad is not None) and others[0] is True:  # as the programs cut that these stand for
+        others[0] = KEEP_END
     sources = model._sources(inputs, add_eos, length, *others)
     if pad is not None:
         return encode_padded(model, sources, length, pad)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from t0native.base.showing import shown
 from t0native.checkpoints.checkpoint import open_checkpoint
 from t0native.checkpoints.endtoken import EndToken, decide_end_token
 from t0native.checkpoints.hub import locate
@@ -22,6 +24,7 @@ if TYPE_CHECKING:  # of annotations alone
     from t0native.text.tokenizer import Tokenizer
 
 __all__ = ["Loaded", "load"]
+_log = logging.getLogger("t0native")
 
 
 class Loaded(NamedTuple):
@@ -50,6 +53,8 @@ def load(path, dtype, config, tokenizer, revision, kernels, threads, allow_nonfi
     generation = read_generation(checkpoint)
     checkpoint.check()
     checkpoint.tell()
+    if sentence is not None and sentence.prompt:
+        _log.warning("%s: sentence-transformers puts %s before every text; here it is yours to put", place, shown(sentence.prompt))
     files = FileWeights.of(place, checkpoint, dtype, check_kernels(kernels))
     if isinstance(checkpoint, PackedFile):
         core = checkpoint.open(check_kernels(kernels), verify)

@@ -520,8 +520,8 @@ class Model(Hinting):
         on the company, and is what the mean of the input's states alone is, to the bit. "sentence": what the folder's modules of
         sentence-transformers make of that, [B, E]; max_input_length is then theirs at most.  pad: all inputs as long as
         max_input_length, [B, S, D], or [S, D] for one: "attend", behind an input pads that are tokens like others, as pipelines without
-        a mask have them; "zeros", zeros behind it.  Other keywords and errors as `rank`'s; ConfigError for pooling beside pad, and for
-        "sentence" of a model without such modules.
+        a mask have them; "zeros", zeros behind it.  With "sentence" and pad, truncate=True keeps the end token, as transformers does. Other
+        keywords and errors as `rank`'s; ConfigError for pooling beside pad, and for "sentence" of a model without such modules.
 
         >>> model = t0.mini.new_model(0)
         >>> model.encode("Anna keeps a cat.").shape, model.encode(["Anna keeps a cat.", "tea"], pooling="mean").shape

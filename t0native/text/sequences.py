@@ -21,7 +21,7 @@ from t0native.base.errors import ConfigError, DataError
 from t0native.base.showing import shown
 from t0native.text.tokenizer import Ragged
 
-__all__ = ["Sequences", "as_list", "check_ids", "inputs_of", "is_one"]
+__all__ = ["KEEP_END", "Sequences", "as_list", "check_ids", "inputs_of", "is_one"]
 
 _BYTES = (bytes, bytearray, memoryview)
 _LISTS = ("to_pylist", "to_list", "tolist")  # how Arrow's, polars' and pandas' columns give their values as Python's own
@@ -182,18 +182,21 @@ def _kind_of(value):
     return f"{name}{of}" + (f" of shape {list(shape)}" if isinstance(shape, tuple) and len(shape) != 1 else "")
 
 
+KEEP_END = "keep the end token"  # a way to cut, of callers that stand for another program
+
+
 class Sequences:
     """Items (texts, or ids) as token ids; identical items share one entry.
 
     items[i] is entry number[i]; entries are int32 arrays. add_eos appends the end token to texts (never to ids).
     Longer than `most`: DataError, or with `truncate` cut there, after the end token was appended, as T0 does; inputs with
-    truncate="start" at their beginning.
+    truncate="start" at their beginning; with KEEP_END before the end token, as transformers' tokenizers do.
     sentinels: <extra_id_k> in a text is that sentinel.
     """
 
     def __init__(self, model, what, items, add_eos, most, truncate, sentinels=False):
         check(whole(1), "max_input_length" if what == "input" else "max_target_length", most)
-        self.entries, self.number = [], np.empty(len(items), np.int64)
+        self.entries, self.number, self._ended = [], np.empty(len(items), np.int64), set()
         seen, texts = {}, []
         for i, item in enumerate(items):
             key = item if isinstance(item, str) else check_ids(f"{what} {i}", item, model.config.vocab_size).tobytes()
@@ -224,6 +227,7 @@ class Sequences:
         end = np.array([model.config.eos_token_id] if add_eos else [], np.int32)
         for k, (place, _, _) in enumerate(texts):
             self.entries[place] = np.concatenate([ragged[k], end])
+        self._ended = {place for place, _, _ in texts} if add_eos else set()
 
     def _check(self, what, most, truncate):
         for place, entry in enumerate(self.entries):
@@ -237,6 +241,8 @@ class Sequences:
                     f"{what} {self._first(place)}: {len(entry)} tokens, but {keyword} is {most}: raise it, or cut with truncate=True"
                 )
             self.entries[place] = entry[-most:] if truncate == "start" and what == "input" else entry[:most]
+            if truncate == KEEP_END and place in self._ended:
+                self.entries[place] = np.concatenate([entry[: most - 1], entry[-1:]])
 
     def _first(self, place):
         return int(np.flatnonzero(self.number == place)[0])
