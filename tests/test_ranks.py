@@ -21,9 +21,10 @@ import t0native as t0
 from t0native import _core
 from t0native.base.interrupts import Interrupts, Terminated
 from t0native.evaluation import answering
+from t0native.training.exchange import share_out
 from t0native.training.lots import LotSums, add_tree, cut_lots, lots_of_rank
 from t0native.training.lottrainer import LotTrainer
-from t0native.training.ranks import ALONE, Alone, Ranks, _SharedRows, settle_lots, share_out
+from t0native.training.ranks import ALONE, Alone, Ranks, _SharedRows, settle_lots
 from t0native.training.settings import Settings
 from t0native.training.train import _Loop
 from t0native.training.trainer import Trainer
@@ -59,6 +60,12 @@ def plain_tree(leaves):
     return leaves[0]
 
 
+def add_up(blocks, level):
+    """blocks[0] becomes blocks[0] + (blocks[1] + ...)."""
+    for i in reversed(range(1, len(blocks))):
+        blocks[i - 1] += blocks[i]
+
+
 @pytest.mark.parametrize("lots, filled", [(1, 1), (2, 1), (2, 2), (8, 8), (8, 5), (16, 13), (64, 64), (64, 33)])
 def test_any_number_of_ranks_sums_the_same_tree(lots, filled):
     draw = np.random.default_rng(lots + filled)
@@ -67,7 +74,7 @@ def test_any_number_of_ranks_sums_the_same_tree(lots, filled):
     for ranks in {1, 2, 3, 5, lots} - set(range(lots + 1, 6)):
         nodes, most = {}, 0
         for rank in range(ranks):
-            sums = LotSums(np.empty(7, np.float32), 7)
+            sums = LotSums(np.empty(7, np.float32), add_up)
             for _ in range(2):  # the second batch uses the blocks of the first
                 sums.begin()
                 for lot in lots_of_rank(lots, ranks, rank):

@@ -1,5 +1,6 @@
 /* Training: the backward pass of the two stacks, behind a forward pass, whose activations it reads.
- * Only csrc/t5 includes this. Gradients of weights are added to `gradients` [n_weights], at the model's offsets. */
+ * Only csrc/t5 includes this. Gradients of weights are added to `gradients` [n_weights], at the model's offsets; of a fresh pass those
+ * of the matrices that products read are overwritten instead. */
 #ifndef T0_T5_BACKWARD_H
 #define T0_T5_BACKWARD_H
 

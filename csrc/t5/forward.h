@@ -32,6 +32,7 @@ typedef struct t0_pass {
     float dropout;       /* 0 but in training */
     bool broadcast;      /* of dropout, along sequences */
     uint64_t seed;       /* of this step's masks */
+    bool fresh;          /* in training: products overwrite gradients of weights, and add nothing to them */
     bool recompute;      /* blocks share their buffers, but for self_x; the backward pass fills them again */
 } t0_pass;
 

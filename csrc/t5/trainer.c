@@ -420,13 +420,11 @@ static t0_status check_batch(const t0_trainer *trainer, const t0_ragged *sources
     return t0_ragged_check(targets, "targets", vocab, err);
 }
 
-t0_status t0_trainer_share(t0_trainer *trainer, float *out, double *loss, const t0_ragged *sources, const t0_ragged *targets,
-                           t0_range examples, uint64_t step, const t0_poll *poll, t0_error *err) {
-    T0_TRY(check_batch(trainer, sources, targets, err));
-    if (examples.begin >= examples.end || examples.end > sources->n)
-        return t0_fail(err, T0_EVALUE, "examples %zu to %zu of a batch of %zu: at least one, of the batch", examples.begin, examples.end,
-                       sources->n);
-    trainer->shards[0].gradients = out ? out : trainer->gradients;
+/* Gradients of these examples into the shards' blocks, and their sum into the first's. fresh: written anew, where else they are added to
+ * zeros, which takes a pass more, and a negative zero its sign. */
+static t0_status run_examples(t0_trainer *trainer, double *loss, const t0_ragged *sources, const t0_ragged *targets, t0_range examples,
+                              bool fresh, uint64_t step, const t0_poll *poll, t0_error *err) {
+    for (size_t i = 0; i < trainer->n_shards; i++) trainer->shards[i].fresh = fresh;
     T0_TRY(prepare(trainer, sources, targets, examples, step, poll, err));
     if (trainer->n_shards == 1) run_shard(trainer, 0, 0);
     else t0_exec_run(trainer->exec, run_shard, trainer, trainer->n_used);
@@ -436,9 +434,27 @@ t0_status t0_trainer_share(t0_trainer *trainer, float *out, double *loss, const 
     return T0_OK;
 }
 
+t0_status t0_trainer_share(t0_trainer *trainer, float *out, double *loss, const t0_ragged *sources, const t0_ragged *targets,
+                           t0_range examples, uint64_t step, const t0_poll *poll, t0_error *err) {
+    T0_TRY(check_batch(trainer, sources, targets, err));
+    if (examples.begin >= examples.end || examples.end > sources->n)
+        return t0_fail(err, T0_EVALUE, "examples %zu to %zu of a batch of %zu: at least one, of the batch", examples.begin, examples.end,
+                       sources->n);
+    trainer->shards[0].gradients = out ? out : trainer->gradients;
+    return run_examples(trainer, loss, sources, targets, examples, true, step, poll, err);
+}
+
+t0_status t0_trainer_sum(t0_trainer *trainer, const t0_chain *chain, const t0_poll *poll, t0_error *err) {
+    t0_exec_watch(trainer->exec, poll);
+    t0_chain_sum(trainer->exec, chain);
+    return t0_exec_unwatch(trainer->exec, T0_OK, err);
+}
+
 t0_status t0_trainer_gradients(t0_trainer *trainer, t0_step_result *result, const t0_ragged *sources, const t0_ragged *targets,
                                uint64_t step, const t0_poll *poll, t0_error *err) {
-    T0_TRY(t0_trainer_share(trainer, NULL, &result->loss, sources, targets, (t0_range){0, sources->n}, step, poll, err));
+    T0_TRY(check_batch(trainer, sources, targets, err));
+    trainer->shards[0].gradients = trainer->gradients;
+    T0_TRY(run_examples(trainer, &result->loss, sources, targets, (t0_range){0, sources->n}, false, step, poll, err));
     T0_TRY(t0_trainer_check_loss(trainer, result->loss, step, err));
     result->source_tokens = (size_t)sources->offsets[sources->n];
     result->target_tokens = (size_t)targets->offsets[targets->n];

@@ -9,17 +9,19 @@ writes a checkpoint, and after it has read one."""
 import numpy as np
 
 from t0native.base.errors import ConfigError
+from t0native.training.exchange import share_out
 from t0native.training.lots import LotSums, add_tree, cut_lots, lots_of_rank
-from t0native.training.ranks import ALONE, share_out
+from t0native.training.ranks import ALONE
 from t0native.training.trainer import Trainer
 
 __all__ = ["LotTrainer"]
 
 
 class LotTrainer(Trainer):
-    """A Trainer of so many lots. ConfigError for more ranks than lots."""
+    """A Trainer of so many lots. wire: "float32", or "bfloat16": every node of the tree below its root is rounded to one.
+    ConfigError for more ranks than lots."""
 
-    def __init__(self, model, *, lots, ranks=ALONE, **options):
+    def __init__(self, model, *, lots, wire="float32", ranks=ALONE, **options):
         if ranks.size > lots:
             raise ConfigError(f"{ranks.size} ranks and {lots} lots: a rank needs one at least; begin with lots={_power_from(ranks.size)}")
         model.make_trainable()
@@ -28,11 +30,13 @@ class LotTrainer(Trainer):
         self._owners = share_out(sizes, ranks.size)
         elsewhere = [name for (name, _), owner in zip(tensors, self._owners) if owner != ranks.rank]
         super().__init__(model, elsewhere=elsewhere, **options)
-        self.lots, self.ranks, self._whole = lots, ranks, None
-        ends = np.cumsum([0, *sizes])
-        self._tensors = [(owner, int(begin), int(end)) for owner, begin, end in zip(self._owners, ends, ends[1:])]
+        self.lots, self.ranks, self._rounded, self._whole = lots, ranks, wire == "bfloat16", None
         self._block = self._core.block()
-        self._sums = LotSums(self._block, len(self._block))
+        self._sums = LotSums(self._block, self._add)
+        if ranks.size > 1:
+            ends = np.cumsum([0, *sizes])
+            tensors = [(owner, int(begin), int(end)) for owner, begin, end in zip(self._owners, ends, ends[1:])]
+            self._exchange = ranks.exchange(tensors, lots, wire, self._add)
         self._state_sizes = ranks.add(np.array(self._core.state_sizes())) if ranks.size > 1 else self._core.state_sizes()
 
     def gradients(self, sources, targets, step):
@@ -58,12 +62,20 @@ class LotTrainer(Trainer):
         parts = {(0, lot): losses[lot : lot + 1] for lot in range(filled)}
         return float(add_tree(parts, self.lots.bit_length() - 1)[0])
 
+    def _add(self, parts, level):
+        """The first part becomes the node of this level, the sum of all."""
+        root = level == self.lots.bit_length() - 1
+        if len(parts) > 1 or (self._rounded and not root):
+            self._core.sum(parts, self._rounded, root)
+
     def _sum_gradients(self, filled):
-        nodes = self._sums.nodes
         if self.ranks.size > 1:
-            self.ranks.finish_sums(self._tensors, nodes, self.lots, filled, self._block)
+            self._exchange.begin(self._sums.nodes, filled, self._block)
+            for i in range(len(self._owners)):
+                self._exchange.start(i)
+            self._exchange.finish()
         else:
-            total = add_tree(dict(nodes), self.lots.bit_length() - 1)
+            total = add_tree(dict(self._sums.nodes), self.lots.bit_length() - 1, add=self._add)
             assert total.ctypes.data == self._block.ctypes.data  # the first lot's block, to which all others are added
 
     def apply(self, learning_rate, step):

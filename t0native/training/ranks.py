@@ -3,7 +3,8 @@
     rank r    has a run of the batch's lots (lots.py) and owns some of the tensors: it finishes the sums of their gradients, keeps their
               optimiser state and applies them; then everybody gets their weights
     volume    of a rank and step, R ranks, N weights: N (R - 1) / R x 4 bytes out and in for gradients, where R is a power of two that
-              divides the lots (else some more, at most log2 L nodes a rank), and as much for weights
+              divides the lots (else some more, at most log2 L nodes a rank), half of it on a wire of bfloat16s; and N (R - 1) / R x 4
+              bytes for weights
 
 What one rank alone does (reading and writing of the run's folder, the screen) rank 0 does, and tells the others. An error that all
 meet ends each in its own way; one that a rank meets alone ends all within seconds (`leaving`): the others wait for it, and would for ever.
@@ -22,15 +23,14 @@ from t0native.base.errors import ConfigError
 from t0native.base.interrupts import Terminated, write_to_stderr
 from t0native.base.showing import shown
 from t0native.base.threads import get_num_threads, set_num_threads
-from t0native.training.lots import add_tree, lots_of_rank
+from t0native.training.exchange import TAGS, Exchange
 
-__all__ = ["ALONE", "Alone", "Ranks", "settle_lots", "share_out", "started_ranks"]
+__all__ = ["ALONE", "Alone", "Ranks", "settle_lots", "started_ranks"]
 
 LOTS = 8  # of a run that several begin
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # of Hydra (MPICH, Intel) and PMI-2; of Open MPI
 STARTED = (*SIZES, "PMIX_RANK", "PMI_RANK")
 LEAVING = 5.0  # seconds that a rank in error waits for the others to be in error too
-_TAGS = 1 << 15
 _started = None  # MPI starts a process once
 _excepthook = sys.excepthook
 
@@ -53,19 +53,6 @@ def started_ranks():
         ) from None
     _started = Ranks(MPI) if MPI.COMM_WORLD.size > 1 else Alone(started=True)
     return _started
-
-
-def share_out(sizes, ranks):
-    """The owner of each of the tensors of these sizes: the largest first, each to who has least.
-
-    >>> share_out([5, 9, 4, 1], 2)
-    [1, 0, 1, 0]
-    """
-    loads, owners = [0] * ranks, [0] * len(sizes)
-    for i in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
-        owners[i] = loads.index(min(loads))
-        loads[owners[i]] += sizes[i]
-    return owners
 
 
 def settle_lots(settings, ranks, began, goes_on):
@@ -223,40 +210,9 @@ class Ranks:
 
     # ---- tensors ------------------------------------------------------------------------------------------------------
 
-    def finish_sums(self, tensors, nodes, lots, filled, block):
-        """Sums of all lots of the tensors that this rank owns, into block.
-
-        tensors: (owner, begin, end) of each tensor in a block [n_weights] of gradients;  nodes: LotSums.nodes of this rank;
-        filled: lots that have examples, the first ones;  block: of this rank."""
-        keys = [self._keys(lots, filled, rank) for rank in range(self.size)]
-        level = lots.bit_length() - 1
-        sends = [
-            self._comm.Isend(nodes[key][begin:end], owner, i % _TAGS)
-            for i, (owner, begin, end) in enumerate(tensors)
-            if owner != self.rank
-            for key in keys[self.rank]
-        ]
-        for i, (owner, begin, end) in enumerate(tensors):
-            if owner == self.rank:
-                parts = {key: nodes[key][begin:end] for key in keys[self.rank]}
-                for rank in range(self.size):
-                    for key in keys[rank] if rank != self.rank else ():
-                        parts[key] = np.empty(end - begin, np.float32)
-                        self._comm.Recv(parts[key], rank, i % _TAGS)
-                block[begin:end] = add_tree(parts, level)
-        self._mpi.Request.Waitall(sends)
-
-    def _keys(self, lots, filled, rank):
-        """Which nodes a rank has: the largest in its run of lots, in order."""
-        mine = lots_of_rank(lots, self.size, rank)
-        keys, at = [], mine.start
-        while at < min(mine.stop, filled):
-            level = 0
-            while at % (2 << level) == 0 and at + (2 << level) <= min(mine.stop, filled):
-                level += 1
-            keys.append((level, at >> level))
-            at += 1 << level
-        return keys
+    def exchange(self, tensors, lots, wire, add):
+        """The Exchange of these tensors."""
+        return Exchange(self._mpi, self._comm, tensors, lots, wire, add)
 
     def spread(self, arrays, owners):
         """Each array becomes its owner's, in all ranks."""
@@ -280,7 +236,7 @@ class Ranks:
             elif self.rank in (0, owner):
                 array, other = (place, owner) if self.rank == 0 else (part, 0)
                 move = self._comm.Irecv if to_first == (self.rank == 0) else self._comm.Isend
-                requests.append(move(array, other, i % _TAGS))
+                requests.append(move(array, other, i % TAGS))
         self._mpi.Request.Waitall(requests)
 
 
