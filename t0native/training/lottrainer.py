@@ -3,8 +3,8 @@
     gradients   shares of this rank's lots --> nodes --> each tensor's sum, in its owner's block
     apply       squared norms of all tensors, from their owners --> clip and optimiser, each owner its tensors --> weights to all
 
-`state`, `load_state` and the writing of weights are rank 0's, as of one process; `collect` and `spread` are everybody's: before rank 0
-writes a checkpoint, and after it has read one."""
+`state_parts`, `load_state` and the writing of weights are rank 0's, as of one process; meanwhile the others `send_parts`; `spread` is
+everybody's, after rank 0 has read a checkpoint."""
 
 import numpy as np
 
@@ -91,12 +91,19 @@ class LotTrainer(Trainer):
     # ---- between a rank and rank 0 --------------------------------------------------------------------------------------
 
     def state(self):
-        """The whole optimiser's state: in rank 0, after `collect`; what it holds before nobody has set."""
+        """The state of the tensors that this rank owns."""
+        return super().state()
+
+    def state_size(self):
+        return int(sum(self._state_sizes))
+
+    def state_parts(self):
         if self.ranks.size == 1:
-            return super().state()
-        if self._whole is None:
-            self._whole = np.zeros(sum(self._state_sizes), np.float32)
-        return self._whole
+            return super().state_parts()
+        return self.ranks.take_parts(self._parts(self._core.state()), self._state_sizes)
+
+    def send_parts(self):
+        self.ranks.send_parts(self._parts(self._core.state()))
 
     def load_state(self, state):
         if self.ranks.size == 1:
@@ -104,17 +111,13 @@ class LotTrainer(Trainer):
         else:
             self._whole = np.array(state, np.float32)
 
-    def collect(self):
-        """Rank 0 gets everybody's state."""
-        if self.ranks.size > 1:
-            self.ranks.collect(self._parts(self._core.state()), self._slices(self.state()) if self.ranks.rank == 0 else None)
-
     def spread(self):
         """Everybody gets rank 0's weights and what rank 0 has of the state that they own."""
         if self.ranks.size > 1:
             self._spread_weights_from(0)
             mine = np.array(self._core.state())
-            self.ranks.hand_out(self._parts(mine), self._slices(self.state()) if self.ranks.rank == 0 else None)
+            whole = np.zeros(self.state_size(), np.float32) if self._whole is None else self._whole
+            self.ranks.hand_out(self._parts(mine), self._slices(whole) if self.ranks.rank == 0 else None)
             self._core.load_state(mine)
             self._whole = None
 

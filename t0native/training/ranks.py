@@ -23,13 +23,15 @@ from t0native.base.errors import ConfigError
 from t0native.base.interrupts import Terminated, write_to_stderr
 from t0native.base.showing import shown
 from t0native.base.threads import get_num_threads, set_num_threads
-from t0native.training.exchange import TAGS, Exchange
+from t0native.training.exchange import Exchange
 
 __all__ = ["ALONE", "Alone", "Ranks", "settle_lots", "started_ranks"]
 
 LOTS = 8  # of a run that several begin
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # of Hydra (MPICH, Intel) and PMI-2; of Open MPI
 STARTED = (*SIZES, "PMIX_RANK", "PMI_RANK")
+MEANWHILE = "meanwhile"  # what rank 0 tells the others who wait for what its call gives
+STATE = 1  # tag of parts of the optimiser's state, which go in order
 LEAVING = 5.0  # seconds that a rank in error waits for the others to be in error too
 _started = None  # MPI starts a process once
 _excepthook = sys.excepthook
@@ -81,7 +83,7 @@ class Alone:
     def tell(self, value):
         return value
 
-    def ask_first(self, call):
+    def ask_first(self, call, meanwhile=None):
         return call()
 
     def meet(self, interrupts):
@@ -132,15 +134,18 @@ class Ranks:
     def _tells(record):
         return False
 
-    def ask_first(self, call):
-        """What rank 0's call() gives, in all ranks; or what it raises, of Exception, in all ranks."""
+    def ask_first(self, call, meanwhile=None):
+        """What rank 0's call() gives, in all ranks; or what it raises, of Exception, in all ranks. meanwhile: called in the others as often
+        as rank 0 asks them to, within its call (take_parts)."""
         outcome = None
         if self.rank == 0:
             try:
                 outcome = call(), None
             except Exception as error:
                 outcome = None, error
-        result, error = self.tell(outcome)
+        while (outcome := self.tell(outcome)) == MEANWHILE:
+            meanwhile()
+        result, error = outcome
         if error is not None:
             raise error
         return result
@@ -218,26 +223,37 @@ class Ranks:
         """Each array becomes its owner's, in all ranks."""
         self._mpi.Request.Waitall([self._comm.Ibcast(array, owner) for array, owner in zip(arrays, owners)])
 
-    def collect(self, parts, whole):
-        """In rank 0 the arrays `whole`, one of each tensor, become their owners'. parts: (owner, this rank's array or None)."""
-        self._exchange(parts, whole, to_first=True)
+    def take_parts(self, parts, sizes):
+        """In rank 0, within ask_first: the arrays of all tensors in order, each of which is whole until the next one is taken.
+        parts: (owner, this rank's array or None) of each; sizes: of all. The others send theirs meanwhile (send_parts)."""
+        self.tell(MEANWHILE)
+        room, taken = np.empty(max(sizes), np.float32), 0
+        try:
+            for (owner, part), size in zip(parts, sizes):
+                taken += 1
+                if owner:
+                    part = room[:size]
+                    self._comm.Recv(part, owner, STATE)
+                yield part
+        finally:  # the others wait until all is taken
+            for (owner, _), size in list(zip(parts, sizes))[taken:]:
+                if owner:
+                    self._comm.Recv(room[:size], owner, STATE)
+
+    def send_parts(self, parts):
+        for owner, part in parts:
+            if owner == self.rank:
+                self._comm.Send(part, 0, STATE)
 
     def hand_out(self, parts, whole):
-        """The way back: each part becomes rank 0's array."""
-        self._exchange(parts, whole, to_first=False)
-
-    def _exchange(self, parts, whole, to_first):
-        """Between rank 0 and each other owner; what rank 0 owns it copies."""
-        requests = []
-        for i, ((owner, part), place) in enumerate(zip(parts, whole if self.rank == 0 else parts)):
+        """Each part becomes the array of rank 0's `whole`, which has one of each tensor."""
+        for i, (owner, part) in enumerate(parts):
             if owner == self.rank == 0:
-                source, target = (part, place) if to_first else (place, part)
-                target[:] = source
-            elif self.rank in (0, owner):
-                array, other = (place, owner) if self.rank == 0 else (part, 0)
-                move = self._comm.Irecv if to_first == (self.rank == 0) else self._comm.Isend
-                requests.append(move(array, other, i % TAGS))
-        self._mpi.Request.Waitall(requests)
+                part[:] = whole[i]
+            elif self.rank == 0:
+                self._comm.Send(whole[i], owner, STATE)
+            elif owner == self.rank:
+                self._comm.Recv(part, 0, STATE)
 
 
 def _code_of(error):

@@ -521,9 +521,8 @@ class _Loop:
             if with_model:
                 self.folder.save_model(self.model)
 
-        self.trainer.collect()
         self.card.write(self.state, self.folder.log)
-        self.ranks.ask_first(write)
+        self.ranks.ask_first(write, self.trainer.send_parts)
 
 
 def _check_model(model):
