@@ -348,10 +348,18 @@ def test_a_signal_that_comes_while_ranks_meet_is_not_lost():
 # ---- several processes -------------------------------------------------------------------------------------------------
 
 
+OPEN_MPI = {  # which else asks root, and who starts more ranks than there are processors, whether they are sure
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+
+
 def start(ranks, out, options, *fault):
     """The process of mpiexec, or of one rank without it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PMI", "OMPI", "HYDI", "MPI"))}
     environment |= {"PYTHONPATH": str(Path(t0.__file__).parent.parent), "T0NATIVE_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
+    environment |= OPEN_MPI
     command = [sys.executable, str(Path(__file__).with_name("ranked.py")), str(out), json.dumps(options), *fault]
     if ranks > 1:
         command = [mpiexec(), "-n", str(ranks), *command]

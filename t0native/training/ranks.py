@@ -20,7 +20,7 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 
 from t0native.base.errors import ConfigError
-from t0native.base.interrupts import Terminated, write_to_stderr
+from t0native.base.interrupts import code_of, write_to_stderr
 from t0native.base.showing import shown
 from t0native.base.threads import get_num_threads, set_num_threads
 from t0native.training.exchange import Exchange
@@ -196,14 +196,14 @@ class Ranks:
         try:
             yield
         except BaseException as error:
-            if not self._all_leave():
+            if not self._all_leave(0.0 if getattr(error, "at_once", False) else LEAVING):
                 write_to_stderr(f"rank {self.rank} of {self.size} (on {self._mpi.Get_processor_name()}): {_words_of(error)}; all are ended")
-                self._comm.Abort(_code_of(error))
+                self._comm.Abort(code_of(error))
             raise
 
-    def _all_leave(self):
-        """Whether the others come here too, soon."""
-        request, until = self._leaving.Ibarrier(), time.monotonic() + LEAVING
+    def _all_leave(self, seconds):
+        """Whether the others come here too, within these."""
+        request, until = self._leaving.Ibarrier(), time.monotonic() + seconds
         while not (done := request.Test()) and time.monotonic() < until:
             time.sleep(0.01)
         return done
@@ -211,7 +211,7 @@ class Ranks:
     def _end_all(self, kind, error, trace):
         """Of an exception that ends this process."""
         _excepthook(kind, error, trace)
-        self._comm.Abort(_code_of(error))
+        self._comm.Abort(code_of(error))
 
     # ---- tensors ------------------------------------------------------------------------------------------------------
 
@@ -254,11 +254,6 @@ class Ranks:
                 self._comm.Send(whole[i], owner, STATE)
             elif owner == self.rank:
                 self._comm.Recv(part, 0, STATE)
-
-
-def _code_of(error):
-    """The exit code of a program that an error ends."""
-    return error.code if isinstance(error, Terminated) else 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
 def _words_of(error):
