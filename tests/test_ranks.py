@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import re
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +23,7 @@ import t0native as t0
 from t0native import _core
 from t0native.base.interrupts import Interrupts, Terminated
 from t0native.evaluation import answering
+from t0native.training import exchange
 from t0native.training.exchange import share_out
 from t0native.training.lots import LotSums, add_tree, cut_lots, lots_of_rank
 from t0native.training.lottrainer import LotTrainer
@@ -88,6 +91,41 @@ def test_any_number_of_ranks_sums_the_same_tree(lots, filled):
         assert most <= max(1, lots.bit_length() - 1)
 
 
+def rounded(x):
+    """The nearest bfloat16s, ties to even."""
+    bits = x.view(np.uint32).astype(np.uint64)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16 << 16).astype(np.uint32).view(np.float32)
+
+
+@pytest.mark.parametrize("n", [1, 5, 4096, 20000])
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_a_chain_is_summed_from_its_end(n, parts):
+    core, draw = _core.Trainer(t0.mini.new_model(0).core, threads=2), np.random.default_rng(n + parts)
+    arrays = [draw.normal(size=n).astype(np.float32) for _ in range(parts)]
+    for rounds, root in ((False, True), (True, True), (True, False)):
+        wanted = rounded(arrays[-1]) if rounds and (parts > 1 or not root) else arrays[-1]
+        for i in reversed(range(parts - 1)):
+            wanted = arrays[i] + wanted
+            wanted = rounded(wanted) if rounds and not (root and i == 0) else wanted
+        given = [array.copy() for array in arrays]
+        core.sum(given, rounds, root)
+        assert (given[0] == wanted).all()
+        assert all((after == before).all() for after, before in zip(given[1:], arrays[1:]))
+
+
+def test_a_chain_of_what_cannot_be_summed_is_refused():
+    core = _core.Trainer(t0.mini.new_model(0).core)
+    three = np.zeros(3, np.float32)
+    for parts in ([], [three] * 17):
+        with pytest.raises(ValueError, match=f"parts: {len(parts)}, must be 1 to 16"):
+            core.sum(parts)
+    for other in (np.zeros(4, np.float32), np.zeros(3), np.zeros(6, np.float32)[::2], [0.0] * 3):
+        with pytest.raises(ValueError, match="parts: must be writable float32 arrays, each of as many numbers"):
+            core.sum([three, other])
+    with pytest.raises(TypeError, match="parts: must be a sequence of arrays"):
+        core.sum(5)
+
+
 def test_owners_have_about_as_much():
     sizes = [1000, 1, 7, 300, 300, 300, 100]
     owners = share_out(sizes, 3)
@@ -95,6 +133,80 @@ def test_owners_have_about_as_much():
     loads = [sum(size for size, owner in zip(sizes, owners) if owner == rank) for rank in range(3)]
     assert max(loads) == 1000 and min(loads) >= 400
     assert share_out(sizes, 1) == [0] * 7
+
+
+class Post:
+    """Messages between threads, as far as Exchange asks mpi4py for them; who sends waits until it is received, as MPI may."""
+
+    class Request:
+        @staticmethod
+        def Waitall(requests):
+            for request in requests:
+                request()
+
+    def __init__(self, size):
+        self.size, self.boxes = size, defaultdict(queue.Queue)
+
+    def of(self, rank):
+        def send(array, to, tag):
+            taken = threading.Event()
+            self.boxes[rank, to, tag].put((array, taken))
+            return lambda: taken.wait(20) or pytest.fail("nobody receives")
+
+        def receive(array, source, tag):
+            def wait():
+                sent, taken = self.boxes[source, rank, tag].get(timeout=20)
+                array[:] = sent
+                taken.set()
+
+            return wait
+
+        return SimpleNamespace(size=self.size, rank=rank, Isend=send, Irecv=receive)
+
+
+@pytest.mark.parametrize("wire", ["float32", "bfloat16"])
+@pytest.mark.parametrize("ranks, filled", [(2, 8), (3, 8), (5, 6), (8, 3)])
+def test_owners_get_the_sums_of_all_lots_through_little_room(monkeypatch, wire, ranks, filled):
+    monkeypatch.setattr(exchange, "ROOM", 4096)
+    draw, sizes = np.random.default_rng(ranks), [3, 700, 5, 64, 200, 1, 300, 700, 16]
+    ends = np.cumsum([0, *sizes])
+    leaves = [draw.normal(size=ends[-1]).astype(np.float32) for _ in range(filled)]
+    owners, core = share_out(sizes, ranks), _core.Trainer(t0.mini.new_model(0).core)
+    lock = threading.Lock()  # of the one core that sums for all
+
+    def add(parts, level):
+        with lock:
+            if len(parts) > 1 or (wire == "bfloat16" and level < 3):
+                core.sum(parts, wire == "bfloat16", level == 3)
+
+    def sums_of(lots):
+        sums = LotSums(np.empty(ends[-1], np.float32), add)
+        sums.begin()
+        for lot in lots:
+            if lot < filled:
+                block = sums.block()
+                block[:] = leaves[lot]
+                sums.add(lot, block)
+        return sums.nodes
+
+    post, blocks = Post(ranks), [np.full(ends[-1], np.nan, np.float32) for _ in range(ranks)]
+
+    def exchanged(rank):
+        tensors = [(owner, begin, end) for owner, begin, end in zip(owners, ends, ends[1:])]
+        way = exchange.Exchange(Post, post.of(rank), tensors, 8, wire, add)
+        for _ in range(3):
+            way.begin(sums_of(lots_of_rank(8, ranks, rank)), filled, blocks[rank])
+            for i in range(len(sizes)):
+                way.start(i)
+            way.finish()
+
+    with ThreadPoolExecutor(ranks) as pool:
+        list(pool.map(exchanged, range(ranks)))
+    wanted = add_tree(sums_of(range(8)), 3, add=add)
+    for owner, begin, end in zip(owners, ends, ends[1:]):
+        assert (blocks[owner][begin:end] == wanted[begin:end]).all()
+    if wire == "float32":
+        assert (wanted == plain_tree(list(leaves))).all()
 
 
 # ---- shares of a batch -------------------------------------------------------------------------------------------------
@@ -394,7 +506,15 @@ def facts(out, step):
 
 CASES = {
     "adafactor": {"lots": 8, "batch_size": 16, "validate": True, "validate_every": 3},
-    "adamw": {"lots": 4, "batch_tokens": 300, "accumulate": 2, "optimizer": "adamw", "freeze": ["*layer_norm*"], "broadcast_dropout": True},
+    "adamw": {
+        "lots": 4,
+        "batch_tokens": 300,
+        "accumulate": 2,
+        "optimizer": "adamw",
+        "freeze": ["*layer_norm*"],
+        "broadcast_dropout": True,
+        "wire": "bfloat16",
+    },
 }
 
 
