@@ -2,8 +2,8 @@
 
     mpiexec -n 3 python ranked.py OUT '{"lots": 8, "batch_size": 16, ...}' [FAULT]
 
-prints "RANK LOSS SHA-256 of the weights" for each rank. "mixed": true is a
-tiny model that learns the three objectives on plain text too. FAULT, or FAULT:RANK:STEP
+prints "RANK LOSS SHA-256 of the weights" for each rank. "kind": "mixed" is a
+tiny model that learns the three objectives on plain text too, "wide" one of more than 4 million weights that does (csrc/t5/trainer.c). FAULT, or FAULT:RANK:STEP
 (else of rank 1 at step 3): "error" (an exception), "kill" (SIGKILL), "seed" (another plan, before the first step), "slow" (nothing; steps
 take a tenth of a second)."""
 
@@ -32,20 +32,22 @@ def main(out, keywords, fault=""):
     if options.get("validate"):
         task = t0.mini.held_out_tasks()[0]
         options["validate"] = [t0.Task("few", task.rows[:12], list(task.prompts.values())[:2])]
-    model, mixture = begun(options.pop("mixed", False))
+    model, mixture = begun(options.pop("kind", "plain"))
     run = t0.train(model, mixture, out=out, **options)
     digest = hashlib.sha256(b"".join(model.core.tensor(name).tobytes() for name, _ in model.core.tensors()))
     sys.stdout.write(f"{rank} {run.losses[-1]} {digest.hexdigest()}\n")  # in one piece: several write to one pipe
     sys.stdout.flush()
 
 
-def begun(mixed):
+def begun(kind):
     """(the model, what it is trained on)"""
     tasks = t0.mini.training_tasks(["values"])
-    if not mixed:
+    if kind == "plain":
         return t0.mini.new_model(0), tasks
     tokenizer = t0.Tokenizer.from_file(Path(t0.__file__).parent / "mini/spiece.model", extra_ids=20)
-    config = t0.Config(vocab_size=tokenizer.vocab_size, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, dropout_rate=0.1)
+    d, d_kv, d_ff, heads = (256, 32, 512, 8) if kind == "wide" else (32, 8, 64, 4)
+    sizes = {"d_model": d, "d_kv": d_kv, "d_ff": d_ff, "num_heads": heads, "num_layers": 2}
+    config = t0.Config(vocab_size=tokenizer.vocab_size, dropout_rate=0.1, **sizes)
     texts = [{"text": f"{row['text']} and some more words, of which a few are left out here"} for row in tasks[0].rows[:40]]
     objectives = {"spans": t0.SpanCorruption("text"), "prefix": t0.PrefixLM("text"), "lm": t0.LM("text")}
     return t0.Model.init(config, tokenizer, seed=1), [*tasks, *(t0.Task(name, texts, each) for name, each in objectives.items())]

@@ -34,13 +34,15 @@ LIMIT = 90.0  # seconds, of a loaded machine: within which a job whose rank was 
 PATIENCE = 1800.0  # of a whole run
 COMMON = {"lots": 8, "batch_size": 16, "log_every": 10}
 CASES = {
-    "mixed": {"mixed": True, "accumulate": 2},
+    "mixed": {"kind": "mixed", "accumulate": 2},
     "tokens": {"batch_size": None, "batch_tokens": 300, "accumulate": 2, "optimizer": "adamw", "broadcast_dropout": True},
-    "bfloat16": {"mixed": True, "precision": "bfloat16"},
-    "wire": {"mixed": True, "wire": "bfloat16"},
+    "bfloat16": {"kind": "mixed", "precision": "bfloat16"},
+    "wire": {"kind": "mixed", "wire": "bfloat16"},
+    "wide": {"kind": "wide"},
+    "wide-bfloat16": {"kind": "wide", "precision": "bfloat16", "wire": "bfloat16", "accumulate": 2},
     "wire-tokens": {"batch_size": None, "batch_tokens": 300, "wire": "bfloat16", "precision": "bfloat16", "optimizer": "sgd"},
 }
-FAULTED = {"mixed": True, "checkpoint_every": 2, "log_every": 5}
+FAULTED = {"kind": "mixed", "checkpoint_every": 2, "log_every": 5}
 
 
 def ended(process, limit):

@@ -236,6 +236,34 @@ def test_shares_add_up_to_the_gradients_of_the_batch(broadcast):
     assert core.norms() == pytest.approx([float((core.gradient(name).astype(float) ** 2).sum()) for name, _ in model.core.tensors()])
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_what_is_told_to_be_final_stays(tied):
+    sizes = {"d_model": 128, "d_kv": 16, "d_ff": 256, "num_layers": 2, "num_heads": 4}
+    model = t0.Model.init(t0.Config(vocab_size=40_000 if tied else 16_000, tie_word_embeddings=tied, **sizes), None, seed=1)
+    core = _core.Trainer(model.core, dropout=0.1)
+    batch, told, seen = batch_of(model, examples=60), [], threading.Event()
+    out = core.block()
+
+    def look():
+        while not seen.is_set():
+            at = core.final_from
+            if not told or at < told[-1][0]:
+                told.append((at, out[at:].copy()))
+
+    core.share(*batch, 1, 0, 30)
+    core.tell_final()
+    assert core.final_from == len(out)
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        core.share(*batch, 1, 30, 60)
+        seen.set()
+        looking.result()
+    assert core.final_from == 0 and len(told) >= 2
+    starts = {0, *np.cumsum([np.prod(shape) for _, shape in model.core.tensors()]).tolist()}
+    for at, values in told:
+        assert at in starts and (out[at:] == values).all()
+
+
 def test_shares_refuse_what_is_no_part_of_the_batch():
     model = t0.mini.new_model(0)
     core, batch = _core.Trainer(model.core), batch_of(model)
@@ -514,6 +542,7 @@ CASES = {
         "freeze": ["*layer_norm*"],
         "broadcast_dropout": True,
         "wire": "bfloat16",
+        "kind": "wide",
     },
 }
 

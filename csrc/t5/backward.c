@@ -148,6 +148,7 @@ static t0_status blocks_backward(const t0_stack_backward *backward, float *gradi
         }
         self_backward(backward, gradients, &b, l);
         biases_backward(backward, gradients, l);
+        t0_pass_finish(forward->pass, forward->stack->blocks[l].self_qkv); /* its first tensor */
     }
     return T0_OK;
 }
@@ -163,6 +164,7 @@ static t0_status stack_backward(const t0_stack_backward *backward, float *gradie
     memset(backward->dx, 0, n * d * sizeof *backward->dx);
     memset(backward->dbias, 0, n_heads * forward->bias_width * sizeof *backward->dbias);
     norm_backward(backward, gradients, dout, forward->x, forward->final_r, forward->stack->final_norm);
+    t0_pass_finish(pass, forward->stack->final_norm);
     T0_TRY(blocks_backward(backward, gradients, cross, err));
     if (pass->dropout > 0.0f) t0_stack_dropout(forward, backward->dx, backward->dx, d, 0, T0_DROP_EMBEDDING);
     t0_embedding_backward(pass->exec, gradients + pass->model->shared, backward->dx, ids, n, d);

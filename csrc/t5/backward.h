@@ -30,6 +30,11 @@ t0_status t0_encoder_backward(t0_stack_backward *backward, float *gradients, flo
 t0_status t0_decoder_backward(t0_stack_backward *backward, float *gradients, const t0_cross *cross, float *dout, const int32_t *ids,
                               t0_error *err);
 
+/* Gradients at `offset` and behind it are final. */
+static inline void t0_pass_finish(const t0_pass *pass, size_t offset) {
+    if (pass->final_from) atomic_store_explicit(pass->final_from, offset, memory_order_release);
+}
+
 /* Head and loss, `chunk_rows` rows at a time so that logits [chunk_rows, V] are all that is ever stored. */
 typedef struct t0_loss {
     float scale; /* of the gradient: 1 / target tokens of the batch */

@@ -145,6 +145,7 @@ static t0_status run_microbatch(t0_shard *shard) {
     t0_cross_forward(&shard->pass, m->cross_kv, m->states, m->n_source_rows);
     T0_TRY(t0_decoder_forward(&m->decoder, m->out, m->decoder_ids, m->cross_kv, err));
     T0_TRY(t0_loss_backward(&shard->pass, &m->loss, &shard->loss_sum, g, m->dout, m->out, m->targets, m->n_target_rows, err));
+    if (shard->pass.model->head != shard->pass.model->shared) t0_pass_finish(&shard->pass, shard->pass.model->head);
     const t0_cross cross = {.kv = m->cross_kv, .states = m->states, .dkv = m->dkv, .dstates = m->dstates};
     T0_TRY(t0_decoder_backward(&m->decoder_back, g, &cross, m->dout, m->decoder_ids, err));
     return t0_encoder_backward(&m->encoder_back, g, m->dstates, m->source_ids, err);
@@ -160,6 +161,7 @@ static t0_status run_microbatches(t0_shard *shard) {
         carve_microbatch(shard, &at);
         assert(at.used <= shard->workspace.capacity);
         shard->pass.fresh = shard->fresh && first == shard->first;
+        shard->pass.final_from = end == shard->end ? shard->final_from : NULL;
         T0_TRY(run_microbatch(shard));
     }
     return T0_OK;

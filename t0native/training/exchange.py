@@ -96,6 +96,11 @@ class Exchange:
         else:
             self._send(i, owner, [self._nodes[key][begin:end] for key in self._keys[self._comm.rank]])
 
+    def progress(self):
+        """Looks after what is on its way: MPI moves some of it only then."""
+        if self._ahead and self._mpi.Request.Testall(self._ahead[0][0]):
+            self._finish_oldest()
+
     def finish(self):
         """All that set out is there."""
         while self._ahead:

@@ -92,13 +92,17 @@ class LotSums:
 
     def add(self, lot, block):
         """The gradients of a lot, which lie in a block. Lots come in order."""
+        self._add(*self.place(lot, block))
+
+    def place(self, lot, block):
+        """(blocks, level) that are to be added: the first of them is a node then. The last one is the lot's own."""
         level, index, chain = 0, lot, [block]
         while index % 2 and (level, index - 1) in self.nodes:
             chain.append(self.nodes.pop((level, index - 1)))
             level, index = level + 1, index // 2
         self._free += chain[:-1]
-        self._add(chain[::-1], level)
         self.nodes[level, index] = chain[-1]
+        return chain[::-1], level
 
     @property
     def peak(self):

@@ -111,6 +111,7 @@ class Ranks:
     def __init__(self, mpi):
         self._mpi, self._comm, self._leaving = mpi, mpi.COMM_WORLD.Dup(), mpi.COMM_WORLD.Dup()
         self.size, self.rank = self._comm.size, self._comm.rank
+        self.threads = mpi.Query_thread() == mpi.THREAD_MULTIPLE  # whether another thread than the main one may ask MPI too
         cores = sorted(os.sched_getaffinity(0))
         sharing = self._comm.Split_type(mpi.COMM_TYPE_SHARED).allgather(cores).count(cores)
         if sharing > 1 and get_num_threads() >= len(cores):  # which is so where nobody chose a number
