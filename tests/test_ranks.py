@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import re
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,9 +23,11 @@ import t0native as t0
 from t0native import _core
 from t0native.base.interrupts import Interrupts, Terminated
 from t0native.evaluation import answering
+from t0native.training import exchange
+from t0native.training.exchange import share_out
 from t0native.training.lots import LotSums, add_tree, cut_lots, lots_of_rank
 from t0native.training.lottrainer import LotTrainer
-from t0native.training.ranks import ALONE, Alone, Ranks, _SharedRows, settle_lots, share_out
+from t0native.training.ranks import ALONE, Alone, Ranks, _SharedRows, settle_lots
 from t0native.training.settings import Settings
 from t0native.training.train import _Loop
 from t0native.training.trainer import Trainer
@@ -59,6 +63,12 @@ def plain_tree(leaves):
     return leaves[0]
 
 
+def add_up(blocks, level):
+    """blocks[0] becomes blocks[0] + (blocks[1] + ...)."""
+    for i in reversed(range(1, len(blocks))):
+        blocks[i - 1] += blocks[i]
+
+
 @pytest.mark.parametrize("lots, filled", [(1, 1), (2, 1), (2, 2), (8, 8), (8, 5), (16, 13), (64, 64), (64, 33)])
 def test_any_number_of_ranks_sums_the_same_tree(lots, filled):
     draw = np.random.default_rng(lots + filled)
@@ -67,7 +77,7 @@ def test_any_number_of_ranks_sums_the_same_tree(lots, filled):
     for ranks in {1, 2, 3, 5, lots} - set(range(lots + 1, 6)):
         nodes, most = {}, 0
         for rank in range(ranks):
-            sums = LotSums(np.empty(7, np.float32), 7)
+            sums = LotSums(np.empty(7, np.float32), add_up)
             for _ in range(2):  # the second batch uses the blocks of the first
                 sums.begin()
                 for lot in lots_of_rank(lots, ranks, rank):
@@ -81,6 +91,41 @@ def test_any_number_of_ranks_sums_the_same_tree(lots, filled):
         assert most <= max(1, lots.bit_length() - 1)
 
 
+def rounded(x):
+    """The nearest bfloat16s, ties to even."""
+    bits = x.view(np.uint32).astype(np.uint64)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16 << 16).astype(np.uint32).view(np.float32)
+
+
+@pytest.mark.parametrize("n", [1, 5, 4096, 20000])
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_a_chain_is_summed_from_its_end(n, parts):
+    core, draw = _core.Trainer(t0.mini.new_model(0).core, threads=2), np.random.default_rng(n + parts)
+    arrays = [draw.normal(size=n).astype(np.float32) for _ in range(parts)]
+    for rounds, root in ((False, True), (True, True), (True, False)):
+        wanted = rounded(arrays[-1]) if rounds and (parts > 1 or not root) else arrays[-1]
+        for i in reversed(range(parts - 1)):
+            wanted = arrays[i] + wanted
+            wanted = rounded(wanted) if rounds and not (root and i == 0) else wanted
+        given = [array.copy() for array in arrays]
+        core.sum(given, rounds, root)
+        assert (given[0] == wanted).all()
+        assert all((after == before).all() for after, before in zip(given[1:], arrays[1:]))
+
+
+def test_a_chain_of_what_cannot_be_summed_is_refused():
+    core = _core.Trainer(t0.mini.new_model(0).core)
+    three = np.zeros(3, np.float32)
+    for parts in ([], [three] * 17):
+        with pytest.raises(ValueError, match=f"parts: {len(parts)}, must be 1 to 16"):
+            core.sum(parts)
+    for other in (np.zeros(4, np.float32), np.zeros(3), np.zeros(6, np.float32)[::2], [0.0] * 3):
+        with pytest.raises(ValueError, match="parts: must be writable float32 arrays, each of as many numbers"):
+            core.sum([three, other])
+    with pytest.raises(TypeError, match="parts: must be a sequence of arrays"):
+        core.sum(5)
+
+
 def test_owners_have_about_as_much():
     sizes = [1000, 1, 7, 300, 300, 300, 100]
     owners = share_out(sizes, 3)
@@ -88,6 +133,80 @@ def test_owners_have_about_as_much():
     loads = [sum(size for size, owner in zip(sizes, owners) if owner == rank) for rank in range(3)]
     assert max(loads) == 1000 and min(loads) >= 400
     assert share_out(sizes, 1) == [0] * 7
+
+
+class Post:
+    """Messages between threads, as far as Exchange asks mpi4py for them; who sends waits until it is received, as MPI may."""
+
+    class Request:
+        @staticmethod
+        def Waitall(requests):
+            for request in requests:
+                request()
+
+    def __init__(self, size):
+        self.size, self.boxes = size, defaultdict(queue.Queue)
+
+    def of(self, rank):
+        def send(array, to, tag):
+            taken = threading.Event()
+            self.boxes[rank, to, tag].put((array, taken))
+            return lambda: taken.wait(20) or pytest.fail("nobody receives")
+
+        def receive(array, source, tag):
+            def wait():
+                sent, taken = self.boxes[source, rank, tag].get(timeout=20)
+                array[:] = sent
+                taken.set()
+
+            return wait
+
+        return SimpleNamespace(size=self.size, rank=rank, Isend=send, Irecv=receive)
+
+
+@pytest.mark.parametrize("wire", ["float32", "bfloat16"])
+@pytest.mark.parametrize("ranks, filled", [(2, 8), (3, 8), (5, 6), (8, 3)])
+def test_owners_get_the_sums_of_all_lots_through_little_room(monkeypatch, wire, ranks, filled):
+    monkeypatch.setattr(exchange, "ROOM", 4096)
+    draw, sizes = np.random.default_rng(ranks), [3, 700, 5, 64, 200, 1, 300, 700, 16]
+    ends = np.cumsum([0, *sizes])
+    leaves = [draw.normal(size=ends[-1]).astype(np.float32) for _ in range(filled)]
+    owners, core = share_out(sizes, ranks), _core.Trainer(t0.mini.new_model(0).core)
+    lock = threading.Lock()  # of the one core that sums for all
+
+    def add(parts, level):
+        with lock:
+            if len(parts) > 1 or (wire == "bfloat16" and level < 3):
+                core.sum(parts, wire == "bfloat16", level == 3)
+
+    def sums_of(lots):
+        sums = LotSums(np.empty(ends[-1], np.float32), add)
+        sums.begin()
+        for lot in lots:
+            if lot < filled:
+                block = sums.block()
+                block[:] = leaves[lot]
+                sums.add(lot, block)
+        return sums.nodes
+
+    post, blocks = Post(ranks), [np.full(ends[-1], np.nan, np.float32) for _ in range(ranks)]
+
+    def exchanged(rank):
+        tensors = [(owner, begin, end) for owner, begin, end in zip(owners, ends, ends[1:])]
+        way = exchange.Exchange(Post, post.of(rank), tensors, 8, wire, add)
+        for _ in range(3):
+            way.begin(sums_of(lots_of_rank(8, ranks, rank)), filled, blocks[rank])
+            for i in range(len(sizes)):
+                way.start(i)
+            way.finish()
+
+    with ThreadPoolExecutor(ranks) as pool:
+        list(pool.map(exchanged, range(ranks)))
+    wanted = add_tree(sums_of(range(8)), 3, add=add)
+    for owner, begin, end in zip(owners, ends, ends[1:]):
+        assert (blocks[owner][begin:end] == wanted[begin:end]).all()
+    if wire == "float32":
+        assert (wanted == plain_tree(list(leaves))).all()
 
 
 # ---- shares of a batch -------------------------------------------------------------------------------------------------
@@ -115,6 +234,34 @@ def test_shares_add_up_to_the_gradients_of_the_batch(broadcast):
     assert sum(losses) == pytest.approx(loss, rel=1e-12)
     np.testing.assert_allclose(sum(part.astype(float) for part in parts), whole, rtol=0, atol=2e-6 * np.abs(whole).max())
     assert core.norms() == pytest.approx([float((core.gradient(name).astype(float) ** 2).sum()) for name, _ in model.core.tensors()])
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_what_is_told_to_be_final_stays(tied):
+    sizes = {"d_model": 128, "d_kv": 16, "d_ff": 256, "num_layers": 2, "num_heads": 4}
+    model = t0.Model.init(t0.Config(vocab_size=40_000 if tied else 16_000, tie_word_embeddings=tied, **sizes), None, seed=1)
+    core = _core.Trainer(model.core, dropout=0.1)
+    batch, told, seen = batch_of(model, examples=60), [], threading.Event()
+    out = core.block()
+
+    def look():
+        while not seen.is_set():
+            at = core.final_from
+            if not told or at < told[-1][0]:
+                told.append((at, out[at:].copy()))
+
+    core.share(*batch, 1, 0, 30)
+    core.tell_final()
+    assert core.final_from == len(out)
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        core.share(*batch, 1, 30, 60)
+        seen.set()
+        looking.result()
+    assert core.final_from == 0 and len(told) >= 2
+    starts = {0, *np.cumsum([np.prod(shape) for _, shape in model.core.tensors()]).tolist()}
+    for at, values in told:
+        assert at in starts and (out[at:] == values).all()
 
 
 def test_shares_refuse_what_is_no_part_of_the_batch():
@@ -311,7 +458,7 @@ def test_all_ranks_wait_until_a_checkpoint_is_written(error):
     def save(ranks):
         loop = object.__new__(_Loop)
         loop.ranks, loop.folder, loop.state, loop.model = ranks, Folder(ranks.rank), None, None
-        loop.trainer, loop.card = SimpleNamespace(collect=lambda: None), SimpleNamespace(write=lambda *parts: None)
+        loop.trainer, loop.card = SimpleNamespace(send_parts=lambda: None), SimpleNamespace(write=lambda *parts: None)
         if error is not None:
             with pytest.raises(OSError, match="no room"):
                 loop._save(with_model=False)
@@ -341,10 +488,18 @@ def test_a_signal_that_comes_while_ranks_meet_is_not_lost():
 # ---- several processes -------------------------------------------------------------------------------------------------
 
 
+OPEN_MPI = {  # which else asks root, and who starts more ranks than there are processors, whether they are sure
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+
+
 def start(ranks, out, options, *fault):
     """The process of mpiexec, or of one rank without it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PMI", "OMPI", "HYDI", "MPI"))}
     environment |= {"PYTHONPATH": str(Path(t0.__file__).parent.parent), "T0NATIVE_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
+    environment |= OPEN_MPI
     command = [sys.executable, str(Path(__file__).with_name("ranked.py")), str(out), json.dumps(options), *fault]
     if ranks > 1:
         command = [mpiexec(), "-n", str(ranks), *command]
@@ -379,7 +534,16 @@ def facts(out, step):
 
 CASES = {
     "adafactor": {"lots": 8, "batch_size": 16, "validate": True, "validate_every": 3},
-    "adamw": {"lots": 4, "batch_tokens": 300, "accumulate": 2, "optimizer": "adamw", "freeze": ["*layer_norm*"], "broadcast_dropout": True},
+    "adamw": {
+        "lots": 4,
+        "batch_tokens": 300,
+        "accumulate": 2,
+        "optimizer": "adamw",
+        "freeze": ["*layer_norm*"],
+        "broadcast_dropout": True,
+        "wire": "bfloat16",
+        "kind": "wide",
+    },
 }
 
 

@@ -14,7 +14,8 @@ typedef struct t0_linear {
 
 void t0_linear_forward(t0_exec *exec, const t0_linear *s, float *y, const float *x, const float *w, bool add); /* add: y += */
 void t0_linear_backward_input(t0_exec *exec, const t0_linear *s, float *dx, const float *dy, const float *w, bool add); /* dx (+)= dy w */
-void t0_linear_backward_weight(t0_exec *exec, const t0_linear *s, float *dw, const float *dy, const float *x);  /* dw += dy^T x */
+void t0_linear_backward_weight(t0_exec *exec, const t0_linear *s, float *dw, const float *dy, const float *x,
+                               bool add); /* dw (+)= dy^T x */
 
 /* ---- root-mean-square norm: y = x r g, r = 1/sqrt(mean x^2 + eps) ----------------------------------------------- */
 void t0_rmsnorm_forward(t0_exec *exec, float *y, float *r, const float *x, const float *g, size_t n_rows, size_t dim, float eps);

@@ -1,11 +1,16 @@
 /* Passes over a vector, see the header.
  *
- *     norm^2 = sum over 64 equal runs, in order, of the kernels' sum of the run's squares        one run below 8,192 elements */
+ *     norm^2 = sum over 64 equal runs, in order, of the kernels' sum of the run's squares        one run below 8,192 elements
+ *     chain    piece by piece, so that all its sums but the outermost stay within the first cache */
 #include "nn/vectors.h"
+
+#include "nn/gemm.h"
+#include "nn/packed.h"
 
 #include <assert.h>
 
-enum { PARTS = 64, GRAIN = 8192 };
+enum { PARTS = 64, GRAIN = 8192, PIECE = 4096, POLL_PIECES = 64 };
+_Static_assert((int)PIECE <= (int)T0_WORKER_SCRATCH, "a worker's scratch holds a piece");
 
 double t0_mean(const float *x, size_t n) {
     assert(n > 0);
@@ -51,4 +56,44 @@ static void scale_range(void *context, size_t index, size_t worker) {
 void t0_scale(t0_exec *exec, float *x, size_t n, float factor) {
     scaling s = {x, factor, n, t0_exec_parts(exec, n, GRAIN)};
     t0_exec_run(exec, scale_range, &s, s.parts);
+}
+
+typedef struct chaining {
+    t0_exec *exec;
+    const t0_chain *chain;
+    size_t parts;
+} chaining;
+
+static void round_all(float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) x[i] = t0_from_bfloat16(t0_to_bfloat16(x[i]));
+}
+
+/* Elements at .. at + n - 1; sum: room for them. */
+static void sum_piece(const t0_kernels *kernels, float *sum, const t0_chain *s, size_t at, size_t n) {
+    float *out = s->x[0] + at;
+    if (s->n_parts > 1) {
+        memcpy(sum, s->x[s->n_parts - 1] + at, n * sizeof *sum);
+        if (s->rounded) round_all(sum, n);
+        for (size_t i = s->n_parts - 2; i > 0; i--) {
+            kernels->axpy(sum, 1.0f, s->x[i] + at, n);
+            if (s->rounded) round_all(sum, n);
+        }
+        kernels->axpy(out, 1.0f, sum, n);
+    }
+    if (s->rounded && !s->root) round_all(out, n);
+}
+
+static void sum_range_of_chain(void *context, size_t index, size_t worker) {
+    const chaining *c = context;
+    const t0_range part = t0_range_of(c->chain->n, c->parts, index);
+    for (size_t at = part.begin, i = 0; at < part.end; at += PIECE, i++) {
+        if (i % POLL_PIECES == 0 && t0_exec_stops(c->exec, worker)) return;
+        sum_piece(t0_exec_kernels(c->exec), t0_exec_scratch(c->exec, worker), c->chain, at, t0_size_min(part.end - at, PIECE));
+    }
+}
+
+void t0_chain_sum(t0_exec *exec, const t0_chain *s) {
+    assert(s->n_parts >= 1);
+    chaining c = {exec, s, t0_exec_parts(exec, s->n, GRAIN)};
+    t0_exec_run(exec, sum_range_of_chain, &c, c.parts);
 }

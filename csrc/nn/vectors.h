@@ -1,4 +1,4 @@
-/* What many need of a plain vector of floats x[n]: is it finite, its mean, its norm, a factor.
+/* What many need of plain vectors of floats x[n]: are they finite, their mean, norm, sum, a factor.
  *
  * An exec where the work is worth threads; sums are in double and in a fixed order, whatever their number. */
 #ifndef T0_NN_VECTORS_H
@@ -35,5 +35,15 @@ double t0_mean(const float *x, size_t n);
 double t0_norm_squared(t0_exec *exec, const float *x, size_t n);
 /* x *= factor */
 void t0_scale(t0_exec *exec, float *x, size_t n, float factor);
+
+/* A sum from its end: x[0] = x[0] + (x[1] + ( ... + x[n_parts - 1])), vectors [n] that do not overlap, of which x[0] alone changes.
+ * rounded: each sum is the nearest bfloat16 (ties to even; NaN stays), and so is the last part before it is added; but the whole, where
+ * it is the root of a tree, stays a float. Watched: unfinished where the exec is stopped. */
+typedef struct t0_chain {
+    float *const *x; /* [n_parts] */
+    size_t n_parts, n;
+    bool rounded, root;
+} t0_chain;
+void t0_chain_sum(t0_exec *exec, const t0_chain *s);
 
 #endif

@@ -290,6 +290,75 @@ static PyObject *trainer_share(PyObject *object, PyObject *args, PyObject *kwarg
     return result;
 }
 
+/* The next of the vectors that are summed: a writable float32 array in C order, of n numbers; the first one's number becomes n. */
+static bool take_part(PyObject *value, float **out, npy_intp *n, bool first) {
+    PyArrayObject *array = (PyArrayObject *)value;
+    if (PyArray_Check(value) && PyArray_TYPE(array) == NPY_FLOAT32 && PyArray_NDIM(array) == 1 && PyArray_ISCARRAY(array) &&
+        (first || PyArray_SIZE(array) == *n)) {
+        *n = PyArray_SIZE(array);
+        *out = PyArray_DATA(array);
+        return true;
+    }
+    PyErr_SetString(PyExc_ValueError, "parts: must be writable float32 arrays, each of as many numbers, one behind another");
+    return false;
+}
+
+enum { MOST_PARTS = 16 }; /* more than a tree of t0native/training/lots.py is high */
+
+/* The chain of `parts`, a sequence; x: [MOST_PARTS] where its vectors are told. */
+static bool take_chain(PyObject *parts, float **x, t0_chain *out) {
+    const Py_ssize_t n_parts = PySequence_Fast_GET_SIZE(parts);
+    npy_intp n = 0;
+    if (n_parts < 1 || n_parts > MOST_PARTS)
+        return PyErr_Format(PyExc_ValueError, "parts: %zd, must be 1 to %d", n_parts, MOST_PARTS), false;
+    for (Py_ssize_t i = 0; i < n_parts; i++)
+        if (!take_part(PySequence_Fast_GET_ITEM(parts, i), &x[i], &n, i == 0)) return false;
+    out->x = x;
+    out->n_parts = (size_t)n_parts;
+    out->n = (size_t)n;
+    return true;
+}
+
+PyDoc_STRVAR(sum_doc, "sum($self, parts, rounded=False, root=True, aside=False)\n--\n\n"
+                      "parts[0] becomes parts[0] + (parts[1] + ( ... + parts[-1])), float32 [n] each. rounded: to bfloat16 each sum and, "
+                      "before it is added, the last part; but of the root of a tree the whole. aside: on the calling thread, while "
+                      "another one may be in share(): one such call at a time.");
+static PyObject *trainer_sum(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"parts", "rounded", "root", "aside", NULL};
+    t0py_trainer *self = (t0py_trainer *)object;
+    PyObject *given;
+    int rounded = 0, root = 1, aside = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|ppp:sum", names, &given, &rounded, &root, &aside)) return NULL;
+    PyObject *parts = PySequence_Fast(given, "parts: must be a sequence of arrays");
+    float *x[MOST_PARTS];
+    t0_chain chain = {.rounded = rounded, .root = root};
+    t0_error err;
+    t0py_interrupt stop;
+    const t0_poll poll = t0py_poll(&stop);
+    t0_status status = T0_OK;
+    const bool taken = parts && take_chain(parts, x, &chain) && (aside || lock_take(self));
+    if (taken) {
+        Py_BEGIN_ALLOW_THREADS
+        status = t0_trainer_sum(self->trainer, &chain, aside, aside ? NULL : &poll, &err);
+        Py_END_ALLOW_THREADS
+        if (!aside) PyThread_release_lock(self->lock);
+    }
+    Py_XDECREF(parts);
+    if (!taken) return NULL;
+    if (status != T0_OK) return t0py_raise(state_of(self), &err);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(tell_final_doc, "tell_final($self)\n--\n\nThe next share() tells which gradients are final while it runs: final_from.");
+static PyObject *trainer_tell_final(PyObject *object, PyObject *unused) {
+    (void)unused;
+    t0py_trainer *self = (t0py_trainer *)object;
+    if (!lock_take(self)) return NULL;
+    t0_trainer_tell_final(self->trainer);
+    PyThread_release_lock(self->lock);
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(norms_doc, "norms($self)\n--\n\n"
                         "Squared norms of the gradients, float64 [n_tensors]: 0 of those that are frozen or applied elsewhere.");
 static PyObject *trainer_norms(PyObject *object, PyObject *unused) {
@@ -415,6 +484,8 @@ static PyMethodDef trainer_methods[] = {
     {"step", T0PY_METHOD(trainer_step), METH_VARARGS | METH_KEYWORDS, step_doc},
     {"apply", T0PY_METHOD(trainer_apply), METH_VARARGS | METH_KEYWORDS, apply_doc},
     {"share", T0PY_METHOD(trainer_share), METH_VARARGS | METH_KEYWORDS, share_doc},
+    {"sum", T0PY_METHOD(trainer_sum), METH_VARARGS | METH_KEYWORDS, sum_doc},
+    {"tell_final", trainer_tell_final, METH_NOARGS, tell_final_doc},
     {"norms", trainer_norms, METH_NOARGS, norms_doc},
     {"check_loss", trainer_check_loss, METH_VARARGS, check_loss_doc},
     {"state_sizes", trainer_state_sizes, METH_NOARGS, state_sizes_doc},
@@ -431,7 +502,13 @@ static PyObject *trainer_workspace(PyObject *object, void *unused) {
     return PyLong_FromSize_t(t0_trainer_workspace_bytes(((t0py_trainer *)object)->trainer));
 }
 
+static PyObject *trainer_final_from(PyObject *object, void *unused) {
+    (void)unused;
+    return PyLong_FromSize_t(t0_trainer_final_from(((t0py_trainer *)object)->trainer));
+}
+
 static PyGetSetDef trainer_properties[] = {
+    {"final_from", trainer_final_from, NULL, "From which number of the block on the gradients of a share that tells it are final.", NULL},
     {"model", trainer_model, NULL, "The model that is trained.", NULL},
     {"workspace_bytes", trainer_workspace, NULL, "Bytes held for activations: as the largest batch so far has needed.", NULL},
     {0},

@@ -37,11 +37,11 @@ void t0_backward_carve(t0_stack_backward *backward, const t0_stack_forward *forw
 
 /* ---- sub-layers -------------------------------------------------------------------------------------------------- */
 
-/* y = x W^T backwards: dW += dy^T x and dx (+)= dy W. */
+/* y = x W^T backwards: dW (+)= dy^T x and dx (+)= dy W. */
 static void linear_backward(const t0_pass *pass, float *gradients, float *dx, const float *dy, const float *x, size_t weight, size_t n_rows,
                             size_t in, size_t out, bool add) {
     const t0_linear s = {.n_rows = n_rows, .in = in, .out = out, .x_stride = in, .y_stride = out};
-    t0_linear_backward_weight(pass->exec, &s, gradients + weight, dy, x);
+    t0_linear_backward_weight(pass->exec, &s, gradients + weight, dy, x, !pass->fresh);
     t0_linear_backward_input(pass->exec, &s, dx, dy, pass->model->weights + weight, add);
 }
 
@@ -148,6 +148,7 @@ static t0_status blocks_backward(const t0_stack_backward *backward, float *gradi
         }
         self_backward(backward, gradients, &b, l);
         biases_backward(backward, gradients, l);
+        t0_pass_finish(forward->pass, forward->stack->blocks[l].self_qkv); /* its first tensor */
     }
     return T0_OK;
 }
@@ -163,6 +164,7 @@ static t0_status stack_backward(const t0_stack_backward *backward, float *gradie
     memset(backward->dx, 0, n * d * sizeof *backward->dx);
     memset(backward->dbias, 0, n_heads * forward->bias_width * sizeof *backward->dbias);
     norm_backward(backward, gradients, dout, forward->x, forward->final_r, forward->stack->final_norm);
+    t0_pass_finish(pass, forward->stack->final_norm);
     T0_TRY(blocks_backward(backward, gradients, cross, err));
     if (pass->dropout > 0.0f) t0_stack_dropout(forward, backward->dx, backward->dx, d, 0, T0_DROP_EMBEDDING);
     t0_embedding_backward(pass->exec, gradients + pass->model->shared, backward->dx, ids, n, d);
@@ -187,13 +189,15 @@ t0_status t0_loss_backward(const t0_pass *pass, const t0_loss *loss, double *sum
     const t0_model *model = pass->model;
     const size_t d = (size_t)model->config.d_model, v = (size_t)model->config.vocab_size;
     assert(loss->chunk_rows >= 1 && loss->logits && loss->log_likelihood);
+    t0_pass chunk = *pass;
     for (size_t first = 0; first < n_rows; first += loss->chunk_rows) {
         const size_t n = n_rows - first < loss->chunk_rows ? n_rows - first : loss->chunk_rows;
         T0_TRY(t0_exec_check(pass->exec, err));
         t0_head_forward(pass, loss->logits, states + first * d, n);
         *sum += t0_cross_entropy(pass->exec, loss->logits, loss->log_likelihood, loss->logits, targets + first, n, v, loss->scale,
                                  loss->label_smoothing, loss->z_loss);
-        linear_backward(pass, gradients, dstates + first * d, loss->logits, states + first * d, model->head, n, d, v, false);
+        linear_backward(&chunk, gradients, dstates + first * d, loss->logits, states + first * d, model->head, n, d, v, false);
+        chunk.fresh = false; /* the head's gradient has the first chunk's part */
     }
     return T0_OK;
 }

@@ -1,5 +1,6 @@
 /* Training: the backward pass of the two stacks, behind a forward pass, whose activations it reads.
- * Only csrc/t5 includes this. Gradients of weights are added to `gradients` [n_weights], at the model's offsets. */
+ * Only csrc/t5 includes this. Gradients of weights are added to `gradients` [n_weights], at the model's offsets; of a fresh pass those
+ * of the matrices that products read are overwritten instead. */
 #ifndef T0_T5_BACKWARD_H
 #define T0_T5_BACKWARD_H
 
@@ -28,6 +29,11 @@ typedef struct t0_cross {
 t0_status t0_encoder_backward(t0_stack_backward *backward, float *gradients, float *dout, const int32_t *ids, t0_error *err);
 t0_status t0_decoder_backward(t0_stack_backward *backward, float *gradients, const t0_cross *cross, float *dout, const int32_t *ids,
                               t0_error *err);
+
+/* Gradients at `offset` and behind it are final. */
+static inline void t0_pass_finish(const t0_pass *pass, size_t offset) {
+    if (pass->final_from) atomic_store_explicit(pass->final_from, offset, memory_order_release);
+}
 
 /* Head and loss, `chunk_rows` rows at a time so that logits [chunk_rows, V] are all that is ever stored. */
 typedef struct t0_loss {

@@ -22,6 +22,8 @@
 #include "t5/model.h"
 #include "t5/workspace.h"
 
+#include <stdatomic.h>
+
 /* ---- a pass ------------------------------------------------------------------------------------------------------ */
 
 /* What all passes of a training step share. */
@@ -32,6 +34,9 @@ typedef struct t0_pass {
     float dropout;       /* 0 but in training */
     bool broadcast;      /* of dropout, along sequences */
     uint64_t seed;       /* of this step's masks */
+    bool fresh;          /* in training: products overwrite gradients of weights, and add nothing to them */
+    atomic_size_t *final_from; /* NULL, or where the backward pass tells from which offset on gradients are final: it goes through the
+                                * table from its end */
     bool recompute;      /* blocks share their buffers, but for self_x; the backward pass fills them again */
 } t0_pass;
 

@@ -145,6 +145,7 @@ static t0_status run_microbatch(t0_shard *shard) {
     t0_cross_forward(&shard->pass, m->cross_kv, m->states, m->n_source_rows);
     T0_TRY(t0_decoder_forward(&m->decoder, m->out, m->decoder_ids, m->cross_kv, err));
     T0_TRY(t0_loss_backward(&shard->pass, &m->loss, &shard->loss_sum, g, m->dout, m->out, m->targets, m->n_target_rows, err));
+    if (shard->pass.model->head != shard->pass.model->shared) t0_pass_finish(&shard->pass, shard->pass.model->head);
     const t0_cross cross = {.kv = m->cross_kv, .states = m->states, .dkv = m->dkv, .dstates = m->dstates};
     T0_TRY(t0_decoder_backward(&m->decoder_back, g, &cross, m->dout, m->decoder_ids, err));
     return t0_encoder_backward(&m->encoder_back, g, m->dstates, m->source_ids, err);
@@ -159,17 +160,41 @@ static t0_status run_microbatches(t0_shard *shard) {
         t0_carver at = {.base = shard->workspace.data};
         carve_microbatch(shard, &at);
         assert(at.used <= shard->workspace.capacity);
+        shard->pass.fresh = shard->fresh && first == shard->first;
+        shard->pass.final_from = end == shard->end ? shard->final_from : NULL;
         T0_TRY(run_microbatch(shard));
     }
     return T0_OK;
 }
 
 /* Gigabytes, which are touched for the first time in the first step: Ctrl-C is asked for in between. */
-static t0_status clear_gradients(t0_shard *shard) {
-    const size_t n = shard->pass.model->n_weights, at_once = (size_t)4 << 20;
+static t0_status clear(t0_shard *shard, float *x, size_t n) {
+    const size_t at_once = (size_t)4 << 20;
     for (size_t at = 0; at < n; at += at_once) {
         T0_TRY(t0_exec_check(shard->exec, &shard->error));
-        memset(shard->gradients + at, 0, (n - at < at_once ? n - at : at_once) * sizeof *shard->gradients);
+        memset(x + at, 0, t0_size_min(n - at, at_once) * sizeof *x);
+    }
+    return T0_OK;
+}
+
+static bool is_bias_table(const t0_stack *stack, const t0_tensor *tensor) {
+    for (size_t l = 0; l < stack->n_blocks; l++)
+        if (stack->blocks[l].bias_table == tensor->offset) return true;
+    return false;
+}
+
+/* Whether the gradient of a tensor is a product's, which a fresh pass overwrites. */
+static bool is_of_product(const t0_model *model, const t0_tensor *tensor) {
+    if (tensor->offset == model->shared) return model->head == model->shared;
+    return !tensor->is_vector && !is_bias_table(&model->encoder, tensor) && !is_bias_table(&model->decoder, tensor);
+}
+
+static t0_status clear_gradients(t0_shard *shard) {
+    const t0_model *model = shard->pass.model;
+    if (!shard->fresh) return clear(shard, shard->gradients, model->n_weights);
+    for (size_t i = 0; i < model->n_tensors; i++) {
+        const t0_tensor *tensor = &model->tensors[i];
+        if (!is_of_product(model, tensor)) T0_TRY(clear(shard, shard->gradients + tensor->offset, tensor->rows * tensor->columns));
     }
     return T0_OK;
 }

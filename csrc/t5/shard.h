@@ -35,6 +35,8 @@ typedef struct t0_shard {
     size_t first, end;          /* examples of it */
     size_t microbatch_rows;     /* a microbatch takes examples until it has this many source and target rows */
     t0_mask_position start, stop;
+    atomic_size_t *final_from;  /* NULL, or where it is told which gradients are final (t5/forward.h) */
+    bool fresh;                 /* whether `gradients` are written anew rather than cleared and added to */
     size_t n_floats;            /* of the largest microbatch */
     t0_microbatch microbatch;
 
@@ -43,7 +45,7 @@ typedef struct t0_shard {
     t0_error error;
 } t0_shard;
 
-/* Takes examples shard->first .. shard->end - 1 of shard->sources and targets, which with loss, microbatch_rows and start are set
+/* Takes examples shard->first .. shard->end - 1 of shard->sources and targets, which with loss, microbatch_rows, start, fresh and final_from are set
  * already; sets n_floats and `stop`. Reads offsets, no ids. `pass` is copied, with the shard's exec. */
 t0_status t0_shard_plan(t0_shard *shard, const t0_pass *pass, t0_error *err);
 /* Behind the plan: asks for all the memory that running needs. */

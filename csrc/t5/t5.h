@@ -7,6 +7,7 @@
 #define T0_T5_T5_H
 
 #include "nn/exec.h"
+#include "nn/vectors.h"
 #include "t5/model.h"
 
 typedef struct t0_ragged {
@@ -88,6 +89,12 @@ t0_status t0_trainer_gradients(t0_trainer *trainer, t0_step_result *result, cons
  * judges. Dropout is that of their places in the batch. */
 t0_status t0_trainer_share(t0_trainer *trainer, float *out, double *loss, const t0_ragged *sources, const t0_ragged *targets,
                            t0_range examples, uint64_t step, const t0_poll *poll, t0_error *err);
+/* A chain of vectors, sums of shares, on the trainer's threads; or aside, on the calling thread alone, while a share runs: one at a time. */
+t0_status t0_trainer_sum(t0_trainer *trainer, const t0_chain *chain, bool aside, const t0_poll *poll, t0_error *err);
+/* The next share tells, while it runs, from which offset on the gradients in its block are final: n_weights at first, 0 at its end; in
+ * between only where one shard does it all. Any thread may ask. */
+void t0_trainer_tell_final(t0_trainer *trainer);
+size_t t0_trainer_final_from(t0_trainer *trainer);
 t0_status t0_trainer_check_loss(const t0_trainer *trainer, double loss, uint64_t step, t0_error *err);
 /* norms [n_tensors]: squared norms of the gradients in the trainer's own block; 0 for tensors that are frozen or applied elsewhere. */
 t0_status t0_trainer_norms(t0_trainer *trainer, double *norms, const t0_poll *poll, t0_error *err);

@@ -52,6 +52,9 @@ struct t0_trainer {
     t0_poll polls[MAX_SHARDS];
     size_t n_used; /* shards of the last batch */
     atomic_bool stop;
+    bool tells;               /* whether the next share tells which gradients are final, from this offset on: */
+    atomic_size_t final_from;
+    t0_exec *side;            /* one thread: sums beside a share */
 
     float *gradients;     /* [n_weights]; shard 0 writes here */
     float *shard_block;   /* [n_shards - 1][n_weights] */
@@ -167,6 +170,7 @@ static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, t0_error 
     if (trainer->options.bfloat16 && !kernels->dense->tile_bfloat16)
         return t0_fail(err, T0_EVALUE, "precision 'bfloat16': the kernels %s do not multiply it; take 'float32'", kernels->name);
     T0_TRY(t0_exec_new(&trainer->exec, kernels, trainer->n_threads, wide, err));
+    T0_TRY(t0_exec_new(&trainer->side, kernels, 1, false, err));
     T0_TRY(allocate(trainer, err));
     for (size_t i = 0; i < trainer->n_shards; i++) {
         t0_shard *shard = &trainer->shards[i];
@@ -198,6 +202,7 @@ void t0_trainer_free(t0_trainer *trainer) {
         if (trainer->shards[i].exec && trainer->shards[i].exec != trainer->exec) t0_exec_free(trainer->shards[i].exec);
     }
     if (trainer->exec) t0_exec_free(trainer->exec);
+    if (trainer->side) t0_exec_free(trainer->side);
     t0_unmap(trainer->gradients, trainer->model->n_weights * sizeof *trainer->gradients);
     t0_unmap(trainer->shard_block, (trainer->n_shards - 1) * trainer->model->n_weights * sizeof *trainer->shard_block);
     t0_unmap(trainer->states, trainer->n_states * sizeof *trainer->states);
@@ -420,13 +425,14 @@ static t0_status check_batch(const t0_trainer *trainer, const t0_ragged *sources
     return t0_ragged_check(targets, "targets", vocab, err);
 }
 
-t0_status t0_trainer_share(t0_trainer *trainer, float *out, double *loss, const t0_ragged *sources, const t0_ragged *targets,
-                           t0_range examples, uint64_t step, const t0_poll *poll, t0_error *err) {
-    T0_TRY(check_batch(trainer, sources, targets, err));
-    if (examples.begin >= examples.end || examples.end > sources->n)
-        return t0_fail(err, T0_EVALUE, "examples %zu to %zu of a batch of %zu: at least one, of the batch", examples.begin, examples.end,
-                       sources->n);
-    trainer->shards[0].gradients = out ? out : trainer->gradients;
+/* Gradients of these examples into the shards' blocks, and their sum into the first's. fresh: written anew, where else they are added to
+ * zeros, which takes a pass more, and a negative zero its sign. */
+static t0_status run_examples(t0_trainer *trainer, double *loss, const t0_ragged *sources, const t0_ragged *targets, t0_range examples,
+                              bool fresh, uint64_t step, const t0_poll *poll, t0_error *err) {
+    for (size_t i = 0; i < trainer->n_shards; i++) {
+        trainer->shards[i].fresh = fresh;
+        trainer->shards[i].final_from = trainer->tells && trainer->n_shards == 1 ? &trainer->final_from : NULL;
+    }
     T0_TRY(prepare(trainer, sources, targets, examples, step, poll, err));
     if (trainer->n_shards == 1) run_shard(trainer, 0, 0);
     else t0_exec_run(trainer->exec, run_shard, trainer, trainer->n_used);
@@ -436,9 +442,38 @@ t0_status t0_trainer_share(t0_trainer *trainer, float *out, double *loss, const 
     return T0_OK;
 }
 
+t0_status t0_trainer_share(t0_trainer *trainer, float *out, double *loss, const t0_ragged *sources, const t0_ragged *targets,
+                           t0_range examples, uint64_t step, const t0_poll *poll, t0_error *err) {
+    T0_TRY(check_batch(trainer, sources, targets, err));
+    if (examples.begin >= examples.end || examples.end > sources->n)
+        return t0_fail(err, T0_EVALUE, "examples %zu to %zu of a batch of %zu: at least one, of the batch", examples.begin, examples.end,
+                       sources->n);
+    trainer->shards[0].gradients = out ? out : trainer->gradients;
+    const t0_status status = run_examples(trainer, loss, sources, targets, examples, true, step, poll, err);
+    if (trainer->tells && status == T0_OK) atomic_store(&trainer->final_from, 0);
+    trainer->tells = false;
+    return status;
+}
+
+void t0_trainer_tell_final(t0_trainer *trainer) {
+    trainer->tells = true;
+    atomic_store(&trainer->final_from, trainer->model->n_weights);
+}
+
+size_t t0_trainer_final_from(t0_trainer *trainer) { return atomic_load_explicit(&trainer->final_from, memory_order_acquire); }
+
+t0_status t0_trainer_sum(t0_trainer *trainer, const t0_chain *chain, bool aside, const t0_poll *poll, t0_error *err) {
+    t0_exec *exec = aside ? trainer->side : trainer->exec;
+    t0_exec_watch(exec, poll);
+    t0_chain_sum(exec, chain);
+    return t0_exec_unwatch(exec, T0_OK, err);
+}
+
 t0_status t0_trainer_gradients(t0_trainer *trainer, t0_step_result *result, const t0_ragged *sources, const t0_ragged *targets,
                                uint64_t step, const t0_poll *poll, t0_error *err) {
-    T0_TRY(t0_trainer_share(trainer, NULL, &result->loss, sources, targets, (t0_range){0, sources->n}, step, poll, err));
+    T0_TRY(check_batch(trainer, sources, targets, err));
+    trainer->shards[0].gradients = trainer->gradients;
+    T0_TRY(run_examples(trainer, &result->loss, sources, targets, (t0_range){0, sources->n}, false, step, poll, err));
     T0_TRY(t0_trainer_check_loss(trainer, result->loss, step, err));
     result->source_tokens = (size_t)sources->offsets[sources->n];
     result->target_tokens = (size_t)targets->offsets[targets->n];

@@ -15,7 +15,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-__all__ = ["Interrupts", "Terminated", "answering_signals", "ended_by_signals", "write_to_stderr"]
+__all__ = ["Interrupts", "Terminated", "answering_signals", "code_of", "ended_by_signals", "write_to_stderr"]
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 REPEATED = 1.0  # seconds within which another SIGTERM or SIGHUP is the same one: a terminal and its shell both tell
@@ -31,6 +31,15 @@ class Terminated(SystemExit):
     def __init__(self, number):
         super().__init__(f"ended by {signal.Signals(number).name}")
         self.number, self.code = number, 128 + number
+
+
+def code_of(error, other=1):
+    """The exit code of a program that an error ends; other: where it is no signal and no SystemExit.
+
+    >>> code_of(KeyboardInterrupt()), code_of(Terminated(signal.SIGTERM)), code_of(OSError())
+    (130, 143, 1)
+    """
+    return error.code if isinstance(error, SystemExit) else 130 if isinstance(error, KeyboardInterrupt) else other
 
 
 def _meaning(number):
@@ -93,7 +102,8 @@ class Interrupts:
     the writing of a checkpoint are never torn. Where signals cannot be handled (not the main thread), it does nothing.
 
     finishing: where that takes long, what is done before the end: a line on stderr tells it, and a second signal does not wait:
-    KeyboardInterrupt or Terminated at once, and `at_once` is true. What is being written then is lost; what was written before is whole."""
+    KeyboardInterrupt or Terminated at once, and `at_once` is true, of it and of the error. What is being written then is lost; what was
+    written before is whole."""
 
     def __init__(self, finishing=None):
         self.finishing, self.pending, self.open, self.at_once = finishing, None, False, False
@@ -119,8 +129,9 @@ class Interrupts:
         if self._received is not None:
             again = number == signal.SIGINT or time.monotonic() - self._received > REPEATED
             if again and self.finishing is not None:
-                self.at_once = True
-                raise _meaning(number)
+                self.at_once, error = True, _meaning(number)
+                error.at_once = True
+                raise error
             return
         self._received, self.pending = time.monotonic(), number
         if self.finishing is not None:

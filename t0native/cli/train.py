@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 from t0native.base.errors import ConfigError
+from t0native.base.interrupts import code_of
 from t0native.base.places import what_is
 from t0native.cli.sets import parse_sets, set_option
 from t0native.cli.targets import PICTURE_MARK, check_folder, check_target, force_option, tell_written
@@ -61,9 +62,7 @@ def _run_train(args):
     except BaseException as error:
         if ranks.rank == 0:
             raise
-        raise SystemExit(
-            error.code if isinstance(error, SystemExit) else 130 if isinstance(error, KeyboardInterrupt) else BAD_INPUT
-        ) from None
+        raise SystemExit(code_of(error, BAD_INPUT)) from None  # rank 0 tells it
 
 
 def _train(args, ranks):

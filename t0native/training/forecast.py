@@ -21,6 +21,7 @@ from t0native.checkpoints.sizes import training_bytes
 from t0native.models.model import FLAT, Model
 from t0native.text.tokenizer import Ragged
 from t0native.training.batches import examples_of, make_batch
+from t0native.training.exchange import room_of, share_out
 from t0native.training.lots import count_blocks
 from t0native.training.ranks import LOTS, started_ranks
 from t0native.training.trainer import Trainer, match_names
@@ -147,20 +148,34 @@ def memory_of(config, lengths, settings):
     ranks = started_ranks().size
     lots = settings.lots or (LOTS if ranks > 1 else None)
     more = 0 if lots is None else 4 * config.parameters * count_blocks(lots, min(ranks, lots))
-    beside = training_bytes(
-        config,
-        lengths,
-        optimizer=settings.optimizer,
-        momentum=(settings.optimizer_options or {}).get("momentum", 0.0),
-        freeze=match_names(settings.freeze or (), config.tensors()),
-        dropout=config.dropout_rate if settings.dropout is None else settings.dropout,
-        recompute=settings.recompute,
-        threads=settings.threads or get_num_threads(),
-    )
-    memory = {"weights": 4 * config.parameters, "gradients": beside["gradients"] + more, "optimiser states": beside["states"] // ranks}
+    options = {
+        "optimizer": settings.optimizer,
+        "momentum": (settings.optimizer_options or {}).get("momentum", 0.0),
+        "dropout": config.dropout_rate if settings.dropout is None else settings.dropout,
+        "recompute": settings.recompute,
+        "threads": settings.threads or get_num_threads(),
+    }
+    frozen = match_names(settings.freeze or (), config.tensors())
+    beside = training_bytes(config, lengths, freeze=frozen, **options)
+    states = beside["states"] if ranks == 1 else _most_states(config, frozen, ranks, options)
+    memory = {"weights": 4 * config.parameters, "gradients": beside["gradients"] + more, "optimiser states": states}
+    if ranks > 1:
+        memory["on their way"] = room_of(_sizes(config), lots, ranks, settings.wire)
     memory["activations"] = beside["activations"]
     memory["this process"] = _resident_bytes()
     return memory | {"total": sum(memory.values())}
+
+
+def _sizes(config):
+    """Numbers of each tensor."""
+    return [int(np.prod(shape)) for shape in config.tensors().values()]
+
+
+def _most_states(config, frozen, ranks, options):
+    """Bytes of the optimiser's state in the rank that has most of it."""
+    names, owners = list(config.tensors()), share_out(_sizes(config), ranks)
+    stateless = [{*frozen, *(name for name, owner in zip(names, owners) if owner != rank)} for rank in range(ranks)]
+    return max(training_bytes(config, freeze=list(names), **options)["states"] if len(names) < len(owners) else 0 for names in stateless)
 
 
 def _resident_bytes():

@@ -15,7 +15,6 @@ import numpy as np
 __all__ = ["MOST", "LotSums", "add_tree", "count_blocks", "cut_lots", "lots_of_rank"]
 
 MOST = 64  # lots
-_AT_ONCE = 1 << 22  # floats that are added before signals are looked at
 
 
 def cut_lots(source_offsets, target_offsets, lots):
@@ -47,9 +46,9 @@ def lots_of_rank(lots, ranks, rank):
     return range(lots * rank // ranks, lots * (rank + 1) // ranks)
 
 
-def add_tree(nodes, level, index=0):
+def add_tree(nodes, level, index=0, add=None):
     """The node (level, index) from {(level, index): array}, arrays of one shape, or None where it has no lot. Arrays are added in place
-    and taken out of `nodes`.
+    and taken out of `nodes`. add: called with ([first, second], the level of their sum) in the place of first += second.
 
     >>> add_tree({(0, 0): np.float32([1]), (0, 1): np.float32([2]), (1, 1): np.float32([4])}, 2)
     array([7.], dtype=float32)
@@ -58,23 +57,24 @@ def add_tree(nodes, level, index=0):
         return nodes.pop((level, index))
     if level == 0:
         return None
-    first, second = (add_tree(nodes, level - 1, 2 * index + side) for side in (0, 1))
-    return _add(first, second) if first is not None and second is not None else first if second is None else second
-
-
-def _add(array, more):
-    for at in range(0, len(array), _AT_ONCE):
-        array[at : at + _AT_ONCE] += more[at : at + _AT_ONCE]
-    return array
+    first, second = (add_tree(nodes, level - 1, 2 * index + side, add) for side in (0, 1))
+    if first is None or second is None:
+        return second if first is None else first
+    if add is None:
+        first += second
+    else:
+        add([first, second], level)
+    return first
 
 
 class LotSums:
     """The nodes of a run of lots, summed as their lots come: {(level, index): float32 [n]}, the largest there are, each a block that
-    is lent by `blocks` and is free again once it was added to another."""
+    is lent and is free again once it was added to another."""
 
-    def __init__(self, own, n):
-        """own: the block that the first lot's gradients go to.  n: floats of a block."""
-        self._own, self._n, self._free = own, n, []
+    def __init__(self, own, add):
+        """own: the block [n] that the first lot's gradients go to.  add: called with (blocks, level): the first one becomes the node of
+        that level, the sum of all from the last on, which has a lot's gradients."""
+        self._own, self._add, self._free = own, add, []
         self.nodes = {}
 
     def begin(self):
@@ -88,16 +88,21 @@ class LotSums:
         if not self._lent:
             self._lent = True
             return self._own
-        return self._free.pop() if self._free else np.empty(self._n, np.float32)
+        return self._free.pop() if self._free else np.empty_like(self._own)
 
     def add(self, lot, block):
         """The gradients of a lot, which lie in a block. Lots come in order."""
-        level, index = 0, lot
+        self._add(*self.place(lot, block))
+
+    def place(self, lot, block):
+        """(blocks, level) that are to be added: the first of them is a node then. The last one is the lot's own."""
+        level, index, chain = 0, lot, [block]
         while index % 2 and (level, index - 1) in self.nodes:
-            first = self.nodes.pop((level, index - 1))
-            self._free.append(block)
-            level, index, block = level + 1, index // 2, _add(first, block)
-        self.nodes[level, index] = block
+            chain.append(self.nodes.pop((level, index - 1)))
+            level, index = level + 1, index // 2
+        self._free += chain[:-1]
+        self.nodes[level, index] = chain[-1]
+        return chain[::-1], level
 
     @property
     def peak(self):
@@ -113,7 +118,7 @@ def count_blocks(lots, ranks=1):
     """
     most = 0
     for rank in range(ranks):
-        sums = LotSums(np.empty(0, np.float32), 0)
+        sums = LotSums(np.empty(0, np.float32), lambda blocks, level: None)
         sums.begin()
         for lot in lots_of_rank(lots, ranks, rank):
             sums.add(lot, sums.block())

@@ -3,7 +3,8 @@
     rank r    has a run of the batch's lots (lots.py) and owns some of the tensors: it finishes the sums of their gradients, keeps their
               optimiser state and applies them; then everybody gets their weights
     volume    of a rank and step, R ranks, N weights: N (R - 1) / R x 4 bytes out and in for gradients, where R is a power of two that
-              divides the lots (else some more, at most log2 L nodes a rank), and as much for weights
+              divides the lots (else some more, at most log2 L nodes a rank), half of it on a wire of bfloat16s; and N (R - 1) / R x 4
+              bytes for weights
 
 What one rank alone does (reading and writing of the run's folder, the screen) rank 0 does, and tells the others. An error that all
 meet ends each in its own way; one that a rank meets alone ends all within seconds (`leaving`): the others wait for it, and would for ever.
@@ -19,18 +20,19 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 
 from t0native.base.errors import ConfigError
-from t0native.base.interrupts import Terminated, write_to_stderr
+from t0native.base.interrupts import code_of, write_to_stderr
 from t0native.base.showing import shown
 from t0native.base.threads import get_num_threads, set_num_threads
-from t0native.training.lots import add_tree, lots_of_rank
+from t0native.training.exchange import Exchange
 
-__all__ = ["ALONE", "Alone", "Ranks", "settle_lots", "share_out", "started_ranks"]
+__all__ = ["ALONE", "Alone", "Ranks", "settle_lots", "started_ranks"]
 
 LOTS = 8  # of a run that several begin
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # of Hydra (MPICH, Intel) and PMI-2; of Open MPI
 STARTED = (*SIZES, "PMIX_RANK", "PMI_RANK")
+MEANWHILE = "meanwhile"  # what rank 0 tells the others who wait for what its call gives
+STATE = 1  # tag of parts of the optimiser's state, which go in order
 LEAVING = 5.0  # seconds that a rank in error waits for the others to be in error too
-_TAGS = 1 << 15
 _started = None  # MPI starts a process once
 _excepthook = sys.excepthook
 
@@ -53,19 +55,6 @@ def started_ranks():
         ) from None
     _started = Ranks(MPI) if MPI.COMM_WORLD.size > 1 else Alone(started=True)
     return _started
-
-
-def share_out(sizes, ranks):
-    """The owner of each of the tensors of these sizes: the largest first, each to who has least.
-
-    >>> share_out([5, 9, 4, 1], 2)
-    [1, 0, 1, 0]
-    """
-    loads, owners = [0] * ranks, [0] * len(sizes)
-    for i in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
-        owners[i] = loads.index(min(loads))
-        loads[owners[i]] += sizes[i]
-    return owners
 
 
 def settle_lots(settings, ranks, began, goes_on):
@@ -94,7 +83,7 @@ class Alone:
     def tell(self, value):
         return value
 
-    def ask_first(self, call):
+    def ask_first(self, call, meanwhile=None):
         return call()
 
     def meet(self, interrupts):
@@ -122,6 +111,7 @@ class Ranks:
     def __init__(self, mpi):
         self._mpi, self._comm, self._leaving = mpi, mpi.COMM_WORLD.Dup(), mpi.COMM_WORLD.Dup()
         self.size, self.rank = self._comm.size, self._comm.rank
+        self.threads = mpi.Query_thread() == mpi.THREAD_MULTIPLE  # whether another thread than the main one may ask MPI too
         cores = sorted(os.sched_getaffinity(0))
         sharing = self._comm.Split_type(mpi.COMM_TYPE_SHARED).allgather(cores).count(cores)
         if sharing > 1 and get_num_threads() >= len(cores):  # which is so where nobody chose a number
@@ -145,15 +135,18 @@ class Ranks:
     def _tells(record):
         return False
 
-    def ask_first(self, call):
-        """What rank 0's call() gives, in all ranks; or what it raises, of Exception, in all ranks."""
+    def ask_first(self, call, meanwhile=None):
+        """What rank 0's call() gives, in all ranks; or what it raises, of Exception, in all ranks. meanwhile: called in the others as often
+        as rank 0 asks them to, within its call (take_parts)."""
         outcome = None
         if self.rank == 0:
             try:
                 outcome = call(), None
             except Exception as error:
                 outcome = None, error
-        result, error = self.tell(outcome)
+        while (outcome := self.tell(outcome)) == MEANWHILE:
+            meanwhile()
+        result, error = outcome
         if error is not None:
             raise error
         return result
@@ -204,14 +197,14 @@ class Ranks:
         try:
             yield
         except BaseException as error:
-            if not self._all_leave():
+            if not self._all_leave(0.0 if getattr(error, "at_once", False) else LEAVING):
                 write_to_stderr(f"rank {self.rank} of {self.size} (on {self._mpi.Get_processor_name()}): {_words_of(error)}; all are ended")
-                self._comm.Abort(_code_of(error))
+                self._comm.Abort(code_of(error))
             raise
 
-    def _all_leave(self):
-        """Whether the others come here too, soon."""
-        request, until = self._leaving.Ibarrier(), time.monotonic() + LEAVING
+    def _all_leave(self, seconds):
+        """Whether the others come here too, within these."""
+        request, until = self._leaving.Ibarrier(), time.monotonic() + seconds
         while not (done := request.Test()) and time.monotonic() < until:
             time.sleep(0.01)
         return done
@@ -219,74 +212,49 @@ class Ranks:
     def _end_all(self, kind, error, trace):
         """Of an exception that ends this process."""
         _excepthook(kind, error, trace)
-        self._comm.Abort(_code_of(error))
+        self._comm.Abort(code_of(error))
 
     # ---- tensors ------------------------------------------------------------------------------------------------------
 
-    def finish_sums(self, tensors, nodes, lots, filled, block):
-        """Sums of all lots of the tensors that this rank owns, into block.
-
-        tensors: (owner, begin, end) of each tensor in a block [n_weights] of gradients;  nodes: LotSums.nodes of this rank;
-        filled: lots that have examples, the first ones;  block: of this rank."""
-        keys = [self._keys(lots, filled, rank) for rank in range(self.size)]
-        level = lots.bit_length() - 1
-        sends = [
-            self._comm.Isend(nodes[key][begin:end], owner, i % _TAGS)
-            for i, (owner, begin, end) in enumerate(tensors)
-            if owner != self.rank
-            for key in keys[self.rank]
-        ]
-        for i, (owner, begin, end) in enumerate(tensors):
-            if owner == self.rank:
-                parts = {key: nodes[key][begin:end] for key in keys[self.rank]}
-                for rank in range(self.size):
-                    for key in keys[rank] if rank != self.rank else ():
-                        parts[key] = np.empty(end - begin, np.float32)
-                        self._comm.Recv(parts[key], rank, i % _TAGS)
-                block[begin:end] = add_tree(parts, level)
-        self._mpi.Request.Waitall(sends)
-
-    def _keys(self, lots, filled, rank):
-        """Which nodes a rank has: the largest in its run of lots, in order."""
-        mine = lots_of_rank(lots, self.size, rank)
-        keys, at = [], mine.start
-        while at < min(mine.stop, filled):
-            level = 0
-            while at % (2 << level) == 0 and at + (2 << level) <= min(mine.stop, filled):
-                level += 1
-            keys.append((level, at >> level))
-            at += 1 << level
-        return keys
+    def exchange(self, tensors, lots, wire, add):
+        """The Exchange of these tensors."""
+        return Exchange(self._mpi, self._comm, tensors, lots, wire, add)
 
     def spread(self, arrays, owners):
         """Each array becomes its owner's, in all ranks."""
         self._mpi.Request.Waitall([self._comm.Ibcast(array, owner) for array, owner in zip(arrays, owners)])
 
-    def collect(self, parts, whole):
-        """In rank 0 the arrays `whole`, one of each tensor, become their owners'. parts: (owner, this rank's array or None)."""
-        self._exchange(parts, whole, to_first=True)
+    def take_parts(self, parts, sizes):
+        """In rank 0, within ask_first: the arrays of all tensors in order, each of which is whole until the next one is taken.
+        parts: (owner, this rank's array or None) of each; sizes: of all. The others send theirs meanwhile (send_parts)."""
+        self.tell(MEANWHILE)
+        room, taken = np.empty(max(sizes), np.float32), 0
+        try:
+            for (owner, part), size in zip(parts, sizes):
+                taken += 1
+                if owner:
+                    part = room[:size]
+                    self._comm.Recv(part, owner, STATE)
+                yield part
+        finally:  # the others wait until all is taken
+            for (owner, _), size in list(zip(parts, sizes))[taken:]:
+                if owner:
+                    self._comm.Recv(room[:size], owner, STATE)
+
+    def send_parts(self, parts):
+        for owner, part in parts:
+            if owner == self.rank:
+                self._comm.Send(part, 0, STATE)
 
     def hand_out(self, parts, whole):
-        """The way back: each part becomes rank 0's array."""
-        self._exchange(parts, whole, to_first=False)
-
-    def _exchange(self, parts, whole, to_first):
-        """Between rank 0 and each other owner; what rank 0 owns it copies."""
-        requests = []
-        for i, ((owner, part), place) in enumerate(zip(parts, whole if self.rank == 0 else parts)):
+        """Each part becomes the array of rank 0's `whole`, which has one of each tensor."""
+        for i, (owner, part) in enumerate(parts):
             if owner == self.rank == 0:
-                source, target = (part, place) if to_first else (place, part)
-                target[:] = source
-            elif self.rank in (0, owner):
-                array, other = (place, owner) if self.rank == 0 else (part, 0)
-                move = self._comm.Irecv if to_first == (self.rank == 0) else self._comm.Isend
-                requests.append(move(array, other, i % _TAGS))
-        self._mpi.Request.Waitall(requests)
-
-
-def _code_of(error):
-    """The exit code of a program that an error ends."""
-    return error.code if isinstance(error, Terminated) else 130 if isinstance(error, KeyboardInterrupt) else 1
+                part[:] = whole[i]
+            elif self.rank == 0:
+                self._comm.Send(whole[i], owner, STATE)
+            elif owner == self.rank:
+                self._comm.Recv(part, 0, STATE)
 
 
 def _words_of(error):

@@ -101,6 +101,9 @@ class Settings:
         plan=4,
         option=INTEGER_OPTION,
     )
+    wire: Literal["float32", "bfloat16"] = _setting(
+        "float32", one_of("float32", "bfloat16"), "of `lots`: `bfloat16` rounds sums of gradients, and halves what processes send", plan=4
+    )
     optimizer: Literal["adafactor", "adamw", "sgd"] = _setting("adafactor", TEXT, "`adafactor`, `adamw` or `sgd`", plan=1)
     optimizer_options: dict[str, Any] | None = _setting(None, MAPPING.or_none(), "options of the optimiser and the loss, a mapping", plan=1)
     learning_rate: float = _setting(

@@ -63,10 +63,11 @@ def write_step(path, plan, state, losses, model, trainer, written):
     digests = {}
     with new_folder(path, digests) as files:
         with files.opened(TRAINER) as file:
-            tensors = {"optimizer": trainer.state(), "losses": np.asarray(losses, np.float64)}
-            file.write(header_of({name: (f"F{8 * array.itemsize}", array.shape) for name, array in tensors.items()}))
-            for array in tensors.values():
-                file.write(array.view(np.uint8))
+            losses = np.asarray(losses, np.float64)
+            file.write(header_of({"optimizer": ("F32", (trainer.state_size(),)), "losses": ("F64", losses.shape)}))
+            for part in trainer.state_parts():
+                file.write(part.view(np.uint8))
+            file.write(losses.view(np.uint8))
         model.add_to(files)
         digests.pop(CARD, None)  # which its owner may change
         files.add(MANIFEST, _manifest(plan, state, dict(digests)))
@@ -146,7 +147,7 @@ def load_step(path, manifest, trainer):
     """The losses; weights and optimiser are written in place, once every byte is known to be as it was written. Ctrl-C finds them
     written as a whole or not at all."""
     check_files(path, manifest["files"])
-    weights, state, step = trainer.writable_weights(), np.empty_like(trainer.state()), manifest["state"]["step"]
+    weights, state, step = trainer.writable_weights(), np.empty(trainer.state_size(), np.float32), manifest["state"]["step"]
     of_model = _read_entries(path / WEIGHTS, {name: ("F32", array.shape) for name, array in weights.items()})
     of_trainer = _read_entries(path / TRAINER, {"optimizer": ("F32", state.shape), "losses": ("F64", (step,))})
     losses = np.empty(step, np.float64)

@@ -110,6 +110,7 @@ def train(
     accumulate: int = 1,
     batch_tokens: int | None = None,
     lots: int | None = None,
+    wire: Literal["float32", "bfloat16"] = "float32",
     optimizer: Literal["adafactor", "adamw", "sgd"] = "adafactor",
     optimizer_options: dict[str, Any] | None = None,
     learning_rate: float = 1e-3,
@@ -159,6 +160,8 @@ def train(
     lots: a power of two, at most 64: the batch is cut into so many runs of whole examples, whose gradients are summed on a tree, so that
         1 to `lots` processes (`mpiexec -n 4`) give the same bits; a process takes up to log2(lots) more sets of gradients. None: 8 where
         MPI begins a run, as the run in `out` began, else none.
+    wire: of lots, "bfloat16" halves what processes send of gradients: every sum of the tree below the last is rounded to one, so that any
+        number of processes, one too, gives the same bits, which are others than those of "float32".
     schedule: "constant", "linear", "cosine", "rsqrt", or a callable (step, steps) -> factor; where it has an attribute
         `expected`, the progress bar counts to that step instead of the last one possible.  warmup: steps.
     clip: global norm of the gradients, 0 for none.  dropout: None for the model's own rate.  broadcast_dropout: one mask for
@@ -199,7 +202,7 @@ def train(
     """
     settings = Settings(
         steps=steps, epochs=epochs, out=out, resume=resume, batch_size=batch_size, accumulate=accumulate, batch_tokens=batch_tokens,
-        lots=lots,
+        lots=lots, wire=wire,
         optimizer=optimizer, optimizer_options=optimizer_options, learning_rate=learning_rate, schedule=schedule, warmup=warmup, clip=clip,
         seed=seed, dropout=dropout, broadcast_dropout=broadcast_dropout, freeze=freeze, recompute=recompute, precision=precision,
         max_source=max_source, max_target=max_target, add_eos_to_inputs=add_eos_to_inputs, add_eos_to_targets=add_eos_to_targets,
@@ -233,6 +236,8 @@ def _settle(model, settings, ranks):
     """The settings with what the run in `out` decides, where they leave it open: unanswered, lots, add_eos_to_inputs."""
     began = ranks.ask_first(lambda: {name: _planned(settings, name) for name in ("seed", "unanswered", "lots", "add_eos_to_inputs")})
     lots = settle_lots(settings, ranks, began["lots"], goes_on=began["seed"] is not None)
+    if lots is None and settings.wire != Settings.wire:
+        raise ConfigError(f"wire {shown(settings.wire)}: it rounds sums of lots, and the run has none; give lots, as 8")
     settings = replace(settings, unanswered=settings.unanswered or began["unanswered"] or "drop", lots=lots)
     return _settle_end_token(model, settings, began["add_eos_to_inputs"])
 
@@ -287,7 +292,7 @@ def _run(model, mixture, settings, again, ranks):
 def _make_trainer(model, settings, ranks):
     if settings.lots is None:
         return Trainer(model, **settings.trainer_options)
-    return LotTrainer(model, lots=settings.lots, ranks=ranks, **settings.trainer_options)
+    return LotTrainer(model, lots=settings.lots, wire=settings.wire, ranks=ranks, **settings.trainer_options)
 
 
 def _open(folder, settings, trainer, ranks):
@@ -516,9 +521,8 @@ class _Loop:
             if with_model:
                 self.folder.save_model(self.model)
 
-        self.trainer.collect()
         self.card.write(self.state, self.folder.log)
-        self.ranks.ask_first(write)
+        self.ranks.ask_first(write, self.trainer.send_parts)
 
 
 def _check_model(model):

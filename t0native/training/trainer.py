@@ -77,8 +77,16 @@ class Trainer:
     def load_state(self, state):
         self._core.load_state(state)
 
-    def collect(self):
-        """Before a checkpoint is written: `state` is whole already."""
+    def state_size(self):
+        """Numbers of the state."""
+        return len(self._core.state())
+
+    def state_parts(self):
+        """The state in parts, one behind another, as a checkpoint has it."""
+        yield self._core.state()
+
+    def send_parts(self):
+        """What the others do while one of several ranks takes state_parts."""
 
     def spread(self):
         """After one was read: nobody else is to be told."""

@@ -90,8 +90,8 @@ static void products_do_not_depend_on_company(void) {
         }
         const t0_linear back = {m, k, n, k, n};
         float *dw = t0_alloc_zero(n * k * sizeof *dw), *dw3 = t0_alloc_zero(n * k * sizeof *dw);
-        t0_linear_backward_weight(one, &back, dw, all, x);
-        t0_linear_backward_weight(three, &back, dw3, all, x);
+        t0_linear_backward_weight(one, &back, dw, all, x, true);
+        t0_linear_backward_weight(three, &back, dw3, all, x, true);
         CHECK(same_bits(dw, dw3, n * k));
         t0_free(dw), t0_free(dw3);
         t0_exec_free(one), t0_exec_free(three);
