@@ -1,6 +1,7 @@
 """Calls made elsewhere, by processes of this host or of many.
 
-    concurrent.futures.Executor    or what has its submit(function, *arguments), whose future has result(timeout) and cancel()
+    concurrent.futures.Executor    or what has its submit(function, *arguments), whose futures have result(), cancel() and
+                                   add_done_callback(function)
     dask.distributed.Client        of a cluster whose workers come and go; a call whose worker is lost is made again by another
     "tcp://HOST:PORT"              the scheduler of a Dask cluster (tls:// too)
     "local:N"                      N worker processes of this host, started by Dask for the call and ended with it
@@ -140,7 +141,8 @@ def _started(address, processes):
     with contextlib.ExitStack() as stack:
         threads = chosen_threads()
         if address is None:
-            options = {"n_workers": processes, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": "CRITICAL"}
+            pages = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}  # for nobody else
+            options = {"n_workers": processes, "threads_per_worker": 1, "silence_logs": "CRITICAL", **pages}
             address = stack.enter_context(distributed.LocalCluster(**options))
             threads = threads or max(1, len(os.sched_getaffinity(0)) // processes)
         try:
@@ -154,5 +156,5 @@ def _import_dask():
     try:
         import distributed
     except ImportError as error:
-        raise ConfigError(f"Dask cannot be imported ({error}): pip install 't0native[dask]', or dask and distributed") from None
+        raise ConfigError(f"Dask cannot be imported ({error}): pip install dask distributed") from None
     return distributed

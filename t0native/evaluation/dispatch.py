@@ -2,7 +2,7 @@
 
     tasks --largest first--> cells planned a task at a time, a little ahead of the workers
     cells --largest first--> a thread each, as many as there are workers, which asks them call by call (answering.py, remote.py)
-    Answers ----------------> judged and kept by the main thread, in the order in which they come
+    Answers ----------------> judged and kept, before the thread asks for the next: a kill costs each worker one cell at most
 
 A cell whose process ends is failed, with how it ended. Cells that share inputs are asked together, and each by itself where they are
 lost together. What comes out does not depend on the workers, nor on the order."""
@@ -29,7 +29,7 @@ class Dispatch:
 
     def __init__(self, run, pool, remote, journal, bar):
         self.run, self.pool, self.remote, self.journal, self.bar = run, pool, remote, journal, bar
-        self._lock, self._finished = threading.Lock(), queue.SimpleQueue()
+        self._lock, self._keeping, self._finished = threading.Lock(), threading.Lock(), queue.SimpleQueue()
         self._waiting, self._numbers = [], itertools.count()  # a heap of (-size, number, task, group)
         self._running = {}  # number of a group that is being answered -> rows of it so far
         self._keys, self._threads, self._slots, self._looked_at = set(), 0, 0, 0.0
@@ -85,21 +85,15 @@ class Dispatch:
             threading.Thread(target=self._work, daemon=True).start()
 
     def _take_finished(self):
-        """Judges and keeps a group of cells that is answered; shows how far the others are."""
+        """Counts a group of cells that is kept; shows how far the others are."""
         try:
-            number, task, group, parts, outcome, seconds = self._finished.get(timeout=LOOKS)
+            number, task, group, error = self._finished.get(timeout=LOOKS)
         except queue.Empty:
             return self._show()
-        if isinstance(outcome, BaseException):
-            raise outcome
-        for cell, answers in zip(group, outcome):
-            self.run.finish(cell, answers, self.journal, seconds / len(group))
-        for part in parts:
-            part.remove()
+        if error is not None:
+            raise error
         with self._lock:
             self._running.pop(number)
-            self._keys.difference_update(cell.key for cell in group)
-            self.run.parts = [(part, n) for part, n in self.run.parts if part not in parts]
         self.run.done += self.run.n_rows(task) * len(group)
         state = self._tasks[task.name]
         state[1] -= 1
@@ -129,7 +123,12 @@ class Dispatch:
     def _work(self):
         try:
             while (job := self._next()) is not None:
-                self._finished.put(self._answer(*job))
+                error = None
+                try:
+                    self._do(*job)
+                except BaseException as ended:
+                    error = ended
+                self._finished.put((*job, error))
         finally:
             with self._lock:
                 self._threads -= 1
@@ -143,24 +142,29 @@ class Dispatch:
             self._running[number] = 0
             return number, task, group
 
-    def _answer(self, number, task, group):
-        """(number, task, group, its CellParts, Answers or an error of each cell or an error that ends all, seconds)."""
-        began, parts = time.monotonic(), []
+    def _do(self, number, task, group):
+        """Answers, judges and keeps cells."""
+        began, parts = time.monotonic(), self._parts_of(group)
 
         def show(rows):
             self._running[number] = rows
 
         try:
-            parts += self._parts_of(group)
-            outcome = self._ask(group, show, parts, once=len(group) > 1)
-            if outcome is None:
-                outcome = [self._ask([cell], show, [part], once=False)[0] for cell, part in zip(group, parts)]
-        except BaseException as error:
-            outcome = error
-        kept = [part for part in parts if part is not None]
+            found = self._ask(group, show, parts, once=len(group) > 1)
+            if found is None:
+                found = [self._ask([cell], show, [part], once=False)[0] for cell, part in zip(group, parts)]
+            for cell, answers in zip(group, found):
+                with self._keeping:
+                    self.run.finish(cell, answers, self.journal, (time.monotonic() - began) / len(group))
+        finally:
+            kept = [part for part in parts if part is not None]
+            for part in kept:
+                part.close()
         for part in kept:
-            part.close()
-        return number, task, group, kept, outcome, time.monotonic() - began
+            part.remove()
+        with self._lock:
+            self._keys.difference_update(cell.key for cell in group)
+            self.run.parts = [(part, n) for part, n in self.run.parts if part not in parts]
 
     def _ask(self, group, show, parts, once):
         """Answers, or an error, of each cell; None where several are lost together."""

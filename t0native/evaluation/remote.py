@@ -69,27 +69,28 @@ class RemoteModel:
 
     def _reply(self, question):
         """What a worker replies. KeyboardInterrupt once the evaluation is stopped, which answering.py takes as one."""
-        threads = getattr(self._model, "_threads", None) or self._pool.threads
+        threads, done = getattr(self._model, "_threads", None) or self._pool.threads, threading.Event()
         future = self._pool.submit(answer_call, __version__, self._name, self._carried, threads, question)
         with self._lock:
             self._waiting.add(future)
         try:
-            while not self._stopped.is_set():
-                try:
-                    return future.result(timeout=LOOKS)
-                except TimeoutError:
-                    self._check_pool()
-                except CancelledError:
-                    self._check_pool()
-                    if not self._stopped.is_set():
-                        raise
-            raise KeyboardInterrupt
+            future.add_done_callback(lambda future: done.set())
+            while not done.wait(LOOKS) and not self._stopped.is_set():
+                self._check_pool()
+            if self._stopped.is_set():
+                raise KeyboardInterrupt
+            return future.result()
+        except CancelledError:
+            self._check_pool()
+            raise
         finally:
             with self._lock:
                 self._waiting.discard(future)
 
     def _check_pool(self):
-        if not self._stopped.is_set() and (why := self._pool.lost()):
+        if self._stopped.is_set():
+            raise KeyboardInterrupt
+        if why := self._pool.lost():
             raise ConnectionError(f"{why}; the cells that are finished are kept")
 
     def _count(self, reply, rows):
