@@ -10,8 +10,6 @@
 Each prints what it found and fails where a promise does not hold: the same report.json and report.md as of a run of one process, and at most
 one cell begun twice a kill of a worker (of the evaluation: one a worker)."""
 
-import ctypes
-import hashlib
 import os
 import random
 import shutil
@@ -22,11 +20,10 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
+from slow_model import Slow, begun, files_of, tasks_of
 
 import t0native as t0
 from t0native.evaluation.cells import Cell
@@ -35,57 +32,9 @@ CELLS, KILLS, PAUSE = 200, 20, 20.0
 SEED = 1
 
 
-class Slow:
-    """Ranks by a hash of the input, in `seconds`; the file `log` gets a line a call: the time at which it began, and its first input.
-    poisons: {text: what a call does whose inputs hold it}."""
-
-    def __init__(self, seconds, log, poisons=None):
-        self.seconds, self.log, self.poisons, self.name, self.fingerprint = seconds, str(log), poisons or {}, "slow", "slow"
-
-    def rank(self, inputs, choices, truncate=True, progress=None):
-        with open(self.log, "a") as file:
-            file.write(f"{time.time():.4f}\t{inputs[0]}\n")
-        for text, ending in self.poisons.items():
-            if any(text in one for one in inputs):
-                fall(ending)
-        time.sleep(self.seconds)
-        with open(self.log + ".ends", "a") as file:
-            file.write(f"{time.time():.4f}\t{inputs[0]}\n")
-        return [self._ranking(text, row) for text, row in zip(inputs, choices)]
-
-    def _ranking(self, text, row):
-        scores = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)[: len(row)].astype(np.float32)
-        return SimpleNamespace(index=int(np.argmax(scores)), scores=scores, lengths=np.ones(len(row), np.int32))
-
-
-def fall(ending):
-    if ending == "segmentation fault":
-        ctypes.string_at(0)
-    held = []
-    while True:  # memory without end
-        held.append(np.ones(1 << 24))
-
-
-def tasks_of(cells, rows=5):
-    """Tasks of ten prompts each, no two cells of which share an input."""
-    for n in range(cells // 10):
-        data = [{"text": f"Row {i} of {n}.", "label": (i + n) % 2} for i in range(rows)]
-        prompts = [t0.Prompt(f"p{k}", f"{k}: {{{{ text }}}} ||| {{{{ answer_choices[label] }}}}", "no ||| yes") for k in range(10)]
-        yield t0.Task(f"task {n:02}", data, prompts)
-
-
-def files_of(folder):
-    return [(folder / name).read_bytes() for name in ("report.json", "report.md")]
-
-
 def run_alone(folder, log):
     t0.evaluate(Slow(0.0, log), list(tasks_of(CELLS)), out=folder, progress=False)
     return files_of(folder)
-
-
-def begun(log):
-    """[(time, cell)] of the calls."""
-    return [(float(when), what) for when, what in (line.split("\t") for line in Path(log).read_text().splitlines())]
 
 
 def again(log):
@@ -112,10 +61,15 @@ def after_kills(log, moments):
 def cluster(n=2, **options):
     from distributed import Client, LocalCluster
 
-    with LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL", **options) as local:
-        with Client(local) as client:
-            client.wait_for_workers(n)
-            yield client
+    local = LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL", **options)
+    client = Client(local)
+    client.wait_for_workers(n)
+    try:
+        yield client
+    finally:
+        for thing in (client, local):
+            with suppress(Exception):  # workers that were killed
+                thing.close(timeout=10)
 
 
 def check(what, fine):
@@ -136,16 +90,14 @@ def kill_workers(work):
 
             def killer():
                 while not stop.is_set() and kills + len(moments) < KILLS:
-                    while len(client.nthreads()) < 2 and not stop.wait(0.1):  # noqa: B023
-                        pass
                     time.sleep(chance.uniform(0.2, 2.0))
-                    if stop.is_set():
-                        return
-                    pid = chance.choice(sorted(client.run(os.getpid).values()))
-                    moments.append(time.time())
+                    pids = sorted(client.run(os.getpid, on_error="ignore").values())  # noqa: B023
+                    if stop.is_set() or len(pids) < 2:
+                        continue
+                    pid = chance.choice(pids)
+                    moments.append(time.time())  # noqa: B023
                     os.kill(pid, signal.SIGKILL)
-                    while len(client.nthreads()) == 2 and not stop.wait(0.02):  # noqa: B023
-                        pass
+                    time.sleep(0.5)
 
             thread = threading.Thread(target=killer, daemon=True)
             thread.start()

@@ -11,6 +11,7 @@ at a worker: one that is lost takes the call that it was making with it, and no 
 
 import contextlib
 import itertools
+import logging
 import os
 import re
 import uuid
@@ -21,6 +22,7 @@ from t0native.base.threads import chosen_threads
 
 __all__ = ["Pool", "opened", "parse_executor"]
 
+_log = logging.getLogger("t0native")
 MOST_LOCAL = 256  # processes of local:N
 _WIDTHS = ("max_workers", "_max_workers", "num_workers")  # of executors: calls that they make at once
 ANSWERING = 10.0  # seconds that a scheduler has to answer at first
@@ -137,19 +139,27 @@ def opened(executor):
 @contextlib.contextmanager
 def _started(address, processes):
     """The Pool of a Dask cluster at an address, or of this many processes, started for it."""
-    distributed = _import_dask()
+    distributed, threads = _import_dask(), chosen_threads()
     with contextlib.ExitStack() as stack:
-        threads = chosen_threads()
         if address is None:
             pages = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}  # for nobody else
-            options = {"n_workers": processes, "threads_per_worker": 1, "silence_logs": "CRITICAL", **pages}
-            address = stack.enter_context(distributed.LocalCluster(**options))
-            threads = threads or max(1, len(os.sched_getaffinity(0)) // processes)
+            cluster = distributed.LocalCluster(n_workers=processes, threads_per_worker=1, silence_logs="CRITICAL", **pages)
+            stack.callback(_close, cluster)
+            address, threads = cluster.scheduler_address, threads or max(1, len(os.sched_getaffinity(0)) // processes)
         try:
-            client = stack.enter_context(distributed.Client(address, set_as_default=False, timeout=ANSWERING))
+            client = distributed.Client(address, set_as_default=False, timeout=ANSWERING)
         except OSError as error:
             raise ConfigError(f"executor {shown(address)}: no Dask scheduler answers there: {error}") from None
+        stack.callback(_close, client)
         yield _DaskPool(client, threads or 1)
+
+
+def _close(thing):
+    """Ends a client or a cluster; what it meets on the way (a worker that was killed, a scheduler that has gone) changes no result."""
+    try:
+        thing.close(timeout=_CLOSING)
+    except Exception as error:
+        _log.debug("executor: while it was closed: %s: %s", type(error).__name__, error)
 
 
 def _import_dask():

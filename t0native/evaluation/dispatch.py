@@ -13,8 +13,9 @@ import queue
 import threading
 import time
 
+from t0native.base.errors import ConfigError
 from t0native.evaluation.answering import answer, group_sharing
-from t0native.evaluation.remote import CellLost
+from t0native.evaluation.remote import CellLost, Refused
 
 __all__ = ["Dispatch"]
 
@@ -90,6 +91,8 @@ class Dispatch:
             number, task, group, error = self._finished.get(timeout=LOOKS)
         except queue.Empty:
             return self._show()
+        if isinstance(error, Refused):
+            raise ConfigError(str(error))
         if error is not None:
             raise error
         with self._lock:

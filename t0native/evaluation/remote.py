@@ -16,7 +16,7 @@ from t0native.base.version import __version__
 from t0native.evaluation.workers import answer_call, end_children
 from t0native.models.sharing import SharedModel
 
-__all__ = ["CellLost", "RemoteModel"]
+__all__ = ["CellLost", "Refused", "RemoteModel"]
 
 LOOKS = 0.5  # seconds between two looks whether the evaluation is stopped
 MOST_CARRIED = 1 << 30  # bytes of a model without files, which go over the wire to each worker
@@ -24,6 +24,10 @@ MOST_CARRIED = 1 << 30  # bytes of a model without files, which go over the wire
 
 class CellLost(Exception):
     """What was asked for ends the process that answers it, or takes more memory than there is. No fault of a single row's."""
+
+
+class Refused(Exception):
+    """A worker that cannot answer for this model at all; no fault of a cell's."""
 
 
 class RemoteModel:
@@ -60,7 +64,7 @@ class RemoteModel:
         if reply.kind in ("lost", "full"):
             raise CellLost(reply.value)
         if reply.kind == "refused":
-            raise ConfigError(f"executor: worker {reply.worker}: {reply.value}")
+            raise Refused(f"executor: worker {reply.worker}: {reply.value}")
         if reply.kind == "error":
             raise reply.value
         self._count(reply, rows)
