@@ -85,6 +85,9 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers; a na
     from t0native.tasks.objectives import LM as LM
     from t0native.tasks.objectives import PrefixLM as PrefixLM
     from t0native.tasks.objectives import SpanCorruption as SpanCorruption
+    from t0native.tasks.promptcache import PromptCache as PromptCache
+    from t0native.tasks.promptcache import cache_prompts as cache_prompts
+    from t0native.tasks.promptcache import open_prompted as open_prompted
     from t0native.tasks.task import Task as Task
     from t0native.text.tokenizer import Ragged as Ragged
     from t0native.text.tokenizer import Tokenizer as Tokenizer
@@ -107,6 +110,7 @@ _HOME = {  # public name -> the module that holds it
     "NumericError": "base.errors",
     "PrefixLM": "tasks.objectives",
     "Prompt": "prompts.prompt",
+    "PromptCache": "tasks.promptcache",
     "PromptCollection": "prompts.collection",
     "PromptSet": "prompts.collection",
     "PromptedExample": "prompts.prompt",
@@ -121,11 +125,13 @@ _HOME = {  # public name -> the module that holds it
     "Tokenizer": "text.tokenizer",
     "__version__": "base.version",
     "bias_gaps": "reports.winobias",
+    "cache_prompts": "tasks.promptcache",
     "convert_data": "data.convert_data",
     "evaluate": "evaluation.evaluate",
     "few_shot": "tasks.fewshot",
     "get_num_threads": "base.threads",
     "loss_curve": "training.curves",
+    "open_prompted": "tasks.promptcache",
     "open_rows": "data.diskrows",
     "predict": "prediction.predict",
     "published": "reports.published",

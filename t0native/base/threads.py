@@ -5,7 +5,7 @@ import os
 from t0native._core import MAX_THREADS, cpu_count
 from t0native.base.arguments import check, whole
 
-__all__ = ["THREADS", "get_num_threads", "set_num_threads"]
+__all__ = ["THREADS", "chosen_threads", "get_num_threads", "set_num_threads"]
 
 THREADS = whole(1, MAX_THREADS)
 _chosen = None
@@ -30,9 +30,17 @@ def get_num_threads() -> int:
     >>> get_num_threads() >= 1
     True
     """
+    chosen = chosen_threads()
+    return min(cpu_count(), MAX_THREADS) if chosen is None else chosen
+
+
+def chosen_threads() -> int | None:
+    """What set_num_threads set, else T0NATIVE_NUM_THREADS, else None.
+
+    >>> chosen_threads() in (None, get_num_threads())
+    True
+    """
     if _chosen is not None:
         return _chosen
     text = os.environ.get("T0NATIVE_NUM_THREADS", "")
-    if not text:
-        return min(cpu_count(), MAX_THREADS)
-    return check(THREADS, "T0NATIVE_NUM_THREADS", int(text) if text.isascii() and text.isdecimal() else text)
+    return check(THREADS, "T0NATIVE_NUM_THREADS", int(text) if text.isascii() and text.isdecimal() else text) if text else None

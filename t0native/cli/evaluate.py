@@ -9,7 +9,18 @@ from t0native.base.showing import listed, shown
 from t0native.cli.report import rows_of, rows_options, show_report
 from t0native.cli.sets import parse_sets, set_option
 from t0native.cli.targets import PICTURE_MARK, check_folder, check_target, tell_written
-from t0native.cli.verbs import FAILED, FINE, json_option, load_model, model_options, prompts_option, types_option, verb
+from t0native.cli.verbs import (
+    FAILED,
+    FINE,
+    check_dask,
+    dask_option,
+    json_option,
+    load_model,
+    model_options,
+    prompts_option,
+    types_option,
+    verb,
+)
 
 __all__ = ["add_evaluate"]
 
@@ -23,6 +34,7 @@ def add_evaluate(verbs):
         "--model my-t0 --dataset super_glue --subset wic --split val --data DATA   (reads DATA/super_glue/wic/val.jsonl)",
         "--model my-t0 --suite t0 --data DATA --out run/    (again: goes on where it was)",
         "--model my-t0 --suite my/suite.yaml --out run/",
+        "--model my-t0 --suite t0 --data DATA --out run/ --dask local:4        (or tcp://HOST:PORT)",
     ]
     help = "zero-shot evaluation: every prompt of every task, by rank classification"
     parser = verb(verbs, "evaluate", _run_evaluate, help, examples)
@@ -82,6 +94,7 @@ def _result_options(parser):
         help="with --out: every row in words, input to answer, in OUT/examples/MODEL/TASK/PROMPT.jsonl",
     )
     parser.add_argument("--compat", metavar="WHAT", help="t0-2021: with the errors of t-zero's evaluation script")
+    dask_option(parser)
     parser.add_argument("--batch-tokens", type=int, metavar="N", help="tokens computed at once (default: about a second's work)")
     rows_options(parser)
     set_option(parser, "of evaluate, or of generation in the place of greedy search (num_beams=4)", _names)
@@ -104,9 +117,10 @@ def _run_evaluate(args):
         raise ConfigError("evaluate: --write-examples needs --out, the folder that they go to")
     names = ("out", "force", "write_examples", "compat", "seed", "limit", "batch_tokens", "label", "truncate")
     keywords = {name: getattr(args, name) for name in names} | ({"force": False} if args.out is None else {})
+    check_dask(args.dask)
     sets = _read_sets(args.sets)
     options, tasks = _read_options(args.generation) | sets.pop("generation"), _read_tasks(args)
-    report = evaluate(load_model(args), tasks, generation=options, **keywords | sets)
+    report = evaluate(load_model(args), tasks, generation=options, executor=args.dask, **keywords | sets)
     show_report(report, args.json, rows_of(report, args))
     if args.out is not None:
         tell_written(Path(args.out, "report.json"), Path(args.out, "report.md"))

@@ -1,4 +1,4 @@
-"""The verb prompt: list, show, apply, check prompts, and write a first file of them."""
+"""The verb prompt: list, show, apply, check prompts, write a first file of them, and keep what they make of rows."""
 
 import re
 import shlex
@@ -9,7 +9,7 @@ from t0native.base.errors import ConfigError, DataError, suggest
 from t0native.base.places import what_is
 from t0native.base.showing import shown
 from t0native.cli.targets import check_target, force_option
-from t0native.cli.verbs import FAILED, FINE, json_option, note, print_json, types_option, verb
+from t0native.cli.verbs import FAILED, FINE, check_dask, dask_option, json_option, note, print_json, types_option, verb
 
 __all__ = ["add_prompt"]
 
@@ -27,11 +27,14 @@ def add_prompt(verbs):
         'apply mine "my prompt" --prompts my/templates --example \'{"text": "..."}\'',
         "check --prompts my/templates",
         "check mine --prompts my/templates --data rows.jsonl",
+        "cache mine --prompts my/templates --data rows.jsonl --out cached/    (again: goes on where it was)",
     ]
-    help = "begin, list, show, apply and check prompts of a P3 folder or of the installed promptsource"
+    help = "begin, list, show, apply, check and cache prompts of a P3 folder or of the installed promptsource"
     parser = verb(verbs, "prompt", _run_prompt, help, examples)
     parser.add_argument(
-        "what", choices=("new", "list", "show", "apply", "check"), help="new: write a first file of prompts for the fields of --data"
+        "what",
+        choices=("new", "list", "show", "apply", "check", "cache"),
+        help="new: write a first file of prompts for the fields of --data; cache: all rows under the prompts, in shards",
     )
     parser.add_argument("dataset", nargs="?", help="dataset or dataset/subset")
     parser.add_argument("name", nargs="?", help="name of a prompt; all of the dataset's when left out")
@@ -47,7 +50,11 @@ def add_prompt(verbs):
     parser.add_argument("--example", metavar="JSON", help="one row, given here")
     parser.add_argument("--seed", type=int, default=0, help="of randomness inside templates")
     parser.add_argument("--no-truncate", dest="truncate", action="store_false", help="values longer than 2,048 characters stay whole")
-    force_option(parser, "of new: a file that is there is replaced")
+    parser.add_argument("--out", metavar="DIR", help="of cache: the folder of shards, to go on from")
+    parser.add_argument("--limit", type=int, metavar="N", help="of cache: rows at most")
+    parser.add_argument("--shard-rows", type=int, metavar="N", help="of cache: rows a shard (default: as many as make 10,000 examples)")
+    dask_option(parser)
+    force_option(parser, "of new: a file that is there is replaced; of cache: a folder of another one")
     json_option(parser)
 
 
@@ -64,7 +71,7 @@ def _run_prompt(args):
     prompts = _choose_prompts(args, quiet)
     args.dataset = args.dataset or prompts.full_name
     chosen = prompts if args.name is None else {args.name: _find_prompt(prompts, args.dataset, args.name)}
-    {"list": _list_prompts, "show": _show_prompts, "apply": _apply_prompts}[args.what](chosen, args)
+    {"list": _list_prompts, "show": _show_prompts, "apply": _apply_prompts, "cache": _cache_prompts}[args.what](chosen, args)
     return FINE
 
 
@@ -152,6 +159,31 @@ def _apply_prompts(prompts, args):
         else:
             print(f"{result['input']}\n-- target: {result['target']}")
             print(f"-- choices: {' | '.join(result['choices'])}\n" if result["choices"] is not None else "")
+
+
+def _cache_prompts(prompts, args):
+    from t0native.data.diskrows import rows_at
+    from t0native.data.types import parse_types
+    from t0native.tasks.promptcache import cache_prompts
+    from t0native.tasks.task import Task
+
+    for option, value in (("--data FILE", args.data), ("--out DIR", args.out)):
+        if value is None:
+            raise ConfigError(
+                f"prompt cache: no {option}; as in t0native prompt cache mine --prompts templates --data rows.jsonl --out cached"
+            )
+    check_dask(args.dask)
+    rows = rows_at(args.data, args.dataset, parse_types(args.types))
+    task = Task(args.dataset, rows, prompts, dataset=args.dataset, truncate=args.truncate)
+    options = {"seed": args.seed, "limit": args.limit, "shard_rows": args.shard_rows, "force": args.force, "executor": args.dask}
+    cache = cache_prompts(task, args.out, **options)
+    if args.json:
+        print_json(cache._asdict() | {"path": str(cache.path)})
+        return
+    there = f", {cache.shards - cache.rendered} of them there already" if cache.rendered < cache.shards else ""
+    print(f"{cache.path}: {cache.examples:,} examples in {cache.shards} shard{'s' * (cache.shards != 1)}{there}")
+    for reason, count in cache.dropped.items():
+        print(f"left out, a row under a prompt: {count:,}: {reason}")
 
 
 def _find_prompt(prompts, dataset, name):

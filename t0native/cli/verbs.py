@@ -18,6 +18,8 @@ __all__ = [
     "FAILED",
     "FINE",
     "INTERRUPTED",
+    "check_dask",
+    "dask_option",
     "end_token_option",
     "json_option",
     "load_model",
@@ -66,6 +68,23 @@ def types_option(parser):
         metavar="T",
         help="what fields are: label=int,id=text,mood=bad|good, or text, or 0.1.0 as that version had it (docs/reference/rows.md)",
     )
+
+
+def dask_option(parser):
+    parser.add_argument(
+        "--dask",
+        metavar="WHERE",
+        help="tcp://HOST:PORT of a Dask cluster's scheduler, whose workers do it, or local:N for N processes of this host "
+        "(docs/how-to/cluster.md)",
+    )
+
+
+def check_dask(text):
+    """ConfigError where --dask names no place; asked before anything is read."""
+    if text is not None:
+        from t0native.base.executors import parse_executor
+
+        parse_executor(text)
 
 
 def print_json(value):

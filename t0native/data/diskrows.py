@@ -268,6 +268,7 @@ def rows_at(path, dataset=None, types=None, split=None):
     above 16 MiB, of Parquet unfolded. CSV in shards, whose columns all of them decide, and packed files do not, nor files each of whose
     rows becomes several.  split: of a folder with several tables that one."""
     files = list(map(Path, path)) if isinstance(path, (list, tuple)) else files_at(path, split)
+    files = [file for file in files if not file.is_file() or file.stat().st_size] or files  # a shard may hold no row
     endings = {ending_of(file) for file in files}
     ending, packing = endings.pop()
     on_disk = not endings and not packing and ending in _ON_DISK and (len(files) == 1 or ending not in TABLES)

@@ -23,7 +23,7 @@ from t0native.evaluation.judging import FAILURES
 from t0native.evaluation.rendered import HELD
 from t0native.models.scoring import usual_batch_tokens
 
-__all__ = ["NO_TOKENIZER", "answer", "group_cells"]
+__all__ = ["NO_TOKENIZER", "answer", "group_cells", "group_sharing"]
 
 ROWS_AT_ONCE = 128
 LONGEST = 256  # tokens generated where a whole answer is judged: T0's longest target
@@ -44,8 +44,19 @@ NO_TOKENIZER = (
 def group_cells(cells, model):
     """Lists of cells to be answered together: those that share an input, and small ones until they fill a call of the model."""
     full = _characters_of_a_call(model)
+    for parts in _sharing_parts(cells):
+        yield from _fill_calls(parts, full)
+
+
+def group_sharing(cells):
+    """Lists of cells that share an input."""
+    return [group for parts in _sharing_parts(cells) for group, _ in parts]
+
+
+def _sharing_parts(cells):
+    """What _join_sharing gives of the cells that are cut alike."""
     for truncate in dict.fromkeys(cell.rows.truncate for cell in cells):
-        yield from _fill_calls(_join_sharing([cell for cell in cells if cell.rows.truncate == truncate]), full)
+        yield _join_sharing([cell for cell in cells if cell.rows.truncate == truncate])
 
 
 def _characters_of_a_call(model):

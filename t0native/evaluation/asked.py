@@ -14,18 +14,25 @@ _log = logging.getLogger("t0native")
 
 
 class AskedModel:
-    """A model and how it is asked. add_eos: true, false, or None for the model's own.  generation: a mapping of options, or None."""
+    """A model and how it is asked. add_eos: true, false, or None for the model's own.  generation: a mapping of options, or None.
+
+    open: whether it is not settled how inputs end."""
 
     def __init__(self, model, add_eos, generation):
         self._model, self._given = model, check_options({} if generation is None else generation)
         self._own_end = getattr(model, "add_eos_to_inputs", False)
         self._end = self._own_end if add_eos is None else add_eos
-        self._open = add_eos is None and self._end and getattr(model, "end_token_assumed", False)
+        self.open = add_eos is None and self._end and getattr(model, "end_token_assumed", False)
         if self._given and hasattr(model, "generation"):
             options_of(model, take_back(model) | self._given)  # which says what does not go together
 
     def __getattr__(self, name):
         return getattr(self._model, name)
+
+    def ask_through(self, wrap):
+        """wrap(the model), which is asked in its place from now on."""
+        self._model = wrap(self._model)
+        return self._model
 
     def rank(self, inputs, choices, **options):
         return self._model.rank(inputs, choices, **self._end_option(), **options)
@@ -53,9 +60,9 @@ class AskedModel:
         """Where nothing told whether inputs end in the end token, a folder goes on as it began.
 
         has_cells(asked): whether the folder holds any of the n next cells, by a model that is asked so."""
-        if not self._open or not n:
+        if not self.open or not n:
             return
-        self._open = False
+        self.open = False
         if has_cells(self):
             return
         self._end = False

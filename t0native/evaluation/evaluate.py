@@ -21,6 +21,7 @@ import numpy as np
 from t0native.base.arguments import FLAG, FOLDER, SEED, check, whole
 from t0native.base.digests import digest_of_rows
 from t0native.base.errors import ConfigError
+from t0native.base.executors import opened
 from t0native.base.files import check_place, write_json, write_text
 from t0native.base.foreign import hint_keywords
 from t0native.base.interrupts import Terminated
@@ -72,6 +73,7 @@ def evaluate(
     add_eos_to_inputs: bool | None = None,
     truncate: bool = True,
     generation: Mapping[str, Any] | None = None,
+    executor: Any = None,
 ) -> Report:
     """Evaluate a model on every prompt of every task; returns a Report.
 
@@ -93,7 +95,10 @@ def evaluate(
     compat: "t0-2021" for the errors of t-zero's script (t0_2021.py).
     seed (0 to 2**64 - 1): of randomness inside templates and of the bootstrap.  limit: rows a task at most.
     batch_tokens: tokens of one call of the core at most (None: about a second's work).  label: the model's name in the report (else
-        model.name, or "model"). Neither batches nor threads nor the order of tasks change a cell.
+        model.name, or "model"). Neither batches nor threads nor workers nor the order of tasks change a cell.
+    executor: who answers: a Client of Dask, "tcp://HOST:PORT" of its scheduler, "local:N" for N processes of this host, or what has
+        submit() as the executors of concurrent.futures; None: this process (docs/how-to/cluster.md). A cell that ends the process which
+        answers it, or takes more memory than there is, is failed then.
     A cell that fails (a template that does not compile, a field that no row has, a model that answers nothing, no row left) has status
     "failed" and the reason; the others go on. One row never fails a cell: a row that a prompt drops, whose target is no answer (a label
     out of range, -1, None or nan) or not among the choices, or that cannot be rendered, tokenized or scored is counted as `dropped`, and
@@ -124,10 +129,11 @@ def evaluate(
         check_out(out)
         run.fingerprints = model_fingerprints(model)
     total = sum(run.n_rows(task) * len(task.prompts) for task in tasks)
-    with Journal(out) as journal, Progress("evaluate", total, on=progress, estimate="rows under their prompts") as bar:
+    bar = Progress("evaluate", total, on=progress, estimate="rows under their prompts")
+    with opened(executor) as pool, Journal(out) as journal, bar:
         run.texts = TextFiles(out, label, tasks) if write_examples else None
         try:
-            cells = [cell for task in tasks for cell in run.evaluate_task(task, journal, bar)]
+            cells = run.evaluate(tasks, journal, bar, pool)
         except (KeyboardInterrupt, Terminated) as error:
             error.told = run.tell_kept(out, sum(len(task.prompts) for task in tasks))
             raise
@@ -170,8 +176,27 @@ class _Run:
         limit = self.settings["limit"]
         return len(task.rows) if limit is None else min(limit, len(task.rows))
 
+    def evaluate(self, tasks, journal, bar, pool=None):
+        """All cells, in the order of tasks and of their prompts. pool: of workers that answer them, or None."""
+        if pool is None:
+            return [cell for task in tasks for cell in self.evaluate_task(task, journal, bar)]
+        from t0native.evaluation.dispatch import Dispatch
+        from t0native.evaluation.remote import RemoteModel
+
+        remote = self.model.ask_through(lambda model: RemoteModel(model, pool))
+        return Dispatch(self, pool, remote, journal, bar).evaluate(tasks)
+
     def evaluate_task(self, task, journal, bar):
         """The task's cells, all of them judged or failed, in the order of its prompts."""
+        cells, waiting = self.begin(task, journal, bar)
+        for group in group_cells(waiting, self.model):
+            self._answer(group, journal, bar)
+            self.done += self.n_rows(task) * len(group)
+        self.end(task, cells)
+        return cells
+
+    def begin(self, task, journal, bar):
+        """(the task's cells, those of them that are neither failed nor found in the journal)."""
         n = self.n_rows(task)
         cells = [self._plan(task, prompt, n, bar) for prompt in task.prompts]
         waiting = [cell for cell in cells if not cell.failed]
@@ -187,11 +212,11 @@ class _Run:
         self.done += n * (len(cells) - len(waiting))
         if waiting:
             bar.begin(self.done)
-        for group in group_cells(waiting, self.model):
-            self._answer(group, journal, bar)
-            self.done += n * len(group)
+        return cells, waiting
+
+    def end(self, task, cells):
+        """All cells of the task are judged, or failed."""
         _warn_of_drops(task, cells)
-        return cells
 
     def _plan(self, task, prompt, n, bar):
         def show_progress(rows):
@@ -231,7 +256,7 @@ class _Run:
         try:
             answers_of_cells = answer(self.model, group, self.batch_tokens, lambda rows: bar.update(self.done + rows, name), parts)
             for cell, answers in zip(group, answers_of_cells):
-                self._finish(cell, answers, journal, (time.monotonic() - started) / len(group))
+                self.finish(cell, answers, journal, (time.monotonic() - started) / len(group))
         finally:
             for part, _ in self.parts:
                 part.close()
@@ -239,7 +264,7 @@ class _Run:
             part.remove()
         self.parts = []
 
-    def _finish(self, cell, answers, journal, seconds):
+    def finish(self, cell, answers, journal, seconds):
         """Judges and keeps a cell. answers: its Answers, or why it fails."""
         if isinstance(answers, Exception):
             cell.fail(answers)

@@ -17,6 +17,7 @@ import errno
 import hashlib
 import json
 import sqlite3
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,7 @@ class Journal:
     def __init__(self, path):
         self.path = None if path is None else Path(path)
         self._database = self._held = None
+        self._lock = threading.Lock()  # of the database, where several threads keep cells (dispatch.py)
 
     def __enter__(self):
         if self.path is None:
@@ -70,7 +72,7 @@ class Journal:
         self._held = HeldFolder(self.path, "is evaluating")
         try:
             with self._translating_errors():
-                self._database = sqlite3.connect(self.path / FILE, timeout=0, isolation_level=None)
+                self._database = sqlite3.connect(self.path / FILE, timeout=0, isolation_level=None, check_same_thread=False)
                 self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = FULL")
@@ -158,10 +160,11 @@ class Journal:
 
     @contextmanager
     def _translating_errors(self):
-        """sqlite's errors as ours."""
+        """sqlite's errors as ours; one thread at a time."""
         place = self.path / FILE
         try:
-            yield
+            with self._lock:
+                yield
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 message = f"{self.path}: another process is evaluating into this folder; wait for it, stop it, or name another"

@@ -48,11 +48,11 @@ class FileWeights:
         """The first file that is not what it was, or None."""
         return next((path for path, *about in self.files if _facts(path) != (path, *about)), None)
 
-    def open(self, config, new_core, threads):
+    def open(self, config, new_core, threads, unchanged=True):
         """The core again. FileNotFoundError where the files are not, FormatError where they changed, with what helps.
 
-        new_core(config, kernels, dtype): an empty core."""
-        if (path := self.changed()) is not None:
+        new_core(config, kernels, dtype): an empty core.  unchanged: False where the caller judges the weights by what they hold."""
+        if (path := self.changed()) is not None and (unchanged or not path.exists()):
             if not path.exists():
                 raise FileNotFoundError(f"{path}: not here, but a model was pickled by this place of its weights; {REMEDY}")
             raise FormatError(f"{path}: changed since a model was pickled by this place of its weights; {REMEDY}")
