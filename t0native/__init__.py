@@ -62,6 +62,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers; a na
     from t0native.data.rows import read_csv as read_csv
     from t0native.data.rows import read_rows as read_rows
     from t0native.evaluation.evaluate import evaluate as evaluate
+    from t0native.frameworks import harness as lm_eval
     from t0native.generation.generation import Generation as Generation
     from t0native.models.model import Model as Model
     from t0native.models.model import Ranking as Ranking
@@ -146,6 +147,7 @@ _MODULES = {  # public module -> where it stands: `t0native.figures` and `import
     "figures": "reports.figures",
     "files": "base.files",
     "kernels": "base.kernels",
+    "lm_eval": "frameworks.harness",
     "metrics": "tasks.metrics",
     "mini": "mini",
     "plot": "reports.plot",

@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "prediction": {"base", "data", "prompts", "generation"},
     "training": set("base text data checkpoints prompts generation models tasks mini suites reports evaluation".split()),
     "experiments": {"base", "models", "tasks", "mini", "reports", "evaluation", "training"},
+    "frameworks": {"base", "generation", "models"},
     "classification": {"base", "text", "data", "prompts", "reports", "prediction"},
     "studio": {"base", "text", "data", "prompts", "promptsource", "models"},
 }

@@ -25,6 +25,7 @@ from t0native.cli.data import add_data
 from t0native.cli.demo import add_demo
 from t0native.cli.evaluate import add_evaluate
 from t0native.cli.hints import in_words_of_the_command_line
+from t0native.cli.lm_eval import add_lm_eval
 from t0native.cli.parsing import Parser, options_of, subparsers_of, tell
 from t0native.cli.prompt import add_prompt
 from t0native.cli.report import add_report
@@ -48,6 +49,7 @@ VERBS = (
     add_train,
     add_evaluate,
     add_report,
+    add_lm_eval,
     add_info,
     add_convert,
     add_bench,

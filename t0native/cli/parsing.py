@@ -30,13 +30,18 @@ class Parser(argparse.ArgumentParser):
 
     words = ()  # that were last parsed
     elsewhere = frozenset()  # options of other verbs: they abbreviate none of this one's, as --prompt would --prompts
+    takes_all = None  # the name of the argument that has all words behind the verb, options too, or None
 
     def _get_option_tuples(self, option_string):
         return [] if option_string.partition("=")[0] in self.elsewhere else super()._get_option_tuples(option_string)
 
     def parse_known_args(self, args=None, namespace=None):
         self.words = sys.argv[1:] if args is None else list(args)
-        return super().parse_known_args(args, namespace)
+        if self.takes_all is None or self.words in (["-h"], ["--help"]):
+            return super().parse_known_args(args, namespace)
+        namespace, _ = super().parse_known_args([], namespace)
+        setattr(namespace, self.takes_all, self.words)
+        return namespace, []
 
     def error(self, message):
         if message.startswith("the following arguments are required"):

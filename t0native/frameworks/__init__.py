@@ -1,0 +1,1 @@
+"""The model in the places that other frameworks have for one."""

@@ -1,0 +1,1 @@
+from t0native.frameworks.harness import *
