@@ -125,8 +125,8 @@ def _solve(small, large, samples, recompute, measured, most):
     of_layers = np.array([parts["encoder"] + parts["decoder"] for parts in work])
     of_head = np.array([parts["head"] for parts in work])
     weights = (large.parameters - small.parameters) // (LARGE - 1)
-    layers = np.maximum((more - seconds) / (LARGE - 1), 0.05 * seconds)  # noise may make them less, and they are not
-    around = np.maximum(seconds - layers, 0.01 * seconds)
+    around = np.maximum(seconds - (more - seconds) / (LARGE - 1), of_head / most)  # noise aside, nothing is faster than products
+    layers = np.maximum((more - around) / LARGE, of_layers / most)
     return _fit(of_layers, layers, weights, most), _fit(of_head, around, small.parameters - weights, most)
 
 
@@ -135,8 +135,8 @@ def _work(config, sample, recompute):
 
 
 def _fit(work, seconds, weights, most):
-    """(rate, cost) of seconds = work / rate + weights x cost, for a short and a long work [2]. Noise aside, there is a cost, and no rate is
-    above that of products: the long one's seconds are kept.
+    """(rate, cost) of seconds = work / rate + weights x cost, for a short and a long work [2], of which the long one's seconds are kept.
+    A cost is not below 0, and a rate not above that of products.
 
     >>> [round(value, 3) for value in _fit(np.array([10.0, 100.0]), np.array([3.0, 12.0]), 4, most=20.0)]
     [10.0, 0.5]
