@@ -27,6 +27,7 @@ from t0native.cli.evaluate import add_evaluate
 from t0native.cli.hints import in_words_of_the_command_line
 from t0native.cli.lm_eval import add_lm_eval
 from t0native.cli.parsing import Parser, options_of, subparsers_of, tell
+from t0native.cli.plan import add_plan
 from t0native.cli.prompt import add_prompt
 from t0native.cli.report import add_report
 from t0native.cli.studio import add_studio
@@ -47,6 +48,7 @@ VERBS = (
     add_predict,
     add_classify,
     add_train,
+    add_plan,
     add_evaluate,
     add_report,
     add_lm_eval,

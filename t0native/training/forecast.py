@@ -26,7 +26,18 @@ from t0native.training.lots import count_blocks
 from t0native.training.ranks import LOTS, started_ranks
 from t0native.training.trainer import Trainer, match_names
 
-__all__ = ["forecast", "forecast_lines", "operations"]
+__all__ = [
+    "count_steps",
+    "format_bytes",
+    "forecast",
+    "forecast_lines",
+    "make_ragged",
+    "make_trainer",
+    "measure_lengths",
+    "memory_of",
+    "operations",
+    "operations_by_part",
+]
 
 SAMPLE = 512  # examples whose lengths are measured
 PROBE_SECONDS, PROBE_MOST = 1.0, 10.0  # what the probing step aims at; what loading and it may take at most
@@ -40,7 +51,7 @@ def forecast(recipe, settings):
     memory: bytes by what they are for, and their sum, total; available: bytes that the system can give, or None; fits;
     lengths, speed: how lengths and speed are known; missing: what a real run would still need."""
     config = recipe.config()
-    lengths, source = _measure_lengths(recipe, settings)
+    lengths, source = measure_lengths(recipe, settings)
     memory = memory_of(config, lengths, settings)
     free = available_memory()
     mean = sum(map(sum, lengths)) / len(lengths)
@@ -51,7 +62,7 @@ def forecast(recipe, settings):
         tokens = settings.batch_tokens * settings.accumulate
         examples = max(1, round(tokens / mean))
     fits = free is None or memory["total"] - memory["this process"] <= free
-    steps, n_examples = _count_steps(recipe, settings, examples)
+    steps, n_examples = count_steps(recipe, settings, examples)
     work = operations(config, lengths, settings.recompute) / len(lengths) * examples
     seconds, speed = _measure_seconds(config, lengths, settings, work, fits)
     return {
@@ -76,7 +87,7 @@ def forecast(recipe, settings):
     }
 
 
-def _count_steps(recipe, settings, examples):
+def count_steps(recipe, settings, examples):
     """(steps, examples) of the run, of so many examples a step; None each where epochs are of rows that are not here."""
     if settings.epochs is None:
         return settings.steps, settings.steps * examples
@@ -104,16 +115,16 @@ def forecast_lines(facts):
 
 
 def _describe_memory(memory):
-    parts = ", ".join(f"{name} {_format_bytes(size)}" for name, size in memory.items() if name != "total")
-    return f"{_format_bytes(memory['total'])}: {parts}"
+    parts = ", ".join(f"{name} {format_bytes(size)}" for name, size in memory.items() if name != "total")
+    return f"{format_bytes(memory['total'])}: {parts}"
 
 
 def _describe_fit(facts):
     needed = facts["memory"]["total"] - facts["memory"]["this process"]
-    sizes = f"{_format_bytes(needed)} more needed, {_format_bytes(facts['available'])} available"
+    sizes = f"{format_bytes(needed)} more needed, {format_bytes(facts['available'])} available"
     if facts["fits"]:
         return f"yes: {sizes}"
-    return f"no, by {_format_bytes(needed - facts['available'])}: {sizes}; what helps: {', '.join(facts['helps'])}"
+    return f"no, by {format_bytes(needed - facts['available'])}: {sizes}; what helps: {', '.join(facts['helps'])}"
 
 
 def _remedies(settings):
@@ -122,14 +133,14 @@ def _remedies(settings):
     return [name for name, helps in remedies.items() if helps] + ["a smaller model"]
 
 
-def _format_bytes(n):
+def format_bytes(n):
     return f"{n / 1e9:,.1f} GB" if n >= 1e9 else f"{n / 1e6:,.1f} MB"
 
 
 # ---- lengths and memory ----------------------------------------------------------------------------------------------
 
 
-def _measure_lengths(recipe, settings):
+def measure_lengths(recipe, settings):
     """([(tokens of the input, tokens of the target)] of the first examples, or of one as long as may be; how they are known)."""
     longest = (settings.max_source, settings.max_target)
     tokenizer = None if recipe.missing else recipe.tokenizer()
@@ -143,9 +154,9 @@ def _measure_lengths(recipe, settings):
     return lengths, f"{means[0]:.1f} + {means[1]:.1f} tokens an example, the mean of the first {SAMPLE}"
 
 
-def memory_of(config, lengths, settings):
-    """{what for: bytes} of a run, with their sum as "total"; of several ranks, those of each."""
-    ranks = started_ranks().size
+def memory_of(config, lengths, settings, ranks=None):
+    """{what for: bytes} of a run, with their sum as "total"; of several ranks (None: as many as MPI started), those of each."""
+    ranks = started_ranks().size if ranks is None else ranks
     lots = settings.lots or (LOTS if ranks > 1 else None)
     more = 0 if lots is None else 4 * config.parameters * count_blocks(lots, min(ranks, lots))
     options = {
@@ -197,14 +208,21 @@ def operations(config, lengths, recompute=False):
     >>> round(operations(config, [(256, 64)] * 4) / 1e12, 1)
     0.8
     """
+    sources, targets = np.array(lengths, np.float64).T
+    return sum(float(part.sum()) for part in operations_by_part(config, sources, targets, recompute).values())
+
+
+def operations_by_part(config, sources, targets, recompute=False):
+    """{"encoder", "decoder", "head": float64 [n]}: operations of forward and backward for each of n examples. A token of the input passes
+    the encoder and the decoder's keys and values of it, one of the target the decoder and the head.
+
+    sources, targets: float64 [n], the examples' tokens."""
     d, inner, f = config.d_model, config.num_heads * config.d_kv, config.d_ff
-    feed_forward = d * f * (3 if config.gated else 2)
-    rows, answers = (sum(pair[i] for pair in lengths) for i in (0, 1))
-    squares, triangles, crossed = (sum(weight) for weight in zip(*((s * s, t * t / 2, s * t) for s, t in lengths)))
-    encoder = rows * (4 * d * inner + feed_forward) + 2 * inner * squares
-    decoder = answers * (6 * d * inner + feed_forward) + rows * 2 * d * inner + 2 * inner * (triangles + crossed)
-    stacks = config.num_layers * encoder + config.num_decoder_layers * decoder
-    return 2 * ((4 if recompute else 3) * stacks + 3 * answers * d * config.vocab_size)
+    feed_forward, times = d * f * (3 if config.gated else 2), 8 if recompute else 6
+    encoder = sources * (4 * d * inner + feed_forward) + 2 * inner * sources**2
+    decoder = targets * (6 * d * inner + feed_forward) + sources * 2 * d * inner + 2 * inner * (targets**2 / 2 + sources * targets)
+    parts = {"encoder": times * config.num_layers * encoder, "decoder": times * config.num_decoder_layers * decoder}
+    return parts | {"head": 6 * targets * d * config.vocab_size}
 
 
 def _measure_seconds(config, lengths, settings, work, fits):
@@ -231,14 +249,10 @@ def _choose_probe(config, lengths, recompute, rate):
 
 
 def _measure_step(config, settings, lengths):
-    """(seconds of the gradients of examples of these lengths, of the optimiser). Weights and tokens are arbitrary: work does not
-    depend on them."""
-    model = Model(_core.Model(config.core(), kernel_sets.default(), FLAT), config)
-    for name, _ in model.core.tensors():
-        model.core._writable(name)[...] = 0.01
-    trainer = Trainer(model, **settings.trainer_options)
+    """(seconds of the gradients of examples of these lengths, of the optimiser)."""
+    trainer = make_trainer(config, settings.trainer_options)
     for some in ([min(lengths)], lengths):  # the first meets memory that nothing has touched
-        batch = [_make_ragged([pair[i] for pair in some], config.vocab_size) for i in (0, 1)]
+        batch = [make_ragged([pair[i] for pair in some], config.vocab_size) for i in (0, 1)]
         began = time.perf_counter()
         trainer.gradients(*batch, 1)
         between = time.perf_counter()
@@ -247,6 +261,15 @@ def _measure_step(config, settings, lengths):
     return between - began, ended - between
 
 
-def _make_ragged(lengths, vocab_size):
+def make_trainer(config, options, kind=Trainer):
+    """A Trainer, or another kind of it, of a model of this configuration. Weights are arbitrary: work does not depend on them."""
+    model = Model(_core.Model(config.core(), kernel_sets.default(), FLAT), config)
+    for name, _ in model.core.tensors():
+        model.core._writable(name)[...] = 0.01
+    return kind(model, **options)
+
+
+def make_ragged(lengths, vocab_size):
+    """Sequences of these lengths, of arbitrary tokens."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Ragged((np.arange(offsets[-1]) % (vocab_size // 2) + vocab_size // 3).astype(np.int32), offsets)
