@@ -325,8 +325,8 @@ class Model(Hinting):
         flat = [choice for row in choices for choice in row]
         targets = Sequences(self, "choice", flat, True, max_target_length, truncate, sentinels)
         owners = np.repeat(np.arange(len(inputs)), [len(row) for row in choices])
-        scores, tokens = score_pairs(self, sources, targets, owners, batch_tokens, progress)
-        rankings = rankings_of(choices, scores, targets.lengths, tokens if token_scores else None, length_normalize)
+        scores, tokens = score_pairs(self, sources, targets, owners, batch_tokens, progress, token_scores)
+        rankings = rankings_of(choices, scores, targets.lengths, tokens, length_normalize)
         return rankings[0] if single else rankings
 
     @overload
@@ -376,10 +376,10 @@ class Model(Hinting):
             raise ConfigError(f"{len(targets)} targets for {len(inputs)} inputs: there must be one for each")
         sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         ends = Sequences(self, "target", targets, True, max_target_length, truncate, sentinels)
-        scores, tokens = score_pairs(self, sources, ends, np.arange(len(inputs)), batch_tokens, progress)
+        scores, tokens = score_pairs(self, sources, ends, np.arange(len(inputs)), batch_tokens, progress, token_scores)
         if check(FLAG, "length_normalize", length_normalize):
             scores = scores / ends.lengths
-        scores, tokens = (float(scores[0]), tokens[0]) if single else (scores, tokens)
+        scores, tokens = (float(scores[0]), tokens and tokens[0]) if single else (scores, tokens)
         return (scores, tokens) if check(FLAG, "token_scores", token_scores) else scores
 
     # ---- generation ----------------------------------------------------------------------------------
