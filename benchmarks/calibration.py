@@ -4,9 +4,9 @@
 
 Tasks with one pair of labels (inference, sense), every wording that answers by that pair, combined by the mean of log-probabilities.
 --models: trained models of other seeds, as `python benchmarks/calibration.py --train SEED FOLDER` makes them (four minutes, idle);
-numbers of "all prompts" are then means over these and the carried one. A deal shuffles the rows: FIT of them calibrate (without their labels)
-or tune (with them), the others are judged. Behind the change of a number stands its 95 % interval by the paired bootstrap: 2,000 draws of
-judged rows, the same rows before and after and in all models. Behind the number before: the least and the most of the models."""
+numbers of "all prompts" are then means over these and the carried one. A deal shuffles the rows: FIT of them calibrate (without their
+labels) or tune (with them), the others are judged. Behind the change of a number stands its 95 % interval by the paired bootstrap: 2,000
+draws of judged rows, the same rows before and after and in all models. Behind the number before: the least and the most of the models."""
 
 import argparse
 from collections import Counter
