@@ -29,8 +29,8 @@ def score_pairs(model, sources, targets, owners, batch_tokens, progress, of_toke
     check(whole(1), "batch_tokens", batch_tokens)
     if len(owners) == 0:
         return np.empty(0), [] if of_tokens else None
-    pairs = np.stack([sources.number[owners], targets.number], axis=1).reshape(-1, 2)
-    distinct, back = np.unique(pairs, axis=0, return_inverse=True)  # ordered by source entry
+    pairs, back = np.unique(sources.number[owners] * len(targets.entries) + targets.number, return_inverse=True)
+    distinct = np.stack(np.divmod(pairs, len(targets.entries)), axis=1)  # of entries, ordered by source
     first = np.searchsorted(distinct[:, 0], np.arange(len(sources.entries) + 1))
     scores, tokens = np.empty(len(distinct)), [None] * len(distinct) if of_tokens else []
     done, total = 0, len(sources)
@@ -47,7 +47,6 @@ def score_pairs(model, sources, targets, owners, batch_tokens, progress, of_toke
                     tokens[row] = part
             done += int(times[list(group)].sum())
             bar.update(done) if progress is None else progress(done, total)
-    back = back.reshape(-1)
     return scores[back], [tokens[row] for row in back] if of_tokens else None
 
 
