@@ -1,10 +1,12 @@
 """What calibration is worth on held-out tasks of the miniature: accuracy, ECE and Brier before and after each method.
 
-    python benchmarks/calibration.py [--seeds 3] [--fit 150] [--out TABLE.md]
+    python benchmarks/calibration.py [--models FOLDER ...] [--deals 3] [--fit 150] [--out TABLE.md]
 
-Tasks with one pair of labels (inference, sense), every wording that answers by that pair, combined by the mean of log-probabilities. A
-seed deals the rows: FIT of them calibrate (without their labels) or tune (with them), the others are judged. Behind the change of a number
-stands its 95 % interval by the paired bootstrap: 2,000 draws of judged rows, the same rows before and after."""
+Tasks with one pair of labels (inference, sense), every wording that answers by that pair, combined by the mean of log-probabilities.
+--models: trained models of other seeds, as `python benchmarks/calibration.py --train SEED FOLDER` makes them (four minutes, idle);
+numbers of "all prompts" are then means over these and the carried one. A deal shuffles the rows: FIT of them calibrate (without their
+labels) or tune (with them), the others are judged. Behind the change of a number stands its 95 % interval by the paired bootstrap: 2,000
+draws of judged rows, the same rows before and after and in all models. Behind the number before: the least and the most of the models."""
 
 import argparse
 from collections import Counter
@@ -19,6 +21,7 @@ from t0native.classification.fitting import calibrated, untrained
 from t0native.classification.quality import Judged
 from t0native.classification.selection import select_wordings
 from t0native.classification.tuning import fit_tuner
+from t0native.experiments.training import train_model
 from t0native.reports.reliability import BINS
 
 MODELS, TASKS = ("one prompt", "all prompts"), ("inference", "sense")
@@ -26,12 +29,17 @@ METHODS = ("none", "contextual", "pmi", "batch", "temperature", "platt", "isoton
 DRAWS = 2000
 
 
-def table_of(label, task):
+def train(seed, folder):
+    """A model of "all prompts" by the recipe of the carried ones."""
+    train_model(int(seed)).model.save(folder)
+
+
+def table_of(model, task):
     """(Engine, scores [B, W, 2], label of each row) of a task under the wordings that share the most frequent pair of choices."""
     pairs = {name: tuple(prompt.fixed_choices or ()) for name, prompt in task.prompts.items()}
     ((pair, _),) = Counter(pair for pair in pairs.values() if len(pair) == 2).most_common(1)
     prompts = [task.prompts[name] for name in pairs if pairs[name] == pair]
-    engine = Engine(t0.Model.mini(label), dict(enumerate(pair)), prompts, Settings(progress=False))
+    engine = Engine(model, dict(enumerate(pair)), prompts, Settings(progress=False))
     return engine, engine.score([task.rows[i] for i in range(len(task.rows))]).scores, np.array([row["label"] for row in task.rows])
 
 
@@ -60,47 +68,68 @@ def numbers_of(probabilities, right, weights):
 
 
 def interval(before, after, right, rng):
-    """95 % intervals [2, 3] of the changes."""
+    """95 % intervals [2, 3] of the changes' means over models. before, after: a table of probabilities a model."""
     n = len(right)
     weights = np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(DRAWS)]).astype(float)
-    return np.percentile(numbers_of(after, right, weights) - numbers_of(before, right, weights), [2.5, 97.5], axis=0)
+    changes = [numbers_of(new, right, weights) - numbers_of(old, right, weights) for old, new in zip(before, after)]
+    return np.percentile(np.mean(changes, axis=0), [2.5, 97.5], axis=0)
 
 
-def measure(label, task, seeds, n_fit):
-    """A row of the table a method: mean over seeds of each number, and of the changes' intervals."""
-    engine, scores, right = table_of(label, task)
-    found = {method: [] for method in METHODS}
-    for seed in range(seeds):
-        rng = np.random.default_rng(seed)
+def measure(label, models, task, deals, n_fit):
+    """A row of the table a method: mean over models and deals of each number, and over deals of the changes' intervals."""
+    tables = [table_of(model, task) for model in models]
+    right, found = tables[0][2], {method: [] for method in METHODS}
+    for deal in range(deals):
+        rng = np.random.default_rng(deal)
         order = rng.permutation(len(right))
         fit, judged = order[:n_fit], order[n_fit:]
-        before = engine.probabilities(scores[judged], untrained(engine))
+        before = [engine.probabilities(scores[judged], untrained(engine)) for engine, scores, _ in tables]
         for method in METHODS:
-            after = engine.probabilities(scores[judged], fitted_by(method, engine, scores[fit], right[fit]))
+            after = [
+                engine.probabilities(scores[judged], fitted_by(method, engine, scores[fit], right[fit])) for engine, scores, _ in tables
+            ]
             low, high = interval(before, after, right[judged], rng) if method != "none" else (np.zeros(3), np.zeros(3))
-            found[method].append([numbers_of(after, right[judged], np.ones((1, len(judged))))[0], low, high])
+            one = np.ones((1, len(judged)))
+            found[method].append([[numbers_of(of_one, right[judged], one)[0] for of_one in after], [low], [high]])
     for method, rows in found.items():
-        (accuracy, ece, brier), low, high = np.mean(rows, axis=0)
-        base = np.mean(found["none"], axis=0)[0]
-        cells = [f"{100 * accuracy:.1f}", f"{ece:.3f}", f"{brier:.3f}"]
+        of_models = np.mean([numbers for numbers, _, _ in rows], axis=0)
+        low, high = (np.mean([row[i][0] for row in rows], axis=0) for i in (1, 2))
+        base = np.mean([numbers for numbers, _, _ in found["none"]], axis=(0, 1))
+        yield [task.name, label, str(len(models)), str(len(tables[0][0].wordings)), method, *cells_of(of_models, base, low, high, method)]
+
+
+def cells_of(of_models, base, low, high, method):
+    """Accuracy, ECE and Brier with their changes; of_models: float64 [models, 3]."""
+    cells = []
+    for i, (scale, digits, sign) in enumerate(((100, "{:.1f}", "{:+.1f}"), (1, "{:.3f}", "{:+.3f}"), (1, "{:.3f}", "{:+.3f}"))):
+        numbers, mean = scale * of_models[:, i], scale * of_models[:, i].mean()
+        text = digits.format(mean)
+        if method == "none" and len(numbers) > 1:
+            text += f" ({digits.format(numbers.min())} to {digits.format(numbers.max())})"
         if method != "none":
-            cells[0] += f" ({100 * (accuracy - base[0]):+.1f}: {100 * low[0]:+.1f} to {100 * high[0]:+.1f})"
-            cells[1] += f" ({ece - base[1]:+.3f}: {low[1]:+.3f} to {high[1]:+.3f})"
-            cells[2] += f" ({brier - base[2]:+.3f}: {low[2]:+.3f} to {high[2]:+.3f})"
-        yield [task.name, label, str(len(engine.wordings)), method, *cells]
+            text += f" ({sign.format(mean - scale * base[i])}: {sign.format(scale * low[i])} to {sign.format(scale * high[i])})"
+        cells.append(text)
+    return cells
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--models", nargs="*", default=[])
+    parser.add_argument("--train", nargs=2, metavar=("SEED", "FOLDER"))
+    parser.add_argument("--deals", type=int, default=3)
     parser.add_argument("--fit", type=int, default=150)
     parser.add_argument("--out")
     options = parser.parse_args()
-    lines = ["| task | model | wordings | method | accuracy, % | ECE | Brier |", "|---|---|---|---|---|---|---|"]
+    if options.train:
+        return train(*options.train)
+    lines = ["| task | model | seeds | wordings | method | accuracy, % | ECE | Brier |", "|---|---|---|---|---|---|---|---|"]
     for task in t0.mini.held_out_tasks():
         if task.name in TASKS:
             for label in MODELS:
-                lines += [f"| {' | '.join(row)} |" for row in measure(label, task, options.seeds, options.fit)]
+                models = [t0.Model.mini(label)]
+                if label == "all prompts":
+                    models += [t0.Model.from_pretrained(folder, add_eos_to_inputs=False) for folder in options.models]
+                lines += [f"| {' | '.join(row)} |" for row in measure(label, models, task, options.deals, options.fit)]
     print("\n".join(lines))
     if options.out:
         write_text(options.out, "\n".join(lines) + "\n")

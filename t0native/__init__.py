@@ -66,6 +66,9 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers; a na
     from t0native.generation.generation import Generation as Generation
     from t0native.models.model import Model as Model
     from t0native.models.model import Ranking as Ranking
+    from t0native.models.reranking import Reranker as Reranker
+    from t0native.models.reranking import Reranking as Reranking
+    from t0native.prediction.mapping import mapper as mapper
     from t0native.prediction.predict import predict as predict
     from t0native.prompts import check as promptcheck
     from t0native.prompts.collection import PromptCollection as PromptCollection
@@ -118,6 +121,8 @@ _HOME = {  # public name -> the module that holds it
     "Ragged": "text.tokenizer",
     "Ranking": "models.model",
     "Report": "reports.report",
+    "Reranker": "models.reranking",
+    "Reranking": "models.reranking",
     "Run": "training.train",
     "SpanCorruption": "tasks.objectives",
     "Suite": "suites.parts",
@@ -132,6 +137,7 @@ _HOME = {  # public name -> the module that holds it
     "few_shot": "tasks.fewshot",
     "get_num_threads": "base.threads",
     "loss_curve": "training.curves",
+    "mapper": "prediction.mapping",
     "open_prompted": "tasks.promptcache",
     "open_rows": "data.diskrows",
     "predict": "prediction.predict",

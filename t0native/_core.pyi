@@ -139,6 +139,7 @@ class Model:
         target_offsets: ArrayLike,
         source_of: ArrayLike,
         threads: int = 1,
+        apart: bool = False,
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]: ...
     def generate(
         self, source_ids: ArrayLike, source_offsets: ArrayLike, max_new_tokens: int, min_new_tokens: int = 0, threads: int = 1

@@ -8,6 +8,7 @@ import pytest
 from dog_rows import ASK, NAMES, RIGHT, TEXTS
 
 import t0native as t0
+from t0native.classification import fitting
 from t0native.classification.calibration import batch_prior, contextual_prior, pmi_prior, without_prior
 from t0native.classification.combining import log_normalize
 from t0native.classification.quality import Judged
@@ -300,6 +301,29 @@ def test_the_honest_accuracy_is_not_flattered():
         same.append(found.same)
     error = np.std(honest) / np.sqrt(len(honest))
     assert abs(np.mean(honest) - 0.5) < 2 * error and np.mean(same) > 0.5 + 5 * error
+
+
+def test_a_prior_is_learned_of_rows_that_do_not_judge():
+    """Each row's scores carry its number: what `shares` may learn of never holds what it is asked to share out, unless that is all of it."""
+    scores = np.arange(30.0)[:, None, None] + np.zeros((30, 3, 2))
+    seen = []
+
+    def shares(learned, others):
+        seen.append((set(learned[:, 0, 0]), set(others[:, 0, 0])))
+        return log_normalize(others)
+
+    select_wordings(scores, np.arange(30) % 2, "mean", shares)
+    assert all(learned == others or not learned & others for learned, others in seen)
+    judged = [others for learned, others in seen if not learned & others and len(learned) == 24]
+    assert len(judged) == 5 and set.union(*judged) == set(range(30))  # the five parts that judge
+
+
+def test_the_choice_of_wordings_under_batch_calibration_learns_the_prior_of_its_own_rows(model, monkeypatch):
+    asked = []
+    monkeypatch.setattr(fitting, "batch_prior", lambda scores: asked.append(len(scores)) or batch_prior(scores))
+    texts, right = TEXTS[:10], RIGHT[:10]
+    t0.Classifier(model, NAMES, [ASK, "{{ text }} Who?"], tune="wordings", calibration="batch").fit(texts, right)
+    assert asked.count(8) >= 5 and max(asked) == 10 and min(asked) < 8
 
 
 # ---- reports --------------------------------------------------------------------------------------------------------------

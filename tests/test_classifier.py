@@ -442,6 +442,21 @@ def test_lists_of_labels_that_a_tuner_gives_nothing_have_the_same():
     assert engine.probabilities(scores, fitted).tolist() == [[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
 
 
+@pytest.mark.parametrize("score", [-np.inf, np.inf, np.nan])
+@pytest.mark.parametrize("how", ["mean", "median", "vote"])
+def test_a_foreign_model_whose_score_is_not_finite_is_refused_by_the_text(score, how):
+    c = t0.Classifier(Table({"x A": {"a": -1.0, "b": score}, "x B": {"a": score, "b": -1.0}, "y": {"a": -1.0, "b": -2.0}}), ["a", "b"],
+                      ["{{ text }} A", "{{ text }} B"], combine=how)  # fmt: skip
+    with pytest.raises(t0.DataError, match="^text 1: the model gives .* for its labels; a score is a finite log-likelihood"):
+        c.predict_proba(["y", "x"])
+
+
+def test_of_a_labels_words_some_may_be_impossible():
+    words = {"x": {"good": -np.inf, "fine": np.log(0.5), "bad": np.log(0.25)}}
+    c = t0.Classifier(Table(words), {0: ["good", "fine"], 1: "bad"}, "{{ text }}")
+    np.testing.assert_allclose(c.predict_proba(["x"]), [[0.5, 0.5]])
+
+
 def test_a_report_counts_a_label_of_one_half_as_given():
     c = t0.Classifier(Table({"x": {"Yes": 0.0, "No": 0.0}}), ["a", "b"], "{{ text }} {{ label }}", multi_label=True)
     assert c.predict(["x"]).tolist() == [[1, 1]] and c.score(["x"], [["a", "b"]]) == 1.0

@@ -71,6 +71,7 @@ typedef struct model_call {
     const t0_model *model;
     const t0_ragged *sources, *targets; /* targets: of logits and score; of logits the decoder's inputs */
     const int32_t *source_of;           /* score: [targets] */
+    bool apart;                         /* score: no shared rows */
     const t0_generation *options;       /* generate */
     float *floats;                      /* encode: [N, D]; logits: [M, V]; score: [target tokens] */
     double *scores;                     /* score: [targets]; generate: [B] */
@@ -133,11 +134,11 @@ static PyObject *model_logits(PyObject *object, PyObject *args, PyObject *kwargs
 
 static t0_status score_work(void *context, t0_exec *exec, const t0_poll *poll, t0_error *err) {
     const model_call *call = context;
-    return t0_score(call->model, exec, call->scores, call->floats, call->sources, call->targets, call->source_of, poll, err);
+    return t0_score(call->model, exec, call->scores, call->floats, call->sources, call->targets, call->source_of, call->apart, poll, err);
 }
 
 /* The body of score once the batches are taken. */
-static PyObject *score_batches(t0py_model *self, const t0py_ragged *sources, const t0py_ragged *targets, PyObject *source_of,
+static PyObject *score_batches(t0py_model *self, const t0py_ragged *sources, const t0py_ragged *targets, PyObject *source_of, bool apart,
                                Py_ssize_t n_threads) {
     PyArrayObject *owner = t0py_private_copy(source_of, NPY_INT32, "source_of");
     const npy_intp n_targets = (npy_intp)targets->batch.n, n_tokens = PyArray_SIZE(targets->ids);
@@ -147,7 +148,11 @@ static PyObject *score_batches(t0py_model *self, const t0py_ragged *sources, con
     if (token_scores && PyArray_SIZE(owner) != n_targets) {
         PyErr_Format(PyExc_ValueError, "source_of: %zd entries for %zd targets", (Py_ssize_t)PyArray_SIZE(owner), (Py_ssize_t)n_targets);
     } else if (token_scores) {
-        model_call call = {.model = self->model, .sources = &sources->batch, .targets = &targets->batch, .source_of = PyArray_DATA(owner)};
+        model_call call = {.model = self->model,
+                           .sources = &sources->batch,
+                           .targets = &targets->batch,
+                           .source_of = PyArray_DATA(owner),
+                           .apart = apart};
         call.scores = PyArray_DATA((PyArrayObject *)scores);
         call.floats = PyArray_DATA((PyArrayObject *)token_scores);
         if (t0py_execs_run(&self->execs, n_threads, score_work, &call)) out = PyTuple_Pack(2, scores, token_scores);
@@ -158,20 +163,21 @@ static PyObject *score_batches(t0py_model *self, const t0py_ragged *sources, con
     return out;
 }
 
-PyDoc_STRVAR(score_doc, "score($self, source_ids, source_offsets, target_ids, target_offsets, source_of, threads=1)\n--\n\n"
+PyDoc_STRVAR(score_doc, "score($self, source_ids, source_offsets, target_ids, target_offsets, source_of, threads=1, apart=False)\n--\n\n"
                         "(scores float64 [targets], token scores float32 [target tokens]): log-likelihoods of targets, "
-                        "each given its source.");
+                        "each given its source. apart: targets of one source share no work; for tests, the same bits.");
 static PyObject *model_score(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"source_ids", "source_offsets", "target_ids", "target_offsets", "source_of", "threads", NULL};
+    static char *names[] = {"source_ids", "source_offsets", "target_ids", "target_offsets", "source_of", "threads", "apart", NULL};
     PyObject *ids, *offsets, *target_ids, *target_offsets, *source_of;
     Py_ssize_t n_threads = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|n:score", names, &ids, &offsets, &target_ids, &target_offsets, &source_of,
-                                     &n_threads))
+    int apart = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|np:score", names, &ids, &offsets, &target_ids, &target_offsets, &source_of,
+                                     &n_threads, &apart))
         return NULL;
     t0py_ragged sources = {0}, targets = {0};
     PyObject *out = NULL;
     if (t0py_ragged_take(&sources, ids, offsets, "source") && t0py_ragged_take(&targets, target_ids, target_offsets, "target"))
-        out = score_batches((t0py_model *)object, &sources, &targets, source_of, n_threads);
+        out = score_batches((t0py_model *)object, &sources, &targets, source_of, apart, n_threads);
     t0py_ragged_release(&sources);
     t0py_ragged_release(&targets);
     return out;

@@ -29,11 +29,12 @@ t0_status t0_logits(const t0_model *model, t0_exec *exec, float *out, const t0_r
                     const t0_poll *poll, t0_error *err);
 
 /* Log-likelihoods of targets: target t belongs to source source_of[t]. Every source is encoded once, its cross keys and
- * values projected once, and all targets are decoded in one ragged batch (cut by tokens inside to bound memory).
+ * values projected once, and all targets are decoded in one ragged batch (cut by rows inside to bound memory), those of one
+ * source sharing the rows of what they begin with. apart: each has rows of its own, for tests: more work, the same bits.
  * token_scores [target tokens] out: log p of each target token; scores [n targets] out: their sums, in double.
  * T0_ENUMERIC if any is not finite. */
 t0_status t0_score(const t0_model *model, t0_exec *exec, double *scores, float *token_scores, const t0_ragged *sources,
-                   const t0_ragged *targets, const int32_t *source_of, const t0_poll *poll, t0_error *err);
+                   const t0_ragged *targets, const int32_t *source_of, bool apart, const t0_poll *poll, t0_error *err);
 
 /* Greedy generation with cached keys and values. ids_out [B, max_new_tokens], lengths_out [B] (eos included when reached),
  * scores_out [B] sums of log p. Stops a sequence at eos; min_new_tokens forbids eos before. */

@@ -10,9 +10,10 @@ contextual   prior[c] = log mean_x p(c | x) over inputs x without content: "N/A"
 pmi          prior[c] = log P(c | domain): the score itself, given the wording without its text, or a text that names the domain.
              PMI_DC(x, c) = log P(c | x) - log P(c | domain).               Holtzman et al. 2021, Surface Form Competition, EMNLP, eq. 3
 batch        prior[c] = mean_x log p(c | x) over texts without labels: those given to `fit` or `calibrate`, never those at hand, so that no
-             answer depends on the company.  The paper's shift (W = I, b = - the mean over a batch of what the model says) on
-             log-probabilities, where what is left is one again, and where a bias that multiplies probabilities goes without a rest if the
-             labels are about as frequent in these texts; where they are not, it pulls towards those that are rare.
+             answer depends on the company.  The paper shifts what the model says of a label by the mean of that over a batch (W = I,
+             b = - mean). Here both are log-probabilities, where the shift leaves what sums to 1 once it is normalised, and where a bias
+             that multiplies probabilities goes without a rest if the labels are about as frequent in these texts; where they are not, it
+             pulls towards those that are rare. (Others take the log of the mean probability; a bias goes by that only in part.)
                                                                             Zhou et al. 2024, Batch Calibration, ICLR, section 3.3
 """
 

@@ -56,13 +56,19 @@ def tuned(engine: Engine, fitted: Fitted, how: str, texts: list[Any], right: NDA
         raise ConfigError("tune='wordings': is for one label a text; with multi_label=True take 'temperature', 'platt' or 'isotonic'")
     scores = engine.score(texts, what="fit").scores
     if how == "wordings":
-        logs = engine.log_shares(scores, fitted.prior)
-        selection = select_wordings(logs, right.argmax(axis=1), engine.settings.combine)
+        selection = select_wordings(scores, right.argmax(axis=1), engine.settings.combine, _shares_by(engine, fitted))
         return fitted._replace(weights=selection.weights, selection=selection)
     lacking = [name for name, any_right in zip(engine.labels.names, right.any(axis=0)) if not any_right]
     if how == "isotonic" and lacking:
         raise DataError(f"tune='isotonic': no text has the label {listed(map(str, lacking), 4)}, which would never be given again")
     return fitted._replace(tuner=fit_tuner(how, engine.combine(scores, fitted), right, engine.settings.multi_label))
+
+
+def _shares_by(engine, fitted):
+    """How scores lose their prior: that of "batch" is learned of the rows that a part of the choice may see."""
+    if fitted.calibration == "batch":
+        return lambda learned, scores: engine.log_shares(scores, batch_prior(learned))
+    return lambda learned, scores: engine.log_shares(scores, fitted.prior)
 
 
 # ---- inputs without a text --------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
     s[b, w, c] = mean over pieces of  log mean over words of  p(words of c | wording w with piece of text b)       float64 [B, W, C], nats
     several labels a text:  items are (text, label), and C is 2: no, yes
 
-A label that a text is not to have is -inf. All inputs of a call go to the model together, as far as memory stays small: no score depends on
+A label that a text is not to have is -inf; of those that it may have every score is finite, or the text is refused: of a label's words some
+may be impossible (-inf), not all. All inputs of a call go to the model together, as far as memory stays small: no score depends on
 which."""
 
 from __future__ import annotations
@@ -95,8 +96,11 @@ def _fill(scores, model, asked, words, normalize, ranking):
     for one in asked:
         found = [_of_labels(next(rankings), one.among, words, normalize) for _ in one.inputs]
         mean = found[0] if len(found) == 1 else np.sum(found, axis=0) / len(found)
-        if np.isnan(mean).any() or not np.isfinite(mean).any():
-            raise DataError(f"text {one.number}: the model gives {shown(mean.tolist())} for its labels")
+        if not np.isfinite(mean).all():
+            raise DataError(
+                f"text {one.number}: the model gives {shown(mean.tolist())} for its labels; a score is a finite log-likelihood, and what "
+                "a text is not to have is left out by labels="
+            )
         scores[one.item, one.wording, list(one.among)] = mean
 
 

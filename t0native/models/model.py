@@ -35,6 +35,7 @@ from t0native.models.loading import load
 from t0native.models.notebook import model_html
 from t0native.models.pickling import FileWeights, itself, weights_to_pickle
 from t0native.models.ranking import Choice, Ranking, rankings_of
+from t0native.models.reranking import Reranks
 from t0native.models.scoring import score_pairs
 from t0native.models.tokenizing import mismatch
 from t0native.text.sequences import Sequences, as_list, check_ids, inputs_of
@@ -60,7 +61,7 @@ DTYPE, PART = one_of("float32", "bfloat16", "int8"), one_of("encoder").or_none()
 MINI = Path(__file__).parents[1] / "mini" / "baselines"  # a folder a carried model
 
 
-class Model(Hinting):
+class Model(Hinting, Reranks):
     """A T5 (Raffel et al. 2020) with its tokenizer. Make one with Model.from_pretrained, Model.init or Model.mini; any number
     of threads may use it at once. It pickles, by the place of its files where it came from some that have not changed.
 
@@ -308,9 +309,8 @@ class Model(Hinting):
         sentinel k.  length_normalize: the
         best choice is that of the highest score a token (T0: of the highest score); scores stay sums.  token_scores: keep those
         of each token.  batch_tokens: tokens of one call of the core at most (None: about a second's work).  progress(done, total)
-        is called as inputs are finished; None shows a bar on stderr where that takes more than two seconds.  DataError for a text that is
-        too long or cannot be
-        tokenized, ConfigError for an input without choices, NumericError where a score is not finite.  Method: Sanh et al. 2022, section 4.
+        is called as inputs are finished; None shows a bar on stderr where that takes more than two seconds.  DataError for a text too long
+        or not to be tokenized, ConfigError for an input without choices, NumericError for a score not finite.  Sanh et al. 2022, section 4.
 
         >>> rankings = t0.mini.new_model(0).rank(["Is it tea?", "Who?"], [["Yes", "No"], ["Anna", "Ben", "Tom"]])
         >>> [ranking.scores.shape for ranking in rankings]
@@ -325,8 +325,8 @@ class Model(Hinting):
         flat = [choice for row in choices for choice in row]
         targets = Sequences(self, "choice", flat, True, max_target_length, truncate, sentinels)
         owners = np.repeat(np.arange(len(inputs)), [len(row) for row in choices])
-        scores, tokens = score_pairs(self, sources, targets, owners, batch_tokens, progress)
-        rankings = rankings_of(choices, scores, targets.lengths, tokens if token_scores else None, length_normalize)
+        scores, tokens = score_pairs(self, sources, targets, owners, batch_tokens, progress, token_scores)
+        rankings = rankings_of(choices, scores, targets.lengths, tokens, length_normalize)
         return rankings[0] if single else rankings
 
     @overload
@@ -376,10 +376,10 @@ class Model(Hinting):
             raise ConfigError(f"{len(targets)} targets for {len(inputs)} inputs: there must be one for each")
         sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
         ends = Sequences(self, "target", targets, True, max_target_length, truncate, sentinels)
-        scores, tokens = score_pairs(self, sources, ends, np.arange(len(inputs)), batch_tokens, progress)
+        scores, tokens = score_pairs(self, sources, ends, np.arange(len(inputs)), batch_tokens, progress, token_scores)
         if check(FLAG, "length_normalize", length_normalize):
             scores = scores / ends.lengths
-        scores, tokens = (float(scores[0]), tokens[0]) if single else (scores, tokens)
+        scores, tokens = (float(scores[0]), tokens and tokens[0]) if single else (scores, tokens)
         return (scores, tokens) if check(FLAG, "token_scores", token_scores) else scores
 
     # ---- generation ----------------------------------------------------------------------------------

@@ -16,21 +16,23 @@ def usual_batch_tokens(config):
     return int(min(16384, max(512, SECONDS_WORK / config.d_model**2 / config.num_layers)))
 
 
-def score_pairs(model, sources, targets, owners, batch_tokens, progress):
-    """(log-likelihood of every target given its source, float64 [targets]; the same of its tokens, a list of float32 arrays).
+def score_pairs(model, sources, targets, owners, batch_tokens, progress, of_tokens):
+    """(log-likelihood of every target given its source, float64 [targets]; with of_tokens the same of its tokens, a list of float32
+    arrays, else None).
 
-    owners[t]: the source of target t, non-decreasing. Identical pairs are computed once; sources go in order of length,
-    in calls of at most batch_tokens tokens, or of one source. progress(done, total); None: a bar for what lasts.
+    owners[t]: the source of target t, non-decreasing. Identical pairs are computed once, and what targets of a source begin alike with
+    once too (csrc/t5/choices.h); sources go in order of length, in calls of at most batch_tokens tokens, or of one source.
+    progress(done, total); None: a bar for what lasts.
     """
     if batch_tokens is None:
         batch_tokens = usual_batch_tokens(model.config)
     check(whole(1), "batch_tokens", batch_tokens)
     if len(owners) == 0:
-        return np.empty(0), []
-    pairs = np.stack([sources.number[owners], targets.number], axis=1).reshape(-1, 2)
-    distinct, back = np.unique(pairs, axis=0, return_inverse=True)  # ordered by source entry
+        return np.empty(0), [] if of_tokens else None
+    pairs, back = np.unique(sources.number[owners] * len(targets.entries) + targets.number, return_inverse=True)
+    distinct = np.stack(np.divmod(pairs, len(targets.entries)), axis=1)  # of entries, ordered by source
     first = np.searchsorted(distinct[:, 0], np.arange(len(sources.entries) + 1))
-    scores, tokens = np.empty(len(distinct)), [None] * len(distinct)
+    scores, tokens = np.empty(len(distinct)), [None] * len(distinct) if of_tokens else []
     done, total = 0, len(sources)
     times = np.bincount(sources.number, minlength=len(sources.entries))  # how many items an entry serves
     with Progress("score", total, on=progress is None, delay=BAR_DELAY) as bar:
@@ -39,13 +41,13 @@ def score_pairs(model, sources, targets, owners, batch_tokens, progress):
             inputs = Ragged.of(sources.entries[s] for s in group)
             outputs = Ragged.of(targets.entries[t] for t in distinct[rows, 1])
             source_of = np.repeat(np.arange(len(group), dtype=np.int32), [first[s + 1] - first[s] for s in group])
-            scores[rows], of_tokens = model.core.score(inputs.ids, inputs.offsets, outputs.ids, outputs.offsets, source_of, model.threads)
-            for row, part in zip(rows, np.split(of_tokens, outputs.offsets[1:-1])):
-                tokens[row] = part
+            scores[rows], parts = model.core.score(inputs.ids, inputs.offsets, outputs.ids, outputs.offsets, source_of, model.threads)
+            if of_tokens:
+                for row, part in zip(rows, np.split(parts, outputs.offsets[1:-1])):
+                    tokens[row] = part
             done += int(times[list(group)].sum())
             bar.update(done) if progress is None else progress(done, total)
-    back = back.reshape(-1)
-    return scores[back], [tokens[row] for row in back]
+    return scores[back], [tokens[row] for row in back] if of_tokens else None
 
 
 def _groups(sources, targets, distinct, first, batch_tokens):

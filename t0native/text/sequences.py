@@ -87,6 +87,17 @@ def _are_ids(value):
     return isinstance(value, (list, tuple)) and len(value) > 0 and _is_id(value[0])
 
 
+def _are_checked(items, vocabulary):
+    """Whether all items are arrays of ids of one type, none outside of the vocabulary: looked at together, for one by one takes longer than
+    to score a short label."""
+    if len(items) < 2 or not all(type(item) is np.ndarray and item.ndim == 1 for item in items):
+        return False
+    if items[0].dtype.kind not in "iu" or any(item.dtype != items[0].dtype for item in items):
+        return False
+    flat = np.concatenate(items)
+    return flat.size == 0 or bool(flat.min() >= 0 and flat.max() < vocabulary)
+
+
 def _is_id(value):
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
@@ -197,9 +208,12 @@ class Sequences:
     def __init__(self, model, what, items, add_eos, most, truncate, sentinels=False):
         check(whole(1), "max_input_length" if what == "input" else "max_target_length", most)
         self.entries, self.number, self._ended = [], np.empty(len(items), np.int64), set()
-        seen, texts = {}, []
+        seen, texts, good = {}, [], _are_checked(items, model.config.vocab_size)
         for i, item in enumerate(items):
-            key = item if isinstance(item, str) else check_ids(f"{what} {i}", item, model.config.vocab_size).tobytes()
+            if isinstance(item, str):
+                key = item
+            else:
+                key = (item.astype(np.int32) if good else check_ids(f"{what} {i}", item, model.config.vocab_size)).tobytes()
             place = seen.get((type(key), key))
             if place is None:
                 place = seen[type(key), key] = len(self.entries)
@@ -224,9 +238,12 @@ class Sequences:
             ragged = model.tokenizer.encode_batch([text for _, _, text in texts], threads=threads, sentinels=sentinels)
         except ValueError as error:
             raise _first_failure(model.tokenizer, what, texts, error) from None
-        end = np.array([model.config.eos_token_id] if add_eos else [], np.int32)
+        ids, offsets = ragged.ids, ragged.offsets
+        if add_eos:
+            ids, offsets = np.insert(ids, offsets[1:], model.config.eos_token_id), offsets + np.arange(len(offsets))
+        ends = offsets.tolist()
         for k, (place, _, _) in enumerate(texts):
-            self.entries[place] = np.concatenate([ragged[k], end])
+            self.entries[place] = ids[ends[k] : ends[k + 1]]
         self._ended = {place for place, _, _ in texts} if add_eos else set()
 
     def _check(self, what, most, truncate):

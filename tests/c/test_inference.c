@@ -135,7 +135,7 @@ static void scores_equal_teacher_forced_logits(void) {
             fill(&sources, 5, 9, model->config.vocab_size, 1);
             fill(&targets, 21, 6, model->config.vocab_size, 2);
             for (size_t t = 0; t < 21; t++) source_of[t] = (int32_t)(t * 7 % 5 == 3 ? 1 : t * 7 % 5); /* source 3 has none */
-            CHECK(t0_score(model, exec, scores, token_scores, &sources.ragged, &targets.ragged, source_of, NULL, &err) == T0_OK);
+            CHECK(t0_score(model, exec, scores, token_scores, &sources.ragged, &targets.ragged, source_of, false, NULL, &err) == T0_OK);
             for (size_t t = 0; t < 21; t++)
                 CHECK_NEAR(scores[t], score_by_logits(model, exec, &sources, (size_t)source_of[t], &targets, t), 1e-4, 1e-5);
             t0_exec_free(exec);
@@ -206,12 +206,13 @@ static void empty_batches_and_bad_ids(void) {
     double scores[2];
     float token_scores[2], states[24];
     int32_t ids[3], lengths[1];
-    CHECK(t0_score(model, exec, scores, token_scores, &none, &none, owner, NULL, &err) == T0_OK);
+    CHECK(t0_score(model, exec, scores, token_scores, &none, &none, owner, false, NULL, &err) == T0_OK);
     CHECK(t0_encode_states(model, exec, states, &none, NULL, &err) == T0_OK);
     CHECK(t0_generate(model, exec, ids, lengths, scores, &none, &options, NULL, &err) == T0_OK);
     CHECK(t0_encode_states(model, exec, states, &wrong, NULL, &err) == T0_EVALUE && strstr(err.message, "id 23"));
     CHECK(t0_encode_states(model, exec, states, &hollow, NULL, &err) == T0_EVALUE && strstr(err.message, "at least one token"));
-    CHECK(t0_score(model, exec, scores, token_scores, &fine, &fine, owner, NULL, &err) == T0_EVALUE && strstr(err.message, "source 1"));
+    CHECK(t0_score(model, exec, scores, token_scores, &fine, &fine, owner, false, NULL, &err) == T0_EVALUE &&
+          strstr(err.message, "source 1"));
     CHECK(t0_generate(model, exec, ids, lengths, scores, &fine, &impossible, NULL, &err) == T0_EVALUE);
     t0_exec_free(exec);
     t0_model_free(model);
@@ -234,7 +235,7 @@ static void each_allocation_may_fail(void) {
         long at = 0;
         for (; status == T0_ENOMEM && at < 100; at++) {
             t0_alloc_fail_after(at);
-            if (call == 0) status = t0_score(model, exec, scores, numbers, &sources.ragged, &targets.ragged, owner, NULL, &err);
+            if (call == 0) status = t0_score(model, exec, scores, numbers, &sources.ragged, &targets.ragged, owner, false, NULL, &err);
             if (call == 1) status = t0_generate(model, exec, ids, lengths, scores, &sources.ragged, &options, NULL, &err);
             if (call == 2) status = t0_encode_states(model, exec, numbers, &sources.ragged, NULL, &err);
             if (call == 3) status = t0_logits(model, exec, numbers, &sources.ragged, &targets.ragged, NULL, &err);
@@ -273,7 +274,7 @@ static void a_poll_stops_each_call_wherever_it_is(void) {
         for (; status == T0_EINTERRUPT; after++) {
             countdown self = {after, 0};
             const t0_poll poll = {stop_when_out, &self};
-            if (call == 0) status = t0_score(model, exec, scores, numbers, &sources.ragged, &sources.ragged, owner, &poll, &err);
+            if (call == 0) status = t0_score(model, exec, scores, numbers, &sources.ragged, &sources.ragged, owner, false, &poll, &err);
             if (call == 1) status = t0_generate(model, exec, ids, lengths, scores, &sources.ragged, &options, &poll, &err);
             if (call == 2) status = t0_encode_states(model, exec, numbers, &sources.ragged, &poll, &err);
             if (call == 3) status = t0_logits(model, exec, numbers, &sources.ragged, &sources.ragged, &poll, &err);
@@ -314,7 +315,7 @@ static void an_encoder_alone_encodes_and_nothing_else(void) {
         t0_trainer *trainer = NULL;
         const t0_trainer_options plain = {.optimizer = T0_SGD};
         CHECK(t0_logits(encoder, exec, logits, &sources.ragged, &sources.ragged, NULL, &err) == T0_EVALUE);
-        CHECK(t0_score(packed, exec, scores, logits, &sources.ragged, &sources.ragged, source_of, NULL, &err) == T0_EVALUE);
+        CHECK(t0_score(packed, exec, scores, logits, &sources.ragged, &sources.ragged, source_of, false, NULL, &err) == T0_EVALUE);
         CHECK(t0_generate(packed, exec, ids, lengths, scores, &sources.ragged, &options, NULL, &err) == T0_EVALUE);
         CHECK(t0_decoder_new(&decoder, packed, exec, &sources.ragged, NULL, &err) == T0_EVALUE);
         CHECK(t0_trainer_new(&trainer, encoder, &plain, t0_kernels_at(0), 1, &err) == T0_EVALUE && strstr(err.message, "an encoder alone"));

@@ -111,6 +111,11 @@ assert_type(classifier.explain("a text").votes[0].scores, Any)
 assert_type(classifier.report(["a text"], [1]).statistics(), list[dict[str, Any]])
 assert_type(classifier.get_params(), dict[str, Any])
 assert_type(classifier.set_params(combine="vote"), t0.Classifier)
+assert_type(model.rerank("tea", ["a text"], words=("yes", "no")), t0.Reranking)
+assert_type(model.rerank(["tea"], [["a text"]]), list[t0.Reranking])
+assert_type(model.rerank("tea", ["a text"]).scores, NDArray[np.float64])
+assert_type(t0.mapper(classifier)({"text": ["a text"]}), dict[str, list[Any]])
+assert_type(t0.Reranker(model, text="body").text, str)
 
 # ---- training and evaluation ---------------------------------------------------------------------------------------------
 
