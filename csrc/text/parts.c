@@ -117,7 +117,10 @@ static t0_status put_spans(sink *out, t0_bytes piece, size_t at, const origin *f
 /* text[begin, end) of what the walk goes along, between tokens. */
 static t0_status put_piece(sink *out, t0_bytes text, size_t begin, size_t end, const origin *from) {
     const t0_bytes piece = {text.data + begin, end - begin};
-    return out->ids ? t0_encode(out->encoder, piece, out->ids, out->poll, out->err) : put_spans(out, piece, begin, from);
+    out->encoder->inside = from->begin + begin > 0;
+    const t0_status status = out->ids ? t0_encode(out->encoder, piece, out->ids, out->poll, out->err) : put_spans(out, piece, begin, from);
+    out->encoder->inside = false;
+    return status;
 }
 
 static t0_status put_token(sink *out, t0_bytes text, const found *token, const origin *from) {
