@@ -37,10 +37,10 @@ static size_t token_here(const walk *w, int32_t *id, unsigned *flags, size_t *wa
     const t0_added_token *token = t0_added_longest(&w->tok->added, w->set, w->sentinels, rest, &size, walked);
     *flags = token ? token->flags : 0;
     if (token) *id = token->id;
-    int32_t sentinel;
+    int32_t sentinel = -1;
     const bool named = w->sentinels && w->set == &w->tok->added.raw;
     const size_t longer = named ? t0_tokenizer_sentinel(w->tok, rest, &sentinel) : 0;
-    if (longer <= size) return size;
+    if (longer <= size || t0_added_by_id(&w->tok->added, sentinel)) return size; /* a file says how that one is found */
     *id = sentinel;
     *flags = 0;
     return longer;

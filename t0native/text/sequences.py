@@ -185,7 +185,8 @@ def _kind_of(value):
 class Sequences:
     """Items (texts, or ids) as token ids; identical items share one entry.
 
-    items[i] is entry number[i]; entries are int32 arrays. add_eos appends the end token to texts (never to ids).
+    items[i] is entry number[i]; entries are int32 arrays. add_eos appends the end token to texts (never to ids), and puts
+    the tokenizer's start_id before them where it has one.
     Longer than `most`: DataError, or with `truncate` cut there, after the end token was appended, as T0 does; inputs with
     truncate="start" at their beginning.
     sentinels: <extra_id_k> in a text is that sentinel.
@@ -221,9 +222,10 @@ class Sequences:
             ragged = model.tokenizer.encode_batch([text for _, _, text in texts], threads=threads, sentinels=sentinels)
         except ValueError as error:
             raise _first_failure(model.tokenizer, what, texts, error) from None
-        end = np.array([model.config.eos_token_id] if add_eos else [], np.int32)
+        end, start = np.array([model.config.eos_token_id] if add_eos else [], np.int32), model.tokenizer.start_id if add_eos else None
+        before = () if start is None else (np.array([start], np.int32),)
         for k, (place, _, _) in enumerate(texts):
-            self.entries[place] = np.concatenate([ragged[k], end])
+            self.entries[place] = np.concatenate([*before, ragged[k], end])
 
     def _check(self, what, most, truncate):
         for place, entry in enumerate(self.entries):

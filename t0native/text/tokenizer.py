@@ -362,6 +362,14 @@ class Tokenizer(_core.Tokenizer, Hinting):
         """
         return Ragged(*self.encode_arrays(texts, add_eos, max_length, threads, errors, sentinels))
 
+    def ended(self, ids: ArrayLike) -> NDArray[np.int32]:
+        """int32 ids of a text, as add_eos makes them: start_id, where there is one, the ids, and eos_id.
+
+        >>> t0.mini.tokenizer().ended([7, 8]).tolist()
+        [7, 8, 1]
+        """
+        return np.array([*([] if self.start_id is None else [self.start_id]), *ids, self.eos_id], np.int32)
+
     def pieces(self, text: str) -> list[str]:
         """The pieces of a text, as SentencePiece writes them.
 
