@@ -1,6 +1,6 @@
 /* General categories, as the regular expressions \p{L} (letters) and \p{N} (numbers) of Unicode 16 have them; \s is in letters.c.
  *
- * tests/test_byte_level.py holds them, character by character, to the tokenizers package. */
+ * tests/test_tokenizer_kinds.py holds them, character by character, to the tokenizers package. */
 #include "text/categories.h"
 
 #include "text/letters.h"
