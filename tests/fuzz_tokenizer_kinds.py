@@ -26,7 +26,9 @@ class _Pieces:
 
     def __init__(self, tok):
         self.tok = tok
-        self.texts = [tok.decode([i], skip_special=False) if tok.kind == "byte-level BPE" else tok.id_to_piece(i) for i in range(tok.n_pieces)]
+        self.texts = [
+            tok.decode([i], skip_special=False) if tok.kind == "byte-level BPE" else tok.id_to_piece(i) for i in range(tok.n_pieces)
+        ]
         self.texts = [text or " " for text in self.texts]
 
     def get_piece_size(self):

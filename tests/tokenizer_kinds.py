@@ -186,7 +186,11 @@ def bytes_cases(folder):
         """transformers', but where a text has the name of a special token, which is a text like others here."""
         named = [any(name in text for name in SILENT) for text in texts]
         return [
-            [byte + 3 for byte in text.encode()] + [1] if odd and "<extra_id_" not in text else theirs(text)["input_ids"] if not odd else None
+            [byte + 3 for byte in text.encode()] + [1]
+            if odd and "<extra_id_" not in text
+            else theirs(text)["input_ids"]
+            if not odd
+            else None
             for text, odd in zip(texts, named, strict=True)
         ]
 

@@ -1,4 +1,4 @@
-/* GPT-2's letters for bytes (Radford et al. 2019; github.com/openai/gpt-2, src/encoder.py):
+/* GPT-2's letters for bytes (Radford et al. 2019, section 2.2):
  *
  *     '!' to '~', 0xA1 to 0xAC, 0xAE to 0xFF     the character of that number
  *     the other 68, ascending                    U+0100, U+0101, ...  (so ' ' is U+0120)

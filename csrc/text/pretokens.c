@@ -7,7 +7,7 @@
  *     \s+(?!\S)                       white space, without its last character where something follows
  *     \s+                             that last character
  *
- * (Radford et al. 2019; github.com/openai/gpt-2, src/encoder.py.) Each character falls into one of four categories, and so every
+ * (Radford et al. 2019.) Each character falls into one of four categories, and so every
  * text is covered. Time is linear in the word, plus one character of look-ahead. */
 #include "text/pretokens.h"
 

@@ -296,7 +296,11 @@ class Tokenizer(_core.Tokenizer, Hinting):
         config = json.loads(files[CONFIG_FILE].decode("utf-8-sig")) if CONFIG_FILE in files else self._usual_config()
         if CONFIG_FILE not in files or config.get("extra_ids", USUAL_EXTRA_IDS) != self.extra_ids:
             files[CONFIG_FILE] = _config_file(config | {"extra_ids": self.extra_ids})
-        return [(SPIECE_FILES[0], self.model_bytes), *files.items()]
+        return [(SPIECE_FILES[self._is_llamas(config)], self.model_bytes), *files.items()]
+
+    def _is_llamas(self, config):
+        """Whether transformers looks for this SentencePiece model under the name tokenizer.model, as LlamaTokenizer does."""
+        return self.kind == "BPE" and not str(config.get("tokenizer_class", "")).startswith("T5")
 
     def _usual_config(self):
         config = {

@@ -240,6 +240,7 @@ def _disagreement(folder, name, vocabulary, of_json):
 def _nothing(folder):
     """That no tokenizer lies there, what does, and what would help."""
     told = [f"{name} ({kind})" for name, kind in _FOREIGN.items() if (folder / name).is_file()]
+    told += [f"{name} (half of a byte-level BPE tokenizer)" for name in VOCAB_FILES if (folder / name).is_file()]
     told += sorted(path.name for path in folder.glob("*.model") if path.is_file())[:3]
     lies = f", and what lies there, {', '.join(told)}, is not read" if told else ""
     return (
