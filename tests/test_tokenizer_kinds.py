@@ -288,6 +288,12 @@ def test_broken_vocabularies_are_told_with_place_and_value(tmp_path, name):
     assert str(folder) in str(told.value)
 
 
+def test_pieces_that_make_too_many_pairs():
+    pieces, n = ["<unk>", *("a" * size for size in range(1, 3000))], 3000
+    with pytest.raises(t0.FormatError, match="pieces that make more than 4194304 pairs"):
+        Tokenizer.from_pieces(pieces, np.zeros(n), [2, *[1] * (n - 1)], kind="BPE")
+
+
 def test_merges_that_are_not_utf8(tmp_path):
     needed("tokenizers")
     folder = code_folder(tmp_path)

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PAIRS_MAX = 1 << 22 }; /* 64 MB of them, and 128 MB of their table; Gemma's 256,000 pieces have 580,000 */
+
 typedef struct scored {
     float score;
     uint32_t id;
@@ -146,6 +148,7 @@ static t0_status add_pairs(builder *b, uint32_t id) {
         const uint32_t left = i + 1 == first ? character_symbol(b, piece->text, first) : value == T0_TRIE_NONE ? T0_NO_SYMBOL : value;
         if (left == T0_NO_SYMBOL || right == T0_NO_SYMBOL) continue;
         const t0_pair pair = {(uint64_t)left << 32 | right, b->ranks[id], id};
+        if (b->pairs.size / sizeof pair == PAIRS_MAX) return t0_fail(b->err, T0_EFORMAT, "pieces that make more than %d pairs", PAIRS_MAX);
         if (!t0_buffer_add(&b->pairs, &pair, sizeof pair)) return t0_fail_memory(b->err, 2 * b->pairs.size);
     }
     return T0_OK;

@@ -204,8 +204,8 @@ def _refuse_variants(path, model):
     for name in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(name):
             raise OtherTokenizer(f"{path}: a BPE tokenizer with {name} {shown(model[name])}, which is not read: {REMEDY}")
-    unknown = model.get("unk_token")
-    if unknown is not None and (not isinstance(unknown, str) or unknown not in (model.get("vocab") or {})):
+    unknown, vocab = model.get("unk_token"), model.get("vocab")
+    if unknown is not None and not (isinstance(unknown, str) and isinstance(vocab, Mapping) and unknown in vocab):
         raise FormatError(f"{path}: model.unk_token {shown(unknown)} is no piece")
     if not isinstance(model.get("merges") or [], list):
         raise FormatError(f"{path}: model.merges {shown(model['merges'])}; must be a list")
@@ -313,7 +313,9 @@ def _around(path, post):
 
 
 def _template(path, single):
-    parts = [next(iter(part.items()), (None, None)) if isinstance(part, Mapping) else (None, None) for part in single or []]
+    if not isinstance(single, list):
+        raise FormatError(f"{path}: post_processor: single {shown(single)}; must be a list")
+    parts = [next(iter(part.items()), (None, None)) if isinstance(part, Mapping) else (None, None) for part in single]
     kinds = [kind for kind, _ in parts]
     if kinds.count("Sequence") != 1 or len(kinds) > 3 or not {*kinds} <= {"Sequence", "SpecialToken"}:
         raise OtherTokenizer(f"{path}: its post_processor, {shown(single)}, puts more than one token at an end of a text: {REMEDY}")

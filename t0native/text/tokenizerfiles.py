@@ -23,7 +23,7 @@ from t0native.base.placeholders import stand_in
 from t0native.text.addedtokens import SENTINEL_NAME, AddedToken, merged, stated
 from t0native.text.spiecefile import byte_model
 from t0native.text.tokenizerbpe import OtherTokenizer, Roles, read_vocabulary
-from t0native.text.tokenizerjson import looks_like_json, read_tokenizer_json
+from t0native.text.tokenizerjson import LARGEST, looks_like_json, read_tokenizer_json
 
 __all__ = ["BYTES_EXTRA_IDS", "SPIECE_FILES", "TOKENIZER_FILES", "TokenizerParts", "read_file", "read_folder", "tokenizer_in"]
 
@@ -208,6 +208,8 @@ def _of_vocabulary(folder, roles, make):
     """TokenizerParts of vocab.json and merges.txt."""
     vocab_file, merges_file = (folder / name for name in VOCAB_FILES)
     files = {path.name: _read(path) for path in (vocab_file, merges_file)}
+    if path := next((path for path in (vocab_file, merges_file) if len(files[path.name]) > LARGEST), None):
+        raise FormatError(f"{path}: {len(files[path.name])} bytes, at most {LARGEST}")
     spiece, pieces = read_vocabulary(vocab_file, files[VOCAB_FILES[0]], merges_file, files[VOCAB_FILES[1]], roles)
     return TokenizerParts(_plain(vocab_file, spiece, pieces.extra_ids, make), [], files, [])
 
