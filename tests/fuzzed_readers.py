@@ -166,7 +166,52 @@ def read_model(folder):
 # ---- tokenizers -----------------------------------------------------------------------------------------------------------------------
 
 
+def make_pairs(rng):
+    """Byte-pair encoding, as vocab.json and merges.txt or as a tokenizer.json, or ByT5's settings."""
+    how, sentinels = rng.randrange(4), rng.choice([0, 2])
+    space = "\u0120" if how < 2 else "\u2581"
+    pieces = ["<pad>", "<s>", "</s>", "<unk>", space, "a", "b", "c", "t", "ab", "at", "cat", f"{space}a"]
+    pieces += [f"<0x{byte:02X}>" for byte in range(256)] if how == 2 and rng.random() < 0.2 else []
+    n = len(pieces)
+    merges = [("a", "b"), ("a", "t"), ("c", "at"), (space, "a")]
+    tokens = {
+        n + sentinels - 1 - k: {"content": f"<extra_id_{k}>", "special": True, "lstrip": rng.random() < 0.5} for k in range(sentinels)
+    }
+    tokens |= {i: {"content": pieces[i], "special": True, "normalized": False} for i in range(4)}
+    settings = {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": rng.random() < 0.5}
+    settings |= {"added_tokens_decoder": {str(i): token for i, token in tokens.items()}}
+    if how == 0:
+        text = "#version: 0.2\n" + "".join(f"{left} {right}\n" for left, right in merges)
+        case = {"vocab.json": json.dumps({piece: i for i, piece in enumerate(pieces)}).encode(), "merges.txt": text.encode()}
+        return case | ({"tokenizer_config.json": json.dumps(settings).encode()} if rng.random() < 0.8 else {})
+    if how == 3:
+        settings = {"tokenizer_class": "ByT5Tokenizer", "pad_token": "<pad>", "extra_ids": 0}
+        settings |= {"added_tokens_decoder": {str(259 + k): {"content": f"<extra_id_{k}>"} for k in range(sentinels)}}
+        return {"tokenizer_config.json": json.dumps(settings).encode()}
+    fallback = len(pieces) > 256
+    model = {"type": "BPE", "vocab": {piece: i for i, piece in enumerate(pieces)}, "merges": [list(pair) for pair in merges]}
+    model |= {"unk_token": rng.choice([None, "<unk>"]), "fuse_unk": rng.random() < 0.5, "byte_fallback": fallback, "dropout": None}
+    around = [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "</s>"}}]
+    content = {"model": model | {"ignore_merges": rng.random() < 0.3}, "added_tokens": [{"id": i, **token} for i, token in tokens.items()]}
+    if how == 1:
+        content |= {"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}, "decoder": {"type": "ByteLevel"}}
+        content["post_processor"] = {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 1]}
+    else:
+        steps = [{"type": "Replace", "pattern": {"String": space}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]
+        space_step = {
+            "type": "Metaspace",
+            "replacement": space,
+            "prepend_scheme": rng.choice(["always", "first"]),
+            "split": rng.random() < 0.5,
+        }
+        content |= {"pre_tokenizer": space_step, "decoder": {"type": "Sequence", "decoders": steps}}
+        content["post_processor"] = {"type": "TemplateProcessing", "single": around[rng.randrange(2) :]}
+    return {"tokenizer.json": json.dumps(content).encode()}
+
+
 def make_tokenizer(rng):
+    if rng.random() < 0.5:
+        return make_pairs(rng)
     pieces = [["<pad>", 0.0], ["</s>", 0.0], ["<unk>", 0.0], ["\u2581", -2.0], ["\u2581a", -3.0], ["b", -2.5], ["ab", -4.25], ["cat", 0.0]]
     pieces += [[f"<0x{byte:02X}>", 0.0] for byte in range(256)] if rng.random() < 0.1 else []
     n, sentinels = len(pieces), rng.choice([0, 2])

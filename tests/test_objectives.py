@@ -12,7 +12,7 @@ from t0native.training.recipe import read_recipe
 
 
 class Sentinels:  # all that an objective asks of a tokenizer
-    n_pieces, extra_ids, eos_id = 1000, 100, 1
+    kind, n_pieces, extra_ids, eos_id = "unigram", 1000, 100, 1
 
 
 LAST = Sentinels.n_pieces + Sentinels.extra_ids - 1

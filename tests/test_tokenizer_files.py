@@ -188,8 +188,8 @@ def normal(content, *steps):
 
 
 OTHERS = {
-    "BPE": (lambda c: with_model(c, type="BPE", vocab={"a": 0}, merges=[]), "of the kind BPE"),
-    "BPE of old": (lambda c: changed(c, model={"vocab": {"a": 0}, "merges": []}), "of the kind BPE"),
+    "BPE": (lambda c: with_model(c, type="BPE", vocab={"a": 0}, merges=[]), "normalizer has the step Precompiled, which a BPE"),
+    "BPE of old": (lambda c: changed(c, model={"vocab": {"a": 0}, "merges": []}), "normalizer has the step Precompiled, which a BPE"),
     "WordPiece": (lambda c: with_model(c, type="WordPiece", vocab={"a": 0}), "of the kind WordPiece"),
     "WordLevel": (lambda c: with_model(c, type="WordLevel", vocab={"a": 0}), "of the kind WordLevel"),
     "NFKC": (
@@ -338,8 +338,8 @@ def test_any_change_of_a_file_is_read_or_refused(content, tmp_path):
         ("model.safetensors", b"\x10\0\0\0\0\0\0\0" + b'{"a":{"dtype":1}' + bytes(20), "weights, not a SentencePiece model"),
         ("pytorch_model.bin", b"PK\x03\x04" + bytes(50), "weights, not a SentencePiece model"),
         ("vocab.txt", b"[PAD]\n[UNK]\nthe\n", "a file of a WordPiece tokenizer"),
-        ("merges.txt", b"#version: 0.2\nt h\n", "a file of a byte-pair encoding tokenizer"),
-        ("vocab.json", b'{"a": 0}', "a file of a byte-pair encoding tokenizer"),
+        ("merges.txt", b"#version: 0.2\nt h\n", "half of a byte-level BPE tokenizer, and vocab.json is not beside it"),
+        ("vocab.json", b'{"a": 0}', "half of a byte-level BPE tokenizer, and merges.txt is not beside it"),
         ("tokenizer_config.json", b'{"extra_ids": 0}', "only settings of a tokenizer"),
         ("special_tokens_map.json", b"{}", "only settings of a tokenizer"),
         ("added_tokens.json", b'{"<x>": 7}', "only settings of a tokenizer"),
@@ -364,7 +364,7 @@ def test_folders_and_files_are_told_apart(saved, tmp_path):
         Tokenizer.from_folder(tmp_path)
     (tmp_path / "vocab.json").write_text("{}")
     (tmp_path / "my.model").write_bytes(b"x")
-    with pytest.raises(FileNotFoundError, match=r"vocab.json \(byte-pair encoding\), my.model, is not read: put"):
+    with pytest.raises(FileNotFoundError, match=r"vocab.json \(half of a byte-level BPE tokenizer\), my.model, is not read: put"):
         Tokenizer.from_folder(tmp_path)
 
 
@@ -376,7 +376,11 @@ def test_a_model_file_has_other_names(spiece, tmp_path, name):
     folder = small_model(tmp_path / "m", spiece)
     (folder / name).write_bytes(spiece)
     model = t0.Model.from_pretrained(folder)
-    assert alike(model.tokenizer, Tokenizer.from_bytes(spiece)) and describe_model(folder)["tokenizer"] == name == tokenizer_in(folder)
+    assert (
+        alike(model.tokenizer, Tokenizer.from_bytes(spiece))
+        and describe_model(folder)["tokenizer"] == f"{name}, unigram"
+        and name == tokenizer_in(folder)
+    )
 
 
 def test_a_folder_with_tokenizer_json_alone_serves_texts_and_is_saved(spiece, saved, tmp_path, caplog):
@@ -388,7 +392,7 @@ def test_a_folder_with_tokenizer_json_alone_serves_texts_and_is_saved(spiece, sa
     model = t0.Model.from_pretrained(folder)
     assert alike(model.tokenizer, Tokenizer.from_bytes(spiece)) and model.score("the cat", "a dog") < 0
     facts = describe_model(folder)
-    assert facts["loads"] == "yes" and facts["tokenizer"] == "tokenizer.json"
+    assert facts["loads"] == "yes" and facts["tokenizer"] == "tokenizer.json, unigram"
     model.save(tmp_path / "again")
     assert main(["convert", str(folder), str(tmp_path / "converted"), "--dtype", "bfloat16"]) == 0
     theirs = AutoTokenizer.from_pretrained(str(folder))

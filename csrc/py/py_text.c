@@ -67,7 +67,7 @@ PyDoc_STRVAR(encode_doc, "encode($self, text, add_eos=False, errors='strict', se
                          "text: str, or bytes of UTF-8.  add_eos: add the end-of-sequence id.  errors: 'strict' raises\n"
                          "ValueError for a lone surrogate or malformed bytes, 'replace' takes U+FFFD for them.\n"
                          "sentinels: take <extra_id_k> in the text for the sentinel; otherwise it is text like any other.\n"
-                         "Unigram segmentation: Kudo 2018, section 3.2.\n\n"
+                         "Unigram segmentation: Kudo 2018, section 3.2; pairs: Sennrich et al. 2016, section 3.2.\n\n"
                          ">>> tok = t0.mini.tokenizer()\n"
                          ">>> [tok.id_to_piece(id) for id in tok.encode('a cat', add_eos=True)]\n['▁a', '▁cat', '</s>']\n");
 static PyObject *tokenizer_encode(PyObject *object, PyObject *args, PyObject *kwargs) {
@@ -279,7 +279,8 @@ static PyObject *tokenizer_decode(PyObject *object, PyObject *args, PyObject *kw
 static PyObject *span_text(tokenizer_object *self, const t0_buffer *normal, const t0_span *span) {
     const t0_spiece *spiece = &self->tokenizer->spiece;
     const t0_piece *piece = (size_t)span->id < spiece->n_pieces ? &spiece->pieces[span->id] : NULL;
-    if (piece && piece->type == T0_PIECE_BYTE) return PyUnicode_DecodeUTF8((const char *)piece->text, piece->size, "replace");
+    if (piece && (piece->type == T0_PIECE_BYTE || spiece->kind == T0_MODEL_BYTE_LEVEL))
+        return PyUnicode_DecodeUTF8((const char *)piece->text, piece->size, "replace");
     return PyUnicode_DecodeUTF8((const char *)normal->data + span->begin, (Py_ssize_t)(span->end - span->begin), "replace");
 }
 
@@ -342,7 +343,7 @@ static PyObject *tokenizer_id_to_piece(PyObject *object, PyObject *value) {
     const t0_added_token *added = id >= total && id <= INT32_MAX ? t0_added_by_id(&tok->added, (int32_t)id) : NULL;
     if (added) return PyUnicode_DecodeUTF8((const char *)added->text.data, (Py_ssize_t)added->text.size, "replace");
     if (id < 0 || id >= total) return PyErr_Format(PyExc_ValueError, "id %zd: must be at least 0 and below %zd", id, total);
-    if (id >= n) return PyUnicode_FromFormat("<extra_id_%zd>", total - 1 - id);
+    if (id >= n) return PyUnicode_FromFormat("<extra_id_%zu>", t0_tokenizer_sentinel_of(tok, (int32_t)id));
     return PyUnicode_DecodeUTF8((const char *)tok->spiece.pieces[id].text, tok->spiece.pieces[id].size, "replace");
 }
 
@@ -360,6 +361,11 @@ static PyObject *tokenizer_kind_of(PyObject *object, PyObject *value) {
     return PyUnicode_FromString(names[spiece->pieces[id].type]);
 }
 
+static PyObject *id_or_none(int32_t id) {
+    if (id < 0) Py_RETURN_NONE;
+    return PyLong_FromLong(id);
+}
+
 PyDoc_STRVAR(piece_to_id_doc,
              "piece_to_id($self, piece, /)\n--\n\nThe id of a piece, sentinel or added token; unk_id for a text that is none.\n\n"
              ">>> t0.mini.tokenizer().piece_to_id('</s>')\n1\n");
@@ -370,21 +376,21 @@ static PyObject *tokenizer_piece_to_id(PyObject *object, PyObject *piece) {
     int32_t id = t0_tokenizer_id(tok, view.bytes), sentinel;
     if (id < 0 && t0_tokenizer_sentinel(tok, view.bytes, &sentinel) == view.bytes.size && view.bytes.size) id = sentinel;
     Py_XDECREF(view.owner);
-    return PyLong_FromLong(id >= 0 ? id : tok->unk_id);
+    return id_or_none(id >= 0 ? id : tok->unk_id);
 }
 
-PyDoc_STRVAR(
-    sentinel_doc,
-    "sentinel($self, k, /)\n--\n\nThe id of <extra_id_k>: n_pieces + extra_ids - 1 - k, T5's rule. ValueError outside [0, extra_ids).\n\n"
-    ">>> tok = t0.Tokenizer.from_bytes(t0.mini.tokenizer().model_bytes, extra_ids=100)\n"
-    ">>> tok.sentinel(0) == tok.vocab_size - 1\nTrue\n");
+PyDoc_STRVAR(sentinel_doc, "sentinel($self, k, /)\n--\n\nThe id of <extra_id_k>: n_pieces + extra_ids - 1 - k, T5's rule; of bytes "
+                           "n_pieces + k, ByT5's on the hub.\n"
+                           "ValueError outside [0, extra_ids).\n\n"
+                           ">>> tok = t0.Tokenizer.from_bytes(t0.mini.tokenizer().model_bytes, extra_ids=100)\n"
+                           ">>> tok.sentinel(0) == tok.vocab_size - 1\nTrue\n");
 static PyObject *tokenizer_sentinel(PyObject *object, PyObject *value) {
     const t0_tokenizer *tok = ((tokenizer_object *)object)->tokenizer;
     const Py_ssize_t k = PyNumber_AsSsize_t(value, PyExc_OverflowError);
     if (k == -1 && PyErr_Occurred()) return NULL;
     if (k < 0 || (size_t)k >= tok->n_extra)
         return PyErr_Format(PyExc_ValueError, "sentinel %zd: must be at least 0 and below extra_ids, %zu", k, tok->n_extra);
-    return PyLong_FromSsize_t((Py_ssize_t)(tok->spiece.n_pieces + tok->n_extra) - 1 - k);
+    return PyLong_FromLong(t0_tokenizer_sentinel_id(tok, (size_t)k));
 }
 
 static PyObject *get_vocab_size(PyObject *object, void *unused) {
@@ -405,10 +411,6 @@ static PyObject *get_extra_ids(PyObject *object, void *unused) {
     (void)unused;
     return PyLong_FromSize_t(((tokenizer_object *)object)->tokenizer->n_extra);
 }
-static PyObject *id_or_none(int32_t id) {
-    if (id < 0) Py_RETURN_NONE;
-    return PyLong_FromLong(id);
-}
 static PyObject *get_pad_id(PyObject *object, void *unused) {
     (void)unused;
     return id_or_none(((tokenizer_object *)object)->tokenizer->pad_id);
@@ -419,7 +421,21 @@ static PyObject *get_eos_id(PyObject *object, void *unused) {
 }
 static PyObject *get_unk_id(PyObject *object, void *unused) {
     (void)unused;
-    return PyLong_FromLong(((tokenizer_object *)object)->tokenizer->unk_id);
+    return id_or_none(((tokenizer_object *)object)->tokenizer->unk_id);
+}
+static PyObject *get_start_id(PyObject *object, void *unused) {
+    (void)unused;
+    return id_or_none(((tokenizer_object *)object)->tokenizer->start_id);
+}
+static PyObject *get_kind(PyObject *object, void *unused) {
+    (void)unused;
+    static const char *const names[] = {NULL, "unigram", "BPE", "merges", "byte-level BPE", "bytes"};
+    return PyUnicode_FromString(names[((tokenizer_object *)object)->tokenizer->spiece.kind]);
+}
+static PyObject *get_merges(PyObject *object, void *unused) {
+    (void)unused;
+    const t0_bytes merges = ((tokenizer_object *)object)->tokenizer->spiece.hub.merges;
+    return PyBytes_FromStringAndSize((const char *)merges.data, (Py_ssize_t)merges.size);
 }
 static PyObject *get_model_bytes(PyObject *object, void *unused) {
     (void)unused;
@@ -512,14 +528,17 @@ static PyGetSetDef tokenizer_attributes[] = {
     {"extra_ids", get_extra_ids, NULL, "Sentinels behind the pieces.", NULL},
     {"pad_id", get_pad_id, NULL, "Id of the padding piece, or None.", NULL},
     {"eos_id", get_eos_id, NULL, "Id of the end-of-sequence piece, or None.", NULL},
-    {"unk_id", get_unk_id, NULL, "Id of the unknown piece.", NULL},
+    {"unk_id", get_unk_id, NULL, "Id of the unknown piece, or None.", NULL},
+    {"start_id", get_start_id, NULL, "Id that add_eos puts before a text, or None.", NULL},
+    {"kind", get_kind, NULL, "'unigram', 'BPE', 'merges', 'byte-level BPE' or 'bytes'.", NULL},
+    {"merges", get_merges, NULL, "Merges, three uint32 each: left, right and both.", NULL},
     {"model_bytes", get_model_bytes, NULL, "The model file's bytes.", NULL},
     {"added", get_added, NULL, "Added tokens as they were given: (text, id, flags).", NULL},
     {0},
 };
 
 PyDoc_STRVAR(tokenizer_doc,
-             "Tokenizer(model_bytes, extra_ids=100, added=())\n--\n\nA SentencePiece unigram tokenizer; see t0native.Tokenizer.");
+             "Tokenizer(model_bytes, extra_ids=100, added=())\n--\n\nA tokenizer of a SentencePiece model; see t0native.Tokenizer.");
 
 static PyType_Slot tokenizer_slots[] = {
     {Py_tp_new, tokenizer_new},           {Py_tp_dealloc, tokenizer_dealloc}, {Py_tp_methods, tokenizer_methods},

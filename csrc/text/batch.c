@@ -46,6 +46,8 @@ static bool is_stopped(void *context) { return atomic_load_explicit(&((batch *)c
 
 static t0_status encode_text(batch *b, t0_encoder *encoder, t0_buffer *ids, size_t i, const t0_poll *poll, t0_error *err) {
     const size_t before = ids->size;
+    const int32_t start = encoder->tokenizer->start_id;
+    if (b->rule.add_eos && start >= 0 && !t0_buffer_add(ids, &start, sizeof start)) return t0_fail_memory(err, 2 * ids->size);
     T0_TRY(t0_encode_parts(encoder, b->texts[i], b->rule.sentinels, ids, poll, err));
     const int32_t eos = encoder->tokenizer->eos_id;
     if (b->rule.add_eos && !t0_buffer_add(ids, &eos, sizeof eos)) return t0_fail_memory(err, 2 * ids->size);

@@ -10,12 +10,9 @@
  * at the cut is carried on (see unigram.c). It keeps the search table in the cache and its size that of a word.
  *
  * As SentencePiece does: neighbouring <unk> melt into one; with byte_fallback each becomes the pieces of its bytes instead. */
-#include "text/tokenizer.h"
-#include "text/utf8.h"
+#include "text/sink.h"
 
-#include <assert.h>
 #include <math.h>
-#include <string.h>
 
 enum { POLL_BYTES = 1 << 16 }; /* between two polls along words that cost about the same a byte */
 
@@ -23,70 +20,18 @@ void t0_encoder_free(t0_encoder *encoder) {
     t0_buffer_free(&encoder->normal);
     t0_buffer_free(&encoder->offsets);
     t0_buffer_free(&encoder->best);
+    t0_buffer_free(&encoder->symbols);
+    t0_buffer_free(&encoder->heap);
+    t0_buffer_free(&encoder->halves);
     t0_words_free(&encoder->words);
 }
 
 size_t t0_encoder_size(const t0_encoder *encoder) {
-    return encoder->normal.capacity + encoder->offsets.capacity + encoder->best.capacity +
-           (encoder->words.slots ? T0_WORD_SLOTS * sizeof(t0_word) : 0);
+    return encoder->normal.capacity + encoder->offsets.capacity + encoder->best.capacity + encoder->symbols.capacity +
+           encoder->heap.capacity + encoder->halves.capacity + (encoder->words.slots ? T0_WORD_SLOTS * sizeof(t0_word) : 0);
 }
 
 static const t0_normalizer *normalizer_of(const t0_encoder *e) { return e->normalizer ? e->normalizer : &e->tokenizer->normalizer; }
-
-/* The end of the word that begins at `start`: before the next U+2581 that follows another character. */
-static size_t word_end(const uint8_t *text, size_t start, size_t size) {
-    size_t i = start;
-    while (i < size && t0_is_space_mark(text + i, size - i)) i += T0_SPACE_MARK_SIZE;
-    while (i < size) {
-        const uint8_t *mark = memchr(text + i, 0xE2, size - i);
-        if (!mark) return size;
-        i = (size_t)(mark - text);
-        if (i > start && t0_is_space_mark(mark, size - i)) return i;
-        i++;
-    }
-    return size;
-}
-
-/* Where the pieces of a word go: int32 ids, or spans. */
-typedef struct sink {
-    t0_encoder *encoder;
-    t0_buffer *ids, *spans; /* one of the two */
-} sink;
-
-static void put_id(sink *out, int32_t id) {
-    assert(out->ids->capacity - out->ids->size >= sizeof id);
-    memcpy(out->ids->data + out->ids->size, &id, sizeof id);
-    out->ids->size += sizeof id;
-}
-
-static void put_span(sink *out, int32_t id, size_t begin, size_t end) {
-    const t0_span span = {id, (uint32_t)begin, (uint32_t)end, 0, 0};
-    assert(out->spans->capacity - out->spans->size >= sizeof span);
-    memcpy(out->spans->data + out->spans->size, &span, sizeof span);
-    out->spans->size += sizeof span;
-}
-
-static void put_bytes(sink *out, size_t begin, size_t end) {
-    const t0_encoder *e = out->encoder;
-    for (size_t i = begin; i < end; i++) {
-        const int32_t id = e->tokenizer->byte_ids[e->normal.data[i]];
-        if (out->ids) put_id(out, id);
-        else put_span(out, id, i, i + 1);
-    }
-}
-
-/* The piece `id` = normal[begin, end). There is room for end - begin more entries. */
-static void put(sink *out, int32_t id, size_t begin, size_t end) {
-    t0_encoder *e = out->encoder;
-    const bool unk = id == e->tokenizer->unk_id;
-    if (unk && e->tokenizer->spiece.byte_fallback) put_bytes(out, begin, end);
-    else if (unk && e->after_unk) {
-        assert(!out->spans || out->spans->size >= sizeof(t0_span));
-        if (out->spans) ((t0_span *)(out->spans->data + out->spans->size))[-1].end = (uint32_t)end;
-    } else if (out->ids) put_id(out, id);
-    else put_span(out, id, begin, end);
-    e->after_unk = unk;
-}
 
 /* Turns the links from the end into links from the beginning, in place: best[s].start becomes the end of the piece at s.
  * False when the meter's poll asked to stop. */
@@ -105,7 +50,7 @@ static bool reverse_path(t0_best *best, size_t size, t0_meter *meter) {
     }
 }
 
-static t0_status encode_word(sink *out, size_t begin, size_t end, float *score, t0_error *err) {
+static t0_status encode_word(t0_sink *out, size_t begin, size_t end, float *score, t0_error *err) {
     t0_encoder *e = out->encoder;
     const size_t size = end - begin;
     e->best.size = 0;
@@ -119,19 +64,19 @@ static t0_status encode_word(sink *out, size_t begin, size_t end, float *score, 
     *score = best[size].score;
     if (!reverse_path(best, size, &e->meter)) return t0_fail_stopped(err);
     for (size_t at = 0; at < size; at = best[at].start) {
-        put(out, (int32_t)best[at].id, begin + at, begin + best[at].start);
+        t0_put(out, (int32_t)best[at].id, begin + at, begin + best[at].start);
         if (t0_meter_stops(&e->meter, 1)) return t0_fail_stopped(err);
     }
     return T0_OK;
 }
 
-static t0_status encode_normal(sink *out, t0_error *err) {
+static t0_status encode_normal(t0_sink *out, t0_error *err) {
     t0_encoder *e = out->encoder;
     const size_t size = e->normal.size;
     float score = 0.0f;
     e->after_unk = false;
     for (size_t begin = 0; begin < size;) {
-        const size_t end = e->tokenizer->model.words_apart ? word_end(e->normal.data, begin, size) : size;
+        const size_t end = e->tokenizer->model.words_apart ? t0_word_end(e->normal.data, begin, size) : size;
         T0_TRY(encode_word(out, begin, end, &score, err));
         begin = end;
     }
@@ -154,7 +99,7 @@ static void settle(tally *t, const t0_encoder *e, const t0_buffer *ids) {
 }
 
 /* encode_word, where the words before may have come from the cache. */
-static t0_status encode_counted(sink *out, size_t begin, size_t end, tally *t, t0_error *err) {
+static t0_status encode_counted(t0_sink *out, size_t begin, size_t end, tally *t, t0_error *err) {
     settle(t, out->encoder, out->ids);
     T0_TRY(encode_word(out, begin, end, &t->score, err));
     t->at = out->ids->size;
@@ -181,10 +126,10 @@ static inline waiting wait_for(const t0_encoder *e, const uint8_t *text, size_t 
 
 /* A remembered word that holds <unk>: neighbouring ones melt into one id, so its score is counted at once. */
 static void put_unknown(t0_encoder *e, t0_buffer *ids, const t0_word *word, tally *t) {
-    sink out = {e, ids, NULL};
+    t0_sink out = {e, ids, NULL};
     settle(t, e, ids);
     for (size_t i = 0; i < word->n_ids; i++) {
-        put(&out, word->ids[i], 0, 0);
+        t0_put(&out, word->ids[i], 0, 0);
         t->score += e->tokenizer->model.scores[word->ids[i]];
     }
     t->at = ids->size;
@@ -217,13 +162,13 @@ static inline bool room_for_word(t0_buffer *ids) {
 }
 
 /* The words of encoder->normal, each with its mark in front. */
-static t0_status encode_marked(sink *out, tally *t, t0_error *err) {
+static t0_status encode_marked(t0_sink *out, tally *t, t0_error *err) {
     t0_encoder *e = out->encoder;
     if (!t0_buffer_reserve(&e->normal, T0_WORD_MAX)) return t0_fail_memory(err, e->normal.size * 2); /* keys read on */
     memset(e->normal.data + e->normal.size, 0, T0_WORD_MAX);
     const t0_bytes normal = {e->normal.data, e->normal.size};
     for (size_t begin = 0; begin < normal.size;) {
-        const size_t end = word_end(normal.data, begin, normal.size);
+        const size_t end = t0_word_end(normal.data, begin, normal.size);
         assert(t0_is_space_mark(normal.data + begin, end - begin));
         bool known = false;
         if (end - begin <= T0_SPACE_MARK_SIZE + T0_WORD_MAX) {
@@ -239,7 +184,7 @@ static t0_status encode_marked(sink *out, tally *t, t0_error *err) {
 }
 
 /* An ASCII word that the cache cannot serve. */
-static t0_status encode_plain(sink *out, t0_bytes text, size_t begin, size_t end, tally *t, t0_error *err) {
+static t0_status encode_plain(t0_sink *out, t0_bytes text, size_t begin, size_t end, tally *t, t0_error *err) {
     t0_buffer *normal = &out->encoder->normal;
     normal->size = 0;
     if (!t0_buffer_add(normal, T0_SPACE_MARK, T0_SPACE_MARK_SIZE)) return t0_fail_memory(err, T0_SPACE_MARK_SIZE);
@@ -249,7 +194,7 @@ static t0_status encode_plain(sink *out, t0_bytes text, size_t begin, size_t end
 
 /* A walk along a text, word by word; the last few ASCII words wait in `queue`. */
 typedef struct walk {
-    sink out;
+    t0_sink out;
     t0_bytes text;
     size_t tail_at;             /* text[tail_at ..] is repeated in tail, followed by zeros: so reads may go past the end */
     uint8_t tail[2 * T0_WORD_MAX];
@@ -260,7 +205,7 @@ typedef struct walk {
     waiting queue[AHEAD];
 } walk;
 
-static void walk_begin(walk *w, sink out, t0_bytes text) {
+static void walk_begin(walk *w, t0_sink out, t0_bytes text) {
     const size_t copied = text.size < T0_WORD_MAX ? text.size : T0_WORD_MAX;
     w->out = out;
     w->text = text;
@@ -388,36 +333,95 @@ static t0_status check_normal(const t0_encoder *e, t0_error *err) {
                    INT32_MAX - 1);
 }
 
-t0_status t0_encode(t0_encoder *e, t0_bytes text, t0_buffer *ids, const t0_poll *poll, t0_error *err) {
+/* Whether a text of the hub's gets no dummy prefix. */
+static bool goes_bare(const t0_encoder *e, t0_bytes text) {
+    const t0_hub_spec *hub = &e->tokenizer->spiece.hub;
+    if (hub->prefix_first && e->inside) return true;
+    return hub->prefix_once && text.size && (text.data[0] == ' ' || t0_is_space_mark(text.data, text.size));
+}
+
+/* encoder->normal, where pieces are made of bytes: the text itself. */
+static t0_status take_bytes(t0_encoder *e, t0_bytes text, t0_buffer *offsets, t0_error *err) {
+    const bool prefix = e->tokenizer->spiece.normal.add_dummy_prefix && text.size && text.data[0] != ' ';
+    e->normal.size = 0;
+    if (prefix && !t0_buffer_add(&e->normal, " ", 1)) return t0_fail_memory(err, 1);
+    T0_TRY(t0_buffer_add_long(&e->normal, text.data, text.size, &e->meter, err));
+    if (!offsets) return T0_OK;
+    offsets->size = 0;
+    for (size_t i = 0; i <= e->normal.size; i++) {
+        const uint32_t place = (uint32_t)(prefix && i ? i - 1 : i);
+        if (!t0_buffer_add(offsets, &place, sizeof place)) return t0_fail_memory(err, 2 * offsets->size);
+        if (t0_meter_stops(&e->meter, 1)) return t0_fail_stopped(err);
+    }
+    return T0_OK;
+}
+
+/* Makes encoder->normal, and with `offsets` the places that it comes from. */
+static t0_status normalize(t0_encoder *e, t0_bytes text, t0_buffer *offsets, t0_error *err) {
+    const t0_model_kind kind = e->tokenizer->spiece.kind;
+    if (kind == T0_MODEL_BYTE_LEVEL || kind == T0_MODEL_BYTES) T0_TRY(take_bytes(e, text, offsets, err));
+    else {
+        const bool bare = kind == T0_MODEL_MERGES && goes_bare(e, text);
+        T0_TRY(t0_normalize(bare ? &e->tokenizer->bare : normalizer_of(e), text, &e->normal, offsets, &e->meter, err));
+    }
+    return check_normal(e, err);
+}
+
+/* Each byte is an id. */
+static t0_status encode_bytes(t0_sink *out, t0_error *err) {
+    t0_encoder *e = out->encoder;
+    t0_buffer *target = out->ids ? out->ids : out->spans;
+    const size_t size = e->normal.size, room = size * (out->ids ? sizeof(int32_t) : sizeof(t0_span));
+    if (!t0_buffer_reserve(target, room)) return t0_fail_memory(err, target->size + room);
+    for (size_t begin = 0; begin < size; begin += POLL_BYTES) {
+        t0_put_bytes(out, begin, t0_size_min(size, begin + POLL_BYTES));
+        if (t0_meter_stops(&e->meter, POLL_BYTES)) return t0_fail_stopped(err);
+    }
+    return T0_OK;
+}
+
+static t0_status encode_normalized(t0_sink *out, t0_error *err) {
+    switch (out->encoder->tokenizer->spiece.kind) {
+    case T0_MODEL_UNIGRAM: return encode_normal(out, err);
+    case T0_MODEL_BYTES: return encode_bytes(out, err);
+    default: return t0_encode_pairs(out, err);
+    }
+}
+
+/* Word by word, where each can be normalised by itself. *whole: it could not, and nothing was written. */
+static t0_status encode_apart(t0_sink *out, t0_bytes text, bool *whole, t0_error *err) {
+    t0_encoder *e = out->encoder;
     const t0_tokenizer *tok = e->tokenizer;
-    sink out = {e, ids, NULL};
+    const size_t before = out->ids->size;
+    *whole = !normalizer_of(e)->by_words || !tok->model.marks_lead || tok->spiece.kind != T0_MODEL_UNIGRAM;
+    if (*whole) return T0_OK;
+    if (!t0_words_begin(&e->words, &tok->model, !tok->spiece.byte_fallback)) return t0_fail_memory(err, T0_WORD_SLOTS * sizeof(t0_word));
+    e->after_unk = false;
+    walk w;
+    walk_begin(&w, *out, text);
+    T0_TRY(encode_by_words(&w, whole, err));
+    if (*whole) out->ids->size = before;
+    return T0_OK;
+}
+
+t0_status t0_encode(t0_encoder *e, t0_bytes text, t0_buffer *ids, const t0_poll *poll, t0_error *err) {
+    t0_sink out = {e, ids, NULL};
+    bool whole = false;
     e->meter.poll = poll;
     T0_TRY(check_size(text, err));
-    if (normalizer_of(e)->by_words && tok->model.marks_lead) {
-        const size_t before = ids->size;
-        bool whole = false;
-        if (!t0_words_begin(&e->words, &tok->model, !tok->spiece.byte_fallback))
-            return t0_fail_memory(err, T0_WORD_SLOTS * sizeof(t0_word));
-        e->after_unk = false;
-        walk w;
-        walk_begin(&w, out, text);
-        T0_TRY(encode_by_words(&w, &whole, err));
-        if (!whole) return T0_OK;
-        ids->size = before;
-    }
-    T0_TRY(t0_normalize(normalizer_of(e), text, &e->normal, NULL, &e->meter, err));
-    T0_TRY(check_normal(e, err));
-    return encode_normal(&out, err);
+    T0_TRY(encode_apart(&out, text, &whole, err));
+    if (!whole) return T0_OK;
+    T0_TRY(normalize(e, text, NULL, err));
+    return encode_normalized(&out, err);
 }
 
 t0_status t0_encode_spans(t0_encoder *e, t0_bytes text, t0_buffer *spans, const t0_poll *poll, t0_error *err) {
     e->meter.poll = poll;
     T0_TRY(check_size(text, err));
-    T0_TRY(t0_normalize(normalizer_of(e), text, &e->normal, &e->offsets, &e->meter, err));
-    T0_TRY(check_normal(e, err));
+    T0_TRY(normalize(e, text, &e->offsets, err));
     const size_t first = spans->size / sizeof(t0_span);
-    sink out = {e, NULL, spans};
-    T0_TRY(encode_normal(&out, err));
+    t0_sink out = {e, NULL, spans};
+    T0_TRY(encode_normalized(&out, err));
     const uint32_t *place = (const uint32_t *)e->offsets.data;
     t0_span *span = (t0_span *)spans->data;
     for (size_t i = first; i < spans->size / sizeof(t0_span); i++) {

@@ -37,10 +37,10 @@ static size_t token_here(const walk *w, int32_t *id, unsigned *flags, size_t *wa
     const t0_added_token *token = t0_added_longest(&w->tok->added, w->set, w->sentinels, rest, &size, walked);
     *flags = token ? token->flags : 0;
     if (token) *id = token->id;
-    int32_t sentinel;
+    int32_t sentinel = -1;
     const bool named = w->sentinels && w->set == &w->tok->added.raw;
     const size_t longer = named ? t0_tokenizer_sentinel(w->tok, rest, &sentinel) : 0;
-    if (longer <= size) return size;
+    if (longer <= size || t0_added_by_id(&w->tok->added, sentinel)) return size; /* a file says how that one is found */
     *id = sentinel;
     *flags = 0;
     return longer;
@@ -117,7 +117,10 @@ static t0_status put_spans(sink *out, t0_bytes piece, size_t at, const origin *f
 /* text[begin, end) of what the walk goes along, between tokens. */
 static t0_status put_piece(sink *out, t0_bytes text, size_t begin, size_t end, const origin *from) {
     const t0_bytes piece = {text.data + begin, end - begin};
-    return out->ids ? t0_encode(out->encoder, piece, out->ids, out->poll, out->err) : put_spans(out, piece, begin, from);
+    out->encoder->inside = from->begin + begin > 0;
+    const t0_status status = out->ids ? t0_encode(out->encoder, piece, out->ids, out->poll, out->err) : put_spans(out, piece, begin, from);
+    out->encoder->inside = false;
+    return status;
 }
 
 static t0_status put_token(sink *out, t0_bytes text, const found *token, const origin *from) {

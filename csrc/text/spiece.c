@@ -3,11 +3,15 @@
  *     message   = field*                     field = key value       key = varint(number << 3 | wire type)
  *     wire type   0 varint   1 eight bytes   2 varint n, then n bytes   5 four bytes, little endian
  *
- *     ModelProto       1 piece*  2 trainer  3 normaliser  5 denormaliser
+ *     ModelProto       1 piece*  2 trainer  3 normaliser  5 denormaliser  200 hub
  *     piece            1 text  2 score (float)  3 type
  *     trainer          3 model type  24 whitespace as suffix  35 byte fallback  44 unk surface  47 eos name  48 pad name
  *     normaliser       2 charsmap  3 add dummy prefix  4 remove extra whitespaces  5 escape whitespaces
+ *     hub              1 kind  2 merges  3 split  4 ignore merges  5 fuse unknown  6 prefix once  7 prefix first  8 strip first  9 start
+ *                      10 drop unknown
  *
+ * Field 200 lies where SentencePiece leaves room for others' fields: there t0native keeps tokenizers of the hub that SentencePiece cannot
+ * express (t0native/text/spiecefile.py writes it).
  * (github.com/google/sentencepiece, src/sentencepiece_model.proto.) As in protobuf, the last value of a repeated scalar
  * wins, a repeated message is merged, unknown fields are skipped. Groups (wire types 3 and 4) are refused. */
 #include "text/spiece.h"
@@ -161,14 +165,63 @@ static t0_status read_piece(reader in, size_t number, t0_piece *out) {
     return check_piece(&in, start, number, out);
 }
 
-static t0_status read_trainer(reader in, t0_spiece *out) {
+static t0_status get_number(const reader *in, const field *f, const char *name, uint64_t least, uint64_t most, uint64_t *out) {
+    T0_TRY(expect(in, f, WIRE_VARINT, name));
+    if (f->value < least || f->value > most)
+        return t0_fail(in->err, T0_EFORMAT, "offset %zu: %s %llu, must be %llu to %llu", f->offset, name, (unsigned long long)f->value,
+                       (unsigned long long)least, (unsigned long long)most);
+    *out = f->value;
+    return T0_OK;
+}
+
+static t0_status read_hub_field(const reader *in, const field *f, t0_spiece *out) {
+    t0_hub_spec *hub = &out->hub;
+    uint64_t number = 0;
+    switch (f->number) {
+    case 1:
+        T0_TRY(get_number(in, f, "the kind of a model", T0_MODEL_MERGES, T0_MODEL_BYTES, &number));
+        out->kind = (t0_model_kind)number;
+        return T0_OK;
+    case 2:
+        T0_TRY(get_bytes(in, f, "merges", &hub->merges));
+        if (hub->merges.size % 12 == 0) return T0_OK;
+        return t0_fail(in->err, T0_EFORMAT, "offset %zu: merges of %zu bytes, must be 12 each", f->offset, hub->merges.size);
+    case 3:
+        T0_TRY(get_number(in, f, "split", T0_SPLIT_NONE, T0_SPLIT_WORDS, &number));
+        hub->split = (t0_split)number;
+        return T0_OK;
+    case 4: return get_bool(in, f, "ignore_merges", &hub->ignore_merges);
+    case 5: return get_bool(in, f, "fuse_unk", &hub->fuse_unknown);
+    case 6: return get_bool(in, f, "prefix_once", &hub->prefix_once);
+    case 7: return get_bool(in, f, "prefix_first", &hub->prefix_first);
+    case 8: return get_bool(in, f, "strip_first", &hub->strip_first);
+    case 9:
+        T0_TRY(get_number(in, f, "start", 0, INT32_MAX, &number));
+        hub->start = (uint32_t)number;
+        return T0_OK;
+    case 10: return get_bool(in, f, "drop_unknown", &hub->drop_unknown);
+    default: return T0_OK;
+    }
+}
+
+static t0_status read_hub(reader in, t0_spiece *out) {
+    while (in.at < in.end) {
+        field f;
+        T0_TRY(read_field(&in, &f));
+        T0_TRY(read_hub_field(&in, &f, out));
+    }
+    return T0_OK;
+}
+
+/* *type: SentencePiece's model type. */
+static t0_status read_trainer(reader in, t0_spiece *out, int *type) {
     while (in.at < in.end) {
         field f;
         T0_TRY(read_field(&in, &f));
         switch (f.number) {
         case 3:
             T0_TRY(expect(&in, &f, WIRE_VARINT, "model_type"));
-            out->model_type = f.value > 1000 ? 1000 : (int)f.value;
+            *type = f.value > 1000 ? 1000 : (int)f.value;
             break;
         case 24: T0_TRY(get_bool(&in, &f, "treat_whitespace_as_suffix", &out->whitespace_suffix)); break;
         case 35: T0_TRY(get_bool(&in, &f, "byte_fallback", &out->byte_fallback)); break;
@@ -204,13 +257,13 @@ static t0_status count_pieces(reader in, size_t *out) {
     while (in.at < in.end) {
         field f;
         T0_TRY(read_field(&in, &f));
-        if (f.number <= 5) T0_TRY(expect(&in, &f, WIRE_BYTES, "a field of the model"));
+        if (f.number <= 5 || f.number == 200) T0_TRY(expect(&in, &f, WIRE_BYTES, "a field of the model"));
         if (f.number == 1) ++*out;
     }
     return T0_OK;
 }
 
-static t0_status read_model(reader in, t0_spiece *out) {
+static t0_status read_model(reader in, t0_spiece *out, int *type) {
     size_t i = 0, total = 0;
     while (in.at < in.end) {
         field f;
@@ -222,29 +275,28 @@ static t0_status read_model(reader in, t0_spiece *out) {
             if ((total += out->pieces[i++].size) > PIECES_MAX)
                 return t0_fail(in.err, T0_EFORMAT, "offset %zu: pieces of more than %d bytes in all", f.offset, PIECES_MAX);
             break;
-        case 2: T0_TRY(read_trainer(enter(&in, &f), out)); break;
+        case 2: T0_TRY(read_trainer(enter(&in, &f), out, type)); break;
         case 3: T0_TRY(read_normalizer(enter(&in, &f), &out->normal)); break;
         case 5: T0_TRY(read_normalizer(enter(&in, &f), &out->denormal)); break;
+        case 200: T0_TRY(read_hub(enter(&in, &f), out)); break;
         default: break;
         }
     }
     return T0_OK;
 }
 
-static t0_status check_type(const t0_spiece *spiece, t0_error *err) {
+static t0_status check_type(int type, t0_error *err) {
     static const char *const names[] = {"of no type", "unigram", "BPE", "word", "character"};
-    if (spiece->model_type == 1) return T0_OK;
-    if (spiece->model_type < 0 || spiece->model_type > 4)
-        return t0_fail(err, T0_EFORMAT, "model type %d: only unigram models (type 1) can be read", spiece->model_type);
-    return t0_fail(err, T0_EFORMAT, "a model of type %d (%s): only unigram models (type 1) can be read", spiece->model_type,
-                   names[spiece->model_type]);
+    if (type == T0_MODEL_UNIGRAM || type == T0_MODEL_BPE) return T0_OK;
+    if (type < 0 || type > 4) return t0_fail(err, T0_EFORMAT, "model type %d: only unigram and BPE models (types 1, 2) can be read", type);
+    return t0_fail(err, T0_EFORMAT, "a model of type %d (%s): only unigram and BPE models (types 1, 2) can be read", type, names[type]);
 }
 
 static t0_bytes literal(const char *text) { return (t0_bytes){(const uint8_t *)text, strlen(text)}; }
 
 t0_status t0_spiece_read(t0_spiece *out, t0_bytes file, t0_error *err) {
     static const t0_normal_spec defaults = {.add_dummy_prefix = true, .remove_extra_whitespaces = true, .escape_whitespaces = true};
-    *out = (t0_spiece){.normal = defaults, .denormal = defaults, .model_type = 1, .unk_surface = literal(" \xE2\x81\x87 ")};
+    *out = (t0_spiece){.normal = defaults, .denormal = defaults, .unk_surface = literal(" \xE2\x81\x87 ")};
     if (file.size > T0_SPIECE_MAX_FILE) return t0_fail(err, T0_EFORMAT, "a model of %zu bytes, at most %d", file.size, T0_SPIECE_MAX_FILE);
     const reader whole = {file.data, 0, file.size, err};
     T0_TRY(count_pieces(whole, &out->n_pieces));
@@ -254,13 +306,26 @@ t0_status t0_spiece_read(t0_spiece *out, t0_bytes file, t0_error *err) {
     const size_t size = out->n_pieces * sizeof *out->pieces;
     out->pieces = t0_alloc(size);
     if (!out->pieces) return t0_fail_memory(err, size);
-    T0_TRY(read_model(whole, out));
+    int type = T0_MODEL_UNIGRAM;
+    T0_TRY(read_model(whole, out, &type));
     if (out->eos_piece.size == 0) out->eos_piece = literal("</s>");
     if (out->pad_piece.size == 0) out->pad_piece = literal("<pad>");
-    return check_type(out, err);
+    T0_TRY(check_type(type, err));
+    if (out->kind == 0) out->kind = (t0_model_kind)type;
+    if (out->hub.merges.size && !t0_has_merges(out))
+        return t0_fail(err, T0_EFORMAT, "merges, but a model of the kind %d has none", (int)out->kind);
+    return T0_OK;
 }
 
 void t0_spiece_free(t0_spiece *spiece) {
     t0_free(spiece->pieces);
     *spiece = (t0_spiece){0};
+}
+
+bool t0_crosses_words(const t0_piece *piece) {
+    for (size_t i = 1; i < piece->size; i++) {
+        const bool mark = t0_is_space_mark(piece->text + i, piece->size - i);
+        if (mark && !(i >= T0_SPACE_MARK_SIZE && t0_is_space_mark(piece->text + i - T0_SPACE_MARK_SIZE, T0_SPACE_MARK_SIZE))) return true;
+    }
+    return false;
 }

@@ -40,7 +40,7 @@ static t0_status find_special(t0_tokenizer *tok, t0_error *err) {
         if (tok->unk_id >= 0) return t0_fail(err, T0_EFORMAT, "pieces %d and %zu are both unknown", tok->unk_id, id);
         tok->unk_id = (int32_t)id;
     }
-    if (tok->unk_id < 0) return t0_fail(err, T0_EFORMAT, "no piece has the type unknown");
+    if (tok->unk_id < 0 && !t0_has_merges(&tok->spiece)) return t0_fail(err, T0_EFORMAT, "no piece has the type unknown");
     for (int i = 0; i < 256 && tok->spiece.byte_fallback; i++)
         if (tok->byte_ids[i] < 0) return t0_fail(err, T0_EFORMAT, "byte_fallback is on, but the piece <0x%02X> is missing", (unsigned)i);
     return T0_OK;
@@ -102,12 +102,36 @@ static t0_status add_tokens(t0_tokenizer *tok, const t0_added_token *added, size
     return t0_added_new(&tok->added, added, n, &tok->rules, err);
 }
 
+/* What segments a text, by the model's kind. */
+static t0_status build_model(t0_tokenizer *tok, t0_error *err) {
+    const t0_model_kind kind = tok->spiece.kind;
+    if (kind == T0_MODEL_BYTES) {
+        if (!tok->spiece.byte_fallback) return t0_fail(err, T0_EFORMAT, "a model of bytes, but byte_fallback is off");
+        return T0_OK;
+    }
+    T0_TRY(t0_unigram_new(&tok->model, &tok->spiece, (uint32_t)tok->unk_id, err));
+    if (kind == T0_MODEL_UNIGRAM) return T0_OK;
+    if (kind == T0_MODEL_BPE) return t0_bpe_of_scores(&tok->bpe, &tok->spiece, err);
+    T0_TRY(t0_bpe_of_merges(&tok->bpe, &tok->spiece, err));
+    t0_normal_spec bare = tok->spiece.normal;
+    bare.add_dummy_prefix = false;
+    return t0_normalizer_new(&tok->bare, &bare, tok->spiece.whitespace_suffix, &tok->user, err);
+}
+
+static t0_status find_start(t0_tokenizer *tok, t0_error *err) {
+    const uint32_t start = tok->spiece.hub.start;
+    tok->start_id = (int32_t)start - 1;
+    if (start <= tok->spiece.n_pieces) return T0_OK;
+    return t0_fail(err, T0_EFORMAT, "the id %d goes before a text, but there are %zu pieces", tok->start_id, tok->spiece.n_pieces);
+}
+
 static t0_status build(t0_tokenizer *tok, t0_bytes file, t0_error *err) {
     T0_TRY(t0_spiece_read(&tok->spiece, file, err));
     T0_TRY(find_special(tok, err));
+    T0_TRY(find_start(tok, err));
     T0_TRY(index_reserved(tok, err));
     T0_TRY(index_user(tok, err));
-    T0_TRY(t0_unigram_new(&tok->model, &tok->spiece, (uint32_t)tok->unk_id, err));
+    T0_TRY(build_model(tok, err));
     T0_TRY(t0_normalizer_new(&tok->normalizer, &tok->spiece.normal, tok->spiece.whitespace_suffix, &tok->user, err));
     static const t0_trie no_user = {0};
     T0_TRY(t0_normalizer_new(&tok->denormalizer, &tok->spiece.denormal, false, &no_user, err));
@@ -135,7 +159,9 @@ void t0_tokenizer_free(t0_tokenizer *tok) {
     t0_normalizer_free(&tok->rules);
     t0_normalizer_free(&tok->spaces);
     t0_added_free(&tok->added);
+    t0_normalizer_free(&tok->bare);
     t0_unigram_free(&tok->model);
+    t0_bpe_free(&tok->bpe);
     t0_trie_free(&tok->user);
     t0_free(tok->reserved);
     t0_spiece_free(&tok->spiece);
@@ -184,6 +210,17 @@ int32_t t0_tokenizer_id(const t0_tokenizer *tok, t0_bytes piece) {
     return -1;
 }
 
+int32_t t0_tokenizer_sentinel_id(const t0_tokenizer *tok, size_t k) {
+    assert(k < tok->n_extra);
+    return (int32_t)(tok->spiece.n_pieces + (tok->spiece.kind == T0_MODEL_BYTES ? k : tok->n_extra - 1 - k));
+}
+
+size_t t0_tokenizer_sentinel_of(const t0_tokenizer *tok, int32_t id) {
+    const size_t place = (size_t)id - tok->spiece.n_pieces;
+    assert(id >= 0 && place < tok->n_extra);
+    return tok->spiece.kind == T0_MODEL_BYTES ? place : tok->n_extra - 1 - place;
+}
+
 size_t t0_tokenizer_sentinel(const t0_tokenizer *tok, t0_bytes text, int32_t *id) {
     static const char head[] = "<extra_id_";
     const size_t first = sizeof head - 1;
@@ -193,6 +230,6 @@ size_t t0_tokenizer_sentinel(const t0_tokenizer *tok, t0_bytes text, int32_t *id
         k = k * 10 + (size_t)(text.data[at] - '0');
     const bool leading_zero = text.data[first] == '0' && at > first + 1;
     if (at == first || at == text.size || text.data[at] != '>' || leading_zero || k >= tok->n_extra) return 0;
-    *id = (int32_t)(tok->spiece.n_pieces + tok->n_extra - 1 - k);
+    *id = t0_tokenizer_sentinel_id(tok, k);
     return at + 1;
 }

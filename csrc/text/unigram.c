@@ -31,21 +31,13 @@ static void set_scores(t0_unigram *out, const t0_spiece *spiece) {
         out->scores[i] = piece->type == T0_PIECE_USER ? (float)(piece->size * 0.1 - 0.1) : piece->score;
         if (in_trie(piece)) out->largest = fmaxf(out->largest, fabsf(out->scores[i]));
     }
-    out->scores[out->unk_id] = out->unk_score;
+    if (out->unk_id < spiece->n_pieces) out->scores[out->unk_id] = out->unk_score;
 }
 
 static bool has_inner_mark(const t0_piece *piece) {
     for (size_t i = 1; i < piece->size; i++)
         if (t0_is_space_mark(piece->text + i, piece->size - i)) return true;
     return false;
-}
-
-static bool cut_is_safe(const t0_piece *piece) {
-    for (size_t i = 1; i < piece->size; i++) {
-        const bool mark = t0_is_space_mark(piece->text + i, piece->size - i);
-        if (mark && !(i >= 3 && t0_is_space_mark(piece->text + i - 3, 3))) return false;
-    }
-    return true;
 }
 
 /* Keys of all pieces that are not reserved, sorted; *n of them. */
@@ -68,7 +60,7 @@ static t0_status build_trie(t0_unigram *out, const t0_spiece *spiece, t0_trie_ke
         if (!in_trie(piece)) continue;
         keys[kept++] = keys[i];
         if (piece->size > out->longest) out->longest = piece->size;
-        out->words_apart &= cut_is_safe(piece);
+        out->words_apart &= !t0_crosses_words(piece);
         out->marks_lead &= !has_inner_mark(piece);
     }
     return t0_trie_build(&out->trie, keys, kept, err);

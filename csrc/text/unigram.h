@@ -9,7 +9,7 @@ typedef struct t0_unigram {
     t0_trie trie;     /* of the pieces that text can become: normal and user-defined ones */
     float *scores;    /* [n_pieces] what Viterbi adds, owned; unk_score at unk_id */
     float unk_score, largest; /* largest: the greatest magnitude of any score */
-    uint32_t unk_id;
+    uint32_t unk_id;  /* UINT32_MAX: of a model that never searches */
     size_t longest;   /* bytes of the longest piece, or 4, a character, if that is more */
     bool words_apart; /* no piece holds a U+2581 behind another character: segments may be cut before the mark */
     bool marks_lead;  /* no piece holds a U+2581 anywhere but at its beginning: each word may be cut off */

@@ -115,14 +115,13 @@ const t0_word *t0_word_learn(const t0_words *words, const t0_unigram *model, con
     uint8_t text[WHOLE];
     two_best best[WHOLE + 1];
     const size_t size = T0_SPACE_MARK_SIZE + key->size;
-    size_t way = 0;
     assert(key->size >= 1 && key->size <= T0_WORD_MAX && model->trie.n_nodes % 256 == 0);
-    while (way + 1 < T0_WORD_WAYS && set[way].size) way++;
     memcpy(text, T0_SPACE_MARK, T0_SPACE_MARK_SIZE);
     memcpy(text + T0_SPACE_MARK_SIZE, key->text, key->size);
     search_two(model, text, size, best);
-    set[way] = (t0_word){.size = (uint8_t)key->size};
-    memcpy(set[way].text, key->text, sizeof set[way].text);
-    fill_in(words, model, best, size, &set[way]);
-    return &set[way];
+    t0_word *slot = t0_word_slot(set);
+    *slot = (t0_word){.size = (uint8_t)key->size};
+    memcpy(slot->text, key->text, sizeof slot->text);
+    fill_in(words, model, best, size, slot);
+    return slot;
 }

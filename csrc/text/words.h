@@ -74,6 +74,13 @@ static inline t0_word *t0_word_find(t0_word *set, const t0_word_key *key) {
     return NULL;
 }
 
+/* Where a word that is not there goes: the first empty slot of the set, or the last. */
+static inline t0_word *t0_word_slot(t0_word *set) {
+    size_t way = 0;
+    while (way + 1 < T0_WORD_WAYS && set[way].size) way++;
+    return &set[way];
+}
+
 /* Segments U+2581 + key and remembers it in the first empty slot of the set, or in the last. */
 const t0_word *t0_word_learn(const t0_words *words, const t0_unigram *model, const t0_word_key *key, t0_word *set);
 

@@ -24,9 +24,10 @@ from t0native.checkpoints.gguffile import MAGIC, read_gguf
 from t0native.checkpoints.shapes import from_shapes
 from t0native.checkpoints.tensorfiles import Problems
 from t0native.text.addedtokens import AddedToken
+from t0native.text.spiecefile import Rules, model_bytes
 from t0native.text.tokenizer import Tokenizer, tokenizer_of_parts
 from t0native.text.tokenizerfiles import USUAL_EXTRA_IDS, TokenizerParts
-from t0native.text.tokenizerjson import OtherTokenizer, spiece_bytes
+from t0native.text.tokenizerbpe import OtherTokenizer
 
 __all__ = ["find_gguf", "open_gguf", "tokenizer_of"]
 
@@ -48,7 +49,7 @@ _NAMES = {  # of a block: the hub's, where {1} is the layer of its feed-forward
 _WHOLE = {"token_embd.weight": "shared.weight", "output.weight": "lm_head.weight"}
 _BLOCK = re.compile(r"(enc|dec)\.blk\.(\d{1,4})\.(\w+)\.weight")
 _PAD = re.compile(r"\[PAD\d+\]")
-_KINDS = {"t5": 1}  # tokenizer.ggml.model: SentencePiece's model_type
+_KINDS = {"t5": "unigram"}  # tokenizer.ggml.model: Tokenizer.kind
 _NORMAL, _UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = range(1, 7)  # token_type, numbered as SentencePiece's types
 _BEHIND = -1000.0  # scores of what is no piece are this or less
 
@@ -156,7 +157,9 @@ def _parts(path, keys, make):
     charsmap = np.asarray(charsmap).tobytes() if isinstance(charsmap, np.ndarray) and charsmap.dtype.itemsize == 1 else b""
     end = keys.get("tokenizer.ggml.eos_token_id")
     name = texts[end] if type(end) is int and 0 <= end < n else None
-    spiece = spiece_bytes(f"{path}: tokenizer.ggml.tokens", texts[:n], scores, types[:n].tolist(), spaces, charsmap, name, _KINDS[kind])
+    own = types[:n].tolist()
+    rules = Rules(**spaces, charsmap=charsmap, byte_fallback=_BYTE in own, end=name)
+    spiece = model_bytes(_KINDS[kind], texts[:n], scores, own, rules, f"{path}: tokenizer.ggml.tokens")
     try:
         plain = make(spiece, extra)
     except FormatError as error:

@@ -141,7 +141,7 @@ def model_options(parser):
     )
     parser.add_argument("--revision", help="of a model on the hub")
     parser.add_argument("--dtype", default="float32", metavar="TYPE", help="of weights and products: float32 (default), bfloat16 or int8")
-    parser.add_argument("--tokenizer", metavar="FILE", help="spiece.model or tokenizer.json, in the place of the model's own")
+    parser.add_argument("--tokenizer", metavar="FILE", help="a tokenizer's file or folder, or bytes, in the place of the model's own")
     parser.add_argument("--threads", type=int, metavar="N", help="threads that compute (default: the processors)")
     end_token_option(parser)
 

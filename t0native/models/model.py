@@ -132,8 +132,8 @@ class Model(Hinting, Reranks):
         dtype: of the weights and their products: "float32"; "bfloat16" (half the memory, and faster where the processor
         multiplies it); "int8" (a quarter, fastest; one scale a row, sums exact). Files of any float type serve each; a packed
         file is mapped, and serves "int8" alone.  config: a Config, or a mapping of keys that replace the files' own.
-        tokenizer: None for the one of the model's folder (spiece.model or tokenizer.json, with the tokens that files beside it
-        add); the path of such a file, or of a folder, or a Tokenizer, in its place; False for none: the model then takes and gives ids.
+        tokenizer: None for the one of the model's folder (docs/reference/tokenizers.md), with the tokens that files beside it add;
+        the path of such a file, or of a folder, a Tokenizer, or "bytes" (ByT5's), in its place; False for none: ids in, ids out.
         revision: of a model of the hub.  kernels: a name of t0.kernels.available().  threads: for this model's calls, else
         t0.get_num_threads().  allow_nonfinite: take weights that are not finite.  verify: go through a packed file and check
         it again; other files are always checked.  add_eos_to_inputs: whether the model reads texts with the end token behind

@@ -16,6 +16,7 @@ from t0native.text.tokenizerjson import OtherTokenizer
 __all__ = ["describe_tokenizer", "load_tokenizer", "mismatch"]
 _log = logging.getLogger("t0native")
 
+BYTES = "bytes"  # the name of a tokenizer without a file
 UNUSED_ROWS = 128  # vocabularies are rounded up to a multiple of this, so fewer rows are unused
 
 
@@ -23,7 +24,8 @@ def load_tokenizer(folder, config, given=None):
     """The Tokenizer of a model, or None for a model that takes and gives ids.
 
     given: None for the one of the model's folder, where a warning says that none can be read; a Tokenizer; the path of a file (which
-    is read alone) or of a folder; False for none. FormatError where it is broken or does not fit, ConfigError for anything else."""
+    is read alone) or of a folder; "bytes" for ByT5's; False for none. FormatError where it is broken or does not fit, ConfigError for
+    anything else."""
     if given is False or isinstance(given, Tokenizer):
         return given or None
     if given is None:
@@ -32,8 +34,10 @@ def load_tokenizer(folder, config, given=None):
         except (FileNotFoundError, OtherTokenizer) as error:
             _log.warning("%s; this model takes and gives ids, not texts", error)
             return None
+    if given == BYTES:
+        return _checked(given, Tokenizer.of_bytes(), config)
     if not isinstance(given, str | os.PathLike):
-        raise ConfigError(f"tokenizer {shown(given)}: must be a Tokenizer, the path of a file or folder, or False for none")
+        raise ConfigError(f"tokenizer {shown(given)}: must be a Tokenizer, the path of a file or folder, 'bytes', or False for none")
     place = Path(given)
     if not place.exists():
         raise FileNotFoundError(f"tokenizer {place}: no such file or folder")
@@ -86,4 +90,4 @@ def describe_tokenizer(folder, config):
     except FormatError as error:
         return "broken", f"no: {error}"
     added = f", {len(tokenizer.added_tokens)} added tokens" if tokenizer.added_tokens else ""
-    return f"{tokenizer_in(folder) or folder.name}{added}", "yes"
+    return f"{tokenizer_in(folder) or folder.name}, {tokenizer.kind}{added}", "yes"

@@ -7,7 +7,8 @@
     noise = clip(round(density n), 1, n - 1);  spans = clip(round(noise / mean), 1, min(noise, n - noise, sentinels))
 
 Both the noise and the kept tokens are cut into `spans` parts of at least one token, every such cutting equally likely, as T5 does
-(Raffel et al. 2020, 3.1.4 and 3.3.4); <k> is sentinel k of the tokenizer. Text is not joined across rows, for batches are
+(Raffel et al. 2020, 3.1.4 and 3.3.4); <k> is sentinel k of the tokenizer, or of bytes, as ByT5 was pre-trained, the id 258 - k, the last
+byte values from above, which no text in UTF-8 has (Xue et al. 2022, 3). Text is not joined across rows, for batches are
 not padded. Example k of a run depends on (seed, k) alone, by the counter-based generator."""
 
 from __future__ import annotations
@@ -124,9 +125,9 @@ class SpanCorruption(Objective):
         return super()._facts() | {"density": self.density, "mean": self.mean}
 
     def _split(self, ids, tokenizer, seed, key):
-        n, last = len(ids), tokenizer.n_pieces + tokenizer.extra_ids - 1
+        n, (last, marks) = len(ids), _marks(tokenizer)
         noise = min(max(round(n * self.density), 1), n - 1)
-        spans = max(1, min(round(noise / self.mean), noise, n - noise, tokenizer.extra_ids))
+        spans = max(1, min(round(noise / self.mean), noise, n - noise, marks))
         bits = _draw(seed, key, 1, n)
         kept, gone = _cut(n - noise, spans, bits[noise:]), _cut(noise, spans, bits[:noise])
         source, target, at = [], [], 0
@@ -166,6 +167,16 @@ class LM(Objective):
 
     def _split(self, ids, tokenizer, seed, key):
         return np.array([tokenizer.eos_id], np.int32), ids
+
+
+_BYTE_MARKS = 125  # as many as ByT5 has sentinels
+
+
+def _marks(tokenizer):
+    """(the id that stands for the first span, how many there are): each next one is one less."""
+    if tokenizer.kind == "bytes":
+        return tokenizer.n_pieces - 1, _BYTE_MARKS
+    return tokenizer.n_pieces + tokenizer.extra_ids - 1, tokenizer.extra_ids
 
 
 OBJECTIVES = {kind.name: kind for kind in (SpanCorruption, PrefixLM, LM)}

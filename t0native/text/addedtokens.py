@@ -18,7 +18,7 @@ from typing import NamedTuple
 from t0native.base.errors import FormatError
 from t0native.base.showing import named, shown
 
-__all__ = ["AddedToken", "check_tokens", "merged", "token_of"]
+__all__ = ["SENTINEL_NAME", "AddedToken", "check_tokens", "merged", "stated", "token_of"]
 
 _FLAGS = ("special", "normalized", "lstrip", "rstrip", "single_word")  # bits 0 to 4 of the core's; 5: sentinel, 6: control
 _SENTINEL, _CONTROL = 32, 64
@@ -163,6 +163,12 @@ def _declared(folder, config, added, of_json, settings):
             if (known := found.setdefault(token.text, token)).id != token.id:
                 raise FormatError(f"{other}: {shown(token.text)} has the id {token.id}, but {known.id} in {where}")
     return found
+
+
+def stated(folder, config, special_map, added, of_json=()):
+    """({role: text} of special tokens, tuple of the AddedTokens that have an id) by a folder's small files and tokenizer.json."""
+    settings = _settings(folder, config, special_map)
+    return settings.names, tuple(_declared(folder, config, added, of_json, settings).values())
 
 
 def merged(folder, vocabulary, config, special_map, added, of_json, left_out=frozenset()):

@@ -199,7 +199,8 @@ KEEP_END = "keep the end token"  # a way to cut, of callers that stand for anoth
 class Sequences:
     """Items (texts, or ids) as token ids; identical items share one entry.
 
-    items[i] is entry number[i]; entries are int32 arrays. add_eos appends the end token to texts (never to ids).
+    items[i] is entry number[i]; entries are int32 arrays. add_eos appends the end token to texts (never to ids), and puts
+    the tokenizer's start_id before them where it has one.
     Longer than `most`: DataError, or with `truncate` cut there, after the end token was appended, as T0 does; inputs with
     truncate="start" at their beginning; with KEEP_END before the end token, as transformers' tokenizers do.
     sentinels: <extra_id_k> in a text is that sentinel.
@@ -241,6 +242,8 @@ class Sequences:
         ids, offsets = ragged.ids, ragged.offsets
         if add_eos:
             ids, offsets = np.insert(ids, offsets[1:], model.config.eos_token_id), offsets + np.arange(len(offsets))
+            if (start := model.tokenizer.start_id) is not None:
+                ids, offsets = np.insert(ids, offsets[:-1], start), offsets + np.arange(len(offsets))
         ends = offsets.tolist()
         for k, (place, _, _) in enumerate(texts):
             self.entries[place] = ids[ends[k] : ends[k + 1]]

@@ -1,6 +1,14 @@
-"""Text to ids and back, with SentencePiece's own ids (unigram models, such as T5's spiece.model).
+"""Text to ids and back, with the ids of the library that a model was made with.
 
-The work is done in C (csrc/text); what lies here is pickling and `explain`. Files are read in tokenizerfiles.py and tokenizerjson.py.
+    kind              read from                                              ids equal
+    unigram           SentencePiece's file (T5's spiece.model)               SentencePiece's
+    BPE               the same (Pile-T5's, Llama's, Gemma's)                 SentencePiece's
+    merges            tokenizer.json of such a tokenizer                     the tokenizers package's
+    byte-level BPE    vocab.json and merges.txt (CodeT5's); tokenizer.json   the tokenizers package's
+    bytes             nothing: ByT5's class in tokenizer_config.json         byte + 3
+
+The work is done in C (csrc/text); what lies here is pickling and `explain`. Files are read in tokenizerfiles.py, tokenizerjson.py and
+tokenizerbpe.py.
 
 T5's ids: the pieces of the file, then 100 sentinels, <extra_id_0> last: sentinel k = n_pieces + extra_ids - 1 - k. A
 model's config decides how many: Model.from_pretrained takes the 100 where vocab_size has room for them behind the pieces,
@@ -31,7 +39,17 @@ from t0native.base.errors import FormatError
 from t0native.base.foreign import Hinting, hint_keywords
 from t0native.base.jsontext import json_text
 from t0native.text.addedtokens import AddedToken
-from t0native.text.tokenizerfiles import CONFIG_FILE, SPIECE_FILES, USUAL_EXTRA_IDS, read_file, read_folder
+from t0native.text.spiecefile import Rules, byte_model, model_bytes
+from t0native.text.tokenizerfiles import (
+    BYTES_EXTRA_IDS,
+    CONFIG_FILE,
+    JSON_FILE,
+    SPIECE_FILES,
+    USUAL_EXTRA_IDS,
+    VOCAB_FILES,
+    read_file,
+    read_folder,
+)
 
 if TYPE_CHECKING:  # of annotations alone
     from collections.abc import Iterable, Iterator, Sequence
@@ -134,11 +152,13 @@ class Explanation:
 
 
 class Tokenizer(_core.Tokenizer, Hinting):
-    """A SentencePiece unigram tokenizer. Never changes; threads may share it; it can be pickled.
+    """A tokenizer. Never changes; threads may share it; it can be pickled.
 
-    Attributes: vocab_size (pieces, sentinels, added tokens), n_pieces, extra_ids, pad_id, eos_id (None where the model has none),
-    unk_id, model_bytes (the SentencePiece model), added_tokens, files (those read beside the model), fingerprint (SHA-256).
-    Methods: Kudo 2018, section 3.2 (unigram model); Kudo & Richardson 2018 (SentencePiece).
+    Attributes: kind ("unigram", "BPE", "merges", "byte-level BPE" or "bytes"), vocab_size (pieces, sentinels, added tokens), n_pieces,
+    extra_ids, pad_id, eos_id, unk_id (None where the model has none), start_id (what add_eos puts before a text, or None), model_bytes (a
+    SentencePiece model; of the last three kinds in its form), added_tokens, files (those read beside the model), fingerprint (SHA-256).
+    Methods: Kudo 2018, section 3.2 (unigram model); Sennrich et al. 2016, section 3.2 (BPE); Kudo & Richardson 2018 (SentencePiece);
+    Radford et al. 2019, section 2.2 (byte-level BPE); Xue et al. 2022, section 3 (bytes).
 
     >>> tok = t0.mini.tokenizer()
     >>> tok.vocab_size == tok.n_pieces + tok.extra_ids, tok.pad_id, tok.eos_id, tok.unk_id
@@ -195,6 +215,43 @@ class Tokenizer(_core.Tokenizer, Hinting):
         """
         return cls(bytes(data), extra_ids)
 
+    @classmethod
+    def of_bytes(cls, extra_ids: int = BYTES_EXTRA_IDS) -> Self:
+        """ByT5's tokenizer, which needs no file: <pad> 0, </s> 1, <unk> 2, byte + 3, and sentinel k at 259 + k (Xue et al. 2022).
+
+        >>> Tokenizer.of_bytes().encode("a cat", add_eos=True)
+        [100, 35, 102, 100, 119, 1]
+        """
+        return cls(byte_model(), extra_ids)
+
+    @classmethod
+    def from_pieces(
+        cls,
+        pieces: Sequence[str],
+        scores: ArrayLike,
+        types: Sequence[int],
+        kind: Literal["unigram", "BPE"] = "unigram",
+        extra_ids: int = 100,
+        *,
+        charsmap: bytes = b"",
+        add_dummy_prefix: bool = True,
+        remove_extra_whitespaces: bool = True,
+        end: str | None = None,
+    ) -> Self:
+        """A SentencePiece tokenizer of pieces in memory, such as another file's: piece i has the id i.
+
+        pieces: N texts.  scores: float [N].  types: of each, 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
+        extra_ids: sentinels behind them.  charsmap: rules of the normaliser, as SentencePiece compiles them.  end: name of the end token;
+        None: </s>.  The other two are SentencePiece's switches.  FormatError where the pieces make no model.
+
+        >>> tok = Tokenizer.from_pieces(["<pad>", "</s>", "<unk>", "▁a", "▁cat"], [0, 0, 0, -1, -2], [3, 3, 2, 1, 1], extra_ids=0)
+        >>> tok.pieces("a cat")
+        ['▁a', '▁cat']
+        """
+        fallback = 6 in types
+        rules = Rules(add_dummy_prefix, remove_extra_whitespaces, charsmap=charsmap, byte_fallback=fallback, end=end)
+        return cls(model_bytes(kind, pieces, np.asarray(scores, np.float64), types, rules), extra_ids)
+
     @property
     def added_tokens(self) -> tuple[AddedToken, ...]:
         """The tokens beside pieces and sentinels, a tuple of AddedToken by id.
@@ -233,13 +290,25 @@ class Tokenizer(_core.Tokenizer, Hinting):
         ['spiece.model', 'tokenizer_config.json']
         """
         files = self.files
+        if self.kind == "bytes" or {JSON_FILE, VOCAB_FILES[0]} & {*files} and self.kind in ("merges", "byte-level BPE"):
+            files.setdefault(CONFIG_FILE, _config_file(self._usual_config()))
+            return list(files.items())
         config = json.loads(files[CONFIG_FILE].decode("utf-8-sig")) if CONFIG_FILE in files else self._usual_config()
         if CONFIG_FILE not in files or config.get("extra_ids", USUAL_EXTRA_IDS) != self.extra_ids:
-            files[CONFIG_FILE] = (json_text(config | {"extra_ids": self.extra_ids}, "keep", indent=2, ensure_ascii=False) + "\n").encode()
-        return [(SPIECE_FILES[0], self.model_bytes), *files.items()]
+            files[CONFIG_FILE] = _config_file(config | {"extra_ids": self.extra_ids})
+        return [(SPIECE_FILES[self._is_llamas(config)], self.model_bytes), *files.items()]
+
+    def _is_llamas(self, config):
+        """Whether transformers looks for this SentencePiece model under the name tokenizer.model, as LlamaTokenizer does."""
+        return self.kind == "BPE" and not str(config.get("tokenizer_class", "")).startswith("T5")
 
     def _usual_config(self):
-        config = {"tokenizer_class": "T5Tokenizer", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+        config = {
+            "tokenizer_class": _CLASSES.get(self.kind, "T5Tokenizer"),
+            "eos_token": "</s>",
+            "unk_token": "<unk>",
+            "pad_token": "<pad>",
+        }
         config |= {"extra_ids": self.extra_ids, "legacy": True}
         if self.added_tokens and not self.files:
             config["added_tokens_decoder"] = {str(token.id): token.to_dict() for token in self.added_tokens}
@@ -249,9 +318,11 @@ class Tokenizer(_core.Tokenizer, Hinting):
     def encode(
         self, text: str | bytes, add_eos: bool = False, errors: Literal["strict", "replace"] = "strict", sentinels: bool = False
     ) -> list[int]:
-        """The ids of a text, as a list: those of the likeliest pieces (Kudo 2018, section 3.2).
+        """The ids of a text, as a list: of a unigram model those of the likeliest pieces (Kudo 2018, section 3.2), else those that its
+        pairs make (Sennrich et al. 2016, section 3.2), or its bytes'.
 
-        text: str, or bytes of UTF-8.  add_eos: the end token's id behind them.  errors, sentinels and what is raised: as `encode_batch`'s.
+        text: str, or bytes of UTF-8.  add_eos: the end token's id behind them, and start_id before them.  errors, sentinels and what is
+        raised: as `encode_batch`'s.
 
         >>> tok = t0.mini.tokenizer()
         >>> [tok.id_to_piece(id) for id in tok.encode("a cat", add_eos=True)]
@@ -294,6 +365,14 @@ class Tokenizer(_core.Tokenizer, Hinting):
         (Ragged(2 sequences, 8 ids), [6, 2])
         """
         return Ragged(*self.encode_arrays(texts, add_eos, max_length, threads, errors, sentinels))
+
+    def ended(self, ids: ArrayLike) -> NDArray[np.int32]:
+        """int32 ids of a text, as add_eos makes them: start_id, where there is one, the ids, and eos_id.
+
+        >>> t0.mini.tokenizer().ended([7, 8]).tolist()
+        [7, 8, 1]
+        """
+        return np.array([*([] if self.start_id is None else [self.start_id]), *ids, self.eos_id], np.int32)
 
     def pieces(self, text: str) -> list[str]:
         """The pieces of a text, as SentencePiece writes them.
@@ -347,6 +426,13 @@ class Tokenizer(_core.Tokenizer, Hinting):
 def tokenizer_of_parts(place, parts):
     """The Tokenizer of TokenizerParts that were read at `place`, a path for messages."""
     return Tokenizer._of(place, parts)
+
+
+_CLASSES = {"BPE": "LlamaTokenizer", "byte-level BPE": "RobertaTokenizer", "bytes": "ByT5Tokenizer", "merges": "PreTrainedTokenizerFast"}
+
+
+def _config_file(config):
+    return (json_text(config, "keep", indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _again(kind, model_bytes, extra_ids, added, files):

@@ -2,7 +2,8 @@
 
     spiece.model, tokenizer.model, ...      a SentencePiece model: pieces and their ids; the first that is there is read
     tokenizer.json                          the same as transformers 5 keeps it, read where none of them is there; its added tokens always
-    tokenizer_config.json                   extra_ids, added tokens, names of special tokens
+    vocab.json, merges.txt                  byte-level BPE, where none of the above is there
+    tokenizer_config.json                   extra_ids, added tokens, names of special tokens; ByT5Tokenizer, which needs no other file
     added_tokens.json, special_tokens_map.json   added tokens as transformers 4 kept them
 
 This list is the only one: saving, converting and fetching from the hub keep these files.
@@ -19,20 +20,22 @@ from t0native.base.arguments import whole
 from t0native.base.errors import FormatError
 from t0native.base.jsontext import parse_json
 from t0native.base.placeholders import stand_in
-from t0native.text.addedtokens import AddedToken, merged
-from t0native.text.tokenizerjson import OtherTokenizer, looks_like_json, read_tokenizer_json
+from t0native.text.addedtokens import SENTINEL_NAME, AddedToken, merged, stated
+from t0native.text.spiecefile import byte_model
+from t0native.text.tokenizerbpe import OtherTokenizer, Roles, read_vocabulary
+from t0native.text.tokenizerjson import LARGEST, looks_like_json, read_tokenizer_json
 
-__all__ = ["SPIECE_FILES", "TOKENIZER_FILES", "TokenizerParts", "read_file", "read_folder", "tokenizer_in"]
+__all__ = ["BYTES_EXTRA_IDS", "SPIECE_FILES", "TOKENIZER_FILES", "TokenizerParts", "read_file", "read_folder", "tokenizer_in"]
 
 SPIECE_FILES = ("spiece.model", "tokenizer.model", "sentencepiece.model", "sentencepiece.bpe.model", "spm.model")
 JSON_FILE, CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
+VOCAB_FILES = ("vocab.json", "merges.txt")
+BYTES_CLASS, BYTES_EXTRA_IDS = "ByT5Tokenizer", 125  # of ByT5; its sentinels
 _SMALL = (CONFIG_FILE, "special_tokens_map.json", "added_tokens.json")
-TOKENIZER_FILES = (*SPIECE_FILES, JSON_FILE, *_SMALL)
+TOKENIZER_FILES = (*SPIECE_FILES, JSON_FILE, *VOCAB_FILES, *_SMALL)
 USUAL_EXTRA_IDS, MOST_SENTINELS = 100, 1 << 20  # T5's sentinels; those of any tokenizer
 MAX_FILE = 256 << 20
 _FOREIGN = {  # files of tokenizers that are not read here
-    "vocab.json": "byte-pair encoding",
-    "merges.txt": "byte-pair encoding",
     "vocab.txt": "WordPiece",
     "tekken.json": "tekken",
     "tokenizer.tiktoken": "tiktoken",
@@ -55,7 +58,20 @@ def tokenizer_in(folder):
     >>> tokenizer_in(Path("nowhere")) is None
     True
     """
-    return next((name for name in (*SPIECE_FILES, JSON_FILE) if (Path(folder) / name).is_file()), None)
+    folder = Path(folder)
+    name = next((name for name in (*SPIECE_FILES, JSON_FILE) if (folder / name).is_file()), None)
+    if name is None and all((folder / name).is_file() for name in VOCAB_FILES):
+        return VOCAB_FILES[0]
+    return CONFIG_FILE if name is None and _is_of_bytes(folder) else name
+
+
+def _is_of_bytes(folder):
+    """Whether tokenizer_config.json names ByT5's tokenizer, which has no file of pieces."""
+    path = folder / CONFIG_FILE
+    try:
+        return path.is_file() and _mapping(path, _read(path)).get("tokenizer_class") == BYTES_CLASS
+    except FormatError:  # whoever reads the folder's tokenizer says so
+        return False
 
 
 def _read(path):
@@ -94,8 +110,14 @@ def read_file(path, extra_ids=None, make=_core.Tokenizer):
     if path.is_dir():
         raise IsADirectoryError(f"{path}: a folder; Tokenizer.from_folder reads what lies in one")
     data = _read(path)
+    if path.name in VOCAB_FILES and (other := next((name for name in VOCAB_FILES if not (path.parent / name).is_file()), None)):
+        raise FormatError(f"{path}: half of a byte-level BPE tokenizer, and {other} is not beside it")
+    if path.name in VOCAB_FILES:
+        return _of_vocabulary(path.parent, Roles(), make)
     if not looks_like_json(data):
         return TokenizerParts(_plain(path, data, USUAL_EXTRA_IDS if extra_ids is None else extra_ids, make), [], {}, [])
+    if path.name == CONFIG_FILE and _is_of_bytes(path.parent):
+        return TokenizerParts(make(byte_model(), BYTES_EXTRA_IDS if extra_ids is None else extra_ids), [], {}, [])
     if path.name in _SMALL:
         raise FormatError(
             f"{path}: only settings of a tokenizer; its pieces are in spiece.model or tokenizer.json: give that, or the folder"
@@ -120,11 +142,13 @@ def read_folder(folder, rows=None, make=_core.Tokenizer):
         raise FileNotFoundError(f"{folder}: {_nothing(folder)}")
     small = {file: _read(folder / file) for file in _SMALL if (folder / file).is_file()}
     settings = [_mapping(folder / file, small.get(file, b"{}")) for file in _SMALL]
+    if name in (CONFIG_FILE, VOCAB_FILES[0]):
+        return _without_model(folder, name, settings, small, rows, make)
     of_json, files, notes = None, dict(small), []
     if (folder / JSON_FILE).is_file():
         files[JSON_FILE] = _read(folder / JSON_FILE)
         try:
-            of_json = read_tokenizer_json(folder / JSON_FILE, files[JSON_FILE])
+            of_json = read_tokenizer_json(folder / JSON_FILE, files[JSON_FILE], _roles(folder, settings))
         except OtherTokenizer as error:
             if name == JSON_FILE:
                 raise
@@ -142,12 +166,52 @@ def read_folder(folder, rows=None, make=_core.Tokenizer):
         if extra != plain.extra_ids:
             plain = _plain(folder / name, model, extra, make)
         notes += _disagreement(folder, name, plain, of_json)
-    if plain.extra_ids and rows is not None and plain.vocab_size > rows and not _behind(plain, of_json):
-        notes.append(f"{folder / name}: its {plain.extra_ids} sentinels have no rows in the embedding, of {rows}: they are left out")
-        plain = _plain(folder / name, plain.model_bytes, 0, make)
+    plain, lost = _within(folder / name, plain, rows, of_json.added if of_json else [], make)
     left_out = {f"<extra_id_{k}>" for k in range(of_json.extra_ids)} if of_json and not plain.extra_ids else set()
     added = merged(folder, plain, *settings, of_json.added if of_json else [], left_out)
-    return TokenizerParts(plain, added, files, notes)
+    return TokenizerParts(plain, added, files, notes + lost)
+
+
+def _within(path, plain, rows, others, make):
+    """(the tokenizer, without its sentinels where the embedding has no rows for them, [what is told of it]). others: AddedTokens of
+    tokenizer.json."""
+    end = plain.n_pieces + plain.extra_ids
+    if not plain.extra_ids or rows is None or end <= rows or any(token.id >= end for token in others):
+        return plain, []
+    note = f"{path}: its {plain.extra_ids} sentinels have no rows in the embedding, of {rows}: they are left out"
+    return _plain(path, plain.model_bytes, 0, make), [note]
+
+
+def _roles(folder, settings):
+    """The Roles of a folder's small files."""
+    config, special_map, added = settings
+    names, tokens = stated(folder, config, special_map, added)
+    kind = config.get("tokenizer_class")
+    return Roles(names, kind if isinstance(kind, str) else None, tokens, config.get("add_prefix_space") is True)
+
+
+def _without_model(folder, name, settings, small, rows, make):
+    """TokenizerParts of a folder whose tokenizer is of bytes, or in vocab.json and merges.txt."""
+    roles = _roles(folder, settings)
+    if name == CONFIG_FILE:
+        numbers = [token for token in roles.tokens if SENTINEL_NAME.fullmatch(token.text)]
+        extra = len(numbers) or (BYTES_EXTRA_IDS if rows is None else min(max(rows - 259, 0), BYTES_EXTRA_IDS))
+        parts = TokenizerParts(_plain(folder / name, byte_model(), extra, make), [], {}, [])
+    else:
+        parts = _of_vocabulary(folder, roles, make)
+    plain, lost = _within(folder / name, parts.plain, rows, [], make)
+    left_out = {f"<extra_id_{k}>" for k in range(parts.plain.extra_ids)} if not plain.extra_ids else set()
+    return TokenizerParts(plain, merged(folder, plain, *settings, [], left_out), {**parts.files, **small}, parts.notes + lost)
+
+
+def _of_vocabulary(folder, roles, make):
+    """TokenizerParts of vocab.json and merges.txt."""
+    vocab_file, merges_file = (folder / name for name in VOCAB_FILES)
+    files = {path.name: _read(path) for path in (vocab_file, merges_file)}
+    if path := next((path for path in (vocab_file, merges_file) if len(files[path.name]) > LARGEST), None):
+        raise FormatError(f"{path}: {len(files[path.name])} bytes, at most {LARGEST}")
+    spiece, pieces = read_vocabulary(vocab_file, files[VOCAB_FILES[0]], merges_file, files[VOCAB_FILES[1]], roles)
+    return TokenizerParts(_plain(vocab_file, spiece, pieces.extra_ids, make), [], files, [])
 
 
 def _mapping(path, data):
@@ -155,11 +219,6 @@ def _mapping(path, data):
     if not isinstance(content, dict):
         raise FormatError(f"{path}: must hold an object {{...}}")
     return content
-
-
-def _behind(plain, of_json):
-    """Whether tokenizer.json has tokens behind the sentinels."""
-    return of_json is not None and any(token.id >= plain.n_pieces + plain.extra_ids for token in of_json.added)
 
 
 def _extra_ids(path, config, usual, room):
@@ -183,6 +242,7 @@ def _disagreement(folder, name, vocabulary, of_json):
 def _nothing(folder):
     """That no tokenizer lies there, what does, and what would help."""
     told = [f"{name} ({kind})" for name, kind in _FOREIGN.items() if (folder / name).is_file()]
+    told += [f"{name} (half of a byte-level BPE tokenizer)" for name in VOCAB_FILES if (folder / name).is_file()]
     told += sorted(path.name for path in folder.glob("*.model") if path.is_file())[:3]
     lies = f", and what lies there, {', '.join(told)}, is not read" if told else ""
     return (

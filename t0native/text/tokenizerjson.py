@@ -8,8 +8,8 @@
 
 What the file does not say is told by what SentencePiece writes: control pieces and user-defined symbols have the score 0 and are added
 tokens, special or not; a piece of score 0 that is none is user-defined, but for <s>; where all of <0x00> to <0xFF> are pieces, they stand
-for bytes. transformers 5 writes unk_id 2 whatever the model, so a special <unk> comes before it. Any other tokenizer (BPE, WordPiece, a
-Unigram one with another normaliser) is an OtherTokenizer, told by what it is.
+for bytes. transformers 5 writes unk_id 2 whatever the model, so a special <unk> comes before it. Byte-pair encoding is read in
+tokenizerbpe.py. Any other tokenizer (WordPiece, a Unigram one with another normaliser) is an OtherTokenizer, told by what it is.
 """
 
 from __future__ import annotations
@@ -26,18 +26,13 @@ from t0native.base.errors import FormatError
 from t0native.base.jsontext import parse_json
 from t0native.base.showing import named, shown
 from t0native.text.addedtokens import SENTINEL_NAME, AddedToken, check_tokens, token_of
+from t0native.text.spiecefile import BYTE, BYTES, CONTROL, NORMAL, UNKNOWN, USER, Rules, model_bytes
+from t0native.text.tokenizerbpe import REMEDY, OtherTokenizer, Roles, read_bpe_json, steps_of
 
-__all__ = ["JsonModel", "OtherTokenizer", "looks_like_json", "read_tokenizer_json", "spiece_bytes"]
+__all__ = ["JsonModel", "OtherTokenizer", "looks_like_json", "read_tokenizer_json"]
 
 LARGEST = 64 << 20  # bytes; mT5's has 16 MB
 _MARK = "\u2581"
-_NORMAL, _UNKNOWN, _CONTROL, _USER, _BYTE = 1, 2, 3, 4, 6
-_BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
-_REMEDY = "give the model ids that its own library makes, with tokenizer=False, or the spiece.model, with tokenizer=FILE"
-
-
-class OtherTokenizer(FormatError):
-    """A tokenizer that is whole, but of a kind that is not read here."""
 
 
 class JsonModel(NamedTuple):
@@ -60,12 +55,17 @@ def looks_like_json(data):
     return bytes(data[:64]).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
 
 
-def read_tokenizer_json(path, data):
-    """The JsonModel of the bytes of a tokenizer.json. FormatError with the file and the place in it; OtherTokenizer."""
+def read_tokenizer_json(path, data, roles=None):
+    """The JsonModel of the bytes of a tokenizer.json.  roles: Roles of the files beside it. FormatError with the file and the place in it;
+    OtherTokenizer."""
     content = _parsed(path, data)
     model = _object(path, content, "model")
+    if _kind(model) == "BPE":
+        added = _added(path, content.get("added_tokens") or [])
+        spiece, pieces = read_bpe_json(path, content, added, roles or Roles())
+        return JsonModel(spiece, pieces.texts, pieces.extra_ids, added, [])
     if not isinstance(vocab := model.get("vocab"), list) or model.get("type", "Unigram") != "Unigram":
-        raise OtherTokenizer(f"{path}: a tokenizer of the kind {_kind(model)}, and only Unigram ones are read: {_REMEDY}")
+        raise OtherTokenizer(f"{path}: a tokenizer of the kind {_kind(model)}, and only Unigram and BPE ones are read: {REMEDY}")
     pieces, scores = _vocabulary(path, vocab)
     added = _added(path, content.get("added_tokens") or [])
     spaces, charsmap = _spaces(path, content)
@@ -73,12 +73,13 @@ def read_tokenizer_json(path, data):
     behind = _sentinels_behind(pieces, added) if not extra else 0
     del pieces[len(pieces) - extra :]
     types, notes = _types(path, model, pieces, scores, added)
-    _check_split(path, content, [piece for piece, kind in zip(pieces, types, strict=True) if kind == _USER])
+    _check_split(path, content, [piece for piece, kind in zip(pieces, types, strict=True) if kind == USER])
     if _prefix(content) == "first" and any(token.id >= len(pieces) + extra + behind for token in added):
         notes.append(
             "prepend_scheme first: behind an added token a text begins with U+2581 all the same, as in transformers 5's T5Tokenizer"
         )
-    spiece = spiece_bytes(f"{path}: model.vocab", pieces, scores, types, spaces, charsmap, _end_token(path, content.get("post_processor")))
+    rules = Rules(**spaces, charsmap=charsmap, byte_fallback=BYTE in types, end=_end_token(path, content.get("post_processor")))
+    spiece = model_bytes("unigram", pieces, scores, types, rules, f"{path}: model.vocab")
     return JsonModel(spiece, pieces, extra + behind, added, notes)
 
 
@@ -157,40 +158,28 @@ def _types(path, model, pieces, scores, added):
         i = next(i for i, piece in enumerate(pieces) if number[piece] != i)
         raise FormatError(f"{path}: model.vocab[{i}] and [{number[pieces[i]]}] are both {shown(pieces[i])}")
     tokens, notes = {token.text: token for token in added}, []
-    types = [_NORMAL] * len(pieces)
+    types = [NORMAL] * len(pieces)
     for i in np.flatnonzero(scores[: len(pieces)] == 0).tolist():
         token = tokens.get(pieces[i])
         if token is None:
-            types[i] = _CONTROL if pieces[i] == "<s>" else _USER
+            types[i] = CONTROL if pieces[i] == "<s>" else USER
         elif token.special or token.plain:
-            types[i] = _CONTROL if token.special else _USER
-    if all(name in number for name in _BYTES):
-        for name in _BYTES:
-            types[number[name]] = _BYTE
+            types[i] = CONTROL if token.special else USER
+    if all(name in number for name in BYTES):
+        for name in BYTES:
+            types[number[name]] = BYTE
     unk = model.get("unk_id")
     if isinstance(unk, bool) or not isinstance(unk, int) or not 0 <= unk < len(pieces):
         raise FormatError(f"{path}: model.unk_id {shown(unk)}; must be the number of one of the {len(pieces)} pieces")
     named = number.get("<unk>", unk)
-    if named != unk and types[named] == _CONTROL:
+    if named != unk and types[named] == CONTROL:
         notes.append(f"unk_id {unk} is {shown(pieces[unk])}; what no piece covers is <unk>, {named}")
         unk = named
-    types[unk] = _UNKNOWN
+    types[unk] = UNKNOWN
     return types, notes
 
 
 # ---- normaliser and pre-tokenizer ------------------------------------------------------------------------------------
-
-
-def _steps(value, key):
-    """The steps of a normaliser or pre-tokenizer, sequences laid flat."""
-    if value is None:
-        return []
-    if not isinstance(value, Mapping) or not isinstance(value.get("type"), str):
-        return [{"type": shown(value)}]
-    if value["type"] != "Sequence":
-        return [value]
-    inner = value.get(key)
-    return [step for part in inner for step in _steps(part, key)] if isinstance(inner, list) else [{"type": "Sequence without parts"}]
 
 
 _REPLACED = {  # of spaces: what becomes of them
@@ -213,7 +202,7 @@ def _replaced(step):
 
 def _prefix(content):
     """When the pre-tokenizer puts U+2581 in front: "always", "first" or "never"; None without a Metaspace."""
-    for step in _steps(content.get("pre_tokenizer"), "pretokenizers"):
+    for step in steps_of(content.get("pre_tokenizer"), "pretokenizers"):
         if step["type"] == "Metaspace":
             return step.get("prepend_scheme", "always" if step.get("add_prefix_space", True) else "never")
     return None
@@ -223,7 +212,7 @@ def _spaces(path, content):
     """({flag of the model's normaliser: bool}, character map)."""
     merged = escaped = False
     charsmap = b""
-    for i, step in enumerate(_steps(content.get("normalizer"), "normalizers")):
+    for i, step in enumerate(steps_of(content.get("normalizer"), "normalizers")):
         fate = _replaced(step) if step["type"] == "Replace" else None
         if step["type"] == "Precompiled" and i == 0:
             charsmap = _charsmap(path, step.get("precompiled_charsmap"))
@@ -233,20 +222,20 @@ def _spaces(path, content):
             escaped = True
         elif fate is None:
             raise OtherTokenizer(
-                f"{path}: its normalizer has the step {named(step['type'])}, which no SentencePiece model of T5's kind has: {_REMEDY}"
+                f"{path}: its normalizer has the step {named(step['type'])}, which no SentencePiece model of T5's kind has: {REMEDY}"
             )
-    for step in _steps(content.get("pre_tokenizer"), "pretokenizers"):
+    for step in steps_of(content.get("pre_tokenizer"), "pretokenizers"):
         known = step["type"] in ("WhitespaceSplit", "Split") or (step["type"] == "Metaspace" and step.get("replacement") == _MARK)
         if not known:
             raise OtherTokenizer(
-                f"{path}: its pre_tokenizer has the step {named(step['type'])}, which no SentencePiece model has: {_REMEDY}"
+                f"{path}: its pre_tokenizer has the step {named(step['type'])}, which no SentencePiece model has: {REMEDY}"
             )
         merged |= step["type"] == "WhitespaceSplit"
     prefix = _prefix(content)
     if prefix not in ("always", "first", "never", None):
         raise FormatError(f"{path}: pre_tokenizer: prepend_scheme {shown(prefix)}; must be always, first or never")
     if prefix is None and not escaped:
-        raise OtherTokenizer(f"{path}: it has no Metaspace, so its pieces have no U+2581 for a space: {_REMEDY}")
+        raise OtherTokenizer(f"{path}: it has no Metaspace, so its pieces have no U+2581 for a space: {REMEDY}")
     return {"add_dummy_prefix": prefix in ("always", "first"), "remove_extra_whitespaces": merged}, charsmap
 
 
@@ -265,10 +254,10 @@ def _charsmap(path, text):
 def _check_split(path, content, user):
     """A Split by user-defined symbols is what SentencePiece does with them; any other would cut elsewhere."""
     wanted = {"Regex": "|".join(re.escape(piece) for piece in sorted(user, key=len, reverse=True))}
-    for step in _steps(content.get("pre_tokenizer"), "pretokenizers"):
+    for step in steps_of(content.get("pre_tokenizer"), "pretokenizers"):
         if step["type"] == "Split" and not (user and step.get("pattern") == wanted and step.get("behavior") == "Isolated"):
             raise OtherTokenizer(
-                f"{path}: its pre_tokenizer splits at {shown(step.get('pattern'))}, which no SentencePiece model does: {_REMEDY}"
+                f"{path}: its pre_tokenizer splits at {shown(step.get('pattern'))}, which no SentencePiece model does: {REMEDY}"
             )
 
 
@@ -280,48 +269,6 @@ def _end_token(path, post):
     parts = [next(iter(part.items()), None) for part in single if isinstance(part, Mapping)] if isinstance(single, list) else []
     if [part and part[0] for part in parts] not in (["Sequence"], ["Sequence", "SpecialToken"]):
         kind = post.get("type") if isinstance(post, Mapping) else post
-        raise OtherTokenizer(f"{path}: its post_processor, {shown(kind)}, adds more than an end token to a text: {_REMEDY}")
+        raise OtherTokenizer(f"{path}: its post_processor, {shown(kind)}, adds more than an end token to a text: {REMEDY}")
     name = parts[1][1].get("id") if len(parts) == 2 and isinstance(parts[1][1], Mapping) else None
     return name if isinstance(name, str) else None
-
-
-# ---- the model file --------------------------------------------------------------------------------------------------
-
-
-def _varint(n):
-    out = bytearray()
-    while n > 127:
-        out.append(n & 127 | 128)
-        n >>= 7
-    return bytes([*out, n])
-
-
-def _field(number, content):
-    """A field of protobuf: bytes, or a number."""
-    if isinstance(content, bytes):
-        return _varint(number << 3 | 2) + _varint(len(content)) + content
-    return _varint(number << 3) + _varint(int(content))
-
-
-def spiece_bytes(where, pieces, scores, types, spaces, charsmap, end, model_type=1):
-    """The bytes of a model file (csrc/text/spiece.c). where: of the pieces, for messages.  model_type: 1 Unigram, 2 BPE."""
-    floats = scores[: len(pieces)].astype("<f4").tobytes()
-    kinds = {kind: b"" if kind == _NORMAL else _field(3, kind) for kind in set(types)}
-    lengths = [_varint(n) for n in range(256)]
-    parts = []
-    for i, (piece, kind) in enumerate(zip(pieces, types, strict=True)):
-        try:
-            text = piece.encode()
-        except UnicodeEncodeError:
-            raise FormatError(f"{where}[{i}] {shown(piece)}: half a surrogate pair is no character") from None
-        n = len(text)
-        content = b"\n%b%b\x15%b%b" % (lengths[n] if n < 256 else _varint(n), text, floats[4 * i : 4 * i + 4], kinds[kind])
-        n = len(content)
-        parts.append(b"\n%b%b" % (lengths[n] if n < 256 else _varint(n), content))
-    trainer = (
-        _field(3, model_type) + (_field(35, 1) if _BYTE in types else b"") + (_field(47, end.encode(errors="replace")) if end else b"")
-    )
-    normal = (
-        (_field(2, charsmap) if charsmap else b"") + _field(3, spaces["add_dummy_prefix"]) + _field(4, spaces["remove_extra_whitespaces"])
-    )
-    return b"".join(parts) + _field(2, trainer) + _field(3, normal + _field(5, 1))

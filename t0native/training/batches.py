@@ -133,7 +133,7 @@ def _encode(drawn, first, tokenizer, seed, *, source, target):
     for i, prompt in enumerate(prompts):
         if isinstance(prompt, Objective):
             pair = prompt.pair(tokenizer.encode_batch([drawn[i].input])[0], tokenizer, seed, first + i)
-            ends = ((*ids, tokenizer.eos_id)[:most] if eos else ids[:most] for ids, (eos, most) in zip(pair or (), (source, target)))
+            ends = (tokenizer.ended(ids)[:most] if eos else ids[:most] for ids, (eos, most) in zip(pair or (), (source, target)))
             sources[i], targets[i] = ends if pair else ((), ())
     return Ragged.of(sources), Ragged.of(targets)
 

@@ -206,7 +206,8 @@ class Recipe:
             return mini_tasks.tokenizer()
         if isinstance(self._model, dict):
             with _naming_errors(self.path):
-                return Tokenizer.from_file(self.folder / self._model["tokenizer"])
+                name = self._model["tokenizer"]  # "bytes": ByT5's, which has no file
+                return Tokenizer.of_bytes() if name == "bytes" else Tokenizer.from_file(self.folder / name)
         found = open_checkpoint(locate(self._locate_model(), offline=self._offline))
         return tokenizer_of(found.folder, found.config.vocab_size)
 

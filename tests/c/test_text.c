@@ -1,7 +1,7 @@
 /* The text core: broken model files, failing allocations, long texts. What ids are right is tested against
  * sentencepiece in tests/test_tokenizer.py; here nothing may crash, leak or read outside (run under the sanitizers). */
 #include "check.h"
-#include "varint.h"
+#include "text_models.h"
 
 #include "base/random.h"
 #include "text/parts.h"
@@ -11,27 +11,6 @@
 #include <time.h>
 
 /* ------------------------------------------------------------------------------------ a small model file */
-
-static void add_bytes(t0_buffer *out, unsigned number, const void *data, size_t size) {
-    add_varint(out, number << 3 | 2);
-    add_varint(out, size);
-    t0_buffer_add(out, data, size);
-}
-
-static void add_number(t0_buffer *out, unsigned number, uint64_t value) {
-    add_varint(out, number << 3);
-    add_varint(out, value);
-}
-
-static void add_piece(t0_buffer *out, const char *text, float score, t0_piece_type type) {
-    t0_buffer piece = {0};
-    add_bytes(&piece, 1, text, strlen(text));
-    add_varint(&piece, 2 << 3 | 5);
-    t0_buffer_add(&piece, &score, 4);
-    add_number(&piece, 3, type);
-    add_bytes(out, 1, piece.data, piece.size);
-    t0_buffer_free(&piece);
-}
 
 /* A character map with the one rule A -> "bc": double array of darts-clone, then the results. */
 static void add_charsmap(t0_buffer *out) {
