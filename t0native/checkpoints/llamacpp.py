@@ -26,8 +26,8 @@ from t0native.checkpoints.tensorfiles import Problems
 from t0native.text.addedtokens import AddedToken
 from t0native.text.spiecefile import Rules, model_bytes
 from t0native.text.tokenizer import Tokenizer, tokenizer_of_parts
-from t0native.text.tokenizerfiles import USUAL_EXTRA_IDS, TokenizerParts
 from t0native.text.tokenizerbpe import OtherTokenizer
+from t0native.text.tokenizerfiles import USUAL_EXTRA_IDS, TokenizerParts
 
 __all__ = ["find_gguf", "open_gguf", "tokenizer_of"]
 
