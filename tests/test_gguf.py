@@ -178,9 +178,10 @@ def test_sentinels_and_other_added_tokens_that_are_told(tmp_path):
 
 @pytest.mark.parametrize("normalizer", ["nmt_nfkc", "identity", "nfkc_cf"])
 @pytest.mark.parametrize(
-    "options", [{}, {"byte_fallback": True, "vocab_size": 400}, {"add_dummy_prefix": False, "remove_extra_whitespaces": False}]
-)
-def test_unigram_models_of_sentencepiece(tmp_path, normalizer, options):
+    "options", [{}, {"byte_fallback": True, "vocab_size": 400}, {"add_dummy_prefix": False, "remove_extra_whitespaces": False},
+                {"model_type": "bpe"}, {"model_type": "bpe", "byte_fallback": True, "vocab_size": 400, "remove_extra_whitespaces": False}],
+)  # fmt: skip
+def test_models_of_sentencepiece(tmp_path, normalizer, options):
     needed("sentencepiece", "pip install sentencepiece")
     from spiece_files import SENTENCES, train_model
 
@@ -194,7 +195,7 @@ def test_unigram_models_of_sentencepiece(tmp_path, normalizer, options):
 
 
 @pytest.mark.parametrize("keys, told", [
-    ({}, "it has no tokenizer"), ({"tokenizer.ggml.model": "gpt2"}, "tokenizer.ggml.model 'gpt2': the kind t5 is read"),
+    ({}, "it has no tokenizer"), ({"tokenizer.ggml.model": "gpt2"}, "tokenizer.ggml.model 'gpt2': kinds t5 and llama are read"),
 ])  # fmt: skip
 def test_a_file_without_a_tokenizer_that_is_read_is_of_ids(tmp_path, caplog, keys, told):
     model = t0.Model.from_pretrained(write(tmp_path / "m.gguf", MODELS["T5 1.1"], keys=keys))

@@ -3,7 +3,7 @@
     general.architecture     t5, t5encoder
     token_embd.weight        shared.weight                         output.weight        lm_head.weight
     enc.blk.N.attn_q.weight  encoder.block.N.layer.0.SelfAttention.q.weight             enc.output_norm.weight, dec. alike
-    tokenizer.ggml.model     t5: SentencePiece, Unigram            .tokens, .scores, .token_type: a piece for each row of the embedding
+    tokenizer.ggml.model     t5, llama: SentencePiece, Unigram and BPE   .tokens, .scores, .token_type: a piece for each row of the embedding
 
 The shapes tell the sizes, and the keys must not say others. A feed-forward with a gate is GELU's and one without is ReLU's, as llama.cpp
 computes them; buckets end at a distance of 128, as there. No key tells whether the head is the embedding: where there is no
@@ -49,7 +49,7 @@ _NAMES = {  # of a block: the hub's, where {1} is the layer of its feed-forward
 _WHOLE = {"token_embd.weight": "shared.weight", "output.weight": "lm_head.weight"}
 _BLOCK = re.compile(r"(enc|dec)\.blk\.(\d{1,4})\.(\w+)\.weight")
 _PAD = re.compile(r"\[PAD\d+\]")
-_KINDS = {"t5": "unigram"}  # tokenizer.ggml.model: Tokenizer.kind
+_KINDS = {"t5": "unigram", "llama": "BPE"}  # tokenizer.ggml.model: Tokenizer.kind
 _NORMAL, _UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = range(1, 7)  # token_type, numbered as SentencePiece's types
 _BEHIND = -1000.0  # scores of what is no piece are this or less
 
@@ -140,7 +140,7 @@ def _parts(path, keys, make):
     """TokenizerParts of a file's keys."""
     kind = keys.get("tokenizer.ggml.model")
     if kind not in _KINDS:
-        what = "it has no tokenizer" if kind is None else f"tokenizer.ggml.model {shown(kind)}: the kind t5 is read"
+        what = "it has no tokenizer" if kind is None else f"tokenizer.ggml.model {shown(kind)}: kinds t5 and llama are read"
         raise OtherTokenizer(f"{path}: {what}; give the model's spiece.model with tokenizer=FILE")
     texts, scores, types = _rows(path, keys)
     n = _pieces(texts, scores, types)
