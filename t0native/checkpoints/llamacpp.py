@@ -3,7 +3,7 @@
     general.architecture     t5, t5encoder
     token_embd.weight        shared.weight                         output.weight        lm_head.weight
     enc.blk.N.attn_q.weight  encoder.block.N.layer.0.SelfAttention.q.weight             enc.output_norm.weight, dec. alike
-    tokenizer.ggml.model     t5, llama: SentencePiece, Unigram and BPE   .tokens, .scores, .token_type: a piece for each row of the embedding
+    tokenizer.ggml.model     t5, llama: SentencePiece, Unigram and BPE  .tokens, .scores, .token_type: a piece a row of the embedding
 
 The shapes tell the sizes, and the keys must not say others. A feed-forward with a gate is GELU's and one without is ReLU's, as llama.cpp
 computes them; buckets end at a distance of 128, as there. No key tells whether the head is the embedding: where there is no
