@@ -1,10 +1,11 @@
 """Random batches: a score, a state, a logit has the bits that it has alone, whatever the batch, its order, the neighbours, the
 other choices, the threads, where the batch is cut, or which rows a decoder is given together.
 
-    python tests/fuzz_batches.py [--batches 10000] [--dtypes float32,trainable,bfloat16,int8] [--kernels portable,avx2] [--seed 0]
+    python tests/fuzz_batches.py [--batches 10000] [--dtypes float32,trainable,bfloat16,int8] [--kernels portable,avx2] [--seed 0] [--families]
 
-"trainable" is float32 as training lays it out. Each number type and kernel set gets so many batches of 1 to 64 inputs, on two small models by turns. Exit code 1, with the first
-differing batches, where a bit differs. test_batches.py runs a slice."""
+"trainable" is float32 as training lays it out. Each number type and kernel set gets so many batches of 1 to 64 inputs, on two small models by turns,
+or with --families on one of each family of T5. Choices of an input often begin alike. Exit code 1, with the first differing batches, where a bit differs.
+test_batches.py runs a slice."""
 
 import argparse
 import sys
@@ -25,6 +26,16 @@ MODELS = {
         vocab_size=300, d_model=40, d_kv=16, d_ff=801, num_layers=1, num_heads=2, feed_forward_proj="relu", tie_word_embeddings=True
     ),
 }
+_SMALL = dict(vocab_size=211, d_model=37, d_kv=7, d_ff=53, num_layers=2, num_decoder_layers=3, num_heads=5)
+FAMILIES = {
+    "umT5": t0.Config(**_SMALL, relative_attention_every_layer=True),
+    "UL2": t0.Config(**_SMALL, feed_forward_proj="gated-silu"),
+    "gated-relu": t0.Config(**_SMALL, feed_forward_proj="gated-relu", tie_word_embeddings=True, scale_decoder_outputs=False),
+    "gelu": t0.Config(**_SMALL, feed_forward_proj="gelu", tie_word_embeddings=True),
+    "gelu_new": t0.Config(**_SMALL, feed_forward_proj="gelu_new"),
+    "silu": t0.Config(**_SMALL, feed_forward_proj="silu", relative_attention_every_layer=True),
+    "encoder": t0.Config(**_SMALL, encoder_only=True, relative_attention_every_layer=True),
+}
 INPUTS, MOST = 80, 64
 
 
@@ -38,19 +49,30 @@ class Bits:
         self.by_threads = {n: t0.Model(first.core, config, threads=n) for n in (1, 2)}
         lengths = np.where(rng.random(inputs) < 0.04, rng.integers(40, 160, inputs), rng.integers(1, 24, inputs))
         self.inputs = [self.ids(rng, n) for n in lengths]
-        self.choices = [[self.ids(rng, n) for n in rng.integers(1, 9, rng.integers(1, 6))] for _ in self.inputs]
-        self.scores = [first.rank(*pair).scores for pair in zip(self.inputs, self.choices)]
         self.states = [first.encode(ids) for ids in self.inputs]
+        self.kinds = ("encode",) if config.encoder_only else ("rank", "rank", "rank", "rank", "one token", "encode", "logits", "decoder")
+        if config.encoder_only:
+            return
+        self.choices = [self.alike(rng) for _ in self.inputs]
+        self.scores = [first.rank(*pair).scores for pair in zip(self.inputs, self.choices)]
         self.logits = [first.logits(ids, choices[0]) for ids, choices in zip(self.inputs, self.choices)]
         self.steps = [decoded(first.core, [ids], [choices[0]])[0] for ids, choices in zip(self.inputs, self.choices)]
 
     def ids(self, rng, n):
         return rng.integers(2, self.by_threads[1].config.vocab_size, n).astype(np.int32)
 
+    def alike(self, rng):
+        """1 to 5 choices of 1 to 8 tokens, of which some begin as one before."""
+        choices = []
+        for n in rng.integers(1, 9, rng.integers(1, 6)):
+            begin = choices[rng.integers(len(choices))][: rng.integers(n + 1)] if choices and rng.random() < 0.5 else choices[:0]
+            choices.append(np.concatenate([np.array(begin, np.int32), self.ids(rng, n - len(begin))]))
+        return choices
+
     def check(self, rng):
         """(what a random batch was, whether every bit is right)"""
         threads, picked = int(rng.integers(1, 3)), rng.integers(0, len(self.inputs), rng.integers(1, MOST + 1))
-        what = ("rank", "rank", "rank", "rank", "one token", "encode", "logits", "decoder")[rng.integers(8)]
+        what = self.kinds[rng.integers(len(self.kinds))]
         model, inputs = self.by_threads[threads], [self.inputs[i] for i in picked]
         batch_tokens = (None, None, int(rng.integers(1, 100)), int(rng.integers(100, 2000)))[rng.integers(4)]
         if what == "encode":
@@ -77,9 +99,9 @@ class Bits:
         return rng.permutation(fitting)[: rng.integers(1, len(fitting) + 1)] if fitting else np.empty(0, int)
 
 
-def fuzz(batches, dtype, kernels, seed=0, inputs=INPUTS):
+def fuzz(batches, dtype, kernels, seed=0, inputs=INPUTS, configs=MODELS):
     """(batches of each kind, descriptions of those with a differing bit)"""
-    models = {name: Bits(config, dtype, kernels, seed, inputs) for name, config in MODELS.items()}
+    models = {name: Bits(config, dtype, kernels, seed, inputs) for name, config in configs.items()}
     rng, kinds, different = np.random.default_rng(seed), Counter(), []
     for number in range(batches):
         name = list(models)[number % len(models)]
@@ -96,11 +118,12 @@ def main():
     parser.add_argument("--dtypes", default=",".join(DTYPES))
     parser.add_argument("--kernels", default=",".join(t0.kernels.available()))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--families", action="store_true", help="models of each family, by turns")
     options, failed = parser.parse_args(), 0
     for kernels in options.kernels.split(","):
         for dtype in options.dtypes.split(","):
             start = time.perf_counter()
-            kinds, different = fuzz(options.batches, dtype, kernels, options.seed)
+            kinds, different = fuzz(options.batches, dtype, kernels, options.seed, configs=FAMILIES if options.families else MODELS)
             failed += len(different)
             print(
                 f"{kernels}, {dtype}: {dict(kinds)}; {len(different)} with a differing bit; {time.perf_counter() - start:.0f} s", flush=True

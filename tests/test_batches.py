@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fuzz_batches import DTYPES, MODELS, Bits, fuzz
+from fuzz_batches import DTYPES, FAMILIES, MODELS, Bits, fuzz
 
 import t0native as t0
 
@@ -14,6 +14,12 @@ def test_bits_do_not_depend_on_the_batch_or_the_threads(dtype, kernels):
         pytest.skip(f"no {kernels} on this machine")
     kinds, different = fuzz(12, dtype, kernels, seed=6, inputs=12)
     assert different == [] and len(kinds) == 5
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nor_in_any_family(dtype):
+    kinds, different = fuzz(21, dtype, None, seed=7, inputs=8, configs=FAMILIES)
+    assert different == [] and len(kinds) >= 4
 
 
 def test_the_fuzzer_sees_one_bit():
