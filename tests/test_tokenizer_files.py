@@ -437,7 +437,7 @@ def test_a_tokenizer_can_be_given(spiece, saved, tmp_path, caplog):
     with pytest.raises(FileNotFoundError, match="tokenizer nowhere: no such file or folder"):
         t0.Model.from_pretrained(folder, tokenizer="nowhere")
     for wrong in (7, True, [plain], b"x"):
-        with pytest.raises(ConfigError, match="must be a Tokenizer, the path of a file or folder, or False"):
+        with pytest.raises(ConfigError, match="must be a Tokenizer, the path of a file or folder, 'bytes', or False"):
             t0.Model.from_pretrained(folder, tokenizer=wrong)
     with pytest.raises(FormatError, match="x.model: it does not fit config.json: it has .* pieces, but vocab_size is 20"):
         t0.Model.from_pretrained(small_model(tmp_path / "tiny", spiece, 20), tokenizer=tmp_path / "x.model")
