@@ -334,6 +334,10 @@ def test_a_run_goes_on_with_the_lots_it_began_with(tmp_path):
     assert train(model, steps=3).steps == 3
     with pytest.raises(t0.ConfigError, match="lots was 4, is 8"):
         train(model, steps=4, lots=8)
+    with pytest.raises(t0.ConfigError, match="wire was 'float32', is 'bfloat16'"):
+        train(model, steps=4, wire="bfloat16")
+    with pytest.raises(t0.ConfigError, match="wire 'bfloat16': it rounds sums of lots, and the run has none; give lots, as 8"):
+        t0.train(model, t0.mini.training_tasks(["values"]), steps=1, wire="bfloat16", progress=False)
 
 
 def test_one_process_is_no_ranks(monkeypatch):
@@ -492,6 +496,7 @@ OPEN_MPI = {  # which else asks root, and who starts more ranks than there are p
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "OMPI_MCA_mpi_yield_when_idle": "1",
 }
 
 
