@@ -143,11 +143,17 @@ class FakeTrainer:
     def state(self):
         return self.momentum.copy()
 
+    def state_size(self):
+        return len(self.momentum)
+
+    def state_parts(self):
+        yield self.momentum
+
+    def send_parts(self):
+        pass
+
     def load_state(self, state):
         self.momentum[...] = state
-
-    def collect(self):
-        pass
 
     def spread(self):
         pass

@@ -334,6 +334,10 @@ def test_a_run_goes_on_with_the_lots_it_began_with(tmp_path):
     assert train(model, steps=3).steps == 3
     with pytest.raises(t0.ConfigError, match="lots was 4, is 8"):
         train(model, steps=4, lots=8)
+    with pytest.raises(t0.ConfigError, match="wire was 'float32', is 'bfloat16'"):
+        train(model, steps=4, wire="bfloat16")
+    with pytest.raises(t0.ConfigError, match="wire 'bfloat16': it rounds sums of lots, and the run has none; give lots, as 8"):
+        t0.train(model, t0.mini.training_tasks(["values"]), steps=1, wire="bfloat16", progress=False)
 
 
 def test_one_process_is_no_ranks(monkeypatch):
@@ -485,6 +489,35 @@ def test_a_signal_that_comes_while_ranks_meet_is_not_lost():
     assert answers == [0, signal.SIGTERM]
 
 
+def test_a_second_signal_waits_for_no_other_rank(capfd):
+    waited, interrupts = [], Interrupts("the run is saved first")
+    ranks = SimpleNamespace(_all_leave=lambda seconds: waited.append(seconds) or True)
+    interrupts._handle(signal.SIGINT, None)
+    with pytest.raises(KeyboardInterrupt), Ranks.leaving(ranks):
+        interrupts._handle(signal.SIGINT, None)
+    with pytest.raises(KeyboardInterrupt), Ranks.leaving(ranks):
+        raise KeyboardInterrupt
+    assert waited[0] == 0.0 and waited[1] >= 1.0
+
+
+def test_others_are_rid_of_their_parts_where_the_first_cannot_write_them():
+    sizes, owners, received, told = [3, 1, 4, 2], [1, 0, 2, 1], [], []
+
+    def receive(room, owner, tag):
+        received.append((owner, len(room)))
+        room[:] = owner
+
+    ranks = SimpleNamespace(tell=told.append, _comm=SimpleNamespace(Recv=receive))
+    parts = [(owner, None if owner else np.zeros(size, np.float32)) for owner, size in zip(owners, sizes)]
+    assert [part.tolist() for part in Ranks.take_parts(ranks, parts, sizes)] == [[1] * 3, [0], [2] * 4, [1] * 2]
+    assert received == [(1, 3), (2, 4), (1, 2)] and len(told) == 1
+    received.clear()
+    taken = Ranks.take_parts(ranks, parts, sizes)
+    next(taken)
+    taken.close()
+    assert received == [(1, 3), (2, 4), (1, 2)]
+
+
 # ---- several processes -------------------------------------------------------------------------------------------------
 
 
@@ -492,6 +525,7 @@ OPEN_MPI = {  # which else asks root, and who starts more ranks than there are p
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "OMPI_MCA_mpi_yield_when_idle": "1",
 }
 
 

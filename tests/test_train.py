@@ -245,7 +245,7 @@ def test_a_plan_of_before_a_keyword_was_planned_goes_on_with_its_usual_value(tmp
     since = [name for name, setting in SETTINGS.items() if setting.plan > 1]
     dropped = {}
     change_manifest(tmp_path, lambda manifest: dropped.update((name, manifest["plan"].pop(name, None)) for name in since))
-    assert dropped == complete_plan({}) | {"unanswered": "drop"} and len(dropped) == 9
+    assert dropped == complete_plan({}) | {"unanswered": "drop"} and len(dropped) == 10
     with pytest.raises(t0.ConfigError, match="another plan: accumulate was 1, is 2"):
         run(model, out=tmp_path, steps=20, accumulate=2)
     assert run(model, out=tmp_path, steps=20).losses == run(other).losses

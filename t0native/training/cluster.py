@@ -18,9 +18,10 @@ import numpy as np
 
 from t0native.base.errors import ConfigError
 from t0native.checkpoints.sizes import training_bytes
+from t0native.training.exchange import share_out
 from t0native.training.forecast import SAMPLE, count_steps, measure_lengths, memory_of, operations_by_part
 from t0native.training.lots import MOST, cut_lots, lots_of_rank
-from t0native.training.ranks import LOTS, share_out
+from t0native.training.ranks import LOTS
 from t0native.training.rates import REPEATS, measure_rates
 
 __all__ = [
@@ -40,7 +41,7 @@ MEMORY_THREADS = 8  # of a host, that read and write memory at once as fast as o
 PAYLOAD = 1448 / 1538  # of an Ethernet frame's bytes on the wire, those that TCP carries for its user
 WIRES = {"float32": 4, "bfloat16": 2}  # bytes of a number of gradients on their way; weights are float32 always
 BACKWARD = 2 / 3  # of the time of a lot
-OVERLAPS = False  # whether ranks send gradients while the backward pass goes on
+OVERLAPS = True  # whether ranks send gradients while the backward pass goes on
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ __all__ = ["complete_plan", "plan_of"]
 _PLANNED = sorted((name for name, setting in SETTINGS.items() if setting.plan), key=lambda name: SETTINGS[name].plan)
 _LATER = {name: getattr(Settings, name) for name in _PLANNED if SETTINGS[name].plan > 1}  # with the defaults
 _LATER["add_eos_to_inputs"], _LATER["unanswered"] = False, "keep"  # before there was a choice
-del _LATER["wire"]  # told where it is another than float32
+_LATER["wire"] = None  # of lots alone
 
 
 def plan_of(model, mixture, settings):
@@ -25,9 +25,7 @@ def plan_of(model, mixture, settings):
         plan["add_eos_to_inputs"] = getattr(model, "add_eos_to_inputs", False)
     plan["unanswered"] = settings.unanswered or "drop"
     if settings.lots is None:
-        del plan["lots"]  # as in the plans of before there were lots
-    if settings.wire == Settings.wire:
-        del plan["wire"]
+        del plan["lots"], plan["wire"]  # as in the plans of before there were lots
     plan["schedule"] = "a function" if callable(settings.schedule) else settings.schedule
     if settings.epochs is not None:
         plan["epochs"] = settings.epochs
