@@ -38,22 +38,23 @@ def run_alone(folder, log):
 
 
 def again(log):
-    """[(time, cell)] of those that had been begun before."""
-    seen, times = set(), []
+    """[(time before, time, cell)] of those that were begun when they had been begun before."""
+    last, found = {}, []
     for when, what in begun(log):
-        if what in seen:
-            times.append((when, what))
-        seen.add(what)
-    return times
+        if what in last:
+            found.append((last[what], when, what))
+        last[what] = when
+    return found
 
 
 def after_kills(log, moments):
-    """Of each kill, ([cells that were begun again after it], [those of them whose answers were there when it came])."""
-    ends = {what: when for when, what in reversed(begun(f"{log}.ends"))}
-    found = []
-    for at, end in zip(moments, [*moments[1:], float("inf")]):
-        cells = [what for when, what in again(log) if at <= when < end]
-        found.append((len(cells), sum(ends.get(what, at) < at for what in cells)))
+    """Of each kill, [cells that it had begun again, those of them that had been answered when it came]."""
+    found = [[0, 0] for _ in moments]
+    ends = begun(f"{log}.ends")
+    for before, _, cell in again(log):
+        kill = next(i for i, moment in enumerate(moments) if moment >= before)
+        found[kill][0] += 1
+        found[kill][1] += any(what == cell and before < when < moments[kill] for when, what in ends)
     return found
 
 
