@@ -51,8 +51,8 @@ def after_kills(log, moments):
     """Of each kill, [cells that it had begun again, those of them that had been answered when it came]."""
     found = [[0, 0] for _ in moments]
     ends = begun(f"{log}.ends")
-    for before, _, cell in again(log):
-        kill = next(i for i, moment in enumerate(moments) if moment >= before)
+    for before, when, cell in again(log):  # a call that was on its way at a kill may begin after it
+        kill = next((i for i, moment in enumerate(moments) if before <= moment <= when), sum(moment <= when for moment in moments) - 1)
         found[kill][0] += 1
         found[kill][1] += any(what == cell and before < when < moments[kill] for when, what in ends)
     return found
