@@ -16,6 +16,7 @@ from slow_model import Slow, begun, files_of, tasks_of
 
 import t0native as t0
 from t0native.base.executors import opened, parse_executor
+from t0native.evaluation import workers
 from t0native.evaluation.workers import Reply, answer_call, end_children
 from t0native.models.sharing import SharedModel
 
@@ -258,6 +259,7 @@ def test_a_cluster_evaluates_and_caches_as_one_process_does(cluster, tmp_path):
     model = t0.Model.mini()
     reports = [t0.evaluate(model, tasks()[:1], limit=6, progress=False, executor=executor) for executor in (None, cluster)]
     assert reports[0].cells == reports[1].cells
+    assert set(cluster.run(lambda: len(workers._idle)).values()) == {0}  # no model is held once it is not needed
     caches = [
         t0.cache_prompts(tasks()[0], tmp_path / name, shard_rows=100, executor=executor) for name, executor in (("a", None), ("b", cluster))
     ]

@@ -64,8 +64,8 @@ class Pool:
 class _DaskPool(Pool):
     """The workers of a Dask cluster."""
 
-    def __init__(self, client, threads):
-        self._client, self.threads, self._numbers = client, threads, itertools.count()
+    def __init__(self, client, threads, ours=False):
+        self._client, self.threads, self._ours, self._numbers = client, threads, ours, itertools.count()
         self.where = f"Dask cluster at {client.scheduler.address if client.scheduler else 'an unknown place'}"
 
     def slots(self):
@@ -74,7 +74,7 @@ class _DaskPool(Pool):
     def carry(self, name, value):
         from t0native.base.daskworkers import Carrier
 
-        self._client.register_plugin(Carrier(name, value), name=name)
+        self._client.register_plugin(Carrier(name, value, self._ours), name=name)
         return None
 
     def submit(self, function, *arguments):
@@ -140,8 +140,9 @@ def opened(executor):
 def _started(address, processes):
     """The Pool of a Dask cluster at an address, or of this many processes, started for it."""
     distributed, threads = _import_dask(), chosen_threads()
+    ours = address is None
     with contextlib.ExitStack() as stack:
-        if address is None:
+        if ours:
             pages = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}  # for nobody else
             cluster = distributed.LocalCluster(n_workers=processes, threads_per_worker=1, silence_logs="CRITICAL", **pages)
             stack.callback(_close, cluster)
@@ -151,7 +152,7 @@ def _started(address, processes):
         except OSError as error:
             raise ConfigError(f"executor {shown(address)}: no Dask scheduler answers there: {error}") from None
         stack.callback(_close, client)
-        yield _DaskPool(client, threads or 1)
+        yield _DaskPool(client, threads or 1, ours)
 
 
 def _close(thing):
