@@ -38,22 +38,23 @@ def run_alone(folder, log):
 
 
 def again(log):
-    """[(time, cell)] of those that had been begun before."""
-    seen, times = set(), []
+    """[(time before, time, cell)] of those that were begun when they had been begun before."""
+    last, found = {}, []
     for when, what in begun(log):
-        if what in seen:
-            times.append((when, what))
-        seen.add(what)
-    return times
+        if what in last:
+            found.append((last[what], when, what))
+        last[what] = when
+    return found
 
 
 def after_kills(log, moments):
-    """Of each kill, ([cells that were begun again after it], [those of them whose answers were there when it came])."""
-    ends = {what: when for when, what in reversed(begun(f"{log}.ends"))}
-    found = []
-    for at, end in zip(moments, [*moments[1:], float("inf")]):
-        cells = [what for when, what in again(log) if at <= when < end]
-        found.append((len(cells), sum(ends.get(what, at) < at for what in cells)))
+    """Of each kill, [cells that it had begun again, those of them that had been answered when it came]."""
+    found = [[0, 0] for _ in moments]
+    ends = begun(f"{log}.ends")
+    for before, when, cell in again(log):  # a call that was on its way at a kill may begin after it
+        kill = next((i for i, moment in enumerate(moments) if before <= moment <= when), sum(moment <= when for moment in moments) - 1)
+        found[kill][0] += 1
+        found[kill][1] += any(what == cell and before < when < moments[kill] for when, what in ends)
     return found
 
 
@@ -214,8 +215,11 @@ def cut_link(work):
                 f"from distributed.cli.dask_worker import main; main(['{local.scheduler_address}', '--nthreads', '1', '--no-dashboard'])"
             )
             place = ["unshare", "-u", "sh", "-c", 'hostname far && exec "$@"', "-"]
+            here = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
             far = [
-                subprocess.Popen(["ip", "netns", "exec", name, *place, sys.executable, "-c", worker], stderr=subprocess.DEVNULL, cwd=work)
+                subprocess.Popen(
+                    ["ip", "netns", "exec", name, *place, sys.executable, "-c", worker], stderr=subprocess.DEVNULL, cwd=work, env=here
+                )
                 for _ in range(2)
             ]
             client.wait_for_workers(2, timeout=60)
@@ -250,32 +254,43 @@ def speed(work, pairs=7, rows=96):
     first, second = sorted(all_of_it)[:2]
 
     def timed(executor):
-        began = time.monotonic()
+        began, used = time.monotonic(), processor_seconds(executor)
         report = t0.evaluate(model, tasks, progress=False, executor=executor)
-        return time.monotonic() - began, [cell["value"] for cell in report.cells]
+        return time.monotonic() - began, processor_seconds(executor) - used, [cell["value"] for cell in report.cells]
 
-    times, values = {"alone": [], "one": [], "two": []}, []
+    found, values = {"alone": [], "one": [], "two": []}, []
     with cluster(1) as one, cluster(2) as two:
-        one.run(lambda: os.sched_setaffinity(0, {first}))
-        for pid, core in zip(sorted(two.run(os.getpid).values()), (first, second)):
-            os.sched_setaffinity(pid, {core})
-        for client in (one, two):
+        for client, cores in ((one, [first]), (two, [first, second])):
+            for pid, core in zip(sorted(client.run(os.getpid).values()), cores):
+                os.sched_setaffinity(pid, {core})
             timed(client)
         for _ in range(pairs):
-            os.sched_setaffinity(0, {first})
-            seconds, found = timed(None)
-            times["alone"].append(seconds)
-            os.sched_setaffinity(0, all_of_it)
-            values.append(found)
-            for name, client in (("one", one), ("two", two)):
-                seconds, found = timed(client)
-                times[name].append(seconds)
-                values.append(found)
-    assert all(found == values[0] for found in values)
-    overhead = statistics.median(one / alone for one, alone in zip(times["one"], times["alone"])) - 1
-    gain = statistics.median(one / two for one, two in zip(times["one"], times["two"]))
-    print({name: [round(seconds, 2) for seconds in found] for name, found in times.items()})
-    print(f"cells of {statistics.median(times['alone']) / 8:.2f} s; one worker takes {overhead:+.1%}; two are {gain:.2f} x one")
+            for name, executor, cores in (("alone", None, {first}), ("one", one, all_of_it), ("two", two, all_of_it)):
+                os.sched_setaffinity(0, cores)
+                *seconds, value = timed(executor)
+                found[name].append(seconds)
+                values.append(value)
+    assert all(value == values[0] for value in values)
+
+    def ratio(above, below, k):
+        return statistics.median(a[k] / b[k] for a, b in zip(found[above], found[below]))
+
+    print({name: [f"{wall:.2f} s ({cpu:.2f} of a processor)" for wall, cpu in seconds] for name, seconds in found.items()})
+    print(f"cells of {statistics.median(wall for wall, _ in found['alone']) / 8:.2f} s")
+    print(
+        f"one worker beside this process: {ratio('one', 'alone', 0) - 1:+.1%} of wall time, {ratio('one', 'alone', 1) - 1:+.1%} of processors'"
+    )
+    print(f"two workers: {ratio('one', 'two', 0):.2f} x one (children are started anew for each run)")
+
+
+def processor_seconds(client):
+    """Of this process, of a client's workers, and of the children of both that have ended: each run ends its own."""
+    import psutil
+
+    def of(pid):
+        return sum(psutil.Process(pid).cpu_times()[:4])  # user, system, and both of children that have ended
+
+    return of(os.getpid()) + (sum(map(of, client.run(os.getpid).values())) if client is not None else 0.0)
 
 
 PARTS = {"speed": speed, "workers": kill_workers, "drivers": kill_drivers, "poison": poison, "pause": pause, "link": cut_link}

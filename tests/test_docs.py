@@ -26,6 +26,7 @@ NOT_RUN = {  # commands, as a pattern: why they are parsed at most
     "hf upload .*": "needs the network and an account",
     "mpiexec -n 2 t0native train recipe.yaml": "starts processes, which wait busily for each other; tests/test_ranks.py",
     "t0native plan --model base .*": "measures for half a minute; tests/test_cluster.py",
+    "t0native evaluate .* --dask .*": "starts processes, or needs a cluster; tests/test_executors.py",
     "t0native train configs/mini.yaml": "takes minutes; tests/test_mini_demo.py",
 }
 INSTALLS = re.compile(r"pip install( --no-deps --ignore-requires-python)?( --target \w+)?( ('?\.(\[\w+\])?'?|[\w-]+(==[\d.]+)?))+")

@@ -16,6 +16,7 @@ from slow_model import Slow, begun, files_of, tasks_of
 
 import t0native as t0
 from t0native.base.executors import opened, parse_executor
+from t0native.evaluation import workers
 from t0native.evaluation.workers import Reply, answer_call, end_children
 from t0native.models.sharing import SharedModel
 
@@ -186,6 +187,14 @@ def test_what_is_no_executor_is_told(wrong):
         t0.evaluate(t0.Model.mini(), tasks(), executor=3)
 
 
+def test_a_model_without_files_goes_to_other_processes_by_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    model = t0.mini.new_model(3)
+    with ThreadPoolExecutor(1) as one:
+        reports = [t0.evaluate(model, tasks()[0], progress=False, executor=executor, limit=2) for executor in (None, one)]
+    assert reports[0].cells == reports[1].cells and not list(tmp_path.glob("t0native-*-*"))
+
+
 def test_a_model_that_does_not_pickle_is_told():
     model = Slow(0.0, "log")
     model.lock = threading.Lock()
@@ -237,6 +246,35 @@ def test_workers_of_a_cluster_may_be_killed(cluster, tmp_path):
     assert 30 <= len(begun(log)) <= 31
 
 
+def test_a_scheduler_that_ends_ends_the_evaluation_and_what_is_finished_is_kept(tmp_path):
+    distributed, log = needed("distributed", HOW), tmp_path / "log"
+    log.touch()
+    place = tmp_path / "scheduler.json"
+    program = "import sys; from distributed.cli.dask_scheduler import main; main(sys.argv[1:])"
+    scheduler = subprocess.Popen(
+        [sys.executable, "-c", program, "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", place]
+    )
+    program = program.replace("scheduler", "worker")
+    while not place.exists():
+        time.sleep(0.05)
+    options = ["--scheduler-file", place, "--nthreads", "1", "--no-dashboard", "--no-nanny", "--death-timeout", "5"]
+    worker = subprocess.Popen([sys.executable, "-c", program, *options], env=HERE, cwd=tmp_path)
+
+    def kill():
+        while len(begun(log)) < 4:
+            time.sleep(0.01)
+        scheduler.kill()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    soon = needed("dask", HOW).config.set({"distributed.comm.timeouts.connect": "2s"})  # that it looks for the scheduler again
+    with soon, distributed.Client(scheduler_file=str(place), set_as_default=False) as client, pytest.raises(OSError, match="the scheduler"):
+        t0.evaluate(Slow(0.1, log), list(tasks_of(30)), out=tmp_path / "out", progress=False, executor=client)
+    thread.join()
+    scheduler.wait(), worker.terminate(), worker.wait()
+    assert len(list((tmp_path / "out" / "examples").glob("*.jsonl"))) >= 3
+
+
 def test_an_evaluation_on_a_cluster_may_be_killed(cluster, tmp_path):
     (tmp_path / "run.py").write_text(EVALUATION)
     log, out = tmp_path / "log", tmp_path / "dask"
@@ -258,6 +296,7 @@ def test_a_cluster_evaluates_and_caches_as_one_process_does(cluster, tmp_path):
     model = t0.Model.mini()
     reports = [t0.evaluate(model, tasks()[:1], limit=6, progress=False, executor=executor) for executor in (None, cluster)]
     assert reports[0].cells == reports[1].cells
+    assert set(cluster.run(lambda: len(workers._idle)).values()) == {0}  # no model is held once it is not needed
     caches = [
         t0.cache_prompts(tasks()[0], tmp_path / name, shard_rows=100, executor=executor) for name, executor in (("a", None), ("b", cluster))
     ]

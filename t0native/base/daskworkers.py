@@ -2,6 +2,9 @@
 
 Loaded where Dask is used, and nowhere else."""
 
+import contextlib
+import signal
+
 from distributed import WorkerPlugin, get_worker
 
 __all__ = ["Carrier", "about_worker", "find_carried"]
@@ -11,13 +14,17 @@ _endings = []  # functions of a name, called where its value is no longer needed
 
 
 class Carrier(WorkerPlugin):
-    """Has `value` ready under `name` in every worker's process, before it is given a call. value: what pickles."""
+    """Has `value` ready under `name` in every worker's process, before it is given a call. value: what pickles.  ours: whether the workers
+    were started by the program that asks: Ctrl-C in its terminal comes to them too, and is for that program alone."""
 
-    def __init__(self, name, value):
-        self.name, self.value = name, value
+    def __init__(self, name, value, ours):
+        self.name, self.value, self.ours = name, value, ours
 
     def setup(self, worker):
         _values[self.name] = self.value
+        if self.ours:
+            with contextlib.suppress(ValueError):  # a worker on another thread than the main one
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def teardown(self, worker):
         _values.pop(self.name, None)

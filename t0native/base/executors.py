@@ -14,7 +14,9 @@ import itertools
 import logging
 import os
 import re
+import tempfile
 import uuid
+from pathlib import Path
 
 from t0native.base.errors import ConfigError
 from t0native.base.showing import shown
@@ -24,6 +26,7 @@ __all__ = ["Pool", "opened", "parse_executor"]
 
 _log = logging.getLogger("t0native")
 MOST_LOCAL = 256  # processes of local:N
+SMALL = 1 << 20  # bytes that go with each call
 _WIDTHS = ("max_workers", "_max_workers", "num_workers")  # of executors: calls that they make at once
 ANSWERING = 10.0  # seconds that a scheduler has to answer at first
 _CLOSING = 5.0  # seconds that a cluster has to answer while it is left
@@ -35,15 +38,22 @@ class Pool:
     where = "executor"
 
     def __init__(self, executor, threads=None):
-        self._executor, self.threads = executor, threads
+        self._executor, self.threads, self._file = executor, threads, None
 
     def slots(self):
         """Calls that can be made at once, now."""
         return next((n for name in _WIDTHS if isinstance(n := getattr(self._executor, name, None), int) and n > 0), os.cpu_count() or 1)
 
-    def carry(self, name, value):
-        """What goes with each call that needs `value`: itself here; a cluster's workers are given it once, and look it up by name."""
-        return value
+    def carry(self, name, data):
+        """What goes with each call that needs these bytes: they, or a file that holds them; None where the workers of a cluster are given
+        them once, and look them up by name."""
+        if len(data) <= SMALL:
+            return data
+        descriptor, place = tempfile.mkstemp(prefix=f"{name}-")
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        self._file = Path(place)
+        return self._file
 
     def submit(self, function, *arguments):
         """The future of function(*arguments)."""
@@ -55,27 +65,31 @@ class Pool:
 
     def forget(self, name):
         """No call needs any more what was carried under this name."""
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
 
-    def lost(self):
-        """Why no call will ever end, or None."""
+    def lost(self, future):
+        """Why a call will never end, or None."""
         return None
 
 
 class _DaskPool(Pool):
     """The workers of a Dask cluster."""
 
-    def __init__(self, client, threads):
-        self._client, self.threads, self._numbers = client, threads, itertools.count()
+    def __init__(self, client, threads, ours=False):
+        self._client, self.threads, self._ours, self._numbers = client, threads, ours, itertools.count()
         self.where = f"Dask cluster at {client.scheduler.address if client.scheduler else 'an unknown place'}"
 
     def slots(self):
-        return sum(self._client.nthreads().values())
+        try:
+            return sum(self._client.nthreads().values())
+        except (OSError, ValueError) as error:
+            raise ConnectionError(f"{self.where}: the scheduler does not answer: {error}") from None
 
-    def carry(self, name, value):
+    def carry(self, name, data):
         from t0native.base.daskworkers import Carrier
 
-        self._client.register_plugin(Carrier(name, value), name=name)
-        return None
+        self._client.register_plugin(Carrier(name, data, self._ours), name=name)
 
     def submit(self, function, *arguments):
         key = f"{function.__name__}-{uuid.uuid4().hex}-{next(self._numbers)}"
@@ -89,8 +103,10 @@ class _DaskPool(Pool):
         with contextlib.suppress(Exception):  # the scheduler has gone: so have its workers
             self._client.sync(self._client._unregister_worker_plugin, name, callback_timeout=_CLOSING)
 
-    def lost(self):
-        return None if self._client.status in ("running", "connecting") else f"{self.where}: the scheduler is gone"
+    def lost(self, future):
+        if self._client.status in ("running", "connecting") and future.status not in ("lost", "cancelled"):
+            return None
+        return f"{self.where}: the scheduler is gone, or has forgotten its calls"
 
 
 def parse_executor(text):
@@ -140,8 +156,9 @@ def opened(executor):
 def _started(address, processes):
     """The Pool of a Dask cluster at an address, or of this many processes, started for it."""
     distributed, threads = _import_dask(), chosen_threads()
+    ours = address is None
     with contextlib.ExitStack() as stack:
-        if address is None:
+        if ours:
             pages = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}  # for nobody else
             cluster = distributed.LocalCluster(n_workers=processes, threads_per_worker=1, silence_logs="CRITICAL", **pages)
             stack.callback(_close, cluster)
@@ -151,7 +168,7 @@ def _started(address, processes):
         except OSError as error:
             raise ConfigError(f"executor {shown(address)}: no Dask scheduler answers there: {error}") from None
         stack.callback(_close, client)
-        yield _DaskPool(client, threads or 1)
+        yield _DaskPool(client, threads or 1, ours)
 
 
 def _close(thing):

@@ -72,7 +72,7 @@ FOREIGN = {  # an option without its dashes, with hyphens -> Hints, the first th
     Hint("every prompt of --prompts is trained on", "--steps"), Hint("the input is an argument by itself", "--max-new-tokens"),
     _use("--prompts", "--prompts FILE")),
     "model": (_MODEL[1],), "out": (Hint("the folder to write is an argument by itself, behind the model's", "--config"),
-    Hint("--prompts names the file or the folder that new writes", "--example"), *_OUT[1:]),
+    *_OUT[1:]),
     "format": (Hint("use --json, --csv -, --latex - or --markdown", "--latex"), _use("--to"), _use("--json")),
     "metric": (Hint("each prompt names its metrics: docs/reference/metrics.md", "--prompts"),),
     "metrics": (Hint("each prompt names its metrics: docs/reference/metrics.md", "--prompts"),),

@@ -61,6 +61,7 @@ def add_prompt(verbs):
 def _run_prompt(args):
     from t0native.prompts.collection import load_prompts
 
+    _check_options(args)
     if args.what == "new":
         return _write_first(args)
     where, quiet = args.prompts, args.what == "list"
@@ -73,6 +74,14 @@ def _run_prompt(args):
     chosen = prompts if args.name is None else {args.name: _find_prompt(prompts, args.dataset, args.name)}
     {"list": _list_prompts, "show": _show_prompts, "apply": _apply_prompts, "cache": _cache_prompts}[args.what](chosen, args)
     return FINE
+
+
+def _check_options(args):
+    """ConfigError for an option of cache with another word."""
+    odd = next((name for name in ("out", "limit", "shard_rows", "dask") if getattr(args, name) is not None), None)
+    if odd is not None and args.what != "cache":
+        hint = "; --prompts names the file or the folder that new writes" if (args.what, odd) == ("new", "out") else ""
+        raise ConfigError(f"prompt {args.what}: --{odd.replace('_', '-')} goes with cache{hint}")
 
 
 def _choose_prompts(args, quiet=False):

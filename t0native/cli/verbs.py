@@ -75,7 +75,7 @@ def dask_option(parser):
         "--dask",
         metavar="WHERE",
         help="tcp://HOST:PORT of a Dask cluster's scheduler, whose workers do it, or local:N for N processes of this host "
-        "(docs/how-to/cluster.md)",
+        "(docs/how-to/cluster-dask.md)",
     )
 
 

@@ -97,8 +97,8 @@ def evaluate(
     batch_tokens: tokens of one call of the core at most (None: about a second's work).  label: the model's name in the report (else
         model.name, or "model"). Neither batches nor threads nor workers nor the order of tasks change a cell.
     executor: who answers: a Client of Dask, "tcp://HOST:PORT" of its scheduler, "local:N" for N processes of this host, or what has
-        submit() as the executors of concurrent.futures; None: this process (docs/how-to/cluster.md). A cell that ends the process which
-        answers it, or takes more memory than there is, is failed then.
+        submit() as the executors of concurrent.futures; None: this process (docs/how-to/cluster-dask.md). A cell that ends the process
+        which answers it, or takes more memory than there is, is failed then.
     A cell that fails (a template that does not compile, a field that no row has, a model that answers nothing, no row left) has status
     "failed" and the reason; the others go on. One row never fails a cell: a row that a prompt drops, whose target is no answer (a label
     out of range, -1, None or nan) or not among the choices, or that cannot be rendered, tokenized or scored is counted as `dropped`, and

@@ -80,21 +80,21 @@ class RemoteModel:
         try:
             future.add_done_callback(lambda future: done.set())
             while not done.wait(LOOKS) and not self._stopped.is_set():
-                self._check_pool()
+                self._check_pool(future)
             if self._stopped.is_set():
                 raise KeyboardInterrupt
             return future.result()
         except CancelledError:
-            self._check_pool()
+            self._check_pool(future)
             raise
         finally:
             with self._lock:
                 self._waiting.discard(future)
 
-    def _check_pool(self):
+    def _check_pool(self, future):
         if self._stopped.is_set():
             raise KeyboardInterrupt
-        if why := self._pool.lost():
+        if why := self._pool.lost(future):
             raise ConnectionError(f"{why}; the cells that are finished are kept")
 
     def _count(self, reply, rows):

@@ -28,8 +28,8 @@ _idle, _busy = [], set()  # children
 def answer_call(version, name, carried, threads, question):
     """The Reply of a child that has the model.
 
-    version: of the package that asks.  name: of the model, and carried: it itself, or None where a Dask worker was given it.  threads: of
-    the child.  question: bytes, for child.py."""
+    version: of the package that asks.  name: of the model, and carried: it itself, pickled, or the path of a file that holds it, or None
+    where a Dask worker was given it.  threads: of the child.  question: bytes, for child.py."""
     worker, memory, began = f"process {os.getpid()}", None, time.monotonic()
     if carried is None:
         from t0native.base.daskworkers import about_worker, find_carried
@@ -38,7 +38,7 @@ def answer_call(version, name, carried, threads, question):
     if version != __version__:
         return Reply("refused", f"it has t0native {__version__}, and the evaluation is one of {version}", worker, 0.0)
     try:
-        child = _take(name) or _Child(name, carried, threads, memory)
+        child = _take(name) or _Child(name, carried if isinstance(carried, bytes) else carried.read_bytes(), threads, memory)
         with child:
             kind, value = child.ask(question)
         return Reply(kind, value, worker, time.monotonic() - began)
