@@ -175,7 +175,7 @@ def digest_of(run):
 
 
 def compare_step(planner, case, mbit, options):
-    predicted, parts, told = planner.predict(case, options.repeats, hosts=2, gbit=mbit / 1000)
+    predicted, parts, told = planner.predict(case, options.repeats, options.busy, hosts=2, gbit=mbit / 1000)
     before = sent_bytes()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "seconds.json")
