@@ -8,7 +8,6 @@ wall clock, so that it does: let nothing else run, or say --busy. Medians of the
 each. `--step FILE` is what a rank runs. Two hosts with a link between: benchmarks/twohosts.py."""
 
 import argparse
-import inspect
 import json
 import os
 import statistics
@@ -50,30 +49,40 @@ CASES = [  # size, examples, tokens of the input, of the target, ranks, lots, pr
 
 def settings_of(case):
     size, examples, source, target, ranks, lots, products, wire = case
-    return Settings(steps=1, batch_size=examples, lots=lots, precision=products, dropout=0.1, threads=1)
+    return Settings(steps=1, batch_size=examples, lots=lots, wire=wire, precision=products, dropout=0.1, threads=1)
 
 
 class Parted(LotTrainer):
-    """A LotTrainer of a busy machine: ranks wait for each other before they exchange anything, which alone is timed by the wall clock, all
-    else by the processor's. away: seconds of the exchanges, and those of the processor that they and the waiting took."""
+    """A LotTrainer of a busy machine: nothing sets out before the backward pass has ended, and ranks wait for each other before they
+    exchange anything, which alone is timed by the wall clock, all else by the processor's. away: seconds of the exchanges, and those of
+    the processor that they and the waiting took."""
 
     def __init__(self, model, *, ranks, **options):
-        self.away, self.all_meet, self._adds = [0.0, 0.0], ranks.most, ranks.add
-        ranks.add = lambda array: self._apart(lambda: self._adds(array))
+        self.away, self._all_meet, self._adds = [0.0, 0.0], ranks.most, ranks.add
+        ranks.add, ranks.threads = lambda array: self._apart(lambda: self._adds(array)), False
         super().__init__(model, ranks=ranks, **options)
 
-    def _sum_gradients(self, filled):
-        return self._apart(lambda: super(Parted, self)._sum_gradients(filled))
+    def _send(self, *arguments):
+        self._apart(lambda: super(Parted, self)._send(*arguments))
+
+    def _finish_sums(self, sent):
+        self._apart(lambda: super(Parted, self)._finish_sums(sent))
+
+    def _add_aside(self, parts, level):
+        began, busy = time.perf_counter(), time.process_time()
+        super()._add_aside(parts, level)
+        self.away[0] += time.process_time() - busy - (time.perf_counter() - began)
 
     def _spread_weights(self):
         self._apart(super()._spread_weights)
 
     def _apart(self, exchange):
         waited = time.process_time()
-        self.all_meet(0)
+        self._all_meet(0)
         began = time.perf_counter()
         result = exchange()
-        self.away = [old + new for old, new in zip(self.away, (time.perf_counter() - began, time.process_time() - waited))]
+        self.away[0] += time.perf_counter() - began
+        self.away[1] += time.process_time() - waited
         return result
 
 
@@ -83,10 +92,8 @@ def measure_step(case, steps, busy):
     config, options, kind = t0.Config.t5_v1_1(size), settings_of(case).trainer_options, Trainer
     ranks = ranks_of_mpi.started_ranks()
     if lots is not None:
-        options |= {"lots": lots, "ranks": ranks}
+        options |= {"lots": lots, "ranks": ranks, "wire": wire}
         kind = Parted if busy and ranks.size > 1 else LotTrainer
-        if "wire" in inspect.signature(LotTrainer).parameters:
-            options |= {"wire": wire}
     trainer = make_trainer(config, options, kind)
     batch = [make_ragged([length] * examples, config.vocab_size) for length in (source, target)]
     clock = time.process_time if ranks.size == 1 or busy else time.perf_counter
@@ -128,15 +135,17 @@ def run_rank(out, case, steps, busy):
         Path(out).write_text(json.dumps(seconds))
 
 
-def predict(case, repeats, hosts=1, gbit=10.0, latency=5e-5):
-    """(seconds of a step, its parts, bytes that a host sends), of ranks with a thread each, on one host or one on each."""
+def predict(case, repeats, busy, hosts=1, gbit=10.0, latency=5e-5):
+    """(seconds of a step, its parts, bytes that a host sends), of ranks with a thread each, on one host or one on each; busy: as if nothing
+    of the wire were hidden."""
     size, examples, source, target, ranks, lots, products, wire = case
     config, settings, lengths = t0.Config.t5_v1_1(size), settings_of(case), [(source, target)] * examples
     cores = ranks if hosts == 1 else 1
     rates = measure_rates(config, lengths, settings, repeats)
     cluster = Cluster(hosts, cores, gbit, ranks=cores, latency=latency, wire=wire)
     row = forecast_cluster(config, lengths, Work.of(lengths, settings), cluster, rates)[-1]
-    return row["step"], row["seconds"], row["sent"]
+    parts = row["seconds"] if busy else row["seconds"] | {"hidden": -row["hidden"]}
+    return sum(parts.values()), parts, row["sent"]
 
 
 def describe(case):
@@ -170,7 +179,7 @@ def main():
     print(HEAD)
     for number in options.only:
         case = CASES[number]
-        predicted, parts, _ = predict(case, options.repeats)
+        predicted, parts, _ = predict(case, options.repeats, options.busy)
         print_case(case, predicted, parts, run_case(case, options.steps, options.busy))
     print(f"\nload {os.getloadavg()[0]:.2f} at the end")
 

@@ -30,7 +30,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HOSTS, ADDRESSES = ("t0host0", "t0host1"), ("10.77.0.1", "10.77.0.2")
-ENVIRONMENT = {"UCX_NET_DEVICES": "eth0", "UCX_TLS": "tcp,self", "FI_PROVIDER": "tcp", "FI_TCP_IFACE": "eth0", "PYTHONHASHSEED": "0"}
+ENVIRONMENT = {
+    "MPIR_CVAR_CH4_NETMOD": "ofi",
+    "UCX_NET_DEVICES": "eth0",
+    "UCX_TLS": "tcp,self",
+    "FI_PROVIDER": "tcp",
+    "FI_TCP_IFACE": "eth0",
+    "PYTHONHASHSEED": "0",
+}
 UP_SECONDS = 5.0
 RECIPE = """\
 model: {{config: config.json, tokenizer: spiece.model}}
@@ -175,7 +182,7 @@ def digest_of(run):
 
 
 def compare_step(planner, case, mbit, options):
-    predicted, parts, told = planner.predict(case, options.repeats, hosts=2, gbit=mbit / 1000)
+    predicted, parts, told = planner.predict(case, options.repeats, options.busy, hosts=2, gbit=mbit / 1000)
     before = sent_bytes()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "seconds.json")

@@ -5,8 +5,8 @@
 
     lots        operations by the model's shape and the examples' lengths, tokens of inputs and targets apart (forecast.py), at rates that
                 were measured on one thread of this machine (rates.py), times the threads of a rank
-    wire        what ranks.py sends: each tensor's nodes to its owner, then its weights to all, at the link's rate, both ways at once;
-                of the same host at the rate of a copy
+    wire        each tensor's nodes go to its owner (wire.py), then its weights to all, at the link's rate, both ways at once; of the same
+                host at the rate of a copy
     memory      that of the forecast, of each rank
 
 What is measured is the work of one thread. By this model: that more are faster in proportion, that memory feeds MEMORY_THREADS of a
@@ -18,30 +18,19 @@ import numpy as np
 
 from t0native.base.errors import ConfigError
 from t0native.checkpoints.sizes import training_bytes
-from t0native.training.exchange import share_out
+from t0native.training.exchange import keys_of_rank, share_out
 from t0native.training.forecast import SAMPLE, count_steps, measure_lengths, memory_of, operations_by_part
 from t0native.training.lots import MOST, cut_lots, lots_of_rank
 from t0native.training.ranks import LOTS
 from t0native.training.rates import REPEATS, measure_rates
+from t0native.training.wire import final_shares, simulate
 
-__all__ = [
-    "MEMORY_THREADS",
-    "OVERLAPS",
-    "PAYLOAD",
-    "WIRES",
-    "Cluster",
-    "Work",
-    "choose_lots",
-    "forecast_cluster",
-    "hosts_up_to",
-    "plan_cluster",
-]
+__all__ = ["MEMORY_THREADS", "PAYLOAD", "WIRES", "Cluster", "Work", "choose_lots", "forecast_cluster", "hosts_up_to", "plan_cluster"]
 
 MEMORY_THREADS = 8  # of a host, that read and write memory at once as fast as one does alone; more share what these reach
 PAYLOAD = 1448 / 1538  # of an Ethernet frame's bytes on the wire, those that TCP carries for its user
 WIRES = {"float32": 4, "bfloat16": 2}  # bytes of a number of gradients on their way; weights are float32 always
-BACKWARD = 2 / 3  # of the time of a lot
-OVERLAPS = True  # whether ranks send gradients while the backward pass goes on
+BACKWARD, RECOMPUTED = 2 / 3, 3 / 4  # of the time of a lot, and with recomputing
 
 
 @dataclass(frozen=True)
@@ -117,7 +106,7 @@ def plan_cluster(settings, cluster, recipe=None, config=None, model=None, repeat
     if recipe is not None:
         work = replace(work, steps=count_steps(recipe, settings, len(work.sources))[0])
     _check_ranks(settings, cluster)
-    rates = measure_rates(config, lengths, settings, repeats)
+    rates = measure_rates(config, lengths, replace(settings, wire=cluster.wire), repeats)
     operations = operations_by_part(config, work.sources, work.targets, settings.recompute)
     return {
         "model": model,
@@ -156,13 +145,13 @@ def hosts_up_to(hosts):
 
 def forecast_cluster(config, lengths, work, cluster, rates):
     """Facts of a run on each number of hosts up to the cluster's, a dict each: hosts, ranks, lots; seconds: of the parts of a step,
-    {"lots", "sums", "wire", "optimizer", "weights"}; hideable: seconds of the wire that fit behind the backward pass of the last lot;
-    step (seconds), tokens_per_second, efficiency (of that many times one host), sent (bytes that a host sends in a step), memory (bytes
-    of a host), hours (of all steps, or None).
+    {"lots", "sums", "wire", "optimizer", "weights"}; hidden: seconds of the wire that lie behind the backward pass of the last lot; step
+    (seconds), tokens_per_second, efficiency (of that many times one host), sent (bytes that a host sends in a step), memory (bytes of a
+    host), hours (of all steps, or None).
 
     config: the model's; lengths: [(source, target)] of examples, whose largest decide memory; work: a Work; rates: Rates of this machine.
     ConfigError where there are more ranks than lots."""
-    settings = replace(work.settings, lots=_check_ranks(work.settings, cluster))
+    settings = replace(work.settings, lots=_check_ranks(work.settings, cluster), wire=cluster.wire)
     rows = [
         _forecast_hosts(config, lengths, replace(work, settings=settings), replace(cluster, hosts=n), rates)
         for n in hosts_up_to(cluster.hosts)
@@ -182,48 +171,32 @@ def _check_ranks(settings, cluster):
 
 def _forecast_hosts(config, lengths, work, cluster, rates):
     settings, ranks = work.settings, cluster.size
-    sizes = [int(np.prod(shape)) for shape in config.tensors().values()]
-    owners = share_out(sizes, ranks)
     shares = [range(1)] if settings.lots is None else [lots_of_rank(settings.lots, ranks, rank) for rank in range(ranks)]
-    nodes = [_count_nodes(share) for share in shares]
+    nodes = [1 if settings.lots is None else len(keys_of_rank(settings.lots, settings.lots, ranks, rank)) for rank in range(ranks)]
     of_lots = _seconds_of_lots(config, work, rates, cluster)
+    sizes = [int(np.prod(shape)) for shape in config.tensors().values()]
+    owned = np.bincount(share_out(sizes, ranks), sizes, ranks)
     seconds = {"lots": max(float(of_lots[share.start : share.stop].sum()) for share in shares)}
-    owned = np.bincount(owners, sizes, ranks)
     sums = max(len(share) - n for share, n in zip(shares, nodes)) * config.parameters + (sum(nodes) - 1) * owned.max()
-    seconds["sums"] = rates.sum * float(sums) / cluster.memory_threads
-    sent, seconds["wire"], seconds["weights"] = _seconds_of_wire(sizes, owners, nodes, owned, cluster, rates)
+    rounded = (max(map(len, shares)) + (ranks > 1)) * config.parameters  # each lot, and once more on the way
+    seconds["sums"] = (rates.sum * float(sums) + rates.rounding * rounded) / cluster.memory_threads
+    backward = (RECOMPUTED if settings.recompute else BACKWARD) * min(float(of_lots[share.stop - 1]) for share in shares)
+    sent, seconds["wire"], hidden, seconds["weights"] = _seconds_of_wire(config, work, nodes, backward, cluster, rates)
     seconds["optimizer"] = rates.optimizer * float(owned.max()) / cluster.memory_threads
-    last = min(float(of_lots[share.stop - 1]) for share in shares)
-    hideable = min(seconds["wire"], BACKWARD * last)
-    step = sum(seconds.values()) - OVERLAPS * hideable
+    step = sum(seconds.values()) - hidden
     memory = memory_of(config, lengths, settings, ranks)
     return {
         "hosts": cluster.hosts,
         "ranks": ranks,
         "lots": settings.lots,
         "seconds": seconds,
-        "hideable": hideable,
+        "hidden": hidden,
         "step": step,
         "tokens_per_second": work.tokens / step,
         "sent": sent,
         "memory": cluster.ranks * memory["total"],
         "hours": None if work.steps is None else work.steps * step / 3600,
     }
-
-
-def _count_nodes(lots):
-    """The largest nodes of the tree in a run of lots.
-
-    >>> [_count_nodes(lots) for lots in (range(0, 8), range(2, 5), range(5, 8))]
-    [1, 2, 2]
-    """
-    at, n = lots.start, 0
-    while at < lots.stop:
-        level = 0
-        while at % (2 << level) == 0 and at + (2 << level) <= lots.stop:
-            level += 1
-        at, n = at + (1 << level), n + 1
-    return n
 
 
 # ---- the work of a rank ----------------------------------------------------------------------------------------------------
@@ -267,20 +240,21 @@ def _count_pieces(ends, most):
 # ---- the wire -----------------------------------------------------------------------------------------------------------------
 
 
-def _seconds_of_wire(sizes, owners, nodes, owned, cluster, rates):
-    """(bytes that a host sends in a step at most, seconds of gradients, seconds of weights)."""
+def _seconds_of_wire(config, work, nodes, backward, cluster, rates):
+    """(bytes that a host sends in a step at most, seconds of gradients, those of them that a backward pass of `backward` seconds hides,
+    seconds of weights). nodes: of each rank."""
     if cluster.size == 1:
-        return 0, 0.0, 0.0
-    host_of = np.arange(cluster.size) // cluster.ranks
-    of_hosts = np.bincount(host_of, owned)  # weights that are owned there
+        return 0, 0.0, 0.0, 0.0
+    tensors = config.tensors()
+    sizes = [int(np.prod(shape)) for shape in tensors.values()]
+    owners, host_of = share_out(sizes, cluster.size), [rank // cluster.ranks for rank in range(cluster.size)]
+    link, inside = cluster.gbit * 1e9 / 8 * PAYLOAD, rates.copy / 2
+    way = {"host_of": host_of, "link": link, "inside": inside, "number": WIRES[cluster.wire], "latency": cluster.latency}
+    operations = operations_by_part(config, work.sources, work.targets)
+    final = backward * (final_shares(list(tensors), {part: float(counts.sum()) for part, counts in operations.items()}) - 1)
+    gradients, exposed = (simulate(sizes, owners, nodes, when, **way) for when in (np.zeros(len(sizes)), final))
+    elsewhere = config.parameters - np.bincount(host_of, np.bincount(owners, sizes, cluster.size))  # weights that other hosts own
     nodes_of = np.bincount(host_of, nodes)
-    bytes_ = WIRES[cluster.wire]
-    out = bytes_ * nodes_of * (owned.sum() - of_hosts)
-    into = bytes_ * of_hosts * (nodes_of.sum() - nodes_of)
-    weights_in = 4 * cluster.ranks * (owned.sum() - of_hosts)
-    link = cluster.gbit * 1e9 / 8 * PAYLOAD
-    messages = sum(size > 0 for size in sizes) * cluster.latency if cluster.hosts > 1 else 0.0
-    inside = (cluster.ranks - 1) / cluster.ranks * of_hosts.max() / (rates.copy / 2)
-    gradients = np.maximum(out, into).max() / link + messages + inside * bytes_ * nodes_of.max()
-    weights = weights_in.max() / link + messages + inside * 4 * cluster.ranks
-    return int(out.max() + weights_in.max()), float(gradients), float(weights)
+    received = 4 * cluster.ranks * elsewhere.max()
+    weights = received / link + (0 if cluster.ranks == 1 else 4 * config.parameters * (cluster.ranks - 1) / inside)
+    return int(WIRES[cluster.wire] * (nodes_of * elsewhere).max() + received), gradients, gradients - exposed, float(weights)

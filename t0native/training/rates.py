@@ -16,9 +16,10 @@ import numpy as np
 
 from t0native import _core
 from t0native.base import kernels as kernel_sets
+from t0native.checkpoints.config import Config
 from t0native.checkpoints.sizes import training_bytes
+from t0native.models.model import FLAT
 from t0native.training.forecast import make_ragged, make_trainer, operations_by_part
-from t0native.training.lots import add_tree
 
 __all__ = ["Rates", "measure_rates"]
 
@@ -28,15 +29,17 @@ LARGE = 3  # times the layers of the small model that the large one has
 SHORT = 8  # parts of the long examples' tokens that the short ones have
 PRODUCT_ROWS, PRODUCT_FLOATS, PRODUCT_SECONDS = 256, 1 << 24, 0.1
 SUM_FLOATS = 1 << 24
+SMALLEST = Config(vocab_size=8, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_decoder_layers=1, num_heads=2)  # whose trainer adds
 
 
 @dataclass(frozen=True)
 class Rates:
     """What was measured, of one thread.
 
-    kernels; precision; product: operations a second of products, as `bench` measures them; layers, around: operations
-    a second of gradients; layers_weight, around_weight: seconds a weight and piece; optimizer: seconds a weight; sum: seconds a weight of
-    adding two gradients; copy: bytes a second of a copy; width: d_model of the models that were measured."""
+    kernels; precision; product: operations a second of products, as `bench` measures them; layers, around: operations a second of
+    gradients; layers_weight, around_weight: seconds a weight and piece; optimizer: seconds a weight; sum: seconds a weight of adding two
+    gradients; rounding: of rounding one to what goes over the wire, 0 where nothing is; copy: bytes a second of a copy; width: d_model of
+    the models that were measured."""
 
     kernels: str
     precision: str
@@ -47,6 +50,7 @@ class Rates:
     around_weight: float
     optimizer: float
     sum: float
+    rounding: float
     copy: float
     width: int
 
@@ -64,8 +68,11 @@ def measure_rates(config, lengths, settings, repeats=REPEATS):
     outputs = max(64, PRODUCT_FLOATS // d_model)
     product = _core.probe_product(settings.precision, PRODUCT_ROWS, d_model, outputs, kernels, PRODUCT_SECONDS)
     layers, around = _solve(small, large, (short, sample), settings.recompute, [times for times, _ in measured], product)
-    sum_, copy = _measure_memory(repeats)
-    return Rates(kernels, settings.precision, product, layers[0], layers[1], around[0], around[1], measured[1][1], sum_, copy, d_model)
+    sum_, rounding = _measure_sums(settings.wire, repeats)
+    copy = _measure_copy(repeats)
+    return Rates(
+        kernels, settings.precision, product, layers[0], layers[1], around[0], around[1], measured[1][1], sum_, rounding, copy, d_model
+    )
 
 
 def _choose_models(config):
@@ -147,15 +154,25 @@ def _fit(work, seconds, weights, most):
     return float(work[1] / (seconds[1] - fixed)), float(fixed / weights)
 
 
-def _measure_memory(repeats):
-    """(seconds a weight of adding two gradients, bytes a second of a copy)."""
-    arrays = [np.ones(SUM_FLOATS, np.float32) for _ in range(2)]
-    sums, copies = [], []
+def _measure_sums(wire, repeats):
+    """Seconds a weight of (adding two gradients, rounding one), as LotTrainer does both."""
+    core = _core.Trainer(_core.Model(SMALLEST.core(), kernel_sets.default(), FLAT), threads=1)
+    arrays, rounded = [np.ones(SUM_FLOATS, np.float32) for _ in range(2)], wire == "bfloat16"
+    one, two = (_measure(lambda n=n: core.sum(arrays[:n], rounded, False), repeats) / SUM_FLOATS for n in (1, 2))
+    return (two - one, one) if rounded else (two, 0.0)
+
+
+def _measure_copy(repeats):
+    """Bytes a second."""
+    source, target = (np.ones(SUM_FLOATS, np.float32) for _ in range(2))
+    return 4 * SUM_FLOATS / _measure(lambda: np.copyto(target, source), repeats)
+
+
+def _measure(work, repeats):
+    """Median seconds, after one time that does not count."""
+    seconds = []
     for _ in range(repeats + 1):
         began = time.process_time()
-        add_tree({(0, i): array for i, array in enumerate(arrays)}, 1)
-        between = time.process_time()
-        arrays[1][:] = arrays[0]
-        sums.append(between - began)
-        copies.append(time.process_time() - between)
-    return statistics.median(sums[1:]) / SUM_FLOATS, 4 * SUM_FLOATS / statistics.median(copies[1:])
+        work()
+        seconds.append(time.process_time() - began)
+    return max(1e-9, statistics.median(seconds[1:]))

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from t0native.base.progress import duration
 from t0native.reports.plot import check_picture, legend_above, new_axes, save_figure
-from t0native.training.cluster import MEMORY_THREADS, OVERLAPS, PAYLOAD
+from t0native.training.cluster import MEMORY_THREADS, PAYLOAD
 from t0native.training.forecast import format_bytes
 
 __all__ = ["draw_scaling", "scaling_lines"]
 
-COLUMNS = ("hosts", "tokens/s", "of linear", "a step", "work", "wire", "hides", "sent", "memory", "all steps")
+COLUMNS = ("hosts", "tokens/s", "of linear", "a step", "work", "wire", "hidden", "sent", "memory", "all steps")
 
 
 def scaling_lines(facts):
@@ -67,7 +67,7 @@ def _format_row(row):
         duration(row["step"]),
         duration(work),
         duration(seconds["wire"] + seconds["weights"]) if row["ranks"] > 1 else "-",
-        duration(row["hideable"]) if row["ranks"] > 1 else "-",
+        duration(row["hidden"]) if row["ranks"] > 1 else "-",
         format_bytes(row["sent"]) if row["hosts"] > 1 else "-",
         format_bytes(row["memory"]),
         "-" if row["hours"] is None else duration(3600 * row["hours"]),
@@ -75,12 +75,8 @@ def _format_row(row):
 
 
 def _explain():
-    yield "work: gradients, their sums, optimiser, of the slowest rank; wire: gradients and weights between ranks; hides: what of it fits"
-    yield (
-        "behind the backward pass of the last lot"
-        + ("" if OVERLAPS else " (this version waits for it)")
-        + "; sent: bytes of a host and step; memory: of a host"
-    )
+    yield "work: gradients, their sums, optimiser, of the slowest rank; wire: gradients and weights between ranks; hidden: what of it lies"
+    yield "behind the backward pass of the last lot; sent: bytes of a host and step; memory: of a host"
 
 
 def draw_scaling(facts, path=None, ax=None):
@@ -91,9 +87,7 @@ def draw_scaling(facts, path=None, ax=None):
     rows = facts["hosts"]
     hosts = [row["hosts"] for row in rows]
     first = rows[0]["tokens_per_second"] / hosts[0]
-    bare = [
-        facts["tokens"] / (row["step"] - row["seconds"]["wire"] - row["seconds"]["weights"] + OVERLAPS * row["hideable"]) for row in rows
-    ]
+    bare = [facts["tokens"] / (row["step"] - row["seconds"]["wire"] - row["seconds"]["weights"] + row["hidden"]) for row in rows]
     ax.plot(hosts, [first * n for n in hosts], ":", color="gray", label="as many times one host")
     ax.plot(hosts, bare, "--", color="C1", label="without the wire")
     ax.plot(hosts, [row["tokens_per_second"] for row in rows], "o-", color="C0", label=f"{facts['cluster']['gbit']:g} Gbit/s")
