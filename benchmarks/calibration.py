@@ -107,7 +107,8 @@ def cells_of(of_models, base, low, high, method):
         if method == "none" and len(numbers) > 1:
             text += f" ({digits.format(numbers.min())} to {digits.format(numbers.max())})"
         if method != "none":
-            text += f" ({sign.format(mean - scale * base[i])}: {sign.format(scale * low[i])} to {sign.format(scale * high[i])})"
+            change = round(mean - scale * base[i], 6) + 0.0  # which leaves no -0.0
+            text += f" ({sign.format(change)}: {sign.format(scale * low[i])} to {sign.format(scale * high[i])})"
         cells.append(text)
     return cells
 

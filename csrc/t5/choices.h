@@ -21,7 +21,6 @@
 #ifndef T0_T5_CHOICES_H
 #define T0_T5_CHOICES_H
 
-#include "nn/attend.h"
 #include "t5/t5.h"
 
 /* Targets ordered by source and, of one source, lexicographically: place k holds target order[k]. */
