@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["Enumeration", "find_enumeration", "move_question", "place_of_question", "without_end_mark"]
+__all__ = ["TAG", "Enumeration", "find_enumeration", "move_question", "place_of_question", "without_end_mark"]
 
-_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _OPENS = re.compile(r"\{%-?\s*(?:if|for|macro|filter|call|raw|set\s+\w+\s*%)")
 _CLOSES = re.compile(r"\{%-?\s*end")
 _ENDED = re.compile(r"(?:[.?!]|\}\})[\"')]*$")
@@ -25,7 +25,7 @@ _BETWEEN = r"[\s,/|?\"'-]+(?:(?:or|and)\s+(?:by\s+)?[\"']?)?"
 def _inside(text):
     """[length] of bool: which characters stand in a tag or in a block."""
     inside, depth, at = bytearray(len(text)), 0, 0
-    for tag in _TAG.finditer(text):
+    for tag in TAG.finditer(text):
         inside[at : tag.start()] = bytes([depth > 0]) * (tag.start() - at)
         inside[tag.start() : tag.end()] = b"\x01" * (tag.end() - tag.start())
         depth += bool(_OPENS.match(tag.group())) - bool(_CLOSES.match(tag.group()))
@@ -51,12 +51,12 @@ def _parts(text):
 
 def _question(parts):
     """(first, last) of the parts that are the question; None where none is, all are, or it says where the text stands."""
-    asking = [i for i, part in enumerate(parts) if "?" in _TAG.sub("", part)]
+    asking = [i for i, part in enumerate(parts) if "?" in TAG.sub("", part)]
     if not asking or (asking[0], asking[-1]) == (0, len(parts) - 1):
         return None
     own, rest = parts[asking[0] : asking[-1] + 1], parts[: asking[0]] + parts[asking[-1] + 1 :]
     said = " ".join(own) + " " + " ".join(part for part in rest if "{{" not in part)
-    if _POINTS.search(_TAG.sub("", said)) or "{{" not in " ".join(rest):
+    if _POINTS.search(TAG.sub("", said)) or "{{" not in " ".join(rest):
         return None
     return asking[0], asking[-1]
 
@@ -132,4 +132,4 @@ def _as_case(old, new):
     """The new word written as the old one was: small, capital at its beginning, or as it is."""
     if "{" in old or "{" in new:
         return new
-    return new.lower() if old.islower() else new[:1].upper() + new[1:] if old[:1].isupper() and not old.isupper() else new
+    return new.lower() if old.islower() else new[:1].upper() + new[1:] if old[:1].isupper() and not old[1:].isupper() else new

@@ -24,7 +24,7 @@ from t0native.base.arguments import SEED, check, whole
 from t0native.base.errors import ConfigError, suggest
 from t0native.base.showing import shown
 from t0native.prompts.collection import PromptSet
-from t0native.prompts.parts import find_enumeration, move_question, place_of_question, without_end_mark
+from t0native.prompts.parts import TAG, find_enumeration, move_question, place_of_question, without_end_mark
 from t0native.prompts.prompt import Prompt
 
 if TYPE_CHECKING:  # of annotations alone
@@ -203,7 +203,8 @@ def _choices_of(made):
     if made.choices is None or "{%" in made.choices:
         return []
     choices = [choice.strip() for choice in made.choices.split(SEPARATOR)]
-    return choices if len(choices) > 1 and all(choices) and "[" not in made.choices else []
+    whole = all(choice and not set("{}") & set(TAG.sub("", choice)) for choice in choices)
+    return choices if len(choices) > 1 and whole and "[" not in made.choices else []
 
 
 def _same_words(choices, known):
