@@ -69,8 +69,8 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers; a na
     from t0native.models.model import Ranking as Ranking
     from t0native.models.reranking import Reranker as Reranker
     from t0native.models.reranking import Reranking as Reranking
-    from t0native.prediction.mapping import mapper as mapper
     from t0native.prediction.choose import choose_wordings as choose_wordings
+    from t0native.prediction.mapping import mapper as mapper
     from t0native.prediction.predict import predict as predict
     from t0native.prompts import check as promptcheck
     from t0native.prompts.collection import PromptCollection as PromptCollection
