@@ -61,6 +61,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers; a na
     from t0native.data.lines import read_jsonl as read_jsonl
     from t0native.data.rows import read_csv as read_csv
     from t0native.data.rows import read_rows as read_rows
+    from t0native.evaluation.estimate import estimate_wordings as estimate_wordings
     from t0native.evaluation.evaluate import evaluate as evaluate
     from t0native.frameworks import harness as lm_eval
     from t0native.generation.generation import Generation as Generation
@@ -68,6 +69,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers; a na
     from t0native.models.model import Ranking as Ranking
     from t0native.models.reranking import Reranker as Reranker
     from t0native.models.reranking import Reranking as Reranking
+    from t0native.prediction.choose import choose_wordings as choose_wordings
     from t0native.prediction.mapping import mapper as mapper
     from t0native.prediction.predict import predict as predict
     from t0native.prompts import check as promptcheck
@@ -75,6 +77,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers; a na
     from t0native.prompts.collection import PromptSet as PromptSet
     from t0native.prompts.prompt import Prompt as Prompt
     from t0native.prompts.prompt import PromptedExample as PromptedExample
+    from t0native.prompts.vary import vary as vary
     from t0native.reports import figures as figures
     from t0native.reports import plot as plot
     from t0native.reports.published import published as published
@@ -132,7 +135,9 @@ _HOME = {  # public name -> the module that holds it
     "__version__": "base.version",
     "bias_gaps": "reports.winobias",
     "cache_prompts": "tasks.promptcache",
+    "choose_wordings": "prediction.choose",
     "convert_data": "data.convert_data",
+    "estimate_wordings": "evaluation.estimate",
     "evaluate": "evaluation.evaluate",
     "few_shot": "tasks.fewshot",
     "get_num_threads": "base.threads",
@@ -148,6 +153,7 @@ _HOME = {  # public name -> the module that holds it
     "set_num_threads": "base.threads",
     "suite": "suites.suite",
     "train": "training.train",
+    "vary": "prompts.vary",
 }
 _MODULES = {  # public module -> where it stands: `t0native.figures` and `import t0native.figures` both give it
     "figures": "reports.figures",

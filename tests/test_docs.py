@@ -23,6 +23,7 @@ from t0native.cli.main import main, make_parser
 KINDS = {"csv", "json", "python", "sh", "text", "yaml"}
 NOT_RUN = {  # commands, as a pattern: why they are parsed at most
     "t0native studio --data .*": "serves until it is stopped; tests/test_studio_started.py",
+    "t0native lm-eval .*": "fetches tasks; tests/test_lm_eval.py",
     "hf upload .*": "needs the network and an account",
     "mpiexec -n 2 t0native train recipe.yaml": "starts processes, which wait busily for each other; tests/test_ranks.py",
     "t0native plan --model base .*": "measures for half a minute; tests/test_cluster.py",

@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "suites": {"base", "data", "prompts", "tasks", "mini"},
     "reports": {"base", "tasks"},
     "evaluation": {"base", "generation", "models", "tasks", "suites", "reports"},
-    "prediction": {"base", "data", "prompts", "generation"},
+    "prediction": {"base", "data", "prompts", "generation", "reports"},
     "training": set("base text data checkpoints prompts generation models tasks mini suites reports evaluation".split()),
     "experiments": {"base", "models", "tasks", "mini", "reports", "evaluation", "training"},
     "frameworks": {"base", "generation", "models"},

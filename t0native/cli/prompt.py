@@ -122,7 +122,8 @@ def _facts(prompt):
         "answer_choices": prompt.answer_choices,
         "reference": prompt.reference,
     }
-    return facts | {"metadata": prompt.metadata._asdict()}
+    metadata = prompt.metadata._asdict()
+    return facts | {"metadata": {key: value for key, value in metadata.items() if key != "factors" or value is not None}}
 
 
 def _list_prompts(prompts, args):

@@ -100,6 +100,7 @@ def plan(task, prompt, label, seed, n, compat, show_progress=None):
         prompt=prompt,
         prompt_id=getattr(task.prompts[prompt], "id", None),
         metric=task.metric or "accuracy",
+        factors=getattr(getattr(task.prompts[prompt], "metadata", None), "factors", None),
     )
     cell = Cell(task, record)
     try:

@@ -17,6 +17,7 @@ from t0native.base.places import what_is
 from t0native.base.showing import listed, printable, shown
 from t0native.prompts.prompt import Prompt
 from t0native.prompts.promptfile import FILE, FORM, read_file, warn_once
+from t0native.prompts.promptwriter import write_prompts
 
 if TYPE_CHECKING:  # of annotations alone
     from collections.abc import Iterable, Iterator
@@ -111,6 +112,25 @@ class PromptSet(Mapping[str, Prompt]):
         {'p': PromptedExample(input='x?', target='b', choices=None)}
         """
         return {name: prompt.render(example, seed, index) for name, prompt in self._prompts.items()}
+
+    def save(self, path: PathName) -> None:
+        """Writes a templates.yaml, which `read` and promptsource read: texts, ids, metadata and factors; budgets of prompts are not kept.
+        DataError for what is no Prompt, and for two with one id; OSError leaves what was there before.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> prompts = t0.PromptSet("demo", None, [t0.Prompt("who", "{{ text }} Who? ||| {{ who }}")])
+        >>> with TemporaryDirectory() as folder:
+        ...     prompts.save(Path(folder) / "templates.yaml")
+        ...     dict(t0.PromptSet.read(Path(folder) / "templates.yaml")) == dict(prompts)
+        True
+        """
+        ids = Counter(getattr(prompt, "id", None) for prompt in self._prompts.values())
+        for name, prompt in self._prompts.items():
+            if not isinstance(prompt, Prompt):
+                raise DataError(f"prompt {shown(name)}: is {type(prompt).__name__}; a file holds Prompts")
+            if ids[prompt.id] > 1:
+                raise DataError(f"prompt {shown(name)}: another has its id {shown(prompt.id)}: ids must differ in a file")
+        write_prompts(path, self.dataset, self.subset, self._prompts.values())
 
     def __repr__(self):
         return f"PromptSet({self.full_name!r}, {len(self)} prompts)"

@@ -65,12 +65,13 @@ class PromptedExample(NamedTuple):
 
 
 class PromptMetadata(NamedTuple):
-    """What the author says about a prompt; None where nothing is said."""
+    """What the author says about a prompt; None where nothing is said. factors: {factor: level}, of a wording that t0.vary made."""
 
     original_task: bool | None = None
     choices_in_prompt: bool | None = None
     metrics: list[str] | None = None
     languages: list[str] | None = None
+    factors: dict[str, str] | None = None
 
 
 def _fnv(text):

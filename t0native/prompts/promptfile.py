@@ -5,7 +5,7 @@
     templates:
       <uuid>: !Template
         name, jinja, answer_choices, reference, id
-        metadata: !TemplateMetadata      original_task, choices_in_prompt, metrics, languages
+        metadata: !TemplateMetadata      original_task, choices_in_prompt, metrics, languages; factors, of a wording that vary made
 
 As in the reference, an entry whose key stands twice counts as it stands last, in the first one's place. A file written by hand may leave
 out tags, ids, names (then its key is its name) and metadata, templates may be a list, an entry its text alone, answer_choices a list, and
@@ -221,6 +221,11 @@ class MetadataTag:
     @staticmethod
     def check(loader, fields, place, metadata_type):
         """FormatError where a field has not the type it must have; unknown metrics and languages are told once."""
+        factors = fields.get("factors")
+        if factors is not None and not (
+            isinstance(factors, dict) and all(isinstance(text, str) for pair in factors.items() for text in pair)
+        ):
+            raise FormatError(f"{place}: factors must be a mapping of texts to texts, as factors: {{question: first}}")
         for key in ("metrics", "languages"):
             values = fields.get(key)
             if values is None:

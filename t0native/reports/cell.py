@@ -59,6 +59,7 @@ class CellRecord:
     metrics: dict | None = _optional(MAPPING.or_none())  # name -> value, of all that the task names
     normalized: float | None = _optional(SHARE)  # accuracy by scores a token
     examples: str | None = _optional(_NAME)  # name of the file of its rows in the evaluation's folder
+    factors: dict | None = _optional(MAPPING.or_none())  # factor -> level, of a wording that vary made; other cells' dicts lack the key
 
     correct: np.ndarray | None = field(
         default=None, repr=False, compare=False
@@ -79,7 +80,7 @@ class CellRecord:
 
     def to_dict(self):
         """The cell as it stands in Report.cells."""
-        return {name: getattr(self, name) for name in CELL}
+        return {name: getattr(self, name) for name in CELL if name != "factors" or self.factors is not None}
 
     def measured(self):
         """The part of that dict which `summarize` fills in."""

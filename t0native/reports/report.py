@@ -24,10 +24,12 @@ from t0native.reports.cell import CELL, CellRecord
 from t0native.reports.confusion import Confusions, find_confusions
 from t0native.reports.errors import Errors, find_errors
 from t0native.reports.examples import read_examples
+from t0native.reports.factors import FactorSplit, split_by_factors
 from t0native.reports.htmlpage import html_page
 from t0native.reports.published import beside
 from t0native.reports.reportfiles import find_report, read_report, write_report
 from t0native.reports.summary import ENTRY, merge_summaries, summarize
+from t0native.reports.unlabeled import judge_without_labels
 
 if TYPE_CHECKING:  # of annotations alone
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +44,7 @@ if TYPE_CHECKING:  # of annotations alone
 
 __all__ = ["Report"]
 
-CELL_KEYS, SUMMARY_KEYS = tuple(CELL), tuple(ENTRY)
+CELL_KEYS, SUMMARY_KEYS = tuple(key for key in CELL if key != "factors"), tuple(ENTRY)
 
 
 class Report(Hinting):
@@ -236,6 +238,34 @@ class Report(Hinting):
         ('inference', 12, 12, True)
         """
         return analysis.describe(self)
+
+    def factors(self, task: str | None = None, model: str | None = None) -> list[FactorSplit]:
+        """The variance over wordings that `t0.vary` made, split by their factors: a FactorSplit a model and task (of all, unless one is
+        named), which prints itself; the definition, and what it says of designs that are not balanced: docs/reference/reports.md.
+        ConfigError for a name that the report lacks, and where no prompts have factors.
+
+        >>> task = t0.mini.held_out_tasks()[0]
+        >>> varied = t0.Task("inference", task.rows[:20], t0.vary(task.prompts["does it follow"]))
+        >>> split = t0.evaluate(t0.Model.mini(), varied, progress=False).factors()[0]
+        >>> split.wordings, sorted(one["factor"] for one in split.factors)
+        (90, ['instruction', 'options', 'punctuation', 'question', 'words'])
+        >>> abs(sum(one["share"] for one in split.factors) + split.rest - 1) < 1e-9
+        True
+        """
+        return split_by_factors(self, task, model)
+
+    def unlabeled(self, task: str | None = None, model: str | None = None) -> list[dict[str, Any]]:
+        """How each wording would be judged without labels, by the scores of its choices alone: a list of dicts, one a model and task, with
+        `wordings` (a list, the best agreement first: prompt, agreement, mutual_information, value), `tau_agreement` and
+        `tau_information` (how they order the wordings as the values do: tau-b, None where it is not defined), and `rows`, those that every
+        wording kept with as many choices. Definitions: t0.choose_wordings. Arguments and where rows come from: as `errors`.
+
+        >>> report = t0.evaluate(t0.Model.mini(), t0.mini.held_out_tasks()[0], limit=50, progress=False)
+        >>> found = report.unlabeled()[0]
+        >>> len(found["wordings"]), found["rows"], sorted(found["wordings"][0])
+        (12, 50, ['agreement', 'mutual_information', 'prompt', 'value'])
+        """
+        return judge_without_labels(self, task, model)
 
     def compare(self, model_a: str, model_b: str) -> list[dict[str, Any]]:
         """Two models on the tasks and prompts that both have (see `merge`), a list of dicts, one a task: `a` and `b` (medians over

@@ -62,7 +62,8 @@ def read_report(path):
         for i, entry in enumerate(data[part]):
             if part == "cells" and isinstance(entry, dict):
                 data[part][i] = entry = dict.fromkeys(LATER) | entry
-            _check_keys(f"{path}: {part}[{i}]", kinds, entry)
+            there = kinds if isinstance(entry, dict) and "factors" in entry else {key: kinds[key] for key in kinds if key != "factors"}
+            _check_keys(f"{path}: {part}[{i}]", there, entry)
     cells, about = data["cells"], data.get("about", {})
     _check_about(path, about)
     _check_together(path, cells, data["summary"])
