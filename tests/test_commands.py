@@ -103,7 +103,7 @@ def test_words_behind_options_are_taken(run, place):
 
 def test_every_verb_has_json_but_those_that_print_a_script():
     lacking = [verb for verb, parser in subparsers_of(make_parser()).items() if "--json" not in parser.format_help()]
-    assert lacking == ["completion"]
+    assert lacking == ["lm-eval", "completion"]  # whose words are the harness's
 
 
 def test_hints_of_the_library_are_in_the_words_of_the_verb():
@@ -128,6 +128,7 @@ def test_hints_of_the_library_are_in_the_words_of_the_verb():
 NOT_RUN = {  # of the examples
     "demo": "takes minutes; tests/test_mini_demo.py",
     "bench": "takes minutes; tests/test_bench.py",
+    "lm-eval": "needs the harness; tests/test_lm_eval.py",
     "studio": "serves until it is stopped; tests/test_studio_server.py",
 }
 OF_OTHERS = (

@@ -34,7 +34,7 @@ def add_evaluate(verbs):
         "--model my-t0 --dataset super_glue --subset wic --split val --data DATA   (reads DATA/super_glue/wic/val.jsonl)",
         "--model my-t0 --suite t0 --data DATA --out run/    (again: goes on where it was)",
         "--model my-t0 --suite my/suite.yaml --out run/",
-        "--model my-t0 --suite t0 --data DATA --out run/ --dask local:4        (or tcp://HOST:PORT)",
+        "--model my-t0 --suite t0 --data DATA --out run/ --dask local:4",
     ]
     help = "zero-shot evaluation: every prompt of every task, by rank classification"
     parser = verb(verbs, "evaluate", _run_evaluate, help, examples)

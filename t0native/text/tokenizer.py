@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # of annotations alone
     from numpy.typing import ArrayLike, NDArray
 
     from t0native.base.annotations import Column, PathName
+    from t0native.text.tokenizerfiles import TokenizerParts
 
 __all__ = ["Explanation", "Piece", "Ragged", "Tokenizer", "tokenizer_of_parts"]
 
@@ -423,7 +424,7 @@ class Tokenizer(_core.Tokenizer, Hinting):
         return f"Tokenizer({self.n_pieces} pieces, {self.extra_ids} extra ids{added}, {self.fingerprint[:8]})"
 
 
-def tokenizer_of_parts(place, parts):
+def tokenizer_of_parts(place: PathName, parts: TokenizerParts) -> Tokenizer:
     """The Tokenizer of TokenizerParts that were read at `place`, a path for messages."""
     return Tokenizer._of(place, parts)
 
