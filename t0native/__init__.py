@@ -42,6 +42,9 @@ except ImportError as _error:
 
 if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers; a name as itself is one that the package gives away
     from t0native import mini as mini
+    from t0native.adapters.methods import IA3 as IA3
+    from t0native.adapters.methods import LoRA as LoRA
+    from t0native.adapters.methods import PromptTuning as PromptTuning
     from t0native.base import files as files
     from t0native.base import kernels as kernels
     from t0native.base.errors import ConfigError as ConfigError
@@ -104,6 +107,9 @@ if TYPE_CHECKING:  # what __getattr__ gives, for editors and type checkers; a na
 
 _HOME = {  # public name -> the module that holds it
     "Classifier": "classification.classifier",
+    "IA3": "adapters.methods",
+    "LoRA": "adapters.methods",
+    "PromptTuning": "adapters.methods",
     "Component": "tasks.mixture",
     "Config": "checkpoints.config",
     "ConfigError": "base.errors",

@@ -317,10 +317,7 @@ FACTS = [
 def test_the_folder_of_an_adapter(model, tmp_path, caplog, facts, kind, base):
     content = "{" * 50_000 if facts is None else json.dumps(facts)
     (tmp_path / "adapter_config.json").write_text(content)
-    sentence = (
-        f"adapter_config.json: an adapter of peft{kind}, which is not read; merge it into its model{base} with peft, "
-        "AutoPeftModelForSeq2SeqLM.from_pretrained(DIR).merge_and_unload().save_pretrained(OUT), and load OUT"
-    )
+    sentence = f"adapter_config.json: an adapter of peft{kind}, which is no model; load its model{base} with adapter=DIR"
     with pytest.raises(FileNotFoundError) as error:
         load(tmp_path)
     assert str(error.value) == f"{tmp_path}: no config.json here; {sentence}"

@@ -33,24 +33,25 @@ MAY_INCLUDE = {
 }
 PYTHON = modules_in(ROOT / "t0native")
 # What each room of t0native/ may import besides itself and the core. A room is a folder, or a file that stands in the hall.
-# To come: tokenizers of other kinds go into text; GGUF and CTranslate2 files into checkpoints; adapters into models and training;
+# To come: tokenizers of other kinds go into text; GGUF and CTranslate2 files into checkpoints;
 # the frameworks that people use into a room above training; MPI into training, Dask into evaluation; a server beside studio.
 MAY_IMPORT = {
     "base": set(),
     "text": {"base"},
     "data": {"base"},
     "checkpoints": {"base", "text"},
+    "adapters": {"base", "checkpoints"},
     "prompts": {"base", "data"},
     "promptsource": {"base", "prompts"},
     "generation": {"base", "text"},
-    "models": {"base", "text", "checkpoints", "generation"},
+    "models": {"base", "text", "checkpoints", "adapters", "generation"},
     "tasks": {"base", "data", "prompts"},
     "mini": {"base", "text", "data", "checkpoints", "prompts", "models", "tasks"},
     "suites": {"base", "data", "prompts", "tasks", "mini"},
     "reports": {"base", "tasks"},
     "evaluation": {"base", "generation", "models", "tasks", "suites", "reports"},
     "prediction": {"base", "data", "prompts", "generation", "reports"},
-    "training": set("base text data checkpoints prompts generation models tasks mini suites reports evaluation".split()),
+    "training": set("base text data checkpoints adapters prompts generation models tasks mini suites reports evaluation".split()),
     "experiments": {"base", "models", "tasks", "mini", "reports", "evaluation", "training"},
     "frameworks": {"base", "generation", "models"},
     "classification": {"base", "text", "data", "prompts", "reports", "prediction"},

@@ -31,6 +31,7 @@ typedef struct product {
     bool add;
     t0_exec *exec; /* asked now and then whether to stop, as `worker`; NULL: never */
     size_t worker;
+    bool floats;   /* of floats, whatever the exec multiplies */
 } product;
 
 /* Copies B[k, n] as panels [k][nr], the last filled up with zeros. */
@@ -123,7 +124,7 @@ static void run_block(const product *p, float *scratch) {
 
 /* C (+)= A B, block by block. scratch: T0_GEMM_SCRATCH floats. */
 static void run_blocks(const product *p, float *scratch) {
-    if (p->exec && p->k > 0 && t0_exec_halves(p->exec, p->worker)) {
+    if (p->exec && !p->floats && p->k > 0 && t0_exec_halves(p->exec, p->worker)) {
         t0_gemm_bfloat16(p->exec, p->worker, p->c, p->c_stride, p->a, p->b, p->m, p->n, p->k, p->add);
         return;
     }
@@ -147,7 +148,7 @@ static void run_blocks(const product *p, float *scratch) {
 
 void t0_gemm_serial(const t0_kernels *kernels, float *scratch, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n,
                     size_t k, bool add) {
-    const product whole = {kernels, c, c_stride, a, b, m, n, k, add, NULL, 0};
+    const product whole = {kernels, c, c_stride, a, b, m, n, k, add, NULL, 0, true};
     assert(m <= 1 || c_stride >= n);
     run_blocks(&whole, scratch);
 }
@@ -181,13 +182,14 @@ static void run_part(void *context, size_t index, size_t worker) {
 
 /* Plain C is slower than OpenBLAS by far; the vector kernels hold their own (benchmarks/c/gemm.c) and are never replaced, since
  * OpenBLAS sums in an order that depends on the other rows and on its threads. */
-void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {
-    const product whole = {t0_exec_kernels(exec), c, c_stride, a, b, m, n, k, add, exec, 0};
+static void run_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add,
+                     bool floats) {
+    const product whole = {t0_exec_kernels(exec), c, c_stride, a, b, m, n, k, add, exec, 0, floats};
     split s = {&whole, t0_exec_threads(exec), false};
     const size_t panels = t0_size_units(n, whole.kernels->nr);
     assert(m <= 1 || c_stride >= n);
     if (m == 0 || n == 0) return;
-    if (t0_exec_blas(exec) && whole.kernels->yields_to_blas && m >= BLAS_LEAST && n >= BLAS_LEAST && k >= BLAS_LEAST &&
+    if (!floats && t0_exec_blas(exec) && whole.kernels->yields_to_blas && m >= BLAS_LEAST && n >= BLAS_LEAST && k >= BLAS_LEAST &&
         t0_blas_gemm(s.parts, c, c_stride, a, b, m, n, k, add))
         return;
     if (s.parts == 1 || m * n < SPLIT / (k + 1)) {
@@ -198,4 +200,12 @@ void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand 
     const size_t most = s.by_rows ? t0_size_units(m, whole.kernels->mr) : panels;
     if (s.parts > most) s.parts = most;
     t0_exec_run(exec, run_part, &s, s.parts);
+}
+
+void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {
+    run_gemm(exec, c, c_stride, a, b, m, n, k, add, false);
+}
+
+void t0_gemm_floats(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add) {
+    run_gemm(exec, c, c_stride, a, b, m, n, k, add, true);
 }

@@ -33,5 +33,7 @@ void t0_gemm_bfloat16(t0_exec *exec, size_t worker, float *c, size_t c_stride, t
 /* Over the exec's threads, in bfloat16 where the exec is told so; unfinished where the exec is stopped. Large products of kernels
  * that yield to it (the portable ones) go to OpenBLAS, where the build has it and the exec allows it. */
 void t0_gemm(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add);
+/* The same of floats, whatever the exec multiplies; never OpenBLAS's. */
+void t0_gemm_floats(t0_exec *exec, float *c, size_t c_stride, t0_operand a, t0_operand b, size_t m, size_t n, size_t k, bool add);
 
 #endif

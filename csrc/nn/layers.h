@@ -19,7 +19,7 @@ void t0_linear_backward_weight(t0_exec *exec, const t0_linear *s, float *dw, con
 
 /* ---- root-mean-square norm: y = x r g, r = 1/sqrt(mean x^2 + eps) ----------------------------------------------- */
 void t0_rmsnorm_forward(t0_exec *exec, float *y, float *r, const float *x, const float *g, size_t n_rows, size_t dim, float eps);
-/* dx[N,D] += ..., dg[D] += ... */
+/* dx[N,D] += ..., dg[D] += ..., or dg NULL */
 void t0_rmsnorm_backward(t0_exec *exec, float *dx, float *dg, const float *dy, const float *x, const float *r, const float *g,
                          size_t n_rows, size_t dim);
 

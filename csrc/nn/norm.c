@@ -65,7 +65,7 @@ void t0_rmsnorm_backward(t0_exec *exec, float *dx, float *dg, const float *dy, c
         {.kernels = t0_exec_kernels(exec), .r = (float *)r, .dx = dx, .dg = dg, .dy = dy, .x = x, .g = g, .n_rows = n_rows, .dim = dim};
     assert(dim >= 1);
     s.parts = n_rows * dim < GRAIN ? 1 : t0_exec_parts(exec, dim, 16);
-    t0_exec_run(exec, backward_columns, &s, s.parts);
+    if (dg) t0_exec_run(exec, backward_columns, &s, s.parts);
     s.parts = t0_exec_parts(exec, n_rows, GRAIN / dim + 1);
     t0_exec_run(exec, backward_rows, &s, s.parts);
 }

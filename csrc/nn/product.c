@@ -203,8 +203,10 @@ static void run_tile(const product *p, tile *t, float *to, size_t to_stride, siz
 
 /* Panel j of a product that is stored or added to y. */
 static void run_plain(const product *p, tile *t, size_t first, size_t m, size_t j) {
-    const size_t n = p->out - j * T0_PANEL < T0_PANEL ? p->out - j * T0_PANEL : T0_PANEL;
-    float *y = p->y + first * p->y_stride + j * T0_PANEL, *c = t->values[0];
+    const bool split = p->finish == T0_SPLIT;
+    const size_t half = split ? p->out / 2 : p->out, begin = (split ? j / 2 : j) * T0_PANEL;
+    const size_t n = t0_size_min(half - begin, T0_PANEL);
+    float *y = p->y + first * p->y_stride + (split && j % 2 ? half : 0) + begin, *c = t->values[0];
     if (p->x->dtype != T0_BFLOAT16 && p->finish != T0_APPLY) {
         run_tile(p, t, y, p->y_stride, n, p->finish == T0_ADD, first, m, j);
         return;
@@ -289,7 +291,8 @@ static void run_product(product *p) {
 
 void t0_product(t0_exec *exec, float *y, size_t y_stride, size_t out, const t0_rows *x, const t0_packed *w, t0_finish finish) {
     product p = {.exec = exec, .x = x, .w = w, .y = y, .y_stride = y_stride, .out = out, .finish = finish};
-    assert(out <= w->out && y_stride >= out && (finish == T0_STORE || finish == T0_ADD));
+    assert(out <= w->out && y_stride >= out && (finish == T0_STORE || finish == T0_ADD || finish == T0_SPLIT));
+    assert(finish != T0_SPLIT || (out % 2 == 0 && t0_packed_panels(w) % 2 == 0));
     run_product(&p);
 }
 

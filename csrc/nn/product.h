@@ -32,11 +32,12 @@ bool t0_rows_norm(t0_exec *exec, t0_rows *rows, const float *x, const float *g, 
 typedef enum t0_finish {
     T0_STORE, /* y = x W^T */
     T0_ADD,   /* y += x W^T */
+    T0_SPLIT, /* y = x W^T, panels of W being wi_0's and wi_1's in turn: the halves of a row of y are what each gives */
     T0_APPLY, /* y = f(x W^T) */
     T0_GATE   /* y[n, out] = f(h0) h1, panels of W being wi_0's and wi_1's in turn */
 } t0_finish;
 
-/* out: columns of y that are written. finish: T0_STORE or T0_ADD. */
+/* out: columns of y that are written. finish: T0_STORE, T0_ADD or T0_SPLIT. */
 void t0_product(t0_exec *exec, float *y, size_t y_stride, size_t out, const t0_rows *x, const t0_packed *w, t0_finish finish);
 /* The same with T0_APPLY or, gated, T0_GATE. */
 void t0_product_activated(t0_exec *exec, float *y, size_t y_stride, size_t out, const t0_rows *x, const t0_packed *w, t0_activation f,

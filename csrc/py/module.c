@@ -70,6 +70,7 @@ static int add_exceptions(PyObject *module, t0py_state *state) {
 
 /* Purposes of random_bits that Python draws for. */
 static int add_purposes(PyObject *module) {
+    if (PyModule_AddIntConstant(module, "RANDOM_INIT", T0_RANDOM_INIT) < 0) return -1;
     if (PyModule_AddIntConstant(module, "RANDOM_MIXTURE", T0_RANDOM_MIXTURE) < 0) return -1;
     if (PyModule_AddIntConstant(module, "RANDOM_ROW", T0_RANDOM_ROW) < 0) return -1;
     if (PyModule_AddIntConstant(module, "RANDOM_SAMPLE", T0_RANDOM_SAMPLE) < 0) return -1;
@@ -93,7 +94,7 @@ static int module_exec(PyObject *module) {
     if (t0py_template_exec(module, state) < 0 || t0py_prompt_exec(module, state) < 0) return -1;
     if (t0py_options_exec(module) < 0) return -1;
     if (t0py_model_exec(module, state) < 0 || t0py_decoder_exec(module, state) < 0) return -1;
-    if (t0py_trainer_exec(module, state) < 0 || t0py_plan_exec(module) < 0) return -1;
+    if (t0py_adapter_exec(module, state) < 0 || t0py_trainer_exec(module, state) < 0 || t0py_plan_exec(module) < 0) return -1;
     return t0py_bench_exec(module);
 }
 
@@ -110,6 +111,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->model_type);
     Py_VISIT(state->trainer_type);
     Py_VISIT(state->decoder_type);
+    Py_VISIT(state->adapter_type);
     return 0;
 }
 
@@ -126,6 +128,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->model_type);
     Py_CLEAR(state->trainer_type);
     Py_CLEAR(state->decoder_type);
+    Py_CLEAR(state->adapter_type);
     return 0;
 }
 

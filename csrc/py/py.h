@@ -21,7 +21,7 @@ typedef struct t0py_state {
     PyObject *Error, *FormatError, *TemplateError, *NumericError; /* strong */
     PyObject *answer_choices;   /* strong, the text "answer_choices" */
     PyObject *template_runtime; /* strong: the types that live inside renderings */
-    PyTypeObject *tokenizer_type, *template_type, *model_type, *trainer_type, *decoder_type;
+    PyTypeObject *tokenizer_type, *template_type, *model_type, *trainer_type, *decoder_type, *adapter_type;
 } t0py_state;
 
 extern struct PyModuleDef t0py_module;
@@ -40,6 +40,7 @@ int t0py_prompt_exec(PyObject *module, t0py_state *state);
 int t0py_options_exec(PyObject *module);
 int t0py_model_exec(PyObject *module, t0py_state *state);
 int t0py_decoder_exec(PyObject *module, t0py_state *state);
+int t0py_adapter_exec(PyObject *module, t0py_state *state);
 int t0py_trainer_exec(PyObject *module, t0py_state *state);
 int t0py_bench_exec(PyObject *module);
 int t0py_plan_exec(PyObject *module);

@@ -69,11 +69,14 @@ bool t0py_ragged_take(t0py_ragged *out, PyObject *ids, PyObject *offsets, const 
         PyErr_Format(PyExc_ValueError, "%s: must rise from 0 to the number of ids, %zd", name, (Py_ssize_t)n_ids);
         return false;
     }
-    out->batch = (t0_ragged){PyArray_DATA(out->ids), at, (size_t)n_offsets - 1};
+    out->batch = (t0_ragged){.ids = PyArray_DATA(out->ids), .offsets = at, .n = (size_t)n_offsets - 1};
     return true;
 }
 
 void t0py_ragged_release(t0py_ragged *ragged) {
     Py_CLEAR(ragged->ids);
     Py_CLEAR(ragged->offsets);
+    Py_CLEAR(ragged->owners);
+    PyMem_Free(ragged->adapters);
+    ragged->adapters = NULL;
 }

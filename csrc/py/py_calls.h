@@ -26,6 +26,8 @@ bool t0py_execs_run(t0py_execs *execs, Py_ssize_t n_threads, t0py_work work, voi
 /* A ragged batch with the arrays that hold it: private copies, which no other thread can change during the call. */
 typedef struct t0py_ragged {
     PyArrayObject *ids, *offsets; /* int32 [N], int64 [n + 1]; strong */
+    PyObject *owners;             /* strong: a tuple of Adapter or None, one a sequence; or NULL (py_adapter.h) */
+    const t0_adapter **adapters;  /* [n] theirs, or NULL; owned */
     t0_ragged batch;              /* points into them */
 } t0py_ragged;
 

@@ -1,4 +1,5 @@
 /* The type Decoder: a model at work on some inputs, a row of tokens a step. One lock: a second thread waits. */
+#include "py/py_adapter.h"
 #include "py/py_model.h"
 
 #include "t5/decoder.h"
@@ -6,7 +7,8 @@
 typedef struct t0py_decoder {
     PyObject_HEAD
     t0py_model *model;   /* strong */
-    t0_decoder *decoder; /* owned */
+    t0_decoder *decoder; /* owned; borrows adapters */
+    PyObject *adapters;  /* strong: a tuple that holds them, or NULL */
     Py_ssize_t n_threads;
     PyThread_type_lock lock;
 } t0py_decoder;
@@ -35,17 +37,20 @@ static t0_status begin_work(void *context, t0_exec *exec, const t0_poll *poll, t
     return t0_decoder_new(&call->self->decoder, call->self->model->model, exec, call->sources, poll, err);
 }
 
-const char t0py_decoder_doc[] = "decoder($self, ids, offsets, threads=1)\n--\n\n"
+const char t0py_decoder_doc[] = "decoder($self, ids, offsets, threads=1, adapters=None)\n--\n\n"
                                 "A Decoder of the ragged inputs, which are encoded now.";
 PyObject *t0py_model_decoder(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"ids", "offsets", "threads", NULL};
+    static char *names[] = {"ids", "offsets", "threads", "adapters", NULL};
     t0py_model *model = (t0py_model *)object;
-    PyObject *ids, *offsets;
+    PyObject *ids, *offsets, *adapters = NULL;
     Py_ssize_t n_threads = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|n:decoder", names, &ids, &offsets, &n_threads)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|nO:decoder", names, &ids, &offsets, &n_threads, &adapters)) return NULL;
     t0py_ragged sources = {0};
-    t0py_decoder *self = t0py_ragged_take(&sources, ids, offsets, "source") ? decoder_alloc(model, n_threads) : NULL;
+    const bool taken = t0py_ragged_take(&sources, ids, offsets, "source") &&
+                       t0py_ragged_adapt(&sources, adapters, model->execs.state, model->model);
+    t0py_decoder *self = taken ? decoder_alloc(model, n_threads) : NULL;
     if (self) {
+        self->adapters = Py_XNewRef(sources.owners);
         begin_call call = {self, &sources.batch};
         if (!t0py_execs_run(&model->execs, n_threads, begin_work, &call)) Py_CLEAR(self);
     }
@@ -59,6 +64,7 @@ static void decoder_dealloc(PyObject *object) {
     t0_decoder_free(self->decoder);
     if (self->lock) PyThread_free_lock(self->lock);
     Py_XDECREF(self->model);
+    Py_XDECREF(self->adapters);
     type->tp_free(object);
     Py_DECREF(type);
 }

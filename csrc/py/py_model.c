@@ -4,6 +4,7 @@
  * released while the core computes; any number of threads may call one model at once. */
 #include "py/py_model.h"
 
+#include "py/py_adapter.h"
 #include "py/py_options.h"
 
 /* ---- construction ------------------------------------------------------------------------------------------------ */
@@ -66,6 +67,11 @@ static void model_dealloc(PyObject *object) {
 
 /* ---- inference ---------------------------------------------------------------------------------------------------- */
 
+/* The inputs of a call, with their adapters. */
+static bool take_sources(t0py_model *self, t0py_ragged *sources, PyObject *ids, PyObject *offsets, PyObject *adapters) {
+    return t0py_ragged_take(sources, ids, offsets, "source") && t0py_ragged_adapt(sources, adapters, self->execs.state, self->model);
+}
+
 /* What one of the calls below computes: inputs are borrowed, results lie in arrays of the right size. */
 typedef struct model_call {
     const t0_model *model;
@@ -83,15 +89,16 @@ static t0_status encode_work(void *context, t0_exec *exec, const t0_poll *poll, 
     return t0_encode_states(call->model, exec, call->floats, call->sources, poll, err);
 }
 
-PyDoc_STRVAR(encode_doc, "encode($self, ids, offsets, threads=1)\n--\n\nEncoder states, float32 [N, D], of a ragged batch.");
+PyDoc_STRVAR(encode_doc, "encode($self, ids, offsets, threads=1, adapters=None)\n--\n\n"
+                         "Encoder states, float32 [N, D], of a ragged batch. adapters: of each sequence its Adapter, or None.");
 static PyObject *model_encode(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"ids", "offsets", "threads", NULL};
+    static char *names[] = {"ids", "offsets", "threads", "adapters", NULL};
     t0py_model *self = (t0py_model *)object;
-    PyObject *ids, *offsets, *out = NULL;
+    PyObject *ids, *offsets, *adapters = NULL, *out = NULL;
     Py_ssize_t n_threads = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|n:encode", names, &ids, &offsets, &n_threads)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|nO:encode", names, &ids, &offsets, &n_threads, &adapters)) return NULL;
     t0py_ragged sources = {0};
-    if (t0py_ragged_take(&sources, ids, offsets, "source")) {
+    if (take_sources(self, &sources, ids, offsets, adapters)) {
         const npy_intp shape[2] = {PyArray_SIZE(sources.ids), self->model->config.d_model};
         out = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
     }
@@ -99,6 +106,7 @@ static PyObject *model_encode(PyObject *object, PyObject *args, PyObject *kwargs
         model_call call = {.model = self->model, .sources = &sources.batch, .floats = PyArray_DATA((PyArrayObject *)out)};
         if (!t0py_execs_run(&self->execs, n_threads, encode_work, &call)) Py_CLEAR(out);
     }
+    if (out) out = t0py_ragged_strip(&sources, out);
     t0py_ragged_release(&sources);
     return out;
 }
@@ -108,17 +116,18 @@ static t0_status logits_work(void *context, t0_exec *exec, const t0_poll *poll, 
     return t0_logits(call->model, exec, call->floats, call->sources, call->targets, poll, err);
 }
 
-PyDoc_STRVAR(logits_doc, "logits($self, source_ids, source_offsets, decoder_ids, decoder_offsets, threads=1)\n--\n\n"
+PyDoc_STRVAR(logits_doc, "logits($self, source_ids, source_offsets, decoder_ids, decoder_offsets, threads=1, adapters=None)\n--\n\n"
                          "Logits, float32 [M, V], of decoder inputs taken as they are, one sequence a source.");
 static PyObject *model_logits(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"source_ids", "source_offsets", "decoder_ids", "decoder_offsets", "threads", NULL};
+    static char *names[] = {"source_ids", "source_offsets", "decoder_ids", "decoder_offsets", "threads", "adapters", NULL};
     t0py_model *self = (t0py_model *)object;
-    PyObject *ids, *offsets, *decoder_ids, *decoder_offsets, *out = NULL;
+    PyObject *ids, *offsets, *decoder_ids, *decoder_offsets, *adapters = NULL, *out = NULL;
     Py_ssize_t n_threads = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|n:logits", names, &ids, &offsets, &decoder_ids, &decoder_offsets, &n_threads))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO|nO:logits", names, &ids, &offsets, &decoder_ids, &decoder_offsets, &n_threads,
+                                     &adapters))
         return NULL;
     t0py_ragged sources = {0}, inputs = {0};
-    if (t0py_ragged_take(&sources, ids, offsets, "source") && t0py_ragged_take(&inputs, decoder_ids, decoder_offsets, "decoder")) {
+    if (take_sources(self, &sources, ids, offsets, adapters) && t0py_ragged_take(&inputs, decoder_ids, decoder_offsets, "decoder")) {
         const npy_intp shape[2] = {PyArray_SIZE(inputs.ids), self->model->config.vocab_size};
         out = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
     }
@@ -163,20 +172,24 @@ static PyObject *score_batches(t0py_model *self, const t0py_ragged *sources, con
     return out;
 }
 
-PyDoc_STRVAR(score_doc, "score($self, source_ids, source_offsets, target_ids, target_offsets, source_of, threads=1, apart=False)\n--\n\n"
-                        "(scores float64 [targets], token scores float32 [target tokens]): log-likelihoods of targets, "
-                        "each given its source. apart: targets of one source share no work; for tests, the same bits.");
+PyDoc_STRVAR(
+    score_doc,
+    "score($self, source_ids, source_offsets, target_ids, target_offsets, source_of, threads=1, adapters=None, apart=False)\n--\n\n"
+    "(scores float64 [targets], token scores float32 [target tokens]): log-likelihoods of targets, "
+    "each given its source. apart: targets of one source share no work; for tests, the same bits.");
 static PyObject *model_score(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"source_ids", "source_offsets", "target_ids", "target_offsets", "source_of", "threads", "apart", NULL};
-    PyObject *ids, *offsets, *target_ids, *target_offsets, *source_of;
+    static char *names[] = {"source_ids", "source_offsets", "target_ids", "target_offsets", "source_of", "threads",
+                            "adapters",   "apart",          NULL};
+    PyObject *ids, *offsets, *target_ids, *target_offsets, *source_of, *adapters = NULL;
     Py_ssize_t n_threads = 1;
     int apart = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|np:score", names, &ids, &offsets, &target_ids, &target_offsets, &source_of,
-                                     &n_threads, &apart))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|nOp:score", names, &ids, &offsets, &target_ids, &target_offsets, &source_of,
+                                     &n_threads, &adapters, &apart))
         return NULL;
     t0py_ragged sources = {0}, targets = {0};
     PyObject *out = NULL;
-    if (t0py_ragged_take(&sources, ids, offsets, "source") && t0py_ragged_take(&targets, target_ids, target_offsets, "target"))
+    if (take_sources((t0py_model *)object, &sources, ids, offsets, adapters) &&
+        t0py_ragged_take(&targets, target_ids, target_offsets, "target"))
         out = score_batches((t0py_model *)object, &sources, &targets, source_of, apart, n_threads);
     t0py_ragged_release(&sources);
     t0py_ragged_release(&targets);
@@ -208,19 +221,21 @@ static PyObject *generate_batch(t0py_model *self, const t0py_ragged *sources, co
     return out;
 }
 
-PyDoc_STRVAR(generate_doc, "generate($self, source_ids, source_offsets, max_new_tokens, min_new_tokens=0, threads=1)\n--\n\n"
+PyDoc_STRVAR(generate_doc, "generate($self, source_ids, source_offsets, max_new_tokens, min_new_tokens=0, threads=1, adapters=None)\n--\n\n"
                            "(ids int32 [B, max_new_tokens], lengths int32 [B], log-likelihoods float64 [B]): the most likely next "
                            "token, again and again. Lengths count the end token where it was reached.");
 static PyObject *model_generate(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"source_ids", "source_offsets", "max_new_tokens", "min_new_tokens", "threads", NULL};
-    PyObject *ids, *offsets;
+    static char *names[] = {"source_ids", "source_offsets", "max_new_tokens", "min_new_tokens", "threads", "adapters", NULL};
+    PyObject *ids, *offsets, *adapters = NULL;
     int most, least = 0;
     Py_ssize_t n_threads = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOi|in:generate", names, &ids, &offsets, &most, &least, &n_threads)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOi|inO:generate", names, &ids, &offsets, &most, &least, &n_threads, &adapters))
+        return NULL;
     t0py_ragged sources = {0};
     PyObject *out = NULL;
     const t0_generation options = {.max_new_tokens = most, .min_new_tokens = least};
-    if (t0py_ragged_take(&sources, ids, offsets, "source")) out = generate_batch((t0py_model *)object, &sources, &options, n_threads);
+    if (take_sources((t0py_model *)object, &sources, ids, offsets, adapters))
+        out = generate_batch((t0py_model *)object, &sources, &options, n_threads);
     t0py_ragged_release(&sources);
     return out;
 }

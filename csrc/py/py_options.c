@@ -239,6 +239,7 @@ static const struct option {
     {"clip", NUMBER, offsetof(t0_trainer_options, clip_norm)},
     {"dropout", NUMBER, offsetof(t0_trainer_options, dropout)},
     {"label_smoothing", NUMBER, offsetof(t0_trainer_options, label_smoothing)},
+    {"adapter_dropout", NUMBER, offsetof(t0_trainer_options, adapter_dropout)},
     {"z_loss", NUMBER, offsetof(t0_trainer_options, z_loss)},
     {"recompute", FLAG, offsetof(t0_trainer_options, recompute)},
     {"broadcast_dropout", FLAG, offsetof(t0_trainer_options, broadcast_dropout)},

@@ -49,7 +49,7 @@ static bool take_lengths(PyObject *value, const char *name, int64_t **offsets, t
                          INT32_MAX);
     }
     Py_XDECREF(lengths);
-    *batch = (t0_ragged){NULL, *offsets, (size_t)n};
+    *batch = (t0_ragged){.offsets = *offsets, .n = (size_t)n};
     return good;
 }
 

@@ -2,8 +2,8 @@
  *
  * One lock serialises its calls; waiting for it can be stopped by Ctrl-C. A step that is stopped or fails before the
  * optimiser began leaves weights and optimiser state as they were. */
+#include "py/py_adapter.h"
 #include "py/py_model.h"
-
 #include "py/py_options.h"
 
 #include <pythread.h>
@@ -12,8 +12,21 @@ typedef struct t0py_trainer {
     PyObject_HEAD
     t0py_model *model;   /* strong: its weights are trained */
     t0_trainer *trainer; /* owned */
+    t0py_adapter *adapter; /* strong: what is trained in the model's place, or NULL */
     PyThread_type_lock lock;
 } t0py_trainer;
+
+static size_t weights_of(const t0py_trainer *self) {
+    size_t n;
+    t0_trainer_tensors(self->trainer, &n);
+    return n;
+}
+
+/* What a step has written. */
+static void count_change(t0py_trainer *self) {
+    if (self->adapter) self->adapter->changes++;
+    else self->model->changes++;
+}
 
 static t0py_state *state_of(t0py_trainer *self) { return t0py_state_of_type(Py_TYPE(self)); }
 
@@ -38,7 +51,8 @@ static bool lock_take(t0py_trainer *self) {
 
 /* What Trainer is made from. */
 typedef struct trainer_arguments {
-    t0py_model *model; /* borrowed */
+    t0py_model *model;     /* borrowed */
+    t0py_adapter *adapter; /* borrowed, or NULL */
     t0_trainer_options options;
     bool *frozen, *elsewhere; /* what options point to, or NULL; from PyMem_Calloc */
     Py_ssize_t n_threads;
@@ -59,8 +73,20 @@ static t0py_model *model_among(PyObject *args, PyObject *kwargs, t0py_state *sta
     return NULL;
 }
 
+static bool take_adapter(PyObject *value, trainer_arguments *out) {
+    if (value == Py_None) return true;
+    if (!PyObject_TypeCheck(value, out->model->execs.state->adapter_type)) {
+        PyErr_Format(PyExc_TypeError, "adapter: %.100s, must be an Adapter", Py_TYPE(value)->tp_name);
+        return false;
+    }
+    out->adapter = (t0py_adapter *)value;
+    out->options.adapter = out->adapter->adapter;
+    return true;
+}
+
 static bool take_argument(PyObject *name, PyObject *value, trainer_arguments *out) {
     if (PyUnicode_CompareWithASCIIString(name, "model") == 0) return true;
+    if (PyUnicode_CompareWithASCIIString(name, "adapter") == 0) return take_adapter(value, out);
     const t0_model *model = out->model->model;
     if (PyUnicode_CompareWithASCIIString(name, "freeze") == 0) return t0py_tensors_take(&out->frozen, "freeze", value, model);
     if (PyUnicode_CompareWithASCIIString(name, "elsewhere") == 0) return t0py_tensors_take(&out->elsewhere, "elsewhere", value, model);
@@ -78,14 +104,19 @@ static bool take_arguments(PyObject *args, PyObject *kwargs, t0py_state *state, 
         if (!take_argument(name, value, out)) return false;
     out->options.frozen = out->frozen;
     out->options.elsewhere = out->elsewhere;
+    if (out->adapter && (out->frozen || out->elsewhere)) {
+        PyErr_SetString(PyExc_ValueError, "freeze, elsewhere: beside an adapter the model's tensors are frozen, all of them");
+        return false;
+    }
     return t0py_threads_valid(state, out->n_threads);
 }
 
 /* A Trainer of the model without the core's part. */
-static t0py_trainer *trainer_alloc(PyTypeObject *type, t0py_model *model) {
+static t0py_trainer *trainer_alloc(PyTypeObject *type, t0py_model *model, t0py_adapter *adapter) {
     t0py_trainer *self = (t0py_trainer *)type->tp_alloc(type, 0);
     if (!self) return NULL;
     self->model = (t0py_model *)Py_NewRef((PyObject *)model);
+    self->adapter = (t0py_adapter *)Py_XNewRef((PyObject *)adapter);
     self->lock = PyThread_allocate_lock();
     if (self->lock) return self;
     Py_DECREF(self);
@@ -96,7 +127,7 @@ static t0py_trainer *trainer_alloc(PyTypeObject *type, t0py_model *model) {
 static PyObject *trainer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     t0py_state *state = t0py_state_of_type(type);
     trainer_arguments a = {.frozen = NULL};
-    t0py_trainer *self = state && take_arguments(args, kwargs, state, &a) ? trainer_alloc(type, a.model) : NULL;
+    t0py_trainer *self = state && take_arguments(args, kwargs, state, &a) ? trainer_alloc(type, a.model, a.adapter) : NULL;
     t0_error err;
     t0_status status = T0_OK;
     if (self) {
@@ -118,6 +149,7 @@ static void trainer_dealloc(PyObject *object) {
     if (self->trainer) t0_trainer_free(self->trainer);
     if (self->lock) PyThread_free_lock(self->lock);
     Py_XDECREF(self->model);
+    Py_XDECREF(self->adapter);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -140,7 +172,7 @@ static PyObject *run_step(t0py_trainer *self, const t0py_ragged *sources, const 
     status = t0_trainer_gradients(self->trainer, &result, &sources->batch, &targets->batch, step, &poll, &err);
     if (status == T0_OK && learning_rate) status = t0_trainer_apply(self->trainer, &result, *learning_rate, step, NULL, NULL, &err);
     Py_END_ALLOW_THREADS
-    if (learning_rate) self->model->changes++;
+    if (learning_rate) count_change(self);
     PyThread_release_lock(self->lock);
     if (status != T0_OK) return t0py_raise(state_of(self), &err);
     if (learning_rate) return Py_BuildValue("dd", result.loss, result.grad_norm);
@@ -153,11 +185,23 @@ static bool step_number_valid(unsigned long long step) {
     return false;
 }
 
+/* A batch's arrays; of an adapter, whose prompts come before each source, with them. */
+static bool take_batch(t0py_trainer *self, t0py_ragged *sources, t0py_ragged *targets, PyObject *const arrays[4]) {
+    if (!t0py_ragged_take(sources, arrays[0], arrays[1], "source") || !t0py_ragged_take(targets, arrays[2], arrays[3], "target"))
+        return false;
+    if (!self->adapter) return true;
+    PyObject *one = PyTuple_Pack(1, (PyObject *)self->adapter);
+    PyObject *all = one ? PySequence_Repeat(one, (Py_ssize_t)sources->batch.n) : NULL;
+    const bool good = all && t0py_ragged_adapt(sources, all, state_of(self), self->model->model);
+    Py_XDECREF(one);
+    Py_XDECREF(all);
+    return good;
+}
+
 static PyObject *take_and_run(t0py_trainer *self, PyObject *const arrays[4], unsigned long long step, const float *learning_rate) {
     t0py_ragged sources = {0}, targets = {0};
     PyObject *out = NULL;
-    if (step_number_valid(step) && t0py_ragged_take(&sources, arrays[0], arrays[1], "source") &&
-        t0py_ragged_take(&targets, arrays[2], arrays[3], "target"))
+    if (step_number_valid(step) && take_batch(self, &sources, &targets, arrays))
         out = run_step(self, &sources, &targets, step, learning_rate);
     t0py_ragged_release(&sources);
     t0py_ragged_release(&targets);
@@ -193,7 +237,7 @@ static PyObject *trainer_step(PyObject *object, PyObject *args, PyObject *kwargs
 static bool take_norms(t0py_trainer *self, PyObject *value, PyArrayObject **out) {
     *out = NULL;
     if (!value || value == Py_None) return true;
-    const npy_intp n = (npy_intp)self->model->model->n_tensors;
+    const npy_intp n = (npy_intp)t0_trainer_tensors(self->trainer, NULL);
     *out = t0py_array(value, NPY_FLOAT64, 1, "norms");
     if (!*out || PyArray_SIZE(*out) == n) return *out != NULL;
     PyErr_Format(PyExc_ValueError, "norms: %zd, must be those of %zd tensors", (Py_ssize_t)PyArray_SIZE(*out), (Py_ssize_t)n);
@@ -227,7 +271,7 @@ static PyObject *trainer_apply(PyObject *object, PyObject *args, PyObject *kwarg
         status = t0_trainer_apply(self->trainer, &result, learning_rate, step, norms ? PyArray_DATA(norms) : NULL, abandon ? &poll : NULL,
                                   &err);
         Py_END_ALLOW_THREADS
-        self->model->changes++;
+        count_change(self);
         PyThread_release_lock(self->lock);
     }
     Py_XDECREF(norms);
@@ -241,7 +285,7 @@ static PyObject *trainer_apply(PyObject *object, PyObject *args, PyObject *kwarg
 static bool take_block(t0py_trainer *self, PyObject *value, float **out) {
     *out = NULL;
     if (!value || value == Py_None) return true;
-    const npy_intp n = (npy_intp)self->model->model->n_weights;
+    const npy_intp n = (npy_intp)weights_of(self);
     PyArrayObject *array = (PyArrayObject *)value;
     if (PyArray_Check(value) && PyArray_TYPE(array) == NPY_FLOAT32 && PyArray_NDIM(array) == 1 && PyArray_SIZE(array) == n &&
         PyArray_ISCARRAY(array)) {
@@ -282,8 +326,7 @@ static PyObject *trainer_share(PyObject *object, PyObject *args, PyObject *kwarg
         return NULL;
     t0py_ragged sources = {0}, targets = {0};
     if (begin < 0 || end < 0) return PyErr_Format(PyExc_ValueError, "examples %zd to %zd: they count from 0", begin, end);
-    if (step_number_valid(step) && take_block(self, block, &out) && t0py_ragged_take(&sources, arrays[0], arrays[1], "source") &&
-        t0py_ragged_take(&targets, arrays[2], arrays[3], "target"))
+    if (step_number_valid(step) && take_block(self, block, &out) && take_batch(self, &sources, &targets, arrays))
         result = run_share(self, &sources, &targets, (t0_range){(size_t)begin, (size_t)end}, step, out);
     t0py_ragged_release(&sources);
     t0py_ragged_release(&targets);
@@ -364,7 +407,7 @@ PyDoc_STRVAR(norms_doc, "norms($self)\n--\n\n"
 static PyObject *trainer_norms(PyObject *object, PyObject *unused) {
     (void)unused;
     t0py_trainer *self = (t0py_trainer *)object;
-    const npy_intp n = (npy_intp)self->model->model->n_tensors;
+    const npy_intp n = (npy_intp)t0_trainer_tensors(self->trainer, NULL);
     PyObject *out = PyArray_ZEROS(1, &n, NPY_FLOAT64, 0);
     if (!out || !lock_take(self)) {
         Py_XDECREF(out);
@@ -397,23 +440,29 @@ static PyObject *trainer_check_loss(PyObject *object, PyObject *args) {
 
 /* ---- gradients and state -------------------------------------------------------------------------------------------- */
 
+static PyObject *gradient_view(t0py_trainer *self, PyObject *name, bool writable) {
+    float *block = t0_trainer_gradient_block(self->trainer);
+    if (self->adapter) return t0py_adapter_view((PyObject *)self, self->adapter->adapter, block, name, writable);
+    return t0py_tensor_view((PyObject *)self, self->model->model, block, name, writable);
+}
+
 PyDoc_STRVAR(gradient_doc, "gradient($self, name, /)\n--\n\nRead-only view of a tensor's gradient; the next step overwrites it.");
 static PyObject *trainer_gradient(PyObject *object, PyObject *name) {
     t0py_trainer *self = (t0py_trainer *)object;
-    return t0py_tensor_view(object, self->model->model, t0_trainer_gradient_block(self->trainer), name, false);
+    return gradient_view(self, name, false);
 }
 
 PyDoc_STRVAR(gradient_writable_doc, "_writable_gradient($self, name, /)\n--\n\nThe same view, writable: to give apply other gradients.");
 static PyObject *trainer_gradient_writable(PyObject *object, PyObject *name) {
     t0py_trainer *self = (t0py_trainer *)object;
-    return t0py_tensor_view(object, self->model->model, t0_trainer_gradient_block(self->trainer), name, true);
+    return gradient_view(self, name, true);
 }
 
 PyDoc_STRVAR(block_doc, "block($self)\n--\n\nWritable view of all gradients, float32 [n_weights], in the order of the tensor table.");
 static PyObject *trainer_block(PyObject *object, PyObject *unused) {
     (void)unused;
     t0py_trainer *self = (t0py_trainer *)object;
-    const npy_intp shape[1] = {(npy_intp)self->model->model->n_weights};
+    const npy_intp shape[1] = {(npy_intp)weights_of(self)};
     return t0py_float_view(object, t0_trainer_gradient_block(self->trainer), 1, shape, true);
 }
 
@@ -463,7 +512,7 @@ PyDoc_STRVAR(state_sizes_doc, "state_sizes($self)\n--\n\nFloats of each tensor's
 static PyObject *trainer_state_sizes(PyObject *object, PyObject *unused) {
     (void)unused;
     const t0py_trainer *self = (const t0py_trainer *)object;
-    PyObject *list = PyList_New((Py_ssize_t)self->model->model->n_tensors);
+    PyObject *list = PyList_New((Py_ssize_t)t0_trainer_tensors(self->trainer, NULL));
     for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(list); i++) {
         PyObject *size = PyLong_FromSize_t(t0_trainer_state_size(self->trainer, (size_t)i));
         if (size) PyList_SET_ITEM(list, i, size);
@@ -517,10 +566,11 @@ static PyGetSetDef trainer_properties[] = {
 PyDoc_STRVAR(trainer_doc,
              "Trainer(model, *, optimizer='adafactor', beta1=0.9, beta2=0.999, epsilon=1e-08, weight_decay=0.0, momentum=0.0, "
              "scale_parameter=True, step_offset=0, clip=0.0, dropout=0.0, label_smoothing=0.0, z_loss=0.0, freeze=(), elsewhere=(), "
-             "recompute=False, broadcast_dropout=False, seed=0, threads=1, precision='float32')\n--\n\n"
+             "recompute=False, broadcast_dropout=False, seed=0, threads=1, precision='float32', "
+             "adapter=None, adapter_dropout=0.0)\n--\n\n"
              "Trains a Model's weights in place. freeze: names of tensors that keep their bits; elsewhere: of those that another process "
              "applies. recompute: less memory for more time. "
-             "broadcast_dropout: one mask along a sequence, as T5X.");
+             "broadcast_dropout: one mask along a sequence, as T5X. adapter: an Adapter that is trained in the model's place.");
 static PyType_Slot trainer_slots[] = {
     {Py_tp_doc, (void *)trainer_doc}, {Py_tp_new, trainer_new},           {Py_tp_dealloc, trainer_dealloc},
     {Py_tp_methods, trainer_methods}, {Py_tp_getset, trainer_properties}, {0, NULL},

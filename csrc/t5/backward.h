@@ -23,6 +23,7 @@ void t0_backward_carve(t0_stack_backward *backward, const t0_stack_forward *forw
 typedef struct t0_cross {
     const float *kv, *states; /* [decoder layers][source rows][2I], [source rows, D] */
     float *dkv, *dstates;     /* [source rows][2I], [source rows, D]; both overwritten */
+    uint64_t first_row;       /* number of the first source row in the step */
 } t0_cross;
 
 /* dout [N,D]: gradient of what the forward pass gave; overwritten. ids: as given to the forward pass. */
@@ -40,6 +41,7 @@ typedef struct t0_loss {
     float scale; /* of the gradient: 1 / target tokens of the batch */
     float label_smoothing, z_loss;
     size_t chunk_rows;
+    uint64_t first_row; /* number of the first row in the step */
     float *logits, *log_likelihood; /* [chunk_rows, V], [chunk_rows] */
 } t0_loss;
 /* Adds the sum of losses to *sum; dstates [n_rows, D] overwritten; states: out of t0_decoder_forward. */

@@ -20,6 +20,8 @@ struct t0_decoder {
     float *store;          /* [capacity][layers][2I] */
     int64_t *parents;      /* [capacity] */
     int32_t *depths, *source_of;
+    t0_adapter_needs needs;
+    const t0_adapter **adapters; /* [n_sources], or NULL; what they point to is borrowed */
     t0_buffer lists;       /* of a step */
 };
 
@@ -27,6 +29,7 @@ struct t0_decoder {
 typedef struct step_lists {
     t0_range *queries, *keys, *source_rows; /* [n] */
     int64_t *write_rows, *key_rows;         /* [n], [keys of all] */
+    t0_adapter_run *runs;                   /* [n], where there are adapters */
 } step_lists;
 
 static size_t row_floats(const t0_model *model) { return t0_cross_size(model, 1); }
@@ -38,23 +41,27 @@ typedef struct source_memory {
     t0_encoding encoding;
     float *states, *layer; /* [n_source_rows, D], keys and values of one layer, [n_source_rows][2I] */
     float *products;       /* of the states' products */
+    t0_adapter_run *runs;  /* [n_sources] */
 } source_memory;
 
 static void carve_sources(source_memory *m, const t0_decoder *d, t0_exec *exec, t0_carver *at) {
     m->states = t0_carve(at, d->n_source_rows, (size_t)d->model->config.d_model);
     m->layer = t0_carve(at, 1, t0_cross_size(d->model, d->n_source_rows) / d->model->decoder.n_blocks);
+    m->runs = t0_carve_items(at, d->needs.any ? d->n_sources : 0, sizeof *m->runs);
     t0_carver encoding = *at, products = *at;
     t0_encoding_carve(&m->encoding, &encoding);
-    m->products = t0_carve(&products, 1, t0_infer_rows_floats(d->model, exec, d->n_source_rows));
+    m->products = t0_carve(&products, 1, t0_infer_rows_floats(d->model, exec, &d->needs, d->n_source_rows));
     at->used = t0_size_max(encoding.used, products.used);
 }
 
 /* Keys and values of all layers, each projected into m->layer and packed from there. */
 static t0_status project(t0_decoder *d, t0_exec *exec, const source_memory *m, t0_error *err) {
     const size_t size = d->n_packed_rows * t0_infer_packed_row(d->model, exec);
-    const t0_rows rows = t0_infer_cross_rows(d->model, exec, m->states, d->n_source_rows, m->products);
+    t0_adapted adapted = {.needs = d->needs, .runs = m->runs};
+    for (size_t s = 0; d->needs.any && s < d->n_sources; s++) t0_adapted_push(&adapted, d->sources[s], d->adapters[s]);
+    const t0_infer_states states = t0_infer_cross_rows(d->model, exec, m->states, d->n_source_rows, &adapted, m->products);
     for (size_t l = 0; l < d->model->decoder.n_blocks; l++) {
-        t0_infer_cross_layer(d->model, exec, m->layer, &rows, l);
+        t0_infer_cross_layer(d->model, exec, m->layer, &states, l);
         T0_TRY(t0_exec_check(exec, err));
         t0_infer_pack_cross(d->model, exec, d->cross.data + l * size, m->layer, d->n_sources, d->sources, d->packed);
     }
@@ -89,7 +96,10 @@ static t0_status prepare(t0_decoder *d, t0_exec *exec, const t0_ragged *sources,
     d->n_source_rows = (size_t)sources->offsets[sources->n];
     d->sources = t0_alloc(sources->n * sizeof *d->sources);
     d->packed = t0_alloc(sources->n * sizeof *d->packed);
-    if (!d->sources || !d->packed) return t0_fail_memory(err, sources->n * sizeof *d->packed);
+    d->needs = t0_adapter_needs_of(sources->adapters, sources->n);
+    d->adapters = d->needs.any ? t0_alloc(sources->n * sizeof *d->adapters) : NULL;
+    if (!d->sources || !d->packed || (d->needs.any && !d->adapters)) return t0_fail_memory(err, sources->n * sizeof *d->packed);
+    for (size_t s = 0; d->needs.any && s < sources->n; s++) d->adapters[s] = sources->adapters[s];
     take_sources(d, sources, t0_exec_kernels(exec)->nr);
     return encode(d, exec, sources, err);
 }
@@ -112,6 +122,7 @@ void t0_decoder_free(t0_decoder *decoder) {
     if (!decoder) return;
     t0_free(decoder->sources);
     t0_free(decoder->packed);
+    t0_free(decoder->adapters);
     t0_workspace_free(&decoder->cross);
     t0_workspace_free(&decoder->memory);
     t0_free(decoder->store);
@@ -170,7 +181,7 @@ static t0_status make_lists(t0_decoder *d, step_lists *s, size_t *most, size_t n
                             t0_error *err) {
     size_t keys = 0;
     for (size_t i = 0; i < n; i++) keys += depth_of(d, parents[i]);
-    const size_t bytes = 3 * n * sizeof(t0_range) + (n + keys) * sizeof(int64_t);
+    const size_t bytes = 3 * n * sizeof(t0_range) + (n + keys) * sizeof(int64_t) + (d->needs.any ? n * sizeof *s->runs : 0);
     d->lists.size = 0;
     if (!t0_buffer_reserve(&d->lists, bytes)) return t0_fail_memory(err, bytes);
     s->queries = (t0_range *)(void *)d->lists.data;
@@ -178,6 +189,7 @@ static t0_status make_lists(t0_decoder *d, step_lists *s, size_t *most, size_t n
     s->source_rows = s->keys + n;
     s->write_rows = (int64_t *)(void *)(s->source_rows + n);
     s->key_rows = s->write_rows + n;
+    s->runs = (t0_adapter_run *)(void *)(s->key_rows + keys);
     *most = 0;
     for (size_t i = 0, at = 0; i < n; i++) {
         const size_t depth = depth_of(d, parents[i]);
@@ -206,7 +218,7 @@ static void carve_step(step_memory *s, t0_carver *at) {
     s->decoded = t0_carve(at, pass->rows.n, (size_t)pass->model->config.d_model);
     t0_carver forward = *at, head = *at;
     t0_infer_carve(&s->pass, &forward);
-    s->products = t0_carve(&head, 1, t0_infer_rows_floats(pass->model, pass->exec, pass->rows.n));
+    s->products = t0_carve(&head, 1, t0_infer_rows_floats(pass->model, pass->exec, &pass->adapted.needs, pass->rows.n));
     at->used = t0_size_max(forward.used, head.used);
 }
 
@@ -228,13 +240,15 @@ static t0_status compute_step(t0_decoder *d, t0_exec *exec, float *logits, size_
     s.pass.cross.n_source_rows = d->n_packed_rows;
     s.pass.cross.kv = d->cross.data;
     s.pass.cross.packed = true;
+    s.pass.adapted = (t0_adapted){.needs = d->needs, .runs = lists.runs};
+    for (size_t i = 0; d->needs.any && i < n; i++) t0_adapted_push(&s.pass.adapted, lists.queries[i], d->adapters[source_of[i]]);
     t0_carver size = {0};
     carve_step(&s, &size);
     T0_TRY(t0_workspace_reserve(&d->memory, size.used, err));
     t0_carver at = {.base = d->memory.data};
     carve_step(&s, &at);
     T0_TRY(t0_infer_forward(&s.pass, s.decoded, ids, err));
-    return t0_infer_logits(d->model, exec, logits, s.decoded, n, s.products, err);
+    return t0_infer_logits(d->model, exec, logits, s.decoded, n, &s.pass.adapted, s.products, err);
 }
 
 t0_status t0_decoder_step(t0_decoder *decoder, t0_exec *exec, float *logits, size_t n, const int32_t *ids, const int32_t *source_of,

@@ -12,9 +12,12 @@ static size_t group_end(const t0_encoding *e, size_t first) {
 static t0_infer_pass encoder_pass(const t0_encoding *e, size_t first, size_t end) {
     const int64_t *offsets = e->sources->offsets;
     if (e->rows) t0_group_ranges(e->rows, offsets, first, end);
+    t0_adapted adapted = {.needs = t0_adapter_needs_of(e->sources->adapters, e->sources->n), .runs = e->runs};
+    for (size_t i = first; e->runs && i < end; i++) t0_adapted_push(&adapted, e->rows[i - first], e->sources->adapters[i]);
     return (t0_infer_pass){
         .model = e->model,
         .exec = e->exec,
+        .adapted = adapted,
         .rows = {.n = (size_t)(offsets[end] - offsets[first]), .n_sequences = end - first, .queries = e->rows},
         .self = {.most_keys = t0_group_longest(offsets, first, end)},
     };
@@ -23,6 +26,7 @@ static t0_infer_pass encoder_pass(const t0_encoding *e, size_t first, size_t end
 void t0_encoding_carve(t0_encoding *e, t0_carver *at) {
     size_t floats = 0, most = 0;
     e->rows = NULL;
+    e->runs = NULL;
     for (size_t first = e->first, end; first < e->end; first = end) {
         end = group_end(e, first);
         t0_infer_pass pass = encoder_pass(e, first, end);
@@ -32,6 +36,7 @@ void t0_encoding_carve(t0_encoding *e, t0_carver *at) {
         most = t0_size_max(most, end - first);
     }
     e->rows = t0_carve_items(at, most, sizeof *e->rows);
+    if (t0_adapter_needs_of(e->sources->adapters, e->sources->n).any) e->runs = t0_carve_items(at, most, sizeof *e->runs);
     e->memory = t0_carve(at, 1, floats);
 }
 

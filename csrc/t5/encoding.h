@@ -18,6 +18,7 @@ typedef struct t0_encoding {
     const t0_ragged *sources; /* a checked batch, borrowed ... */
     size_t first, end;        /* ... of which sequences first .. end - 1 are encoded */
     t0_range *rows;           /* places: [most sequences of a group] */
+    t0_adapter_run *runs;     /* [the same], where some have adapters */
     float *memory;            /* of the largest pass */
 } t0_encoding;
 

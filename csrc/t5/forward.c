@@ -11,6 +11,7 @@
 #include "t5/forward.h"
 
 #include "nn/vectors.h"
+#include "t5/frozen.h"
 
 #include <assert.h>
 #include <math.h>
@@ -58,7 +59,7 @@ static size_t longest_sequence(const t0_stack_shape *s) {
 
 void t0_stack_plan(t0_stack_forward *forward, const t0_pass *pass, const t0_stack_shape *shape) {
     const t0_model *model = pass->model;
-    assert(!model->packed && shape->offsets[0] == 0 && shape->decoder == (shape->source_offsets != NULL));
+    assert((!model->packed || pass->adapter) && shape->offsets[0] == 0 && shape->decoder == (shape->source_offsets != NULL));
     *forward = (t0_stack_forward){.pass = pass, .shape = shape, .stack = shape->decoder ? &model->decoder : &model->encoder};
     forward->n_rows = (size_t)shape->offsets[shape->n_sequences];
     const size_t keys = longest_sequence(shape);
@@ -162,21 +163,40 @@ void t0_stack_activation(const t0_stack_forward *forward, const float *h, size_t
 }
 
 static void linear(const t0_pass *pass, float *y, const float *x, size_t weight, size_t n_rows, size_t in, size_t out, bool add) {
+    if (pass->model->packed) {
+        t0_frozen_multiply(pass, y, x, weight, n_rows, in, out, add, false);
+        return;
+    }
     const t0_linear s = {.n_rows = n_rows, .in = in, .out = out, .x_stride = in, .y_stride = out};
     t0_linear_forward(pass->exec, &s, y, x, pass->model->weights + weight, add);
 }
 
+t0_adapted_site t0_stack_site(const t0_stack_forward *forward, size_t block, t0_part part) {
+    return (t0_adapted_site){forward->shape->decoder, block, part, forward->first_row};
+}
+
+/* What the adapter changes of n_parts products side by side, each of `width` columns; x [N,D] went in. */
+static void adapt(const t0_stack_forward *forward, float *y, const float *x, size_t block, t0_part first, size_t n_parts, size_t width) {
+    for (size_t i = 0; forward->pass->adapter && i < n_parts; i++)
+        t0_frozen_adapt(forward->pass, t0_stack_site(forward, block, (t0_part)(first + i)), y + i * width, n_parts * width, x,
+                        forward->n_rows);
+}
+
 /* out = x + drop(W in); in [N, columns]. */
-static void add_residual(const t0_stack_forward *forward, float *out, const float *x, const float *in, size_t weight, size_t columns,
-                         size_t block, t0_dropout_place place) {
+static void add_residual(const t0_stack_forward *forward, float *out, const float *x, const float *unscaled, size_t weight, size_t columns,
+                         size_t block, t0_part part, t0_dropout_place place) {
     const size_t d = (size_t)forward->pass->model->config.d_model, n = forward->n_rows * d;
+    const t0_adapted_site at = t0_stack_site(forward, block, part);
+    const float *in = t0_frozen_scale_in(forward->pass, at, unscaled, forward->n_rows);
     memcpy(out, x, n * sizeof *out);
     if (forward->pass->dropout > 0.0f) {
         linear(forward->pass, forward->dropped, in, weight, forward->n_rows, columns, d, false);
+        t0_frozen_adapt(forward->pass, at, forward->dropped, d, in, forward->n_rows);
         t0_stack_dropout(forward, forward->dropped, forward->dropped, d, block, place);
         t0_exec_kernels(forward->pass->exec)->axpy(out, 1.0f, forward->dropped, n);
     } else {
         linear(forward->pass, out, in, weight, forward->n_rows, columns, d, true);
+        t0_frozen_adapt(forward->pass, at, out, d, in, forward->n_rows);
     }
 }
 
@@ -194,10 +214,11 @@ static void self_forward(const t0_stack_forward *forward, const t0_block_buffers
     const size_t d = (size_t)forward->pass->model->config.d_model, inner = t0_config_inner(&forward->pass->model->config);
     t0_stack_norm(forward, b->self_r, b->self_x, w->self_norm);
     linear(forward->pass, b->qkv, forward->y, w->self_qkv, forward->n_rows, d, 3 * inner, false);
+    adapt(forward, b->qkv, forward->y, block, T0_Q, 3, inner);
     place_biases(forward, block);
     const t0_attention s = t0_stack_self_attention(forward, block);
     t0_attention_forward(forward->pass->exec, &s, b->self_o, b->self_p, b->qkv, b->qkv + inner, b->qkv + 2 * inner);
-    add_residual(forward, out, b->self_x, b->self_o, w->self_o, inner, block, T0_DROP_SELF);
+    add_residual(forward, out, b->self_x, b->self_o, w->self_o, inner, block, T0_O, T0_DROP_SELF);
 }
 
 static void cross_forward(const t0_stack_forward *forward, const t0_block_buffers *b, float *out, const float *kv, size_t block) {
@@ -205,19 +226,24 @@ static void cross_forward(const t0_stack_forward *forward, const t0_block_buffer
     const size_t d = (size_t)forward->pass->model->config.d_model, inner = t0_config_inner(&forward->pass->model->config);
     t0_stack_norm(forward, b->cross_r, b->cross_x, w->cross_norm);
     linear(forward->pass, b->cross_q, forward->y, w->cross_q, forward->n_rows, d, inner, false);
+    adapt(forward, b->cross_q, forward->y, block, T0_CROSS_Q, 1, inner);
     const t0_attention s = t0_stack_cross_attention(forward, block);
     t0_attention_forward(forward->pass->exec, &s, b->cross_o, b->cross_p, b->cross_q, kv, kv + inner);
-    add_residual(forward, out, b->cross_x, b->cross_o, w->cross_o, inner, block, T0_DROP_CROSS);
+    add_residual(forward, out, b->cross_x, b->cross_o, w->cross_o, inner, block, T0_CROSS_O, T0_DROP_CROSS);
 }
 
 static void ffn_forward(const t0_stack_forward *forward, const t0_block_buffers *b, float *out, size_t block) {
     const t0_config *c = &forward->pass->model->config;
     const t0_block *w = &forward->stack->blocks[block];
     t0_stack_norm(forward, b->ffn_r, b->ffn_x, w->ffn_norm);
-    linear(forward->pass, b->h, forward->y, w->wi, forward->n_rows, (size_t)c->d_model, t0_config_hidden(c), false);
+    if (forward->pass->model->packed)
+        t0_frozen_multiply(forward->pass, b->h, forward->y, w->wi, forward->n_rows, (size_t)c->d_model, t0_config_hidden(c), false,
+                           c->gated);
+    else linear(forward->pass, b->h, forward->y, w->wi, forward->n_rows, (size_t)c->d_model, t0_config_hidden(c), false);
+    adapt(forward, b->h, forward->y, block, T0_WI_0, c->gated ? 2 : 1, (size_t)c->d_ff);
     if (!out) return;
     t0_stack_activation(forward, b->h, block);
-    add_residual(forward, out, b->ffn_x, forward->a, w->wo, (size_t)c->d_ff, block, T0_DROP_FFN);
+    add_residual(forward, out, b->ffn_x, forward->a, w->wo, (size_t)c->d_ff, block, T0_WO, T0_DROP_FFN);
 }
 
 /* ---- stacks ------------------------------------------------------------------------------------------------------ */
@@ -256,7 +282,8 @@ static t0_status stack_forward(t0_stack_forward *forward, float *out, const int3
     const size_t d = (size_t)c->d_model;
     assert(forward->bias && pass->exec); /* it has its places */
     float *x = t0_stack_block(forward, 0).self_x;
-    t0_embedding_forward(pass->exec, x, model->weights + model->shared, ids, forward->n_rows, d);
+    if (pass->adapter) t0_frozen_embed(pass, x, ids, forward->n_rows);
+    else t0_embedding_forward(pass->exec, x, model->weights + model->shared, ids, forward->n_rows, d);
     if (pass->dropout > 0.0f) t0_stack_dropout(forward, x, x, d, 0, T0_DROP_EMBEDDING);
     for (size_t l = 0; l < forward->stack->n_blocks; l++) {
         float *next = l + 1 < forward->stack->n_blocks ? t0_stack_block(forward, l + 1).self_x : forward->x;
@@ -271,11 +298,17 @@ t0_status t0_encoder_forward(t0_stack_forward *forward, float *out, const int32_
     return stack_forward(forward, out, ids, NULL, err);
 }
 
-void t0_cross_forward(const t0_pass *pass, float *cross_kv, const float *states, size_t n_rows) {
+t0_adapted_site t0_cross_site(size_t block, t0_part part, uint64_t first_row) { return (t0_adapted_site){true, block, part, first_row}; }
+
+void t0_cross_forward(const t0_pass *pass, float *cross_kv, const float *states, size_t n_rows, uint64_t first_row) {
     const t0_model *model = pass->model;
     const size_t d = (size_t)model->config.d_model, wide = 2 * t0_config_inner(&model->config);
-    for (size_t l = 0; l < model->decoder.n_blocks; l++)
-        linear(pass, cross_kv + l * n_rows * wide, states, model->decoder.blocks[l].cross_kv, n_rows, d, wide, false);
+    for (size_t l = 0; l < model->decoder.n_blocks; l++) {
+        float *kv = cross_kv + l * n_rows * wide;
+        linear(pass, kv, states, model->decoder.blocks[l].cross_kv, n_rows, d, wide, false);
+        t0_frozen_adapt(pass, t0_cross_site(l, T0_CROSS_K, first_row), kv, wide, states, n_rows);
+        t0_frozen_adapt(pass, t0_cross_site(l, T0_CROSS_V, first_row), kv + wide / 2, wide, states, n_rows);
+    }
 }
 
 t0_status t0_decoder_forward(t0_stack_forward *forward, float *out, const int32_t *ids, const float *cross_kv, t0_error *err) {
@@ -285,7 +318,8 @@ t0_status t0_decoder_forward(t0_stack_forward *forward, float *out, const int32_
     return T0_OK;
 }
 
-void t0_head_forward(const t0_pass *pass, float *logits, const float *states, size_t n_rows) {
+void t0_head_forward(const t0_pass *pass, float *logits, const float *states, size_t n_rows, uint64_t first_row) {
     const t0_config *c = &pass->model->config;
     linear(pass, logits, states, pass->model->head, n_rows, (size_t)c->d_model, (size_t)c->vocab_size, false);
+    t0_frozen_adapt(pass, (t0_adapted_site){.part = T0_HEAD, .first_row = first_row}, logits, (size_t)c->vocab_size, states, n_rows);
 }

@@ -9,9 +9,9 @@
  *
  * A decoder also needs its cross-attention keys and values, [decoder layers][source rows][2I]:
  *
- *     t0_cross_forward(&pass, cross_kv, states, n_source_rows);   once a source
+ *     t0_cross_forward(&pass, cross_kv, states, n_source_rows, 0);   once a source
  *     t0_decoder_forward(&forward, out, ids, cross_kv, err);      as often as wanted
- *     t0_head_forward(&pass, logits, out, n_rows);
+ *     t0_head_forward(&pass, logits, out, n_rows, 0);
  *
  * Pass, shape and what they point to are borrowed and must outlive the forward pass. The only failure is T0_EINTERRUPT, asked
  * for between sub-layers. Rows of a sequence depend on that sequence alone. */
@@ -19,6 +19,7 @@
 #define T0_T5_FORWARD_H
 
 #include "nn/layers.h"
+#include "t5/adapter.h"
 #include "t5/model.h"
 #include "t5/workspace.h"
 
@@ -38,6 +39,14 @@ typedef struct t0_pass {
     atomic_size_t *final_from; /* NULL, or where the backward pass tells from which offset on gradients are final: it goes through the
                                 * table from its end */
     bool recompute;      /* blocks share their buffers, but for self_x; the backward pass fills them again */
+    /* What is trained beside a frozen model, which may be packed; NULL: the model is, and the rest says nothing (frozen.h). */
+    const t0_adapter *adapter;
+    float adapter_dropout;
+    t0_dtype rows_dtype; /* of packed products */
+    struct {
+        float *low, *dlow, *x; /* [rows, rank] twice, [rows, widest] */
+        float *rows, *panels;  /* of packed products, forwards and back */
+    } scratch;
 } t0_pass;
 
 typedef struct t0_stack_shape {
@@ -106,11 +115,11 @@ void t0_stack_dropout(const t0_stack_forward *forward, float *y, const float *x,
 
 /* out [N,D]: states after the final norm. ids [N] checked by the caller. */
 t0_status t0_encoder_forward(t0_stack_forward *forward, float *out, const int32_t *ids, t0_error *err);
-/* cross_kv [decoder layers][n_rows][2I] from encoder states [n_rows, D]. */
-void t0_cross_forward(const t0_pass *pass, float *cross_kv, const float *states, size_t n_rows);
+/* cross_kv [decoder layers][n_rows][2I] from encoder states [n_rows, D], the first of which has this number in the step. */
+void t0_cross_forward(const t0_pass *pass, float *cross_kv, const float *states, size_t n_rows, uint64_t first_row);
 /* out [N,D]: what the head multiplies (after the final norm, and times D^-0.5 where the configuration says scaled). */
 t0_status t0_decoder_forward(t0_stack_forward *forward, float *out, const int32_t *ids, const float *cross_kv, t0_error *err);
-/* logits [n_rows, V]. */
-void t0_head_forward(const t0_pass *pass, float *logits, const float *states, size_t n_rows);
+/* logits [n_rows, V]; first_row: the number of their first in the step. */
+void t0_head_forward(const t0_pass *pass, float *logits, const float *states, size_t n_rows, uint64_t first_row);
 
 #endif

@@ -74,7 +74,8 @@ static t0_status generate_steps(generate_call *call, t0_decoder *decoder, size_t
 
 static t0_status generate_group(generate_call *call, size_t first, size_t end, int64_t *local, t0_error *err) {
     t0_group_offsets(local, call->sources->offsets, first, end);
-    const t0_ragged group = {call->sources->ids + call->sources->offsets[first], local, end - first};
+    const t0_ragged *all = call->sources;
+    const t0_ragged group = {all->ids + all->offsets[first], local, end - first, all->adapters ? all->adapters + first : NULL};
     call->n_active = end - first;
     for (size_t b = 0; b < call->n_active; b++) {
         call->active[b] = (int32_t)b;

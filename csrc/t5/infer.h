@@ -16,6 +16,7 @@
 
 #include "nn/attend.h"
 #include "nn/product.h"
+#include "t5/adapter.h"
 #include "t5/model.h"
 #include "t5/workspace.h"
 
@@ -24,6 +25,7 @@ typedef struct t0_infer_pass {
     const t0_model *model;
     t0_exec *exec;
     bool decoder, single; /* single: one query a sequence and a group */
+    t0_adapted adapted;   /* rows with adapters; cleared: none */
 
     struct {
         size_t n, n_sequences;
@@ -49,9 +51,11 @@ typedef struct t0_infer_pass {
     struct {
         float *x, *rows;         /* [n,D], [n, widest] in the products' number type */
         float *qkv, *o;          /* [n,3I], [n,I] */
-        float *h, *a;            /* [n,2F or F] of flat models, [n,F] */
+        float *h, *a;            /* [n,2F or F] of flat models and where there are adapters, [n,F] */
         float *bias;             /* [H, bias_width] */
         float *scratch;          /* of attention */
+        float *normed;           /* [n,D] floats for adapters, where the products' number type is another */
+        float *adapting;         /* t0_infer_adapting_floats */
         size_t bias_width, bias_center;
     } places;
 } t0_infer_pass;
@@ -61,25 +65,33 @@ void t0_infer_carve(t0_infer_pass *pass, t0_carver *at);
 t0_status t0_infer_forward(t0_infer_pass *pass, float *out, const int32_t *ids, t0_error *err);
 
 /* What every pass over `n_rows` states needs to multiply them: t0_infer_rows_floats of `memory`. */
-size_t t0_infer_rows_floats(const t0_model *model, const t0_exec *exec, size_t n_rows);
-/* Encoder states [n_rows, D] as rows for the cross-attention products, and one layer's keys and values of them, [n_rows][2I]. */
-t0_rows t0_infer_cross_rows(const t0_model *model, t0_exec *exec, const float *states, size_t n_rows, float *memory);
-void t0_infer_cross_layer(const t0_model *model, t0_exec *exec, float *kv, const t0_rows *rows, size_t layer);
-/* The two for all layers: cross_kv [decoder layers][n_rows][2I]. */
-void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const float *states, size_t n_rows, float *memory);
+size_t t0_infer_rows_floats(const t0_model *model, const t0_exec *exec, const t0_adapter_needs *needs, size_t n_rows);
+
+/* Encoder states as they go into the cross-attention products of every layer. */
+typedef struct t0_infer_states {
+    const float *x; /* [n_rows, D], borrowed */
+    t0_rows rows;
+    t0_adapted adapted;
+    float *adapting;
+} t0_infer_states;
+t0_infer_states t0_infer_cross_rows(const t0_model *model, t0_exec *exec, const float *states, size_t n_rows, const t0_adapted *adapted,
+                                    float *memory);
+/* One layer's keys and values of them, [n_rows][2I]; those of all layers, [decoder layers][n_rows][2I]. */
+void t0_infer_cross_layer(const t0_model *model, t0_exec *exec, float *kv, const t0_infer_states *states, size_t layer);
+void t0_infer_cross(const t0_model *model, t0_exec *exec, float *cross_kv, const t0_infer_states *states);
 /* One layer of the same, laid out for decoding token by token (t0_attend_pack): source s's rows from[s] become rows to[s], of
  * t0_infer_packed_row floats each, which begin at multiples of the set's nr. */
 size_t t0_infer_packed_row(const t0_model *model, const t0_exec *exec);
 void t0_infer_pack_cross(const t0_model *model, const t0_exec *exec, float *packed, const float *cross, size_t n_sources,
                          const t0_range *from, const t0_range *to);
-/* logits [n_rows, V]. */
-t0_status t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows, float *memory,
-                          t0_error *err);
+/* logits [n_rows, V]; adapted: the rows of the states. */
+t0_status t0_infer_logits(const t0_model *model, t0_exec *exec, float *logits, const float *states, size_t n_rows,
+                          const t0_adapted *adapted, float *memory, t0_error *err);
 
 /* log p of some tokens given the rows before them: log_p[i] = z[n, labels[i]] - log sum exp z[n], for
  * label_offsets[n] <= i < label_offsets[n+1]. memory: t0_infer_likelihood_floats. */
-size_t t0_infer_likelihood_floats(const t0_model *model, const t0_exec *exec, size_t n_rows);
+size_t t0_infer_likelihood_floats(const t0_model *model, const t0_exec *exec, const t0_adapter_needs *needs, size_t n_rows);
 t0_status t0_infer_likelihood(const t0_model *model, t0_exec *exec, float *log_p, const float *states, size_t n_rows,
-                              const int64_t *label_offsets, const int32_t *labels, float *memory, t0_error *err);
+                              const t0_adapted *adapted, const int64_t *label_offsets, const int32_t *labels, float *memory, t0_error *err);
 
 #endif

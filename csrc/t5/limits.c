@@ -146,5 +146,6 @@ t0_status t0_trainer_options_check(const t0_trainer_options *o, t0_error *err) {
     T0_TRY(check_below("clip", o->clip_norm, large, err));
     T0_TRY(check_below("dropout", o->dropout, 1.0f, err));
     T0_TRY(check_below("label_smoothing", o->label_smoothing, 1.0f, err));
+    T0_TRY(check_below("adapter_dropout", o->adapter_dropout, 1.0f, err));
     return check_below("z_loss", o->z_loss, large, err);
 }

@@ -10,8 +10,10 @@ static t0_status check_length(const t0_ragged *batch, size_t i, const char *what
 
 static t0_status check_ids(const t0_ragged *batch, size_t i, const char *what, int32_t vocab_size, t0_error *err) {
     const int64_t start = batch->offsets[i], end = batch->offsets[i + 1];
+    const t0_adapter *adapter = batch->adapters ? batch->adapters[i] : NULL;
+    const int64_t limit = vocab_size + (adapter ? (int64_t)adapter->n_prompts : 0);
     for (int64_t n = start; n < end; n++)
-        if (batch->ids[n] < 0 || batch->ids[n] >= vocab_size)
+        if (batch->ids[n] < 0 || batch->ids[n] >= limit)
             return t0_fail(err, T0_EVALUE, "%s: sequence %zu, position %lld: id %d is not in the vocabulary of %d", what, i,
                            (long long)(n - start), batch->ids[n], vocab_size);
     return T0_OK;

@@ -19,6 +19,8 @@
 typedef struct score_call {
     const t0_model *model;
     t0_exec *exec;
+    t0_adapter_needs needs;  /* of the sources' adapters */
+    t0_adapter_run *runs;    /* [sources] of a chunk; owned */
     const t0_ragged *sources, *targets;
     t0_choices choices;      /* owned, and so are the chunk and what follows it */
     t0_chunk chunk;
@@ -32,6 +34,7 @@ typedef struct score_call {
 typedef struct group_memory {
     t0_encoding encoding;
     float *states, *cross;  /* [N,D], [layers][N][2I] */
+    t0_adapter_run *runs;   /* [sources of the group] rows of the states */
     float *pass;            /* of a chunk's pass; before, of the product that gives `cross` */
     float *decoded, *head;  /* [rows of a chunk, D], of the head's sums */
 } group_memory;
@@ -43,8 +46,15 @@ static t0_infer_pass decoder_pass(score_call *call, size_t *end, size_t first, s
     t0_chunk *c = &call->chunk;
     *end = t0_chunk_fill(c, &call->choices, call->sources, call->model->config.decoder_start_id, first, last, first_source,
                          t0_pass_rows(call->model));
+    t0_adapted adapted = {.needs = call->needs, .runs = call->runs};
+    const int64_t *offsets = call->sources->offsets + first_source;
+    for (size_t i = 0, s = 0; call->needs.any && i < c->n_cross; i++) { /* sources come in their order */
+        while ((size_t)(offsets[s] - offsets[0]) != c->cross_keys[i].begin) s++;
+        t0_adapted_push(&adapted, c->cross_queries[i], call->sources->adapters[first_source + s]);
+    }
     return (t0_infer_pass){
         .model = call->model,
+        .adapted = adapted,
         .exec = call->exec,
         .decoder = true,
         .rows = {.n = c->n_rows, .n_sequences = c->n_sequences, .queries = c->queries},
@@ -62,7 +72,7 @@ static void carve_group(score_call *call, group_memory *memory, t0_carver *at, s
     const t0_model *model = call->model;
     const size_t dim = (size_t)model->config.d_model, n_source_rows = source_tokens(call, first, end),
                  last = call->choices.first_of_source[end];
-    size_t pass_floats = t0_infer_rows_floats(model, call->exec, n_source_rows), target_rows = 0;
+    size_t pass_floats = t0_infer_rows_floats(model, call->exec, &call->needs, n_source_rows), target_rows = 0;
     for (size_t k = call->choices.first_of_source[first], stop; k < last; k = stop) {
         t0_infer_pass decoder = decoder_pass(call, &stop, k, last, first);
         t0_carver size = {0};
@@ -77,7 +87,8 @@ static void carve_group(score_call *call, group_memory *memory, t0_carver *at, s
     t0_encoding_carve(&memory->encoding, &encoding);
     memory->pass = t0_carve(at, 1, pass_floats);
     memory->decoded = t0_carve(at, target_rows, dim);
-    memory->head = t0_carve(at, 1, t0_infer_likelihood_floats(model, call->exec, target_rows));
+    memory->head = t0_carve(at, 1, t0_infer_likelihood_floats(model, call->exec, &call->needs, target_rows));
+    memory->runs = t0_carve_items(at, call->needs.any ? end - first : 0, sizeof *memory->runs);
     at->used = t0_size_max(at->used, encoding.used);
 }
 
@@ -91,8 +102,8 @@ static t0_status decode_chunk(score_call *call, const group_memory *memory, size
     t0_carver at = {.base = memory->pass};
     t0_infer_carve(&pass, &at);
     T0_TRY(t0_infer_forward(&pass, memory->decoded, c->ids, err));
-    T0_TRY(t0_infer_likelihood(call->model, call->exec, call->log_p, memory->decoded, c->n_rows, c->label_offsets, c->labels, memory->head,
-                               err));
+    T0_TRY(t0_infer_likelihood(call->model, call->exec, call->log_p, memory->decoded, c->n_rows, &pass.adapted, c->label_offsets, c->labels,
+                               memory->head, err));
     for (size_t i = 0; i < c->n_labels; i++) call->sorted_scores[c->tokens[i]] = call->log_p[i];
     return T0_OK;
 }
@@ -103,7 +114,13 @@ static t0_status score_group(score_call *call, float *base, size_t first, size_t
     t0_carver at = {.base = base};
     carve_group(call, &memory, &at, first, end);
     T0_TRY(t0_encode_groups(&memory.encoding, memory.states, err));
-    t0_infer_cross(call->model, call->exec, memory.cross, memory.states, n_source_rows, memory.pass);
+    t0_adapted adapted = {.needs = call->needs, .runs = memory.runs};
+    const int64_t *offsets = call->sources->offsets;
+    for (size_t s = first; call->needs.any && s < end; s++)
+        t0_adapted_push(&adapted, (t0_range){(size_t)(offsets[s] - offsets[first]), (size_t)(offsets[s + 1] - offsets[first])},
+                        call->sources->adapters[s]);
+    const t0_infer_states states = t0_infer_cross_rows(call->model, call->exec, memory.states, n_source_rows, &adapted, memory.pass);
+    t0_infer_cross(call->model, call->exec, memory.cross, &states);
     for (size_t k = call->choices.first_of_source[first], stop; k < last; k = stop)
         T0_TRY(decode_chunk(call, &memory, &stop, k, last, first, err));
     return T0_OK;
@@ -151,7 +168,8 @@ static t0_status score_allocate(score_call *call, const int32_t *source_of, bool
     T0_TRY(t0_choices_order(&call->choices, call->targets, source_of, n_sources, apart, err));
     call->log_p = t0_alloc(tokens * sizeof *call->log_p);
     call->sorted_scores = t0_alloc(tokens * sizeof *call->sorted_scores);
-    return t0_chunk_allocate(&call->chunk, &call->choices, n_sources) && call->log_p && call->sorted_scores
+    call->runs = t0_alloc((call->needs.any ? n_sources : 0) * sizeof *call->runs);
+    return t0_chunk_allocate(&call->chunk, &call->choices, n_sources) && call->log_p && call->sorted_scores && call->runs
                ? T0_OK
                : t0_fail_memory(err, tokens * 64);
 }
@@ -160,6 +178,7 @@ static void score_free(score_call *call) {
     t0_choices_free(&call->choices);
     t0_chunk_free(&call->chunk);
     t0_free(call->log_p);
+    t0_free(call->runs);
     t0_free(call->sorted_scores);
 }
 
@@ -177,8 +196,13 @@ static t0_status score_check(const t0_model *model, const t0_ragged *sources, co
 t0_status t0_score(const t0_model *model, t0_exec *exec, double *scores, float *token_scores, const t0_ragged *sources,
                    const t0_ragged *targets, const int32_t *source_of, bool apart, const t0_poll *poll, t0_error *err) {
     T0_TRY(score_check(model, sources, targets, source_of, err));
-    score_call call =
-        {.model = model, .exec = exec, .sources = sources, .targets = targets, .scores = scores, .token_scores = token_scores};
+    score_call call = {.model = model,
+                       .exec = exec,
+                       .sources = sources,
+                       .targets = targets,
+                       .scores = scores,
+                       .token_scores = token_scores,
+                       .needs = t0_adapter_needs_of(sources->adapters, sources->n)};
     t0_workspace workspace = {0};
     t0_exec_watch(exec, poll);
     t0_status status = score_allocate(&call, source_of, apart, err);

@@ -7,6 +7,7 @@
  * depends on lengths alone. Memory is one workspace, sized for the largest microbatch before any number is computed. */
 #include "t5/shard.h"
 
+#include "t5/frozen.h"
 #include "t5/groups.h"
 
 #include <assert.h>
@@ -48,7 +49,7 @@ static void plan_microbatch(t0_shard *shard, size_t first, size_t end, t0_mask_p
     t0_group_offsets(m->target_offsets, shard->targets.offsets, first, end);
     plan_stacks(shard);
     m->encoder.first_row = (uint64_t)source[0];
-    m->decoder.first_row = (uint64_t)target[0];
+    m->decoder.first_row = m->loss.first_row = (uint64_t)target[0];
     m->encoder.first_self_p = masks->encoder_p;
     m->decoder.first_self_p = masks->decoder_p;
     m->decoder.first_cross_p = masks->cross_p;
@@ -98,6 +99,7 @@ static void carve_microbatch(t0_shard *shard, t0_carver *at) {
     m->dout = t0_carve(at, t, d);
     m->loss.logits = t0_carve(at, m->loss.chunk_rows, (size_t)model->config.vocab_size);
     m->loss.log_likelihood = t0_carve(at, m->loss.chunk_rows, 1);
+    t0_frozen_carve(&shard->pass, t0_size_max(s, t), at);
 }
 
 static t0_status reserve_sequences(t0_shard *shard, t0_error *err) {
@@ -142,11 +144,15 @@ static t0_status run_microbatch(t0_shard *shard) {
     t0_error *err = &shard->error;
     float *g = shard->gradients;
     T0_TRY(t0_encoder_forward(&m->encoder, m->states, m->source_ids, err));
-    t0_cross_forward(&shard->pass, m->cross_kv, m->states, m->n_source_rows);
+    t0_cross_forward(&shard->pass, m->cross_kv, m->states, m->n_source_rows, m->encoder.first_row);
     T0_TRY(t0_decoder_forward(&m->decoder, m->out, m->decoder_ids, m->cross_kv, err));
     T0_TRY(t0_loss_backward(&shard->pass, &m->loss, &shard->loss_sum, g, m->dout, m->out, m->targets, m->n_target_rows, err));
     if (shard->pass.model->head != shard->pass.model->shared) t0_pass_finish(&shard->pass, shard->pass.model->head);
-    const t0_cross cross = {.kv = m->cross_kv, .states = m->states, .dkv = m->dkv, .dstates = m->dstates};
+    const t0_cross cross = {.kv = m->cross_kv,
+                            .states = m->states,
+                            .dkv = m->dkv,
+                            .dstates = m->dstates,
+                            .first_row = m->encoder.first_row};
     T0_TRY(t0_decoder_backward(&m->decoder_back, g, &cross, m->dout, m->decoder_ids, err));
     return t0_encoder_backward(&m->encoder_back, g, m->dstates, m->source_ids, err);
 }
@@ -191,7 +197,7 @@ static bool is_of_product(const t0_model *model, const t0_tensor *tensor) {
 
 static t0_status clear_gradients(t0_shard *shard) {
     const t0_model *model = shard->pass.model;
-    if (!shard->fresh) return clear(shard, shard->gradients, model->n_weights);
+    if (!shard->fresh || shard->pass.adapter) return clear(shard, shard->gradients, shard->n_gradients);
     for (size_t i = 0; i < model->n_tensors; i++) {
         const t0_tensor *tensor = &model->tensors[i];
         if (!is_of_product(model, tensor)) T0_TRY(clear(shard, shard->gradients + tensor->offset, tensor->rows * tensor->columns));

@@ -26,7 +26,8 @@ typedef struct t0_microbatch {
 
 typedef struct t0_shard {
     t0_exec *exec;    /* owned by the trainer */
-    float *gradients; /* [n_weights], owned by the trainer */
+    float *gradients; /* [n_gradients], owned by the trainer */
+    size_t n_gradients;
     t0_workspace sequences, workspace; /* owned: a microbatch's offsets and ids, its floats */
 
     t0_pass pass;

@@ -35,6 +35,7 @@ typedef struct logits_call {
     t0_infer_pass decoder;
     /* Places. */
     t0_range *source_rows, *input_rows; /* [sequences] */
+    t0_adapter_run *source_runs, *input_runs; /* [sequences], where some have adapters */
     float *states, *cross, *decoded;    /* [S,D], [layers,S,2I], [M,D] */
     float *products;                    /* of the products with states and with what is decoded */
 } logits_call;
@@ -45,13 +46,16 @@ static void carve_logits(logits_call *call, t0_carver *at) {
     const size_t dim = (size_t)model->config.d_model;
     call->source_rows = t0_carve_items(at, n, sizeof *call->source_rows);
     call->input_rows = t0_carve_items(at, n, sizeof *call->input_rows);
+    const t0_adapter_needs *needs = &call->decoder.adapted.needs;
+    call->source_runs = t0_carve_items(at, needs->any ? n : 0, sizeof *call->source_runs);
+    call->input_runs = t0_carve_items(at, needs->any ? n : 0, sizeof *call->input_runs);
     call->states = t0_carve(at, n_source_rows, dim);
     call->cross = t0_carve(at, 1, t0_cross_size(model, n_source_rows));
     call->decoded = t0_carve(at, n_rows, dim);
     t0_carver encoding = *at, decoding = *at, products = *at;
     t0_encoding_carve(&call->encoding, &encoding);
     t0_infer_carve(&call->decoder, &decoding);
-    call->products = t0_carve(&products, 1, t0_infer_rows_floats(model, call->decoder.exec, t0_size_max(n_source_rows, n_rows)));
+    call->products = t0_carve(&products, 1, t0_infer_rows_floats(model, call->decoder.exec, needs, t0_size_max(n_source_rows, n_rows)));
     at->used = t0_size_max(encoding.used, t0_size_max(decoding.used, products.used));
 }
 
@@ -65,13 +69,21 @@ static t0_status run_logits(logits_call *call, t0_workspace *workspace, float *o
     carve_logits(call, &at);
     t0_group_ranges(call->source_rows, call->sources->offsets, 0, n);
     t0_group_ranges(call->input_rows, call->inputs->offsets, 0, n);
+    t0_adapted sources = {.needs = decoder->adapted.needs, .runs = call->source_runs};
+    decoder->adapted.runs = call->input_runs;
+    for (size_t i = 0; sources.needs.any && i < n; i++) {
+        t0_adapted_push(&sources, call->source_rows[i], call->sources->adapters[i]);
+        t0_adapted_push(&decoder->adapted, call->input_rows[i], call->sources->adapters[i]);
+    }
     decoder->rows.queries = decoder->cross.queries = call->input_rows;
     decoder->cross.keys = call->source_rows;
     decoder->cross.kv = call->cross;
     T0_TRY(t0_encode_groups(&call->encoding, call->states, err));
-    t0_infer_cross(decoder->model, decoder->exec, call->cross, call->states, decoder->cross.n_source_rows, call->products);
+    const t0_infer_states states = t0_infer_cross_rows(decoder->model, decoder->exec, call->states, decoder->cross.n_source_rows, &sources,
+                                                       call->products);
+    t0_infer_cross(decoder->model, decoder->exec, call->cross, &states);
     T0_TRY(t0_infer_forward(decoder, call->decoded, call->inputs->ids, err));
-    return t0_infer_logits(decoder->model, decoder->exec, out, call->decoded, decoder->rows.n, call->products, err);
+    return t0_infer_logits(decoder->model, decoder->exec, out, call->decoded, decoder->rows.n, &decoder->adapted, call->products, err);
 }
 
 t0_status t0_logits(const t0_model *model, t0_exec *exec, float *out, const t0_ragged *sources, const t0_ragged *decoder_inputs,
@@ -90,6 +102,7 @@ t0_status t0_logits(const t0_model *model, t0_exec *exec, float *out, const t0_r
         .decoder = {.model = model,
                     .exec = exec,
                     .decoder = true,
+                    .adapted = {.needs = t0_adapter_needs_of(sources->adapters, n)},
                     .rows = {.n = (size_t)decoder_inputs->offsets[n], .n_sequences = n},
                     .self = {.most_keys = t0_group_longest(decoder_inputs->offsets, 0, n)},
                     .cross = {.n_groups = n,

@@ -8,14 +8,17 @@
 
 #include "nn/exec.h"
 #include "nn/vectors.h"
+#include "t5/adapter.h"
 #include "t5/model.h"
 
 typedef struct t0_ragged {
     const int32_t *ids;
     const int64_t *offsets; /* [n + 1] */
     size_t n;
+    const t0_adapter *const *adapters; /* [n], NULL where a sequence has none; or NULL. Of sources: their targets have the same */
 } t0_ragged;
 
+/* Ids behind the vocabulary are rows of prompts of the sequence's adapter (adapter.h). */
 t0_status t0_ragged_check(const t0_ragged *batch, const char *what, int32_t vocab_size, t0_error *err);
 /* The same but for ids, which may be NULL. */
 t0_status t0_ragged_check_offsets(const t0_ragged *batch, const char *what, t0_error *err);
@@ -62,6 +65,11 @@ typedef struct t0_trainer_options {
     uint64_t seed; /* of dropout */
     bool broadcast_dropout; /* one mask along a sequence, as T5X: nn/layers.h */
     bool recompute; /* keep of each block what goes in, and compute the rest again on the way back: less memory, more time, the same bits */
+    const t0_adapter
+        *adapter; /* borrowed as long as the trainer; NULL, or what is trained in the model's place, whose weights are then only
+                                * read, flat or packed. Tensors, gradients and states are the adapter's, and so are those of frozen below.
+                                * Sources begin with its prompts, where it has some: ids behind the vocabulary (adapter.h) */
+    float adapter_dropout; /* of what goes into LoRA */
     const bool *frozen; /* [n_tensors], copied, or NULL: these keep their bits, and need no optimiser state */
     const bool *elsewhere; /* [n_tensors], copied, or NULL: another process applies these; they have no state here */
     size_t n_shards; /* 0: by the model's size (see trainer.c); 1: wide; 2 to 4: sharded */
@@ -116,6 +124,8 @@ t0_status t0_trainer_plan(t0_training_bytes *out, t0_model *model, const t0_trai
 
 size_t t0_trainer_workspace_bytes(const t0_trainer *trainer); /* held for activations: as the largest batch so far has needed */
 float *t0_trainer_gradient_block(t0_trainer *trainer); /* [n_weights], the model's offsets */
+/* Tensors of what is trained, and floats of their gradients: the model's, or its adapter's. */
+size_t t0_trainer_tensors(const t0_trainer *trainer, size_t *n_weights);
 size_t t0_trainer_state_size(const t0_trainer *trainer, size_t i); /* floats of tensor i's */
 float *t0_trainer_state_block(t0_trainer *trainer, size_t *n_floats); /* optimiser states of all tensors, in table order */
 

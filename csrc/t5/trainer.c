@@ -19,7 +19,9 @@
 
 #include "base/random.h"
 #include "nn/optimizer.h"
+#include "nn/product.h"
 #include "nn/vectors.h"
+#include "t5/frozen.h"
 #include "t5/groups.h"
 
 #include <assert.h>
@@ -39,8 +41,16 @@ typedef struct watch {
     bool asks;
 } watch;
 
+/* What is trained: a model's tensors, or an adapter's. */
+typedef struct trained {
+    const t0_tensor *tensors; /* [n_tensors], borrowed, and the weights that they are of */
+    size_t n_tensors, n_weights;
+    float *weights;
+} trained;
+
 struct t0_trainer {
     t0_model *model; /* borrowed */
+    trained trained;
     t0_trainer_options options;
     bool *frozen;    /* [n_tensors] */
     bool *elsewhere; /* [n_tensors] */
@@ -61,6 +71,7 @@ struct t0_trainer {
     float *states;        /* [n_states] */
     size_t *state_offsets; /* [n_tensors] */
     double *norms;        /* [n_tensors]: squared norms of the gradients */
+    t0_dtype rows_dtype;  /* of a packed model's products */
     size_t n_states;
     float learning_rate, clip; /* of the step that is being applied */
     uint64_t step;
@@ -91,7 +102,7 @@ static t0_sgd sgd_of(const t0_trainer *trainer) {
 static bool applies(const t0_trainer *trainer, size_t i) { return !trainer->frozen[i] && !trainer->elsewhere[i]; }
 
 static size_t state_size(const t0_trainer *trainer, size_t i) {
-    const t0_tensor *tensor = &trainer->model->tensors[i];
+    const t0_tensor *tensor = &trainer->trained.tensors[i];
     const size_t n = tensor->rows * tensor->columns;
     const t0_adafactor adafactor = adafactor_of(trainer);
     const t0_sgd sgd = sgd_of(trainer);
@@ -110,7 +121,7 @@ static t0_status allocate_floats(float **out, size_t n, t0_error *err) {
 
 /* Copies the caller's flags; there must be something left to train. */
 static t0_status take_flags(t0_trainer *trainer, const t0_trainer_options *given, t0_error *err) {
-    const size_t n = trainer->model->n_tensors;
+    const size_t n = trainer->trained.n_tensors;
     trainer->frozen = t0_alloc_zero(n * sizeof *trainer->frozen);
     trainer->elsewhere = t0_alloc_zero(n * sizeof *trainer->elsewhere);
     if (!trainer->frozen || !trainer->elsewhere) return t0_fail_memory(err, n * sizeof *trainer->frozen);
@@ -123,7 +134,7 @@ static t0_status take_flags(t0_trainer *trainer, const t0_trainer_options *given
 
 /* Where each tensor's state begins. */
 static t0_status lay_out_states(t0_trainer *trainer, t0_error *err) {
-    const size_t n = trainer->model->n_tensors;
+    const size_t n = trainer->trained.n_tensors;
     trainer->state_offsets = t0_alloc_zero(n * sizeof *trainer->state_offsets);
     if (!trainer->state_offsets) return t0_fail_memory(err, n * sizeof *trainer->state_offsets);
     for (size_t i = 0; i < n; i++) {
@@ -135,13 +146,18 @@ static t0_status lay_out_states(t0_trainer *trainer, t0_error *err) {
 
 /* A trainer with all its sizes, but without threads, gradients and states; the options are checked. */
 static t0_status plan_trainer(t0_trainer **out, t0_model *model, const t0_trainer_options *options, size_t n_threads, t0_error *err) {
-    if (model->packed) return t0_fail(err, T0_EVALUE, "a packed model cannot be trained: load it flat");
+    const t0_adapter *adapter = options->adapter;
+    if (model->packed && !adapter) return t0_fail(err, T0_EVALUE, "a packed model cannot be trained: load it flat");
     T0_TRY(t0_model_check_decoder(model, err));
+    if (adapter && !t0_adapter_fits(adapter, &model->config)) return t0_fail(err, T0_EVALUE, "an adapter of a model of another shape");
+    if (adapter) T0_TRY(t0_frozen_check(adapter, err));
     T0_TRY(t0_trainer_options_check(options, err));
     if (options->n_shards > MAX_SHARDS) return t0_fail(err, T0_EVALUE, "%zu shards: at most %d", options->n_shards, MAX_SHARDS);
     t0_trainer *trainer = t0_alloc_zero(sizeof *trainer);
     if (!trainer) return t0_fail_memory(err, sizeof *trainer);
     trainer->model = model;
+    trainer->trained = adapter ? (trained){adapter->tensors, adapter->n_tensors, adapter->n_weights, adapter->weights}
+                               : (trained){model->tensors, model->n_tensors, model->n_weights, model->weights};
     trainer->options = *options;
     trainer->options.frozen = trainer->options.elsewhere = NULL; /* borrowed by this call alone */
     trainer->n_threads = n_threads;
@@ -155,18 +171,19 @@ static t0_status plan_trainer(t0_trainer **out, t0_model *model, const t0_traine
 }
 
 static t0_status allocate(t0_trainer *trainer, t0_error *err) {
-    const t0_model *model = trainer->model;
-    trainer->norms = t0_alloc_zero(model->n_tensors * sizeof *trainer->norms);
-    if (!trainer->norms) return t0_fail_memory(err, model->n_tensors * sizeof *trainer->norms);
+    const trained *of = &trainer->trained;
+    trainer->norms = t0_alloc_zero(of->n_tensors * sizeof *trainer->norms);
+    if (!trainer->norms) return t0_fail_memory(err, of->n_tensors * sizeof *trainer->norms);
     T0_TRY(allocate_floats(&trainer->states, trainer->n_states, err));
-    T0_TRY(allocate_floats(&trainer->gradients, model->n_weights, err));
-    return allocate_floats(&trainer->shard_block, (trainer->n_shards - 1) * model->n_weights, err);
+    T0_TRY(allocate_floats(&trainer->gradients, of->n_weights, err));
+    return allocate_floats(&trainer->shard_block, (trainer->n_shards - 1) * of->n_weights, err);
 }
 
 /* Threads and memory of a planned trainer. */
 static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, t0_error *err) {
-    const t0_model *model = trainer->model;
+    const size_t n_weights = trainer->trained.n_weights;
     const bool wide = trainer->n_shards == 1;
+    trainer->rows_dtype = t0_rows_dtype(kernels, trainer->model->dtype);
     if (trainer->options.bfloat16 && !kernels->dense->tile_bfloat16)
         return t0_fail(err, T0_EVALUE, "precision 'bfloat16': the kernels %s do not multiply it; take 'float32'", kernels->name);
     T0_TRY(t0_exec_new(&trainer->exec, kernels, trainer->n_threads, wide, err));
@@ -174,7 +191,8 @@ static t0_status build(t0_trainer *trainer, const t0_kernels *kernels, t0_error 
     T0_TRY(allocate(trainer, err));
     for (size_t i = 0; i < trainer->n_shards; i++) {
         t0_shard *shard = &trainer->shards[i];
-        shard->gradients = i == 0 ? trainer->gradients : trainer->shard_block + (i - 1) * model->n_weights;
+        shard->gradients = i == 0 ? trainer->gradients : trainer->shard_block + (i - 1) * n_weights;
+        shard->n_gradients = n_weights;
         if (wide) shard->exec = trainer->exec;
         else T0_TRY(t0_exec_new(&shard->exec, kernels, 1, false, err));
         if (trainer->options.bfloat16) T0_TRY(t0_exec_use_bfloat16(shard->exec, err));
@@ -203,8 +221,8 @@ void t0_trainer_free(t0_trainer *trainer) {
     }
     if (trainer->exec) t0_exec_free(trainer->exec);
     if (trainer->side) t0_exec_free(trainer->side);
-    t0_unmap(trainer->gradients, trainer->model->n_weights * sizeof *trainer->gradients);
-    t0_unmap(trainer->shard_block, (trainer->n_shards - 1) * trainer->model->n_weights * sizeof *trainer->shard_block);
+    t0_unmap(trainer->gradients, trainer->trained.n_weights * sizeof *trainer->gradients);
+    t0_unmap(trainer->shard_block, (trainer->n_shards - 1) * trainer->trained.n_weights * sizeof *trainer->shard_block);
     t0_unmap(trainer->states, trainer->n_states * sizeof *trainer->states);
     t0_free(trainer->state_offsets);
     t0_free(trainer->norms);
@@ -220,10 +238,15 @@ size_t t0_trainer_workspace_bytes(const t0_trainer *trainer) {
     return n_floats * sizeof(float);
 }
 
+size_t t0_trainer_tensors(const t0_trainer *trainer, size_t *n_weights) {
+    if (n_weights) *n_weights = trainer->trained.n_weights;
+    return trainer->trained.n_tensors;
+}
+
 float *t0_trainer_gradient_block(t0_trainer *trainer) { return trainer->gradients; }
 
 size_t t0_trainer_state_size(const t0_trainer *trainer, size_t i) {
-    assert(i < trainer->model->n_tensors);
+    assert(i < trainer->trained.n_tensors);
     return state_size(trainer, i);
 }
 
@@ -272,7 +295,10 @@ static t0_pass pass_of(const t0_trainer *trainer, uint64_t step) {
                      .dropout = o->dropout,
                      .broadcast = o->broadcast_dropout,
                      .seed = t0_random_u64(o->seed, T0_RANDOM_DROPOUT, step),
-                     .recompute = o->recompute};
+                     .recompute = o->recompute,
+                     .adapter = o->adapter,
+                     .adapter_dropout = o->adapter ? o->adapter_dropout : 0.0f,
+                     .rows_dtype = trainer->rows_dtype};
 }
 
 /* Cuts these examples of the batch among the shards and plans each of them. Reads offsets, no ids. */
@@ -344,8 +370,8 @@ static void reduce_tensors(void *context, size_t index, size_t worker) {
     t0_trainer *trainer = context;
     (void)worker;
     const t0_kernels *kernels = t0_exec_kernels(trainer->exec);
-    for (size_t i = index; i < trainer->model->n_tensors; i += trainer->n_shards) {
-        const t0_tensor *tensor = &trainer->model->tensors[i];
+    for (size_t i = index; i < trainer->trained.n_tensors; i += trainer->n_shards) {
+        const t0_tensor *tensor = &trainer->trained.tensors[i];
         const size_t n = tensor->rows * tensor->columns;
         for (size_t s = 1; s < trainer->n_used; s++)
             kernels->axpy(trainer->shards[0].gradients + tensor->offset, 1.0f, trainer->shards[s].gradients + tensor->offset, n);
@@ -355,8 +381,8 @@ static void reduce_tensors(void *context, size_t index, size_t worker) {
 static void measure_tensors(void *context, size_t index, size_t worker) {
     t0_trainer *trainer = context;
     (void)worker;
-    for (size_t i = index; i < trainer->model->n_tensors; i += trainer->n_shards) {
-        const t0_tensor *tensor = &trainer->model->tensors[i];
+    for (size_t i = index; i < trainer->trained.n_tensors; i += trainer->n_shards) {
+        const t0_tensor *tensor = &trainer->trained.tensors[i];
         if (!applies(trainer, i) || t0_exec_stops(task_exec(trainer, index), 0)) continue; /* of another its norm stays 0 */
         trainer->norms[i] = t0_norm_squared(task_exec(trainer, index), trainer->gradients + tensor->offset, tensor->rows * tensor->columns);
     }
@@ -371,12 +397,12 @@ static t0_status measure(t0_trainer *trainer, t0_error *err) {
 /* Norm of all gradients from squared norms [n_tensors]; T0_ENUMERIC with the first tensor whose own is not finite. */
 static t0_status add_norms(const t0_trainer *trainer, const double *norms, double *norm, uint64_t step, t0_error *err) {
     double sum = 0.0;
-    for (size_t i = 0; i < trainer->model->n_tensors; i++) {
+    for (size_t i = 0; i < trainer->trained.n_tensors; i++) {
         if (!isfinite(norms[i]))
             return t0_fail(err, T0_ENUMERIC,
                            "step %llu: the gradient of %s is not finite; nothing was changed. A lower learning rate, clipping "
                            "or other data may help",
-                           (unsigned long long)step, trainer->model->tensors[i].name);
+                           (unsigned long long)step, trainer->trained.tensors[i].name);
         sum += norms[i];
     }
     *norm = sqrt(sum);
@@ -392,7 +418,7 @@ static t0_status measure_all(t0_trainer *trainer, double *norm, uint64_t step, c
 t0_status t0_trainer_norms(t0_trainer *trainer, double *norms, const t0_poll *poll, t0_error *err) {
     watch_begins(trainer, poll);
     T0_TRY(watch_ends(trainer, measure(trainer, err), err));
-    memcpy(norms, trainer->norms, trainer->model->n_tensors * sizeof *norms);
+    memcpy(norms, trainer->norms, trainer->trained.n_tensors * sizeof *norms);
     return T0_OK;
 }
 
@@ -411,7 +437,11 @@ static t0_status sum_losses(const t0_trainer *trainer, double *loss, t0_error *e
 
 t0_status t0_trainer_check_loss(const t0_trainer *trainer, double loss, uint64_t step, t0_error *err) {
     if (isfinite(loss)) return T0_OK;
-    const t0_tensor *bad = t0_model_find_nonfinite(trainer->model);
+    const t0_tensor *bad = NULL;
+    for (size_t i = 0; i < trainer->trained.n_tensors && !bad; i++) {
+        const t0_tensor *tensor = &trainer->trained.tensors[i];
+        if (!t0_all_finite(trainer->trained.weights + tensor->offset, tensor->rows * tensor->columns)) bad = tensor;
+    }
     return t0_fail(err, T0_ENUMERIC, "step %llu: the loss is not finite; %s%s", (unsigned long long)step,
                    bad ? "the weights have a NaN or an infinity, first in " : "all weights are finite, but too large for this batch",
                    bad ? bad->name : "");
@@ -457,7 +487,7 @@ t0_status t0_trainer_share(t0_trainer *trainer, float *out, double *loss, const 
 
 void t0_trainer_tell_final(t0_trainer *trainer) {
     trainer->tells = true;
-    atomic_store(&trainer->final_from, trainer->model->n_weights);
+    atomic_store(&trainer->final_from, trainer->trained.n_weights);
 }
 
 size_t t0_trainer_final_from(t0_trainer *trainer) { return atomic_load_explicit(&trainer->final_from, memory_order_acquire); }
@@ -507,7 +537,7 @@ static t0_status plan_bytes(t0_trainer *trainer, t0_training_bytes *out, const t
             n_floats > SIZE_MAX / 2 / sizeof(float))
             return t0_fail_memory(err, SIZE_MAX);
     }
-    *out = (t0_training_bytes){.gradients = trainer->n_shards * trainer->model->n_weights * sizeof(float),
+    *out = (t0_training_bytes){.gradients = trainer->n_shards * trainer->trained.n_weights * sizeof(float),
                                .states = trainer->n_states * sizeof(float),
                                .activations = n_floats * sizeof(float),
                                .tokens = trainer->n_shards * trainer->shards[0].microbatch_rows};
@@ -527,10 +557,10 @@ t0_status t0_trainer_plan(t0_training_bytes *out, t0_model *model, const t0_trai
 /* ---- applying them ----------------------------------------------------------------------------------------------- */
 
 static void apply_tensor(const t0_trainer *trainer, t0_exec *exec, size_t i) {
-    const t0_tensor *tensor = &trainer->model->tensors[i];
+    const t0_tensor *tensor = &trainer->trained.tensors[i];
     const t0_trainer_options *o = &trainer->options;
     const size_t n = tensor->rows * tensor->columns;
-    float *w = trainer->model->weights + tensor->offset, *g = trainer->gradients + tensor->offset;
+    float *w = trainer->trained.weights + tensor->offset, *g = trainer->gradients + tensor->offset;
     float *state = trainer->states + trainer->state_offsets[i];
     if (trainer->clip < 1.0f) t0_scale(exec, g, n, trainer->clip);
     if (o->optimizer == T0_ADAFACTOR) {
@@ -548,7 +578,7 @@ static void apply_tensor(const t0_trainer *trainer, t0_exec *exec, size_t i) {
 static void apply_tensors(void *context, size_t index, size_t worker) {
     t0_trainer *trainer = context;
     (void)worker;
-    for (size_t i = index; i < trainer->model->n_tensors; i += trainer->n_shards)
+    for (size_t i = index; i < trainer->trained.n_tensors; i += trainer->n_shards)
         if (applies(trainer, i) && !t0_exec_stops(task_exec(trainer, index), 0)) apply_tensor(trainer, task_exec(trainer, index), i);
 }
 

@@ -88,8 +88,7 @@ def describe_adapter(folder):
     if not file.is_file():
         return None
     base, kind = _adapter_facts(file)
-    merge = "AutoPeftModelForSeq2SeqLM.from_pretrained(DIR).merge_and_unload().save_pretrained(OUT)"
-    return f"{ADAPTER}: an adapter of peft{kind}, which is not read; merge it into its model{base} with peft, {merge}, and load OUT"
+    return f"{ADAPTER}: an adapter of peft{kind}, which is no model; load its model{base} with adapter=DIR"
 
 
 def _adapter_facts(file):

@@ -16,6 +16,7 @@ from t0native.base.errors import ConfigError, Error
 from t0native.base.interrupts import Terminated, ended_by_signals
 from t0native.base.threads import set_num_threads
 from t0native.base.version import __version__
+from t0native.cli.adapter import add_adapter
 from t0native.cli.answer import add_generate, add_predict, add_rank
 from t0native.cli.bench import add_bench
 from t0native.cli.checkpoints import add_convert, add_info
@@ -54,6 +55,7 @@ VERBS = (
     add_lm_eval,
     add_info,
     add_convert,
+    add_adapter,
     add_bench,
     add_vocab,
     add_studio,

@@ -39,6 +39,7 @@ def add_train(verbs):
     parser.add_argument("--validate", metavar="FILE", help="without a recipe: rows to validate on, under the same prompts")
     parser.add_argument("--dataset", metavar="D", help="without a recipe: whose prompts, where --prompts has those of several")
     types_option(parser)
+    parser.add_argument("--dtype", metavar="TYPE", help="of the model beside which --adapter is trained: float32, bfloat16 or int8")
     for name, setting in OPTIONS.items():
         flag = ("no-" if setting.option.get("action") == "store_false" else "") + name.replace("_", "-")
         parser.add_argument(f"--{flag}", dest=name, help=setting.help.replace("`", ""), **setting.option)
@@ -70,13 +71,15 @@ def _train(args, ranks):
     from dataclasses import replace
     from importlib.util import find_spec
 
-    from t0native.base.arguments import check, whole
+    from t0native.base.arguments import check, one_of, whole
     from t0native.reports.plot import check_picture
     from t0native.training.curves import loss_curve
     from t0native.training.train import run_training
 
     recipe = _read_recipe(args)
     recipe.override({name: value for name in OPTIONS if (value := getattr(args, name)) is not None} | parse_sets(args.sets, KINDS))
+    if args.dtype is not None:
+        recipe.dtype = check(one_of("float32", "bfloat16", "int8"), "--dtype", args.dtype)
     if args.config is None and recipe.options.get("steps") is None and recipe.options.get("epochs") is None:
         raise ConfigError("train: how long? --epochs 3 goes three times through the rows; or --steps N")
     settings = recipe.settings()

@@ -80,7 +80,7 @@ def stream(model, source, decoder_input, options):
 
 
 def _pieces(model, source, search, options):
-    decoder = _new_decoder(model, [source.entries[search.source]])
+    decoder = _new_decoder(model, source, [search.source])
     shown = 0
     while not search.done:
         _step(decoder, [search], [0])
@@ -169,7 +169,9 @@ def _is_plain(model, options, jobs):
 def _run_plain(model, sources, batch, options, ends, finish):
     inputs, first = Ragged.of(sources.entries[job.source] for _, job in batch), batch[0][1]
     try:
-        tokens, lengths, scores = model.core.generate(inputs.ids, inputs.offsets, first.most, first.least, model.threads)
+        tokens, lengths, scores = model.core.generate(
+            inputs.ids, inputs.offsets, first.most, first.least, model.threads, sources.keys_of(job.source for _, job in batch)
+        )
     except NumericError as error:
         raise NumericError(f"a batch of {len(batch)} from input {first.number} on: {error}") from None
     for (place, job), row, length, score in zip(batch, tokens, lengths, scores):
@@ -180,7 +182,7 @@ def _run_plain(model, sources, batch, options, ends, finish):
 def _run(model, sources, batch, options, ends, finish):
     """The searches of a batch through one decoder, until all have ended."""
     distinct, source_of = np.unique([job.source for _, job in batch], return_inverse=True)
-    decoder = _new_decoder(model, [sources.entries[s] for s in distinct])
+    decoder = _new_decoder(model, sources, distinct)
     kind = Beams if options.num_beams > 1 else Chains
     going = [(place, source, kind(job, options, ends)) for (place, job), source in zip(batch, source_of)]
     while going:
@@ -191,10 +193,10 @@ def _run(model, sources, batch, options, ends, finish):
         going = [one for one in going if not one[2].done]
 
 
-def _new_decoder(model, entries):
-    """A decoder of the core that has encoded these inputs, each an int32 array."""
-    sources = Ragged.of(entries)
-    return model.core.decoder(sources.ids, sources.offsets, model.threads)
+def _new_decoder(model, sources, numbers):
+    """A decoder of the core that has encoded these entries of the sources."""
+    inputs = Ragged.of(sources.entries[number] for number in numbers)
+    return model.core.decoder(inputs.ids, inputs.offsets, model.threads, sources.keys_of(numbers))
 
 
 def _step(decoder, searches, source_of):

@@ -3,6 +3,8 @@
     of cells (the journal of an evaluation)   bytes of each tensor in the table's order; of a packed model, of its block
     of runs (the plan of a training)          name, NUL and bytes of each tensor
 
+Of a model that uses an adapter, the digest of cells is of both.
+
 `changes` of the core counts what is written into it, a training's steps too."""
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
+
+from t0native.adapters.adapter import name_of
+from t0native.base.digests import digest_of_value
 
 if TYPE_CHECKING:  # of annotations alone
     from collections.abc import Iterator, Mapping
@@ -19,9 +24,10 @@ if TYPE_CHECKING:  # of annotations alone
     from numpy.typing import NDArray
 
     from t0native import _core
+    from t0native.adapters.adapter import Adapter
     from t0native.models.model import Model
 
-__all__ = ["digest_for_cells", "digest_for_runs"]
+__all__ = ["digest_for_cells", "digest_for_runs", "digest_of_adapter", "digest_of_weights"]
 
 CHUNK = 1 << 24  # bytes hashed between two looks for Ctrl-C
 _known: WeakKeyDictionary[Model, tuple[_core.Model, int, dict[str, str]]] = WeakKeyDictionary()  # core, its changes then, digests
@@ -34,7 +40,20 @@ def digest_for_cells(model: Model) -> str:
     >>> digest_for_cells(one) == digest_for_cells(same), digest_for_cells(one) == digest_for_cells(other)
     (True, False)
     """
+    weights = digest_of_weights(model)
+    adapter = model.adapters.get(model.adapter) if getattr(model, "adapter", None) is not None else None
+    return weights if adapter is None else digest_of_value([weights, *digest_of_adapter(adapter)])
+
+
+def digest_of_weights(model: Model) -> str:
+    """64 hexadecimal digits of the model's own weights, whatever adapter it uses."""
     return _remembered(model, "cells", _blocks(model.core))
+
+
+def digest_of_adapter(adapter: Adapter) -> list[str]:
+    """What an adapter computes: the digest of its numbers, and the places and factors of each tensor."""
+    numbers = hashlib.sha256(memoryview(adapter.core.block()).cast("B")).hexdigest()
+    return [numbers, *(f"{name_of(part)} {part.role} {part.values.shape} {part.scale:.9g}" for part in adapter.parts)]
 
 
 def digest_for_runs(model: Model, weights: Mapping[str, NDArray[np.float32]]) -> str:

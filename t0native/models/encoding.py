@@ -34,7 +34,7 @@ POOLING, PAD = one_of("mean", "sentence").or_none(), one_of("attend", "zeros").o
 
 
 def encode(model: Model, inputs: list[Any], pooling: str | None, pad: str | None, reading: tuple[Any, ...]) -> Any:
-    """What Model.encode gives of a list. reading: (add_eos_to_inputs, max_input_length, truncate, sentinels)."""
+    """What Model.encode gives of a list. reading: (add_eos_to_inputs, max_input_length, truncate, sentinels, adapter)."""
     check(POOLING, "pooling", pooling), check(PAD, "pad", pad)
     if pooling is not None and pad is not None:
         raise ConfigError(f"pooling {shown(pooling)} beside pad {shown(pad)}: a vector an input has no pads; give one of the two")
@@ -84,7 +84,7 @@ def _encode(model: Model, sources: Sequences) -> Iterator[tuple[int, NDArray[np.
     """(number of an entry, its states [S, D]) of each entry."""
     for group in _groups([len(entry) for entry in sources.entries], usual_batch_tokens(model.config)):
         batch = Ragged.of(sources.entries[n] for n in group)
-        states = model.core.encode(batch.ids, batch.offsets, model.threads)
+        states = model.core.encode(batch.ids, batch.offsets, model.threads, sources.keys_of(group))
         yield from zip(group, np.split(states, batch.offsets[1:-1]))
 
 

@@ -23,6 +23,7 @@ class Reading(TypedDict, total=False):
     max_input_length: int
     truncate: bool | Literal["start"]
     sentinels: bool
+    adapter: str | Sequence[str | None] | None
 
 
 class Encoding(Reading, total=False):

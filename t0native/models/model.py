@@ -27,13 +27,14 @@ from t0native.checkpoints.endtoken import with_end_token, without_end_token
 from t0native.checkpoints.modelcard import Card, add_card, card_text
 from t0native.generation.generation import generate, results_of, stream, warn_cut
 from t0native.generation.options import options_of
+from t0native.models.adapting import ACTIVE, Adapting
 from t0native.models.choices import check_choices, check_row, need_decoder
 from t0native.models.cores import FLAT, copy_weights, new_core
 from t0native.models.encoding import encode
 from t0native.models.generationfile import write_generation
 from t0native.models.loading import load
 from t0native.models.notebook import model_html
-from t0native.models.pickling import FileWeights, itself, weights_to_pickle
+from t0native.models.pickling import Pickled
 from t0native.models.ranking import Choice, Ranking, rankings_of
 from t0native.models.reranking import Reranks
 from t0native.models.scoring import score_pairs
@@ -61,7 +62,7 @@ DTYPE, PART = one_of("float32", "bfloat16", "int8"), one_of("encoder").or_none()
 MINI = Path(__file__).parents[1] / "mini" / "baselines"  # a folder a carried model
 
 
-class Model(Hinting, Reranks):
+class Model(Adapting, Pickled, Hinting, Reranks):
     """A T5 (Raffel et al. 2020) with its tokenizer. Make one with Model.from_pretrained, Model.init or Model.mini; any number
     of threads may use it at once. It pickles, by the place of its files where it came from some that have not changed.
 
@@ -84,7 +85,6 @@ class Model(Hinting, Reranks):
     end_token_assumed: bool
     card: Card = Card()
     sentence: Sentence | None = None
-    __deepcopy__ = itself
 
     def __init__(
         self,
@@ -104,6 +104,7 @@ class Model(Hinting, Reranks):
         self.add_eos_to_inputs, self.end_token_assumed = check(FLAG, "add_eos_to_inputs", add_eos_to_inputs), False
         self._threads = None if threads is None else check(THREADS, "threads", threads)
         self._origin = core, None  # and the FileWeights that it was loaded from
+        self.adapters = {}
 
     # ---- making and saving ---------------------------------------------------------------------------
 
@@ -123,6 +124,7 @@ class Model(Hinting, Reranks):
         verify: bool = False,
         add_eos_to_inputs: bool | None = None,
         part: Literal["encoder"] | None = None,
+        adapter: PathName | None = None,
     ) -> Self:
         """Loads a checkpoint: a folder in the hub's layout (config.json, spiece.model, and model.safetensors or
         pytorch_model.bin, whole or in shards), one of T5X (its file, its folder, or a run's folder: then the last one), a
@@ -139,6 +141,7 @@ class Model(Hinting, Reranks):
         it again; other files are always checked.  add_eos_to_inputs: whether the model reads texts with the end token behind
         them; None: what its files say, or where they say nothing, what they tell of where it is from (docs/reference/generation.md).
         part: "encoder" for the encoder of a whole model: nothing else is read, and `encode` is what it does.
+        adapter: as load_adapter's folder: it is kept as "default", and used by calls that do not say.
         FileNotFoundError for a missing file, FormatError for a broken one, NumericError for weights that are not finite
         (with the tensor's name), ConfigError for an argument, MemoryError before more memory is asked for than there is.
 
@@ -152,6 +155,9 @@ class Model(Hinting, Reranks):
         model = cls(found.core, found.config, found.tokenizer, name=found.name, threads=threads, generation=found.generation)
         model._origin, model.sentence, model.card = (found.core, found.files), found.sentence, found.card
         model.add_eos_to_inputs, model.end_token_assumed = found.end
+        if adapter is not None:
+            model.load_adapter(adapter)
+            model.adapter = "default"
         return model
 
     @classmethod
@@ -203,7 +209,7 @@ class Model(Hinting, Reranks):
         copy_weights(core, self.core)
         model = Model(core, self.config, self.tokenizer, name=self.name, threads=self._threads, generation=self.generation)
         model.add_eos_to_inputs, model.end_token_assumed, model.card = self.add_eos_to_inputs, self.end_token_assumed, self.card
-        model.sentence = self.sentence
+        model.sentence, model.adapters, model.adapter = self.sentence, dict(self.adapters), self.adapter
         return model
 
     def make_trainable(self) -> None:
@@ -296,6 +302,7 @@ class Model(Hinting, Reranks):
         token_scores: bool = False,
         batch_tokens: int | None = None,
         progress: Progress | None = None,
+        adapter: Any = ACTIVE,
     ) -> Any:
         """Judges the choices of an input, or of each input of a list (then the result is a list).
 
@@ -309,8 +316,9 @@ class Model(Hinting, Reranks):
         sentinel k.  length_normalize: the
         best choice is that of the highest score a token (T0: of the highest score); scores stay sums.  token_scores: keep those
         of each token.  batch_tokens: tokens of one call of the core at most (None: about a second's work).  progress(done, total)
-        is called as inputs are finished; None shows a bar on stderr where that takes more than two seconds.  DataError for a text too long
-        or not to be tokenized, ConfigError for an input without choices, NumericError for a score not finite.  Sanh et al. 2022, section 4.
+        is called as inputs are finished; None shows a bar on stderr where that takes more than two seconds.  adapter: a name of
+        load_adapter, or a list with a name or None for each input; None: the model alone; where nothing is said, model.adapter.  DataError
+        for a text too long or not to be tokenized, ConfigError for an input without choices, NumericError for a score not finite.
 
         >>> rankings = t0.mini.new_model(0).rank(["Is it tea?", "Who?"], [["Yes", "No"], ["Anna", "Ben", "Tom"]])
         >>> [ranking.scores.shape for ranking in rankings]
@@ -321,7 +329,7 @@ class Model(Hinting, Reranks):
         need_decoder(self.config, "rank")
         single, inputs = inputs_of(inputs)
         choices = [check_row("choices of input 0", choices)] if single else check_choices(inputs, choices)
-        sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels, adapter)
         flat = [choice for row in choices for choice in row]
         targets = Sequences(self, "choice", flat, True, max_target_length, truncate, sentinels)
         owners = np.repeat(np.arange(len(inputs)), [len(row) for row in choices])
@@ -358,6 +366,7 @@ class Model(Hinting, Reranks):
         token_scores: bool = False,
         batch_tokens: int | None = None,
         progress: Progress | None = None,
+        adapter: Any = ACTIVE,
     ) -> Any:
         """Summed log-likelihood (nats) of each target given its input: float64 [inputs], or a float for a single pair.
         length_normalize: divided by the target's tokens.  token_scores: a pair, scores and those of each token (float32 arrays).
@@ -374,7 +383,7 @@ class Model(Hinting, Reranks):
         targets = [targets] if single else as_list("targets", targets)
         if len(inputs) != len(targets):
             raise ConfigError(f"{len(targets)} targets for {len(inputs)} inputs: there must be one for each")
-        sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels, adapter)
         ends = Sequences(self, "target", targets, True, max_target_length, truncate, sentinels)
         scores, tokens = score_pairs(self, sources, ends, np.arange(len(inputs)), batch_tokens, progress, token_scores)
         if check(FLAG, "length_normalize", length_normalize):
@@ -419,6 +428,7 @@ class Model(Hinting, Reranks):
         sentinels: bool = False,
         places: Sequence[int] | None = None,
         progress: Progress | None = None,
+        adapter: Any = ACTIVE,
         **options: Any,
     ) -> Any:
         """The answer to an input, or to each input of a list: the most likely token after another, unless options say else.
@@ -431,8 +441,8 @@ class Model(Hinting, Reranks):
         What model.generation says of them, the content of generation_config.json, goes before the defaults. docs/reference/generation.md.
         decoder_input: what the answer begins with (a text, or ids; or a list of them, one an input); it is not among the new
         tokens.  places: the numbers of the inputs, unless 0, 1, ...: of those that are a part of more, so that what is drawn is the
-        same.  add_eos_to_inputs, max_input_length, truncate, sentinels: as in `rank`.  progress(done, total) is called as inputs are
-        finished; None shows a bar on stderr where that takes more than two seconds.
+        same.  add_eos_to_inputs, max_input_length, truncate, sentinels, adapter: as in `rank`.  progress(done, total) is
+        called as inputs are finished; None shows a bar on stderr where that takes more than two seconds.
         An answer does not depend on the company of its input, and neither does a sample, which (seed, place of the input,
         number of the answer) decide. A model without a tokenizer gives ids. Where the length cut an answer, the logger
         "t0native" warns. TypeError for an unknown keyword, ConfigError for a value that is not available or where the options
@@ -445,7 +455,7 @@ class Model(Hinting, Reranks):
         need_decoder(self.config, "generate")
         options = options_of(self, options)
         single, inputs = inputs_of(inputs)
-        sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        sources = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels, adapter)
         answers = generate(self, sources, decoder_input, options, progress, places)
         warn_cut(answers, options)
         results = [results_of(self, row, options) for row in answers]
@@ -464,6 +474,7 @@ class Model(Hinting, Reranks):
         max_input_length: int = MAX_INPUT_LENGTH,
         truncate: bool | Literal["start"] = False,
         sentinels: bool = False,
+        adapter: Any = ACTIVE,
         **options: Any,
     ) -> Iterator[Any]:
         """The answer to one input in pieces of text, each given as soon as its tokens are chosen: together they are what
@@ -482,15 +493,17 @@ class Model(Hinting, Reranks):
         single, inputs = inputs_of(input)
         if not single:
             raise ConfigError(f"stream: {len(inputs)} inputs: it takes one; use generate")
-        source = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels)
+        source = self._sources(inputs, add_eos_to_inputs, max_input_length, truncate, sentinels, adapter)
         return stream(self, source, decoder_input, options)
 
     # ---- inside --------------------------------------------------------------------------------------
 
-    def _sources(self, inputs, add_eos, most, truncate, sentinels):
-        """The Sequences of a call's inputs."""
+    def _sources(self, inputs, add_eos, most, truncate, sentinels, adapter=ACTIVE):
+        """The Sequences of a call's inputs, those of different adapters apart."""
+        adapters = self._adapters_of(adapter, len(inputs))
         add_eos = check(FLAG.or_none(), "add_eos_to_inputs", add_eos)
-        return Sequences(self, "input", inputs, self.add_eos_to_inputs if add_eos is None else add_eos, most, truncate, sentinels)
+        add_eos = self.add_eos_to_inputs if add_eos is None else add_eos
+        return Sequences(self, "input", inputs, add_eos, most, truncate, sentinels).split(adapters)
 
     @overload
     def encode(self, inputs: Item, *, pooling: Pooling | None = ..., **keywords: Unpack[Encoding]) -> NDArray[np.float32]: ...
@@ -513,6 +526,7 @@ class Model(Hinting, Reranks):
         max_input_length: int = MAX_INPUT_LENGTH,
         truncate: bool | Literal["start"] = False,
         sentinels: bool = False,
+        adapter: Any = ACTIVE,
     ) -> Any:
         """Encoder states: a float32 array [S, D] for an input of S tokens, a list of them for a list.
 
@@ -530,10 +544,10 @@ class Model(Hinting, Reranks):
         (2, 8, 64)
         """
         single, inputs = inputs_of(inputs)
-        vectors = encode(self, inputs, pooling, pad, (add_eos_to_inputs, max_input_length, truncate, sentinels))
+        vectors = encode(self, inputs, pooling, pad, (add_eos_to_inputs, max_input_length, truncate, sentinels, adapter))
         return vectors[0] if single else vectors
 
-    def logits(self, input_ids: ArrayLike, decoder_input_ids: ArrayLike) -> NDArray[np.float32]:
+    def logits(self, input_ids: ArrayLike, decoder_input_ids: ArrayLike, *, adapter: Any = ACTIVE) -> NDArray[np.float32]:
         """Logits, float32 [T, V], of one sequence of decoder inputs (taken as they are: the first is usually
         config.decoder_start_token_id), given one sequence of input ids. ValueError for an id outside the vocabulary.
 
@@ -543,7 +557,8 @@ class Model(Hinting, Reranks):
         """
         need_decoder(self.config, "logits")
         sources, targets = (self._one_sequence(*pair) for pair in (("input_ids", input_ids), ("decoder_input_ids", decoder_input_ids)))
-        return self.core.logits(sources, [0, len(sources)], targets, [0, len(targets)], self.threads)
+        adapters = self._adapters_of(adapter, 1)
+        return self.core.logits(sources, [0, len(sources)], targets, [0, len(targets)], self.threads, adapters)
 
     def _one_sequence(self, what, ids):
         _, rows = inputs_of(ids, what)
@@ -569,23 +584,6 @@ class Model(Hinting, Reranks):
     def parameters(self) -> int:
         """Number of weights."""
         return self.core.parameters
-
-    def __getstate__(self):
-        """For pickle: its files' place where they have the size and time they had, else its weights (pickling.py)."""
-        return {**self.__dict__, "core": weights_to_pickle(self.core, self._origin), "_origin": None}
-
-    def __setstate__(self, state):
-        """FileNotFoundError or FormatError where the files are not there, or not the same, when a pickled model is read."""
-        weights = state["core"]
-        self.__dict__.update(state)
-        self.core = weights.open(self.config, new_core, self.threads)
-        self._origin = self.core, weights if isinstance(weights, FileWeights) else None
-
-    def __copy__(self):
-        """A model of its own facts with the same weights, not copied."""
-        other = type(self).__new__(type(self))
-        other.__dict__.update(self.__dict__)
-        return other
 
     def __repr__(self):
         c = self.config

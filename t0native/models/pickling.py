@@ -18,8 +18,9 @@ from t0native.base.errors import FormatError
 from t0native.base.kernels import available, default
 from t0native.checkpoints.checkpoint import open_checkpoint
 from t0native.checkpoints.packedfile import PackedFile
+from t0native.models.cores import new_core
 
-__all__ = ["FileWeights", "HeldWeights", "itself", "weights_to_pickle"]
+__all__ = ["FileWeights", "HeldWeights", "Pickled"]
 
 ALIGNMENT = 64  # csrc/nn/packed.h
 REMEDY = "load the model where it is used, or pickle model.to(model.dtype), which carries its weights"
@@ -99,10 +100,31 @@ def weights_to_pickle(core, origin):
     return files if loaded is core and files is not None and files.changed() is None else HeldWeights.of(core)
 
 
-def itself(model, memo):
-    """What copy.deepcopy gives of a model: whoever copies what holds one, as scikit-learn's clone does, means no second one of gigabytes.
-    `Model.to(dtype)` copies it."""
-    return model
+class Pickled:
+    """How a Model is pickled and copied."""
+
+    def __getstate__(self):
+        """For pickle: its files' place where they have the size and time they had, else its weights."""
+        return {**self.__dict__, "core": weights_to_pickle(self.core, self._origin), "_origin": None}
+
+    def __setstate__(self, state):
+        """FileNotFoundError or FormatError where the files are not there, or not the same, when a pickled model is read."""
+        weights = state["core"]
+        self.__dict__.update(state)
+        self.core = weights.open(self.config, new_core, self.threads)
+        self._origin = self.core, weights if isinstance(weights, FileWeights) else None
+
+    def __copy__(self):
+        """A model of its own facts with the same weights, not copied."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.adapters = dict(self.adapters)
+        return other
+
+    def __deepcopy__(self, memo):
+        """The model itself: whoever copies what holds one, as scikit-learn's clone does, means no second one of gigabytes.
+        `Model.to(dtype)` copies it."""
+        return self
 
 
 def _facts(path):

@@ -37,11 +37,14 @@ def score_pairs(model, sources, targets, owners, batch_tokens, progress, of_toke
     times = np.bincount(sources.number, minlength=len(sources.entries))  # how many items an entry serves
     with Progress("score", total, on=progress is None, delay=BAR_DELAY) as bar:
         for group in _groups(sources, targets, distinct, first, batch_tokens):
+            group = group if sources.keys is None else sorted(group)  # those of one adapter side by side
             rows = np.concatenate([np.arange(first[s], first[s + 1]) for s in group])
             inputs = Ragged.of(sources.entries[s] for s in group)
             outputs = Ragged.of(targets.entries[t] for t in distinct[rows, 1])
             source_of = np.repeat(np.arange(len(group), dtype=np.int32), [first[s + 1] - first[s] for s in group])
-            scores[rows], parts = model.core.score(inputs.ids, inputs.offsets, outputs.ids, outputs.offsets, source_of, model.threads)
+            scores[rows], parts = model.core.score(
+                inputs.ids, inputs.offsets, outputs.ids, outputs.offsets, source_of, model.threads, sources.keys_of(group)
+            )
             if of_tokens:
                 for row, part in zip(rows, np.split(parts, outputs.offsets[1:-1])):
                     tokens[row] = part

@@ -224,6 +224,7 @@ class Sequences:
             self.number[i] = place
         self._tokenize(model, what, texts, add_eos, check(FLAG, "sentinels", sentinels))
         self._check(what, most, truncate)
+        self.keys = None  # of each entry, where `split` was asked for
         self.lengths = np.array([len(entry) for entry in self.entries], np.int64)[self.number] if len(items) else np.empty(0, np.int64)
 
     def __len__(self):
@@ -266,6 +267,24 @@ class Sequences:
 
     def _first(self, place):
         return int(np.flatnonzero(self.number == place)[0])
+
+    def split(self, keys):
+        """Items with different keys share no entry from now on; entries of one key stand side by side, and self.keys has the key of each.
+        keys: one an item, told apart by identity; None: nothing changes."""
+        if keys is None:
+            return self
+        orders = {key: order for order, key in enumerate({id(key): None for key in keys})}
+        pairs = np.stack([[orders[id(key)] for key in keys], self.number], axis=1).reshape(-1, 2)
+        distinct, number = np.unique(pairs, axis=0, return_inverse=True)
+        of_order = [key for _, key in sorted({orders[id(key)]: key for key in keys}.items())]
+        self.entries = [self.entries[entry] for _, entry in distinct.tolist()]
+        self.keys = [of_order[order] for order, _ in distinct.tolist()]
+        self.number = number.reshape(-1)
+        return self
+
+    def keys_of(self, numbers):
+        """The keys of these entries, or None where there are none."""
+        return None if self.keys is None else [self.keys[number] for number in numbers]
 
     def ragged(self, numbers):
         """These items, in this order: a Ragged."""

@@ -20,6 +20,7 @@ from t0native.base.threads import get_num_threads
 from t0native.checkpoints.sizes import training_bytes
 from t0native.models.model import FLAT, Model
 from t0native.text.tokenizer import Ragged
+from t0native.training.adaptertrainer import adapter_bytes
 from t0native.training.batches import examples_of, make_batch
 from t0native.training.exchange import room_of, share_out
 from t0native.training.lots import count_blocks
@@ -52,7 +53,7 @@ def forecast(recipe, settings):
     lengths, speed: how lengths and speed are known; missing: what a real run would still need."""
     config = recipe.config()
     lengths, source = measure_lengths(recipe, settings)
-    memory = memory_of(config, lengths, settings)
+    memory = memory_of(config, lengths, settings, dtype=recipe.dtype)
     free = available_memory()
     mean = sum(map(sum, lengths)) / len(lengths)
     if settings.batch_tokens is None:
@@ -154,8 +155,9 @@ def measure_lengths(recipe, settings):
     return lengths, f"{means[0]:.1f} + {means[1]:.1f} tokens an example, the mean of the first {SAMPLE}"
 
 
-def memory_of(config, lengths, settings, ranks=None):
-    """{what for: bytes} of a run, with their sum as "total"; of several ranks (None: as many as MPI started), those of each."""
+def memory_of(config, lengths, settings, ranks=None, dtype="float32"):
+    """{what for: bytes} of a run, with their sum as "total"; of several ranks (None: as many as MPI started), those of each.
+    dtype: of the weights, where an adapter is trained beside them."""
     ranks = started_ranks().size if ranks is None else ranks
     lots = settings.lots or (LOTS if ranks > 1 else None)
     more = 0 if lots is None else 4 * config.parameters * count_blocks(lots, min(ranks, lots))
@@ -173,6 +175,8 @@ def memory_of(config, lengths, settings, ranks=None):
     if ranks > 1:
         memory["on their way"] = room_of(_sizes(config), lots, ranks, settings.wire)
     memory["activations"] = beside["activations"]
+    if settings.adapter is not None:
+        memory = adapter_bytes(config, settings.adapter, dtype, settings, beside)
     memory["this process"] = _resident_bytes()
     return memory | {"total": sum(memory.values())}
 
@@ -232,6 +236,8 @@ def _measure_seconds(config, lengths, settings, work, fits):
     rate = threads * _core.probe_product(
         settings.precision, PRODUCT_ROWS, config.d_model, max(64, PRODUCT_FLOATS // config.d_model), kernel_sets.default(), PRODUCT_SECONDS
     )
+    if settings.adapter is not None:  # the products of the weights' gradients are left out
+        return 2 / 3 * work / rate, f"at least, by counted operations at the {rate / 1e9:,.0f} G op/s of one matrix product {on_threads}"
     probe, probe_work = _choose_probe(config, lengths, settings.recompute, rate)
     if not fits or 4 * config.parameters / READ_RATE + 2 * probe_work / rate > PROBE_MOST:
         return work / rate, f"at least, by counted operations at the {rate / 1e9:,.0f} G op/s of one measured matrix product {on_threads}"

@@ -6,6 +6,7 @@ Which settings belong to it is said where they are (settings.py). A plan of befo
 
 import json
 
+from t0native.adapters.methods import plan_of_method
 from t0native.base.digests import digest_of_value
 from t0native.base.jsontext import json_text
 from t0native.training.settings import SETTINGS, Settings
@@ -24,6 +25,9 @@ def plan_of(model, mixture, settings):
     if plan["add_eos_to_inputs"] is None:
         plan["add_eos_to_inputs"] = getattr(model, "add_eos_to_inputs", False)
     plan["unanswered"] = settings.unanswered or "drop"
+    plan["adapter"] = plan_of_method(settings.adapter)
+    if settings.adapter is None:
+        del plan["adapter"]  # as in the plans of before there were adapters
     if settings.lots is None:
         del plan["lots"], plan["wire"]  # as in the plans of before there were lots
     plan["schedule"] = "a function" if callable(settings.schedule) else settings.schedule

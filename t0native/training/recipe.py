@@ -62,6 +62,7 @@ MODEL = {"size": T5_V1_1_SIZE, "config": _FILE, "tokenizer": _FILE, "seed": SEED
 T0_MIXTURE = {"mixture": TEXT, "data": _FOLDER, "prompts": _FOLDER}
 _TASKS = Kind(lambda value: isinstance(value, list) and value != [], "a list of tasks")
 _VALIDATE = Kind(lambda value: _TASKS.fits(value) or TEXT.fits(value), "a list of tasks, or the name of a T0 mixture or of a suite")
+_DTYPE = one_of("float32", "bfloat16", "int8")  # of a model beside which an adapter is trained
 _MODEL = Kind(lambda value: isinstance(value, (str, dict)), "a folder, or have 'tokenizer' and either 'size' or 'config'")
 MINI, MINI_SELECTION = "mini", "mini-train-selection"  # the miniature's model and mixture; fresh rows of what it trains on
 _OF_SIZE = re.compile(r"google/t5-(?:v1_1-(\w+)|(\w+)-lm-adapt)")  # models of the hub whose shape is known without them
@@ -102,14 +103,14 @@ class Recipe:
         self.path, self.folder, self.missing = path, path.parent, []
         self._dry_run = dry_run
         self._offline = "nothing is fetched for a dry run" if dry_run else None
-        check_keys("", content, {"model": _MODEL, "tasks": _TASKS, **T0_MIXTURE, "validate": _VALIDATE, **KINDS})
+        check_keys("", content, {"model": _MODEL, "tasks": _TASKS, **T0_MIXTURE, "validate": _VALIDATE, "dtype": _DTYPE, **KINDS})
         if "model" not in content:
             raise ConfigError("no 'model'; it must name the model")
         self.options = {name: content[name] for name in KINDS if name in content}
         check_settings(self.options)
         if self.options.get("out") is not None:
             self.options["out"] = self.folder / self.options["out"]
-        self._model = content["model"]
+        self._model, self.dtype = content["model"], content.get("dtype", "float32")
         if isinstance(self._model, dict):
             check_keys("model.", self._model, MODEL)
         self.mixture = self._make_mixture(content)
@@ -172,9 +173,10 @@ class Recipe:
         """The model, loaded, or made with random weights."""
         model = self._model
         if model == MINI:
-            return mini_tasks.new_model(self.options.get("seed", 0))
+            model = mini_tasks.new_model(self.options.get("seed", 0))
+            return model if self.dtype == "float32" else model.to(self.dtype)
         if isinstance(model, str):
-            return Model.from_pretrained(self._locate_model())
+            return Model.from_pretrained(self._locate_model(), self.dtype)
         config, tokenizer = self.config(), self.tokenizer()
         with _naming_errors(self.path):
             return Model.init(config, tokenizer=tokenizer, **{name: model[name] for name in ("seed", "initializer") if name in model})

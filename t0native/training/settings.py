@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from t0native import _core
+from t0native.adapters.methods import IA3, LoRA, PromptTuning, method_of
 from t0native.base.arguments import FLAG, FOLDER, MAPPING, NAMES, NUMBER, SEED, TEXT, WHOLE, Kind, check, number, one_of, whole
 from t0native.base.errors import ConfigError, suggest
 from t0native.base.showing import shown
@@ -40,6 +41,7 @@ RESUME = ("auto", "must", "never")
 RESUME_KIND = Kind(one_of(*RESUME, True, False).fits, one_of(*RESUME).wanted)  # true is "must", false "never"
 BATCH_SIZE = 64  # where neither batch_size nor batch_tokens is given
 OF_CORE = ("optimizer", "clip", "dropout", "precision")  # settings that are options of the core's trainer too
+ADAPTER = Kind(lambda value: method_of(value) is not None, "t0.LoRA(...), t0.IA3(...), t0.PromptTuning(...), or the name of one")
 FLAG_OPTION = {"action": argparse.BooleanOptionalAction, "default": None}
 INTEGER_OPTION = {"type": int, "metavar": "N"}
 
@@ -126,6 +128,13 @@ class Settings:
     freeze: list[str] | tuple[str, ...] | None = _setting(
         None, NAMES.or_none(), 'patterns of tensors that keep their bits: `["shared.*"]`', plan=2
     )
+    adapter: LoRA | IA3 | PromptTuning | None = _setting(
+        None,
+        ADAPTER.or_none(),
+        "train this beside the frozen model: `lora`, `ia3`, `prompts`, or a mapping, `{method: lora, r: 4}`",
+        plan=5,
+        option={"metavar": "METHOD"},
+    )
     recompute: bool = _setting(False, FLAG, "a fraction of the activations' memory, a fifth more time, the same bits")
     precision: Literal["float32", "bfloat16"] = _setting(
         "float32", TEXT, "`bfloat16` products where the processor has them (AVX-512 BF16); weights stay float32", plan=2
@@ -173,6 +182,7 @@ class Settings:
         values = check_settings(vars(self))
         if self.steps is None and self.epochs is None:
             raise ConfigError("neither steps nor epochs: one of them says how long to train")
+        values["adapter"] = None if self.adapter is None else method_of(self.adapter)
         values["resume"] = {True: "must", False: "never"}.get(self.resume, self.resume)
         if self.batch_size is None and self.batch_tokens is None:
             values["batch_size"] = BATCH_SIZE

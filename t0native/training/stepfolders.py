@@ -3,7 +3,7 @@
     RUN/checkpoints/step-000200/
         config.json  spiece.model  model.safetensors ...   the model in the hub's layout: the folder loads as any model's does
         README.md           its card, which is no part of the manifest: whoever shares the folder may change it
-        trainer.safetensors   optimizer float32 [n], the optimiser's state; losses float64 [step]
+        trainer.safetensors   optimizer float32 [n], the optimiser's state; losses float64 [step]; of an adapter its numbers
         manifest.json         {"plan": {...}, "state": {"step": 200, ...}, "files": {name: {"bytes", "sha256"}}, "sha256": of all that}
 
 Written as .step-000200.PID.tmp, every file synced, then the folder, which is renamed, and the folder above synced. A folder
@@ -63,11 +63,13 @@ def write_step(path, plan, state, losses, model, trainer, written):
     digests = {}
     with new_folder(path, digests) as files:
         with files.opened(TRAINER) as file:
-            losses = np.asarray(losses, np.float64)
-            file.write(header_of({"optimizer": ("F32", (trainer.state_size(),)), "losses": ("F64", losses.shape)}))
+            losses, numbers = np.asarray(losses, np.float64), trainer.numbers()
+            shapes = {"optimizer": ("F32", (trainer.state_size(),)), "losses": ("F64", losses.shape)}
+            file.write(header_of(shapes | {name: ("F32", array.shape) for name, array in numbers.items()}))
             for part in trainer.state_parts():
                 file.write(part.view(np.uint8))
-            file.write(losses.view(np.uint8))
+            for array in (losses, *numbers.values()):
+                file.write(array.view(np.uint8))
         model.add_to(files)
         digests.pop(CARD, None)  # which its owner may change
         files.add(MANIFEST, _manifest(plan, state, dict(digests)))
@@ -98,7 +100,8 @@ def read_manifest(path):
     for key in content:
         _check(path, {key: MAPPING}, content)
     _check(path, _STATE, {"cut": 0} | content["state"])  # which 0.1.0 did not count
-    for name in (WEIGHTS, TRAINER, *content["files"]):
+    weights = [WEIGHTS] if content["plan"].get("adapter") is None else []
+    for name in (*weights, TRAINER, *content["files"]):
         if os.sep in name or not isinstance(content["files"].get(name), dict):
             raise FormatError(f"{path / MANIFEST}: file {shown(name)}: its size and SHA-256 must be there, under a plain name")
         _check(path, _FILE, content["files"][name])
@@ -128,7 +131,7 @@ def check_files(path, files):
 
 def same_weights(path, weights):
     """Whether the folder holds these weights {name: float32 array}, to the bit."""
-    return all(
+    return (path / WEIGHTS).is_file() and all(
         np.array_equal(chunk.view(np.uint32), weights[entry.name][row : row + len(chunk)].view(np.uint32))
         for entry in read_header(path / WEIGHTS)
         if entry.name in weights  # a tied head may stand there once more
@@ -148,13 +151,18 @@ def load_step(path, manifest, trainer):
     written as a whole or not at all."""
     check_files(path, manifest["files"])
     weights, state, step = trainer.writable_weights(), np.empty(trainer.state_size(), np.float32), manifest["state"]["step"]
-    of_model = _read_entries(path / WEIGHTS, {name: ("F32", array.shape) for name, array in weights.items()})
-    of_trainer = _read_entries(path / TRAINER, {"optimizer": ("F32", state.shape), "losses": ("F64", (step,))})
+    of_model = _read_entries(path / WEIGHTS, {name: ("F32", array.shape) for name, array in weights.items()}) if weights else {}
+    numbers = {name: np.empty_like(array) for name, array in trainer.numbers().items()}
+    expected = {"optimizer": ("F32", state.shape), "losses": ("F64", (step,))}
+    of_trainer = _read_entries(path / TRAINER, expected | {name: ("F32", array.shape) for name, array in numbers.items()})
+    for name, array in numbers.items():
+        _fill(of_trainer[name], array)
     losses = np.empty(step, np.float64)
     _fill(of_trainer["losses"], losses)
     _fill(of_trainer["optimizer"], state)
     with Interrupts():
         trainer.load_state(state)
+        trainer.load_numbers(numbers)
         for name, array in weights.items():
             _fill(of_model[name], array)
     return losses.tolist()

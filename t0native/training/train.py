@@ -26,9 +26,10 @@ from t0native.base.interrupts import Interrupts, Terminated, write_to_stderr
 from t0native.base.progress import Progress, duration
 from t0native.base.showing import shown
 from t0native.evaluation.evaluate import NO_TOKENIZER, check_scorable, evaluate
-from t0native.models.digests import digest_for_runs
+from t0native.models.digests import digest_for_runs, digest_of_weights
 from t0native.tasks.mixture import Mixture
 from t0native.tasks.task import Task, cut_sentence
+from t0native.training.adaptertrainer import AdapterOfRun, AdapterTrainer, check_adapter_settings
 from t0native.training.batches import CHUNK, Batches, TokenBatches, add_counts, examples_of, make_batch
 from t0native.training.card import CardOfRun
 from t0native.training.lottrainer import LotTrainer
@@ -49,6 +50,7 @@ if TYPE_CHECKING:  # of annotations alone
     from pathlib import Path
     from typing import Literal
 
+    from t0native.adapters.methods import IA3, LoRA, PromptTuning
     from t0native.models.model import Model
     from t0native.reports.report import Report
 
@@ -121,6 +123,7 @@ def train(
     dropout: float | None = None,
     broadcast_dropout: bool = False,
     freeze: list[str] | tuple[str, ...] | None = None,
+    adapter: LoRA | IA3 | PromptTuning | None = None,
     recompute: bool = False,
     precision: Literal["float32", "bfloat16"] = "float32",
     max_source: int = 1024,
@@ -170,6 +173,8 @@ def train(
         weight_decay; momentum) and those of the loss (z_loss, label_smoothing).
     freeze: patterns of names of tensors that stay as they are, as ["shared.*", "*.layer_norm.weight"]: they do not count in
         the norm that is clipped and take no optimiser state.
+    adapter: t0.LoRA(...), t0.IA3(...) or t0.PromptTuning(...), trained in the place of the model's weights, which are only read: float32,
+        bfloat16 or int8. The model uses it afterwards, as "default"; `out` and its checkpoints are folders of PEFT (docs/adapters.md).
     recompute: activations take a quarter of the memory or so (T5-base, 4 examples of 256 + 64 tokens: 128 MB, not 455) and a step a fifth
         more time; not a bit of the results changes.
     precision: of matrix products, "float32" or, where the processor multiplies it (AVX-512 BF16), "bfloat16", 1.7 times as fast;
@@ -204,7 +209,8 @@ def train(
         steps=steps, epochs=epochs, out=out, resume=resume, batch_size=batch_size, accumulate=accumulate, batch_tokens=batch_tokens,
         lots=lots, wire=wire,
         optimizer=optimizer, optimizer_options=optimizer_options, learning_rate=learning_rate, schedule=schedule, warmup=warmup, clip=clip,
-        seed=seed, dropout=dropout, broadcast_dropout=broadcast_dropout, freeze=freeze, recompute=recompute, precision=precision,
+        seed=seed, dropout=dropout, broadcast_dropout=broadcast_dropout, freeze=freeze, adapter=adapter,
+        recompute=recompute, precision=precision,
         max_source=max_source, max_target=max_target, add_eos_to_inputs=add_eos_to_inputs, add_eos_to_targets=add_eos_to_targets,
         truncate=truncate, unanswered=unanswered, threads=threads, workers=workers, log_every=log_every,
         checkpoint_every=checkpoint_every, keep=keep,
@@ -218,7 +224,7 @@ def run_training(model, mixture, settings, again, ranks=None):
     """`train` by Settings. again: what goes on with the run after it was stopped, in words.  ranks: of this process; None: as it was
     started."""
     ranks = started_ranks() if ranks is None else ranks
-    _check_model(model)
+    _check_model(model, settings)
     mixture = mixture if isinstance(mixture, Mixture) else Mixture(mixture)
     mixture = mixture if settings.truncate else mixture.uncut()
     with ranks.leaving(), ranks.one_tells():
@@ -264,14 +270,15 @@ def _run(model, mixture, settings, again, ranks):
     """The Run of settled settings."""
     examples, steps = examples_of(mixture, settings)
     trainer = _make_trainer(model, settings, ranks)
-    plan = plan_of(model, mixture, settings)
-    weights = digest_for_runs(model, trainer.weights()) if settings.out is not None or ranks.size > 1 else None
+    plan, weights = plan_of(model, mixture, settings), None
+    if settings.out is not None or ranks.size > 1:
+        weights = digest_for_runs(model, trainer.weights()) if settings.adapter is None else digest_of_weights(model)
     if ranks.size > 1:
         ranks.check_same({"package": digest_of_package(), **plan, "weights": weights, "length": (settings.steps, settings.epochs)})
     out = settings.out if ranks.rank == 0 else None
     folder = RunFolder(out, plan if settings.out is None else plan | {"weights": weights}, settings.keep)
     state = _open(folder, settings, trainer, ranks)
-    card = CardOfRun(model, mixture, plan, state.step > 0)
+    card = CardOfRun(_kept(model, trainer), mixture, plan, state.step > 0)
     loop = _Loop(settings, model, examples, steps, trainer, folder, state, card, ranks)
     done = loop.state.step
     if done > steps:
@@ -289,7 +296,15 @@ def _run(model, mixture, settings, again, ranks):
     return loop.summarize()
 
 
+def _kept(model, trainer):
+    """What a run writes: its model, or its adapter."""
+    return AdapterOfRun(trainer.adapter) if isinstance(trainer, AdapterTrainer) else model
+
+
 def _make_trainer(model, settings, ranks):
+    if settings.adapter is not None:
+        check_adapter_settings(settings, ranks)
+        return AdapterTrainer(model, settings.adapter, **settings.trainer_options)
     if settings.lots is None:
         return Trainer(model, **settings.trainer_options)
     return LotTrainer(model, lots=settings.lots, wire=settings.wire, ranks=ranks, **settings.trainer_options)
@@ -343,6 +358,7 @@ class _Loop:
         self.ranks = ranks
         self.settings, self.model, self.examples, self.steps = settings, model, examples, steps
         self.trainer, self.folder, self.state, self.card = trainer, folder, state, card
+        self.kept = _kept(model, trainer)
         self.validate_every = settings.validate_every or max(1, self.steps // 10)
         self.reports = []
         self.interrupts = Interrupts("the run is saved first")
@@ -497,7 +513,7 @@ class _Loop:
         best = self.folder.best()
         if best is None or mean > best[1]:
             self.card.write(self.state, [*self.folder.log, {"step": self.state.step, "validation": medians, "mean": mean}])
-            self.folder.save_model(self.model, BEST)
+            self.folder.save_model(self.kept, BEST)
         return {"mean": mean}
 
     def _stop_if_asked(self, report):
@@ -517,18 +533,18 @@ class _Loop:
         wait for it: one that left with an error meanwhile would end it."""
 
         def write():
-            self.folder.save(self.state, self.model, self.trainer)
+            self.folder.save(self.state, self.kept, self.trainer)
             if with_model:
-                self.folder.save_model(self.model)
+                self.folder.save_model(self.kept)
 
         self.card.write(self.state, self.folder.log)
         self.ranks.ask_first(write, self.trainer.send_parts)
 
 
-def _check_model(model):
+def _check_model(model, settings):
     if not hasattr(model, "config"):
         raise ConfigError(f"model {shown(model)}: must be a Model, as t0native.Model.from_pretrained(folder) gives")
-    if getattr(model, "dtype", "float32") != "float32":
-        raise ConfigError(f"a model in {model.dtype} cannot be trained; load it with dtype='float32'")
+    if getattr(model, "dtype", "float32") != "float32" and settings.adapter is None:
+        raise ConfigError(f"a model in {model.dtype} cannot be trained; load it with dtype='float32', or train an adapter beside it")
     if getattr(model, "tokenizer", None) is None:
         raise ConfigError(NO_TOKENIZER)

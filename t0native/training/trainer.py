@@ -70,6 +70,13 @@ class Trainer:
         """The same arrays, to be written at once."""
         return {name: self._model._writable(name) for name, _ in self._model.tensors()}
 
+    def numbers(self):
+        """{name: float32 array} that a checkpoint keeps beside the weights: none."""
+        return {}
+
+    def load_numbers(self, numbers):
+        """Takes what numbers() gave."""
+
     def state(self):
         """The optimiser's state, float32 [n]: a view, which the next step changes."""
         return self._core.state()

@@ -80,13 +80,13 @@ static inline void draw(sequences *to, size_t n, size_t low, size_t spread, int3
         to->offsets[b + 1] = to->offsets[b] + (int64_t)length;
     }
     for (int64_t i = 0; i < to->offsets[n]; i++) to->ids[i] = (int32_t)(t0_random_u64(seed, 98, (uint64_t)i) % (uint64_t)vocab);
-    to->batch = (t0_ragged){to->ids, to->offsets, n};
+    to->batch = (t0_ragged){.ids = to->ids, .offsets = to->offsets, .n = n};
 }
 
 static inline t0_ragged one_of(const t0_ragged *batch, size_t b, int64_t offsets[2]) {
     offsets[0] = 0;
     offsets[1] = batch->offsets[b + 1] - batch->offsets[b];
-    return (t0_ragged){batch->ids + batch->offsets[b], offsets, 1};
+    return (t0_ragged){.ids = batch->ids + batch->offsets[b], .offsets = offsets, .n = 1};
 }
 
 #endif

@@ -34,15 +34,15 @@ static void fill(set *s, size_t n, size_t longest, size_t letters, size_t n_sour
         s->source_offsets[i + 1] = s->source_offsets[i] + 1 + (int64_t)below(seed, at++, 6);
         for (int64_t k = s->source_offsets[i]; k < s->source_offsets[i + 1]; k++) s->source_ids[k] = (int32_t)below(seed, at++, VOCAB);
     }
-    s->targets = (t0_ragged){s->ids, s->offsets, n};
-    s->sources = (t0_ragged){s->source_ids, s->source_offsets, n_sources};
+    s->targets = (t0_ragged){.ids = s->ids, .offsets = s->offsets, .n = n};
+    s->sources = (t0_ragged){.ids = s->source_ids, .offsets = s->source_offsets, .n = n_sources};
 }
 
 static void the_example_of_choices_h(void) {
     static const int32_t ids[] = {4, 6, 7, 4, 6, 5, 4, 6, 5, 8, 4, 9, 3}; /* set sea seal sun */
     static const int64_t offsets[] = {0, 3, 6, 10, 13}, source_offsets[] = {0, 2};
     static const int32_t source_of[4] = {0}, source[2] = {5, 6};
-    const t0_ragged targets = {ids, offsets, 4}, sources = {source, source_offsets, 1};
+    const t0_ragged targets = {.ids = ids, .offsets = offsets, .n = 4}, sources = {.ids = source, .offsets = source_offsets, .n = 1};
     static const int64_t paths[] = {0, 1, 2, 0, 1, 2, 3, 0, 1, 4};
     static const int32_t expected_ids[] = {0, 4, 6, 5, 9};
     t0_choices choices;

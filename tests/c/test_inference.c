@@ -92,7 +92,7 @@ static void fill(batch *b, size_t n, size_t longest, int32_t vocab, uint64_t see
         for (size_t k = 0; k < length; k++, at++) b->ids[at] = (int32_t)(t0_random_u64(seed, 51, at) % (uint64_t)vocab);
         b->offsets[i + 1] = (int64_t)at;
     }
-    b->ragged = (t0_ragged){b->ids, b->offsets, n};
+    b->ragged = (t0_ragged){.ids = b->ids, .offsets = b->offsets, .n = n};
 }
 
 /* log p of `target` after `inputs` of one sequence, from logits, in double. */
@@ -106,7 +106,7 @@ static double log_p(const float *logits, int32_t vocab, int32_t target) {
 static t0_ragged one(const batch *b, size_t i, int64_t offsets[2]) {
     offsets[0] = 0;
     offsets[1] = b->offsets[i + 1] - b->offsets[i];
-    return (t0_ragged){b->ids + b->offsets[i], offsets, 1};
+    return (t0_ragged){.ids = b->ids + b->offsets[i], .offsets = offsets, .n = 1};
 }
 
 static double score_by_logits(const t0_model *model, t0_exec *exec, const batch *sources, size_t s, const batch *targets, size_t t) {
@@ -116,7 +116,7 @@ static double score_by_logits(const t0_model *model, t0_exec *exec, const batch 
     const t0_ragged source = one(sources, s, source_offsets), target = one(targets, t, target_offsets);
     const int32_t vocab = model->config.vocab_size;
     for (int64_t n = 0; n < target_offsets[1]; n++) inputs[n] = n ? target.ids[n - 1] : model->config.decoder_start_id;
-    const t0_ragged shifted = {inputs, target_offsets, 1};
+    const t0_ragged shifted = {.ids = inputs, .offsets = target_offsets, .n = 1};
     CHECK(t0_logits(model, exec, logits, &source, &shifted, NULL, &err) == T0_OK);
     double sum = 0.0;
     for (int64_t n = 0; n < target_offsets[1]; n++) sum += log_p(logits + n * vocab, vocab, target.ids[n]);
@@ -164,7 +164,7 @@ static void generation_takes_the_best_token(void) {
             inputs[0] = 0;
             memcpy(inputs + 1, ids + b * NEW, (size_t)(lengths[b] - 1) * sizeof *ids);
             const int64_t offsets[2] = {0, lengths[b]};
-            const t0_ragged shifted = {inputs, offsets, 1};
+            const t0_ragged shifted = {.ids = inputs, .offsets = offsets, .n = 1};
             CHECK(t0_logits(model, exec, logits, &source, &shifted, NULL, &err) == T0_OK);
             double sum = 0.0;
             for (int32_t t = 0; t < lengths[b]; t++) {
@@ -201,7 +201,8 @@ static void empty_batches_and_bad_ids(void) {
     t0_exec *exec = exec_of(1);
     const int64_t nothing[1] = {0}, offsets[2] = {0, 2}, empty[2] = {0, 0};
     const int32_t good[2] = {3, 4}, bad[2] = {3, 23}, owner[1] = {1};
-    const t0_ragged none = {good, nothing, 0}, fine = {good, offsets, 1}, wrong = {bad, offsets, 1}, hollow = {good, empty, 1};
+    const t0_ragged none = {.ids = good, .offsets = nothing, .n = 0}, fine = {.ids = good, .offsets = offsets, .n = 1};
+    const t0_ragged wrong = {.ids = bad, .offsets = offsets, .n = 1}, hollow = {.ids = good, .offsets = empty, .n = 1};
     const t0_generation options = {.max_new_tokens = 3}, impossible = {.max_new_tokens = 3, .min_new_tokens = 4};
     double scores[2];
     float token_scores[2], states[24];

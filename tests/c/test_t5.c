@@ -206,7 +206,7 @@ static passed forward(const t0_model *model, t0_exec *exec, const t0_ragged *sou
     passed to = {t0_alloc(s * d * sizeof(float)), t0_alloc(t * d * sizeof(float))};
     float *cross = t0_alloc(t0_cross_size(model, s) * sizeof(float));
     CHECK(t0_encoder_forward(&encoder, to.states, sources->ids, &err) == T0_OK);
-    t0_cross_forward(&pass, cross, to.states, s);
+    t0_cross_forward(&pass, cross, to.states, s, 0);
     CHECK(t0_decoder_forward(&decoder, to.out, inputs->ids, cross, &err) == T0_OK);
     t0_free(cross);
     t0_workspace_free(&workspace);
@@ -271,7 +271,7 @@ static void broken_batches_are_refused_with_their_place(void) {
     const int32_t ids[] = {3, 4, 5, 29};
     const int64_t good[] = {0, 1, 3}, empty[] = {0, 1, 1}, beyond[] = {0, 2, 4}, late[] = {1, 2, 3};
     t0_error err;
-    t0_ragged batch = {ids, good, 2};
+    t0_ragged batch = {.ids = ids, .offsets = good, .n = 2};
     CHECK(t0_ragged_check(&batch, "targets", 29, &err) == T0_OK);
     batch.offsets = empty;
     CHECK(t0_ragged_check(&batch, "targets", 29, &err) == T0_EVALUE && strstr(err.message, "targets: sequence 1"));

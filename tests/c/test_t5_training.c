@@ -495,7 +495,7 @@ static void check_plan(t0_config config, t0_trainer_options options, size_t n_th
     t0_model *model = make_model(config, 16), *outline = NULL;
     t0_error err;
     CHECK(t0_model_outline(&outline, &config, false, T0_FLOAT32, &err) == T0_OK && !outline->weights);
-    const t0_ragged lengths[2] = {{NULL, sources.offsets, 11}, {NULL, targets.offsets, 11}};
+    const t0_ragged lengths[2] = {{.offsets = sources.offsets, .n = 11}, {.offsets = targets.offsets, .n = 11}};
     t0_training_bytes plan, empty;
     CHECK(t0_trainer_plan(&plan, outline, &options, n_threads, &lengths[0], &lengths[1], &err) == T0_OK);
     t0_trainer *trainer = make_trainer(model, options, n_threads);
@@ -505,7 +505,7 @@ static void check_plan(t0_config config, t0_trainer_options options, size_t n_th
     CHECK(plan.activations == t0_trainer_workspace_bytes(trainer) && plan.states == n_states * sizeof(float));
     CHECK(plan.gradients == options.n_shards * model->n_weights * sizeof(float));
     const int64_t none[1] = {0};
-    const t0_ragged nothing = {NULL, none, 0};
+    const t0_ragged nothing = {.ids = NULL, .offsets = none, .n = 0};
     CHECK(t0_trainer_plan(&empty, outline, &options, n_threads, &nothing, &nothing, &err) == T0_OK);
     CHECK(empty.activations == 0 && empty.states == plan.states && empty.gradients == plan.gradients && empty.tokens == plan.tokens);
     t0_trainer_free(trainer);
@@ -530,7 +530,8 @@ static void plans_of_what_cannot_be_are_refused(void) {
     t0_training_bytes plan;
     CHECK(t0_model_outline(&outline, &PRIMES, false, T0_FLOAT32, &err) == T0_OK);
     const int64_t one[2] = {0, 1}, none[2] = {0, 0}, long_one[2] = {0, (int64_t)1 << 40}, two[3] = {0, 1, 2};
-    const t0_ragged short_batch = {NULL, one, 1}, hollow = {NULL, none, 1}, huge = {NULL, long_one, 1}, other = {NULL, two, 2};
+    const t0_ragged short_batch = {.ids = NULL, .offsets = one, .n = 1}, hollow = {.ids = NULL, .offsets = none, .n = 1},
+                    huge = {.ids = NULL, .offsets = long_one, .n = 1}, other = {.ids = NULL, .offsets = two, .n = 2};
     CHECK(t0_trainer_plan(&plan, outline, &PLAIN, 1, &short_batch, &other, &err) == T0_EVALUE && strstr(err.message, "1 sources and 2"));
     CHECK(t0_trainer_plan(&plan, outline, &PLAIN, 1, &hollow, &short_batch, &err) == T0_EVALUE &&
           strstr(err.message, "sources: sequence 0"));
