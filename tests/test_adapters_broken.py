@@ -1,4 +1,4 @@
-"""Adapter folders that are broken, hostile or of a method that is not computed: each is refused with the error that docs/adapters.md has,
+"""Adapter folders that are broken, hostile or of a method that is not computed: each is refused with the error that docs/reference/adapters.md has,
 and none executes anything or takes long."""
 
 import json

@@ -64,7 +64,7 @@ class Adapting:
 
         folder: of PEFT (adapter_config.json with adapter_model.safetensors or .bin): LoRA, (IA)3 or prompt tuning; or a file of T-Few's
         (IA)3 (.pt, .bin). FormatError for a broken one, ConfigError for what does not fit this model or is not computed, NumericError
-        for a number that is not finite; the message names the key or tensor.  docs/adapters.md.
+        for a number that is not finite; the message names the key or tensor.  docs/reference/adapters.md.
 
         >>> t0.Model.mini().load_adapter("no-such-folder")
         Traceback (most recent call last):

@@ -174,7 +174,8 @@ def train(
     freeze: patterns of names of tensors that stay as they are, as ["shared.*", "*.layer_norm.weight"]: they do not count in
         the norm that is clipped and take no optimiser state.
     adapter: t0.LoRA(...), t0.IA3(...) or t0.PromptTuning(...), trained in the place of the model's weights, which are only read: float32,
-        bfloat16 or int8. The model uses it afterwards, as "default"; `out` and its checkpoints are folders of PEFT (docs/adapters.md).
+        bfloat16 or int8. The model uses it afterwards, as "default"; `out` and its checkpoints are folders of PEFT
+        (docs/reference/adapters.md).
     recompute: activations take a quarter of the memory or so (T5-base, 4 examples of 256 + 64 tokens: 128 MB, not 455) and a step a fifth
         more time; not a bit of the results changes.
     precision: of matrix products, "float32" or, where the processor multiplies it (AVX-512 BF16), "bfloat16", 1.7 times as fast;
