@@ -135,7 +135,7 @@ def of_onnx(folder, side):
 
 
 def serve(pipe, folder, side, ids):
-    """A process of one side: answers each message with (seconds, seconds of the processor, states, VmHWM in MB)."""
+    """A process of one side: answers each message with (seconds, seconds of the processor, VmHWM in MB)."""
     sidebyside.pin()
     began = time.perf_counter()
     run = (of_torch if side == "torch" else of_onnx if side == "onnx" else of_ours)(folder, side)
@@ -144,8 +144,8 @@ def serve(pipe, folder, side, ids):
     pipe.send(loaded)
     while pipe.recv():
         wall, busy = time.perf_counter(), time.process_time()
-        states = run(ids)
-        pipe.send((time.perf_counter() - wall, time.process_time() - busy, states, peak()))
+        run(ids)
+        pipe.send((time.perf_counter() - wall, time.process_time() - busy, peak()))
 
 
 def peak():
@@ -176,16 +176,11 @@ def compare(folder, pair, ids, runs):
         seconds, busy = ([one[i] for one in found[side]] for i in (0, 1))
         print(
             f"  {side:9} {statistics.median(seconds):8.3f} s ({min(seconds):.3f} to {max(seconds):.3f}), processor "
-            f"{statistics.median(busy):.3f} s, peak {found[side][-1][3]:,.0f} MB, loaded in {sides[side][2]:.1f} s"
+            f"{statistics.median(busy):.3f} s, peak {found[side][-1][2]:,.0f} MB, loaded in {sides[side][2]:.1f} s"
         )
-    a, b = (found[side][-1][2] for side in pair)
     told = ", ".join(f"{what} {statistics.median(each):.2f} x ({min(each):.2f} to {max(each):.2f})" for what, each in ratios.items())
-    memory = found[pair[0]][-1][3] / found[pair[1]][-1][3]
-    cosine = (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
-    print(
-        f"  {pair[0]} is faster than {pair[1]} by {told}; its memory is {memory:.2f} x; least cosine of states {cosine.min():.4f}",
-        flush=True,
-    )
+    memory = found[pair[0]][-1][2] / found[pair[1]][-1][2]
+    print(f"  {pair[0]} is faster than {pair[1]} by {told}; its memory is {memory:.2f} x", flush=True)
 
 
 def main():
