@@ -165,7 +165,7 @@ class Post:
 
 
 @pytest.mark.parametrize("wire", ["float32", "bfloat16"])
-@pytest.mark.parametrize("ranks, filled", [(2, 8), (3, 8), (5, 6), (8, 3)])
+@pytest.mark.parametrize("ranks, filled", [(2, 8), (2, 7), (3, 8), (5, 6), (8, 3)])
 def test_owners_get_the_sums_of_all_lots_through_little_room(monkeypatch, wire, ranks, filled):
     monkeypatch.setattr(exchange, "ROOM", 4096)
     draw, sizes = np.random.default_rng(ranks), [3, 700, 5, 64, 200, 1, 300, 700, 16]

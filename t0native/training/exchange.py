@@ -5,7 +5,8 @@
     where there is no room      wait for the oldest tensor; its owner adds it up
 
 All go through the tensors in one order, and the oldest that is not done is never waited for by a process that has not come to it: none
-waits for ever. Room is a ring of ROOM bytes, or what the largest tensor needs."""
+waits for ever. Room is a ring of ROOM bytes, or what the largest tensor needs: most of a batch with fewer examples than lots, whose tree
+has gaps."""
 
 from collections import deque
 
@@ -51,15 +52,18 @@ def keys_of_rank(lots, filled, ranks, rank):
     return keys
 
 
-def room_of(sizes, lots, ranks, wire="float32"):
-    """Bytes of room that a rank takes at most for tensors of these sizes.
+def room_of(sizes, lots, ranks, wire="float32", filled=None):
+    """Bytes of room that a rank takes at most for tensors of these sizes. filled: lots that have examples (None: all).
 
     >>> room_of([1000, 10], 8, 1), room_of([1000, 10], 8, 2) == ROOM, room_of([1 << 24] * 3, 8, 3)
-    (0, True, 201326592)
+    (0, True, 268435456)
+    >>> [room_of([1 << 24] * 2, 8, 2, filled=filled) >> 20 for filled in (8, 7, 6)]
+    [64, 128, 64]
     """
     if ranks == 1:
         return 0
-    counts, owners = [len(keys_of_rank(lots, lots, ranks, rank)) for rank in range(ranks)], share_out(sizes, ranks)
+    filled = lots if filled is None else filled
+    counts, owners = [len(keys_of_rank(lots, filled, ranks, rank)) for rank in range(ranks)], share_out(sizes, ranks)
     return max(_room_of_rank(sizes, owners, counts, rank, wire) for rank in range(ranks))
 
 
@@ -80,12 +84,16 @@ class Exchange:
     def __init__(self, mpi, comm, tensors, lots, wire, add):
         """tensors: (owner, begin, end) of each in a block of gradients.  add: as of add_tree."""
         self._mpi, self._comm, self._tensors, self._lots, self._wire, self._add = mpi, comm, tensors, lots, wire, add
-        self._ring = _Ring(room_of([end - begin for _, begin, end in tensors], lots, comm.size, wire))
+        self._sizes = [end - begin for _, begin, end in tensors]
+        self._ring = _Ring(room_of(self._sizes, lots, comm.size, wire))
 
     def begin(self, nodes, filled, block):
         """nodes: LotSums.nodes of this rank;  filled: lots that have examples;  block: where its tensors' sums go."""
         self._nodes, self._block, self._ahead = nodes, block, deque()  # (requests, what is done behind them)
         self._keys = [keys_of_rank(self._lots, filled, self._comm.size, rank) for rank in range(self._comm.size)]
+        needed = room_of(self._sizes, self._lots, self._comm.size, self._wire, filled)
+        if needed > self._ring.size:
+            self._ring = _Ring(needed)
 
     def start(self, i):
         """Tensor i, whose nodes are as they stay, sets out."""
@@ -182,7 +190,7 @@ class _Ring:
     """
 
     def __init__(self, size):
-        self._bytes, self._live = np.empty(size, np.uint8), deque()  # (begin, end), aligned
+        self.size, self._bytes, self._live = size, np.empty(size, np.uint8), deque()  # (begin, end), aligned
 
     def take(self, n_bytes):
         """So many bytes, or None where they do not lie free in one piece."""
