@@ -320,8 +320,9 @@ def test_the_command_starts_its_own_processes(cluster, tmp_path):
     assert told[1].stdout == told[2].stdout and "mine" in told[1].stdout
 
 
-def test_a_scheduler_that_is_not_there_is_told(monkeypatch):
+@pytest.mark.parametrize("where", ["tcp://127.0.0.1:9", "tcp://localhost", "tcp://localhost:port", "tls://127.0.0.1:9"])
+def test_a_scheduler_that_is_not_there_is_told(monkeypatch, where):
     needed("distributed", HOW)
     monkeypatch.setattr("t0native.base.executors.ANSWERING", 0.5)
     with pytest.raises(t0.ConfigError, match="no Dask scheduler answers there"):
-        t0.evaluate(t0.Model.mini(), tasks(), executor="tcp://127.0.0.1:9")
+        t0.evaluate(t0.Model.mini(), tasks(), executor=where)

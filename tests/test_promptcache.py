@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import t0native as t0
+from t0native.base.executors import Pool
 from t0native.data.diskrows import rows_at
 from t0native.tasks import promptcache
 
@@ -83,8 +84,41 @@ def test_a_folder_of_another_cache_is_refused_and_replaced_by_force(tmp_path, op
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(t0.ConfigError, match="no cache of prompts, but it holds .mine.txt"):
+    (tmp_path / ".theirs.7.tmp").write_text("another program's")
+    with pytest.raises(t0.ConfigError, match="no cache of prompts, but it holds .*mine.txt"):
         t0.cache_prompts(task_of(4), tmp_path, progress=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".theirs.7.tmp", "mine.txt"]
+
+
+@pytest.mark.parametrize("harm", ["shard cut", "shard gone", "marker is a list", "plan without rows", "a file"])
+def test_a_cache_that_was_harmed_is_told_where_it_is_opened(tmp_path, harm):
+    out = tmp_path / "c"
+    t0.cache_prompts(task_of(20), out, shard_rows=6, progress=False)
+    shard, plan = out / "prompted-00002-of-00004.jsonl", out / ".markers" / "plan.json"
+    lines = shard.read_bytes().splitlines(keepends=True)
+    told = {
+        "shard cut": (lambda: shard.write_bytes(b"".join(lines[:-1])), "prompted-00002-of-00004.jsonl: .* bytes, .* again goes on"),
+        "shard gone": (shard.unlink, "1 of 4 shards are missing"),
+        "marker is a list": (lambda: (out / ".markers" / "00002.json").write_text("[]"), "prompted-00002-of-00004.jsonl: .* bytes"),
+        "plan without rows": (lambda: plan.write_text('{"format": 1}'), "no folder of cached prompts"),
+        "a file": (lambda: None, "no folder of cached prompts"),
+    }
+    told[harm][0]()
+    with pytest.raises(t0.DataError, match=told[harm][1]):
+        t0.open_prompted(shard if harm == "a file" else out)
+
+
+def test_calls_that_a_cluster_forgets_are_told(tmp_path):
+    class Forgetful(ThreadPoolExecutor):
+        def submit(self, function, *arguments):
+            future = Future()
+            future.cancel()
+            return future
+
+    pool = Pool(Forgetful(1))
+    pool.lost = lambda future: "the scheduler is gone"
+    with pytest.raises(ConnectionError, match="the scheduler is gone; the shards that are finished are kept"):
+        list(promptcache._rendered(task_of(4), [(0, 0, 4)], 0, pool))
 
 
 def test_an_executor_makes_the_same_files(tmp_path):

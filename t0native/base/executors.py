@@ -165,8 +165,11 @@ def _started(address, processes):
             address, threads = cluster.scheduler_address, threads or max(1, len(os.sched_getaffinity(0)) // processes)
         try:
             client = distributed.Client(address, set_as_default=False, timeout=ANSWERING)
-        except OSError as error:
-            raise ConfigError(f"executor {shown(address)}: no Dask scheduler answers there: {error}") from None
+        except (
+            Exception
+        ) as error:  # of a host that is not there AssertionError, of tls without keys TypeError, of a lacking port ValueError
+            why = str(error) or type(error).__name__
+            raise ConfigError(f"executor {shown(address)}: no Dask scheduler answers there: {why}; give the address it prints") from None
         stack.callback(_close, client)
         yield _DaskPool(client, threads or 1, ours)
 

@@ -16,6 +16,7 @@ import hashlib
 import json
 import queue
 from collections import Counter
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -95,8 +96,7 @@ def cache_prompts(
     if len(shards) > MOST_SHARDS:
         raise ConfigError(f"shard_rows {size}: makes {len(shards):,} shards, at most {MOST_SHARDS:,} are numbered; take more rows a shard")
     folder, plan = Path(check(FOLDER, "out", out)), _plan(task, n, size, check(SEED, "seed", seed))
-    with opened(executor) as pool, _held(folder):
-        _begin(folder, plan, check(FLAG, "force", force))
+    with opened(executor) as pool, _held(folder, plan, check(FLAG, "force", force)):
         with Progress("prompt cache", n, on=progress, estimate="rows") as bar:
             markers, rendered = _make_shards(folder, task, shards, plan["seed"], pool, bar)
     dropped = sum((Counter(marker["dropped"]) for marker in markers), Counter())
@@ -106,7 +106,8 @@ def cache_prompts(
 def open_prompted(folder: PathName) -> RowSequence:
     """The examples of a folder of `cache_prompts`, left on the disk: a sequence of dicts with row, prompt, input, target and choices.
 
-    DataError where it is no such folder, or where shards are missing: the call that makes it was not ended.
+    DataError where it is no such folder, or where shards are missing or have another size than they were written with: the call that makes
+    it was not ended, or something has harmed them since.
 
     >>> open_prompted("nowhere")
     Traceback (most recent call last):
@@ -114,16 +115,29 @@ def open_prompted(folder: PathName) -> RowSequence:
     """
     folder = Path(folder)
     plan = _read_json(folder / MARKERS / PLAN)
-    if not isinstance(plan, dict) or plan.get("format") != FORMAT:
+    if not isinstance(plan, dict) or plan.get("format") != FORMAT or not {"rows", "shard_rows"} <= plan.keys():
         raise DataError(f"{folder}: no folder of cached prompts; t0native prompt cache makes one")
     n = -(-plan["rows"] // plan["shard_rows"])
     markers = [_read_json(folder / MARKERS / f"{number:05}.json") for number in range(n)]
-    if missing := markers.count(None):
-        raise DataError(f"{folder}: {missing:,} of {n:,} shards are missing; the same t0native prompt cache again goes on")
+    there = [_size_of(folder / _name(number, n)) for number in range(n)]
+    again = "the same t0native prompt cache again goes on"
+    if missing := sum(marker is None or size is None for marker, size in zip(markers, there)):
+        raise DataError(f"{folder}: {missing:,} of {n:,} shards are missing; {again}")
+    for number, (marker, size) in enumerate(zip(markers, there)):
+        if not isinstance(marker, dict) or not isinstance(marker.get("examples"), int) or marker.get("bytes") != size:
+            raise DataError(f"{folder / _name(number, n)}: {size:,} bytes, which is not what its marker in {MARKERS} says; {again}")
     parts = [open_rows(folder / _name(number, n)) for number in range(n) if markers[number]["examples"]]
     if not parts:
         raise DataError(f"{folder}: no examples: every row was left out")
     return parts[0] if len(parts) == 1 else JoinedRows(parts)
+
+
+def _size_of(place):
+    """Bytes, or None where there is no such file."""
+    try:
+        return place.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def render_shard(task: Task, first: int, seed: int) -> tuple[bytes, dict[str, Any]]:
@@ -153,31 +167,38 @@ def _plan(task, n, size, seed):
 
 
 @contextlib.contextmanager
-def _held(folder):
-    make_folder(folder / MARKERS)
+def _held(folder, plan, force):
+    """The folder is of this plan and held. ConfigError where it is of another, and force is false: nothing changes then."""
+    make_folder(folder)
     lock = FolderLock(folder, "is caching prompts")
     try:
+        _check_folder(folder, plan, force)
+        make_folder(folder / MARKERS)
         for place in (folder, folder / MARKERS):
             remove_leftovers(place)
+        _begin(folder, plan)
         yield
     finally:
         lock.release()
 
 
-def _begin(folder, plan, force):
-    """The folder is one of this plan. ConfigError where it is another's, and force is false."""
-    place = folder / MARKERS / PLAN
-    was = _read_json(place)
-    if was == plan:
-        return
+def _check_folder(folder, plan, force):
+    was = _read_json(folder / MARKERS / PLAN)
     others = sorted(path.name for path in folder.iterdir() if path.name not in (MARKERS, ".lock"))
-    if (was is not None or others) and not force:
-        odd = [name for name in plan if was.get(name) != plan[name]] if isinstance(was, dict) else others
-        what = "a cache of another plan" if isinstance(was, dict) else "no cache of prompts, but it holds"
-        raise ConfigError(f"{folder}: {what} ({listed(odd, 6)}); name another folder, or replace it with --force (force=True)")
+    if was == plan or force or (was is None and not others):
+        return
+    odd = [name for name in plan if was.get(name) != plan[name]] if isinstance(was, dict) else others
+    what = "a cache of another plan" if isinstance(was, dict) else "no cache of prompts, but it holds"
+    raise ConfigError(f"{folder}: {what} ({listed(odd, 6)}); name another folder, or replace it with --force (force=True)")
+
+
+def _begin(folder, plan):
+    """What another plan has left goes."""
+    if _read_json(folder / MARKERS / PLAN) == plan:
+        return
     for path in (*(folder / MARKERS).glob("*.json"), *folder.glob("prompted-*.jsonl")):
         path.unlink()
-    write_json(place, plan)
+    write_json(folder / MARKERS / PLAN, plan)
 
 
 def _make_shards(folder, task, shards, seed, pool, bar):
@@ -217,10 +238,19 @@ def _rendered(task, jobs, seed, pool):
                 return
             with contextlib.suppress(queue.Empty):
                 number = finished.get(timeout=1.0)
-                yield number, running.pop(number).result()
+                yield number, _result_of(running.pop(number), pool)
     finally:
         for future in running.values():
             future.cancel()
+
+
+def _result_of(future, pool):
+    try:
+        return future.result()
+    except CancelledError:
+        if why := pool.lost(future):
+            raise ConnectionError(f"{why}; the shards that are finished are kept") from None
+        raise
 
 
 def _part_of(task, first, end):
@@ -256,5 +286,5 @@ def _read_json(place):
     """The value of a file, or None where there is none, or it is broken."""
     try:
         return json.loads(place.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
