@@ -320,6 +320,12 @@ def test_the_command_starts_its_own_processes(cluster, tmp_path):
     assert told[1].stdout == told[2].stdout and "mine" in told[1].stdout
 
 
+def test_ctrl_c_is_not_for_workers_of_its_own():
+    needed("distributed", HOW)
+    with opened("local:1") as pool:
+        assert pool.submit(signal.getsignal, signal.SIGINT).result(timeout=30) == signal.SIG_IGN
+
+
 @pytest.mark.parametrize("where", ["tcp://127.0.0.1:9", "tcp://localhost", "tcp://localhost:port", "tls://127.0.0.1:9"])
 def test_a_scheduler_that_is_not_there_is_told(monkeypatch, where):
     needed("distributed", HOW)

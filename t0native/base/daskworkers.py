@@ -7,29 +7,33 @@ import signal
 
 from distributed import WorkerPlugin, get_worker
 
-__all__ = ["Carrier", "about_worker", "find_carried"]
+__all__ = ["Carrier", "Unheard", "about_worker", "find_carried"]
 
 _values = {}  # of this process: name -> value
 _endings = []  # functions of a name, called where its value is no longer needed
 
 
 class Carrier(WorkerPlugin):
-    """Has `value` ready under `name` in every worker's process, before it is given a call. value: what pickles.  ours: whether the workers
-    were started by the program that asks: Ctrl-C in its terminal comes to them too, and is for that program alone."""
+    """Has `value` ready under `name` in every worker's process, before it is given a call. value: what pickles."""
 
-    def __init__(self, name, value, ours):
-        self.name, self.value, self.ours = name, value, ours
+    def __init__(self, name, value):
+        self.name, self.value = name, value
 
     def setup(self, worker):
         _values[self.name] = self.value
-        if self.ours:
-            with contextlib.suppress(ValueError):  # a worker on another thread than the main one
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def teardown(self, worker):
         _values.pop(self.name, None)
         for ending in _endings:
             ending(self.name)
+
+
+class Unheard(WorkerPlugin):
+    """Of workers that the program which asks has started: Ctrl-C in its terminal comes to them too, and is for that program alone."""
+
+    def setup(self, worker):
+        with contextlib.suppress(ValueError):  # a worker on another thread than the main one
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def find_carried(name, at_end):

@@ -76,8 +76,8 @@ class Pool:
 class _DaskPool(Pool):
     """The workers of a Dask cluster."""
 
-    def __init__(self, client, threads, ours=False):
-        self._client, self.threads, self._ours, self._numbers = client, threads, ours, itertools.count()
+    def __init__(self, client, threads):
+        self._client, self.threads, self._numbers = client, threads, itertools.count()
         self.where = f"Dask cluster at {client.scheduler.address if client.scheduler else 'an unknown place'}"
 
     def slots(self):
@@ -89,7 +89,7 @@ class _DaskPool(Pool):
     def carry(self, name, data):
         from t0native.base.daskworkers import Carrier
 
-        self._client.register_plugin(Carrier(name, data, self._ours), name=name)
+        self._client.register_plugin(Carrier(name, data), name=name)
 
     def submit(self, function, *arguments):
         key = f"{function.__name__}-{uuid.uuid4().hex}-{next(self._numbers)}"
@@ -171,7 +171,11 @@ def _started(address, processes):
             why = str(error) or type(error).__name__
             raise ConfigError(f"executor {shown(address)}: no Dask scheduler answers there: {why}; give the address it prints") from None
         stack.callback(_close, client)
-        yield _DaskPool(client, threads or 1, ours)
+        if ours:
+            from t0native.base.daskworkers import Unheard
+
+            client.register_plugin(Unheard())
+        yield _DaskPool(client, threads or 1)
 
 
 def _close(thing):
