@@ -16,8 +16,10 @@ from slow_model import Slow, begun, files_of, tasks_of
 
 import t0native as t0
 from t0native.base.executors import opened, parse_executor
+from t0native.base.files import write_bytes
 from t0native.evaluation import workers
 from t0native.evaluation.workers import Reply, answer_call, end_children
+from t0native.models import sharing
 from t0native.models.sharing import SharedModel
 
 HERE = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(t0.__file__).parents[1]), str(Path(__file__).parent)])}
@@ -64,6 +66,32 @@ def test_a_shared_model_whose_files_hold_other_weights_is_refused(tmp_path, monk
     t0.mini.new_model(5).save(tmp_path / "m")
     with pytest.raises(t0.FormatError, match="other weights"):
         pickle.loads(data)
+
+
+def test_a_block_that_another_process_removes_at_once_is_written_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    written = []
+
+    def write(path, block):
+        written.append(path)
+        write_bytes(path, block)
+        if len(written) == 1:
+            sharing.remove_unused()  # as one does that leaves
+
+    monkeypatch.setattr(sharing, "write_bytes", write)
+    model = t0.mini.new_model(3).to("float32")
+    again = pickle.loads(pickle.dumps(SharedModel(model)))
+    assert len(written) == 2 and again.rank("Tea?", ["Yes", "No"]).scores.tolist() == model.rank("Tea?", ["Yes", "No"]).scores.tolist()
+
+
+def test_what_a_killed_process_left_of_a_block_goes_and_what_is_being_made_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    places = [sharing._folder() / name for name in (".a.block.7.tmp", "a.making", ".b.block.8.tmp", "b.making")]
+    for place in places:
+        place.write_bytes(b"half")
+    with sharing._turn(sharing._folder() / "b.block"):
+        sharing.remove_unused()
+        assert [place.exists() for place in places] == [False, False, True, True]
 
 
 def test_kernels_that_a_host_lacks_are_told(monkeypatch):

@@ -82,22 +82,41 @@ class SharedWeights:
 
     def _write(self, path, config, new_core, threads):
         """The open file, made by this process, or by another meanwhile. FormatError where the weights are not those that are told."""
-        making = path.with_suffix(".making")
-        with open(making, "ab") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
+        with _turn(path) as making:
             if (file := _opened(path)) is not None:
                 return file
             remove_unused()
+            _remove_torn(path)
             judged = {"unchanged": False} if isinstance(self.weights, FileWeights) else {}  # by what they hold, not by their time
             core = self.weights.open(config, new_core, threads, **judged)
             block = memoryview(core.panels())
             if hashlib.sha256(block).hexdigest() != self.digest:
                 raise FormatError("the model's files here hold other weights than those that are to be used: the SHA-256 differs")
-            write_bytes(path, block)
-            file = _opened(path)
+            while (file := _opened(path)) is None:  # who removes what nobody holds may be faster
+                write_bytes(path, block)
             with contextlib.suppress(FileNotFoundError):
                 making.unlink()
             return file
+
+
+@contextlib.contextmanager
+def _turn(path, wait=True):
+    """Inside, no other process makes this block: the path of a file with a lock. BlockingIOError where one does, and wait is false."""
+    making = path.with_suffix(".making")
+    while True:
+        with open(making, "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if _is_at(file, making):
+                yield making
+                return
+
+
+def _is_at(file, path):
+    """Whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _folder():
@@ -121,17 +140,27 @@ def _opened(path):
         except FileNotFoundError:
             return None
         fcntl.flock(file, fcntl.LOCK_SH)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                _held[path] = file
-                return file
+        if _is_at(file, path):
+            _held[path] = file
+            return file
         file.close()  # it was removed before the lock was there
 
 
 def remove_unused():
-    """Removes the blocks of this user that no process holds."""
+    """Removes the blocks of this user that no process holds, and what is left of those whose making was ended."""
     for path in _folder().glob("*.block"):
         _remove_unheld(path)
+    for making in _folder().glob("*.making"):
+        path = making.with_suffix(".block")
+        with contextlib.suppress(OSError), _turn(path, wait=False):
+            _remove_torn(path)
+            making.unlink()
+
+
+def _remove_torn(path):
+    """Of a block: the files under temporary names; for who makes it."""
+    for torn in path.parent.glob(f".{path.name}.*.tmp"):
+        torn.unlink(missing_ok=True)
 
 
 def leave_shared():
