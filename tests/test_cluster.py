@@ -190,11 +190,15 @@ def test_plan_draws(config, capsys):
     [
         ((), "plan: of what?"),
         (("--model", "base", "--cores", "2", "--ranks", "3"), "3 ranks on 2 cores of a host"),
-        (("--model", "base", "--hosts", "65"), "65 ranks and 64 lots"),
+        (
+            ("--model", "base", "--hosts", "65"),
+            "65 ranks and 64 lots: a rank needs one at least, and there are 64 at most; plan fewer ranks",
+        ),
         (("--model", "base", "--hosts", "4", "--lots", "2"), "4 ranks and 2 lots"),
         (("--model", "base", "--wire", "float16"), "--wire 'float16': must be"),
         (("--model", "base", "--gbit", "0"), "--gbit 0.0: must be a positive number"),
-        (("--model", "base", "--hosts", "0"), "--hosts 0: must be a whole number"),
+        (("--model", "base", "--hosts", "0"), "--hosts 0: must be a whole number, at least 1\n"),
+        (("--model", "base", "--epochs", "2"), "epochs are of rows, which a recipe names; without one give --steps"),
         (("nowhere.yaml", "--hosts", "2"), "nowhere.yaml: No such file"),
     ],
 )

@@ -76,6 +76,8 @@ def _read(args):
 
     options = {name: value for name in OPTIONS if (value := getattr(args, name)) is not None} | parse_sets(args.sets, KINDS)
     if args.config is None:
+        if options.get("epochs") is not None:
+            raise ConfigError("plan: epochs are of rows, which a recipe names; without one give --steps")
         return None, Settings(**{"steps": STEPS} | options)
     recipe = read_recipe(args.config, dry_run=True)
     recipe.override(options)
@@ -88,7 +90,8 @@ def _cluster_of(args, settings):
     from t0native.training.cluster import WIRES, Cluster
 
     for name in ("hosts", "cores", "ranks"):
-        check(whole(1).or_none(), f"--{name}", getattr(args, name))
+        if getattr(args, name) is not None:
+            check(whole(1), f"--{name}", getattr(args, name))
     check(RATE, "--gbit", args.gbit)
     check(LATENCY, "--latency", args.latency)
     wire = args.wire or getattr(settings, "wire", None) or "float32"

@@ -165,7 +165,10 @@ def _check_ranks(settings, cluster):
     """The lots of the run; ConfigError where they are too few."""
     lots = choose_lots(settings, cluster.size)
     if lots is not None and (lots > MOST or cluster.size > lots):
-        raise ConfigError(f"{cluster.size} ranks and {min(lots, MOST)} lots: a rank needs one at least, and there are {MOST} at most")
+        raise ConfigError(
+            f"{cluster.size} ranks and {min(lots, MOST)} lots: a rank needs one at least, and there are {MOST} at most; plan fewer ranks, "
+            "of more threads each, or more lots"
+        )
     return lots
 
 
