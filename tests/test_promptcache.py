@@ -108,6 +108,25 @@ def test_a_cache_that_was_harmed_is_told_where_it_is_opened(tmp_path, harm):
         t0.open_prompted(shard if harm == "a file" else out)
 
 
+class Shouted:
+    """A prompt of one's own, whose words no plan tells."""
+
+    name, answer_choices = "shouted", None
+
+    def __init__(self, ending):
+        self.ending = ending
+
+    def render(self, row, seed=0, index=0):
+        return row["text"] + self.ending, "yes", None
+
+
+def test_a_prompt_of_ones_own_that_was_changed_is_not_taken_for_the_old_one(tmp_path):
+    rows = [{"text": "Tea"}, {"text": "Rain"}]
+    for ending in ("!", "?"):
+        t0.cache_prompts(t0.Task("own", rows, Shouted(ending)), tmp_path / "c", shard_rows=1, progress=False)
+        assert [row["input"] for row in t0.open_prompted(tmp_path / "c")] == [f"Tea{ending}", f"Rain{ending}"]
+
+
 def test_calls_that_a_cluster_forgets_are_told(tmp_path):
     class Forgetful(ThreadPoolExecutor):
         def submit(self, function, *arguments):

@@ -7,7 +7,8 @@
 
     rows first .. last --render_shard, here or by an executor--> lines --one writer, shard before marker--> OUT
 
-What an example is does not depend on who renders it, nor when. A shard whose marker, size, SHA-256 or rows do not fit is rendered again."""
+What an example is does not depend on who renders it, nor when. A shard whose marker, size, SHA-256 or rows do not fit is rendered again;
+every one is where a prompt has no `jinja`, being a class of somebody's own: whether its code is the same cannot be told."""
 
 from __future__ import annotations
 
@@ -75,7 +76,7 @@ def cache_prompts(
     out: the folder. t0.open_prompted(out) reads the examples back, as rows with the fields row, prompt, input, target and choices.
     seed: of randomness inside templates, which else hangs on the row's number alone.  limit: rows at most.  shard_rows: rows a shard
         (None: as many as make 10,000 examples).  executor: as evaluate's (docs/how-to/cluster-dask.md); None: this process.
-    force: a folder of another cache is replaced.  Rows that a prompt drops, whose target is no answer, or that cannot be rendered are
+    force: a folder of another cache is replaced.  Prompts of a class of your own are rendered anew by every call.  Rows that a prompt drops, whose target is no answer, or that cannot be rendered are
     left out and counted, as in training. TemplateError and DataError for a prompt that serves no row; ConfigError for an argument, for a
     folder of another cache, and for one that another process writes into; OSError where it cannot be written, with what is there kept.
 
@@ -204,8 +205,9 @@ def _begin(folder, plan):
 def _make_shards(folder, task, shards, seed, pool, bar):
     """([marker of each shard], how many were made now)."""
     markers, waiting, done = [None] * len(shards), [], 0
+    known = all(getattr(task.prompts[name], "jinja", None) is not None for name in task.prompts)
     for number, (first, end) in enumerate(shards):
-        markers[number] = _find_whole(folder, number, len(shards), task, first, end)
+        markers[number] = _find_whole(folder, number, len(shards), task, first, end) if known else None
         if markers[number] is None:
             waiting.append(number)
         else:
