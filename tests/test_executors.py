@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import resource
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from conftest import needed
 from slow_model import Slow, begun, files_of, tasks_of
 
 import t0native as t0
-from t0native.base.executors import opened, parse_executor
+from t0native.base.executors import SMALL, Pool, opened, parse_executor
 from t0native.base.files import write_bytes
 from t0native.evaluation import workers
 from t0native.evaluation.workers import Reply, answer_call, end_children
@@ -221,6 +222,18 @@ def test_a_model_without_files_goes_to_other_processes_by_one(tmp_path, monkeypa
     with ThreadPoolExecutor(1) as one:
         reports = [t0.evaluate(model, tasks()[0], progress=False, executor=executor, limit=2) for executor in (None, one)]
     assert reports[0].cells == reports[1].cells and not list(tmp_path.glob("t0native-*-*"))
+
+
+def test_a_model_for_which_there_is_no_room_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))  # which Python meets as an OSError
+    try:
+        with pytest.raises(OSError):
+            Pool(None).carry("model", bytes(SMALL + 1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_model_that_does_not_pickle_is_told():

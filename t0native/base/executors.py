@@ -50,9 +50,13 @@ class Pool:
         if len(data) <= SMALL:
             return data
         descriptor, place = tempfile.mkstemp(prefix=f"{name}-")
-        with open(descriptor, "wb") as file:
-            file.write(data)
         self._file = Path(place)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(data)
+        except BaseException:
+            self.forget(name)
+            raise
         return self._file
 
     def submit(self, function, *arguments):
