@@ -76,7 +76,8 @@ def cache_prompts(
     out: the folder. t0.open_prompted(out) reads the examples back, as rows with the fields row, prompt, input, target and choices.
     seed: of randomness inside templates, which else hangs on the row's number alone.  limit: rows at most.  shard_rows: rows a shard
         (None: as many as make 10,000 examples).  executor: as evaluate's (docs/how-to/cluster-dask.md); None: this process.
-    force: a folder of another cache is replaced.  Prompts of a class of your own are rendered anew by every call.  Rows that a prompt drops, whose target is no answer, or that cannot be rendered are
+    force: a folder of another cache is replaced.  Prompts of a class of your own are rendered anew by every call.
+    Rows that a prompt drops, whose target is no answer, or that cannot be rendered are
     left out and counted, as in training. TemplateError and DataError for a prompt that serves no row; ConfigError for an argument, for a
     folder of another cache, and for one that another process writes into; OSError where it cannot be written, with what is there kept.
 
