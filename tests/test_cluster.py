@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,6 +45,13 @@ def test_one_process_pays_for_no_wire_and_no_sums():
     assert row["seconds"]["wire"] == row["seconds"]["weights"] == row["seconds"]["sums"] == 0.0
     assert row["hours"] == pytest.approx(100 * row["step"] / 3600)
     assert row["memory"] == pytest.approx(forecast.memory_of(CONFIG, LENGTHS, SETTINGS)["total"], rel=0.05)  # this process grows meanwhile
+
+
+def test_frozen_weights_cost_no_optimiser():
+    whole, without = (plan(Cluster(1, 2, 10.0), replace(SETTINGS, freeze=freeze))[0]["seconds"] for freeze in (None, ["*.block.*"]))
+    around = CONFIG.parameters - sum(int(np.prod(shape)) for name, shape in CONFIG.tensors().items() if ".block." in name)
+    assert without["optimizer"] == pytest.approx(whole["optimizer"] * around / CONFIG.parameters)
+    assert without["lots"] == whole["lots"]
 
 
 def test_the_wire_carries_gradients_once_and_weights_once():
@@ -169,6 +177,22 @@ def test_plan_of_a_configuration(config, capsys):
     assert facts["steps"] == 12_200 and facts["cluster"]["wire"] == "bfloat16" and [row["lots"] for row in facts["hosts"]] == [8, 8, 8]
 
 
+@pytest.mark.parametrize(
+    "shape, words",
+    [
+        ({"num_layers": 6, "num_decoder_layers": 6}, (*PLAN, "--set", 'freeze=["decoder.block.5.*"]')),
+        ({"d_model": 4}, PLAN),
+        ({}, ("--set", "max_source=1", "--set", "max_target=1", "--batch-size", "16", "--hosts", "2")),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_plan_of_unusual_shapes(config, capsys, shape, words):
+    facts = json.loads(Path(config).read_text())
+    Path(config).write_text(json.dumps(facts | shape))
+    assert main(["plan", "--model", config, *words, "--json"]) == 0, capsys.readouterr().err
+    assert all(row["step"] > 0 for row in json.loads(capsys.readouterr().out)["hosts"])
+
+
 def test_plan_of_a_recipe(config, capsys, tmp_path):
     (tmp_path / "recipe.yaml").write_text("model: mini\nmixture: mini\nsteps: 30\nbatch_size: 8\nmax_source: 64\nmax_target: 16\n")
     assert main(["plan", "recipe.yaml", "--json", "-q"]) == 0
@@ -198,6 +222,7 @@ def test_plan_draws(config, capsys):
         (("--model", "base", "--wire", "float16"), "--wire 'float16': must be"),
         (("--model", "base", "--gbit", "0"), "--gbit 0.0: must be a positive number"),
         (("--model", "base", "--hosts", "0"), "--hosts 0: must be a whole number, at least 1\n"),
+        (("--model", "base", "--set", 'freeze=["nothing"]'), "freeze: no tensor of this model fits 'nothing'"),
         (("--model", "base", "--epochs", "2"), "epochs are of rows, which a recipe names; without one give --steps"),
         (("nowhere.yaml", "--hosts", "2"), "nowhere.yaml: No such file"),
     ],

@@ -23,6 +23,7 @@ from t0native.training.forecast import SAMPLE, count_steps, measure_lengths, mem
 from t0native.training.lots import MOST, cut_lots, lots_of_rank
 from t0native.training.ranks import LOTS
 from t0native.training.rates import REPEATS, measure_rates
+from t0native.training.trainer import match_names
 from t0native.training.wire import final_shares, simulate
 
 __all__ = ["MEMORY_THREADS", "PAYLOAD", "WIRES", "Cluster", "Work", "choose_lots", "forecast_cluster", "hosts_up_to", "plan_cluster"]
@@ -106,6 +107,7 @@ def plan_cluster(settings, cluster, recipe=None, config=None, model=None, repeat
     if recipe is not None:
         work = replace(work, steps=count_steps(recipe, settings, len(work.sources))[0])
     _check_ranks(settings, cluster)
+    match_names(settings.freeze or (), config.tensors())  # which says what fits nothing
     rates = measure_rates(config, lengths, replace(settings, wire=cluster.wire), repeats)
     operations = operations_by_part(config, work.sources, work.targets, settings.recompute)
     return {
@@ -185,7 +187,8 @@ def _forecast_hosts(config, lengths, work, cluster, rates):
     seconds["sums"] = (rates.sum * float(sums) + rates.rounding * rounded) / cluster.memory_threads
     backward = (RECOMPUTED if settings.recompute else BACKWARD) * min(float(of_lots[share.stop - 1]) for share in shares)
     sent, seconds["wire"], hidden, seconds["weights"] = _seconds_of_wire(config, work, nodes, backward, cluster, rates)
-    seconds["optimizer"] = rates.optimizer * float(owned.max()) / cluster.memory_threads
+    updated = np.bincount(share_out(sizes, ranks), _trained(config, sizes, settings.freeze), ranks).max()
+    seconds["optimizer"] = rates.optimizer * float(updated) / cluster.memory_threads
     step = sum(seconds.values()) - hidden
     memory = memory_of(config, lengths, settings, ranks)
     return {
@@ -200,6 +203,12 @@ def _forecast_hosts(config, lengths, work, cluster, rates):
         "memory": cluster.ranks * memory["total"],
         "hours": None if work.steps is None else work.steps * step / 3600,
     }
+
+
+def _trained(config, sizes, freeze):
+    """Numbers of each tensor that the optimiser changes."""
+    frozen = set(match_names(freeze or (), config.tensors()))
+    return [0 if name in frozen else size for name, size in zip(config.tensors(), sizes)]
 
 
 # ---- the work of a rank ----------------------------------------------------------------------------------------------------

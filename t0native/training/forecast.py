@@ -38,12 +38,14 @@ __all__ = [
     "memory_of",
     "operations",
     "operations_by_part",
+    "product_outputs",
 ]
 
 SAMPLE = 512  # examples whose lengths are measured
 PROBE_SECONDS, PROBE_MOST = 1.0, 10.0  # what the probing step aims at; what loading and it may take at most
 READ_RATE = 5e8  # bytes of weights a second whose memory is taken and filled, at least
 PRODUCT_ROWS, PRODUCT_FLOATS, PRODUCT_SECONDS = 256, 1 << 24, 0.3
+PRODUCT_INPUTS, PRODUCT_OUTPUTS = 1 << 16, 1 << 20  # at most
 
 
 def forecast(recipe, settings):
@@ -233,9 +235,8 @@ def _measure_seconds(config, lengths, settings, work, fits):
     """(seconds of a step, how they are known)."""
     threads = settings.threads or get_num_threads()
     on_threads = f"on {threads} thread{'s' * (threads > 1)}"
-    rate = threads * _core.probe_product(
-        settings.precision, PRODUCT_ROWS, config.d_model, max(64, PRODUCT_FLOATS // config.d_model), kernel_sets.default(), PRODUCT_SECONDS
-    )
+    inputs, outputs = min(config.d_model, PRODUCT_INPUTS), product_outputs(config.d_model, PRODUCT_FLOATS)
+    rate = threads * _core.probe_product(settings.precision, PRODUCT_ROWS, inputs, outputs, kernel_sets.default(), PRODUCT_SECONDS)
     if settings.adapter is not None:  # the products of the weights' gradients are left out
         return 2 / 3 * work / rate, f"at least, by counted operations at the {rate / 1e9:,.0f} G op/s of one matrix product {on_threads}"
     probe, probe_work = _choose_probe(config, lengths, settings.recompute, rate)
@@ -244,6 +245,15 @@ def _measure_seconds(config, lengths, settings, work, fits):
     gradients, update = _measure_step(config, settings, probe)
     source = f"by one measured step of {len(probe)} example{'s' * (len(probe) > 1)}, {sum(map(sum, probe)):,} tokens, {on_threads}"
     return work / probe_work * gradients + update, source
+
+
+def product_outputs(inputs, floats):
+    """Outputs of the product that is measured: as many as make so many floats, within what the core measures.
+
+    >>> product_outputs(512, 1 << 24), product_outputs(8, 1 << 24), product_outputs(1 << 20, 1 << 24)
+    (32768, 1048576, 64)
+    """
+    return min(PRODUCT_OUTPUTS, max(64, floats // inputs))
 
 
 def _choose_probe(config, lengths, recompute, rate):

@@ -19,7 +19,7 @@ from t0native.base import kernels as kernel_sets
 from t0native.checkpoints.config import Config
 from t0native.checkpoints.sizes import training_bytes
 from t0native.models.model import FLAT
-from t0native.training.forecast import make_ragged, make_trainer, operations_by_part
+from t0native.training.forecast import make_ragged, make_trainer, operations_by_part, product_outputs
 
 __all__ = ["Rates", "measure_rates"]
 
@@ -60,12 +60,12 @@ def measure_rates(config, lengths, settings, repeats=REPEATS):
 
     repeats: of each measurement, whose median counts."""
     small, large = _choose_models(config)
-    options = settings.trainer_options | {"threads": 1}
+    options = settings.trainer_options | {"threads": 1, "freeze": None}  # whose patterns may fit none of these layers
     sample = _choose_sample(small, lengths)
     short = [(max(1, source // SHORT), max(1, target // SHORT)) for source, target in sample]
     measured = [_measure_gradients(shape, options, (short, sample), repeats) for shape in (small, large)]
     kernels, d_model = kernel_sets.default() or kernel_sets.available()[-1], small.d_model
-    outputs = max(64, PRODUCT_FLOATS // d_model)
+    outputs = product_outputs(d_model, PRODUCT_FLOATS)
     product = _core.probe_product(settings.precision, PRODUCT_ROWS, d_model, outputs, kernels, PRODUCT_SECONDS)
     layers, around = _solve(small, large, (short, sample), settings.recompute, [times for times, _ in measured], product)
     sum_, rounding = _measure_sums(settings.wire, repeats)
@@ -147,9 +147,11 @@ def _fit(work, seconds, weights, most):
 
     >>> [round(value, 3) for value in _fit(np.array([10.0, 100.0]), np.array([3.0, 12.0]), 4, most=20.0)]
     [10.0, 0.5]
+    >>> _fit(np.array([10.0, 10.0]), np.array([3.0, 2.0]), 4, most=20.0)
+    (5.0, 0.0)
     """
     share = work[0] / work[1]
-    fixed = max(0.0, (seconds[0] - share * seconds[1]) / (1 - share))
+    fixed = max(0.0, (seconds[0] - share * seconds[1]) / (1 - share)) if share < 1 else 0.0  # of one token there is nothing shorter
     fixed = max(0.0, min(fixed, seconds[1] - work[1] / most))
     return float(work[1] / (seconds[1] - fixed)), float(fixed / weights)
 
