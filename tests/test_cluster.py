@@ -223,6 +223,7 @@ def test_plan_draws(config, capsys):
         (("--model", "base", "--gbit", "0"), "--gbit 0.0: must be a positive number"),
         (("--model", "base", "--hosts", "0"), "--hosts 0: must be a whole number, at least 1\n"),
         (("--model", "base", "--set", 'freeze=["nothing"]'), "freeze: no tensor of this model fits 'nothing'"),
+        (("--model", "base", "--set", "adapter=lora"), "an adapter is trained by one process"),
         (("--model", "base", "--epochs", "2"), "epochs are of rows, which a recipe names; without one give --steps"),
         (("nowhere.yaml", "--hosts", "2"), "nowhere.yaml: No such file"),
     ],

@@ -98,6 +98,8 @@ def plan_cluster(settings, cluster, recipe=None, config=None, model=None, repeat
 
     recipe: whose model and rows; of none, examples are as long as may be.  config, model: a Config in the place of the recipe's, and its
     name.  repeats: of each measurement."""
+    if settings.adapter is not None:
+        raise ConfigError("plan: an adapter is trained by one process, on one host; t0native train RECIPE --dry-run tells what it takes")
     longest = (settings.max_source, settings.max_target)
     lengths, source = [longest] * SAMPLE, f"taken as {longest[0]} + {longest[1]} tokens an example, the most: there is no recipe"
     if recipe is not None:
