@@ -172,6 +172,17 @@ def test_bytes_are_chosen_by_name(tmp_path):
         t0.Model.from_pretrained(save_model(tmp_path / "small", 300), tokenizer="bytes")
 
 
+@pytest.mark.parametrize("extra_ids", [0, 10, 200])
+def test_sentinels_of_bytes_are_kept_by_saving(tmp_path, extra_ids):
+    for name, content in Tokenizer.of_bytes(extra_ids).files_to_save():
+        (tmp_path / name).write_bytes(content)
+    for again in (Tokenizer.from_folder(tmp_path), Tokenizer.from_file(tmp_path / "tokenizer_config.json")):
+        assert again.extra_ids == extra_ids
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "ByT5Tokenizer", "extra_ids": -1}')
+    with pytest.raises(t0.FormatError, match="tokenizer_config.json: extra_ids -1"):
+        Tokenizer.from_folder(tmp_path)
+
+
 def test_what_is_saved_of_bytes_transformers_reads(tmp_path):
     transformers = needed("transformers")
     for name, content in Tokenizer.of_bytes().files_to_save():
@@ -372,6 +383,24 @@ def test_a_long_word_takes_no_quadratic_time(tmp_path, kind):
         start = time.process_time()
         assert tok.decode(tok.encode(unit * 300_000)) == unit * 300_000
         assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_a_piece_that_no_merge_makes_is_taken_whole_only_where_it_is_all(tmp_path, split):
+    """ignore_merges is of what the pre-tokenizer leaves whole: without a split the text, and not the words of it."""
+    hub = needed("tokenizers")
+    vocab = {piece: i for i, piece in enumerate(["<pad>", "</s>", "<unk>", "▁", "a", "b", "▁ab"])}
+    content = {
+        "version": "1.0", "added_tokens": [], "normalizer": None, "post_processor": None,
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": split},
+        "decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "Fuse"}]},
+        "model": {"type": "BPE", "vocab": vocab, "merges": [], "unk_token": "<unk>", "fuse_unk": True, "ignore_merges": True},
+    }  # fmt: skip
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    ours, theirs = Tokenizer.from_file(tmp_path / "tokenizer.json"), hub.Tokenizer.from_str(json.dumps(content))
+    for text in ("ab", "ab ab", "a ab b"):
+        assert ours.encode(text) == theirs.encode(text).ids, text
+    assert (ours.pieces("ab ab") == ["▁ab", "▁ab"]) == split
 
 
 def test_threads_give_the_same_ids(tmp_path):

@@ -117,7 +117,9 @@ def read_file(path, extra_ids=None, make=_core.Tokenizer):
     if not looks_like_json(data):
         return TokenizerParts(_plain(path, data, USUAL_EXTRA_IDS if extra_ids is None else extra_ids, make), [], {}, [])
     if path.name == CONFIG_FILE and _is_of_bytes(path.parent):
-        return TokenizerParts(make(byte_model(), BYTES_EXTRA_IDS if extra_ids is None else extra_ids), [], {}, [])
+        if extra_ids is None:
+            extra_ids = _extra_ids_of_bytes(path, _mapping(path, data), (), None)
+        return TokenizerParts(make(byte_model(), extra_ids), [], {}, [])
     if path.name in _SMALL:
         raise FormatError(
             f"{path}: only settings of a tokenizer; its pieces are in spiece.model or tokenizer.json: give that, or the folder"
@@ -194,14 +196,22 @@ def _without_model(folder, name, settings, small, rows, make):
     """TokenizerParts of a folder whose tokenizer is of bytes, or in vocab.json and merges.txt."""
     roles = _roles(folder, settings)
     if name == CONFIG_FILE:
-        numbers = [token for token in roles.tokens if SENTINEL_NAME.fullmatch(token.text)]
-        extra = len(numbers) or (BYTES_EXTRA_IDS if rows is None else min(max(rows - 259, 0), BYTES_EXTRA_IDS))
+        extra = _extra_ids_of_bytes(folder / name, settings[0], roles.tokens, rows)
         parts = TokenizerParts(_plain(folder / name, byte_model(), extra, make), [], {}, [])
     else:
         parts = _of_vocabulary(folder, roles, make)
     plain, lost = _within(folder / name, parts.plain, rows, [], make)
     left_out = {f"<extra_id_{k}>" for k in range(parts.plain.extra_ids)} if not plain.extra_ids else set()
     return TokenizerParts(plain, merged(folder, plain, *settings, [], left_out), {**parts.files, **small}, parts.notes + lost)
+
+
+def _extra_ids_of_bytes(path, config, tokens, rows):
+    """How many sentinels ByT5's tokenizer has: those that have ids, else what tokenizer_config.json says, else as many as fit."""
+    numbers = [token for token in tokens if SENTINEL_NAME.fullmatch(token.text)]
+    value = len(numbers) or config.get("extra_ids", BYTES_EXTRA_IDS if rows is None else min(max(rows - 259, 0), BYTES_EXTRA_IDS))
+    if problem := whole(0, MOST_SENTINELS).problem("extra_ids", value):
+        raise FormatError(f"{path}: {problem}")
+    return value
 
 
 def _of_vocabulary(folder, roles, make):
