@@ -239,6 +239,40 @@ def test_a_folder_of_codet5(tmp_path):
     assert "naïve"[piece.begin : piece.end] in "naïve" and not tok.explain("naïve  cat\n").lost
 
 
+@pytest.mark.parametrize("config", [
+    None,
+    {"tokenizer_class": "RobertaTokenizer"},
+    {"tokenizer_class": "RobertaTokenizer", "mask_token": {"content": "<mask>", "lstrip": True, "normalized": False}},
+    {"tokenizer_class": "RobertaTokenizer", "mask_token": "<mask>", "add_prefix_space": True},
+])  # fmt: skip
+def test_the_mask_of_codet5_is_found_though_no_file_gives_its_id(tmp_path, config):
+    needed("tokenizers")
+    theirs = needed("transformers").RobertaTokenizer
+    folder = code_folder(tmp_path / "code", sentinels=0)
+    (folder / "tokenizer_config.json").unlink()
+    if config:
+        (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    ours, wanted = Tokenizer.from_folder(folder), theirs.from_pretrained(str(folder))
+    for text in ("the <mask> cat", "a <mask>cat", "<mask>"):
+        assert ours.encode(text, add_eos=True) == wanted(text)["input_ids"], text
+
+
+def test_first_tokens_and_vocabularies_without_an_unknown_piece(tmp_path):
+    needed("tokenizers")
+    folder = code_folder(tmp_path, sentinels=0)
+    config = folder / "tokenizer_config.json"
+    config.write_text('{"tokenizer_class": "RobertaTokenizer", "cls_token": "[CLS]"}')
+    with pytest.raises(t0.FormatError, match=r"vocab.json: cls_token '\[CLS\]' goes before a text, and is no piece"):
+        Tokenizer.from_folder(folder)
+    vocab = json.loads((folder / "vocab.json").read_text())
+    vocab = {{"<unk>": "<|endoftext|>"}.get(piece, piece): number for piece, number in vocab.items()}
+    (folder / "vocab.json").write_text(json.dumps(vocab))
+    added = {str(len(vocab)): {"content": "[X]", "special": True}}
+    config.write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|endoftext|>", "added_tokens_decoder": added}))
+    ours = Tokenizer.from_folder(folder)
+    assert ours.unk_id is None and ours.piece_to_id("no such piece") is None and len(vocab) in ours.encode("the[X]cat")
+
+
 def test_a_folder_of_piles_t5(tmp_path):
     """BPE of SentencePiece, as spiece.model and as the tokenizer.json that transformers 5 makes of it."""
     needed("sentencepiece")

@@ -20,9 +20,9 @@ from t0native.base.arguments import whole
 from t0native.base.errors import FormatError
 from t0native.base.jsontext import parse_json
 from t0native.base.placeholders import stand_in
-from t0native.text.addedtokens import SENTINEL_NAME, AddedToken, merged, stated
+from t0native.text.addedtokens import SENTINEL_NAME, AddedToken, has_piece, merged, stated
 from t0native.text.spiecefile import byte_model
-from t0native.text.tokenizerbpe import OtherTokenizer, Roles, read_vocabulary
+from t0native.text.tokenizerbpe import MASK, OtherTokenizer, Roles, read_vocabulary, stands_between
 from t0native.text.tokenizerjson import LARGEST, looks_like_json, read_tokenizer_json
 
 __all__ = ["BYTES_EXTRA_IDS", "SPIECE_FILES", "TOKENIZER_FILES", "TokenizerParts", "read_file", "read_folder", "tokenizer_in"]
@@ -200,6 +200,8 @@ def _without_model(folder, name, settings, small, rows, make):
         parts = TokenizerParts(_plain(folder / name, byte_model(), extra, make), [], {}, [])
     else:
         parts = _of_vocabulary(folder, roles, make)
+        if stands_between(roles.kind) and "mask_token" not in roles.names and has_piece(parts.plain, MASK):
+            settings[0] = {"mask_token": MASK} | settings[0]
     plain, lost = _within(folder / name, parts.plain, rows, [], make)
     left_out = {f"<extra_id_{k}>" for k in range(parts.plain.extra_ids)} if not plain.extra_ids else set()
     return TokenizerParts(plain, merged(folder, plain, *settings, [], left_out), {**parts.files, **small}, parts.notes + lost)
