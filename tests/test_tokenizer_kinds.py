@@ -242,7 +242,7 @@ def test_a_folder_of_codet5(tmp_path):
 @pytest.mark.parametrize("config", [
     None,
     {"tokenizer_class": "RobertaTokenizer"},
-    {"tokenizer_class": "RobertaTokenizer", "mask_token": {"content": "<mask>", "lstrip": True, "normalized": False}},
+    {"tokenizer_class": "RobertaTokenizer", "mask_token": {"content": "<mask>", "lstrip": True, "__type": "AddedToken"}},
     {"tokenizer_class": "RobertaTokenizer", "mask_token": "<mask>", "add_prefix_space": True},
 ])  # fmt: skip
 def test_the_mask_of_codet5_is_found_though_no_file_gives_its_id(tmp_path, config):
