@@ -17,6 +17,7 @@ from t0native import Tokenizer
 from t0native.cli.main import main
 from t0native.models.inspection import describe_model
 from t0native.tasks.objectives import SpanCorruption
+from t0native.text.tokenizerbpe import OtherTokenizer
 
 
 def needed(*names):
@@ -337,6 +338,15 @@ def test_pieces_that_make_too_many_pairs():
     pieces, n = ["<unk>", *("a" * size for size in range(1, 3000))], 3000
     with pytest.raises(t0.FormatError, match="pieces that make more than 4194304 pairs"):
         Tokenizer.from_pieces(pieces, np.zeros(n), [2, *[1] * (n - 1)], kind="BPE")
+
+
+@pytest.mark.parametrize("affix", ["</w>", "@@"])
+def test_files_of_a_bpe_that_is_not_byte_level_are_told(tmp_path, affix):
+    pieces = ["<unk>", *"abcdefgh", *(letter + affix for letter in "abcdefgh"), "ab" + affix]
+    (tmp_path / "vocab.json").write_text(json.dumps({piece: i for i, piece in enumerate(pieces)}))
+    (tmp_path / "merges.txt").write_text(f"a b{affix}\n")
+    with pytest.raises(OtherTokenizer, match=f"vocab.json: pieces that end in {affix}, as of a BPE that is not byte-level"):
+        Tokenizer.from_folder(tmp_path)
 
 
 def test_merges_that_are_not_utf8(tmp_path):

@@ -67,6 +67,7 @@ class Pieces(NamedTuple):
 def read_vocabulary(vocab_file, vocab, merges_file, merges, roles):
     """(model file, Pieces) of vocab.json and merges.txt.  vocab, merges: their bytes.  FormatError with file and place."""
     pieces = _pieces(vocab_file, parse_json(vocab_file, vocab), "", roles.tokens)
+    _refuse_affixes(vocab_file, pieces.texts)
     table = _merges(merges_file, _lines(merges_file, merges), pieces.number, "line")
     first, last = roles.names.get("cls_token", "<s>"), roles.names.get("sep_token", "</s>")
     around = stands_between(roles.kind) and last in pieces.number
@@ -79,6 +80,13 @@ def read_vocabulary(vocab_file, vocab, merges_file, merges, roles):
     )  # fmt: skip
     unknown = roles.names.get("unk_token", "<unk>")
     return _model(f"{vocab_file}: pieces", "byte-level BPE", pieces, unknown, roles.silent | {end}, rules), pieces
+
+
+def _refuse_affixes(path, texts):
+    """GPT's, CLIP's and fairseq's BPE have the same two files, but end words with </w>, or what goes on in @@."""
+    for affix in ("</w>", "@@"):
+        if 10 * sum(text.endswith(affix) for text in texts) > len(texts):
+            raise OtherTokenizer(f"{path}: pieces that end in {affix}, as of a BPE that is not byte-level, which is not read: {REMEDY}")
 
 
 def stands_between(kind):
