@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import needed
+from tokenizer_kinds import code_folder
 
 import t0native as t0
 from t0native.cli.main import main
@@ -207,6 +208,20 @@ def test_spaces_and_gaps(lm_eval):
     assert ask(by_t0, ("Who?", ""))[0][0] == t0.Model.mini().score("Who?", [1])  # says nothing
     with pytest.raises(t0.ConfigError, match="has no tokens, and scoring='hf' adds none"):
         ask(by_hf, ("Who?", " "))
+
+
+def test_a_token_that_begins_a_text_is_there(lm_eval, tmp_path):
+    """As CodeT5's: the scores are Model.score's, and by the other rule the input is what the tokenizer of transformers makes."""
+    needed("tokenizers", "pip install tokenizers")
+    tok = t0.Tokenizer.from_folder(code_folder(tmp_path))
+    sizes = {"vocab_size": tok.vocab_size, "d_model": 32, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 4}
+    model = t0.Model.init(t0.Config(**sizes, eos_token_id=tok.eos_id, pad_token_id=tok.pad_id), tok)
+    request = type("Instance", (), {"args": ("the cat", " sat")})
+    for ends in (False, True):
+        found = harness.HarnessModel(model, add_eos_to_inputs=ends).loglikelihood([request])[0][0]
+        assert found == model.score("the cat", "sat", add_eos_to_inputs=ends)
+    found = harness.HarnessModel(model, scoring="hf").loglikelihood([request])[0][0]
+    assert found == model.score(tok.encode("the cat", add_eos=True), tok.encode(" sat"))
 
 
 def test_answers_end_where_the_options_say(lm_eval):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from conftest import needed
+from tokenizer_kinds import code_folder
 
 import t0native as t0
 
@@ -49,7 +51,30 @@ def test_a_long_document_is_cut_at_its_end_and_the_question_stays(model):
         model.rerank("Who of them all likes a cup of tea?", ["x"], max_input_length=12, **YES_NO)
 
 
+@pytest.mark.parametrize("kind", ["bytes", "byte-level BPE"])
+def test_inputs_are_whole_where_a_tokenizer_keeps_spaces(tmp_path, kind):
+    """The space before the question is the text's, and what add_eos puts before a text is there."""
+    if kind == "bytes":
+        tok = t0.Tokenizer.of_bytes()
+    else:
+        needed("tokenizers", "pip install tokenizers")
+        tok = t0.Tokenizer.from_folder(code_folder(tmp_path / "code"))
+    config = t0.Config(
+        vocab_size=tok.vocab_size, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4, eos_token_id=tok.eos_id, pad_token_id=tok.pad_id
+    )
+    model = t0.Model.init(config, seed=0, tokenizer=tok)
+    whole = tok.encode("Query: tea Document: Anna likes tea. Relevant:", add_eos=True)
+    yes, no = model.rank(whole, [tok.encode(word)[:1] for word in ("Yes", "No")]).scores
+    assert model.rerank("tea", ["Anna likes tea."], **YES_NO).scores[0] == yes - np.logaddexp(yes, no)
+
+
 def test_what_is_refused(model):
+    with pytest.raises(t0.ConfigError, match="words 5: must be two texts"):
+        model.rerank("tea", DOCUMENTS, words=5)
+    with pytest.raises(t0.DataError, match="a document of query 1: text: lone surrogate"):
+        model.rerank(["tea", "milk"], [["x"], ["y", "\ud800"]], **YES_NO)
+    with pytest.raises(t0.DataError, match="query 1: text: lone surrogate"):
+        model.rerank(["tea", "\ud800"], [["x"], ["y"]], **YES_NO)
     with pytest.raises(t0.ConfigError, match="words .*: begin with .* in this tokenizer, which tells nothing apart"):
         model.rerank("tea", DOCUMENTS, words=("Yes", "Yes"))
     with pytest.raises(t0.ConfigError, match="words 'Yes': must be two texts"):

@@ -17,6 +17,7 @@ from t0native import Tokenizer
 from t0native.cli.main import main
 from t0native.models.inspection import describe_model
 from t0native.tasks.objectives import SpanCorruption
+from t0native.text.tokenizerbpe import OtherTokenizer
 
 
 def needed(*names):
@@ -172,6 +173,17 @@ def test_bytes_are_chosen_by_name(tmp_path):
         t0.Model.from_pretrained(save_model(tmp_path / "small", 300), tokenizer="bytes")
 
 
+@pytest.mark.parametrize("extra_ids", [0, 10, 200])
+def test_sentinels_of_bytes_are_kept_by_saving(tmp_path, extra_ids):
+    for name, content in Tokenizer.of_bytes(extra_ids).files_to_save():
+        (tmp_path / name).write_bytes(content)
+    for again in (Tokenizer.from_folder(tmp_path), Tokenizer.from_file(tmp_path / "tokenizer_config.json")):
+        assert again.extra_ids == extra_ids
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "ByT5Tokenizer", "extra_ids": -1}')
+    with pytest.raises(t0.FormatError, match="tokenizer_config.json: extra_ids -1"):
+        Tokenizer.from_folder(tmp_path)
+
+
 def test_what_is_saved_of_bytes_transformers_reads(tmp_path):
     transformers = needed("transformers")
     for name, content in Tokenizer.of_bytes().files_to_save():
@@ -226,6 +238,40 @@ def test_a_folder_of_codet5(tmp_path):
     assert model.score("the cat", "a dog", add_eos_to_inputs=True) == ended
     piece = tok.explain("naïve").pieces[-1]
     assert "naïve"[piece.begin : piece.end] in "naïve" and not tok.explain("naïve  cat\n").lost
+
+
+@pytest.mark.parametrize("config", [
+    None,
+    {"tokenizer_class": "RobertaTokenizer"},
+    {"tokenizer_class": "RobertaTokenizer", "mask_token": {"content": "<mask>", "lstrip": True, "__type": "AddedToken"}},
+    {"tokenizer_class": "RobertaTokenizer", "mask_token": "<mask>", "add_prefix_space": True},
+])  # fmt: skip
+def test_the_mask_of_codet5_is_found_though_no_file_gives_its_id(tmp_path, config):
+    needed("tokenizers")
+    theirs = needed("transformers").RobertaTokenizer
+    folder = code_folder(tmp_path / "code", sentinels=0)
+    (folder / "tokenizer_config.json").unlink()
+    if config:
+        (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    ours, wanted = Tokenizer.from_folder(folder), theirs.from_pretrained(str(folder))
+    for text in ("the <mask> cat", "a <mask>cat", "<mask>"):
+        assert ours.encode(text, add_eos=True) == wanted(text)["input_ids"], text
+
+
+def test_first_tokens_and_vocabularies_without_an_unknown_piece(tmp_path):
+    needed("tokenizers")
+    folder = code_folder(tmp_path, sentinels=0)
+    config = folder / "tokenizer_config.json"
+    config.write_text('{"tokenizer_class": "RobertaTokenizer", "cls_token": "[CLS]"}')
+    with pytest.raises(t0.FormatError, match=r"vocab.json: cls_token '\[CLS\]' goes before a text, and is no piece"):
+        Tokenizer.from_folder(folder)
+    vocab = json.loads((folder / "vocab.json").read_text())
+    vocab = {{"<unk>": "<|endoftext|>"}.get(piece, piece): number for piece, number in vocab.items()}
+    (folder / "vocab.json").write_text(json.dumps(vocab))
+    added = {str(len(vocab)): {"content": "[X]", "special": True}}
+    config.write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|endoftext|>", "added_tokens_decoder": added}))
+    ours = Tokenizer.from_folder(folder)
+    assert ours.unk_id is None and ours.piece_to_id("no such piece") is None and len(vocab) in ours.encode("the[X]cat")
 
 
 def test_a_folder_of_piles_t5(tmp_path):
@@ -292,6 +338,15 @@ def test_pieces_that_make_too_many_pairs():
     pieces, n = ["<unk>", *("a" * size for size in range(1, 3000))], 3000
     with pytest.raises(t0.FormatError, match="pieces that make more than 4194304 pairs"):
         Tokenizer.from_pieces(pieces, np.zeros(n), [2, *[1] * (n - 1)], kind="BPE")
+
+
+@pytest.mark.parametrize("affix", ["</w>", "@@"])
+def test_files_of_a_bpe_that_is_not_byte_level_are_told(tmp_path, affix):
+    pieces = ["<unk>", *"abcdefgh", *(letter + affix for letter in "abcdefgh"), "ab" + affix]
+    (tmp_path / "vocab.json").write_text(json.dumps({piece: i for i, piece in enumerate(pieces)}))
+    (tmp_path / "merges.txt").write_text(f"a b{affix}\n")
+    with pytest.raises(OtherTokenizer, match=f"vocab.json: pieces that end in {affix}, as of a BPE that is not byte-level"):
+        Tokenizer.from_folder(tmp_path)
 
 
 def test_merges_that_are_not_utf8(tmp_path):
@@ -372,6 +427,24 @@ def test_a_long_word_takes_no_quadratic_time(tmp_path, kind):
         start = time.process_time()
         assert tok.decode(tok.encode(unit * 300_000)) == unit * 300_000
         assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_a_piece_that_no_merge_makes_is_taken_whole_only_where_it_is_all(tmp_path, split):
+    """ignore_merges is of what the pre-tokenizer leaves whole: without a split the text, and not the words of it."""
+    hub = needed("tokenizers")
+    vocab = {piece: i for i, piece in enumerate(["<pad>", "</s>", "<unk>", "▁", "a", "b", "▁ab"])}
+    content = {
+        "version": "1.0", "added_tokens": [], "normalizer": None, "post_processor": None,
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": split},
+        "decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "Fuse"}]},
+        "model": {"type": "BPE", "vocab": vocab, "merges": [], "unk_token": "<unk>", "fuse_unk": True, "ignore_merges": True},
+    }  # fmt: skip
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    ours, theirs = Tokenizer.from_file(tmp_path / "tokenizer.json"), hub.Tokenizer.from_str(json.dumps(content))
+    for text in ("ab", "ab ab", "a ab b"):
+        assert ours.encode(text) == theirs.encode(text).ids, text
+    assert (ours.pieces("ab ab") == ["▁ab", "▁ab"]) == split
 
 
 def test_threads_give_the_same_ids(tmp_path):

@@ -116,12 +116,31 @@ def test_bad_arguments_are_told():
         ({"words": ["Yes", "No"]}, "must be a list of lists of words"),
         ({"instruction": "Do it."}, "must be a list of lines"),
         ({"instruction": [3]}, "must be texts"),
+        ({"instruction": 3}, "instruction 3: must be a list of lines"),
+        ({"instruction": ["Do it. ||| Well."]}, "has |||, which ends a prompt's input"),
+        ({"instruction": {"none": "Do it."}}, "instruction 'none': is the name of the level without a line"),
+        ({"options": 3}, "options 3: must be a list of levels"),
+        ({"punctuation": [3]}, "punctuation: no level 3; there are: "),
+        ({"words": 3}, "words 3: must be a list of lists of words"),
+        ({"words": [3]}, "words [3]: must be a list of lists of words"),
+        ({"words": [["Yes", "No"], ["Right", "right"]]}, "two are the same"),
+        ({"words": [["Yes", "No"], ["True/Right", "Wrong"]]}, "'True/Right' must be a word without"),
+        ({"words": [["Yes", "No"], ["Right ||| So", "Wrong"]]}, "must be a word without"),
+        ({"words": [["Yes", "No"], ["Right", ""]]}, "'' must be a word without"),
         ({"limit": 0}, "limit 0: "),
     ):
         with pytest.raises(t0.ConfigError) as error:
             t0.vary(FOLLOWS, **keywords)
         assert message in str(error.value)
-    for prompts, message in (([], "no prompts"), ([FOLLOWS, FOLLOWS], "two prompts are named 'follows'"), (["x"], "must be a Prompt")):
+    wordings = t0.vary(FOLLOWS, instruction=[], punctuation=[])
+    with pytest.raises(t0.ConfigError, match="two wordings would be named .*: vary the prompts themselves and not wordings of them"):
+        t0.vary(wordings, words=[])
+    for prompts, message in (
+        ([], "no prompts"),
+        (None, "prompts None: must be a list"),
+        ([FOLLOWS, FOLLOWS], "two prompts are named 'follows'"),
+        (["x"], "must be a Prompt"),
+    ):
         with pytest.raises(t0.ConfigError, match=message):
             t0.vary(prompts)
 

@@ -149,12 +149,30 @@ def test_what_cannot_be_estimated_is_told():
     for share in (0, 1.5, "x"):
         with pytest.raises(t0.ConfigError, match="share"):
             t0.estimate_wordings(model, task, share=share)
-    written = [t0.Prompt(name, "{{premise}} " + name + "? ||| Anna Ben") for name in ("Who", "What")]
-    f1 = t0.Task("f1", task.rows[:5], written, metric="squad_f1")
+    written = [t0.Prompt(name, "{{text}} ||| Anna and a cat") for name in ("one", "another")]
+    half_right = {"text": "Anna keeps a cat. Ben keeps a dog. Who keeps the cat?"}  # the model says Anna
+    f1 = t0.Task("f1", [half_right] * 2, written, metric="squad_f1")
     report = t0.evaluate(model, f1, progress=False)
-    if not np.isin(report.correct[0], (0, 1)).all():
-        with pytest.raises(t0.DataError, match="not right or wrong alone"):
-            t0.estimate_wordings(model, f1, share=1, progress=False)
+    assert not np.isin(report.correct[0], (0, 1)).all()
+    with pytest.raises(t0.DataError, match="not right or wrong alone"):
+        t0.estimate_wordings(model, f1, share=1, progress=False)
+
+
+def test_a_wording_that_failed_is_no_part_of_the_estimate(caplog):
+    task, model = t0.mini.held_out_tasks()[0], t0.Model.mini()
+    sound = [task.prompts[name] for name in list(task.prompts)[:3]]
+    broken = t0.Prompt("broken", "{{nosuch}} ||| Yes", "Yes ||| No")
+    found = t0.estimate_wordings(model, t0.Task("mixed", task.rows[:10], [*sound, broken], strict=False), share=0.5, progress=False)
+    assert found.prompts == [prompt.name for prompt in sound] and len(found.accuracies) == 3 and found.cells == 30
+    assert "estimate_wordings: mixed: broken failed, and is left out: " in caplog.text
+
+
+def test_shares_of_nothing_are_no_less_than_nothing():
+    """In a balanced design the fits of a factor differ by rounding alone where it explains nothing."""
+    levels = {name: [row[f] for row in itertools.product("ab", "cd", "ef")] for f, name in enumerate("xyz")}
+    values = np.array([0.1, 0.3, 0.7, 0.2] * 2) / 3 + np.random.default_rng(0).normal(size=(200, 1))
+    total, shares, alone, last, rest = explained(values, levels)
+    assert (shares >= 0).all() and (last >= 0).all() and shares.sum(axis=0) + rest == pytest.approx(1)
 
 
 # ---- without labels -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 /* Encoding by pairs: the text, normalised, is cut into words; each is made of symbols, which are joined (bpe.c), and gives its ids.
  *
  *     words     SentencePiece joins over the whole text. Where no piece holds a U+2581 behind another character, nothing is joined across
- *               such a place, and there it is cut: the same ids. The hub's tokenizers are cut as they say (t0_split).
+ *               such a place, and there it is cut: the same ids. The hub's tokenizers are cut as they say (t0_split), and with
+ *               ignore_merges nowhere else: a part might be a piece that no merge makes.
  *     symbols   the longest user-defined symbol here, which is joined to nothing; else one character; of bytes one byte
  *
  * A word's ids depend on the word alone, so they are remembered (words.h), but for words with <unk>, which melts into its neighbours.
@@ -25,7 +26,7 @@ static bool unused_rejoin(const t0_tokenizer *tok) { return tok->spiece.kind == 
 static size_t end_of_word(const t0_tokenizer *tok, t0_bytes text, size_t begin) {
     const t0_split split = tok->spiece.hub.split;
     if (split == T0_SPLIT_WORDS) return t0_pretoken_end(text, begin);
-    if (split == T0_SPLIT_NONE && tok->spiece.kind == T0_MODEL_BYTE_LEVEL) return text.size;
+    if (split == T0_SPLIT_NONE && (tok->spiece.kind == T0_MODEL_BYTE_LEVEL || tok->spiece.hub.ignore_merges)) return text.size;
     if (split == T0_SPLIT_NONE) return tok->bpe.words_apart && !unused_rejoin(tok) ? t0_word_end(text.data, begin, text.size) : text.size;
     const bool mark = t0_is_space_mark(text.data + begin, text.size - begin);
     const size_t at = begin + (mark ? T0_SPACE_MARK_SIZE : 1);

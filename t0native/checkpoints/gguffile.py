@@ -25,7 +25,7 @@ from t0native.base.errors import FormatError
 from t0native.base.showing import named, shown
 from t0native.checkpoints.tensorfiles import DTYPE_BYTES, SHAPE, Entry, Problems, is_shape
 
-__all__ = ["MAGIC", "GgufFile", "QuantisedEntry", "read_gguf"]
+__all__ = ["MAGIC", "GgufFile", "QuantisedEntry", "read_gguf", "single"]
 
 MAGIC = b"GGUF"
 MOST_HEADER, MOST_NAMED, MOST_TEXTS = 256 << 20, 1 << 16, 1 << 20  # bytes; keys, and tensors; texts of a list
@@ -179,8 +179,15 @@ class _Header:
         return name, at, sizes[::-1], self.number("I", "a tensor's type"), self.number("Q", "a tensor's offset")
 
 
+def single(path, keys, name, usual=None):
+    """The value of a key that is one number, flag or text. FormatError for a list."""
+    if isinstance(value := keys.get(name, usual), list | np.ndarray):
+        raise FormatError(f"{path}: {name} is a list of {len(value)} values; must be one")
+    return value
+
+
 def _check_whole(path, keys):
-    parts = keys.get("split.count", 1)
+    parts = single(path, keys, "split.count", 1)
     if parts != 1 and parts != 0:
         raise FormatError(f"{path}: one of {shown(parts)} parts of a model; llama.cpp's `llama-gguf-split --merge` makes one file of them")
 

@@ -20,7 +20,7 @@ import numpy as np
 from t0native.base.errors import ConfigError, FormatError
 from t0native.base.showing import named, shown
 from t0native.checkpoints.config import Config
-from t0native.checkpoints.gguffile import MAGIC, read_gguf
+from t0native.checkpoints.gguffile import MAGIC, read_gguf, single
 from t0native.checkpoints.shapes import from_shapes
 from t0native.checkpoints.tensorfiles import Problems
 from t0native.text.addedtokens import AddedToken
@@ -70,7 +70,7 @@ def open_gguf(path, overrides):
     """({the hub's tensor name: Entry}, Config) of a file, the Config with `overrides` (a mapping of its keys) in their place, and with a
     head of its own where the file has one. FormatError, ConfigError."""
     found = read_gguf(path)
-    kind = found.keys.get("general.architecture")
+    kind = single(path, found.keys, "general.architecture")
     if kind not in _ARCHITECTURES:
         raise FormatError(f"{path}: general.architecture {shown(kind)}: models of t5 and t5encoder are read")
     gated = any(entry.name.endswith(".ffn_gate.weight") for entry in found.entries)
@@ -112,14 +112,18 @@ def _from_keys(path, keys, kind, shapes):
     if not shapes.get("encoder_only"):
         told["decoder_block_count"] = "num_decoder_layers"
     for key, name in told.items():
-        if (value := keys.get(f"{kind}.{key}", shapes[name])) != shapes[name]:
+        if (value := single(path, keys, f"{kind}.{key}", shapes[name])) != shapes[name]:
             problems.add(f"{kind}.{key} {shown(value)}: the tensors have {shapes[name]}")
     ids = {"tokenizer.ggml.eos_token_id": "eos_token_id", "tokenizer.ggml.padding_token_id": "pad_token_id"}
     for key, name in (ids | {f"{kind}.decoder_start_token_id": "decoder_start_token_id"}).items():
         if key in keys:
-            values[name] = keys[key]
+            values[name] = single(path, keys, key)
     for key in ("attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon"):
-        if isinstance(value := keys.get(f"{kind}.{key}"), float):
+        if (value := keys.get(f"{kind}.{key}")) is None:
+            continue
+        if not isinstance(value, float):
+            problems.add(f"{kind}.{key} {shown(value)}: must be a number of a float type")
+        else:
             values["layer_norm_epsilon"] = float(np.format_float_positional(np.float32(value), trim="-"))  # 1e-6, as it was before float32
     problems.check()
     return values
@@ -138,7 +142,7 @@ def tokenizer_of(place, rows=None):
 
 def _parts(path, keys, make):
     """TokenizerParts of a file's keys."""
-    kind = keys.get("tokenizer.ggml.model")
+    kind = single(path, keys, "tokenizer.ggml.model")
     if kind not in _KINDS:
         what = "it has no tokenizer" if kind is None else f"tokenizer.ggml.model {shown(kind)}: kinds t5 and llama are read"
         raise OtherTokenizer(f"{path}: {what}; give the model's spiece.model with tokenizer=FILE")
@@ -153,8 +157,7 @@ def _parts(path, keys, make):
         "add_dummy_prefix": _flag(path, keys, "tokenizer.ggml.add_space_prefix", True),
         "remove_extra_whitespaces": _flag(path, keys, "tokenizer.ggml.remove_extra_whitespaces", False),
     }
-    charsmap = keys.get("tokenizer.ggml.precompiled_charsmap")
-    charsmap = np.asarray(charsmap).tobytes() if isinstance(charsmap, np.ndarray) and charsmap.dtype.itemsize == 1 else b""
+    charsmap = _charsmap(path, keys.get("tokenizer.ggml.precompiled_charsmap"))
     end = keys.get("tokenizer.ggml.eos_token_id")
     name = texts[end] if type(end) is int and 0 <= end < n else None
     own = types[:n].tolist()
@@ -196,6 +199,15 @@ def _sentinels(added, n, rows):
     """How many of the added tokens are T5's sentinels: directly behind the pieces, the last of them <extra_id_0>."""
     count = next((i for i in range(n, rows) if added.get(i) == "<extra_id_0>"), n - 1) - n + 1
     return count if all(added.get(n + count - 1 - k) == f"<extra_id_{k}>" for k in range(count)) else 0
+
+
+def _charsmap(path, value):
+    """The bytes of the normaliser's map, int8 or uint8 in the file."""
+    if value is None or (isinstance(value, list | np.ndarray) and len(value) == 0):
+        return b""
+    if not isinstance(value, np.ndarray) or value.dtype.itemsize != 1:
+        raise FormatError(f"{path}: tokenizer.ggml.precompiled_charsmap {shown(value)}; must be a list of bytes")
+    return value.tobytes()
 
 
 def _flag(path, keys, name, usual):

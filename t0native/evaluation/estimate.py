@@ -4,6 +4,7 @@ task, share --sample_cells--> rows of each wording --evaluate--> right or wrong,
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:  # of annotations alone
     from t0native.base.annotations import Ranks
 
 __all__ = ["WordingsEstimate", "estimate_wordings"]
+
+_log = logging.getLogger("t0native")
 
 SHARE = number(lambda value: 0 < value <= 1, "a share above 0, at most 1")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -76,8 +79,9 @@ def estimate_wordings(
     share: of the cells, above 0 to 1; 0.05 and 0.1 are measured (benchmarks/RESULTS.md).  limit: rows of the task at most.  seed: of the
     sample, the draws and randomness inside templates.  keywords: others of `evaluate`; with out= what is finished is kept. A template that
     draws at random draws for a row by its number among those that its wording is asked on.
-    ConfigError for a task with one wording; DataError where values are not 0 and 1, as an F1, or all cells of all wordings failed. A row
-    that a prompt drops counts as not asked.  Method: PromptEval (Maia Polo et al. 2024), as reports/rasch.py has it.
+    A wording that failed is left out, and told. ConfigError for a task with one wording; DataError where values are not 0 and 1, as an
+    F1, or all cells of all wordings failed. A row that a prompt drops counts as not asked. Method: PromptEval (Maia Polo et al. 2024), as
+    reports/rasch.py has it.
 
     >>> task = t0.mini.held_out_tasks()[0]
     >>> found = t0.estimate_wordings(t0.Model.mini(), task, share=0.1, limit=100, progress=False)
@@ -106,8 +110,13 @@ def estimate_wordings(
         raise DataError(
             f"estimate_wordings: values of {report.cells[0]['metric']} are not right or wrong alone; it takes accuracy or exact match"
         )
-    factors = [getattr(getattr(prompt, "metadata", None), "factors", None) or {} for prompt in task.prompts.values()]
-    return WordingsEstimate(task.name, names, cells.size, estimate_accuracies(answers, one_hot(factors), seed))
+    kept = [p for p, correct in enumerate(report.correct) if correct is not None]
+    for cell in report.failed:
+        _log.warning("estimate_wordings: %s failed, and is left out: %s", cell["task"], cell["reason"])
+    prompts = [task.prompts[names[p]] for p in kept]
+    factors = [getattr(getattr(prompt, "metadata", None), "factors", None) or {} for prompt in prompts]
+    estimate = estimate_accuracies(answers[kept], one_hot(factors), seed)
+    return WordingsEstimate(task.name, [names[p] for p in kept], len(kept) * n_rows, estimate)
 
 
 def _part(task, name, numbers):

@@ -16,9 +16,10 @@ what the model knows about where an answer ends counts for nothing. That rule is
                                      models that go on writing the context
     input too long                   its end is kept                               its end is kept
 
-T5's SentencePiece drops spaces at the ends of a text anyway; where a tokenizer keeps them, T0's targets had none.  An empty context is the
-end token alone. A text of more than max_length tokens is scored in windows of max_length: the first given the end token, each next given
-the token before it; the last, a shorter one, given as many before it as fit, as that backend has them."""
+T5's SentencePiece drops spaces at the ends of a text anyway; where a tokenizer keeps them, T0's targets had none. Where the end token
+goes behind a text, a token that the tokenizer begins texts with, as CodeT5's, goes before it. An empty context is the end token alone. A
+text of more than max_length tokens is scored in windows of max_length: the first given the end token, each next given the token before
+it; the last, a shorter one, given as many before it as fit, as that backend has them."""
 
 from __future__ import annotations
 
@@ -152,16 +153,23 @@ class HarnessModel(_LM or object):
         assert self.model.tokenizer is not None  # __init__ has asked
         return np.array(self.model.tokenizer.encode(text), np.int32)
 
+    def _ended(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The ids of a text between what the tokenizer puts before one, where it does, and the end token."""
+        start = self.model.tokenizer.start_id  # type: ignore[union-attr]
+        return np.concatenate([np.array([] if start is None else [start], np.int32), ids, self._end])
+
     def _input_of(self, text: str) -> NDArray[np.int32]:
         ids = self._encode(text)
-        if self._end_of_inputs or not len(ids):
-            ids = np.concatenate([ids, self._end])
+        if not len(ids):
+            return self._end
+        if self._end_of_inputs:
+            ids = self._ended(ids)
         return ids[-self.max_length :]
 
     def _pair_of(self, context: str, continuation: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Ids of an input and of a target."""
         if self.scoring == "t0":
-            return self._input_of(context), np.concatenate([self._encode(continuation.lstrip(" ")), self._end])
+            return self._input_of(context), self._ended(self._encode(continuation.lstrip(" ")))
         kept = context.rstrip()
         target = self._encode(context[len(kept) :] + continuation)
         if not len(target):

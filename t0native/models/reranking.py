@@ -1,6 +1,6 @@
 """Documents in the order of their relevance to a query, as monoT5 asks for it.
 
-    input       Query: {query} Document: {document} Relevant:      and the end token
+    input       Query: {query} Document: {document} Relevant:      as the tokenizer's add_eos ends it (and begins it, where it does)
     score       log p("true") - log (p("true") + p("false"))       of the first token of each word, behind the start token
 
 What has more than max_input_length tokens is cut at the document's end, so that query and question stay whole.
@@ -124,7 +124,7 @@ def _documents_of(i, documents):
 
 def _first_tokens(model, words):
     """[[id], [id]] of the words for relevant and not."""
-    if isinstance(words, str) or len(words) != 2 or not all(isinstance(word, str) for word in words):
+    if not isinstance(words, list | tuple) or len(words) != 2 or not all(isinstance(word, str) for word in words):
         raise ConfigError(f"words {shown(words)}: must be two texts, the words for relevant and for not, as {WORDS}")
     ids = [model.tokenizer.encode(word) for word in words]
     if not all(map(len, ids)) or ids[0][0] == ids[1][0]:
@@ -144,15 +144,36 @@ def _inputs_of(model, queries, pairs, most):
     for i, query in enumerate(queries):
         if not isinstance(query, str):
             raise DataError(f"query {i}: {shown(query)}; a text is needed")
-    tail = [*model.tokenizer.encode(TAIL), model.config.eos_token_id]
-    heads = model.tokenizer.encode_batch([HEAD.format(query, "") for query in queries], threads=model.threads)
+    first = [] if model.tokenizer.start_id is None else [model.tokenizer.start_id]
+    tail = [*_tail_of(model.tokenizer), model.config.eos_token_id]
+    around = len(first) + len(tail)
+    heads = _encode(model, [(f"query {i}", HEAD.format(query, "")) for i, query in enumerate(queries)])
     for i, head in enumerate(heads):
-        if len(head) + len(tail) >= most:
+        if len(head) + around >= most:
             raise DataError(
-                f"query {i}: it has {len(head) + len(tail)} tokens of an input's {most} (max_input_length): no room for a document"
+                f"query {i}: it has {len(head) + around} tokens of an input's {most} (max_input_length): no room for a document"
             )
-    texts = model.tokenizer.encode_batch([HEAD.format(queries[i], text) for i, text in pairs], threads=model.threads)
-    return [np.concatenate([ids[: most - len(tail)], tail]).astype(np.int32) for ids in texts]
+    texts = _encode(model, [(f"a document of query {i}", HEAD.format(queries[i], text)) for i, text in pairs])
+    return [np.concatenate([first, ids[: most - around], tail]).astype(np.int32) for ids in texts]
+
+
+def _tail_of(tokenizer):
+    """Ids of what stands behind every document, with the space before it where the tokenizer keeps one."""
+    before, whole = tokenizer.encode("a"), tokenizer.encode(f"a {TAIL}")
+    return whole[len(before) :] if whole[: len(before)] == before else tokenizer.encode(TAIL)
+
+
+def _encode(model, texts):
+    """Ids of each (what it is, text). DataError that names the first which is no text."""
+    try:
+        return model.tokenizer.encode_batch([text for _, text in texts], threads=model.threads)
+    except ValueError:
+        for what, text in texts:
+            try:
+                model.tokenizer.encode(text)
+            except ValueError as error:
+                raise DataError(f"{what}: {error}") from None
+        raise
 
 
 class _Frame(Protocol):

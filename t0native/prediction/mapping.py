@@ -38,10 +38,16 @@ class Mapper:
         self.model, self.prefix, self.scores = model, check(TEXT, "prefix", prefix), check(FLAG, "scores", scores)
         self.keywords, self.prompts, self.classifies = dict(keywords), None, hasattr(model, "classify")
         if self.classifies:
-            unwanted = [name for name, given in (("prompt", prompt is not None), ("scores", scores), *keywords.items()) if given]
+            unwanted = [
+                name for name, given in (("prompt", prompt is not None), ("scores", scores), *((name, True) for name in keywords)) if given
+            ]
             if unwanted:
                 raise ConfigError(f"mapper: {unwanted[0]}: is for a model and a prompt; a classifier has its own prompts")
             return
+        if not hasattr(model, "rank"):
+            raise ConfigError(f"mapper: {shown(model)} is neither a Model nor a Classifier")
+        if "progress" in keywords:
+            raise ConfigError("mapper: progress: is that of map, which calls it a batch at a time; leave it out")
         if prompt is None:
             raise ConfigError("mapper: a model needs the prompt that it answers: mapper(model, prompt); a Classifier has its own")
         self.prompts = read_prompts([prompt] if hasattr(prompt, "render") else prompt)

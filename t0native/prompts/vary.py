@@ -96,6 +96,7 @@ def vary(
     chosen = [row[0] for row in made] + [wording for row in made for wording in row[1:]]
     if limit is not None and limit < len(chosen):
         chosen = _choose(made, limit, seed)
+    _check_names(chosen)
     return PromptSet("varied", None, chosen)
 
 
@@ -103,7 +104,7 @@ def vary(
 
 
 def _listed(prompts):
-    given = [prompts] if isinstance(prompts, Prompt) else list(prompts.values() if isinstance(prompts, Mapping) else prompts)
+    given = [prompts] if isinstance(prompts, Prompt) else _items("prompts", prompts.values() if isinstance(prompts, Mapping) else prompts)
     if not given:
         raise ConfigError("vary: no prompts")
     for prompt in given:
@@ -115,35 +116,71 @@ def _listed(prompts):
     return given
 
 
+def _check_names(chosen):
+    names = set()
+    for wording in chosen:
+        if wording.name in names:
+            raise ConfigError(
+                f"vary: two wordings would be named {shown(wording.name)}: vary the prompts themselves and not wordings of them, or give a "
+                "prompt another name"
+            )
+        names.add(wording.name)
+
+
+def _items(what, given):
+    """The items of what is to be a list."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ConfigError(f"{what} {shown(given)}: must be a list")
+    return list(given)
+
+
 def _instructions(given):
     if given is None:
         return INSTRUCTIONS
-    if isinstance(given, str):
+    if isinstance(given, str) or not isinstance(given, Iterable):
         raise ConfigError(f"instruction {shown(given)}: must be a list of lines, or a mapping from names to lines")
-    lines = dict(given) if isinstance(given, Mapping) else {line: line for line in given}
-    for name, line in lines.items():
+    lines = list(given.items()) if isinstance(given, Mapping) else [(line, line) for line in given]
+    for name, line in lines:
         if not isinstance(name, str) or not isinstance(line, str):
             raise ConfigError(f"instruction {shown(name)}: {shown(line)}, must be texts")
-    return {"none": ""} | {name: line for name, line in lines.items() if line}
+        if SEPARATOR in line:
+            raise ConfigError(f"instruction {shown(name)}: {shown(line)} has {SEPARATOR}, which ends a prompt's input: take it out")
+        if name == "none" and line:
+            raise ConfigError(f"instruction {shown(name)}: is the name of the level without a line: name this line otherwise")
+    return {"none": ""} | {name: line for name, line in lines if line}
 
 
 def _levels(factor, given, known):
-    if isinstance(given, str):
+    if given is None:
+        return known
+    if isinstance(given, str) or not isinstance(given, Iterable):
         raise ConfigError(f"{factor} {shown(given)}: must be a list of levels")
-    for level in given or ():
+    given = tuple(given)
+    for level in given:
         if level not in known:
             raise ConfigError(f"{factor}: no level {shown(level)}; {suggest(level, known)}")
-    return known if given is None else tuple(given)
+    return given
 
 
 def _words(given):
     if given is None:
         return WORDS
-    if isinstance(given, str) or any(isinstance(of, str) or len(of) < 2 or not all(isinstance(one, str) for one in of) for of in given):
+    lists = given if not isinstance(given, Iterable) else list(given)
+    if isinstance(given, str) or not isinstance(lists, list) or not all(map(_are_words, lists)):
         raise ConfigError(
             f"words {shown(given)}: must be a list of lists of words, each list of two or more, as [['Yes', 'No'], ['True', 'False']]"
         )
-    return tuple(map(tuple, given))
+    for of in lists:
+        if len({word.strip().lower() for word in of}) < len(of):
+            raise ConfigError(f"words {shown(of)}: two are the same, so answers could not be told apart")
+        for word in of:
+            if not word.strip() or any(mark in word for mark in (SEPARATOR, "/", "{{", "{%", "{#")):
+                raise ConfigError(f"words {shown(of)}: {shown(word)} must be a word without {SEPARATOR}, / and tags")
+    return tuple(map(tuple, lists))
+
+
+def _are_words(of):
+    return isinstance(of, list | tuple) and len(of) > 1 and all(isinstance(word, str) for word in of)
 
 
 # ---- what is made --------------------------------------------------------------------------------------------------------

@@ -176,7 +176,7 @@ def explained(values: Floats, levels: dict[str, list[str]]) -> tuple[Any, Any, A
     whole = tuple(range(n))
     alone = np.array([fitted[f,] / per for f in range(n)])
     last = np.array([(fitted[whole] - fitted[tuple(g for g in whole if g != f)]) / per for f in range(n)])
-    return total, np.array(shares), alone, last, 1 - fitted[whole] / per
+    return total, np.maximum(shares, 0.0), alone, np.maximum(last, 0.0), 1 - fitted[whole] / per  # what is below 0 is rounding
 
 
 def _fit(values, columns):

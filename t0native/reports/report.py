@@ -241,7 +241,7 @@ class Report(Hinting):
 
     def factors(self, task: str | None = None, model: str | None = None) -> list[FactorSplit]:
         """The variance over wordings that `t0.vary` made, split by their factors: a FactorSplit a model and task (of all, unless one is
-        named), which prints itself; the definition, and what it says of designs that are not balanced: docs/reference/reports.md.
+        named), which prints itself; the definition, and what it says of designs that are not balanced: docs/reference/metrics.md.
         ConfigError for a name that the report lacks, and where no prompts have factors.
 
         >>> task = t0.mini.held_out_tasks()[0]

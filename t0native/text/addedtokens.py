@@ -6,7 +6,8 @@
 
 They get the ids that transformers 5 gives them: that of the piece of the same text, else the next one behind pieces and sentinels, in the
 order of their ids in the files. Where a file says another id, it is refused: whose rows of the embedding were meant, nobody can tell.
-Pieces of a SentencePiece model that files name as added tokens (control pieces, user-defined symbols) stay what they are there.
+Pieces of a SentencePiece model that files name as added tokens (control pieces, user-defined symbols) stay what they are there; a piece of
+byte-level BPE that is named as a special token, as <mask>, is found in texts.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import NamedTuple
 from t0native.base.errors import FormatError
 from t0native.base.showing import named, shown
 
-__all__ = ["SENTINEL_NAME", "AddedToken", "check_tokens", "merged", "stated", "token_of"]
+__all__ = ["SENTINEL_NAME", "AddedToken", "check_tokens", "has_piece", "merged", "stated", "token_of"]
 
 _FLAGS = ("special", "normalized", "lstrip", "rstrip", "single_word")  # bits 0 to 4 of the core's; 5: sentinel, 6: control
 _SENTINEL, _CONTROL = 32, 64
@@ -197,9 +198,15 @@ def merged(folder, vocabulary, config, special_map, added, of_json, left_out=fro
         if own is None or _counts(vocabulary, own, token):
             kept.append(token)
     for role, text in [*settings.names.items(), *((None, text) for text in settings.lists)]:
-        if text in declared or text in left_out or _own_id(vocabulary, text) is not None:
+        own = _own_id(vocabulary, text)
+        if text in declared or text in left_out:
             continue
-        token = token_of(folder, {"content": text, **settings.entries.get(text, {}), "special": True}, end)
+        token = token_of(folder, {"content": text, **settings.entries.get(text, {}), "special": True}, end if own is None else own)
+        if own is not None:
+            if vocabulary.kind == "byte-level BPE" and text not in silent and _counts(vocabulary, own, token):
+                declared[text] = token
+                kept.append(token._replace(sentinel=SENTINEL_NAME.fullmatch(text) is not None))
+            continue
         if role not in _SILENT:
             kept.append(token._replace(sentinel=SENTINEL_NAME.fullmatch(text) is not None))
         declared[text], end = token, end + 1
@@ -212,9 +219,15 @@ def merged(folder, vocabulary, config, special_map, added, of_json, left_out=fro
     return kept
 
 
+def has_piece(vocabulary, text):
+    """Whether a piece or sentinel of the tokenizer, of the core, has this text."""
+    return _own_id(vocabulary, text) is not None
+
+
 def _own_id(vocabulary, text):
     """The id of a piece or sentinel of this text, or None."""
-    number = vocabulary.piece_to_id(text)
+    if (number := vocabulary.piece_to_id(text)) is None:
+        return None
     return number if number != vocabulary.unk_id or vocabulary.id_to_piece(number) == text else None
 
 

@@ -26,11 +26,12 @@ from t0native.base.showing import named, shown
 from t0native.text.addedtokens import SENTINEL_NAME
 from t0native.text.spiecefile import BYTE, BYTES, CONTROL, NORMAL, UNKNOWN, Rules, model_bytes
 
-__all__ = ["OtherTokenizer", "Roles", "read_bpe_json", "read_vocabulary", "steps_of"]
+__all__ = ["MASK", "OtherTokenizer", "Roles", "read_bpe_json", "read_vocabulary", "stands_between", "steps_of"]
 
 _MARK = "\u2581"
 REMEDY = "give the model ids that its own library makes, with tokenizer=False, or the spiece.model, with tokenizer=FILE"
 _AROUND = ("Roberta", "Bart", "Longformer", "LED")  # classes whose texts stand between the first and the last token
+MASK = "<mask>"  # their mask_token, where no file names another
 
 
 class OtherTokenizer(FormatError):
@@ -66,16 +67,31 @@ class Pieces(NamedTuple):
 def read_vocabulary(vocab_file, vocab, merges_file, merges, roles):
     """(model file, Pieces) of vocab.json and merges.txt.  vocab, merges: their bytes.  FormatError with file and place."""
     pieces = _pieces(vocab_file, parse_json(vocab_file, vocab), "", roles.tokens)
+    _refuse_affixes(vocab_file, pieces.texts)
     table = _merges(merges_file, _lines(merges_file, merges), pieces.number, "line")
-    around = roles.kind is None or roles.kind.removesuffix("Fast").removesuffix("Tokenizer") in _AROUND
     first, last = roles.names.get("cls_token", "<s>"), roles.names.get("sep_token", "</s>")
+    around = stands_between(roles.kind) and last in pieces.number
+    if around and "cls_token" in roles.names and first not in pieces.number:
+        raise FormatError(f"{vocab_file}: cls_token {shown(first)} goes before a text, and is no piece: name the one that the model has")
     end = roles.names.get("eos_token", last)
     rules = Rules(
         roles.add_prefix_space, False, False, end=end, pad=roles.names.get("pad_token"), merges=table, split="words", drop_unknown=True,
-        start=pieces.number.get(first) if around and last in pieces.number else None,
+        start=pieces.number.get(first) if around else None,
     )  # fmt: skip
     unknown = roles.names.get("unk_token", "<unk>")
     return _model(f"{vocab_file}: pieces", "byte-level BPE", pieces, unknown, roles.silent | {end}, rules), pieces
+
+
+def _refuse_affixes(path, texts):
+    """GPT's, CLIP's and fairseq's BPE have the same two files, but end words with </w>, or what goes on in @@."""
+    for affix in ("</w>", "@@"):
+        if 10 * sum(text.endswith(affix) for text in texts) > len(texts):
+            raise OtherTokenizer(f"{path}: pieces that end in {affix}, as of a BPE that is not byte-level, which is not read: {REMEDY}")
+
+
+def stands_between(kind):
+    """Whether texts stand between a first and a last token, by the name of the tokenizer's class; None, no name: they do."""
+    return kind is None or kind.removesuffix("Fast").removesuffix("Tokenizer") in _AROUND
 
 
 def read_bpe_json(path, content, added, roles):

@@ -20,9 +20,9 @@ from t0native.base.arguments import whole
 from t0native.base.errors import FormatError
 from t0native.base.jsontext import parse_json
 from t0native.base.placeholders import stand_in
-from t0native.text.addedtokens import SENTINEL_NAME, AddedToken, merged, stated
+from t0native.text.addedtokens import SENTINEL_NAME, AddedToken, has_piece, merged, stated
 from t0native.text.spiecefile import byte_model
-from t0native.text.tokenizerbpe import OtherTokenizer, Roles, read_vocabulary
+from t0native.text.tokenizerbpe import MASK, OtherTokenizer, Roles, read_vocabulary, stands_between
 from t0native.text.tokenizerjson import LARGEST, looks_like_json, read_tokenizer_json
 
 __all__ = ["BYTES_EXTRA_IDS", "SPIECE_FILES", "TOKENIZER_FILES", "TokenizerParts", "read_file", "read_folder", "tokenizer_in"]
@@ -117,7 +117,9 @@ def read_file(path, extra_ids=None, make=_core.Tokenizer):
     if not looks_like_json(data):
         return TokenizerParts(_plain(path, data, USUAL_EXTRA_IDS if extra_ids is None else extra_ids, make), [], {}, [])
     if path.name == CONFIG_FILE and _is_of_bytes(path.parent):
-        return TokenizerParts(make(byte_model(), BYTES_EXTRA_IDS if extra_ids is None else extra_ids), [], {}, [])
+        if extra_ids is None:
+            extra_ids = _extra_ids_of_bytes(path, _mapping(path, data), (), None)
+        return TokenizerParts(make(byte_model(), extra_ids), [], {}, [])
     if path.name in _SMALL:
         raise FormatError(
             f"{path}: only settings of a tokenizer; its pieces are in spiece.model or tokenizer.json: give that, or the folder"
@@ -194,14 +196,24 @@ def _without_model(folder, name, settings, small, rows, make):
     """TokenizerParts of a folder whose tokenizer is of bytes, or in vocab.json and merges.txt."""
     roles = _roles(folder, settings)
     if name == CONFIG_FILE:
-        numbers = [token for token in roles.tokens if SENTINEL_NAME.fullmatch(token.text)]
-        extra = len(numbers) or (BYTES_EXTRA_IDS if rows is None else min(max(rows - 259, 0), BYTES_EXTRA_IDS))
+        extra = _extra_ids_of_bytes(folder / name, settings[0], roles.tokens, rows)
         parts = TokenizerParts(_plain(folder / name, byte_model(), extra, make), [], {}, [])
     else:
         parts = _of_vocabulary(folder, roles, make)
+        if stands_between(roles.kind) and "mask_token" not in roles.names and has_piece(parts.plain, MASK):
+            settings[0] = {"mask_token": MASK} | settings[0]
     plain, lost = _within(folder / name, parts.plain, rows, [], make)
     left_out = {f"<extra_id_{k}>" for k in range(parts.plain.extra_ids)} if not plain.extra_ids else set()
     return TokenizerParts(plain, merged(folder, plain, *settings, [], left_out), {**parts.files, **small}, parts.notes + lost)
+
+
+def _extra_ids_of_bytes(path, config, tokens, rows):
+    """How many sentinels ByT5's tokenizer has: those that have ids, else what tokenizer_config.json says, else as many as fit."""
+    numbers = [token for token in tokens if SENTINEL_NAME.fullmatch(token.text)]
+    value = len(numbers) or config.get("extra_ids", BYTES_EXTRA_IDS if rows is None else min(max(rows - 259, 0), BYTES_EXTRA_IDS))
+    if problem := whole(0, MOST_SENTINELS).problem("extra_ids", value):
+        raise FormatError(f"{path}: {problem}")
+    return value
 
 
 def _of_vocabulary(folder, roles, make):
