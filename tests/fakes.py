@@ -140,6 +140,12 @@ class FakeTrainer:
 
     writable_weights = weights
 
+    def numbers(self):
+        return {}
+
+    def load_numbers(self, numbers):
+        pass
+
     def state(self):
         return self.momentum.copy()
 

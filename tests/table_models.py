@@ -30,7 +30,8 @@ class Core:
     def __init__(self, *tables):
         self.tables, self.decoders = tables, []
 
-    def decoder(self, ids, offsets, threads):
+    def decoder(self, ids, offsets, threads, adapters=None):
+        assert adapters is None
         self.decoders.append(Decoder(self.tables, ids, offsets))
         return self.decoders[-1]
 

@@ -16,6 +16,7 @@ import pytest
 from test_cli import RECIPE, TEMPLATES
 
 import t0native as t0
+from t0native.adapters.peftfolder import write_folder
 from t0native.cli.main import main, make_parser
 from t0native.cli.parsing import subparsers_of
 from t0native.cli.rowfiles import LOOKED_AT, AnswerFile
@@ -181,6 +182,9 @@ def as_shown(place, tmp_path, monkeypatch):
         text = text.replace("first wording", "exercise") if dataset != "mine" else text
         (tmp_path / folder / "templates.yaml").write_text(text.replace("{{text}}", "{{premise}}") if dataset != "mine" else text)
     (tmp_path / "site/promptsource/__init__.py").write_text("")
+    model = t0.Model.from_pretrained(tmp_path / "my-t0")
+    for name, method in (("my-lora", t0.LoRA(r=2)), ("my-ia3", t0.IA3())):
+        write_folder(str(tmp_path / name), method.make(model.config, seed=1))
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     copa = {"premise": "It rains.", "choice1": "a", "choice2": "b", "question": "cause", "idx": 0, "label": 1}
     wsc = {

@@ -70,12 +70,21 @@ class LoRA:
 
     @property
     def scale(self) -> float:
-        """s, where no pattern says else."""
+        """s, where no pattern says else.
+
+        >>> t0.LoRA(r=8, alpha=16).scale
+        2.0
+        """
         alpha = self.r if self.alpha is None else self.alpha
         return float(alpha / (math.sqrt(self.r) if self.rslora else self.r))
 
     def make(self, config: Config, seed: int, core: _core.Model | None = None) -> Adapter:
-        """The Adapter before its first step."""
+        """The Adapter before its first step.
+
+        >>> adapter = t0.LoRA(r=2).make(t0.Model.mini().config, seed=0)
+        >>> type(adapter).__name__
+        'Adapter'
+        """
         parts = []
         ranks, alphas = dict(self.rank_pattern or {}), dict(self.alpha_pattern or {})
         for i, site in enumerate(_targeted(self.targets, config)):
@@ -115,7 +124,12 @@ class IA3:
         check(_TARGETS.or_none(), "targets", self.targets), check(_LAYERS, "feedforward", self.feedforward)
 
     def make(self, config: Config, seed: int, core: _core.Model | None = None) -> Adapter:
-        """The Adapter before its first step."""
+        """The Adapter before its first step.
+
+        >>> adapter = t0.IA3().make(t0.Model.mini().config, seed=0)
+        >>> type(adapter).__name__
+        'Adapter'
+        """
         targets, feedforward = self.targets, list(self.feedforward)
         if targets is None:
             targets, feedforward = (("k", "v", "wi_1"), []) if config.gated else (("k", "v", "wo"), ["wo"])
@@ -142,7 +156,12 @@ class PromptTuning:
         check(whole(1, 1 << 13), "tokens", self.tokens)
 
     def make(self, config: Config, seed: int, core: _core.Model | None = None) -> Adapter:
-        """The Adapter before its first step."""
+        """The Adapter before its first step.
+
+        >>> adapter = t0.PromptTuning().make(t0.Model.mini().config, seed=0)
+        >>> type(adapter).__name__
+        'Adapter'
+        """
         table = np.zeros((config.vocab_size, config.d_model), np.float32) if core is None else core.tensor("shared.weight")
         rows = table[(_uniform(seed, 0, self.tokens) * config.vocab_size).astype(np.int64)]
         keys = {"num_virtual_tokens": self.tokens, "num_transformer_submodules": 1, "token_dim": config.d_model}

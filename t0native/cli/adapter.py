@@ -13,10 +13,10 @@ _TORCH = (".pt", ".bin")
 
 def add_adapter(verbs):
     examples = [
-        "info my-lora --model flan-t5-base",
-        "merge my-lora merged --model flan-t5-base --dtype bfloat16",
-        "convert finish.pt my-ia3 --model t0-3b",
-        "convert my-ia3 finish.pt --model t0-3b",
+        "info my-lora --model my-t0",
+        "merge my-lora merged --model my-t0 --dtype bfloat16",
+        "convert my-ia3 finish.pt --model my-t0",
+        "convert finish.pt my-ia3-again --model my-t0",
     ]
     parser = verb(verbs, "adapter", _run_adapter, "LoRA, (IA)3 and prompts: what one is, into another form, into its model", examples)
     parser.add_argument(

@@ -18,7 +18,8 @@ def _use(option, example=None):
 
 
 _DEVICE = (Hint("it runs on the processor, with as many threads as --threads N says", "--threads"), Hint("it runs on the processor"))
-_INT8, _BFLOAT16 = (_use("--dtype", "--dtype int8"),), (_use("--dtype", "--dtype bfloat16"), _use("--set", "--set precision=bfloat16"))
+_INT8 = (_use("--dtype", "--dtype int8"),)
+_BFLOAT16 = (_use("--steps", "--set precision=bfloat16"), _use("--dtype", "--dtype bfloat16"))  # a training's, any other's
 _FIELD = (_use("--field"), Hint("which fields are read stands in the prompts, as {{ field }}", "--prompts"))
 _OUT = (
     _use("--out", "--out NAME"),

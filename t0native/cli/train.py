@@ -80,6 +80,9 @@ def _train(args, ranks):
     recipe.override({name: value for name in OPTIONS if (value := getattr(args, name)) is not None} | parse_sets(args.sets, KINDS))
     if args.dtype is not None:
         recipe.dtype = check(one_of("float32", "bfloat16", "int8"), "--dtype", args.dtype)
+        if recipe.dtype != "float32" and recipe.options.get("adapter") is None:
+            remedy = "--set precision=bfloat16 rounds its products; --adapter lora trains an adapter beside a model of this type"
+            raise ConfigError(f"train: --dtype {args.dtype}: a training of all weights is in float32; {remedy}")
     if args.config is None and recipe.options.get("steps") is None and recipe.options.get("epochs") is None:
         raise ConfigError("train: how long? --epochs 3 goes three times through the rows; or --steps N")
     settings = recipe.settings()

@@ -50,7 +50,11 @@ AHEAD = 2  # shards that are rendered, or wait, for each worker
 
 class PromptCache(NamedTuple):
     """What `cache_prompts` made. path: the folder, which t0.open_prompted reads.  examples: in all shards.  dropped: {reason: how many rows
-    under a prompt}.  rendered: shards that this call made; the others were there."""
+    under a prompt}.  rendered: shards that this call made; the others were there.
+
+    >>> PromptCache(Path("cache"), 2, 100, {}, 1).rendered
+    1
+    """
 
     path: Path
     shards: int
