@@ -461,7 +461,7 @@ def test_all_ranks_wait_until_a_checkpoint_is_written(error):
 
     def save(ranks):
         loop = object.__new__(_Loop)
-        loop.ranks, loop.folder, loop.state, loop.model = ranks, Folder(ranks.rank), None, None
+        loop.ranks, loop.folder, loop.state, loop.model, loop.kept = ranks, Folder(ranks.rank), None, None, None
         loop.trainer, loop.card = SimpleNamespace(send_parts=lambda: None), SimpleNamespace(write=lambda *parts: None)
         if error is not None:
             with pytest.raises(OSError, match="no room"):
