@@ -251,14 +251,18 @@ def test_what_is_told_to_be_final_stays(tied):
                 told.append((at, out[at:].copy()))
 
     core.share(*batch, 1, 0, 30)
-    core.tell_final()
-    assert core.final_from == len(out)
-    with ThreadPoolExecutor(1) as pool:
-        looking = pool.submit(look)
-        core.share(*batch, 1, 30, 60)
-        seen.set()
-        looking.result()
-    assert core.final_from == 0 and len(told) >= 2
+    for _ in range(20):  # on a busy machine the thread that looks may come too late
+        told.clear(), seen.clear(), core.tell_final()
+        assert core.final_from == len(out)
+        with ThreadPoolExecutor(1) as pool:
+            looking = pool.submit(look)
+            core.share(*batch, 1, 30, 60)
+            seen.set()
+            looking.result()
+        assert core.final_from == 0
+        if len(told) >= 2:
+            break
+    assert len(told) >= 2
     starts = {0, *np.cumsum([np.prod(shape) for _, shape in model.core.tensors()]).tolist()}
     for at, values in told:
         assert at in starts and (out[at:] == values).all()
