@@ -35,7 +35,8 @@ class Core:
         self.decoders.append(Decoder(self.tables, ids, offsets))
         return self.decoders[-1]
 
-    def generate(self, ids, offsets, most, least, threads):
+    def generate(self, ids, offsets, most, least, threads, adapters=None):
+        assert adapters is None
         found, lengths = np.zeros((len(offsets) - 1, most), np.int32), []
         for row, first in zip(found, ids[offsets[:-1]]):
             at, length = 0, 0

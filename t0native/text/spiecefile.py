@@ -69,7 +69,7 @@ def model_bytes(kind, pieces, scores, types, rules, where="pieces"):
 def byte_model():
     """The model file of ByT5: <pad> 0, </s> 1, <unk> 2, then 256 bytes.
 
-    >>> Tokenizer.from_bytes(byte_model(), extra_ids=125).vocab_size
+    >>> t0.Tokenizer.from_bytes(byte_model(), extra_ids=125).vocab_size
     384
     """
     pieces, types = ["<pad>", "</s>", "<unk>", *BYTES], [CONTROL, CONTROL, UNKNOWN, *[BYTE] * 256]
