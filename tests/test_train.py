@@ -569,11 +569,19 @@ def test_a_signal_saves_the_run(tmp_path, step, number, ends, told):
 class Signalling(FakeTrainer):
     """Sends signals after a step's bookkeeping has begun."""
 
+<<<<<<< HEAD
     signals = ()
 
     def apply(self, rate, step):
         if step == 7:
             for number in self.signals:
+=======
+    sent = ()
+
+    def apply(self, rate, step):
+        if step == 7:
+            for number in self.sent:
+>>>>>>> crit2
                 os.kill(os.getpid(), number)
         return super().apply(rate, step)
 
@@ -589,7 +597,11 @@ def test_a_second_ctrl_c_ends_at_once_with_the_last_checkpoint(tmp_path, monkeyp
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     with monkeypatch.context() as patch, pytest.raises(error) as caught:
         patch.setattr("t0native.training.train.Trainer", Signalling)
+<<<<<<< HEAD
         patch.setattr(Signalling, "signals", numbers)
+=======
+        patch.setattr(Signalling, "sent", numbers)
+>>>>>>> crit2
         run(FakeModel(), out=tmp_path, checkpoint_every=5)
     assert getattr(caught.value, "code", None) == ({"SIGTERM": 143, "SIGHUP": 129}[told] if error is SystemExit else None)
     assert steps_in(tmp_path)[-1] == kept
@@ -628,7 +640,11 @@ def test_what_goes_on_after_ctrl_c_is_told(tmp_path, monkeypatch, capsys, option
 def test_another_signal_a_while_later_ends_at_once(tmp_path, monkeypatch, number, code):
     monkeypatch.setattr("t0native.base.interrupts.REPEATED", 0.0)
     monkeypatch.setattr("t0native.training.train.Trainer", Signalling)
+<<<<<<< HEAD
     monkeypatch.setattr(Signalling, "signals", [signal.SIGTERM, number])
+=======
+    monkeypatch.setattr(Signalling, "sent", [signal.SIGTERM, number])
+>>>>>>> crit2
     with pytest.raises(SystemExit) as caught:
         run(FakeModel(), out=tmp_path, checkpoint_every=5)
     assert caught.value.code == code and steps_in(tmp_path)[-1] == 5
@@ -807,6 +823,9 @@ def test_annotations_of_settings_are_types():
         "Mixture": t0.Mixture,
         "Task": t0.Task,
         "Model": t0.Model,
+        "LoRA": t0.LoRA,
+        "IA3": t0.IA3,
+        "PromptTuning": t0.PromptTuning,
     }
     of_settings = typing.get_type_hints(Settings, localns=names)
     of_train = typing.get_type_hints(t0.train, localns=names | {"os": os})
