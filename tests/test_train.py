@@ -569,19 +569,11 @@ def test_a_signal_saves_the_run(tmp_path, step, number, ends, told):
 class Signalling(FakeTrainer):
     """Sends signals after a step's bookkeeping has begun."""
 
-<<<<<<< HEAD
-    signals = ()
-
-    def apply(self, rate, step):
-        if step == 7:
-            for number in self.signals:
-=======
     sent = ()
 
     def apply(self, rate, step):
         if step == 7:
             for number in self.sent:
->>>>>>> crit2
                 os.kill(os.getpid(), number)
         return super().apply(rate, step)
 
@@ -597,11 +589,7 @@ def test_a_second_ctrl_c_ends_at_once_with_the_last_checkpoint(tmp_path, monkeyp
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     with monkeypatch.context() as patch, pytest.raises(error) as caught:
         patch.setattr("t0native.training.train.Trainer", Signalling)
-<<<<<<< HEAD
-        patch.setattr(Signalling, "signals", numbers)
-=======
         patch.setattr(Signalling, "sent", numbers)
->>>>>>> crit2
         run(FakeModel(), out=tmp_path, checkpoint_every=5)
     assert getattr(caught.value, "code", None) == ({"SIGTERM": 143, "SIGHUP": 129}[told] if error is SystemExit else None)
     assert steps_in(tmp_path)[-1] == kept
@@ -640,11 +628,7 @@ def test_what_goes_on_after_ctrl_c_is_told(tmp_path, monkeypatch, capsys, option
 def test_another_signal_a_while_later_ends_at_once(tmp_path, monkeypatch, number, code):
     monkeypatch.setattr("t0native.base.interrupts.REPEATED", 0.0)
     monkeypatch.setattr("t0native.training.train.Trainer", Signalling)
-<<<<<<< HEAD
-    monkeypatch.setattr(Signalling, "signals", [signal.SIGTERM, number])
-=======
     monkeypatch.setattr(Signalling, "sent", [signal.SIGTERM, number])
->>>>>>> crit2
     with pytest.raises(SystemExit) as caught:
         run(FakeModel(), out=tmp_path, checkpoint_every=5)
     assert caught.value.code == code and steps_in(tmp_path)[-1] == 5
