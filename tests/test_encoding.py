@@ -32,9 +32,9 @@ def test_neither_company_nor_calls_nor_threads_change_a_vector(model, monkeypatc
     sizes, core = [], model.core.encode
 
     class Counted:
-        def encode(self, ids, offsets, threads):
+        def encode(self, ids, offsets, threads, adapters):
             sizes.append(len(ids))
-            return core(ids, offsets, threads)
+            return core(ids, offsets, threads, adapters)
 
     monkeypatch.setattr("t0native.models.encoding.usual_batch_tokens", lambda config: 8)
     cut = t0.Model(model.core, model.config, model.tokenizer, threads=2)

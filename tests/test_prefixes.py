@@ -93,5 +93,5 @@ def test_the_core_takes_targets_of_sources_in_any_order():
     ids, offsets = np.concatenate(labels), np.cumsum([0, *map(len, labels)])
     owners = rng.integers(0, 4, 200).astype(np.int32)
     sources = rng.integers(2, 61, 12).astype(np.int32), np.array([0, 3, 4, 9, 12])
-    found, expected = (core.score(*sources, ids, offsets, owners, 1, flag) for flag in (False, True))
+    found, expected = (core.score(*sources, ids, offsets, owners, 1, apart=flag) for flag in (False, True))
     assert found[0].tobytes() == expected[0].tobytes() and found[1].tobytes() == expected[1].tobytes()

@@ -60,7 +60,7 @@ def find_gguf(path):
     if path.is_file():
         with open(path, "rb") as file:
             return path if path.suffix == SUFFIX or file.read(4) == MAGIC else None
-    files = sorted(path.glob("*" + SUFFIX)) if path.is_dir() else []
+    files = sorted(file for file in path.iterdir() if file.suffix == SUFFIX) if path.is_dir() else []
     if len(files) > 1:
         raise FormatError(f"{path}: {len(files)} files of llama.cpp ({named(files[0].name)}, ...): name the one to load")
     return files[0] if files else None
