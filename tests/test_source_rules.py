@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 import tokenize
+import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -316,3 +317,9 @@ def test_the_page_about_the_code_leads_to_the_lines_it_means():
     text = PAGE.read_text(encoding="utf-8")
     assert checked(text)[1] == [], "python tests/code_links.py --write"
     assert len(text.splitlines()) <= 200
+
+
+def test_every_room_is_a_package_that_is_installed():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    rooms = [f"t0native.{folder.name}" for folder in (ROOT / "t0native").iterdir() if list(folder.glob("*.py"))]
+    assert sorted(listed) == sorted(["t0native", *rooms])
