@@ -293,7 +293,9 @@ def test_a_scheduler_that_ends_ends_the_evaluation_and_what_is_finished_is_kept(
     place = tmp_path / "scheduler.json"
     program = "import sys; from distributed.cli.dask_scheduler import main; main(sys.argv[1:])"
     scheduler = subprocess.Popen(
-        [sys.executable, "-c", program, "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", place]
+        [sys.executable, "-c", program, "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", place],
+        env=HERE,
+        cwd=tmp_path,
     )
     program = program.replace("scheduler", "worker")
     while not place.exists():
