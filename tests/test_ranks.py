@@ -145,17 +145,21 @@ class Post:
                 request()
 
     def __init__(self, size):
-        self.size, self.boxes = size, defaultdict(queue.Queue)
+        self.size, self._boxes, self._lock = size, defaultdict(queue.Queue), threading.Lock()
+
+    def box(self, *of):
+        with self._lock:  # two threads that miss one at once would make two
+            return self._boxes[of]
 
     def of(self, rank):
         def send(array, to, tag):
             taken = threading.Event()
-            self.boxes[rank, to, tag].put((array, taken))
+            self.box(rank, to, tag).put((array, taken))
             return lambda: taken.wait(20) or pytest.fail("nobody receives")
 
         def receive(array, source, tag):
             def wait():
-                sent, taken = self.boxes[source, rank, tag].get(timeout=20)
+                sent, taken = self.box(source, rank, tag).get(timeout=20)
                 array[:] = sent
                 taken.set()
 
