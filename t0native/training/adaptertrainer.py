@@ -13,6 +13,7 @@ from t0native.adapters.methods import LoRA
 from t0native.adapters.peftfolder import add_adapter_files, write_folder
 from t0native.base.errors import ConfigError
 from t0native.checkpoints.sizes import weights_bytes
+from t0native.training.trainer import Trainer
 
 __all__ = ["AdapterOfRun", "AdapterTrainer", "adapter_bytes", "check_adapter_settings"]
 
@@ -42,8 +43,8 @@ def adapter_bytes(config, method, dtype, settings, beside):
     }
 
 
-class AdapterTrainer:
-    """As trainer.Trainer, of the adapter that `settings.adapter` makes; the model uses it from now on, under the name "default"."""
+class AdapterTrainer(Trainer):
+    """Of the adapter that `settings.adapter` makes; the model, whose weights stay, uses it from now on, under the name "default"."""
 
     def __init__(self, model, method, *, optimizer, clip_norm, dropout, seed, threads, options, freeze=None, **switches):
         rate = model.config.dropout_rate if dropout is None else dropout
@@ -56,14 +57,6 @@ class AdapterTrainer:
             self._core = _core.Trainer(model.core, adapter=self.adapter.core, **fixed, **options)
         except ValueError as error:
             raise ConfigError(str(error)) from None
-
-    def gradients(self, sources, targets, step):
-        """Mean loss of the batch (two Ragged). Changes no weight; Ctrl-C may stop it."""
-        return self._core.gradients(sources.ids, sources.offsets, targets.ids, targets.offsets, step)[0]
-
-    def apply(self, learning_rate, step):
-        """Norm of the gradients before clipping; as Trainer.apply."""
-        return self._core.apply(learning_rate, step, abandon=True)
 
     def weights(self):
         """None of the model's is trained."""
@@ -82,27 +75,6 @@ class AdapterTrainer:
         for name, (rows, columns) in core.tensors():
             core._writable(name)[...] = numbers["adapter"][at : at + rows * columns].reshape(rows, columns)
             at += rows * columns
-
-    def state(self):
-        """The optimiser's state, float32 [n]: a view, which the next step changes."""
-        return self._core.state()
-
-    def load_state(self, state):
-        self._core.load_state(state)
-
-    def state_size(self):
-        """Numbers of the state."""
-        return len(self._core.state())
-
-    def state_parts(self):
-        """The state in parts, one behind another, as a checkpoint has it."""
-        yield self._core.state()
-
-    def send_parts(self):
-        """What the others do while one of several ranks takes state_parts."""
-
-    def spread(self):
-        """After one was read: nobody else is to be told."""
 
 
 class AdapterOfRun:
