@@ -139,7 +139,7 @@ def test_saved_converted_and_pickled(tmp_path, capsys):
     capsys.readouterr()
     assert main(["info", str(file)]) == 0
     told = capsys.readouterr().out
-    assert "m.gguf" in told and "T5 1.1" in told and "loads" in told
+    assert "m.gguf" in told and "T5 1.1" in told and "loads" in told and "the gate of its feed-forwards is taken for GELU's" in told
 
 
 # ---- the tokenizer -----------------------------------------------------------------------------------------------------

@@ -265,8 +265,11 @@ def _open_gguf(path, file, config):
         return found if tokenizer_in(path) else replace(found, folder=file)
     if isinstance(config, Config):
         return Checkpoint(file, config, entries)
+    told = 'the gate of its feed-forwards is taken for GELU\'s, as llama.cpp does; UL2\'s is config={"feed_forward_proj": "gated-silu"}'
+    unsure = resolved.feed_forward_proj.startswith("gated") and "feed_forward_proj" not in (config or {})
+    notes = (Note(told, loud=False),) if unsure else ()
     if resolved.encoder_only:
-        return Checkpoint(file, resolved, entries, "an encoder alone has none")
+        return Checkpoint(file, resolved, entries, "an encoder alone has none", notes)
     given, why = config or {}, "as the configuration says that was given"
     if "tie_word_embeddings" not in given:
         own = _has_own_head(entries, there=HEAD in entries)
@@ -276,7 +279,7 @@ def _open_gguf(path, file, config):
             if HEAD in entries
             else "no output.weight"
         )
-    return Checkpoint(file, resolved, entries, why)
+    return Checkpoint(file, resolved, entries, why, notes)
 
 
 def _describe_instead(path):

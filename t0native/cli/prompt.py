@@ -99,6 +99,9 @@ def _telling_places(args, call):
     except (ConfigError, DataError) as error:
         if option := OPTIONS_OF.get(what_is(args.dataset or "")):
             raise ConfigError(f"prompt {args.what}: {option} {args.dataset}?") from None
+        name, sign, rows = (args.dataset or "").partition("=")  # as --task of evaluate has them
+        if sign:
+            raise ConfigError(f"prompt {args.what}: rows stand behind --data: t0native prompt {args.what} {name} --data {rows}") from None
         raise error from None
 
 
